@@ -1,0 +1,1 @@
+//! The only unsafe code of the agent: thin, checked wrappers over netlink sockets.

@@ -1,0 +1,1 @@
+//! nftables, read as the kernel holds it.

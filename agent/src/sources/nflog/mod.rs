@@ -1,0 +1,1 @@
+//! NFLOG: packets that rules log.
