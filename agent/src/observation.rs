@@ -1,0 +1,125 @@
+//! The one type that every source produces: what a source tells the recorder.
+//!
+//! In: nothing; this file is vocabulary. A source (one folder under `sources/`, one thread) sends
+//! [`Report`]s over one bounded channel; the recorder, the only giver of leaf indexes, receives
+//! them in order. Rules arrive before the hits that name them.
+//!
+//! Privacy by construction: no field here can hold a client's address. A hit names the rule and, at
+//! most, the target that was hit.
+
+use std::{path::PathBuf, sync::Arc};
+
+use evidence::Claim;
+use remit_proto::v1;
+
+/// Node-local, opaque number of a rule. Derived, so that it survives restarts without being stored:
+/// the first 64 bits of SHA-256("remit/rule/v1\n" ‖ generation secret ‖ the source's own key text).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleNumber(pub u64);
+
+/// One thing that blocks: a rule, one element of a rule's set, one owner name of an RPZ zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRule {
+    pub number: RuleNumber,
+    pub technique: v1::Technique,
+    pub trigger: v1::Trigger,
+    pub direction: v1::Direction,
+    pub actor: v1::Actor,
+    pub claims: Vec<Claim>,
+    /// `None` exactly where there is no claim.
+    pub claim_origin: v1::ClaimOrigin,
+    /// Conditions beyond the target narrow the match.
+    pub narrowed: bool,
+    /// The separate counter that counts this rule's hits; several rules may share one (all elements
+    /// of a set under the rule's counter).
+    pub counter: Option<CounterKey>,
+    /// The rule's own target.
+    pub target: v1::Target,
+    /// Native text, redacted of customers' addresses.
+    pub native: String,
+}
+
+/// Name of a separate counter, by the source's own words ("inet/audit/c_req42", "rpz/<zone>").
+pub type CounterKey = Arc<str>;
+
+/// All blocking rules of a source as they stand now. The recorder compares with what it knew and
+/// writes changes or, at start and after wide changes, a snapshot.
+#[derive(Debug, Clone)]
+pub struct RuleState {
+    pub source: v1::SourceKind,
+    pub at_s: i64,
+    /// The source's own count of its states (nftables generation id, SOA serial).
+    pub generation: u64,
+    /// By whom as the kernel or daemon says; empty if it does not.
+    pub changed_by: String,
+    pub rules: Vec<Arc<KnownRule>>,
+    /// The state did not hold still while it was read.
+    pub unstable: bool,
+}
+
+/// One or more equal hits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    pub rule: RuleNumber,
+    pub at_s: i64,
+    pub count: u64,
+    /// What was hit, where the rule does not name it singly and the node may say it (k lines).
+    pub hit_target: Option<v1::Target>,
+    pub response: Response,
+    /// Other rules that could have been the cause.
+    pub other_candidates: Vec<RuleNumber>,
+}
+
+/// What the client saw.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Response {
+    Silent,
+    Reject(&'static str),
+    Dns { rcode: u16, extended_errors: Vec<u16> },
+}
+
+/// One reading of all separate counters of a source, cumulative since the counter was made.
+#[derive(Debug, Clone)]
+pub struct CounterReading {
+    pub source: v1::SourceKind,
+    pub at_s: i64,
+    pub counters: Vec<(CounterKey, u64)>,
+    /// Drops for the node's own sake, per chain (DESIGN.md idea 9).
+    pub self_protection: Vec<v1::SelfProtection>,
+}
+
+/// Where to continue reading a file after a restart; made durable in the same record as the hits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    pub path: PathBuf,
+    pub inode: u64,
+    pub offset: u64,
+    /// SHA-256 of the first bytes of the file (at most 256), so that a truncated and rewritten file
+    /// is recognised.
+    pub head_size: u32,
+    pub head_digest: [u8; 32],
+}
+
+/// An old log file was read instead of a live source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    pub file_digest: [u8; 32],
+    pub year_assumed: u32,
+}
+
+#[derive(Debug, Clone)]
+pub enum Report {
+    Rules(RuleState),
+    Hits {
+        source: v1::SourceKind,
+        hits: Vec<Hit>,
+        /// Where the source stands after these hits; absent for sources without a file.
+        cursor: Option<Cursor>,
+        import: Option<Import>,
+    },
+    Counters(CounterReading),
+    /// The source knows that it lost this many events.
+    Lost { source: v1::SourceKind, cause: v1::LossCause, count: u64, at_s: i64 },
+    /// Something was there and its amount is not known (ENOBUFS, a file that vanished).
+    Unsure { source: v1::SourceKind, cause: v1::LossCause, from_s: i64, until_s: i64 },
+}

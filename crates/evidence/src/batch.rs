@@ -1,0 +1,212 @@
+//! A batch: leaves, the signed head of the tree after them, and the openings that travel beside.
+//!
+//! The collector takes a batch by the rule of C2SP `tlog-witness` `add-checkpoint`: from the size
+//! it last accepted, with a proof, in one step. What to do about the size is the collector's; here
+//! is what can be decided from the bytes and the edge alone.
+
+use remit_proto::v1;
+use tlog::{
+    Edge, Hash,
+    checkpoint::{Checkpoint, CheckpointError},
+    leaf_hash,
+    note::{SigningKey, VerifierKey},
+};
+
+use crate::{
+    canonical::Malformed,
+    commitment,
+    id::AgentOrigin,
+    leaf::{self, Leaf},
+};
+
+/// At most this many leaves, and this many bytes of leaves, in one batch (DESIGN.md section 3).
+pub const LEAVES_MAX: usize = 1024;
+pub const LEAVES_SIZE_MAX: usize = 512 * 1024;
+
+/// Closes a batch: appends the leaves to the edge and signs the new head.
+pub fn close(
+    edge: &mut Edge,
+    key: &SigningKey,
+    origin: &AgentOrigin,
+    leaves: Vec<Vec<u8>>,
+    openings: Vec<v1::LeafOpening>,
+) -> Result<v1::Batch, CheckpointError> {
+    let hashes: Vec<Hash> = leaves.iter().map(|bytes| leaf_hash(bytes)).collect();
+    let old_size = edge.size();
+    let consistency = if old_size == 0 { Vec::new() } else { edge.consistency_proof(&hashes) };
+    let mut next = edge.clone();
+    hashes.into_iter().for_each(|hash| next.append(hash));
+    let head = Checkpoint::new(origin.to_string(), next.size(), next.root());
+    let note = head.sign(key)?.encode();
+    *edge = next;
+    Ok(v1::Batch {
+        note,
+        old_size,
+        consistency: consistency.iter().map(|hash| hash.0.to_vec()).collect(),
+        leaves,
+        openings,
+    })
+}
+
+/// An agent's tree as accepted so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tree {
+    pub origin: AgentOrigin,
+    pub edge: Edge,
+    /// The `Genesis` is of a newer format: the leaves are kept and proven, and not decoded.
+    pub not_understood: bool,
+}
+
+impl Tree {
+    pub fn new(origin: AgentOrigin) -> Self {
+        Self { origin, edge: Edge::new(), not_understood: false }
+    }
+}
+
+/// A batch that belongs to the tree that was given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckedBatch {
+    pub head: Checkpoint,
+    /// The tree after the batch.
+    pub tree: Tree,
+    /// Empty where the tree is not understood.
+    pub leaves: Vec<Leaf>,
+}
+
+/// Which rule a batch breaks.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    #[error("the note is not a checkpoint of this tree signed by the node's key")]
+    Signature(#[source] CheckpointError),
+    #[error("the batch begins at {offered} and the tree ends at {size}")]
+    WrongSize { offered: u64, size: u64 },
+    #[error("the signed head continues another tree than the accepted one")]
+    Fork,
+    #[error("the leaves do not make up the signed head")]
+    RootMismatch,
+    #[error("leaf {index} is malformed")]
+    MalformedLeaf {
+        index: u64,
+        #[source]
+        source: Malformed,
+    },
+    #[error("leaf {index}: a Genesis naming this origin stands at index 0 and nowhere else")]
+    MisplacedGenesis { index: u64 },
+    #[error("the last leaf of a batch is a Seal")]
+    NoSeal,
+    #[error("the opening of leaf {index}, field {field}, opens nothing that the leaf commits to")]
+    WrongOpening { index: u64, field: u32 },
+    #[error("{what} exceeds the limit of a batch")]
+    TooLarge { what: &'static str },
+}
+
+/// Checks a batch against the tree as accepted so far.
+pub fn check(
+    batch: &v1::Batch,
+    tree: &Tree,
+    key: &VerifierKey,
+) -> Result<CheckedBatch, BatchError> {
+    let v1::Batch { note, old_size, consistency, leaves, openings } = batch;
+    if leaves.len() > LEAVES_MAX {
+        return Err(BatchError::TooLarge { what: "the number of leaves" });
+    }
+    if leaves.iter().map(Vec::len).sum::<usize>() > LEAVES_SIZE_MAX {
+        return Err(BatchError::TooLarge { what: "the size of the leaves" });
+    }
+    let head = open_head(note, &tree.origin, key)?;
+    if *old_size != tree.edge.size() {
+        return Err(BatchError::WrongSize { offered: *old_size, size: tree.edge.size() });
+    }
+    let edge = recombine(&tree.edge, &head, consistency, leaves)?;
+    let not_understood = tree.not_understood
+        || (*old_size == 0
+            && matches!(
+                leaves.first().map(|bytes| Leaf::decode(bytes)),
+                Some(Ok(Leaf::NotUnderstood { .. }))
+            ));
+    let mut decoded = Vec::new();
+    if !not_understood {
+        decoded = decode_leaves(*old_size, &tree.origin, leaves)?;
+        check_openings(*old_size, &decoded, openings)?;
+    }
+    let tree = Tree { origin: tree.origin.clone(), edge, not_understood };
+    Ok(CheckedBatch { head, tree, leaves: decoded })
+}
+
+/// Opens a head: signature first, then origin.
+pub fn open_head(
+    note: &[u8],
+    origin: &AgentOrigin,
+    key: &VerifierKey,
+) -> Result<Checkpoint, BatchError> {
+    // A key's name is the origin that it signs for, and `open` insists on that name.
+    debug_assert_eq!(key.name().as_str(), origin.to_string());
+    Checkpoint::open(note, key).map_err(BatchError::Signature)
+}
+
+fn recombine(
+    edge: &Edge,
+    head: &Checkpoint,
+    consistency: &[Vec<u8>],
+    leaves: &[Vec<u8>],
+) -> Result<Edge, BatchError> {
+    let mut next = edge.clone();
+    leaves.iter().for_each(|bytes| next.append(leaf_hash(bytes)));
+    if next.size() == head.size && next.root() == head.root {
+        return Ok(next);
+    }
+    // The signature is good, so this head is evidence. If its own proof ties it to our root, only
+    // the leaves are wrong; if not, it continues another tree.
+    let proof: Option<Vec<Hash>> = consistency.iter().map(|h| Hash::from_slice(h)).collect();
+    let ours = edge.size() == 0
+        || proof.is_some_and(|proof| {
+            tlog::verify_consistency(edge.size(), head.size, &proof, &edge.root(), &head.root)
+                .is_ok()
+        });
+    Err(if ours { BatchError::RootMismatch } else { BatchError::Fork })
+}
+
+fn decode_leaves(
+    old_size: u64,
+    origin: &AgentOrigin,
+    leaves: &[Vec<u8>],
+) -> Result<Vec<Leaf>, BatchError> {
+    let mut decoded = Vec::with_capacity(leaves.len());
+    for (index, bytes) in (old_size..).zip(leaves) {
+        let leaf =
+            Leaf::decode(bytes).map_err(|source| BatchError::MalformedLeaf { index, source })?;
+        let opens = leaf.body().is_some_and(|body| leaf::opens(body, origin));
+        let genesis = matches!(leaf.body(), Some(v1::leaf::Body::Genesis(_)));
+        if genesis != (index == 0) || genesis != opens {
+            return Err(BatchError::MisplacedGenesis { index });
+        }
+        decoded.push(leaf);
+    }
+    match decoded.last() {
+        Some(Leaf::Known(v1::leaf::Body::Seal(_))) => Ok(decoded),
+        Some(Leaf::Known(_) | Leaf::NotUnderstood { .. }) | None => Err(BatchError::NoSeal),
+    }
+}
+
+/// Refuses an opening that opens nothing. An absent opening is legal; the collector records it.
+fn check_openings(
+    old_size: u64,
+    leaves: &[Leaf],
+    openings: &[v1::LeafOpening],
+) -> Result<(), BatchError> {
+    for v1::LeafOpening { index, opening } in openings {
+        let field = opening.as_ref().map_or(0, |o| o.field);
+        let wrong = || BatchError::WrongOpening { index: *index, field };
+        let (field, hash) =
+            opening.as_ref().and_then(|o| commitment::opened(o).ok()).ok_or_else(wrong)?;
+        let leaf = index
+            .checked_sub(old_size)
+            .and_then(|at| leaves.get(usize::try_from(at).ok()?))
+            .and_then(Leaf::body)
+            .ok_or_else(wrong)?;
+        if !leaf::commits_to(leaf, field, &hash) {
+            return Err(wrong());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,390 @@
+//! The leaves of an agent's tree: encoding by their author, both checks by everybody else.
+
+use prost::Message;
+use remit_proto::v1::{self, leaf::Body};
+
+use crate::{
+    ENTRY_SIZE_MAX, FORMAT,
+    canonical::{self, Malformed, digest, digest_or_none, known, require, short_text, time},
+    chunk::check_set,
+    claim,
+    id::{AgentOrigin, Generation, NodeId, Operator},
+    log_entry::{check_person, newer_format},
+};
+
+/// A leaf that passed both checks: only well-formed leaves exist as this type.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "the small variant is the rare one")]
+pub enum Leaf {
+    Known(Body),
+    /// A `Genesis` of a newer format: the tree is kept and proven, and not understood.
+    NotUnderstood {
+        format: u32,
+    },
+}
+
+impl Leaf {
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        if let Some(format) = newer_genesis(bytes) {
+            return Ok(Self::NotUnderstood { format });
+        }
+        let v1::Leaf { body } = canonical::decode(bytes, ENTRY_SIZE_MAX)?;
+        let body = body.ok_or(Malformed::Missing { field: "body" })?;
+        check(&body)?;
+        Ok(Self::Known(body))
+    }
+
+    pub fn body(&self) -> Option<&Body> {
+        match self {
+            Self::Known(body) => Some(body),
+            Self::NotUnderstood { .. } => None,
+        }
+    }
+}
+
+/// Encodes a leaf, once. The caller has made it from valid parts; tests and debug builds check.
+pub fn encode(body: Body) -> Vec<u8> {
+    let bytes = v1::Leaf { body: Some(body) }.encode_to_vec();
+    debug_assert_eq!(Leaf::decode(&bytes).err(), None, "the author made a malformed leaf");
+    bytes
+}
+
+/// The commitments that a leaf carries, by field number; empty ones left out.
+pub fn commitments(body: &Body) -> Vec<(u32, &[u8])> {
+    let all: [(u32, &[u8]); 2] = match body {
+        Body::Activity(a) => {
+            [(ACTIVITY_RULE_TARGET, &a.rule_target), (ACTIVITY_HIT_TARGET, &a.hit_target)]
+        }
+        Body::RuleChange(c) => {
+            [(RULE_CHANGE_TARGET, &c.rule_target), (RULE_CHANGE_NATIVE, &c.native)]
+        }
+        Body::ServiceAction(s) => [(SERVICE_ACTION_TARGET, &s.target), (0, &[])],
+        Body::Probe(p) => [(PROBE_TARGET, &p.target), (0, &[])],
+        Body::Genesis(_)
+        | Body::Start(_)
+        | Body::ConfigChange(_)
+        | Body::RuleSnapshot(_)
+        | Body::Seal(_)
+        | Body::Gap(_)
+        | Body::KeyChange(_) => [(0, &[]), (0, &[])],
+    };
+    all.into_iter().filter(|(_, commitment)| !commitment.is_empty()).collect()
+}
+
+/// Whether this field of the leaf is this commitment.
+pub fn commits_to(body: &Body, field: u32, commitment: &tlog::Hash) -> bool {
+    commitments(body).iter().any(|(f, c)| *f == field && *c == commitment.0.as_slice())
+}
+
+/// Field numbers of committed fields, as in `leaf.proto`.
+pub const ACTIVITY_RULE_TARGET: u32 = 3;
+pub const ACTIVITY_HIT_TARGET: u32 = 4;
+pub const RULE_CHANGE_TARGET: u32 = 4;
+pub const RULE_CHANGE_NATIVE: u32 = 5;
+pub const SERVICE_ACTION_TARGET: u32 = 7;
+pub const PROBE_TARGET: u32 = 5;
+
+fn newer_genesis(bytes: &[u8]) -> Option<u32> {
+    // Leaf.genesis is field 1, length-delimited.
+    let [0x0a, rest @ ..] = bytes else { return None };
+    let mut rest = rest;
+    prost::decode_length_delimiter(&mut rest).ok()?;
+    newer_format(rest)
+}
+
+fn check(body: &Body) -> Result<(), Malformed> {
+    match body {
+        Body::Genesis(genesis) => check_genesis(genesis),
+        Body::Start(start) => check_start(start),
+        Body::ConfigChange(v1::ConfigChange { at_s, config_digest, basis_map_digest }) => {
+            time(*at_s, "at_s")?;
+            digest(config_digest, "config_digest")?;
+            digest_or_none(basis_map_digest, "basis_map_digest")
+        }
+        Body::Activity(activity) => check_activity(activity),
+        Body::RuleChange(change) => check_rule_change(change),
+        Body::RuleSnapshot(v1::RuleSnapshot {
+            source,
+            at_s,
+            source_generation: _,
+            rules,
+            without_claim,
+            unstable: _,
+        }) => {
+            known::<v1::SourceKind>(*source, "source")?;
+            time(*at_s, "at_s")?;
+            let rules = rules.as_ref().ok_or(Malformed::Missing { field: "rules" })?;
+            check_set(rules)?;
+            require(*without_claim <= rules.count, "without_claim", "at most the number of rules")
+        }
+        Body::Seal(seal) => check_seal(seal),
+        Body::Gap(v1::Gap {
+            source,
+            cause,
+            rule: _,
+            claims,
+            count_known,
+            count,
+            from_s,
+            until_s,
+        }) => {
+            known::<v1::SourceKind>(*source, "source")?;
+            known::<v1::LossCause>(*cause, "cause")?;
+            claim::check_all(claims)?;
+            require(*count_known || *count == 0, "count", "0 where the count is not known")?;
+            span(*from_s, *until_s)
+        }
+        Body::KeyChange(v1::KeyChange { at_s, new_public_key }) => {
+            time(*at_s, "at_s")?;
+            digest(new_public_key, "new_public_key")
+        }
+        Body::ServiceAction(v1::ServiceAction {
+            kind,
+            from_s,
+            until_s,
+            claims,
+            recorded_by,
+            confirmed_by,
+            target,
+        }) => {
+            known::<v1::ServiceActionKind>(*kind, "kind")?;
+            time(*from_s, "from_s")?;
+            require(*until_s == 0 || until_s >= from_s, "until_s", "0 or not before from_s")?;
+            claim::check_all(claims)?;
+            check_person(recorded_by.as_ref().ok_or(Malformed::Missing { field: "recorded_by" })?)?;
+            confirmed_by.as_ref().map_or(Ok(()), check_person)?;
+            digest(target, "target")
+        }
+        Body::Probe(v1::Probe { at_s, result, technique, measurement_digest, target }) => {
+            time(*at_s, "at_s")?;
+            known::<v1::ProbeResult>(*result, "result")?;
+            known::<v1::Technique>(*technique, "technique")?;
+            digest(measurement_digest, "measurement_digest")?;
+            digest(target, "target")
+        }
+    }
+}
+
+fn check_genesis(genesis: &v1::Genesis) -> Result<(), Malformed> {
+    let v1::Genesis {
+        format,
+        operator,
+        node,
+        generation: _,
+        durability,
+        loss_bound_s,
+        window_s,
+        individual_actions,
+        reason,
+        previous,
+        at_s,
+        lines_served: _,
+        k,
+    } = genesis;
+    require(*format == FORMAT, "format", "1")?;
+    require(operator.parse::<Operator>().is_ok(), "operator", "a DNS name")?;
+    require(node.parse::<NodeId>().is_ok(), "node", "1 to 63 of a-z, 0-9 and '-'")?;
+    let durability = known::<v1::Durability>(*durability, "durability")?;
+    let memory = durability == v1::Durability::Memory;
+    require(memory != (*loss_bound_s == 0), "loss_bound_s", "0 exactly for durability disk")?;
+    require(
+        *individual_actions || (60..=86_400).contains(window_s),
+        "window_s",
+        "60 to 86400 without individual_actions",
+    )?;
+    require(*window_s <= 86_400, "window_s", "at most 86400")?;
+    known::<v1::GenerationReason>(*reason, "reason")?;
+    if let Some(v1::TreeHead { origin, size: _, root }) = previous {
+        require(origin.parse::<AgentOrigin>().is_ok(), "previous.origin", "an agent origin")?;
+        digest(root, "previous.root")?;
+    }
+    require(*k > 0, "k", "above 0")?;
+    time(*at_s, "at_s")
+}
+
+/// Whether the leaf opens the tree of this origin. Leaf 0 must; no other leaf may be a `Genesis`.
+pub fn opens(body: &Body, origin: &AgentOrigin) -> bool {
+    matches!(body, Body::Genesis(g)
+        if g.operator == origin.operator.as_str()
+            && g.node == origin.node.as_str()
+            && Generation(g.generation) == origin.generation)
+}
+
+fn check_start(start: &v1::Start) -> Result<(), Malformed> {
+    let v1::Start {
+        at_s,
+        boot_id,
+        agent_version,
+        kernel_version,
+        config_digest,
+        basis_map_digest,
+        previous_stop_clean: _,
+        sandbox,
+        sources,
+    } = start;
+    time(*at_s, "at_s")?;
+    require(boot_id.len() == 16, "boot_id", "16 bytes")?;
+    short_text(agent_version, 64, "agent_version")?;
+    short_text(kernel_version, 128, "kernel_version")?;
+    digest(config_digest, "config_digest")?;
+    digest_or_none(basis_map_digest, "basis_map_digest")?;
+    let v1::Sandbox { own_user: _, no_new_privs: _, capabilities: _ } =
+        sandbox.as_ref().ok_or(Malformed::Missing { field: "sandbox" })?;
+    require(sources.len() <= 64, "sources", "at most 64")?;
+    sources.iter().try_for_each(|s| known::<v1::SourceKind>(*s, "sources").map(drop))
+}
+
+fn check_rule(rule: Option<&v1::Rule>) -> Result<(), Malformed> {
+    let v1::Rule {
+        number,
+        source,
+        technique,
+        trigger,
+        direction,
+        actor,
+        claims,
+        claim_origin,
+        narrowed: _,
+        counted: _,
+    } = rule.ok_or(Malformed::Missing { field: "rule" })?;
+    require(*number > 0, "rule.number", "above 0")?;
+    known::<v1::SourceKind>(*source, "rule.source")?;
+    known::<v1::Technique>(*technique, "rule.technique")?;
+    known::<v1::Trigger>(*trigger, "rule.trigger")?;
+    known::<v1::Direction>(*direction, "rule.direction")?;
+    known::<v1::Actor>(*actor, "rule.actor")?;
+    let origin = known::<v1::ClaimOrigin>(*claim_origin, "rule.claim_origin")?;
+    require(
+        claims.is_empty() == (origin == v1::ClaimOrigin::None),
+        "rule.claim_origin",
+        "none exactly if there is no claim",
+    )?;
+    claim::check_all(claims)
+}
+
+fn check_activity(activity: &v1::Activity) -> Result<(), Malformed> {
+    let v1::Activity {
+        rule,
+        response,
+        rule_target,
+        hit_target,
+        hits,
+        window_start_s,
+        window_s,
+        first_s,
+        last_s,
+        detail_reduced: _,
+        other_candidates,
+        imported,
+    } = activity;
+    check_rule(rule.as_ref())?;
+    let response = response.as_ref().ok_or(Malformed::Missing { field: "response" })?;
+    check_response(response)?;
+    digest(rule_target, "rule_target")?;
+    digest_or_none(hit_target, "hit_target")?;
+    require(*hits > 0, "hits", "above 0")?;
+    require(*window_s <= 86_400, "window_s", "at most 86400")?;
+    span(*first_s, *last_s)?;
+    time(*window_start_s, "window_start_s")?;
+    let length = i64::from((*window_s).max(1));
+    require(window_start_s % length == 0, "window_start_s", "aligned to its length in UTC")?;
+    require(
+        window_start_s <= first_s && *last_s < window_start_s + length,
+        "first_s",
+        "first and last inside the window",
+    )?;
+    require(other_candidates.len() <= 256, "other_candidates", "at most 256")?;
+    if let Some(v1::ImportProvenance { file_digest, year_assumed }) = imported {
+        digest(file_digest, "imported.file_digest")?;
+        require(*year_assumed <= 9999, "imported.year_assumed", "a year, or 0")?;
+    }
+    Ok(())
+}
+
+fn check_response(response: &v1::Response) -> Result<(), Malformed> {
+    use v1::response::Response;
+    let inner = response.response.as_ref().ok_or(Malformed::Missing { field: "response" })?;
+    match inner {
+        Response::Dns(v1::DnsResponse { rcode, extended_errors }) => {
+            require(*rcode <= 0xffff, "response.dns.rcode", "at most 65535")?;
+            require(extended_errors.len() <= 16, "response.dns.extended_errors", "at most 16")
+        }
+        Response::Http(v1::HttpResponse { status, blocked_by: _ }) => {
+            require((100..=599).contains(status), "response.http.status", "100 to 599")
+        }
+        Response::Reject(text) => short_text(text, 32, "response.reject"),
+        Response::Silent(silent) => require(*silent, "response.silent", "true"),
+    }
+}
+
+fn check_rule_change(change: &v1::RuleChange) -> Result<(), Malformed> {
+    let v1::RuleChange { kind, at_s, rule, rule_target, native, changed_by, source_generation: _ } =
+        change;
+    known::<v1::RuleChangeKind>(*kind, "kind")?;
+    time(*at_s, "at_s")?;
+    check_rule(rule.as_ref())?;
+    digest(rule_target, "rule_target")?;
+    digest_or_none(native, "native")?;
+    short_text(changed_by, 64, "changed_by")
+}
+
+fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {
+    let v1::Seal {
+        at_s,
+        clock,
+        sources,
+        self_protection,
+        released_early: _,
+        collector_checkpoint,
+        stopping: _,
+    } = seal;
+    time(*at_s, "at_s")?;
+    known::<v1::ClockState>(*clock, "clock")?;
+    require(sources.len() <= 64, "sources", "at most 64")?;
+    for account in sources {
+        check_account(account)?;
+    }
+    require(self_protection.len() <= 256, "self_protection", "at most 256")?;
+    for v1::SelfProtection { chain, packets: _, uncounted_rules: _ } in self_protection {
+        require(!chain.is_empty(), "self_protection.chain", "not empty")?;
+        short_text(chain, 600, "self_protection.chain")?;
+    }
+    digest_or_none(collector_checkpoint, "collector_checkpoint")
+}
+
+/// The identity of DESIGN.md promise 2, as the agent states it.
+fn check_account(account: &v1::SourceAccount) -> Result<(), Malformed> {
+    let v1::SourceAccount {
+        source,
+        offered_known,
+        offered,
+        recorded,
+        lost,
+        unexplained_missing,
+        unexplained_surplus,
+    } = account;
+    known::<v1::SourceKind>(*source, "sources.source")?;
+    let mut lost_sum = 0_u64;
+    for v1::Loss { cause, count } in lost {
+        known::<v1::LossCause>(*cause, "sources.lost.cause")?;
+        require(*count > 0, "sources.lost.count", "above 0")?;
+        lost_sum = lost_sum.saturating_add(*count);
+    }
+    if !offered_known {
+        let silent = *offered == 0 && *unexplained_missing == 0 && *unexplained_surplus == 0;
+        return require(silent, "sources.offered", "0 where it is not known");
+    }
+    let explained = i128::from(*recorded) + i128::from(lost_sum);
+    let unexplained = i128::from(*unexplained_missing) - i128::from(*unexplained_surplus);
+    require(
+        i128::from(*offered) == explained + unexplained,
+        "sources.offered",
+        "recorded + lost + unexplained_missing - unexplained_surplus",
+    )
+}
+
+fn span(first_s: i64, last_s: i64) -> Result<(), Malformed> {
+    time(first_s, "first_s")?;
+    time(last_s, "last_s")?;
+    require(first_s <= last_s, "last_s", "not before the first")
+}

@@ -1,0 +1,109 @@
+//! Statements of people: what exactly is signed, and the value check.
+
+use remit_proto::v1::{self, statement::Body};
+use sha2::{Digest, Sha256};
+use tlog::Hash;
+
+use crate::{
+    ENTRY_SIZE_MAX, FORMAT,
+    canonical::{self, Malformed, digest_or_none, known, require, short_text, time},
+    chunk::check_set,
+    claim::Claim,
+    id::RequestId,
+    log_entry::{check_person, check_signatures, newer_format},
+};
+
+/// The note text that a person signs over the bytes of a statement or of node facts. Only
+/// signed-note texts are ever signed; the first line separates this use of a key from all others.
+pub fn signed_text(origin: &str, bytes: &[u8]) -> String {
+    format!("remit/statement/v1\n{origin}\n{}\n", Hash(Sha256::digest(bytes).into()))
+}
+
+/// The note text by which a new key proves that its holder asked to be enrolled.
+pub fn enrolment_text(token: &str) -> String {
+    format!("remit/enrol/v1\n{token}\n")
+}
+
+/// A decoded entry of the register or the case log.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "the small variant is the rare one")]
+pub enum SignedStatement {
+    Known { statement: v1::Statement, bytes: Vec<u8>, signatures: Vec<v1::PersonSignature> },
+    NotUnderstood { format: u32 },
+}
+
+pub fn decode_signed(bytes: &[u8]) -> Result<SignedStatement, Malformed> {
+    let wire: v1::SignedStatement = canonical::decode(bytes, ENTRY_SIZE_MAX)?;
+    let v1::SignedStatement { statement: bytes, signatures } = wire;
+    check_signatures(&signatures)?;
+    if let Some(format) = newer_format(&bytes) {
+        return Ok(SignedStatement::NotUnderstood { format });
+    }
+    let statement = decode(&bytes)?;
+    Ok(SignedStatement::Known { statement, bytes, signatures })
+}
+
+/// Decodes a statement by both checks.
+pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
+    let statement: v1::Statement = canonical::decode(bytes, ENTRY_SIZE_MAX)?;
+    let v1::Statement { format, origin, recorded_at_s, effective_at_s, author, approver, body } =
+        &statement;
+    require(*format == FORMAT, "format", "1")?;
+    require(!origin.is_empty(), "origin", "not empty")?;
+    short_text(origin, 400, "origin")?;
+    time(*recorded_at_s, "recorded_at_s")?;
+    time(*effective_at_s, "effective_at_s")?;
+    let author = author.as_ref().ok_or(Malformed::Missing { field: "author" })?;
+    check_person(author)?;
+    if let Some(approver) = approver {
+        check_person(approver)?;
+        require(approver.person != author.person, "approver", "another person than the author")?;
+    }
+    match body.as_ref().ok_or(Malformed::Missing { field: "body" })? {
+        Body::Import(v1::Import {
+            items,
+            file_digest,
+            mapping_digest,
+            rows_read,
+            rows_repaired,
+            rows_refused,
+        }) => {
+            check_set(items.as_ref().ok_or(Malformed::Missing { field: "import.items" })?)?;
+            digest_or_none(file_digest, "import.file_digest")?;
+            digest_or_none(mapping_digest, "import.mapping_digest")?;
+            require(
+                rows_repaired.saturating_add(*rows_refused) <= *rows_read,
+                "import.rows_read",
+                "at least the repaired and the refused rows",
+            )?;
+        }
+        Body::Transition(v1::Transition { request_id, kind, by_request_id }) => {
+            request(request_id, "transition.request_id")?;
+            let kind = known::<v1::TransitionKind>(*kind, "transition.kind")?;
+            let superseded = kind == v1::TransitionKind::Supersede;
+            require(
+                superseded != by_request_id.is_empty(),
+                "transition.by_request_id",
+                "given exactly for a supersession",
+            )?;
+            if superseded {
+                request(by_request_id, "transition.by_request_id")?;
+            }
+        }
+        Body::Attribution(v1::Attribution { node, rules, claim }) => {
+            short_text(node, 63, "attribution.node")?;
+            require((1..=3000).contains(&rules.len()), "attribution.rules", "1 to 3000")?;
+            Claim::try_from(claim.as_ref().ok_or(Malformed::Missing { field: "claim" })?)?;
+        }
+        Body::Decision(v1::Decision { subject, act, reason_code }) => {
+            short_text(subject, 256, "decision.subject")?;
+            short_text(act, 64, "decision.act")?;
+            short_text(reason_code, 64, "decision.reason_code")?;
+        }
+    }
+    Ok(statement)
+}
+
+fn request(id: &str, field: &'static str) -> Result<(), Malformed> {
+    require(id.parse::<RequestId>().is_ok(), field, "1 to 48 of A-Za-z0-9._/-")
+}
