@@ -1,1 +1,6 @@
+//! The collector: verifies, keeps the transparency log and the register, computes verdicts, answers.
+//!
+//! ingest → log → assess → store → query. `log` is the append-only heart with one writer; what it
+//! has committed leaves it as [`committed::Committed`], in order, once, and again on a rebuild.
 
+pub mod committed;
