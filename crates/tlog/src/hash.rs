@@ -1,7 +1,7 @@
 //! Tree hashing, RFC 6962 section 2.1: leaf and node hashes with their domain separation.
 //!
-//! In: leaf bytes or child hashes. Out: a [`Hash`]. The prefix byte (0x00 for a leaf, 0x01 for a
-//! node) is what keeps a node from being passed off as a leaf; every hash of a tree is made here.
+//! In: leaf bytes or child hashes. Out: a [`Hash`](struct@Hash). The prefix byte (0x00 for a leaf,
+//! 0x01 for a node) keeps a node from being passed off as a leaf; every hash of a tree is made here.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Edge;
 
-/// The number of bytes in a [`Hash`].
+/// The number of bytes in a [`Hash`](struct@Hash).
 pub const HASH_SIZE: usize = 32;
 
 /// A SHA-256 hash of a leaf, of a perfect subtree, or of a whole tree.

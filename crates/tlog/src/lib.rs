@@ -7,7 +7,7 @@
 //!
 //! | Module | Idea | Specification |
 //! |---|---|---|
-//! | [`Hash`], [`leaf_hash`], [`node_hash`], [`root_of`] | hashing | RFC 6962 section 2.1 |
+//! | [`Hash`](struct@Hash), [`leaf_hash`], [`node_hash`], [`root_of`] | hashing | RFC 6962 section 2.1 |
 //! | [`Edge`] | the right edge of a tree: enough to append and to prove consistency onwards | RFC 6962 section 2.1 |
 //! | [`NodeReader`], [`MemoryTree`], [`root_at`] | where perfect subtrees come from | RFC 6962 section 2.1 |
 //! | [`inclusion_proof`], [`consistency_proof`] | making proofs | RFC 6962 sections 2.1.1, 2.1.2 |

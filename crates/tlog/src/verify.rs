@@ -24,6 +24,9 @@ pub enum InvalidProof {
 }
 
 /// Checks that the leaf with hash `leaf` is at `index` in the tree of `size` leaves with `root`.
+///
+/// `size` and `root` have to come from one checkpoint. A proof does not show the size: the same path
+/// leads to the same root under neighbouring sizes of the same shape.
 pub fn verify_inclusion(
     index: u64,
     size: u64,

@@ -1,7 +1,7 @@
 //! Signed notes, <https://c2sp.org/signed-note>: a text, a blank line, and lines of signatures.
 //!
 //! In: bytes from outside, or a text and a key. Out: a [`Note`] whose bytes are exactly those that
-//! were read, and the answer to whether one given key signed it. Names and keys are in `key.rs`: names,
+//! were read, and the answer to whether one given key signed it. `key.rs` beside this holds names,
 //! secret and public Ed25519 keys, and their text form.
 //!
 //! Lines of unknown keys are kept and ignored, as the page asks: a witness's line means nothing to
