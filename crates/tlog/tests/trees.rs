@@ -247,6 +247,22 @@ fn a_forked_tree_is_not_a_continuation() {
 }
 
 #[test]
+fn a_proof_for_a_larger_tree_is_refused_although_it_hashes_up() {
+    // The root is of two leaves, the size says one: with a hash too many it would fit.
+    let [left, right] = leaves(2)[..] else { unreachable!() };
+    let root = node_hash(&left, &right);
+    let refused = verify_inclusion(0, 1, &right, &[left], &root);
+    assert_eq!(refused, Err(InvalidProof::WrongLength));
+
+    let tree = tree(4);
+    let mut proof = consistency_proof(&tree, 3, 4).unwrap();
+    proof.push(left);
+    let above = |size| node_hash(&left, &tree.root_at(size).unwrap());
+    let refused = verify_consistency(3, 4, &proof, &above(3), &above(4));
+    assert_eq!(refused, Err(InvalidProof::WrongLength));
+}
+
+#[test]
 fn sizes_out_of_bounds_are_refused_before_use() {
     let root = empty_root();
     for size in [SIZE_MAX + 1, u64::MAX] {
