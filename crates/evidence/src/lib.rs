@@ -18,6 +18,7 @@ pub mod canonical;
 pub mod chunk;
 pub mod claim;
 pub mod commitment;
+pub mod frame;
 pub mod id;
 pub mod leaf;
 pub mod log_entry;
