@@ -1,0 +1,480 @@
+//! The consistent read: one generation of the ruleset, whole, or an error.
+//!
+//! Dumps are many messages over many receives, and the ruleset may change between two of them.
+//! Set-element dumps never say so themselves. A reading is therefore accepted only if the
+//! generation was the same before and after, every message carries the low half of that
+//! generation, no message is flagged NLM_F_DUMP_INTR, every dump ended with 0 and no datagram was
+//! cut. Otherwise it is thrown away and tried again, [`RETRIES`] times, then it is
+//! [`ReadError::NotStable`]. There is no partial ruleset.
+//!
+//! The receive buffer is 64 KiB: below 32 KiB the kernel walks an interval set from its start for
+//! every datagram, which is quadratic.
+//!
+//! Sources: kernel `net/netfilter/nf_tables_api.c` (nf_tables_dump_*), `nfnetlink.c`;
+//! `linux/netlink.h`.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::elements::{self, Disordered, Pairing, RawElement};
+use super::follow;
+use super::model::{Element, Family, KeyField, NamedCounter, Ruleset, SetInfo};
+use super::snapshot::{self, Snapshot, VerdictMap};
+use super::wire::{self, Request, be_u32, header};
+use crate::kernel::{Attributes, Malformed, Messages, NetlinkSocket, ReceiveError};
+
+/// After the first attempt, 10, 20, 40, 80 and 160 ms apart. A reload of a large set takes
+/// seconds in user space but commits at once, so that waiting longer gains little.
+const RETRIES: u32 = 5;
+const BACKOFF: Duration = Duration::from_millis(10);
+/// The kernel answers from memory; this long means that it will not.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const BUFFER_SIZE: usize = 64 * 1024;
+/// Elements of one verdict map that are followed one by one.
+const MAP_ELEMENTS_MAX: usize = 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("opening or using a netlink socket")]
+    Socket(#[source] io::Error),
+    #[error("the kernel refused to show its rules")]
+    Refused(#[source] io::Error),
+    #[error("there is no such set")]
+    NoSuchSet,
+    #[error("the kernel did not answer in time")]
+    Timeout,
+    #[error("an answer of the kernel could not be read")]
+    Malformed(#[from] Malformed),
+    #[error("set elements came in an order that cannot be read")]
+    Disordered,
+    /// The ruleset changed during each attempt. Nothing was read.
+    #[error("the ruleset kept changing while it was read")]
+    NotStable,
+}
+
+/// A socket for reading rules. Needs `CAP_NET_ADMIN` in the network namespace it was opened in.
+#[derive(Debug)]
+pub struct Reader {
+    socket: NetlinkSocket,
+    buffer: Vec<u8>,
+    sequence: u32,
+    /// An exchange ended early; what is left of it may still arrive on this socket.
+    dirty: bool,
+}
+
+/// What [`Reader::for_each_element`] has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ElementsRead {
+    pub generation: u32,
+    pub count: u64,
+}
+
+enum Fault {
+    /// Changed meanwhile: try again.
+    Unstable,
+    /// Either changed meanwhile or of an unknown kind.
+    Disordered,
+    Fatal(ReadError),
+}
+
+impl From<Malformed> for Fault {
+    fn from(error: Malformed) -> Self {
+        Self::Fatal(ReadError::Malformed(error))
+    }
+}
+
+impl Reader {
+    pub fn open() -> Result<Self, ReadError> {
+        let socket = NetlinkSocket::netfilter().map_err(ReadError::Socket)?;
+        Ok(Self { socket, buffer: vec![0; BUFFER_SIZE], sequence: 0, dirty: false })
+    }
+
+    /// The number of the last commit.
+    pub fn generation(&mut self) -> Result<u32, ReadError> {
+        self.retry(Self::generation_now)
+    }
+
+    pub fn read_ruleset(&mut self) -> Result<Ruleset, ReadError> {
+        self.retry(|reader| {
+            let generation = reader.generation_now()?;
+            let snapshot = reader.snapshot(generation)?;
+            reader.still(generation)?;
+            let mut ruleset = Ruleset { generation, ..Ruleset::default() };
+            follow::follow(&snapshot, &mut ruleset);
+            ruleset.counters = snapshot.counters;
+            ruleset.sets = snapshot.sets.into_values().collect();
+            ruleset.sets.sort_by(|a, b| {
+                (a.family, &a.table, &a.name).cmp(&(b.family, &b.table, &b.name))
+            });
+            Ok(ruleset)
+        })
+    }
+
+    /// All counter objects. One counter is read whole; two are not read at one instant.
+    pub fn read_counters(&mut self) -> Result<Vec<NamedCounter>, ReadError> {
+        self.retry(|reader| {
+            let generation = reader.generation_now()?;
+            reader.counters(generation)
+        })
+    }
+
+    /// Streams one set. `each` is called *before* it is known whether the set was stable: on an
+    /// error the caller throws away what it collected. There is no retry in here for that reason.
+    pub fn for_each_element(
+        &mut self,
+        family: Family,
+        table: &str,
+        set: &str,
+        mut each: impl FnMut(Element),
+    ) -> Result<ElementsRead, ReadError> {
+        let mut once = || {
+            let generation = self.generation_now()?;
+            let info = self.set_info(family, table, set)?;
+            let mut count = 0;
+            let result = self.elements(generation, &info, &mut |element| {
+                count += 1;
+                each(element.typed(&info));
+            });
+            self.still(generation)?;
+            result?;
+            Ok(ElementsRead { generation, count })
+        };
+        once().map_err(error)
+    }
+
+    /// The element that holds this key, comment and counter included, without reading the set.
+    /// A catch-all element is not found this way. Not for sets of other keys than `key`.
+    pub fn element_holding(
+        &mut self,
+        family: Family,
+        table: &str,
+        set: &str,
+        key: &[KeyField],
+    ) -> Result<Option<Element>, ReadError> {
+        self.retry(|reader| {
+            let generation = reader.generation_now()?;
+            let info = reader.set_info(family, table, set)?;
+            let bytes = elements::key_bytes(&info, key);
+            let Some(mut found) = reader.get_element(generation, &info, &bytes, false)? else {
+                reader.still(generation)?;
+                return Ok(None);
+            };
+            if info.has(SetInfo::INTERVAL) && found.key_end.is_none() {
+                let mut entries = vec![found];
+                // An interval that is open to the maximum has no end, and no answer is given.
+                if let Some(mut end) = reader.get_element(generation, &info, &bytes, true)? {
+                    end.interval_end = true;
+                    entries.push(end);
+                }
+                let mut whole = None;
+                let mut pairing = Pairing::default();
+                for entry in entries {
+                    pairing.push(entry, |e| whole = Some(e)).map_err(|_| Fault::Disordered)?;
+                }
+                pairing.finish(|e| whole = Some(e)).map_err(|_| Fault::Disordered)?;
+                found = whole.ok_or(Fault::Disordered)?;
+            }
+            reader.still(generation)?;
+            Ok(Some(found.typed(&info)))
+        })
+    }
+
+    /// [`Self::element_holding`] for a set of addresses.
+    pub fn element_holding_address(
+        &mut self,
+        family: Family,
+        table: &str,
+        set: &str,
+        address: IpAddr,
+    ) -> Result<Option<Element>, ReadError> {
+        self.element_holding(family, table, set, &[KeyField::Address(address)])
+    }
+
+    fn retry<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, ReadError> {
+        for retry in 0..RETRIES {
+            match attempt(self) {
+                Ok(value) => return Ok(value),
+                Err(Fault::Fatal(error)) => return Err(error),
+                Err(Fault::Unstable | Fault::Disordered) => {
+                    std::thread::sleep(BACKOFF * 2u32.pow(retry));
+                }
+            }
+        }
+        attempt(self).map_err(error)
+    }
+
+    fn still(&mut self, generation: u32) -> Result<(), Fault> {
+        if self.generation_now()? == generation { Ok(()) } else { Err(Fault::Unstable) }
+    }
+
+    fn generation_now(&mut self) -> Result<u32, Fault> {
+        let request = self.request(wire::GET_GENERATION, wire::FLAG_ACK, 0);
+        let mut generation = None;
+        self.exchange(request, wire::NEW_GENERATION, None, &mut |_, attributes| {
+            for attribute in attributes {
+                if let (1, value) = attribute? {
+                    generation = Some(be_u32(value)?);
+                }
+            }
+            Ok(())
+        })?;
+        generation.ok_or(Fault::Fatal(ReadError::Malformed(Malformed)))
+    }
+
+    fn snapshot(&mut self, generation: u32) -> Result<Snapshot, Fault> {
+        let mut snapshot = Snapshot::default();
+        self.dump(wire::GET_TABLE, wire::NEW_TABLE, generation, &mut |family, attributes| {
+            snapshot.tables.push(snapshot::table(family, attributes)?);
+            Ok(())
+        })?;
+        self.dump(wire::GET_CHAIN, wire::NEW_CHAIN, generation, &mut |family, attributes| {
+            snapshot.chains.push(snapshot::chain(family, attributes)?);
+            Ok(())
+        })?;
+        self.dump(wire::GET_SET, wire::NEW_SET, generation, &mut |family, attributes| {
+            let set = snapshot::set(family, attributes)?;
+            let name = (set.family, set.table.clone(), set.name.clone());
+            snapshot.sets.insert(name, set);
+            Ok(())
+        })?;
+        self.dump(wire::GET_RULE, wire::NEW_RULE, generation, &mut |family, attributes| {
+            snapshot.rules.push(snapshot::rule(family, attributes)?);
+            Ok(())
+        })?;
+        snapshot.counters = self.counters(generation)?;
+        for (name, set) in snapshot.sets.iter().filter(|(_, set)| set.verdicts) {
+            let map = self.verdict_map(generation, set)?;
+            snapshot.verdict_maps.insert(name.clone(), map);
+        }
+        Ok(snapshot)
+    }
+
+    fn counters(&mut self, generation: u32) -> Result<Vec<NamedCounter>, Fault> {
+        let request = self
+            .request(wire::GET_OBJECT, wire::FLAG_DUMP, 0)
+            .u32(3, wire::OBJECT_COUNTER);
+        let mut counters = Vec::new();
+        self.exchange(request, wire::NEW_OBJECT, Some(generation), &mut |family, attributes| {
+            counters.extend(snapshot::counter(family, attributes)?);
+            Ok(())
+        })?;
+        Ok(counters)
+    }
+
+    fn verdict_map(&mut self, generation: u32, set: &SetInfo) -> Result<VerdictMap, Fault> {
+        let mut map = VerdictMap::default();
+        self.elements(generation, set, &mut |element| {
+            map.abridged |= map.elements.len() >= MAP_ELEMENTS_MAX;
+            if map.abridged {
+                let known = |e: &RawElement| {
+                    e.verdict == element.verdict && e.catch_all == element.catch_all
+                };
+                if map.elements.len() >= MAP_ELEMENTS_MAX {
+                    let mut kept: Vec<RawElement> = Vec::new();
+                    for e in map.elements.drain(..) {
+                        let same =
+                            |k: &RawElement| k.verdict == e.verdict && k.catch_all == e.catch_all;
+                        if !kept.iter().any(same) {
+                            kept.push(e);
+                        }
+                    }
+                    map.elements = kept;
+                }
+                if map.elements.iter().any(known) {
+                    return;
+                }
+            }
+            map.elements.push(element);
+        })?;
+        Ok(map)
+    }
+
+    fn elements(
+        &mut self,
+        generation: u32,
+        set: &SetInfo,
+        each: &mut dyn FnMut(RawElement),
+    ) -> Result<(), Fault> {
+        let request = self
+            .request(wire::GET_ELEMENT, wire::FLAG_DUMP, set.family.number())
+            .string(1, &set.table)
+            .string(2, &set.name);
+        // Entries of other sets come in any order and are whole.
+        let mut pairing = set.has(SetInfo::INTERVAL).then(Pairing::default);
+        let mut ordered = Ok(());
+        self.exchange(request, wire::NEW_ELEMENT, Some(generation), &mut |_, attributes| {
+            snapshot::elements(attributes, |entry| match &mut pairing {
+                None => each(entry),
+                Some(pairing) => {
+                    ordered = ordered.and_then(|()| pairing.push(entry, &mut *each));
+                }
+            })
+        })?;
+        if let Some(pairing) = pairing {
+            ordered = ordered.and_then(|()| pairing.finish(each));
+        }
+        ordered.map_err(|Disordered| Fault::Disordered)
+    }
+
+    fn get_element(
+        &mut self,
+        generation: u32,
+        set: &SetInfo,
+        key: &[u8],
+        end: bool,
+    ) -> Result<Option<RawElement>, Fault> {
+        let request = self
+            .request(wire::GET_ELEMENT, wire::FLAG_ACK, set.family.number())
+            .string(1, &set.table)
+            .string(2, &set.name)
+            .nest(3, |list| {
+                list.nest(1, |element| {
+                    let element = element.nest(1, |data| data.value(1, key));
+                    if end { element.u32(3, wire::ELEMENT_INTERVAL_END) } else { element }
+                })
+            });
+        let mut found = None;
+        let generation = Some(generation);
+        let result = self.exchange(request, wire::NEW_ELEMENT, generation, &mut |_, attributes| {
+            snapshot::elements(attributes, |element| found = Some(element))
+        });
+        match result {
+            Ok(()) => Ok(found),
+            // The set is there: it was asked for in the same generation, which the caller checks.
+            Err(Fault::Fatal(ReadError::NoSuchSet)) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn set_info(&mut self, family: Family, table: &str, name: &str) -> Result<SetInfo, Fault> {
+        let request = self
+            .request(wire::GET_SET, wire::FLAG_ACK, family.number())
+            .string(1, table)
+            .string(2, name);
+        let mut found = None;
+        self.exchange(request, wire::NEW_SET, None, &mut |family, attributes| {
+            found = Some(snapshot::set(family, attributes)?);
+            Ok(())
+        })?;
+        found.ok_or(Fault::Fatal(ReadError::NoSuchSet))
+    }
+
+    fn dump(&mut self, get: u8, new: u8, generation: u32, each: Each<'_>) -> Result<(), Fault> {
+        let request = self.request(get, wire::FLAG_DUMP, 0);
+        match self.exchange(request, new, Some(generation), each) {
+            // Whole kinds of objects are always there; a part of them went away.
+            Err(Fault::Fatal(ReadError::NoSuchSet)) => Err(Fault::Unstable),
+            other => other,
+        }
+    }
+
+    fn request(&mut self, message: u8, flags: u16, family: u8) -> Request {
+        self.sequence = self.sequence.wrapping_add(1);
+        Request::new(message, flags, self.sequence, family)
+    }
+
+    /// Sends a request with ACK or DUMP and reads answers up to the end of either.
+    fn exchange(
+        &mut self,
+        request: Request,
+        answer: u8,
+        generation: Option<u32>,
+        each: Each<'_>,
+    ) -> Result<(), Fault> {
+        if std::mem::replace(&mut self.dirty, true) {
+            self.socket = NetlinkSocket::netfilter().map_err(socket)?;
+        }
+        self.socket.send(&request.finish()).map_err(socket)?;
+        loop {
+            let datagram = match self.socket.receive(&mut self.buffer, ANSWER_WITHIN) {
+                Ok(Some(datagram)) => datagram,
+                Ok(None) => return Err(Fault::Fatal(ReadError::Timeout)),
+                Err(ReceiveError::NoBufferSpace) => return Err(Fault::Unstable),
+                Err(ReceiveError::Io(error)) => return Err(socket(error)),
+            };
+            if datagram.truncated {
+                return Err(Fault::Unstable);
+            }
+            let bytes = &self.buffer[..datagram.size];
+            if answers(bytes, self.sequence, answer, generation, each)? {
+                self.dirty = false;
+                return Ok(());
+            }
+        }
+    }
+}
+
+type Each<'a> = &'a mut dyn FnMut(u8, Attributes<'_>) -> Result<(), Malformed>;
+
+/// Reads one datagram. True if the exchange has ended, and well.
+fn answers(
+    datagram: &[u8],
+    sequence: u32,
+    answer: u8,
+    generation: Option<u32>,
+    each: Each<'_>,
+) -> Result<bool, Fault> {
+    const ERROR: u16 = 2; // with code 0: the ACK
+    const DONE: u16 = 3;
+    const DUMP_INTERRUPTED: u16 = 0x10;
+    for message in Messages::new(datagram) {
+        let message = message?;
+        if message.sequence != sequence {
+            continue;
+        }
+        if message.flags & DUMP_INTERRUPTED != 0 && message.kind != ERROR {
+            return Err(Fault::Unstable);
+        }
+        if message.kind == ERROR || message.kind == DONE {
+            let code = message.payload.first_chunk().ok_or(Malformed)?;
+            return match -i32::from_ne_bytes(*code) {
+                0 => Ok(true),
+                libc::ENOENT => Err(Fault::Fatal(ReadError::NoSuchSet)),
+                libc::EINTR | libc::EAGAIN | libc::EBUSY => Err(Fault::Unstable),
+                code => {
+                    let error = io::Error::from_raw_os_error(code);
+                    Err(Fault::Fatal(ReadError::Refused(error)))
+                }
+            };
+        }
+        if wire::message_number(message.kind) == Some(answer) {
+            let (family, resource, attributes) = header(message.payload)?;
+            if generation.is_some_and(|generation| generation as u16 != resource) {
+                return Err(Fault::Unstable);
+            }
+            each(family, attributes)?;
+        }
+    }
+    Ok(false)
+}
+
+fn socket(error: io::Error) -> Fault {
+    Fault::Fatal(ReadError::Socket(error))
+}
+
+fn error(fault: Fault) -> ReadError {
+    match fault {
+        Fault::Unstable => ReadError::NotStable,
+        Fault::Disordered => ReadError::Disordered,
+        Fault::Fatal(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_datagram_is_safe(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = answers(&bytes, 0, wire::NEW_RULE, None, &mut |family, attributes| {
+                snapshot::rule(family, attributes).map(drop)
+            });
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! A network namespace for one test, and the real tools in it.
+//!
+//! Where a namespace is not permitted the test fails: a kernel test that skips is no test.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// Runs `test` in a thread of its own, in a fresh network namespace with `lo` up. Programs that it
+/// starts are in there too.
+pub(crate) fn in_namespace<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+                .expect("a network namespace of our own (run kernel tests as root)");
+            run("ip", &["link", "set", "lo", "up"]);
+            test()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().expect(program);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Loads a ruleset with `nft -f`.
+pub(crate) fn nft(ruleset: &str) {
+    let mut child = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("nft");
+    child.stdin.take().expect("piped").write_all(ruleset.as_bytes()).expect("nft reads");
+    let output = child.wait_with_output().expect("nft ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
