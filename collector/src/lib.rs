@@ -4,3 +4,4 @@
 //! has committed leaves it as [`committed::Committed`], in order, once, and again on a rebuild.
 
 pub mod committed;
+pub mod status;
