@@ -370,7 +370,7 @@ mod tests {
             for (i, &(member, begins)) in bits.iter().enumerate() {
                 let i = i as u8;
                 match expected.last_mut() {
-                    Some((_, high)) if member && !begins && u16::from(*high) + 1 == i.into() => {
+                    Some((_, high)) if member && !begins && u16::from(*high) + 1 == u16::from(i) => {
                         *high = i;
                     }
                     _ if member => expected.push((i, i)),
