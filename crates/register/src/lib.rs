@@ -1,1 +1,50 @@
+//! What was allowed, and comparing the two.
+//!
+//! In: the statements of the register log in order, the facts of one event (a leaf with its
+//! openings and the facts of its node), the size of the register to judge by, named parameters.
+//! Out: requests as they stood at that size, one [`Verdict`] per event, the duties that were not
+//! done, and imported requests with a report per row. DOMAIN.md sections 1 and 3 say what it means.
+//!
+//! Promised: a verdict is a pure function of its arguments (no file, clock, socket or random
+//! number); nothing that arrives from outside panics; nothing is guessed or silently repaired;
+//! "no", "unknown" and "not stated" stay three different things.
+//!
+//! | Module | Idea |
+//! |---|---|
+//! | [`target`] | one canonical value per blocked thing; how two of them lie to each other |
+//! | [`request`], [`entry`] | a request with every field valid; its versions |
+//! | [`state`] | where a request stood at an instant |
+//! | [`register`] | statements in, views of any size out |
+//! | [`judge`](mod@judge) | one event against every request |
+//! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
+//! | [`duties`] | the other direction: requests that are installed nowhere |
+//! | [`import`] | files of people and authorities → requests, with a report per row |
+//! | [`words`] | the words of files and screens for the values of the wire |
+//!
+//! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), baselines
+//! (`BASELINE_UNATTRIBUTED` too), secrecy, derived addresses of names, duties other than
+//! `NOT_ENFORCED`.
 
+pub mod duties;
+pub mod entry;
+pub mod explain;
+pub mod import;
+mod index;
+pub mod judge;
+pub mod register;
+pub mod request;
+pub mod state;
+pub mod target;
+pub mod verdict;
+pub mod words;
+
+pub use duties::{Duty, DutyFinding, Installed, UnobservedPoint, not_enforced};
+pub use entry::{Entry, Version};
+pub use evidence::{Claim, NodeId, RequestId};
+pub use explain::explain;
+pub use judge::{AsKnown, Event, KnownSizes, MATCHER_VERSION, Parameters, Span, judge};
+pub use register::{AttributedClaim, InvalidStatement, Register, Touch, View};
+pub use request::{InvalidRequest, ListVersion, Request};
+pub use state::Standing;
+pub use target::{Known, Relation, Repair, Target, TargetError, relation};
+pub use verdict::{Clause, ScreenWord, Verdict, screen_word};

@@ -1,0 +1,147 @@
+//! One plain English sentence per verdict, made at the edge from its codes and clause.
+
+use remit_proto::v1::{self, AddedFinding, Dimension, UndeterminedReason, VerdictCode};
+
+pub fn explain(verdict: &v1::Verdict) -> String {
+    let code = VerdictCode::try_from(verdict.code).unwrap_or_default();
+    let clause = verdict.clause.clone().unwrap_or_default();
+    let v1::Clause { dimension, request_id: id, request_says: says, event_shows: shows } = clause;
+    let size = verdict.register_size;
+    let mut text = match code {
+        VerdictCode::Unspecified => "There is no verdict.".to_owned(),
+        VerdictCode::Unverifiable => {
+            "The evidence does not verify, so nothing is said about the block.".to_owned()
+        }
+        VerdictCode::Authorised => format!(
+            "Covered by request {id} ({says}), which the block names; an accepted request in the \
+             register at size {size}, which says nothing about lawfulness or proportionality."
+        ),
+        VerdictCode::AuthorisedMisreferenced => format!(
+            "Covered by request {id}, an accepted request in the register at size {size}, but the \
+             block names something else ({shows}); says nothing about lawfulness or \
+             proportionality."
+        ),
+        VerdictCode::AuthorisedProvisional => {
+            format!("Covered for now by request {id}: {says}.")
+        }
+        VerdictCode::InRemovalGrace => {
+            format!(
+                "Request {id} has ended and the time to remove is running: {says}; the block was at {shows}."
+            )
+        }
+        VerdictCode::Undetermined => undetermined(verdict, &id, &says, &shows),
+        VerdictCode::NoBasis => format!(
+            "No request in the register at size {size} touches this target, and the block names \
+             none ({shows})."
+        ),
+        VerdictCode::UnknownBasis => {
+            format!("The block names {shows}, which is not in the register at size {size}.")
+        }
+        VerdictCode::BasisNotAccepted => {
+            format!("Request {id} was not accepted ({says}) when the block was in place ({shows}).")
+        }
+        VerdictCode::TooEarly => {
+            format!("Request {id} holds {says}; the block was earlier, at {shows}.")
+        }
+        VerdictCode::Expired | VerdictCode::Revoked | VerdictCode::Lapsed => {
+            format!("Request {id} no longer held ({says}); the block was at {shows}.")
+        }
+        VerdictCode::Suspended => format!("Request {id} was {says}; the block was at {shows}."),
+        VerdictCode::AnnulledRetroactively => format!(
+            "Request {id} covered the block when it was made (at {shows}), and was later {says}."
+        ),
+        VerdictCode::OutOfScopeTarget => match says.strip_prefix("not ") {
+            Some(open) => {
+                format!("Request {id} says that {open} must stay open; the block is on {shows}.")
+            }
+            None => format!("Request {id} names {says}; the block is on {shows}."),
+        },
+        VerdictCode::Overbroad => {
+            format!("The block on {shows} hits more than request {id} names ({says}).")
+        }
+        VerdictCode::WrongPlace => {
+            format!("Request {id} holds in {says}; the block is at {shows}.")
+        }
+        VerdictCode::WrongAudience => {
+            format!("Request {id} is about {says}; the block is at a point that serves {shows}.")
+        }
+        VerdictCode::WrongMethod => {
+            format!("Request {id} permits {says}; the block is done by {shows}.")
+        }
+        VerdictCode::TosMeasure => {
+            format!("The operator's own measure under its terms of service, entry {id} ({says}).")
+        }
+        VerdictCode::SecurityMeasure => {
+            format!("The operator's own security measure, entry {id} ({says}).")
+        }
+        VerdictCode::UserChoice => format!("Chosen by the user, entry {id} ({says})."),
+        VerdictCode::BaselineUnattributed => {
+            "The rule stood before the node was enrolled, and nobody has said yet on whose \
+             authority."
+                .to_owned()
+        }
+    };
+    // Only a class claim ends here although an entry was asked for.
+    if code == VerdictCode::NoBasis && shows.contains("class:") {
+        text = format!(
+            "The block claims {shows}, and no entry of that class in the register at size {size} \
+             documents it."
+        );
+    }
+    if dimension == i32::from(Dimension::Unspecified) && code == VerdictCode::Unspecified {
+        return text;
+    }
+    for added in &verdict.added {
+        if let Ok(finding) = AddedFinding::try_from(*added) {
+            text.push_str(added_sentence(finding));
+        }
+    }
+    text
+}
+
+fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> String {
+    let reason = UndeterminedReason::try_from(verdict.undetermined).unwrap_or_default();
+    let why = match reason {
+        UndeterminedReason::Unspecified => "no reason was given".to_owned(),
+        UndeterminedReason::Boundary => {
+            format!("the window ({shows}) crosses a bound of request {id} ({says})")
+        }
+        UndeterminedReason::Erased if shows == "erased" => {
+            "the block's target was erased or is withheld".to_owned()
+        }
+        UndeterminedReason::Erased => {
+            format!("the block names {shows}, and parts of the register are withheld or erased")
+        }
+        UndeterminedReason::Imported => {
+            "it comes from an old log file, and what the register held then is not proved"
+                .to_owned()
+        }
+        UndeterminedReason::LateRegister => {
+            format!("the block names {shows}, and the time to enter it is not over")
+        }
+        UndeterminedReason::Gap => "records are missing for this time".to_owned(),
+        UndeterminedReason::Secret => "the entry is secret".to_owned(),
+        UndeterminedReason::Scope => {
+            format!("whether request {id} holds there is not known ({says}; {shows})")
+        }
+        UndeterminedReason::NotUnderstood => {
+            format!("what the rule does was not understood ({shows})")
+        }
+    };
+    format!("Undetermined: {why}.")
+}
+
+fn added_sentence(finding: AddedFinding) -> &'static str {
+    match finding {
+        AddedFinding::Unspecified => "",
+        AddedFinding::Collateral => " Others are hit too.",
+        AddedFinding::MisleadingResponse => {
+            " The answer given to users misstates on whose will it is blocked."
+        }
+        AddedFinding::TosLabelDoubtful => {
+            " It is called an own measure, and a government is linked to it."
+        }
+        AddedFinding::ThirdPartyAction => " It was not done by the operator.",
+        AddedFinding::Unattributed => " Who put it there is not known.",
+    }
+}

@@ -1,0 +1,148 @@
+//! Findings that are added to a verdict and never are one (DOMAIN.md section 3, rule 5).
+
+use remit_proto::v1::{Actor, AddedFinding, Instrument, Response, Trigger, VerdictCode, response};
+
+use super::{Event, candidate::Candidate, claims::Claims, dimensions::Answer};
+use crate::{
+    register::View,
+    request::{Request, is_own_measure},
+    state::Standing,
+    target::{Known, Name, Relation, Target, relation},
+    verdict::{ScreenWord, screen_word},
+};
+
+/// RFC 8914 INFO-CODEs that say by whose will an answer was withheld.
+const EDE_BLOCKED: u32 = 15;
+const EDE_CENSORED: u32 = 16;
+const EDE_FILTERED: u32 = 17;
+const EDE_PROHIBITED: u32 = 18;
+
+pub(super) fn findings(
+    event: &Event<'_>,
+    speaks: Option<&Candidate<'_>>,
+    code: VerdictCode,
+    view: &View<'_>,
+    claims: &Claims<'_>,
+) -> Vec<AddedFinding> {
+    let mut added = Vec::new();
+    if speaks.is_some_and(|c| is_collateral(event, c, code)) {
+        added.push(AddedFinding::Collateral);
+    }
+    if speaks.is_some_and(|c| is_misleading(event.response, c.request())) {
+        added.push(AddedFinding::MisleadingResponse);
+    }
+    if speaks.is_some_and(|c| is_label_doubtful(event, c, code, view, claims)) {
+        added.push(AddedFinding::TosLabelDoubtful);
+    }
+    match event.actor {
+        Actor::OperatorStaff | Actor::OperatorAutomation => {}
+        Actor::Vendor | Actor::UpstreamProvider | Actor::GovernmentBox | Actor::Customer => {
+            added.push(AddedFinding::ThirdPartyAction);
+        }
+        Actor::Unknown | Actor::Unspecified => added.push(AddedFinding::Unattributed),
+    }
+    added
+}
+
+/// The rule does what the request asks, and others are hit: charged to the request or technique.
+fn is_collateral(event: &Event<'_>, candidate: &Candidate<'_>, code: VerdictCode) -> bool {
+    let carried_out = match screen_word(code) {
+        ScreenWord::Covered | ScreenWord::OwnMeasure => true,
+        ScreenWord::BeyondItsRequest
+        | ScreenWord::OutOfTime
+        | ScreenWord::NoCoveringRequest
+        | ScreenWord::Undetermined => false,
+    };
+    if !carried_out || candidate.breadth.target != Answer::Yes {
+        return false;
+    }
+    let reaches_others = match event.trigger {
+        // These answer for every name that happens to resolve through the target.
+        Trigger::ResponseIp | Trigger::Nsdname | Trigger::Nsip => true,
+        Trigger::Unspecified
+        | Trigger::Qname
+        | Trigger::ClientIp
+        | Trigger::Destination
+        | Trigger::Source
+        | Trigger::Url
+        | Trigger::ServerName
+        | Trigger::Other => false,
+    };
+    candidate.breadth.licensed || reaches_others || saw_other_names(event, candidate.request())
+}
+
+/// A host name hit the rule that no target of the request holds.
+fn saw_other_names(event: &Event<'_>, request: &Request) -> bool {
+    event.observed_names.iter().filter_map(|name| Name::canonical(name).ok()).any(|name| {
+        let name = Target::DomainExact(name);
+        !request
+            .targets
+            .iter()
+            .filter(|t| !t.exception)
+            .any(|t| matches!(relation(&name, &t.target), Relation::Equal | Relation::Inside))
+    })
+}
+
+/// The extended error names another will than the one behind the request. 15: the operator's own
+/// policy; 16: an external requirement; 17: the client's choice; 18: an unauthorised client.
+fn is_misleading(response: Option<&Response>, request: &Request) -> bool {
+    let Some(response::Response::Dns(dns)) = response.and_then(|r| r.response.as_ref()) else {
+        return false;
+    };
+    let truthful: &[u32] = match request.instrument {
+        Instrument::CourtOrderFinal
+        | Instrument::CourtOrderInterim
+        | Instrument::AdministrativeOrder
+        | Instrument::RegulatorOrder
+        | Instrument::PoliceRequest
+        | Instrument::ProsecutorRequest
+        | Instrument::MinistryDirection
+        | Instrument::LicenceDirection
+        | Instrument::InformalGovernmentRequest => &[EDE_CENSORED],
+        // Somebody else's list, taken up by the operator's own will.
+        Instrument::PrivateList => &[EDE_BLOCKED, EDE_CENSORED],
+        Instrument::TosMeasure | Instrument::SecurityMeasure => &[EDE_BLOCKED],
+        Instrument::UserChoice => &[EDE_FILTERED],
+        Instrument::Unspecified => &[],
+    };
+    dns.extended_errors
+        .iter()
+        .filter(|code| (EDE_BLOCKED..=EDE_PROHIBITED).contains(code))
+        .any(|code| !truthful.contains(code))
+}
+
+/// Called an own measure, and a government is behind it or has asked for it.
+fn is_label_doubtful(
+    event: &Event<'_>,
+    candidate: &Candidate<'_>,
+    code: VerdictCode,
+    view: &View<'_>,
+    claims: &Claims<'_>,
+) -> bool {
+    match code {
+        VerdictCode::TosMeasure | VerdictCode::SecurityMeasure | VerdictCode::UserChoice => {}
+        _ => return false,
+    }
+    let public = |branch: &str| !matches!(branch, "" | "private");
+    if candidate.request().authority.as_ref().is_some_and(|a| public(&a.branch)) {
+        return true;
+    }
+    let claims_an_order = claims.requests.iter().any(|id| {
+        view.request(id).is_some_and(|entry| is_governmental(entry.request().instrument))
+    });
+    if claims_an_order {
+        return true;
+    }
+    // A government has asked for this target, and the request is refused or not yet accepted.
+    let Known::Known(target) = &event.target else { return false };
+    view.touching(target).iter().any(|touch| {
+        let standing = touch.entry.standing_at(event.span.last_s);
+        is_governmental(touch.version.request.instrument)
+            && !touch.target.exception
+            && matches!(standing, Some(Standing::NotAccepted(_)))
+    })
+}
+
+fn is_governmental(instrument: Instrument) -> bool {
+    !is_own_measure(instrument) && instrument != Instrument::PrivateList
+}

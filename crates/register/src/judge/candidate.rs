@@ -1,0 +1,438 @@
+//! One request, in one version, by one of its targets, held against one event.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use ipnet::IpNet;
+use remit_proto::v1::{BasisProof, Dimension, TransitionKind, UndeterminedReason, VerdictCode};
+
+use super::{
+    Event, Span,
+    claims::Claims,
+    dimensions::{self, Answer, Breadth},
+};
+use crate::{
+    entry::{Entry, Version},
+    register::{Touch, View},
+    request::{Request, RequestTarget},
+    state::{Bounds, Standing, Transition},
+    target::{Name, Relation, Target, relation},
+};
+
+pub(super) struct Candidate<'a> {
+    pub entry: Entry<'a>,
+    pub version: &'a Version,
+    /// `None`: the request is claimed and touches the target nowhere.
+    pub target: Option<&'a RequestTarget>,
+    /// The event's claims name it.
+    pub named: bool,
+    pub breadth: Breadth,
+    pub place: Answer,
+    pub audience: Answer,
+    pub technique: Answer,
+    /// At each instant of the span at which something may change; `None` while another version is
+    /// the one to be judged.
+    standings: Vec<Option<Standing>>,
+    /// Other versions or targets of the same request hold where this one does not.
+    relieved: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Covers {
+        provisional: bool,
+    },
+    /// Ended, and the time to remove is running.
+    Grace,
+    Might {
+        reason: UndeterminedReason,
+        dimension: Dimension,
+    },
+    Fails {
+        code: VerdictCode,
+        dimension: Dimension,
+        count: usize,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Time {
+    InForce { provisional: bool },
+    Grace,
+    Outside(Standing),
+    Boundary,
+}
+
+/// Every candidate: all that touch the target, and all that are claimed.
+pub(super) fn all<'a>(
+    event: &Event<'_>,
+    target: &Target,
+    view: &View<'a>,
+    claims: &Claims<'_>,
+) -> Vec<Candidate<'a>> {
+    let mut by_entry: BTreeMap<&'a str, Vec<Touch<'a>>> = BTreeMap::new();
+    for touch in view.touching(target) {
+        by_entry.entry(touch.entry.id().as_str()).or_default().push(touch);
+    }
+    let mut candidates = Vec::new();
+    for touches in by_entry.values() {
+        candidates.extend(of_entry(event, target, touches, claims));
+    }
+    for id in &claims.requests {
+        if !by_entry.contains_key(id.as_str()) {
+            candidates.extend(view.request(id).map(|e| elsewhere(event, e, claims)));
+        }
+    }
+    // A claimed list speaks through its first member, if none of its members touches the target.
+    for list in &claims.lists {
+        let touched = candidates.iter().any(|c| c.request().lists.contains(list));
+        if !touched {
+            candidates.extend(view.list(list).next().map(|e| elsewhere(event, e, claims)));
+        }
+    }
+    candidates
+}
+
+fn of_entry<'a>(
+    event: &Event<'_>,
+    target: &Target,
+    touches: &[Touch<'a>],
+    claims: &Claims<'_>,
+) -> Vec<Candidate<'a>> {
+    let Some(first) = touches.first() else { return Vec::new() };
+    let entry = first.entry;
+    let known = entry.transitions();
+    let samples = samples(
+        event.span,
+        touches.iter().flat_map(|t| {
+            entry.turning_points(t.version, t.target.bounds(&t.version.request), &known)
+        }),
+    );
+    let mut candidates: Vec<Candidate<'a>> = touches
+        .iter()
+        .filter(|t| speaks_for_itself(t, touches, event, claims))
+        .map(|t| {
+            let union = t.relation == Relation::Contains && is_union(target, t, touches);
+            let breadth = if t.target.exception {
+                let target = Answer::No(VerdictCode::OutOfScopeTarget);
+                Breadth { target, method: Answer::Yes, licensed: false }
+            } else {
+                dimensions::breadth(&t.version.request.measure, target, t.relation, union)
+            };
+            let bounds = t.target.bounds(&t.version.request);
+            // Of an exception only the request's own time counts: it excuses nothing.
+            make(event, entry, t.version, Some(t.target), breadth, bounds, &known, &samples, claims)
+        })
+        .filter(|c| c.standings.iter().any(Option::is_some))
+        .collect();
+    relieve(&mut candidates);
+    candidates
+}
+
+/// Leaves out what must not speak: an own measure for a block that claims something else; a target
+/// beside an exception that the event hits; an exception that the event only contains.
+fn speaks_for_itself(
+    touch: &Touch<'_>,
+    touches: &[Touch<'_>],
+    event: &Event<'_>,
+    claims: &Claims<'_>,
+) -> bool {
+    let request = &touch.version.request;
+    if request.is_own_measure() && !claims.nothing_claimed() && !claims.names(&touch.entry, request)
+    {
+        return false;
+    }
+    let hits_exception = |t: &Touch<'_>| {
+        t.target.exception
+            && t.version.request.version == request.version
+            && is_live(t, event.span)
+            && match t.relation {
+                Relation::Equal | Relation::Inside => true,
+                Relation::Contains | Relation::Partial => saw(event, &t.target.target),
+                Relation::Disjoint => false,
+            }
+    };
+    if touch.target.exception { hits_exception(touch) } else { !touches.iter().any(hits_exception) }
+}
+
+/// The exception's own span meets the event's.
+fn is_live(touch: &Touch<'_>, span: Span) -> bool {
+    let RequestTarget { added_at_s, removed_at_s, .. } = touch.target;
+    added_at_s.is_none_or(|added| added <= span.last_s)
+        && removed_at_s.is_none_or(|removed| span.first_s < removed)
+}
+
+/// A name that hit the rule lies in the target.
+fn saw(event: &Event<'_>, target: &Target) -> bool {
+    event.observed_names.iter().filter_map(|n| Name::canonical(n).ok()).any(|name| {
+        matches!(relation(&Target::DomainExact(name), target), Relation::Equal | Relation::Inside)
+    })
+}
+
+/// Several targets of one request that together are exactly the event's: adjacent prefixes, or a
+/// name and everything below it (DOMAIN.md 3f "CIDR", "Domain vs subdomain").
+fn is_union(event: &Target, touch: &Touch<'_>, touches: &[Touch<'_>]) -> bool {
+    let same_text = touches.iter().filter(|t| {
+        t.version.request.version == touch.version.request.version
+            && !t.target.exception
+            // Parts with spans of their own do not make a whole at every instant.
+            && t.target.added_at_s == touch.target.added_at_s
+            && t.target.removed_at_s == touch.target.removed_at_s
+    });
+    match event {
+        Target::Cidr(net) => {
+            let parts: Vec<IpNet> = same_text
+                .filter_map(|t| match &t.target.target {
+                    Target::Cidr(part) => Some(*part),
+                    Target::Ip(ip) => Some(IpNet::from(*ip)),
+                    _ => None,
+                })
+                .filter(|part| net.contains(part))
+                .collect();
+            IpNet::aggregate(&parts).contains(net)
+        }
+        Target::DomainSubtree { name, apex: true } => {
+            let mut apex = false;
+            let mut below = false;
+            for part in same_text {
+                apex |= part.target.target == Target::DomainExact(name.clone());
+                below |=
+                    part.target.target == Target::DomainSubtree { name: name.clone(), apex: false };
+            }
+            apex && below
+        }
+        _ => false,
+    }
+}
+
+/// The claimed request, which does not touch the target.
+fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Candidate<'a> {
+    let known = entry.transitions();
+    let version = entry
+        .version_at(event.span.first_s)
+        .or_else(|| entry.versions().next())
+        .unwrap_or(entry.newest());
+    let request = &version.request;
+    let bounds = Bounds { from_s: request.effective_from_s, until_s: request.effective_until_s };
+    let samples = samples(event.span, entry.turning_points(version, bounds, &known));
+    let breadth = Breadth {
+        target: Answer::No(VerdictCode::OutOfScopeTarget),
+        method: Answer::Yes,
+        licensed: false,
+    };
+    make(event, entry, version, None, breadth, bounds, &known, &samples, claims)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call per kind of candidate, all parts are named"
+)]
+fn make<'a>(
+    event: &Event<'_>,
+    entry: Entry<'a>,
+    version: &'a Version,
+    target: Option<&'a RequestTarget>,
+    breadth: Breadth,
+    bounds: Bounds,
+    known: &[&Transition],
+    samples: &[i64],
+    claims: &Claims<'_>,
+) -> Candidate<'a> {
+    let request = &version.request;
+    Candidate {
+        entry,
+        version,
+        target,
+        named: claims.names(&entry, request),
+        breadth,
+        place: dimensions::place(&request.scope, event.place),
+        audience: dimensions::audience(&request.scope, event.place),
+        technique: dimensions::technique(&request.measure, event.technique),
+        standings: samples
+            .iter()
+            .map(|at_s| entry.standing_of(version, bounds, known, *at_s))
+            .collect(),
+        relieved: false,
+    }
+}
+
+/// The first instant of the span, clock error included, and each later one at which something may
+/// change.
+fn samples(span: Span, turning_points: impl IntoIterator<Item = i64>) -> Vec<i64> {
+    let error_s = i64::from(span.clock_error_s);
+    let first = span.first_s.saturating_sub(error_s);
+    let last = span.last_s.saturating_add(error_s);
+    let mut samples = vec![first];
+    if last > first {
+        samples.extend(
+            turning_points.into_iter().filter(|p| (first.saturating_add(1)..=last).contains(p)),
+        );
+        samples.sort_unstable();
+        samples.dedup();
+    }
+    samples
+}
+
+/// A window across an amendment is covered if one text covers it before and the other after: it is
+/// one request.
+fn relieve(candidates: &mut [Candidate<'_>]) {
+    let count = candidates.iter().map(|c| c.standings.len()).max().unwrap_or(0);
+    let fits: Vec<bool> = candidates.iter().map(|c| c.fits_but_for_time()).collect();
+    let always = count > 0
+        && (0..count).all(|at| {
+            candidates.iter().zip(&fits).any(|(c, fits)| {
+                *fits && c.standings.get(at).copied().flatten().is_some_and(Standing::is_in_force)
+            })
+        });
+    if always {
+        for (candidate, fits) in candidates.iter_mut().zip(fits) {
+            candidate.relieved = fits && candidate.time() == Time::Boundary;
+        }
+    }
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn request(&self) -> &'a Request {
+        &self.version.request
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        let time = self.time();
+        let mut fails: Vec<(VerdictCode, Dimension)> = Vec::new();
+        let mut open: Option<(UndeterminedReason, Dimension)> = None;
+        for (answer, dimension) in [
+            (self.breadth.target, Dimension::Target),
+            (self.place, Dimension::Place),
+            (self.audience, Dimension::Audience),
+            (self.method(), Dimension::Method),
+        ] {
+            match answer {
+                Answer::Yes => {}
+                Answer::No(code) => fails.push((code, dimension)),
+                Answer::Unknown(reason) => open = open.or(Some((reason, dimension))),
+            }
+        }
+        match time {
+            Time::Outside(Standing::NotAccepted(_)) => {
+                fails.push((VerdictCode::BasisNotAccepted, Dimension::Status));
+            }
+            // It excuses only what was otherwise covered.
+            Time::Outside(Standing::Annulled { .. }) if !fails.is_empty() => {}
+            Time::Outside(standing) => fails.push((code_of(standing), Dimension::Time)),
+            Time::Boundary => {
+                open = open.or(Some((UndeterminedReason::Boundary, Dimension::Time)));
+            }
+            Time::Grace | Time::InForce { .. } => {}
+        }
+        let count = fails.len();
+        if let Some((code, dimension)) = fails.into_iter().min_by_key(|(code, _)| *code as i32) {
+            return Outcome::Fails { code, dimension, count };
+        }
+        match (open, time) {
+            (Some((reason, dimension)), _) => Outcome::Might { reason, dimension },
+            (None, Time::Grace) => Outcome::Grace,
+            (None, Time::InForce { provisional }) => Outcome::Covers { provisional },
+            // Both were turned into a failure or an open question above.
+            (None, Time::Boundary | Time::Outside(_)) => {
+                Outcome::Might { reason: UndeterminedReason::Boundary, dimension: Dimension::Time }
+            }
+        }
+    }
+
+    fn method(&self) -> Answer {
+        match self.technique {
+            Answer::Yes => self.breadth.method,
+            Answer::No(_) | Answer::Unknown(_) => match self.breadth.method {
+                Answer::No(code) => Answer::No(code),
+                Answer::Yes | Answer::Unknown(_) => self.technique,
+            },
+        }
+    }
+
+    fn fits_but_for_time(&self) -> bool {
+        [self.breadth.target, self.place, self.audience, self.method()]
+            .iter()
+            .all(|answer| *answer == Answer::Yes)
+    }
+
+    fn time(&self) -> Time {
+        let in_force = |s: &Option<Standing>| s.is_some_and(Standing::is_in_force);
+        let provisional =
+            self.standings.iter().flatten().any(|s| matches!(s, Standing::Provisional { .. }));
+        if self.relieved || self.standings.iter().all(in_force) {
+            return Time::InForce { provisional };
+        }
+        let grace = |s: &Option<Standing>| matches!(s, Some(Standing::RemovalGrace { .. }));
+        if self.standings.iter().all(grace) {
+            return Time::Grace;
+        }
+        if self.standings.iter().any(|s| in_force(s) || grace(s)) {
+            return Time::Boundary;
+        }
+        let mut outside = self.standings.iter().flatten();
+        let first = outside.clone().find(|s| !matches!(s, Standing::Annulled { .. }));
+        first.or_else(|| outside.next()).map_or(Time::Boundary, |s| Time::Outside(*s))
+    }
+
+    /// The standing that a clause on time shows: the one that decided, else the last.
+    pub(super) fn shown_standing(&self) -> Option<Standing> {
+        match self.time() {
+            Time::Outside(standing) => Some(standing),
+            Time::Boundary => self.standings.iter().flatten().find(|s| !s.is_in_force()).copied(),
+            Time::InForce { .. } | Time::Grace => {
+                self.standings.iter().flatten().next_back().copied()
+            }
+        }
+    }
+
+    /// Who speaks first among equals: the claimed one, the better proved, the closer target, the
+    /// one registered first.
+    pub(super) fn preference(&self) -> impl Ord + use<'a> {
+        let proof = match self.request().basis_proof {
+            BasisProof::AuthoritySigned => 0,
+            BasisProof::DocumentHeld => 1,
+            BasisProof::OperatorsWord => 2,
+            BasisProof::Oral => 3,
+            BasisProof::Unspecified => 4,
+        };
+        (
+            !self.named,
+            proof,
+            self.target.is_none(),
+            self.breadth.licensed,
+            self.entry.versions().next().map(|v| v.statement),
+            self.entry.id(),
+            Reverse(self.request().version),
+        )
+    }
+
+    /// The last statement without which this request would not have been in force at `at_s`, and
+    /// when it was recorded.
+    pub(super) fn rests_on(&self, at_s: i64) -> (u64, i64) {
+        let needed = self
+            .entry
+            .transitions()
+            .into_iter()
+            .filter(|t| t.effective_at_s <= at_s)
+            .filter(|t| matches!(t.kind, TransitionKind::Accept | TransitionKind::Resume))
+            .map(|t| (t.statement, t.recorded_at_s));
+        needed
+            .chain([(self.version.statement, self.version.recorded_at_s)])
+            .max()
+            .unwrap_or((self.version.statement, self.version.recorded_at_s))
+    }
+}
+
+fn code_of(standing: Standing) -> VerdictCode {
+    match standing {
+        Standing::TooEarly { .. } => VerdictCode::TooEarly,
+        Standing::Expired { .. } => VerdictCode::Expired,
+        Standing::Revoked { .. } => VerdictCode::Revoked,
+        Standing::Suspended { .. } => VerdictCode::Suspended,
+        Standing::Lapsed { .. } => VerdictCode::Lapsed,
+        Standing::Annulled { .. } => VerdictCode::AnnulledRetroactively,
+        Standing::RemovalGrace { .. } => VerdictCode::InRemovalGrace,
+        Standing::NotAccepted(_) => VerdictCode::BasisNotAccepted,
+        Standing::Active => VerdictCode::Authorised,
+        Standing::Provisional { .. } => VerdictCode::AuthorisedProvisional,
+    }
+}

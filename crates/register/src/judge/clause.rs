@@ -1,0 +1,172 @@
+//! What the request says and what the event shows, for the dimension that decided. Canonical text;
+//! sentences are made at the edge.
+
+use remit_proto::v1::{Dimension, NetworkType, NodeFacts, TransitionKind};
+
+use super::{Event, candidate::Candidate, claims::Claims, dimensions::Answer};
+use crate::{
+    request::{Request, Scope, Territories},
+    state::Standing,
+    target::{Known, kind_word},
+    verdict::Clause,
+    words,
+};
+
+pub(super) fn of(
+    candidate: &Candidate<'_>,
+    dimension: Dimension,
+    event: &Event<'_>,
+    claims: &Claims<'_>,
+) -> Clause {
+    let request = candidate.request();
+    let (request_says, event_shows) = match dimension {
+        Dimension::Target => (target_says(candidate), target_shows(event)),
+        Dimension::Time => (time_says(candidate, request), time_shows(event)),
+        Dimension::Status => (status_says(candidate, request), time_shows(event)),
+        Dimension::Place => (place_says(&request.scope), place_shows(event.place)),
+        Dimension::Audience => (request.scope.audiences.join(", "), audience_shows(event.place)),
+        Dimension::Method => {
+            let mut shows = words::technique(event.technique).to_owned();
+            if candidate.breadth.method != Answer::Yes
+                && let Known::Known(target) = &event.target
+            {
+                shows = format!("{shows} on {} {target}", kind_word(target.kind()));
+            }
+            (request.measure.says(), shows)
+        }
+        Dimension::Reference | Dimension::Unspecified => {
+            (candidate.entry.id().to_string(), claims.shown())
+        }
+    };
+    let request = Some(candidate.entry.id().clone());
+    Clause { dimension, request, request_says, event_shows }
+}
+
+fn target_says(candidate: &Candidate<'_>) -> String {
+    let named = |t: &crate::target::Target| format!("{} {t}", kind_word(t.kind()));
+    match candidate.target {
+        Some(held) if held.exception => format!("not {}", named(&held.target)),
+        Some(held) => named(&held.target),
+        None => {
+            let targets = &candidate.request().targets;
+            let mut blocked = targets.iter().filter(|t| !t.exception);
+            let first = blocked.next().map_or_else(String::new, |t| named(&t.target));
+            match blocked.count() {
+                0 => first,
+                more => format!("{first} and {more} more"),
+            }
+        }
+    }
+}
+
+fn target_shows(event: &Event<'_>) -> String {
+    match &event.target {
+        Known::Known(target) => format!("{} {target}", kind_word(target.kind())),
+        Known::Erased => "erased".to_owned(),
+        Known::NotUnderstood => "not understood".to_owned(),
+    }
+}
+
+fn time_says(candidate: &Candidate<'_>, request: &Request) -> String {
+    let time = words::time;
+    match candidate.shown_standing() {
+        Some(Standing::TooEarly { from_s }) => format!("from {}", time(from_s)),
+        Some(Standing::Expired { at_s }) => format!("until {}", time(at_s)),
+        Some(Standing::Revoked { at_s, how }) => {
+            let word = match how {
+                TransitionKind::Withdraw => "withdrawn",
+                TransitionKind::Supersede => "superseded",
+                TransitionKind::Annul => "annulled",
+                TransitionKind::Revoke
+                | TransitionKind::Unspecified
+                | TransitionKind::Accept
+                | TransitionKind::Confirm
+                | TransitionKind::Suspend
+                | TransitionKind::Resume
+                | TransitionKind::Refuse
+                | TransitionKind::Challenge => "revoked",
+            };
+            format!("{word} at {}", time(at_s))
+        }
+        Some(Standing::Suspended { since_s }) => format!("suspended since {}", time(since_s)),
+        Some(Standing::Lapsed { at_s }) => format!("not confirmed by {}", time(at_s)),
+        Some(Standing::Annulled { at_s }) => {
+            format!("annulled from the start at {}", time(at_s))
+        }
+        Some(Standing::RemovalGrace { ended_at_s, until_s }) => {
+            format!("ended {}, to be removed by {}", time(ended_at_s), time(until_s))
+        }
+        Some(Standing::Active | Standing::Provisional { .. } | Standing::NotAccepted(_)) | None => {
+            let from = format!("from {}", time(request.effective_from_s));
+            match request.effective_until_s {
+                Some(until) => format!("{from} until {}", time(until)),
+                None => from,
+            }
+        }
+    }
+}
+
+fn status_says(candidate: &Candidate<'_>, request: &Request) -> String {
+    match candidate.shown_standing() {
+        Some(Standing::NotAccepted(status)) => words::status(status).to_owned(),
+        Some(Standing::Provisional { confirm_by_s }) => {
+            format!("provisional, to be confirmed by {}", words::time(confirm_by_s))
+        }
+        Some(_) | None => words::status(request.status).to_owned(),
+    }
+}
+
+fn time_shows(event: &Event<'_>) -> String {
+    let span = event.span;
+    let mut text = words::time(span.first_s);
+    if span.last_s != span.first_s {
+        text = format!("{text} to {}", words::time(span.last_s));
+    }
+    if span.clock_error_s > 0 {
+        text = format!("{text}, give or take {} s", span.clock_error_s);
+    }
+    text
+}
+
+fn place_says(scope: &Scope) -> String {
+    let mut parts = vec![match &scope.territories {
+        Territories::NotStated => "territory not stated".to_owned(),
+        Territories::Everywhere => "everywhere".to_owned(),
+        Territories::Listed(codes) => codes.join(", "),
+    }];
+    if !scope.nodes.is_empty() {
+        parts.push(format!("nodes {}", scope.nodes.join(", ")));
+    }
+    if !scope.network_types.is_empty() {
+        let types: Vec<_> = scope.network_types.iter().map(|t| words::network_type(*t)).collect();
+        parts.push(format!("networks {}", types.join(", ")));
+    }
+    if !scope.asns.is_empty() {
+        let asns: Vec<_> = scope.asns.iter().map(|a| format!("AS{a}")).collect();
+        parts.push(asns.join(", "));
+    }
+    parts.join("; ")
+}
+
+fn place_shows(facts: Option<&NodeFacts>) -> String {
+    let Some(facts) = facts else { return "node facts not declared".to_owned() };
+    let stated = |value: &str| if value.is_empty() { "?".to_owned() } else { value.to_owned() };
+    let territory = if facts.region.is_empty() { &facts.country } else { &facts.region };
+    let network = NetworkType::try_from(facts.network_type).unwrap_or_default();
+    let mut text = format!("node {} in {}", stated(&facts.node), stated(territory));
+    if network != NetworkType::Unspecified {
+        text = format!("{text}, {}", words::network_type(network));
+    }
+    if facts.asn != 0 {
+        text = format!("{text}, AS{}", facts.asn);
+    }
+    text
+}
+
+fn audience_shows(facts: Option<&NodeFacts>) -> String {
+    match facts {
+        None => "node facts not declared".to_owned(),
+        Some(facts) if facts.audiences.is_empty() => "all lines".to_owned(),
+        Some(facts) => facts.audiences.join(", "),
+    }
+}

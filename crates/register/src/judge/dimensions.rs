@@ -1,0 +1,192 @@
+//! Place, audience, method and breadth of one request against one event: yes, no or unknown.
+
+use remit_proto::v1::{
+    NetworkType, NodeFacts, TargetKind, Technique, UndeterminedReason, VerdictCode,
+};
+
+use crate::{
+    request::{Measure, Scope, Territories},
+    target::{Relation, Target},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No(VerdictCode),
+    Unknown(UndeterminedReason),
+}
+
+impl Answer {
+    /// One "no" decides; one "unknown" leaves it open.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No(code), _) | (_, Self::No(code)) => Self::No(code),
+            (Self::Unknown(reason), _) | (_, Self::Unknown(reason)) => Self::Unknown(reason),
+            (Self::Yes, Self::Yes) => Self::Yes,
+        }
+    }
+
+    fn place(fact: Option<bool>) -> Self {
+        match fact {
+            Some(true) => Self::Yes,
+            Some(false) => Self::No(VerdictCode::WrongPlace),
+            None => Self::Unknown(UndeterminedReason::Scope),
+        }
+    }
+}
+
+/// Territory, nodes, network type and AS. What the operator has not declared is unknown.
+pub(crate) fn place(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
+    let Scope { territories, nodes, network_types, asns, audiences: _ } = scope;
+    let everywhere = matches!(territories, Territories::Everywhere);
+    let Some(facts) = facts else {
+        let unbounded =
+            everywhere && nodes.is_empty() && network_types.is_empty() && asns.is_empty();
+        return Answer::place(unbounded.then_some(true));
+    };
+    let in_territory = match territories {
+        Territories::Everywhere => Some(true),
+        Territories::NotStated => None,
+        Territories::Listed(codes) => any(codes.iter().map(|c| in_territory(c, facts))),
+    };
+    let at_node = nodes.is_empty()
+        || nodes.iter().any(|n| match n.strip_prefix("group:") {
+            Some(group) => facts.groups.iter().any(|g| g == group),
+            None => *n == facts.node,
+        });
+    let declared_type = NetworkType::try_from(facts.network_type).unwrap_or_default();
+    let in_network = match declared_type {
+        _ if network_types.is_empty() => Some(true),
+        NetworkType::Unspecified => None,
+        NetworkType::Fixed
+        | NetworkType::Mobile
+        | NetworkType::Wholesale
+        | NetworkType::Enterprise
+        | NetworkType::Roaming => Some(network_types.contains(&declared_type)),
+    };
+    let in_asn = match facts.asn {
+        _ if asns.is_empty() => Some(true),
+        0 => None,
+        asn => Some(asns.contains(&asn)),
+    };
+    [Some(at_node), in_network, in_asn]
+        .into_iter()
+        .map(Answer::place)
+        .fold(Answer::place(in_territory), Answer::and)
+}
+
+/// "DE" or "DE-BE" against what the node has declared.
+fn in_territory(code: &str, facts: &NodeFacts) -> Option<bool> {
+    let declared = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+    let region = declared(&facts.region);
+    let country = declared(&facts.country)
+        .or_else(|| region.as_ref().and_then(|r| r.split('-').next().map(str::to_owned)));
+    match code.split_once('-') {
+        None => country.map(|c| c == code),
+        Some((of, _)) => match (country, region) {
+            (_, Some(region)) => Some(region == code),
+            (Some(country), None) if country != of => Some(false),
+            (Some(_) | None, None) => None,
+        },
+    }
+}
+
+/// Yes if one is; unknown if none is and one might be.
+fn any(facts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut answer = Some(false);
+    for fact in facts {
+        match fact {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => answer = None,
+        }
+    }
+    answer
+}
+
+/// A node serves classes of line; all of them must be meant. A node that declares none serves all.
+pub(crate) fn audience(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
+    if scope.audiences.is_empty() {
+        return Answer::Yes;
+    }
+    let Some(facts) = facts else { return Answer::Unknown(UndeterminedReason::Scope) };
+    let meant = !facts.audiences.is_empty()
+        && facts.audiences.iter().all(|class| scope.audiences.contains(class));
+    if meant { Answer::Yes } else { Answer::No(VerdictCode::WrongAudience) }
+}
+
+pub(crate) fn technique(measure: &Measure, technique: Technique) -> Answer {
+    if measure.techniques.is_empty() && measure.outcome_only {
+        return Answer::Yes;
+    }
+    if technique == Technique::Unspecified {
+        return Answer::Unknown(UndeterminedReason::NotUnderstood);
+    }
+    if measure.techniques.contains(&technique) {
+        Answer::Yes
+    } else {
+        Answer::No(VerdictCode::WrongMethod)
+    }
+}
+
+/// Whether the rule's match set fits the request's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Breadth {
+    pub target: Answer,
+    /// Coarser than the prescribed granularity, though a coarser means is licensed as such.
+    pub method: Answer,
+    /// The request permits the coarser block: what else it hits is charged to the request.
+    pub licensed: bool,
+}
+
+pub(crate) fn breadth(
+    measure: &Measure,
+    event: &Target,
+    relation: Relation,
+    exact_union: bool,
+) -> Breadth {
+    let (target, method, licensed) = match relation {
+        Relation::Equal | Relation::Inside => (Answer::Yes, Answer::Yes, false),
+        Relation::Contains if exact_union => (Answer::Yes, Answer::Yes, false),
+        Relation::Contains => {
+            let within = match measure.coarsest {
+                Some(kind) => rank(event.kind()) <= rank(kind),
+                // A free choice of means is not a licence to cut everybody off.
+                None => measure.outcome_only && event.kind() != TargetKind::WholeService,
+            };
+            match (within, measure.outcome_only) {
+                (true, _) => (Answer::Yes, Answer::Yes, true),
+                (false, true) => (Answer::Yes, Answer::No(VerdictCode::WrongMethod), true),
+                (false, false) => (Answer::No(VerdictCode::Overbroad), Answer::Yes, false),
+            }
+        }
+        Relation::Partial | Relation::Disjoint => {
+            (Answer::No(VerdictCode::OutOfScopeTarget), Answer::Yes, false)
+        }
+    };
+    Breadth { target, method, licensed }
+}
+
+/// Finest first: url, host, subtree, ip_port, ip, cidr, whole_service (DOMAIN.md 3a). Kinds that
+/// are not in that order are as coarse as the whole service: only their own request permits them.
+fn rank(kind: TargetKind) -> u8 {
+    match kind {
+        TargetKind::Url | TargetKind::UrlPrefix => 0,
+        TargetKind::DomainExact | TargetKind::Sni | TargetKind::HttpHost => 1,
+        TargetKind::DomainSubtree => 2,
+        TargetKind::IpPort => 3,
+        TargetKind::Ip => 4,
+        TargetKind::Cidr => 5,
+        TargetKind::WholeService
+        | TargetKind::Unspecified
+        | TargetKind::ProtocolApp
+        | TargetKind::Port
+        | TargetKind::Keyword
+        | TargetKind::Category
+        | TargetKind::AsnRoute
+        | TargetKind::LineAccount
+        | TargetKind::CellArea
+        | TargetKind::CustomerToken
+        | TargetKind::NotUnderstood => 6,
+    }
+}

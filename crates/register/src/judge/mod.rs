@@ -1,0 +1,342 @@
+//! One event against the register: the verdict of DOMAIN.md section 3.
+//!
+//! In: what is known of one event, a [`View`] of the register, what the log proves about when the
+//! register held what, parameters. Out: one [`Verdict`]. Pure: the same arguments give the same
+//! answer anywhere, in ten years.
+//!
+//! How it is decided:
+//! 1. Every request that touches the target, and every request that is claimed, is a *candidate*
+//!    ([`candidate`]): five dimensions, each yes, no or unknown. One request must cover all of them
+//!    together; two halves by two requests are no whole.
+//! 2. The first that applies speaks: covered · own measure · undetermined (one might cover) · in
+//!    removal grace · a claim that the register does not know · the failing request that is
+//!    claimed, else the one that fails fewest dimensions · no basis.
+//!
+//! Where DOMAIN.md leaves a choice:
+//! - An own measure (terms of service, security, user choice) answers only for a block that claims
+//!   it, claims its class, or claims nothing. A block that claims an order is judged by the order:
+//!   a wide terms-of-service entry must not turn expired orders into house rules.
+//! - `class:contract_tos` and the like claim every own-measure entry of that class. Without such an
+//!   entry that touches the target nothing is documented, and the verdict is NO_BASIS by clause
+//!   *reference*, unless a near miss speaks. `class:law` and `class:voluntary_list` name no
+//!   request: what an order covers is then AUTHORISED_MISREFERENCED. `class:none_stated` claims
+//!   nothing.
+//! - A removal grace and a retroactive annulment excuse only what the request covered otherwise in
+//!   every dimension; if another one fails too, that one speaks.
+//! - Withheld imports make unknown only a claim that would be UNKNOWN_BASIS. If they did so for
+//!   blocks that claim nothing, withholding one statement would hide every block without a basis.
+//! - A claimed request that is unknown speaks before a claimed one that fails: the order of the
+//!   table in DOMAIN.md 3a.
+
+mod added;
+mod candidate;
+mod claims;
+mod clause;
+mod dimensions;
+
+pub(crate) use dimensions::{Answer, place};
+
+use evidence::Claim;
+use remit_proto::v1::{
+    self, BasisProof, Dimension, Instrument, Ternary, UndeterminedReason, VerdictCode,
+};
+
+use self::{
+    candidate::{Candidate, Outcome},
+    claims::Claims,
+};
+use crate::{
+    register::View,
+    request::Request,
+    target::{Known, Target},
+    verdict::{Clause, Verdict},
+};
+
+/// Changes whenever any verdict may change for the same arguments.
+pub const MATCHER_VERSION: &str = "1";
+
+/// What is judged: a rule at an instant, or what it did in a window.
+#[derive(Debug, Clone)]
+pub struct Event<'a> {
+    /// The rule's own target.
+    pub target: Known<Target>,
+    pub technique: v1::Technique,
+    pub trigger: v1::Trigger,
+    pub actor: v1::Actor,
+    /// Carried, mapped or attributed.
+    pub claims: &'a [Claim],
+    pub response: Option<&'a v1::Response>,
+    pub span: Span,
+    /// Read from an old log.
+    pub imported: bool,
+    /// The node's facts at the time; `None`: not declared.
+    pub place: Option<&'a v1::NodeFacts>,
+    /// Host names other than the target that hit the same rule.
+    pub observed_names: &'a [String],
+}
+
+/// Inclusive, in whole seconds. Equal for a rule that is judged at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub first_s: i64,
+    pub last_s: i64,
+    /// By so much the node's clock may be wrong, either way.
+    pub clock_error_s: u32,
+}
+
+/// Sizes of the register that the collector's log dates against the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KnownSizes {
+    /// Size in the checkpoint that the last `Seal` before the first hit names.
+    pub before_act: Option<u64>,
+    /// Newest size logged before the agent head that covers the leaf.
+    pub when_logged: u64,
+}
+
+/// By which register the verdict is asked; the view must fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AsKnown {
+    Then,
+    #[default]
+    Now,
+}
+
+/// Named inputs that belong to the verdict like the evidence does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameters {
+    pub matcher_version: String,
+    /// SHA-256 of the public-suffix list, as hex; empty where none was consulted.
+    pub psl_digest: String,
+    pub as_known: AsKnown,
+    /// A reference that the register does not hold yet is undetermined for so long after the act.
+    pub late_register_grace_s: u32,
+    /// "Now" of the evidence, the node's last `Seal`; without it there is no such grace.
+    pub judged_at_s: Option<i64>,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            matcher_version: MATCHER_VERSION.to_owned(),
+            psl_digest: String::new(),
+            as_known: AsKnown::Now,
+            late_register_grace_s: 0,
+            judged_at_s: None,
+        }
+    }
+}
+
+/// The verdict on one event. The module's front page tells the order of the steps.
+pub fn judge(
+    event: &Event<'_>,
+    view: &View<'_>,
+    sizes: &KnownSizes,
+    parameters: &Parameters,
+) -> Verdict {
+    let case = Case { event, view, sizes, parameters, claims: Claims::read(event.claims, view) };
+    if event.imported && parameters.as_known == AsKnown::Then {
+        return case.undetermined(UndeterminedReason::Imported, Dimension::Time, "", "imported");
+    }
+    let target = match &event.target {
+        Known::Known(target) => target,
+        Known::Erased => return case.without_target(UndeterminedReason::Erased, "erased"),
+        Known::NotUnderstood => {
+            return case.without_target(UndeterminedReason::NotUnderstood, "not understood");
+        }
+    };
+    let candidates = candidate::all(event, target, view, &case.claims);
+    case.covered(&candidates)
+        .or_else(|| case.own_measure(&candidates))
+        .or_else(|| case.might_be_covered(&candidates))
+        .or_else(|| case.in_grace(&candidates))
+        .or_else(|| case.unknown_basis())
+        .or_else(|| case.near_miss(&candidates))
+        .unwrap_or_else(|| case.no_basis())
+}
+
+struct Case<'c, 'a> {
+    event: &'c Event<'c>,
+    view: &'c View<'a>,
+    sizes: &'c KnownSizes,
+    parameters: &'c Parameters,
+    claims: Claims<'c>,
+}
+
+impl<'a> Case<'_, 'a> {
+    fn covered(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
+        let best = candidates
+            .iter()
+            .filter(|c| !c.request().is_own_measure())
+            .filter_map(|c| match c.outcome() {
+                Outcome::Covers { provisional } => Some((c, provisional)),
+                Outcome::Might { .. } | Outcome::Grace | Outcome::Fails { .. } => None,
+            })
+            .min_by_key(|(c, provisional)| (*provisional, c.preference()))?;
+        let (candidate, provisional) = best;
+        Some(if provisional {
+            self.speak(VerdictCode::AuthorisedProvisional, candidate, Dimension::Status)
+        } else if candidate.named {
+            self.speak(VerdictCode::Authorised, candidate, Dimension::Target)
+        } else {
+            self.speak(VerdictCode::AuthorisedMisreferenced, candidate, Dimension::Reference)
+        })
+    }
+
+    fn own_measure(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
+        let candidate = candidates
+            .iter()
+            .filter(|c| c.request().is_own_measure())
+            .filter(|c| match c.outcome() {
+                Outcome::Covers { .. } => true,
+                Outcome::Might { .. } | Outcome::Grace | Outcome::Fails { .. } => false,
+            })
+            .min_by_key(|c| c.preference())?;
+        Some(self.speak(own_code(candidate.request()), candidate, Dimension::Target))
+    }
+
+    fn might_be_covered(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
+        let best = candidates
+            .iter()
+            .filter_map(|c| match c.outcome() {
+                Outcome::Might { reason, dimension } => Some((c, reason, dimension)),
+                Outcome::Covers { .. } | Outcome::Grace | Outcome::Fails { .. } => None,
+            })
+            .min_by_key(|(c, reason, _)| (!c.named, *reason as i32, c.preference()));
+        if let Some((candidate, reason, dimension)) = best {
+            let mut verdict = self.speak(VerdictCode::Undetermined, candidate, dimension);
+            verdict.undetermined = Some(reason);
+            return Some(verdict);
+        }
+        let claim = self.claims.unknown.first()?.to_string();
+        let says = "not visible in the register";
+        if self.view.withheld_count() > 0 {
+            let reason = UndeterminedReason::Erased;
+            return Some(self.undetermined(reason, Dimension::Reference, says, &claim));
+        }
+        if self.view.not_understood_count() > 0 {
+            let reason = UndeterminedReason::NotUnderstood;
+            return Some(self.undetermined(reason, Dimension::Reference, says, &claim));
+        }
+        let since_s = self.parameters.judged_at_s?.saturating_sub(self.event.span.last_s);
+        let in_time = since_s < i64::from(self.parameters.late_register_grace_s);
+        let reason = UndeterminedReason::LateRegister;
+        in_time.then(|| self.undetermined(reason, Dimension::Reference, says, &claim))
+    }
+
+    fn in_grace(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
+        let candidate = candidates
+            .iter()
+            .filter(|c| match c.outcome() {
+                Outcome::Grace => true,
+                Outcome::Covers { .. } | Outcome::Might { .. } | Outcome::Fails { .. } => false,
+            })
+            .min_by_key(|c| c.preference())?;
+        Some(self.speak(VerdictCode::InRemovalGrace, candidate, Dimension::Time))
+    }
+
+    fn unknown_basis(&self) -> Option<Verdict> {
+        let claim = self.claims.unknown.first()?;
+        let says = "not in the register";
+        Some(self.nobody(VerdictCode::UnknownBasis, Dimension::Reference, says, &claim.to_string()))
+    }
+
+    fn near_miss(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
+        let (candidate, code, dimension, _) = candidates
+            .iter()
+            .filter_map(|c| match c.outcome() {
+                Outcome::Fails { code, dimension, count } => Some((c, code, dimension, count)),
+                Outcome::Covers { .. } | Outcome::Might { .. } | Outcome::Grace => None,
+            })
+            .min_by_key(|(c, code, _, count)| (!c.named, *count, *code as i32, c.preference()))?;
+        Some(self.speak(code, candidate, dimension))
+    }
+
+    fn no_basis(&self) -> Verdict {
+        let shows = self.claims.shown();
+        self.nobody(VerdictCode::NoBasis, Dimension::Reference, "no entry for the target", &shows)
+    }
+
+    /// Any request might name the target; without requests none does.
+    fn without_target(&self, reason: UndeterminedReason, shows: &str) -> Verdict {
+        if self.view.requests().next().is_some() || self.view.withheld_count() > 0 {
+            let mut verdict = self.undetermined(reason, Dimension::Target, "", shows);
+            verdict.clause.request = self.claims.first_known();
+            return verdict;
+        }
+        self.unknown_basis().unwrap_or_else(|| self.no_basis())
+    }
+
+    fn speak(&self, code: VerdictCode, candidate: &Candidate<'a>, dimension: Dimension) -> Verdict {
+        Verdict {
+            code,
+            undetermined: None,
+            clause: clause::of(candidate, dimension, self.event, &self.claims),
+            added: added::findings(self.event, Some(candidate), code, self.view, &self.claims),
+            basis_proof: candidate.request().basis_proof,
+            registered_before_act: self.registered_before_act(candidate),
+            register_size: self.view.size(),
+        }
+    }
+
+    /// No request speaks.
+    fn nobody(&self, code: VerdictCode, dimension: Dimension, says: &str, shows: &str) -> Verdict {
+        Verdict {
+            code,
+            undetermined: None,
+            clause: Clause {
+                dimension,
+                request: None,
+                request_says: says.to_owned(),
+                event_shows: shows.to_owned(),
+            },
+            added: added::findings(self.event, None, code, self.view, &self.claims),
+            basis_proof: BasisProof::Unspecified,
+            registered_before_act: Ternary::Unspecified,
+            register_size: self.view.size(),
+        }
+    }
+
+    fn undetermined(
+        &self,
+        reason: UndeterminedReason,
+        dimension: Dimension,
+        says: &str,
+        shows: &str,
+    ) -> Verdict {
+        let mut verdict = self.nobody(VerdictCode::Undetermined, dimension, says, shows);
+        verdict.undetermined = Some(reason);
+        verdict
+    }
+
+    /// DOMAIN.md section 3, "Two qualities".
+    fn registered_before_act(&self, candidate: &Candidate<'a>) -> Ternary {
+        let last_s = self.event.span.last_s;
+        let (statement, recorded_at_s) = candidate.rests_on(last_s);
+        if self.sizes.before_act.is_some_and(|size| statement < size) {
+            Ternary::Yes
+        } else if statement >= self.sizes.when_logged || recorded_at_s > last_s {
+            Ternary::No
+        } else {
+            Ternary::Unknown
+        }
+    }
+}
+
+fn own_code(request: &Request) -> VerdictCode {
+    match request.instrument {
+        Instrument::SecurityMeasure => VerdictCode::SecurityMeasure,
+        Instrument::UserChoice => VerdictCode::UserChoice,
+        Instrument::TosMeasure
+        | Instrument::Unspecified
+        | Instrument::CourtOrderFinal
+        | Instrument::CourtOrderInterim
+        | Instrument::AdministrativeOrder
+        | Instrument::RegulatorOrder
+        | Instrument::PoliceRequest
+        | Instrument::ProsecutorRequest
+        | Instrument::MinistryDirection
+        | Instrument::LicenceDirection
+        | Instrument::InformalGovernmentRequest
+        | Instrument::PrivateList => VerdictCode::TosMeasure,
+    }
+}

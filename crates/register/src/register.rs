@@ -1,0 +1,425 @@
+//! The register as a growing sequence of statements, and what it said at each size.
+//!
+//! Statements are applied in the order of the register log; the index of a statement is the size
+//! before it. Nothing that was applied is changed later, so a view at an old size answers as it
+//! answered then.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use evidence::{Claim, NodeId, RequestId};
+use remit_proto::v1::{self, TransitionKind, register_item::Item, statement::Body};
+
+use crate::{
+    entry::{Entry, History, Version},
+    index::TargetIndex,
+    request::{InvalidRequest, ListVersion, Request, RequestTarget},
+    state::{self, NoSuchStep, Transition},
+    target::{Relation, Target, relation},
+};
+
+/// The format of statements that this version understands.
+const FORMAT: u32 = 1;
+
+#[derive(Debug, Clone)]
+pub struct Register {
+    origin: String,
+    size: u64,
+    histories: Vec<History>,
+    by_id: BTreeMap<RequestId, usize>,
+    by_list: BTreeMap<ListVersion, Vec<usize>>,
+    index: TargetIndex,
+    /// Where the targets of `index` stand, by their number.
+    postings: Vec<Posting>,
+    /// Statements whose items are withheld or erased.
+    withheld: Vec<u64>,
+    /// Statements of a newer format.
+    not_understood: Vec<u64>,
+    attributions: HashMap<(NodeId, u64), Vec<AttributedClaim>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Posting {
+    history: usize,
+    version: usize,
+    target: usize,
+}
+
+/// A claim that a person tied to an installed rule after the fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributedClaim {
+    pub claim: Claim,
+    pub statement: u64,
+    pub recorded_at_s: i64,
+}
+
+/// The statement is refused as a whole; the register is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidStatement {
+    #[error("statement is for {found:?}, this register is {wanted:?}")]
+    Origin { found: String, wanted: String },
+    #[error("statement has no body")]
+    NoBody,
+    #[error("a decision belongs to the case log, not to the register")]
+    NotOfTheRegister,
+    #[error("statement announces {announced} items and {found} came with it")]
+    ItemCount { announced: u64, found: u64 },
+    #[error("items came with a statement that has none")]
+    UnexpectedItems,
+    #[error("item {item} is empty")]
+    EmptyItem { item: usize },
+    #[error("request {id:?}")]
+    Request { id: String, source: InvalidRequest },
+    #[error("item {item} adds targets to {id:?}, which is not in the same import")]
+    StrayTargets { item: usize, id: String },
+    #[error("request {id} stands twice in the import")]
+    Duplicate { id: RequestId },
+    #[error("request {id} has no target")]
+    NoTarget { id: RequestId },
+    #[error("request {id} comes as version {found}; the next one is {wanted}")]
+    Version { id: RequestId, found: u32, wanted: u32 },
+    #[error("transition names request {id:?}, which the register does not hold")]
+    UnknownRequest { id: String },
+    #[error("transition {kind:?} of request {id}")]
+    Transition { id: RequestId, kind: TransitionKind, source: NoSuchStep },
+    #[error("{field} is missing or not valid")]
+    Field { field: &'static str },
+}
+
+impl Register {
+    pub fn new(origin: impl Into<String>) -> Self {
+        Self {
+            origin: origin.into(),
+            size: 0,
+            histories: Vec::new(),
+            by_id: BTreeMap::new(),
+            by_list: BTreeMap::new(),
+            index: TargetIndex::default(),
+            postings: Vec::new(),
+            withheld: Vec::new(),
+            not_understood: Vec::new(),
+            attributions: HashMap::new(),
+        }
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub fn view(&self) -> View<'_> {
+        self.at(self.size)
+    }
+
+    /// The register as it was; a size above the present one is the present one.
+    pub fn at(&self, size: u64) -> View<'_> {
+        View { register: self, size: size.min(self.size) }
+    }
+
+    /// The next statement of the log, with the opened items of an import. `items` is `None` where
+    /// they are withheld or erased: the statement counts, its requests are unknown.
+    pub fn apply(
+        &mut self,
+        statement: &v1::Statement,
+        items: Option<Vec<v1::RegisterItem>>,
+    ) -> Result<(), InvalidStatement> {
+        let v1::Statement {
+            format,
+            origin,
+            recorded_at_s,
+            effective_at_s,
+            author: _,
+            approver: _,
+            body,
+        } = statement;
+        if *origin != self.origin {
+            return Err(InvalidStatement::Origin {
+                found: origin.clone(),
+                wanted: self.origin.clone(),
+            });
+        }
+        if *format > FORMAT {
+            self.apply_not_understood();
+            return Ok(());
+        }
+        match body.as_ref().ok_or(InvalidStatement::NoBody)? {
+            Body::Import(import) => match items {
+                None => self.withheld.push(self.size),
+                Some(items) => self.import(import, items, *recorded_at_s, *effective_at_s)?,
+            },
+            Body::Transition(_) | Body::Attribution(_) | Body::Decision(_)
+                if items.as_ref().is_some_and(|i| !i.is_empty()) =>
+            {
+                return Err(InvalidStatement::UnexpectedItems);
+            }
+            Body::Transition(transition) => {
+                self.transition(transition, *recorded_at_s, *effective_at_s)?;
+            }
+            Body::Attribution(attribution) => self.attribute(attribution, *recorded_at_s)?,
+            Body::Decision(_) => return Err(InvalidStatement::NotOfTheRegister),
+        }
+        self.size = self.size.saturating_add(1);
+        Ok(())
+    }
+
+    /// The log holds an entry that this program cannot read: it counts, and claims that are
+    /// otherwise unknown are not called unknown.
+    pub fn apply_not_understood(&mut self) {
+        self.not_understood.push(self.size);
+        self.size = self.size.saturating_add(1);
+    }
+
+    fn import(
+        &mut self,
+        import: &v1::Import,
+        items: Vec<v1::RegisterItem>,
+        recorded_at_s: i64,
+        effective_at_s: i64,
+    ) -> Result<(), InvalidStatement> {
+        // Everything is checked before anything is changed.
+        let announced = import.items.as_ref().map_or(0, |set| set.count);
+        let found = items.len() as u64;
+        if announced != found {
+            return Err(InvalidStatement::ItemCount { announced, found });
+        }
+        let requests = collect(items)?;
+        for request in &requests {
+            let newest = self.newest(&request.id);
+            let wanted = newest.map_or(request.version, |v| v.request.version.saturating_add(1));
+            if request.version != wanted {
+                let (id, found) = (request.id.clone(), request.version);
+                return Err(InvalidStatement::Version { id, found, wanted });
+            }
+        }
+        for request in requests {
+            self.enter(request, recorded_at_s, effective_at_s);
+        }
+        Ok(())
+    }
+
+    fn newest(&self, id: &RequestId) -> Option<&Version> {
+        self.histories.get(*self.by_id.get(id)?)?.versions.last()
+    }
+
+    fn enter(&mut self, request: Request, recorded_at_s: i64, effective_at_s: i64) {
+        let received = self.newest(&request.id).map(|v| v.request.received_at_s);
+        let applies_from_s = match received {
+            None => i64::MIN,
+            // The receipt of the amendment, not that of the request which it repeats.
+            Some(first) => {
+                request.received_at_s.filter(|r| Some(*r) != first).unwrap_or(effective_at_s)
+            }
+        };
+        let history = match self.by_id.get(&request.id) {
+            Some(position) => *position,
+            None => {
+                self.by_id.insert(request.id.clone(), self.histories.len());
+                self.histories.push(History {
+                    id: request.id.clone(),
+                    versions: Vec::new(),
+                    transitions: Vec::new(),
+                });
+                self.histories.len().saturating_sub(1)
+            }
+        };
+        for list in &request.lists {
+            let members = self.by_list.entry(list.clone()).or_default();
+            if !members.contains(&history) {
+                members.push(history);
+            }
+        }
+        let Some(entry) = self.histories.get_mut(history) else { return };
+        let version = entry.versions.len();
+        for (target, at) in request.targets.iter().zip(0..) {
+            self.index.insert(&target.target);
+            self.postings.push(Posting { history, version, target: at });
+        }
+        let statement = self.size;
+        entry.versions.push(Version { request, statement, recorded_at_s, applies_from_s });
+    }
+
+    fn transition(
+        &mut self,
+        wire: &v1::Transition,
+        recorded_at_s: i64,
+        effective_at_s: i64,
+    ) -> Result<(), InvalidStatement> {
+        let v1::Transition { request_id, kind, by_request_id } = wire;
+        let unknown = |id: &str| InvalidStatement::UnknownRequest { id: id.to_owned() };
+        let id: RequestId = request_id.parse().map_err(|_| unknown(request_id))?;
+        let kind = TransitionKind::try_from(*kind)
+            .map_err(|_| InvalidStatement::Field { field: "transition.kind" })?;
+        let by = match (kind, by_request_id.as_str()) {
+            (TransitionKind::Supersede, "") => {
+                return Err(InvalidStatement::Field { field: "transition.by_request_id" });
+            }
+            (TransitionKind::Supersede, by) => {
+                let by: RequestId = by.parse().map_err(|_| unknown(by))?;
+                if by == id || !self.by_id.contains_key(&by) {
+                    return Err(unknown(by.as_str()));
+                }
+                Some(by)
+            }
+            (_, "") => None,
+            (_, _) => return Err(InvalidStatement::Field { field: "transition.by_request_id" }),
+        };
+        let statement = self.size;
+        let position = *self.by_id.get(&id).ok_or_else(|| unknown(request_id))?;
+        let history = self.histories.get_mut(position).ok_or_else(|| unknown(request_id))?;
+        let mut path = history.transitions.clone();
+        path.push(Transition { kind, effective_at_s, recorded_at_s, statement, by });
+        state::in_order_of_effect(&mut path);
+        // An amendment enters the request anew, and the way goes on from there.
+        let legal = history
+            .versions
+            .iter()
+            .map(|v| state::check_path(v.request.status, &path))
+            .reduce(Result::or);
+        if let Some(Err(source)) = legal {
+            return Err(InvalidStatement::Transition { id, kind, source });
+        }
+        history.transitions = path;
+        Ok(())
+    }
+
+    fn attribute(
+        &mut self,
+        wire: &v1::Attribution,
+        recorded_at_s: i64,
+    ) -> Result<(), InvalidStatement> {
+        let v1::Attribution { node, rules, claim } = wire;
+        let field = |field| InvalidStatement::Field { field };
+        let node: NodeId = node.parse().map_err(|_| field("attribution.node"))?;
+        let claim = claim.as_ref().ok_or(field("attribution.claim"))?;
+        let claim = Claim::try_from(claim).map_err(|_| field("attribution.claim"))?;
+        for rule in rules {
+            let said =
+                AttributedClaim { claim: claim.clone(), statement: self.size, recorded_at_s };
+            self.attributions.entry((node.clone(), *rule)).or_default().push(said);
+        }
+        Ok(())
+    }
+}
+
+/// The requests of an import with all their targets.
+fn collect(items: Vec<v1::RegisterItem>) -> Result<Vec<Request>, InvalidStatement> {
+    let mut wires: Vec<v1::Request> = Vec::new();
+    let mut position_of: HashMap<String, usize> = HashMap::new();
+    for (item, at) in items.into_iter().zip(0..) {
+        match item.item.ok_or(InvalidStatement::EmptyItem { item: at })? {
+            Item::Request(request) => {
+                position_of.insert(request.id.clone(), wires.len());
+                wires.push(request);
+            }
+            Item::Targets(v1::TargetBlock { request_id, targets }) => {
+                let wire = position_of.get(&request_id).and_then(|p| wires.get_mut(*p));
+                let wire =
+                    wire.ok_or(InvalidStatement::StrayTargets { item: at, id: request_id })?;
+                wire.targets.extend(targets);
+            }
+        }
+    }
+    let mut seen = HashSet::new();
+    wires
+        .into_iter()
+        .map(|wire| {
+            let id = wire.id.clone();
+            let request = Request::try_from(wire)
+                .map_err(|source| InvalidStatement::Request { id, source })?;
+            if request.targets.is_empty() {
+                return Err(InvalidStatement::NoTarget { id: request.id });
+            }
+            if !seen.insert(request.id.clone()) {
+                return Err(InvalidStatement::Duplicate { id: request.id });
+            }
+            Ok(request)
+        })
+        .collect()
+}
+
+/// What the register said at one size.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    register: &'a Register,
+    size: u64,
+}
+
+/// A target of a request that is not disjoint from the one asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Touch<'a> {
+    pub entry: Entry<'a>,
+    pub version: &'a Version,
+    pub target: &'a RequestTarget,
+    /// Seen from the target that was asked for.
+    pub relation: Relation,
+}
+
+impl<'a> View<'a> {
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub fn request(&self, id: &RequestId) -> Option<Entry<'a>> {
+        self.entry(*self.register.by_id.get(id)?)
+    }
+
+    /// All requests, by id.
+    pub fn requests(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        let view = *self;
+        self.register.by_id.values().filter_map(move |position| view.entry(*position))
+    }
+
+    pub fn in_force_at(&self, at_s: i64) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        self.requests()
+            .filter(move |e| e.standing_at(at_s).is_some_and(crate::state::Standing::is_in_force))
+    }
+
+    /// Every target of every version that equals, holds, lies in or overlaps this one, exceptions
+    /// included, in the order of the register.
+    pub fn touching(&self, target: &Target) -> Vec<Touch<'a>> {
+        let mut numbers = self.register.index.near(target);
+        numbers.sort_unstable();
+        numbers
+            .into_iter()
+            .filter_map(|number| {
+                let posting = self.register.postings.get(usize::try_from(number).ok()?)?;
+                let history = self.register.histories.get(posting.history)?;
+                let version = history.versions.get(posting.version)?;
+                let entry = Entry::known(history, self.size)?;
+                let held = version.request.targets.get(posting.target)?;
+                let relation = relation(target, &held.target);
+                let known = version.statement < self.size && relation != Relation::Disjoint;
+                known.then_some(Touch { entry, version, target: held, relation })
+            })
+            .collect()
+    }
+
+    /// The members of a list version.
+    pub fn list(&self, list: &ListVersion) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        let view = *self;
+        let list = list.clone();
+        let members = self.register.by_list.get(&list);
+        members.into_iter().flatten().filter_map(move |position| {
+            let entry = view.entry(*position)?;
+            entry.versions().any(|v| v.request.lists.contains(&list)).then_some(entry)
+        })
+    }
+
+    /// Statements whose requests are not visible because their items are withheld or erased.
+    pub fn withheld_count(&self) -> usize {
+        self.register.withheld.iter().filter(|index| **index < self.size).count()
+    }
+
+    /// Statements of a newer format than this program knows.
+    pub fn not_understood_count(&self) -> usize {
+        self.register.not_understood.iter().filter(|index| **index < self.size).count()
+    }
+
+    /// What people have said later about a rule's basis, oldest first.
+    pub fn attributed(&self, node: &NodeId, rule: u64) -> Vec<&'a AttributedClaim> {
+        let said = self.register.attributions.get(&(node.clone(), rule));
+        said.into_iter().flatten().filter(|a| a.statement < self.size).collect()
+    }
+
+    fn entry(&self, position: usize) -> Option<Entry<'a>> {
+        Entry::known(self.register.histories.get(position)?, self.size)
+    }
+}

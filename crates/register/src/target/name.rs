@@ -1,0 +1,81 @@
+//! Names as they are compared: A-labels, lower case, no trailing dot.
+
+use std::fmt;
+
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+
+use super::{Repair, TargetError};
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Box<str>);
+
+impl Name {
+    /// UTS 46, non-transitional; refuses rather than guesses. Underscores and hyphens anywhere are
+    /// names that resolvers answer, so they are names here.
+    pub(super) fn parse(text: &str, repairs: &mut Vec<Repair>) -> Result<Self, TargetError> {
+        let text = without_scheme(text, repairs)?;
+        Self::canonical(text)
+    }
+
+    pub(crate) fn canonical(text: &str) -> Result<Self, TargetError> {
+        if text.starts_with("*.") {
+            return Err(TargetError::Name("a wildcard is a target of kind domain_subtree"));
+        }
+        let text = text.strip_suffix('.').unwrap_or(text);
+        let ascii = Uts46::new()
+            .to_ascii(text.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Verify)
+            .map_err(|_| TargetError::Name("IDNA (UTS 46) does not accept it"))?;
+        let usual =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
+        if !ascii.bytes().all(usual) {
+            return Err(TargetError::Name("it holds a character that no name has"));
+        }
+        if ascii.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit())) {
+            return Err(TargetError::Name("it ends in a number, as an address does"));
+        }
+        Ok(Self(ascii.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Strictly below `other`: "www.example.org" is below "example.org".
+    pub fn is_below(&self, other: &Self) -> bool {
+        self.0.strip_suffix(&*other.0).is_some_and(|rest| rest.ends_with('.'))
+    }
+
+    pub(super) fn is_public_suffix(&self) -> bool {
+        psl::suffix_str(&self.0).is_some_and(|suffix| suffix == &*self.0)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+pub(crate) fn parent(name: &str) -> Option<&str> {
+    name.split_once('.').map(|(_, parent)| parent)
+}
+
+/// "http://example.org/" where a name was wanted says nothing but the name. With a path it says
+/// more, and dropping that would widen the target.
+fn without_scheme<'a>(text: &'a str, repairs: &mut Vec<Repair>) -> Result<&'a str, TargetError> {
+    let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
+    let rest = if lower.starts_with("https://") {
+        text.get(8..)
+    } else if lower.starts_with("http://") {
+        text.get(7..)
+    } else {
+        None
+    };
+    let Some(rest) = rest else { return Ok(text) };
+    let name = rest.strip_suffix('/').unwrap_or(rest);
+    if name.contains(['/', '?', '#', ':', '@']) {
+        return Err(TargetError::Name("it is a URL; use kind url"));
+    }
+    repairs.push(Repair::SchemeRemoved);
+    Ok(name)
+}

@@ -1,0 +1,148 @@
+//! The answer about one event, and the one mapping from its code to the word on a screen.
+
+use evidence::RequestId;
+use remit_proto::v1::{
+    self, AddedFinding, BasisProof, Dimension, Ternary, UndeterminedReason, VerdictCode,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub code: VerdictCode,
+    /// With UNDETERMINED, and only then.
+    pub undetermined: Option<UndeterminedReason>,
+    pub clause: Clause,
+    /// In order of their numbers, each once.
+    pub added: Vec<AddedFinding>,
+    /// Of the request that speaks.
+    pub basis_proof: BasisProof,
+    pub registered_before_act: Ternary,
+    pub register_size: u64,
+}
+
+/// Which dimension of which request decided, and the two values compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clause {
+    pub dimension: Dimension,
+    /// `None`: no request speaks.
+    pub request: Option<RequestId>,
+    pub request_says: String,
+    pub event_shows: String,
+}
+
+impl Verdict {
+    /// The request that speaks.
+    pub fn request(&self) -> Option<&RequestId> {
+        self.clause.request.as_ref()
+    }
+
+    pub fn screen_word(&self) -> ScreenWord {
+        screen_word(self.code)
+    }
+
+    pub fn to_wire(&self) -> v1::Verdict {
+        let Self {
+            code,
+            undetermined,
+            clause: Clause { dimension, request, request_says, event_shows },
+            added,
+            basis_proof,
+            registered_before_act,
+            register_size,
+        } = self;
+        v1::Verdict {
+            code: (*code).into(),
+            undetermined: undetermined.unwrap_or_default().into(),
+            clause: Some(v1::Clause {
+                dimension: (*dimension).into(),
+                request_id: request.as_ref().map(ToString::to_string).unwrap_or_default(),
+                request_says: request_says.clone(),
+                event_shows: event_shows.clone(),
+            }),
+            added: added.iter().map(|finding| (*finding).into()).collect(),
+            basis_proof: (*basis_proof).into(),
+            registered_before_act: (*registered_before_act).into(),
+            register_size: *register_size,
+        }
+    }
+}
+
+impl From<&Verdict> for v1::Verdict {
+    fn from(verdict: &Verdict) -> Self {
+        verdict.to_wire()
+    }
+}
+
+/// DOMAIN.md section 3, "Screen words".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ScreenWord {
+    Covered,
+    OwnMeasure,
+    BeyondItsRequest,
+    OutOfTime,
+    NoCoveringRequest,
+    Undetermined,
+}
+
+impl ScreenWord {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Covered => "covered",
+            Self::OwnMeasure => "own measure",
+            Self::BeyondItsRequest => "beyond its request",
+            Self::OutOfTime => "out of time",
+            Self::NoCoveringRequest => "no covering request",
+            Self::Undetermined => "undetermined",
+        }
+    }
+
+    /// What is always printed with the word.
+    pub fn qualification(self, register_size: u64) -> Option<String> {
+        match self {
+            Self::Covered => Some(format!(
+                "by an accepted request in the register at size {register_size}; says nothing \
+                 about lawfulness or proportionality"
+            )),
+            Self::NoCoveringRequest => Some(format!("in the register at size {register_size}")),
+            Self::OwnMeasure | Self::BeyondItsRequest | Self::OutOfTime | Self::Undetermined => {
+                None
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for ScreenWord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The one mapping, used by every edge.
+pub fn screen_word(code: VerdictCode) -> ScreenWord {
+    match code {
+        VerdictCode::Authorised
+        | VerdictCode::AuthorisedMisreferenced
+        | VerdictCode::AuthorisedProvisional
+        | VerdictCode::InRemovalGrace => ScreenWord::Covered,
+        VerdictCode::TosMeasure | VerdictCode::SecurityMeasure | VerdictCode::UserChoice => {
+            ScreenWord::OwnMeasure
+        }
+        VerdictCode::OutOfScopeTarget
+        | VerdictCode::Overbroad
+        | VerdictCode::WrongPlace
+        | VerdictCode::WrongAudience
+        | VerdictCode::WrongMethod => ScreenWord::BeyondItsRequest,
+        VerdictCode::TooEarly
+        | VerdictCode::Expired
+        | VerdictCode::Revoked
+        | VerdictCode::Suspended
+        | VerdictCode::Lapsed
+        | VerdictCode::AnnulledRetroactively => ScreenWord::OutOfTime,
+        VerdictCode::NoBasis
+        | VerdictCode::UnknownBasis
+        | VerdictCode::BasisNotAccepted
+        | VerdictCode::BaselineUnattributed => ScreenWord::NoCoveringRequest,
+        VerdictCode::Unspecified | VerdictCode::Unverifiable | VerdictCode::Undetermined => {
+            ScreenWord::Undetermined
+        }
+    }
+}
