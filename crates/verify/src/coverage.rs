@@ -1,0 +1,258 @@
+//! How much the evidence covers: not whether it is true, but what it may have missed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use remit_proto::v1::{self, leaf::Body, log_entry::Entry};
+use serde::Serialize;
+
+use crate::{agents::Agents, history::Known, openings::NotOpened, trust::Options};
+
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Coverage {
+    pub log_size: u64,
+    pub register_size: u64,
+    pub witnesses: u32,
+    /// Times that the log states; the operator's word.
+    pub first_entry_at_s: i64,
+    pub last_entry_at_s: i64,
+    pub nodes_declared: u64,
+    pub nodes_reporting: u64,
+    /// They send, and nobody declared them.
+    pub nodes_undeclared: Vec<String>,
+    pub persons: u64,
+    pub points_declared: u64,
+    pub points_observed: u64,
+    pub points_relayed: u64,
+    /// `<node>/<point>`
+    pub points_unobserved: Vec<String>,
+    pub leaves: u64,
+    pub seals: u64,
+    pub hits: u64,
+    pub gaps: u64,
+    pub silences: Vec<Silence>,
+    pub lost: u64,
+    pub unexplained: u64,
+    /// Sources that have no separate counter, so that nobody can say what they missed.
+    pub sources_uncounted: u64,
+    pub released_early: u64,
+    pub openings_erased: u64,
+    pub openings_withheld: u64,
+    pub openings_absent: u64,
+    pub forks: u64,
+    pub leaves_under_revoked_keys: u64,
+    pub statements_shown_late: u64,
+    pub events_judged: u64,
+    /// Screen word → events, as known now.
+    pub verdicts: BTreeMap<String, u64>,
+}
+
+/// No seal for more than three seal intervals.
+#[derive(Debug, Clone, Serialize)]
+pub struct Silence {
+    pub node: String,
+    pub from_s: i64,
+    pub until_s: i64,
+    /// The node had said that it stops.
+    pub announced: bool,
+}
+
+/// A report lists this many silences; the longest part of a hostile bundle must not be its report.
+const SILENCES_MAX: usize = 1000;
+
+pub(crate) fn measure(
+    entries: &[Known],
+    agents: &Agents<'_>,
+    facts: &[v1::NodeFacts],
+    not_opened: NotOpened,
+    options: &Options,
+) -> Coverage {
+    let NotOpened { erased, withheld, absent } = not_opened;
+    let mut coverage = Coverage {
+        first_entry_at_s: entries.first().map_or(0, |k| k.logged_at_s),
+        last_entry_at_s: entries.last().map_or(0, |k| k.logged_at_s),
+        openings_erased: erased,
+        openings_withheld: withheld,
+        openings_absent: absent,
+        forks: entries.iter().filter(|k| matches!(k.entry, Entry::Fork(_))).count() as u64,
+        ..Coverage::default()
+    };
+    points(&mut coverage, facts);
+    let reporting: BTreeSet<&str> =
+        agents.by_origin.values().map(|agent| agent.origin.node.as_str()).collect();
+    coverage.nodes_declared = facts.len() as u64;
+    coverage.nodes_reporting = reporting.len() as u64;
+    coverage.nodes_undeclared = reporting
+        .iter()
+        .filter(|node| facts.iter().all(|f| f.node != **node))
+        .map(|node| (*node).to_owned())
+        .collect();
+    for agent in agents.by_origin.values() {
+        leaves(&mut coverage, agent, options);
+    }
+    coverage
+}
+
+fn points(coverage: &mut Coverage, facts: &[v1::NodeFacts]) {
+    for node in facts {
+        for point in &node.points {
+            coverage.points_declared += 1;
+            match point.observation() {
+                v1::Observation::Observed => coverage.points_observed += 1,
+                v1::Observation::Relayed => coverage.points_relayed += 1,
+                v1::Observation::Unobserved | v1::Observation::Unspecified => {
+                    coverage.points_unobserved.push(format!("{}/{}", node.node, point.id));
+                }
+            }
+        }
+    }
+}
+
+fn leaves(coverage: &mut Coverage, agent: &crate::agents::Agent<'_>, options: &Options) {
+    let mut last_seal: Option<&v1::Seal> = None;
+    for (index, leaf) in (0_u64..).zip(&agent.leaves) {
+        coverage.leaves += 1;
+        if agent.revoked_from_size.is_some_and(|size| index >= size) {
+            coverage.leaves_under_revoked_keys += 1;
+        }
+        match leaf.body() {
+            Some(Body::Activity(activity)) => {
+                coverage.hits = coverage.hits.saturating_add(activity.hits);
+            }
+            Some(Body::Gap(_)) => coverage.gaps += 1,
+            Some(Body::Seal(seal)) => {
+                coverage.seals += 1;
+                if let Some(before) = last_seal {
+                    silence(coverage, agent.origin.node.as_str(), before, seal.at_s, options);
+                }
+                last_seal = Some(seal);
+            }
+            _ => {}
+        }
+    }
+    let Some(seal) = last_seal else { return };
+    silence(coverage, agent.origin.node.as_str(), seal, coverage.last_entry_at_s, options);
+    coverage.released_early = coverage.released_early.saturating_add(seal.released_early);
+    for account in &seal.sources {
+        let lost = account.lost.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.count));
+        coverage.lost = coverage.lost.saturating_add(lost);
+        coverage.unexplained = coverage
+            .unexplained
+            .saturating_add(account.unexplained_missing)
+            .saturating_add(account.unexplained_surplus);
+        coverage.sources_uncounted += u64::from(!account.offered_known);
+    }
+}
+
+fn silence(coverage: &mut Coverage, node: &str, seal: &v1::Seal, until_s: i64, options: &Options) {
+    let longest_s = options.seal_interval_s.saturating_mul(3);
+    if until_s.saturating_sub(seal.at_s) > longest_s && coverage.silences.len() < SILENCES_MAX {
+        coverage.silences.push(Silence {
+            node: node.to_owned(),
+            from_s: seal.at_s,
+            until_s,
+            announced: seal.stopping,
+        });
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, text: String| writeln!(f, "  {name:<14}{text}");
+        row(
+            "sizes",
+            format!(
+                "log {}, register {}, {} witnesses; entries from {} to {}, by the operator's clock",
+                self.log_size,
+                self.register_size,
+                self.witnesses,
+                utc(self.first_entry_at_s),
+                utc(self.last_entry_at_s)
+            ),
+        )?;
+        row(
+            "points",
+            format!(
+                "observes {} of {} declared points ({} relayed); unobserved: {}",
+                self.points_observed,
+                self.points_declared,
+                self.points_relayed,
+                list(&self.points_unobserved)
+            ),
+        )?;
+        row(
+            "nodes",
+            format!(
+                "{} declared, {} reporting, reporting and not declared: {}",
+                self.nodes_declared,
+                self.nodes_reporting,
+                list(&self.nodes_undeclared)
+            ),
+        )?;
+        row(
+            "records",
+            format!(
+                "{} leaves, {} seals, {} hits, {} gaps, {} lost, {} unexplained, {} sources without a counter, {} released early",
+                self.leaves,
+                self.seals,
+                self.hits,
+                self.gaps,
+                self.lost,
+                self.unexplained,
+                self.sources_uncounted,
+                self.released_early
+            ),
+        )?;
+        row("silences", format!("{} of more than three seal intervals", self.silences.len()))?;
+        for silence in self.silences.iter().take(20) {
+            let why = if silence.announced { " (stop announced)" } else { "" };
+            row(
+                "",
+                format!(
+                    "{} from {} to {}{why}",
+                    silence.node,
+                    utc(silence.from_s),
+                    utc(silence.until_s)
+                ),
+            )?;
+        }
+        row(
+            "not opened",
+            format!(
+                "{} erased, {} withheld, {} absent",
+                self.openings_erased, self.openings_withheld, self.openings_absent
+            ),
+        )?;
+        row(
+            "irregular",
+            format!(
+                "{} forks kept, {} leaves under keys revoked later, {} statements shown to the log more than 5 minutes after the time they state",
+                self.forks, self.leaves_under_revoked_keys, self.statements_shown_late
+            ),
+        )?;
+        let verdicts: Vec<String> =
+            self.verdicts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+        row("events", format!("{} judged: {}", self.events_judged, list(&verdicts)))
+    }
+}
+
+fn utc(at_s: i64) -> String {
+    if at_s == 0 { "-".to_owned() } else { register::words::time(at_s) }
+}
+
+fn list(words: &[String]) -> String {
+    const SHOWN: usize = 10;
+    match words.len() {
+        0 => "none".to_owned(),
+        count if count <= SHOWN => words.join(", "),
+        count => {
+            format!(
+                "{} and {} more",
+                words.get(..SHOWN).unwrap_or_default().join(", "),
+                count - SHOWN
+            )
+        }
+    }
+}

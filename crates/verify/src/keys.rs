@@ -1,0 +1,136 @@
+//! Whose signature counts at which position of the log.
+//!
+//! A node's key comes from `NodeKey` entries and continues through `KeyChange` leaves; a person's
+//! from `PersonKey` entries. Validity is by position and size, never by time: a clock can be set.
+
+use std::collections::BTreeMap;
+
+use evidence::{leaf::Leaf, statement::signed_text};
+use remit_proto::v1::{self, leaf::Body};
+use tlog::note::{InvalidKey, KeyName, VerifierKey};
+
+/// Keys of people.
+#[derive(Debug, Default)]
+pub(crate) struct Persons {
+    keys: BTreeMap<String, Vec<PersonKey>>,
+}
+
+#[derive(Debug)]
+struct PersonKey {
+    role: i32,
+    key: VerifierKey,
+    from_index: u64,
+    revoked_index: Option<u64>,
+}
+
+/// Why a statement does not count as a person's.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SignatureError {
+    #[error("{0} had no valid key of that role in the log at this point")]
+    NoKey(String),
+    #[error("the signature of {0} is wrong")]
+    Wrong(String),
+    #[error("{0}, named as author or approver, did not sign")]
+    Unsigned(String),
+    #[error("{person} signed as {role}, and only operator staff may")]
+    Role { person: String, role: &'static str },
+}
+
+impl Persons {
+    pub(crate) fn learn(&mut self, index: u64, wire: &v1::PersonKey) -> Result<(), InvalidKey> {
+        let v1::PersonKey { person, public_key, revoked, approver: _ } = wire;
+        let v1::PersonRef { person, role } = person.clone().unwrap_or_default();
+        let public = public_key.as_slice().try_into().map_err(|_| InvalidKey::PublicKey)?;
+        let key = VerifierKey::new(KeyName::new(person.as_str())?, public)?;
+        let keys = self.keys.entry(person).or_default();
+        if *revoked {
+            for known in keys.iter_mut().filter(|k| k.key == key && k.revoked_index.is_none()) {
+                known.revoked_index = Some(index);
+            }
+        } else {
+            keys.push(PersonKey { role, key, from_index: index, revoked_index: None });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Checks every signature, and that author and approver are among the signers.
+    ///
+    /// `span`: the statement was made after the log had `span.0` entries at the earliest, and before
+    /// entry `span.1`; a key counts if it was valid at some point of the span.
+    pub(crate) fn check(
+        &self,
+        origin: &str,
+        bytes: &[u8],
+        author: &v1::PersonRef,
+        approver: Option<&v1::PersonRef>,
+        signatures: &[v1::PersonSignature],
+        span: (u64, u64),
+    ) -> Result<(), SignatureError> {
+        let text = signed_text(origin, bytes);
+        for v1::PersonSignature { person, signature } in signatures {
+            let person = person.clone().unwrap_or_default();
+            let role = person.role();
+            if role != v1::Role::Operator {
+                let role = role.as_str_name();
+                return Err(SignatureError::Role { person: person.person, role });
+            }
+            let mut valid = self
+                .keys
+                .get(&person.person)
+                .into_iter()
+                .flatten()
+                .filter(|k| k.role == person.role && k.from_index < span.1)
+                .filter(|k| k.revoked_index.is_none_or(|revoked| revoked >= span.0))
+                .peekable();
+            if valid.peek().is_none() {
+                return Err(SignatureError::NoKey(person.person));
+            }
+            if !valid.any(|k| k.key.verify_raw(text.as_bytes(), signature)) {
+                return Err(SignatureError::Wrong(person.person));
+            }
+        }
+        for named in std::iter::once(author).chain(approver) {
+            if !signatures.iter().any(|s| s.person.as_ref() == Some(named)) {
+                return Err(SignatureError::Unsigned(named.person.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys of one agent tree: the enrolled one, and those that the tree itself introduced.
+pub(crate) struct KeyChain {
+    /// From which tree size on a head must be signed by this key; the first is the enrolled one.
+    from_size: Vec<(u64, [u8; 32])>,
+}
+
+impl KeyChain {
+    /// A `KeyChange` takes effect after the batch it lies in, and a `Seal` ends every batch.
+    pub(crate) fn of(enrolled: [u8; 32], leaves: &[Leaf]) -> Self {
+        let mut from_size = vec![(0, enrolled)];
+        let mut changed: Option<[u8; 32]> = None;
+        for (size, leaf) in (1_u64..).zip(leaves) {
+            match leaf.body() {
+                Some(Body::KeyChange(v1::KeyChange { at_s: _, new_public_key })) => {
+                    changed = new_public_key.as_slice().try_into().ok().or(changed);
+                }
+                Some(Body::Seal(_)) => {
+                    if let Some(key) = changed.take() {
+                        from_size.push((size + 1, key));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Self { from_size }
+    }
+
+    /// The key that signs the head of this size.
+    pub(crate) fn at(&self, size: u64) -> Option<[u8; 32]> {
+        self.from_size.iter().rev().find(|(from, _)| *from <= size).map(|(_, key)| *key)
+    }
+}

@@ -1,0 +1,239 @@
+//! The register: its entries, its heads in the log, and who signed each statement.
+
+use std::collections::BTreeMap;
+
+use evidence::{
+    bundle::REGISTER,
+    statement::{SignedStatement, decode_signed},
+};
+use remit_proto::v1::{self, log_entry::Entry, statement::Body};
+
+use crate::{
+    files::Bundle,
+    history::{Known, report_signature},
+    keys::Persons,
+    openings::{Items, items},
+    report::{Findings, Step, chain},
+    tree::{self, Tree},
+    trust::Trust,
+};
+
+/// One statement, with the items of its import; `None` where they are withheld or erased, or where
+/// it has none.
+pub(crate) struct Stated {
+    pub(crate) statement: v1::Statement,
+    pub(crate) items: Option<Vec<v1::RegisterItem>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Register {
+    /// By index; `None`: of a newer format, or malformed.
+    pub(crate) statements: Vec<Option<Stated>>,
+    /// Index of a `RegisterHead` entry of the log → register size.
+    pub(crate) heads: BTreeMap<u64, u64>,
+    /// Statements whose own time lies before that of the log entry that first shows them.
+    pub(crate) late: u64,
+    /// Some of it could not be read, so that verdicts cannot be recomputed.
+    pub(crate) partial: bool,
+}
+
+pub(crate) fn read(
+    bundle: &mut Bundle<'_>,
+    trust: &Trust,
+    entries: &[Known],
+    persons: &Persons,
+    findings: &mut Findings,
+) -> Register {
+    let mut register = Register::default();
+    let any_head = entries.iter().any(|k| matches!(k.entry, Entry::RegisterHead(_)));
+    if !any_head && bundle.below(REGISTER).next().is_none() {
+        findings
+            .proven(Step::RegisterSignature, "the register is empty, and the log knows of none");
+        return register;
+    }
+    let head =
+        tree::signed_head(bundle, REGISTER, &trust.register, Step::RegisterSignature, findings);
+    let Some((_, head)) = head else {
+        register.partial = true;
+        return register;
+    };
+    let tree = match tree::read(bundle, REGISTER, &head) {
+        Ok(tree) => tree,
+        Err(error) => {
+            register.partial = true;
+            findings.add(Step::RegisterEntries, error.outcome(), format!("the register: {error}"));
+            return register;
+        }
+    };
+    heads(&mut register, &tree, trust, entries, findings);
+    statements(&mut register, bundle, &tree, trust, entries, persons, findings);
+    register
+}
+
+/// Every head of the register that the log shows must be a prefix of the register delivered.
+fn heads(
+    register: &mut Register,
+    tree: &Tree<'_>,
+    trust: &Trust,
+    entries: &[Known],
+    findings: &mut Findings,
+) {
+    let mut size = 0;
+    for Known { index, entry, .. } in entries {
+        let Entry::RegisterHead(v1::StatementHead { note }) = entry else { continue };
+        match tree::open(note, &trust.register) {
+            Ok((_, head)) if head.size < size => findings.contradicted(
+                Step::RegisterEntries,
+                format!("entry {index} of the log: the register shrank from {size} to {}", head.size),
+            ),
+            Ok((_, head)) if head.size > tree.size() => findings.contradicted(
+                Step::RegisterEntries,
+                format!(
+                    "entry {index} of the log shows a register of size {}; the one delivered was cut to {}",
+                    head.size,
+                    tree.size()
+                ),
+            ),
+            Ok((_, head)) if !tree.continues(&head) => findings.contradicted(
+                Step::RegisterEntries,
+                format!(
+                    "entry {index} of the log shows another register below size {}",
+                    head.size
+                ),
+            ),
+            Ok((_, head)) => {
+                size = head.size;
+                register.heads.insert(*index, head.size);
+            }
+            Err(error) => findings.add(
+                Step::RegisterEntries,
+                tree::outcome_of(&error),
+                format!("register head in entry {index} of the log: {}", chain(&error)),
+            ),
+        }
+    }
+    if tree.size() > size {
+        findings.incomplete(
+            Step::RegisterEntries,
+            format!(
+                "{} statements at the end of the register are not yet under the log",
+                tree.size() - size
+            ),
+        );
+    }
+    if findings.sound(Step::RegisterEntries) {
+        findings.proven(
+            Step::RegisterEntries,
+            format!(
+                "{} statements make up the signed root; {} heads in the log are prefixes of it",
+                tree.size(),
+                register.heads.len()
+            ),
+        );
+    }
+}
+
+fn statements(
+    register: &mut Register,
+    bundle: &mut Bundle<'_>,
+    tree: &Tree<'_>,
+    trust: &Trust,
+    entries: &[Known],
+    persons: &Persons,
+    findings: &mut Findings,
+) {
+    let origin = trust.register.name().as_str();
+    let (mut newer, mut withheld) = (0_u64, 0_u64);
+    for (index, bytes) in (0_u64..).zip(&tree.entries) {
+        let (statement, signed, signatures) = match decode_signed(bytes) {
+            Ok(SignedStatement::Known { statement, bytes, signatures }) => {
+                (statement, bytes, signatures)
+            }
+            Ok(SignedStatement::NotUnderstood { format: _ }) => {
+                newer += 1;
+                register.statements.push(None);
+                continue;
+            }
+            Err(error) => {
+                findings.could_not_check(
+                    Step::Statements,
+                    format!("statement {index} is malformed: {}", chain(&error)),
+                );
+                register.statements.push(None);
+                register.partial = true;
+                continue;
+            }
+        };
+        if statement.origin != origin {
+            findings.contradicted(
+                Step::Statements,
+                format!("statement {index} was made for another log, {}", statement.origin),
+            );
+        }
+        let (span, first_shown_s) = shown(register, entries, index);
+        if first_shown_s.is_some_and(|at_s| at_s - statement.recorded_at_s > LATE_S) {
+            register.late += 1;
+        }
+        let author = statement.author.clone().unwrap_or_default();
+        let approver = statement.approver.as_ref();
+        if let Err(error) = persons.check(origin, &signed, &author, approver, &signatures, span) {
+            report_signature(&error, format!("statement {index}"), Step::Statements, findings);
+        }
+        let items = match &statement.body {
+            Some(Body::Import(v1::Import { items: Some(set), .. })) => {
+                match items::<v1::RegisterItem>(bundle, set) {
+                    Items::All(items) => Some(items),
+                    Items::Withheld => {
+                        withheld += 1;
+                        None
+                    }
+                    Items::Wrong(text) => {
+                        findings
+                            .contradicted(Step::Statements, format!("statement {index}: {text}"));
+                        None
+                    }
+                }
+            }
+            _ => None,
+        };
+        register.statements.push(Some(Stated { statement, items }));
+    }
+    if newer > 0 {
+        findings.incomplete(
+            Step::Statements,
+            format!("{newer} statements are of a newer format and not understood by this version"),
+        );
+    }
+    if withheld > 0 {
+        findings.incomplete(
+            Step::Statements,
+            format!("the requests of {withheld} imports are withheld or erased"),
+        );
+    }
+    if findings.sound(Step::Statements) {
+        findings.proven(
+            Step::Statements,
+            format!(
+                "{} statements are signed by operator staff whose keys are logged",
+                tree.size()
+            ),
+        );
+    }
+}
+
+/// A statement is under the log within seconds; this much later, somebody may have back-dated it.
+const LATE_S: i64 = 300;
+
+/// The positions of the log between which a statement came into the register, and the time of the
+/// entry that first shows it.
+fn shown(register: &Register, entries: &[Known], statement: u64) -> ((u64, u64), Option<i64>) {
+    let mut before = 0;
+    for (index, size) in &register.heads {
+        if *size > statement {
+            let at_s = entries.iter().find(|k| k.index == *index).map(|k| k.logged_at_s);
+            return ((before, *index), at_s);
+        }
+        before = *index;
+    }
+    ((before, u64::MAX), None)
+}

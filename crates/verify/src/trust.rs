@@ -1,0 +1,39 @@
+//! What the assessor brings. Nothing of it may come out of the bundle: whoever made the bundle
+//! could otherwise choose the keys that it is checked with.
+
+use tlog::{cosignature, note::VerifierKey};
+
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// The log's vkey; its name is the log's origin, `<operator>/log/<shard>`.
+    pub log: VerifierKey,
+    /// The register's vkey; its name is the register's origin, `<operator>/register`.
+    pub register: VerifierKey,
+    pub witnesses: Option<WitnessPolicy>,
+    /// Signed notes that the assessor saved earlier, each with the name it is reported by.
+    pub old_checkpoints: Vec<(String, Vec<u8>)>,
+}
+
+/// At least `quorum` of these witnesses must have cosigned the log's checkpoint.
+#[derive(Debug, Clone)]
+pub struct WitnessPolicy {
+    pub keys: Vec<cosignature::VerifierKey>,
+    pub quorum: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `--quorum none`: the absence of witnesses does not make the result incomplete.
+    pub quorum_none: bool,
+    /// An idle agent seals this often; three times this without a seal is a silence.
+    pub seal_interval_s: i64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { quorum_none: false, seal_interval_s: SEAL_INTERVAL_S }
+    }
+}
+
+/// DESIGN.md section 3, "Leaf": the default of `seal_interval`.
+pub const SEAL_INTERVAL_S: i64 = 30;
