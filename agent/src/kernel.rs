@@ -193,8 +193,7 @@ impl NetlinkSocket {
         // Rounded up: a remainder under one millisecond must not become a busy loop.
         let ms = timeout.as_nanos().div_ceil(1_000_000);
         let ms = libc::c_int::try_from(ms).unwrap_or(libc::c_int::MAX);
-        let mut poll =
-            libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one pollfd, alive across the call.
         match unsafe { libc::poll(&raw mut poll, 1, ms) } {
             0 => Ok(false),

@@ -232,8 +232,8 @@ fn type_size(kind: u8) -> Option<usize> {
     match kind {
         IPV4 | MARK | 20 | 26 => Some(4), // ifindex, ct_state
         IPV6 | IFNAME => Some(16),
-        9 => Some(6), // ether_addr
-        PORT | 10 => Some(2), // ethertype
+        9 => Some(6),                      // ether_addr
+        PORT | 10 => Some(2),              // ethertype
         PROTOCOL | 2 | 14 | 29 => Some(1), // nfproto, icmp_type, icmpv6_type
         _ => None,
     }

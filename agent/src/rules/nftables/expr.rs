@@ -46,10 +46,16 @@ pub(super) enum Step {
     /// Does something else, or nothing; lets the packet go on.
     Statement(String),
     Verdict(Verdict),
-    Reject { action: Action, text: String },
+    Reject {
+        action: Action,
+        text: String,
+    },
     /// The packet goes to something that decides elsewhere.
     Divert(String),
-    VerdictMap { pieces: Vec<Piece>, set: SetRef },
+    VerdictMap {
+        pieces: Vec<Piece>,
+        set: SetRef,
+    },
 }
 
 impl Context {
@@ -202,7 +208,9 @@ impl Reader<'_> {
         let Some(source) = self.register(a, 1)? else { return Err(Malformed) };
         let steps = match &self.slots[source] {
             Some(load) => fields::compare(load, op, bytes, self.context),
-            None => vec![Step::NotUnderstood(format!("cmp with an empty register, {}", hex(bytes)))],
+            None => {
+                vec![Step::NotUnderstood(format!("cmp with an empty register, {}", hex(bytes)))]
+            }
         };
         for step in steps {
             self.condition(step);

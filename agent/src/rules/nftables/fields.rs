@@ -13,9 +13,20 @@ use super::model::{AddrSet, Field, Match, PortSet, SetRef, Side, Way};
 /// What a register holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Load {
-    Payload { base: u32, offset: u32, size: u32, mask: Option<Vec<u8>> },
-    Meta { key: u32, mask: Option<Vec<u8>> },
-    Ct { key: u32, mask: Option<Vec<u8>> },
+    Payload {
+        base: u32,
+        offset: u32,
+        size: u32,
+        mask: Option<Vec<u8>>,
+    },
+    Meta {
+        key: u32,
+        mask: Option<Vec<u8>>,
+    },
+    Ct {
+        key: u32,
+        mask: Option<Vec<u8>>,
+    },
     Constant(Vec<u8>),
     /// By name of what loaded it, and its size.
     Unknown(String, usize),
@@ -363,14 +374,20 @@ pub(super) fn narrow(last: &mut Match, next: &Match) -> bool {
     match (last, next) {
         (
             Match::Address { side, set: AddrSet::Range(_, high), inverted: false },
-            Match::Address { side: next_side, set: AddrSet::Range(low, next_high), inverted: false },
+            Match::Address {
+                side: next_side,
+                set: AddrSet::Range(low, next_high),
+                inverted: false,
+            },
         ) if side == next_side && *high == extremes(low).1 && *low == extremes(low).0 => {
             *high = *next_high;
             true
         }
         (
             Match::Port { side, set: PortSet::Range(_, high @ u16::MAX), inverted: false, .. },
-            Match::Port { side: next_side, set: PortSet::Range(0, next_high), inverted: false, .. },
+            Match::Port {
+                side: next_side, set: PortSet::Range(0, next_high), inverted: false, ..
+            },
         ) if side == next_side => {
             *high = *next_high;
             true
@@ -411,9 +428,10 @@ fn extremes(of: &IpAddr) -> (IpAddr, IpAddr) {
 /// Ones, then zeroes; else `None`.
 fn prefix_size(mask: &[u8]) -> Option<u8> {
     let ones: u32 = mask.iter().map(|byte| byte.count_ones()).sum();
-    let leading = mask.iter().position(|&byte| byte != 0xff).map_or(mask.len() as u32 * 8, |at| {
-        at as u32 * 8 + mask[at].leading_ones()
-    });
+    let leading = mask
+        .iter()
+        .position(|&byte| byte != 0xff)
+        .map_or(mask.len() as u32 * 8, |at| at as u32 * 8 + mask[at].leading_ones());
     if ones == leading { u8::try_from(ones).ok() } else { None }
 }
 

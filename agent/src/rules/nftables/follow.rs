@@ -21,8 +21,8 @@ use std::sync::Arc;
 use super::expr::{self, Context, Step};
 use super::fields;
 use super::model::{
-    Action, BaseChain, CounterUse, Diversion, DropPath, Family, Log, Match, PolicyDrop,
-    RuleId, Ruleset, SetRef, Verdict,
+    Action, BaseChain, CounterUse, Diversion, DropPath, Family, Log, Match, PolicyDrop, RuleId,
+    Ruleset, SetRef, Verdict,
 };
 use super::render;
 use super::snapshot::{Rule, Snapshot};
@@ -78,8 +78,7 @@ pub(super) fn follow(snapshot: &Snapshot, ruleset: &mut Ruleset) {
             ruleset.policies.push(PolicyDrop { base, counter: chain.counter });
         }
     }
-    ruleset.dormant =
-        dormant.iter().map(|table| (table.family, table.name.clone())).collect();
+    ruleset.dormant = dormant.iter().map(|table| (table.family, table.name.clone())).collect();
 }
 
 type Rules<'a> = HashMap<(Family, &'a str, &'a str), Vec<&'a Rule>>;
@@ -393,4 +392,3 @@ impl Visit<'_> {
 fn contains<T: PartialEq>(more: &[T], fewer: &[T]) -> bool {
     fewer.iter().all(|condition| more.contains(condition))
 }
-

@@ -173,19 +173,49 @@ pub enum CounterUse {
 /// One condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
-    Address { side: Side, set: AddrSet, inverted: bool },
+    Address {
+        side: Side,
+        set: AddrSet,
+        inverted: bool,
+    },
     /// `protocol` is known if an earlier condition asks for exactly one.
-    Port { side: Side, protocol: Option<u8>, set: PortSet, inverted: bool },
-    Protocol { protocol: u8, inverted: bool },
+    Port {
+        side: Side,
+        protocol: Option<u8>,
+        set: PortSet,
+        inverted: bool,
+    },
+    Protocol {
+        protocol: u8,
+        inverted: bool,
+    },
     /// IP version 4 or 6.
-    Version { version: u8, inverted: bool },
+    Version {
+        version: u8,
+        inverted: bool,
+    },
     /// A trailing `*` means any name that begins so; `#n` is an interface index.
-    Interface { way: Way, name: String, inverted: bool },
+    Interface {
+        way: Way,
+        name: String,
+        inverted: bool,
+    },
     /// Bits of `enum ip_conntrack_info` as in `NF_CT_STATE_BIT`: any of them.
-    ConnectionState { any_of: u32, inverted: bool },
-    Mark { value: u32, mask: u32, inverted: bool },
+    ConnectionState {
+        any_of: u32,
+        inverted: bool,
+    },
+    Mark {
+        value: u32,
+        mask: u32,
+        inverted: bool,
+    },
     /// One or several fields together are an element of a set.
-    Member { fields: Vec<Field>, set: SetRef, inverted: bool },
+    Member {
+        fields: Vec<Field>,
+        set: SetRef,
+        inverted: bool,
+    },
     /// Read completely, but of a kind that names no target.
     Other(String),
 }
@@ -230,8 +260,14 @@ pub struct SetRef {
 /// What a set's key is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field {
-    Address { side: Side, version: u8 },
-    Port { side: Side, protocol: Option<u8> },
+    Address {
+        side: Side,
+        version: u8,
+    },
+    Port {
+        side: Side,
+        protocol: Option<u8>,
+    },
     Protocol,
     /// `meta nfproto`.
     Version,

@@ -104,9 +104,9 @@ impl Reader {
             follow::follow(&snapshot, &mut ruleset);
             ruleset.counters = snapshot.counters;
             ruleset.sets = snapshot.sets.into_values().collect();
-            ruleset.sets.sort_by(|a, b| {
-                (a.family, &a.table, &a.name).cmp(&(b.family, &b.table, &b.name))
-            });
+            ruleset
+                .sets
+                .sort_by(|a, b| (a.family, &a.table, &a.name).cmp(&(b.family, &b.table, &b.name)));
             Ok(ruleset)
         })
     }
@@ -254,9 +254,8 @@ impl Reader {
     }
 
     fn counters(&mut self, generation: u32) -> Result<Vec<NamedCounter>, Fault> {
-        let request = self
-            .request(wire::GET_OBJECT, wire::FLAG_DUMP, 0)
-            .u32(3, wire::OBJECT_COUNTER);
+        let request =
+            self.request(wire::GET_OBJECT, wire::FLAG_DUMP, 0).u32(3, wire::OBJECT_COUNTER);
         let mut counters = Vec::new();
         self.exchange(request, wire::NEW_OBJECT, Some(generation), &mut |family, attributes| {
             counters.extend(snapshot::counter(family, attributes)?);

@@ -76,8 +76,7 @@ impl fmt::Display for Match {
                 let (side, not) = (addr(*side), not(*inverted));
                 match set {
                     AddrSet::Prefix(address, size) => {
-                        let (ip, full) =
-                            if address.is_ipv4() { ("ip", 32) } else { ("ip6", 128) };
+                        let (ip, full) = if address.is_ipv4() { ("ip", 32) } else { ("ip6", 128) };
                         write!(f, "{ip} {side}{not} {address}")?;
                         if *size == full { Ok(()) } else { write!(f, "/{size}") }
                     }
@@ -89,7 +88,12 @@ impl fmt::Display for Match {
                 }
             }
             Self::Port { side, protocol, set, inverted } => {
-                write!(f, "{}{} ", Field::Port { side: *side, protocol: *protocol }, not(*inverted))?;
+                write!(
+                    f,
+                    "{}{} ",
+                    Field::Port { side: *side, protocol: *protocol },
+                    not(*inverted)
+                )?;
                 match set {
                     PortSet::Range(low, high) if low == high => write!(f, "{low}"),
                     PortSet::Range(low, high) => write!(f, "{low}-{high}"),

@@ -139,7 +139,8 @@ fn behind_extensions(mut protocol: u8, mut rest: &[u8]) -> (u8, &[u8]) {
             0 | 43 | 60 | 135 | 139 | 140 => (usize::from(length) + 1) * 8,
             AUTHENTICATION => (usize::from(length) + 2) * 4,
             FRAGMENT => {
-                let later = rest.get(2..4).is_none_or(|o| u16::from_be_bytes([o[0], o[1]]) >> 3 != 0);
+                let later =
+                    rest.get(2..4).is_none_or(|o| u16::from_be_bytes([o[0], o[1]]) >> 3 != 0);
                 if later {
                     return (next, &[]);
                 }
@@ -213,8 +214,10 @@ mod tests {
         padded.extend(UDP);
         check(&padded, Some((17, None, None)));
         let found = headers(&ipv4(17, 0, UDP)).unwrap();
-        assert_eq!((found.src.to_string(), found.dst.to_string(), found.version),
-            ("192.0.2.1".into(), "198.51.100.7".into(), 4));
+        assert_eq!(
+            (found.src.to_string(), found.dst.to_string(), found.version),
+            ("192.0.2.1".into(), "198.51.100.7".into(), 4)
+        );
     }
 
     #[test]
@@ -222,10 +225,14 @@ mod tests {
         let behind = |head: &[u8]| [head, UDP].concat();
         check(&ipv6(17, UDP), Some((17, PORTS.0, PORTS.1)));
         check(&ipv6(0, &behind(&[17, 0, 1, 4, 0, 0, 0, 0])), Some((17, PORTS.0, PORTS.1)));
-        check(&ipv6(60, &behind(&[17, 1].iter().copied().chain([0; 14]).collect::<Vec<_>>())),
-            Some((17, PORTS.0, PORTS.1)));
-        check(&ipv6(51, &behind(&[17, 1].iter().copied().chain([0; 10]).collect::<Vec<_>>())),
-            Some((17, PORTS.0, PORTS.1)));
+        check(
+            &ipv6(60, &behind(&[17, 1].iter().copied().chain([0; 14]).collect::<Vec<_>>())),
+            Some((17, PORTS.0, PORTS.1)),
+        );
+        check(
+            &ipv6(51, &behind(&[17, 1].iter().copied().chain([0; 10]).collect::<Vec<_>>())),
+            Some((17, PORTS.0, PORTS.1)),
+        );
         // first fragment, later fragment
         check(&ipv6(44, &behind(&[17, 0, 0, 1, 0, 0, 0, 9])), Some((17, PORTS.0, PORTS.1)));
         check(&ipv6(44, &behind(&[17, 0, 0, 8, 0, 0, 0, 9])), Some((17, None, None)));

@@ -107,7 +107,10 @@ fn messages_counters_and_packets_sent_agree() {
                     next += 1;
                     let headers = packet.headers.unwrap();
                     assert_eq!((headers.version, headers.l4proto), (4, 17));
-                    assert_eq!((headers.dst.to_string(), headers.dport), ("127.0.0.1".into(), Some(9999)));
+                    assert_eq!(
+                        (headers.dst.to_string(), headers.dport),
+                        ("127.0.0.1".into(), Some(9999))
+                    );
                 })
                 .unwrap();
             if stats == ReadStats::default() {
@@ -194,7 +197,9 @@ fn only_headers_are_copied() {
         let mut reader = NflogReader::bind(5, &Settings::default()).unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.send_to(&[0x5a; 4000], "127.0.0.1:9999").unwrap();
-        reader.read(Duration::from_secs(2), &mut |packet| assert!(packet.headers.is_some())).unwrap();
+        reader
+            .read(Duration::from_secs(2), &mut |packet| assert!(packet.headers.is_some()))
+            .unwrap();
         let copied = reader.buffer.iter().filter(|&&b| b == 0x5a).count();
         assert!(copied <= 96 - 28, "{copied} bytes of payload");
     });
