@@ -25,6 +25,7 @@
 //! (`BASELINE_UNATTRIBUTED` too), secrecy, derived addresses of names, duties other than
 //! `NOT_ENFORCED`.
 
+pub mod assessment;
 pub mod duties;
 pub mod entry;
 pub mod explain;

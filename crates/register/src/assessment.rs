@@ -1,0 +1,532 @@
+//! How leaves with their openings and history become verdicts: shared by the collector, which keeps
+//! the answers, and by the verifier, which computes its own and compares.
+//!
+//! In, in the order of the collector's log: statements of the register, entries of the log, published
+//! checkpoints, leaves of agents. Out: every leaf that a logged head covers, with the [`Facts`] that a
+//! verdict on it needs; and the verdicts themselves, for any size of the log.
+//!
+//! - *As known then*: the newest register head, and the newest facts of the node, logged before the
+//!   `AgentHead` entry that covers the leaf.
+//! - *As known now*: the newest register head below the given log size. The facts of the node are
+//!   those of the time, or, where none were declared then, the first that were declared later: what
+//!   is declared of a node today does not move what it did last year.
+//! - *Registered before the act* (DOMAIN.md section 3, "Two qualities"): the register head in the
+//!   checkpoint that the last `Seal` before the first hit names. A seal in the second of the hit is
+//!   not before it.
+//!
+//! Promised: an answer depends on what stands below the log size that is asked for and on nothing
+//! that came later, so it does not matter in what portions the input arrived.
+//!
+//! Not done here: signatures and proofs are the caller's; so is reading chunks ([`open_snapshot`]).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use evidence::{AgentOrigin, Claim, Leaf, NodeId, chunk::open_set, leaf};
+use prost::Message;
+use remit_proto::v1::{self, leaf::Body, log_entry::Entry};
+use tlog::{Hash, checkpoint::Checkpoint, note::Note};
+
+use crate::{
+    judge::{AsKnown, Event, KnownSizes, Parameters, Span, judge},
+    register::{InvalidStatement, Register},
+    target::{Known, Target},
+    verdict::{Clause, Verdict},
+};
+
+/// By so much a clock may be wrong that its node calls unsynchronised. Belongs to the matcher version.
+pub const CLOCK_ERROR_UNSYNCED_S: u32 = 300;
+
+#[derive(Debug, Clone)]
+pub struct Assessment {
+    register: Register,
+    parameters: Parameters,
+    /// Log index and size, in the order of the log.
+    register_heads: Vec<(u64, u64)>,
+    facts: BTreeMap<NodeId, Vec<(u64, v1::NodeFacts)>>,
+    /// Log size of each published checkpoint, by the hash of its note.
+    published: HashMap<Hash, u64>,
+    trees: BTreeMap<AgentOrigin, Tree>,
+    assessed: Vec<Assessed>,
+}
+
+/// One agent's tree, as far as it is logged and beyond.
+#[derive(Debug, Clone, Default)]
+struct Tree {
+    /// Accepted and not yet covered by a logged head.
+    waiting: VecDeque<Waiting>,
+    logged_size: u64,
+    /// What seals prove to have known: time of the seal and the register size in the checkpoint that
+    /// it names; only where that size grew.
+    knew: Vec<(i64, u64)>,
+    /// Log index of the revocation, and the size above which heads are not valid.
+    revoked: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone)]
+struct Waiting {
+    index: u64,
+    leaf: Leaf,
+    openings: Vec<v1::Opening>,
+}
+
+/// A leaf that a logged head covers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assessed {
+    pub origin: AgentOrigin,
+    pub index: u64,
+    /// Log index of the first head that covers it.
+    pub covered_by: u64,
+    pub item: Item,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// What a rule did.
+    Activity {
+        facts: Box<Facts>,
+        leaf: Box<v1::Activity>,
+    },
+    /// A rule was installed, modified or removed. `native` is the opened text.
+    RuleChange {
+        facts: Box<Facts>,
+        leaf: Box<v1::RuleChange>,
+        native: Option<String>,
+    },
+    /// All rules of one source; [`open_snapshot`] reads them.
+    Snapshot {
+        leaf: Box<v1::RuleSnapshot>,
+        before_act: Option<u64>,
+    },
+    /// Everything that no verdict is asked for.
+    Other(Box<Body>),
+    NotUnderstood {
+        format: u32,
+    },
+}
+
+/// What a verdict needs to know of one event; small enough to keep, so that it can be judged again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    pub origin: AgentOrigin,
+    pub index: u64,
+    pub rule: v1::Rule,
+    /// `None`: the opening is withheld or erased.
+    pub target: Option<v1::Target>,
+    pub hit_target: Option<v1::Target>,
+    pub response: Option<v1::Response>,
+    pub span: Span,
+    pub imported: bool,
+    /// Register size in the checkpoint that the last `Seal` before the first hit names.
+    pub before_act: Option<u64>,
+    pub covered_by: u64,
+}
+
+/// An entry of the log is not what its kind says; it is counted as present and otherwise ignored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEntry {
+    #[error("the note of log entry {log_index} is not a checkpoint")]
+    Note { log_index: u64 },
+    #[error(
+        "log entry {log_index} names {found:?}, which is not the origin of an agent or of this register"
+    )]
+    Origin { log_index: u64, found: String },
+    #[error("the node facts of log entry {log_index} are malformed")]
+    Facts { log_index: u64 },
+}
+
+impl Assessment {
+    pub fn new(register_origin: impl Into<String>, parameters: Parameters) -> Self {
+        Self {
+            register: Register::new(register_origin),
+            parameters,
+            register_heads: Vec::new(),
+            facts: BTreeMap::new(),
+            published: HashMap::new(),
+            trees: BTreeMap::new(),
+            assessed: Vec::new(),
+        }
+    }
+
+    /// The next statement of the register log. One that is refused still takes its place in the
+    /// register, as something that this program cannot read: sizes must not shift.
+    pub fn statement(
+        &mut self,
+        statement: &v1::Statement,
+        items: Option<Vec<v1::RegisterItem>>,
+    ) -> Result<(), InvalidStatement> {
+        let result = self.register.apply(statement, items);
+        if result.is_err() {
+            self.register.apply_not_understood();
+        }
+        result
+    }
+
+    /// The next entry of the register log is of a newer format.
+    pub fn statement_not_understood(&mut self) {
+        self.register.apply_not_understood();
+    }
+
+    /// A checkpoint that seals may name. `checkpoint` is the SHA-256 of the signed note's bytes.
+    pub fn published(&mut self, log_size: u64, checkpoint: Hash) {
+        self.published.insert(checkpoint, log_size);
+    }
+
+    /// Accepted leaves `old_size ..` of an agent; they wait until a logged head covers them.
+    pub fn leaves(
+        &mut self,
+        origin: &AgentOrigin,
+        old_size: u64,
+        leaves: impl IntoIterator<Item = Leaf>,
+        openings: &[v1::LeafOpening],
+    ) {
+        let tree = self.trees.entry(origin.clone()).or_default();
+        let mut by_index: HashMap<u64, Vec<v1::Opening>> = HashMap::new();
+        for v1::LeafOpening { index, opening } in openings {
+            by_index.entry(*index).or_default().extend(opening.clone());
+        }
+        let next = tree.waiting.back().map_or(tree.logged_size, |w| w.index.saturating_add(1));
+        for (index, leaf) in (old_size..).zip(leaves) {
+            // Told twice: the first telling stands.
+            if index >= next {
+                let openings = by_index.remove(&index).unwrap_or_default();
+                tree.waiting.push_back(Waiting { index, leaf, openings });
+            }
+        }
+    }
+
+    /// The next entry of the collector's log.
+    pub fn entry(&mut self, log_index: u64, entry: &Entry) -> Result<(), InvalidEntry> {
+        match entry {
+            Entry::AgentHead(v1::AgentHead { note }) => {
+                let head = read_head(log_index, note)?;
+                let origin = head.origin.parse().map_err(|_| InvalidEntry::Origin {
+                    log_index,
+                    found: head.origin.chars().take(80).collect(),
+                })?;
+                self.cover(&origin, head.size, log_index);
+            }
+            Entry::RegisterHead(v1::StatementHead { note }) => {
+                let head = read_head(log_index, note)?;
+                if self.newest_register_size() < head.size {
+                    self.register_heads.push((log_index, head.size));
+                }
+            }
+            Entry::NodeFacts(v1::SignedNodeFacts { facts, signatures: _ }) => {
+                let facts = evidence::log_entry::decode_facts(facts)
+                    .map_err(|_| InvalidEntry::Facts { log_index })?;
+                let node: NodeId =
+                    facts.node.parse().map_err(|_| InvalidEntry::Facts { log_index })?;
+                self.facts.entry(node).or_default().push((log_index, facts));
+            }
+            Entry::NodeKey(v1::NodeKey { origin, revoked, revoked_from_size, .. }) => {
+                let origin: AgentOrigin = origin.parse().map_err(|_| InvalidEntry::Origin {
+                    log_index,
+                    found: origin.chars().take(80).collect(),
+                })?;
+                let tree = self.trees.entry(origin).or_default();
+                if *revoked && tree.revoked.is_none_or(|(_, from)| *revoked_from_size < from) {
+                    tree.revoked = Some((log_index, *revoked_from_size));
+                }
+            }
+            Entry::PersonKey(_)
+            | Entry::CaseHead(_)
+            | Entry::Export(_)
+            | Entry::Erasure(_)
+            | Entry::Fork(_)
+            | Entry::Shard(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The leaves that heads have covered since the last call, in order.
+    pub fn take_assessed(&mut self) -> Vec<Assessed> {
+        std::mem::take(&mut self.assessed)
+    }
+
+    pub fn register(&self) -> &Register {
+        &self.register
+    }
+
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Size of the newest register head below a size of the log.
+    pub fn register_size_at(&self, log_size: u64) -> u64 {
+        let below = self.register_heads.partition_point(|(index, _)| *index < log_size);
+        self.register_heads.get(..below).and_then(<[_]>::last).map_or(0, |(_, size)| *size)
+    }
+
+    /// The newest facts of a node below a size of the log.
+    pub fn facts_at(&self, node: &NodeId, log_size: u64) -> Option<&v1::NodeFacts> {
+        let all = self.facts.get(node)?;
+        all.iter().rfind(|(index, _)| *index < log_size).map(|(_, facts)| facts)
+    }
+
+    /// The newest facts of every node below a size of the log, by node.
+    pub fn inventory(&self, log_size: u64) -> Vec<v1::NodeFacts> {
+        self.facts.keys().filter_map(|node| self.facts_at(node, log_size).cloned()).collect()
+    }
+
+    /// As known then.
+    pub fn then(&self, facts: &Facts) -> Verdict {
+        let place = self.facts_at(&facts.origin.node, facts.covered_by);
+        self.judge(facts, facts.covered_by, place, AsKnown::Then, facts.span.last_s)
+    }
+
+    /// As known at a size of the log; `judged_at_s` is the time of the node's last `Seal`.
+    pub fn now(&self, facts: &Facts, log_size: u64, judged_at_s: i64) -> Verdict {
+        let log_size = log_size.max(facts.covered_by);
+        if self.is_revoked(facts, log_size) {
+            return self.unverifiable(log_size);
+        }
+        let place = self.facts_of_the_time(facts, log_size);
+        self.judge(facts, log_size, place, AsKnown::Now, judged_at_s)
+    }
+
+    /// A standing rule at an instant, by its facts as a leaf or a snapshot showed them. The node is
+    /// where it is now.
+    pub fn standing(&self, facts: &Facts, at_s: i64, log_size: u64) -> Verdict {
+        let log_size = log_size.max(facts.covered_by);
+        if self.is_revoked(facts, log_size) {
+            return self.unverifiable(log_size);
+        }
+        let mut facts = facts.clone();
+        facts.span.first_s = at_s;
+        facts.span.last_s = at_s;
+        let place = self.facts_at(&facts.origin.node, log_size);
+        self.judge(&facts, log_size, place, AsKnown::Now, at_s)
+    }
+
+    fn judge(
+        &self,
+        facts: &Facts,
+        log_size: u64,
+        place: Option<&v1::NodeFacts>,
+        as_known: AsKnown,
+        judged_at_s: i64,
+    ) -> Verdict {
+        let Facts {
+            origin,
+            index: _,
+            rule,
+            target,
+            hit_target,
+            response,
+            span,
+            imported,
+            before_act,
+            covered_by,
+        } = facts;
+        let view = self.register.at(self.register_size_at(log_size));
+        let mut claims: Vec<Claim> =
+            rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok()).collect();
+        for said in view.attributed(&origin.node, rule.number) {
+            if !claims.contains(&said.claim) {
+                claims.push(said.claim.clone());
+            }
+        }
+        let target: Known<Target> = Known::from_wire(target.as_ref());
+        let names = other_names(&target, hit_target.as_ref());
+        let event = Event {
+            target,
+            technique: v1::Technique::try_from(rule.technique).unwrap_or_default(),
+            trigger: v1::Trigger::try_from(rule.trigger).unwrap_or_default(),
+            actor: v1::Actor::try_from(rule.actor).unwrap_or_default(),
+            claims: &claims,
+            response: response.as_ref(),
+            span: *span,
+            imported: *imported,
+            place,
+            observed_names: &names,
+        };
+        let sizes =
+            KnownSizes { before_act: *before_act, when_logged: self.register_size_at(*covered_by) };
+        let parameters =
+            Parameters { as_known, judged_at_s: Some(judged_at_s), ..self.parameters.clone() };
+        judge(&event, &view, &sizes, &parameters)
+    }
+
+    fn facts_of_the_time(&self, facts: &Facts, log_size: u64) -> Option<&v1::NodeFacts> {
+        self.facts_at(&facts.origin.node, facts.covered_by).or_else(|| {
+            let all = self.facts.get(&facts.origin.node)?;
+            all.iter().find(|(index, _)| *index < log_size).map(|(_, declared)| declared)
+        })
+    }
+
+    fn is_revoked(&self, facts: &Facts, log_size: u64) -> bool {
+        let revoked = self.trees.get(&facts.origin).and_then(|tree| tree.revoked);
+        revoked.is_some_and(|(index, from_size)| index < log_size && from_size <= facts.index)
+    }
+
+    fn unverifiable(&self, log_size: u64) -> Verdict {
+        Verdict {
+            code: v1::VerdictCode::Unverifiable,
+            undetermined: None,
+            clause: Clause {
+                dimension: v1::Dimension::Unspecified,
+                request: None,
+                request_says: String::new(),
+                event_shows: "key revoked".to_owned(),
+            },
+            added: Vec::new(),
+            basis_proof: v1::BasisProof::Unspecified,
+            registered_before_act: v1::Ternary::Unspecified,
+            register_size: self.register_size_at(log_size),
+        }
+    }
+
+    fn newest_register_size(&self) -> u64 {
+        self.register_heads.last().map_or(0, |(_, size)| *size)
+    }
+
+    /// Moves the leaves that a head covers from waiting to assessed. A head ends a batch, and a
+    /// batch ends with a seal, so each leaf has the seal that tells of its clock.
+    fn cover(&mut self, origin: &AgentOrigin, size: u64, log_index: u64) {
+        let mut tree = self.trees.remove(origin).unwrap_or_default();
+        let mut batch = Vec::new();
+        while tree.waiting.front().is_some_and(|w| w.index < size) {
+            let Some(waiting) = tree.waiting.pop_front() else { break };
+            if let Leaf::Known(Body::Seal(seal)) = &waiting.leaf {
+                let seal = seal.clone();
+                let clock_error_s = clock_error(&seal);
+                batch.push(waiting);
+                for waiting in batch.drain(..) {
+                    let assessed = tree.assess(origin, waiting, log_index, clock_error_s);
+                    self.assessed.push(assessed);
+                }
+                tree.learn(&seal, |note| {
+                    self.published.get(note).map(|size| self.register_size_at(*size))
+                });
+            } else {
+                batch.push(waiting);
+            }
+        }
+        for waiting in batch {
+            let assessed = tree.assess(origin, waiting, log_index, CLOCK_ERROR_UNSYNCED_S);
+            self.assessed.push(assessed);
+        }
+        tree.logged_size = tree.logged_size.max(size);
+        self.trees.insert(origin.clone(), tree);
+    }
+}
+
+impl Tree {
+    fn assess(
+        &self,
+        origin: &AgentOrigin,
+        waiting: Waiting,
+        covered_by: u64,
+        clock_error_s: u32,
+    ) -> Assessed {
+        let Waiting { index, leaf, openings } = waiting;
+        let facts = |rule: &Option<v1::Rule>, first_s: i64, last_s: i64, target: u32| Facts {
+            origin: origin.clone(),
+            index,
+            rule: rule.clone().unwrap_or_default(),
+            target: opened_target(&openings, target),
+            hit_target: None,
+            response: None,
+            span: Span { first_s, last_s, clock_error_s },
+            imported: false,
+            before_act: self.knew_before(first_s),
+            covered_by,
+        };
+        let item = match leaf {
+            Leaf::NotUnderstood { format } => Item::NotUnderstood { format },
+            Leaf::Known(Body::Activity(activity)) => {
+                let mut facts = facts(
+                    &activity.rule,
+                    activity.first_s,
+                    activity.last_s,
+                    leaf::ACTIVITY_RULE_TARGET,
+                );
+                facts.hit_target = opened_target(&openings, leaf::ACTIVITY_HIT_TARGET);
+                facts.response = activity.response.clone();
+                facts.imported = activity.imported.is_some();
+                Item::Activity { facts: Box::new(facts), leaf: Box::new(activity) }
+            }
+            Leaf::Known(Body::RuleChange(change)) => {
+                let facts = facts(&change.rule, change.at_s, change.at_s, leaf::RULE_CHANGE_TARGET);
+                let native = opened(&openings, leaf::RULE_CHANGE_NATIVE)
+                    .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+                Item::RuleChange { facts: Box::new(facts), leaf: Box::new(change), native }
+            }
+            Leaf::Known(Body::RuleSnapshot(snapshot)) => {
+                let before_act = self.knew_before(snapshot.at_s);
+                Item::Snapshot { leaf: Box::new(snapshot), before_act }
+            }
+            Leaf::Known(
+                body @ (Body::Genesis(_)
+                | Body::Start(_)
+                | Body::ConfigChange(_)
+                | Body::Seal(_)
+                | Body::Gap(_)
+                | Body::KeyChange(_)
+                | Body::ServiceAction(_)
+                | Body::Probe(_)),
+            ) => Item::Other(Box::new(body)),
+        };
+        Assessed { origin: origin.clone(), index, covered_by, item }
+    }
+
+    fn learn(&mut self, seal: &v1::Seal, register_size_of: impl Fn(&Hash) -> Option<u64>) {
+        let named = Hash::from_slice(&seal.collector_checkpoint);
+        let Some(size) = named.and_then(|note| register_size_of(&note)) else { return };
+        if self.knew.last().is_none_or(|(_, known)| *known < size) {
+            self.knew.push((seal.at_s, size));
+        }
+    }
+
+    /// What the last seal before this second proves to have known.
+    fn knew_before(&self, first_s: i64) -> Option<u64> {
+        self.knew.iter().rfind(|(at_s, _)| *at_s < first_s).map(|(_, size)| *size)
+    }
+}
+
+/// The rules of a snapshot from its chunks. `None`: a chunk is withheld, erased or not the one that
+/// was named, or an item is no rule.
+pub fn open_snapshot(
+    set: &v1::ItemSet,
+    chunk: impl Fn(&Hash) -> Option<Vec<u8>>,
+) -> Option<Vec<v1::SnapshotRule>> {
+    let chunks: Vec<Vec<u8>> =
+        set.chunks.iter().map(|id| chunk(&Hash::from_slice(id)?)).collect::<Option<_>>()?;
+    let items = open_set(set, &chunks).ok()?;
+    items.iter().map(|item| v1::SnapshotRule::decode(item.as_slice()).ok()).collect()
+}
+
+fn read_head(log_index: u64, note: &[u8]) -> Result<Checkpoint, InvalidEntry> {
+    Note::parse(note)
+        .ok()
+        .and_then(|note| Checkpoint::parse_text(&note.text).ok())
+        .ok_or(InvalidEntry::Note { log_index })
+}
+
+fn clock_error(seal: &v1::Seal) -> u32 {
+    match v1::ClockState::try_from(seal.clock).unwrap_or_default() {
+        v1::ClockState::Synced => 0,
+        v1::ClockState::Unsynced | v1::ClockState::Unspecified => CLOCK_ERROR_UNSYNCED_S,
+    }
+}
+
+fn opened(openings: &[v1::Opening], field: u32) -> Option<&[u8]> {
+    openings.iter().find(|o| o.field == field).map(|o| o.value.as_slice())
+}
+
+fn opened_target(openings: &[v1::Opening], field: u32) -> Option<v1::Target> {
+    opened(openings, field).and_then(|bytes| v1::Target::decode(bytes).ok())
+}
+
+/// Names that hit a rule which names none: by an address, somebody else's service was hit too.
+fn other_names(target: &Known<Target>, hit: Option<&v1::Target>) -> Vec<String> {
+    let Known::Known(Target::Ip(_) | Target::Cidr(_) | Target::IpPort { .. }) = target else {
+        return Vec::new();
+    };
+    match Known::from_wire(hit) {
+        Known::Known(name @ (Target::DomainExact(_) | Target::Sni(_) | Target::HttpHost(_))) => {
+            vec![name.to_string()]
+        }
+        Known::Known(_) | Known::Erased | Known::NotUnderstood => Vec::new(),
+    }
+}
