@@ -3,5 +3,14 @@
 //! ingest → log → assess → store → query. `log` is the append-only heart with one writer; what it
 //! has committed leaves it as [`committed::Committed`], in order, once, and again on a rebuild.
 
+pub mod access;
 pub mod committed;
+pub mod config;
+pub mod files;
+pub mod http;
+pub mod ingest;
+pub mod keys;
+pub mod log;
+pub mod registers;
+pub mod revoke;
 pub mod status;

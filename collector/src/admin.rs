@@ -1,0 +1,101 @@
+//! What an operator does by hand: init, tokens, revocation, rebuild.
+
+use std::{fs, sync::Arc};
+
+use remit_proto::v1::Role;
+
+use crate::{
+    access::RevokedKeys,
+    assess::Assessor,
+    config::Config,
+    files::{self, DirectoryLock, LockError},
+    ingest::{EnrolmentError, issue_token},
+    keys::{self, KeyError, Keys},
+    log::{
+        chunks::ChunkFiles,
+        journal::{self, Record},
+        publish::{self, Replay},
+        state::State,
+        writer::Fatal,
+    },
+    revoke,
+    serve::{chain, now_s},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Token(#[from] EnrolmentError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("the journal cannot be replayed")]
+    Log(#[from] Fatal),
+    #[error("the index cannot be made: {0}")]
+    Index(String),
+    #[error("dir cannot be used")]
+    Io(#[from] std::io::Error),
+    #[error("{id:?} is not a {kind} id: 1 to 63 of a-z, 0-9 and '-'")]
+    Id { id: String, kind: &'static str },
+}
+
+/// Makes keys and directories; refuses where there are keys already.
+pub fn init(config: &Config, names: &[String]) -> Result<Keys, AdminError> {
+    fs::create_dir_all(&config.dir)?;
+    keys::create(&config.dir, &config.operator, names, now_s())?;
+    for folder in ["journal", "openings", "chunks", "tokens", "revocations", "public"] {
+        fs::create_dir_all(config.dir.join(folder))?;
+    }
+    files::sync_folder(&config.dir)?;
+    Ok(Keys::load(&config.dir, &config.operator)?)
+}
+
+pub fn token(config: &Config, id: &str, role: Role, ttl_s: i64) -> Result<String, AdminError> {
+    Ok(issue_token(&config.dir, id, role, now_s().saturating_add(ttl_s))?)
+}
+
+pub fn revoke(config: &Config, kind: &'static str, id: &str) -> Result<(), AdminError> {
+    if id.parse::<evidence::NodeId>().is_err() {
+        return Err(AdminError::Id { id: id.to_owned(), kind });
+    }
+    files::replace(&revoke::folder(&config.dir).join(format!("{kind}-{id}")), b"")?;
+    Ok(())
+}
+
+/// Drops the index and the tiles and derives them again from the journal.
+pub fn rebuild(config: &Config) -> Result<String, AdminError> {
+    let dir = &config.dir;
+    let _lock = DirectoryLock::take(dir)?;
+    Assessor::drop_index(dir)?;
+    let chunks = ChunkFiles::new(dir.join("chunks"));
+    let (mut assessor, _query) =
+        Assessor::open(dir, config.operator.clone(), Arc::new(chunks.clone()))
+            .map_err(|error| AdminError::Index(chain(&error)))?;
+    let mut state = State::new(config.operator.clone(), RevokedKeys::default());
+    let mut replay = Replay::new(dir, chunks);
+    let mut entries = Vec::new();
+    let mut records = 0_u64;
+    journal::read::<AdminError>(&publish::journal_dir(dir), |position, record| {
+        if let Record::LogEntry(entry) = &record {
+            entries.push(entry.entry.clone());
+        }
+        records = position;
+        let committed = replay.committed(&mut state, position, record)?;
+        assessor.apply(vec![committed]).map_err(|error| AdminError::Index(chain(&error)))
+    })?;
+    // Tiles of what was published; entries after that are the running collector's business.
+    let published = state.published.as_ref().map_or(0, |p| p.size);
+    entries.truncate(usize::try_from(published).unwrap_or(usize::MAX));
+    if !entries.is_empty() {
+        publish::rewrite_tiles(dir, entries)?;
+    }
+    publish::expose(dir, &state)?;
+    Ok(format!("{records} records replayed; index and tiles of log size {published} made anew"))
+}
+
+impl From<journal::JournalError> for AdminError {
+    fn from(error: journal::JournalError) -> Self {
+        Self::Log(error.into())
+    }
+}

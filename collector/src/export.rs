@@ -1,0 +1,379 @@
+//! The bundle: evidence to take away. Reads what the log has made durable, and nothing else.
+//!
+//! **In**: which nodes, and whether openings are withheld. **Out**: a tar archive as
+//! `evidence::bundle` describes it, of the history up to the newest published checkpoint. The log
+//! and the register are always whole; agents' trees that were not asked for are named as left out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::{Path, PathBuf},
+};
+
+use evidence::{AgentOrigin, Leaf, bundle, chunk::chunk_id};
+use prost::Message;
+use remit_proto::v1::{
+    self, ExportRequest, ExportResponse, GetCheckpointRequest, GetCheckpointResponse,
+    evidence_service_server::EvidenceService, leaf::Body,
+};
+use serde::Serialize;
+use tlog::{
+    Hash,
+    tile::{self, TileKind, TilePath},
+};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tonic::{Code, Request, Response, Status};
+
+use crate::{
+    access::{Access, Operation},
+    committed::Chunks,
+    log::{
+        chunks::ChunkFiles,
+        journal::{self, JournalError, Record},
+        openings,
+        publish::journal_dir,
+        state::head_of,
+    },
+    query::QueryHandle,
+    status::refuse,
+};
+
+/// Bytes of one message of the stream.
+const PART_SIZE: usize = 256 * 1024;
+
+/// What this evidence cannot show (DESIGN.md section 1, idea 12), carried in every bundle.
+const LIMITS: &str = include_str!("limits.txt");
+
+pub struct EvidenceEdge {
+    pub access: Access,
+    pub dir: PathBuf,
+    pub chunks: ChunkFiles,
+    pub query: QueryHandle,
+    pub vkeys: (String, String),
+}
+
+/// For people and for re-creating the request; a verifier trusts none of it.
+#[derive(Debug, Serialize)]
+struct Manifest {
+    format: u32,
+    operator: String,
+    log_vkey: String,
+    register_vkey: String,
+    population: String,
+    nodes: Vec<String>,
+    /// Trees that the log names and this bundle leaves out, because they were not asked for.
+    left_out: Vec<String>,
+    leaves: u64,
+    openings_held: u64,
+    openings_withheld: bool,
+    chunks_held: u64,
+    chunks_not_held: u64,
+    matcher_version: u32,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the evidence cannot be read")]
+    Io(#[from] std::io::Error),
+    #[error("nothing has been published yet; try again in a few seconds")]
+    NothingPublished,
+    #[error("an entry does not fit its bundle")]
+    Bundle(#[from] tile::InvalidBundle),
+    #[error("the manifest cannot be written")]
+    Json(#[from] serde_json::Error),
+}
+
+/// One tree of an agent, as far as it is logged.
+#[derive(Default)]
+struct AgentTree {
+    leaves: Vec<Vec<u8>>,
+    /// (first index, count, received at) of each batch, to find its openings.
+    batches: Vec<(u64, u64, i64)>,
+    notes: HashMap<u64, Vec<u8>>,
+    logged_size: u64,
+}
+
+#[derive(Default)]
+struct Gathered {
+    entries: Vec<Vec<u8>>,
+    statements: Vec<Vec<u8>>,
+    agents: BTreeMap<AgentOrigin, AgentTree>,
+    checkpoints: HashMap<Hash, Vec<u8>>,
+    newest: Vec<u8>,
+    log_size: u64,
+    register_size: u64,
+    register_note: Vec<u8>,
+}
+
+/// Makes the bundle.
+pub fn make(
+    dir: &Path,
+    chunks: &ChunkFiles,
+    vkeys: &(String, String),
+    request: &ExportRequest,
+    verdicts: &str,
+) -> Result<Vec<u8>, ExportError> {
+    let mut gathered = gather(dir)?;
+    if gathered.newest.is_empty() {
+        return Err(ExportError::NothingPublished);
+    }
+    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut manifest = Manifest {
+        format: evidence::FORMAT,
+        operator: String::new(),
+        log_vkey: vkeys.0.clone(),
+        register_vkey: vkeys.1.clone(),
+        population: population(request),
+        nodes: Vec::new(),
+        left_out: Vec::new(),
+        leaves: 0,
+        openings_held: 0,
+        openings_withheld: request.withhold_openings,
+        chunks_held: 0,
+        chunks_not_held: 0,
+        matcher_version: register::MATCHER_VERSION,
+    };
+    put_tree(&mut files, bundle::LOG, &gathered.newest, &gathered.entries)?;
+    if !gathered.register_note.is_empty() {
+        let note = &gathered.register_note;
+        put_tree(&mut files, bundle::REGISTER, note, &gathered.statements)?;
+    }
+    let mut wanted_chunks: BTreeSet<Hash> = BTreeSet::new();
+    for statement in &gathered.statements {
+        wanted_chunks.extend(chunks_of_statement(statement));
+    }
+    let mut named: BTreeSet<Hash> = BTreeSet::new();
+    let mut held = openings::Reader::new(dir.join("openings"));
+    for (origin, tree) in &mut gathered.agents {
+        manifest.operator = origin.operator.to_string();
+        let asked = request.nodes.is_empty()
+            || request.nodes.iter().any(|node| node == origin.node.as_str());
+        if !asked || tree.logged_size == 0 {
+            manifest.left_out.push(origin.to_string());
+            continue;
+        }
+        tree.leaves.truncate(usize::try_from(tree.logged_size).unwrap_or(usize::MAX));
+        let folder = bundle::agent_folder(origin);
+        let note = tree.notes.get(&tree.logged_size).cloned().unwrap_or_default();
+        put_tree(&mut files, &folder, &note, &tree.leaves)?;
+        manifest.nodes.push(origin.to_string());
+        manifest.leaves += tree.leaves.len() as u64;
+        for leaf in &tree.leaves {
+            match Leaf::decode(leaf) {
+                Ok(Leaf::Known(Body::RuleSnapshot(snapshot))) => {
+                    let set = snapshot.rules.unwrap_or_default();
+                    wanted_chunks.extend(set.chunks.iter().filter_map(|id| Hash::from_slice(id)));
+                }
+                Ok(Leaf::Known(Body::Seal(seal))) => {
+                    named.extend(Hash::from_slice(&seal.collector_checkpoint));
+                }
+                _ => {}
+            }
+        }
+        if !request.withhold_openings {
+            let bytes = openings_of(&mut held, origin, tree, &mut manifest.openings_held)?;
+            files.insert(format!("{folder}/{}", bundle::OPENINGS), bytes);
+        }
+    }
+    for id in wanted_chunks {
+        // A snapshot's items name targets: they are openings too.
+        match chunks.chunk(&id).filter(|_| !request.withhold_openings) {
+            Some(bytes) => {
+                manifest.chunks_held += 1;
+                files.insert(bundle::chunk_name(&id), bytes);
+            }
+            None => manifest.chunks_not_held += 1,
+        }
+    }
+    let mut checkpoints = Vec::new();
+    for note in named.iter().filter_map(|id| gathered.checkpoints.get(id)) {
+        let size = u32::try_from(note.len()).unwrap_or(0);
+        checkpoints.extend_from_slice(&size.to_be_bytes());
+        checkpoints.extend_from_slice(note);
+    }
+    files.insert(format!("{}/{}", bundle::LOG, bundle::CHECKPOINTS), checkpoints);
+    if !request.withhold_openings {
+        files.insert(bundle::VERDICTS.to_owned(), verdicts.as_bytes().to_vec());
+    }
+    files.insert(bundle::LIMITS.to_owned(), LIMITS.as_bytes().to_vec());
+    let mut json = serde_json::to_vec_pretty(&manifest)?;
+    json.push(b'\n');
+    files.insert(bundle::MANIFEST.to_owned(), json);
+    Ok(archive(&files)?)
+}
+
+fn population(request: &ExportRequest) -> String {
+    if request.nodes.is_empty() {
+        "every leaf of every agent's tree, up to the newest head in the log".to_owned()
+    } else {
+        format!("every leaf of the nodes {}, up to the newest head in the log", request.nodes.join(", "))
+    }
+}
+
+fn gather(dir: &Path) -> Result<Gathered, ExportError> {
+    let mut all = Gathered::default();
+    journal::read::<ExportError>(&journal_dir(dir), |_, record| {
+        match record {
+            Record::Batch(record) => {
+                let Some(batch) = record.batch else { return Ok(()) };
+                let Ok(origin) = record.origin.parse() else { return Ok(()) };
+                let tree = all.agents.entry(origin).or_default();
+                let count = batch.leaves.len() as u64;
+                tree.batches.push((batch.old_size, count, record.received_at_s));
+                tree.notes.insert(batch.old_size + count, batch.note);
+                tree.leaves.extend(batch.leaves);
+            }
+            Record::LogEntry(record) => all.entries.push(record.entry),
+            Record::Statement(record) => all.statements.push(record.entry),
+            Record::Published(record) => {
+                if let Some(head) = head_of(&record.checkpoint) {
+                    all.log_size = head.size;
+                    all.register_size = record.register_size;
+                }
+                all.checkpoints.insert(chunk_id(&record.checkpoint), record.checkpoint.clone());
+                all.newest = record.checkpoint;
+            }
+        }
+        Ok(())
+    })?;
+    // What was committed after the newest checkpoint is not yet evidence.
+    all.entries.truncate(usize::try_from(all.log_size).unwrap_or(usize::MAX));
+    all.statements.truncate(usize::try_from(all.register_size).unwrap_or(usize::MAX));
+    for entry in &all.entries {
+        let Ok(evidence::log_entry::LogEntry::Known { entry, .. }) =
+            evidence::log_entry::LogEntry::decode(entry)
+        else {
+            continue;
+        };
+        match entry {
+            v1::log_entry::Entry::AgentHead(v1::AgentHead { note }) => {
+                let Some(head) = head_of(&note) else { continue };
+                let Ok(origin) = head.origin.parse() else { continue };
+                if let Some(tree) = all.agents.get_mut(&origin) {
+                    tree.logged_size = tree.logged_size.max(head.size);
+                }
+            }
+            v1::log_entry::Entry::RegisterHead(v1::StatementHead { note }) => {
+                all.register_note = note;
+            }
+            _ => {}
+        }
+    }
+    Ok(all)
+}
+
+fn put_tree(
+    files: &mut BTreeMap<String, Vec<u8>>,
+    folder: &str,
+    note: &[u8],
+    entries: &[Vec<u8>],
+) -> Result<(), ExportError> {
+    files.insert(format!("{folder}/{}", bundle::CHECKPOINT), note.to_vec());
+    for (index, group) in (0_u64..).zip(entries.chunks(256)) {
+        let width = u16::try_from(group.len()).unwrap_or(256);
+        let path = TilePath { kind: TileKind::Entries, index, width };
+        files.insert(format!("{folder}/{path}"), tile::encode_entries(group)?);
+    }
+    Ok(())
+}
+
+fn openings_of(
+    held: &mut openings::Reader,
+    origin: &AgentOrigin,
+    tree: &AgentTree,
+    count: &mut u64,
+) -> Result<Vec<u8>, ExportError> {
+    let mut bytes = Vec::new();
+    for (from, leaves, received_at_s) in &tree.batches {
+        if *from >= tree.logged_size {
+            break;
+        }
+        for opening in held.of(&origin.to_string(), *from, *leaves, *received_at_s)? {
+            bytes.extend(opening.encode_length_delimited_to_vec());
+            *count += 1;
+        }
+    }
+    Ok(bytes)
+}
+
+fn chunks_of_statement(bytes: &[u8]) -> Vec<Hash> {
+    let Ok(evidence::statement::SignedStatement::Known { statement, .. }) =
+        evidence::statement::decode_signed(bytes)
+    else {
+        return Vec::new();
+    };
+    let Some(v1::statement::Body::Import(import)) = statement.body else { return Vec::new() };
+    let set = import.items.unwrap_or_default();
+    set.chunks.iter().filter_map(|id| Hash::from_slice(id)).collect()
+}
+
+/// Sorted names, times zero, one owner: the same evidence makes the same bytes.
+fn archive(files: &BTreeMap<String, Vec<u8>>) -> std::io::Result<Vec<u8>> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        builder.append_data(&mut header, name, bytes.as_slice())?;
+    }
+    builder.into_inner()
+}
+
+#[tonic::async_trait]
+impl EvidenceService for EvidenceEdge {
+    async fn get_checkpoint(
+        &self,
+        request: Request<GetCheckpointRequest>,
+    ) -> Result<Response<GetCheckpointResponse>, Status> {
+        self.access.check(&request, Operation::ReadCheckpoint)?;
+        let path = self.dir.join("public").join("checkpoint");
+        let log_checkpoint = tokio::fs::read(path).await.map_err(|_| {
+            let message = "nothing has been published yet; try again in a few seconds".to_owned();
+            refuse(Code::Unavailable, "NOTHING_PUBLISHED", message, &[])
+        })?;
+        Ok(Response::new(GetCheckpointResponse {
+            log_checkpoint,
+            register_head: Vec::new(),
+            log_vkey: self.vkeys.0.clone(),
+            register_vkey: self.vkeys.1.clone(),
+        }))
+    }
+
+    type ExportStream =
+        std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<ExportResponse, Status>> + Send>>;
+
+    async fn export(
+        &self,
+        request: Request<ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        self.access.check(&request, Operation::Export)?;
+        let request = request.into_inner();
+        let (dir, chunks, vkeys) = (self.dir.clone(), self.chunks.clone(), self.vkeys.clone());
+        let query = self.query.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let verdicts = query.verdict_lines()?;
+            make(&dir, &chunks, &vkeys, &request, &verdicts).map_err(|error| {
+                tracing::error!(%error, "export failed");
+                refuse(Code::Internal, "EXPORT_FAILED", error.to_string(), &[])
+            })
+        })
+        .await;
+        let bytes = made.map_err(|_| {
+            let message = "the export was interrupted; try again".to_owned();
+            refuse(Code::Internal, "EXPORT_FAILED", message, &[])
+        })??;
+        let (parts, stream) = tokio::sync::mpsc::channel(4);
+        tokio::spawn(async move {
+            for part in bytes.chunks(PART_SIZE) {
+                let response = ExportResponse { part: part.to_vec() };
+                // The reader may have gone; then the rest is not wanted.
+                if parts.send(Ok(response)).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream).map(|part| part))))
+    }
+}

@@ -1,0 +1,247 @@
+//! Enrolment: a one-time token for a node or a person becomes a certificate and a logged key.
+//!
+//! A token is 20 random bytes in base32, written once on the operator's screen; on disk lies only
+//! its SHA-256, as the name of a small TOML file in `tokens/`. Using it removes the file first, so
+//! that it cannot be used twice, whatever happens afterwards.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::mpsc::SyncSender,
+};
+
+use evidence::{NodeId, Operator, PersonId, statement::enrolment_text};
+use rcgen::{
+    CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer,
+    KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+};
+use remit_proto::v1::{self, EnrolRequest, EnrolResponse, Role};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tonic::{Code, Status};
+
+use super::session::ask;
+use crate::{
+    access::{role_of, role_word, uris},
+    files,
+    log::{state::verifier, writer::Command},
+    status::refuse,
+};
+
+/// Certificates of nodes and people live this long.
+const CERTIFICATE_DAYS: i64 = 90;
+
+/// A token as it lies on disk.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenFile {
+    subject: String,
+    role: String,
+    expires_at_s: i64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolmentError {
+    #[error("{subject:?} is not a {kind} id: 1 to 63 of a-z, 0-9 and '-'")]
+    Subject { subject: String, kind: &'static str },
+    #[error("no random number could be had")]
+    Random,
+    #[error("the token cannot be written")]
+    Io(#[source] io::Error),
+    #[error("the CA in {dir} cannot be used; run remit-collector init again in an empty dir")]
+    Ca { dir: PathBuf },
+}
+
+/// Makes a one-time token and returns its text.
+pub fn issue_token(
+    dir: &Path,
+    subject: &str,
+    role: Role,
+    expires_at_s: i64,
+) -> Result<String, EnrolmentError> {
+    let (good, kind) = match role {
+        Role::Agent => (subject.parse::<NodeId>().is_ok(), "node"),
+        _ => (subject.parse::<PersonId>().is_ok(), "person"),
+    };
+    if !good {
+        return Err(EnrolmentError::Subject { subject: subject.to_owned(), kind });
+    }
+    let mut random = [0; 20];
+    getrandom::fill(&mut random).map_err(|_| EnrolmentError::Random)?;
+    let token = base32(&random);
+    let file = TokenFile {
+        subject: subject.to_owned(),
+        role: role_word(role).to_owned(),
+        expires_at_s,
+    };
+    let text = toml::to_string(&file).unwrap_or_default();
+    files::replace_secret(&token_path(dir, &token), text.as_bytes()).map_err(EnrolmentError::Io)?;
+    Ok(token)
+}
+
+fn token_path(dir: &Path, token: &str) -> PathBuf {
+    let digest = Sha256::digest(token.as_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    dir.join("tokens").join(hex)
+}
+
+/// RFC 4648 section 6 without padding; 20 bytes make 32 characters.
+fn base32(bytes: &[u8; 20]) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut text = String::with_capacity(32);
+    for group in bytes.chunks_exact(5) {
+        let bits = group.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        for shift in (0..8).rev() {
+            let index = (bits >> (shift * 5)) & 31;
+            text.push(char::from(ALPHABET.get(index as usize).copied().unwrap_or(b'A')));
+        }
+    }
+    text
+}
+
+/// Turns tokens into certificates.
+pub struct Enrolment {
+    dir: PathBuf,
+    operator: Operator,
+    issuer: Issuer<'static, KeyPair>,
+    ca_der: Vec<u8>,
+    log_vkey: String,
+    register_vkey: String,
+    clock: fn() -> i64,
+}
+
+impl Enrolment {
+    /// `ca_key` and `ca_certificate` are PEM.
+    pub fn new(
+        dir: &Path,
+        operator: Operator,
+        ca_key: &str,
+        ca_certificate: &str,
+        vkeys: (String, String),
+        clock: fn() -> i64,
+    ) -> Result<Self, EnrolmentError> {
+        let bad = || EnrolmentError::Ca { dir: dir.to_owned() };
+        let key = KeyPair::from_pem(ca_key).map_err(|_| bad())?;
+        let issuer = Issuer::from_ca_cert_pem(ca_certificate, key).map_err(|_| bad())?;
+        let (_, pem) =
+            x509_parser::pem::parse_x509_pem(ca_certificate.as_bytes()).map_err(|_| bad())?;
+        let (log_vkey, register_vkey) = vkeys;
+        Ok(Self {
+            dir: dir.to_owned(),
+            operator,
+            issuer,
+            ca_der: pem.contents,
+            log_vkey,
+            register_vkey,
+            clock,
+        })
+    }
+
+    pub(super) async fn enrol(
+        &self,
+        request: EnrolRequest,
+        writer: &SyncSender<Command>,
+    ) -> Result<EnrolResponse, Status> {
+        let EnrolRequest { token, certificate_request, public_key, proof } = request;
+        let public_key: [u8; 32] = public_key.try_into().map_err(|_| {
+            let message = "public_key: want the 32 bytes of an Ed25519 key".to_owned();
+            invalid("public_key", message)
+        })?;
+        let key = verifier("enrolment", &public_key).map_err(|_| {
+            invalid("public_key", "public_key: not a usable Ed25519 key".to_owned())
+        })?;
+        if !key.verify_raw(enrolment_text(&token).as_bytes(), &proof) {
+            let message = "proof: not a signature by public_key over this token".to_owned();
+            return Err(invalid("proof", message));
+        }
+        let (subject, role) = self.take_token(&token)?;
+        let certificate = self
+            .sign(&certificate_request, &subject, role, &public_key)
+            .ok_or_else(|| {
+                let message = "certificate_request: not a PKCS#10 request with a good signature; \
+                               the token is used up: ask for a new one";
+                invalid("certificate_request", message.to_owned())
+            })?;
+        if role != Role::Agent {
+            let person = Some(v1::PersonRef { person: subject.clone(), role: role.into() });
+            let public_key = public_key.to_vec();
+            let key = v1::PersonKey { person, public_key, revoked: false, approver: None };
+            let logged = ask(writer, |reply| Command::PersonKey { key, reply }).await?;
+            logged.map_err(|refusal| {
+                refuse(Code::ResourceExhausted, refusal.reason, refusal.detail, &[])
+            })?;
+        }
+        tracing::info!(subject, role = role_word(role), "enrolled");
+        Ok(EnrolResponse {
+            certificates: vec![certificate, self.ca_der.clone()],
+            operator: self.operator.to_string(),
+            subject,
+            role: role.into(),
+            log_vkey: self.log_vkey.clone(),
+            register_vkey: self.register_vkey.clone(),
+        })
+    }
+
+    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
+    fn take_token(&self, token: &str) -> Result<(String, Role), Status> {
+        let refused = || {
+            let message = "the token is unknown, used or expired; ask the operator for a new one \
+                           (remit-collector enrol)";
+            refuse(Code::PermissionDenied, "TOKEN_REFUSED", message.to_owned(), &[])
+        };
+        let path = token_path(&self.dir, token);
+        let text = fs::read_to_string(&path).map_err(|_| refused())?;
+        // Removing is the act that only one of two users at once can do.
+        fs::remove_file(&path).map_err(|_| refused())?;
+        let file: TokenFile = toml::from_str(&text).map_err(|_| refused())?;
+        if file.expires_at_s <= (self.clock)() {
+            return Err(refused());
+        }
+        let role = role_of(&file.role).ok_or_else(refused)?;
+        Ok((file.subject, role))
+    }
+
+    /// Takes the key from the request and nothing else: names and uses are ours to give.
+    fn sign(
+        &self,
+        request: &[u8],
+        subject: &str,
+        role: Role,
+        public_key: &[u8; 32],
+    ) -> Option<Vec<u8>> {
+        let mut request = CertificateSigningRequestParams::from_der(&request.into()).ok()?;
+        let params = &mut request.params;
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, subject);
+        params.subject_alt_names = uris(&self.operator, subject, role, public_key)
+            .into_iter()
+            .map(|uri| uri.try_into().ok().map(SanType::URI))
+            .collect::<Option<_>>()?;
+        params.is_ca = rcgen::IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.custom_extensions.clear();
+        let (from, until) = crate::keys::validity((self.clock)(), CERTIFICATE_DAYS);
+        params.not_before = from;
+        params.not_after = until;
+        let mut serial = [0; 16];
+        getrandom::fill(&mut serial).ok()?;
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        let certificate = request.signed_by(&self.issuer).ok()?;
+        Some(certificate.der().to_vec())
+    }
+}
+
+fn invalid(field: &str, message: String) -> Status {
+    refuse(Code::InvalidArgument, "FIELD_INVALID", message, &[("field", field)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base32_as_rfc_4648() {
+        assert_eq!(base32(b"foobarfoobarfoobarfo"), "MZXW6YTBOJTG633CMFZGM33PMJQXEZTP");
+    }
+}

@@ -1,0 +1,69 @@
+//! The gRPC edge for agents: who may, is it genuine, how much.
+//!
+//! **In**: `remit.v1.IngestService`. **Out**: commands to the log's writer; answers once durable.
+//! Nothing is decided here about a batch's content; that is `evidence::batch` in the writer.
+
+mod enrol;
+mod session;
+
+pub use enrol::{Enrolment, EnrolmentError, issue_token};
+pub(crate) use session::ask;
+
+use std::{pin::Pin, sync::mpsc::SyncSender};
+
+use remit_proto::v1::{
+    EnrolRequest, EnrolResponse, SubmitRequest, SubmitResponse,
+    ingest_service_server::IngestService,
+};
+use tokio::sync::watch;
+use tokio_stream::Stream;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use crate::{
+    access::{Access, Caller, Operation},
+    log::writer::Command,
+    status::refuse,
+};
+
+/// No message exceeds this (DESIGN.md section 3, "Submit"); some room for the framing around it.
+pub const MESSAGE_SIZE_MAX: usize = 1024 * 1024 + 4096;
+
+pub struct IngestEdge {
+    pub access: Access,
+    pub writer: SyncSender<Command>,
+    pub published: watch::Receiver<u64>,
+    pub enrolment: std::sync::Arc<Enrolment>,
+}
+
+#[tonic::async_trait]
+impl IngestService for IngestEdge {
+    type SubmitStream = Pin<Box<dyn Stream<Item = Result<SubmitResponse, Status>> + Send>>;
+
+    async fn enrol(
+        &self,
+        request: Request<EnrolRequest>,
+    ) -> Result<Response<EnrolResponse>, Status> {
+        let response = self.enrolment.enrol(request.into_inner(), &self.writer).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn submit(
+        &self,
+        request: Request<Streaming<SubmitRequest>>,
+    ) -> Result<Response<Self::SubmitStream>, Status> {
+        let caller = self.access.check(&request, Operation::Submit)?;
+        let Caller::Agent { node, key } = caller.clone() else {
+            let message = "only an agent submits".to_owned();
+            return Err(refuse(Code::PermissionDenied, "NOT_AUTHORISED", message, &[]));
+        };
+        let session = session::Session {
+            caller,
+            node,
+            bound_key: key,
+            access: self.access.clone(),
+            writer: self.writer.clone(),
+            published: self.published.clone(),
+        };
+        Ok(Response::new(session.start(request.into_inner())))
+    }
+}

@@ -1,0 +1,227 @@
+//! One agent's stream: Hello, then chunks and batches, answered in order; receipts as they come.
+
+use std::{pin::Pin, sync::mpsc::SyncSender};
+
+use evidence::{AgentOrigin, NodeId};
+use remit_proto::v1::{
+    Accepted, ChunkStored, Hello, Logged, RefusalCode, Refused, Resume, SubmitRequest,
+    SubmitResponse, submit_request, submit_response::Message,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
+use tonic::{Code, Status, Streaming};
+
+use crate::{
+    access::{Access, Caller},
+    log::writer::{Command, Refusal, Reply},
+    status::refuse,
+};
+
+/// Answers that may wait for a slow agent; when full, its own stream stops being read.
+const ANSWERS: usize = 16;
+
+type Answers = mpsc::Sender<Result<SubmitResponse, Status>>;
+
+pub(super) struct Session {
+    pub caller: Caller,
+    pub node: NodeId,
+    pub bound_key: [u8; 32],
+    pub access: Access,
+    pub writer: SyncSender<Command>,
+    pub published: watch::Receiver<u64>,
+}
+
+/// What Hello has settled.
+struct Greeted {
+    origin: AgentOrigin,
+    public_key: [u8; 32],
+}
+
+impl Session {
+    pub(super) fn start(
+        self,
+        requests: Streaming<SubmitRequest>,
+    ) -> Pin<Box<dyn Stream<Item = Result<SubmitResponse, Status>> + Send>> {
+        let (answers, stream) = mpsc::channel(ANSWERS);
+        tokio::spawn(async move {
+            if let Err(status) = self.run(requests, &answers).await {
+                // The agent may be gone; then nobody needs the reason.
+                drop(answers.send(Err(status)).await);
+            }
+        });
+        Box::pin(ReceiverStream::new(stream))
+    }
+
+    async fn run(
+        mut self,
+        mut requests: Streaming<SubmitRequest>,
+        answers: &Answers,
+    ) -> Result<(), Status> {
+        let mut greeted: Option<Greeted> = None;
+        let mut checkpoint_size = 0;
+        let mut logged_size = 0;
+        loop {
+            tokio::select! {
+                biased;
+                request = requests.next() => {
+                    let Some(request) = request else { return Ok(()) };
+                    let message = request?.message;
+                    if self.access.is_revoked(&self.caller) {
+                        let detail = "the key of this node was revoked; enrol the node again";
+                        return send(answers, refused(RefusalCode::RevokedKey, 0, detail)).await;
+                    }
+                    match message {
+                        Some(submit_request::Message::Hello(hello)) => {
+                            checkpoint_size = hello.checkpoint_size;
+                            greeted = self.hello(hello, answers).await?;
+                        }
+                        Some(submit_request::Message::Batch(batch)) => match &greeted {
+                            Some(Greeted { origin, public_key }) => {
+                                let (origin, public_key) = (origin.clone(), *public_key);
+                                let accepted = self.ask(|reply| {
+                                    Command::Batch { origin, public_key, batch, reply }
+                                }).await?;
+                                let message = accepted.map_or_else(
+                                    refused_by,
+                                    |size| Message::Accepted(Accepted { size }),
+                                );
+                                send(answers, message).await?;
+                            }
+                            None => {
+                                let detail = "the first message of a stream is Hello";
+                                let no_hello = refused(RefusalCode::NoHello, 0, detail);
+                                send(answers, no_hello).await?;
+                            }
+                        },
+                        Some(submit_request::Message::Chunk(bytes)) => {
+                            let stored =
+                                self.ask(|reply| Command::Chunk { bytes, reply }).await?;
+                            let message = stored.map_or_else(refused_by, |id| {
+                                Message::ChunkStored(ChunkStored { digest: id.0.to_vec() })
+                            });
+                            send(answers, message).await?;
+                        }
+                        None => {
+                            let message = "message is missing".to_owned();
+                            let field = [("field", "message")];
+                            let code = Code::InvalidArgument;
+                            return Err(refuse(code, "FIELD_MISSING", message, &field));
+                        }
+                    }
+                }
+                changed = self.published.changed(), if greeted.is_some() => {
+                    if changed.is_err() {
+                        let message = "the collector is stopping; try again later".to_owned();
+                        return Err(refuse(Code::Unavailable, "STOPPING", message, &[]));
+                    }
+                    if let Some(Greeted { origin, .. }) = &greeted {
+                        let origin = origin.clone();
+                        let from = checkpoint_size;
+                        let receipt = self.ask(|reply| {
+                            Command::Receipt { origin, checkpoint_size: from, reply }
+                        }).await?;
+                        if let Ok(Some(receipt)) = receipt
+                            && receipt.size > logged_size
+                        {
+                            logged_size = receipt.size;
+                            checkpoint_size = receipt.checkpoint_size;
+                            send(answers, Message::Logged(Logged {
+                                size: receipt.size,
+                                log_index: receipt.log_index,
+                                inclusion: receipt.inclusion,
+                                entry: receipt.entry,
+                                checkpoint: receipt.checkpoint,
+                                consistency: receipt.consistency,
+                                // No second copy is configured: this does not bind.
+                                safe_below: 0,
+                                second_copy: false,
+                            })).await?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn hello(
+        &mut self,
+        hello: Hello,
+        answers: &Answers,
+    ) -> Result<Option<Greeted>, Status> {
+        let Hello { origin, size: _, checkpoint_size: _, public_key } = hello;
+        let parsed: Option<AgentOrigin> = origin.parse().ok();
+        let (Some(origin), Ok(public_key)) =
+            (parsed.filter(|o| o.node == self.node), <[u8; 32]>::try_from(public_key))
+        else {
+            let detail = "origin and public_key of Hello must be those of the certificate's node";
+            send(answers, refused(RefusalCode::UnknownOrigin, 0, detail)).await?;
+            return Ok(None);
+        };
+        let bound_key = self.bound_key;
+        let asked = origin.clone();
+        let resumed = self
+            .ask(|reply| Command::Hello { origin: asked, public_key, bound_key, reply })
+            .await?;
+        match resumed {
+            Ok(size) => {
+                send(answers, Message::Resume(Resume { size })).await?;
+                // The receipt for what is logged already comes at once.
+                self.published.mark_changed();
+                Ok(Some(Greeted { origin, public_key }))
+            }
+            Err(refusal) => {
+                send(answers, refused_by(refusal)).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<Result<T, Refusal>, Status> {
+        ask(&self.writer, command).await
+    }
+}
+
+/// Sends a command to the writer and waits until its effect is durable.
+pub(crate) async fn ask<T>(
+    writer: &SyncSender<Command>,
+    command: impl FnOnce(Reply<T>) -> Command,
+) -> Result<Result<T, Refusal>, Status> {
+    let stopped = || {
+        let message = "the collector is stopping; try again later".to_owned();
+        refuse(Code::Unavailable, "STOPPING", message, &[])
+    };
+    let (reply, answer) = oneshot::channel();
+    let mut command = command(reply);
+    // The queue is short and the writer is quick; waiting here is the back-pressure.
+    loop {
+        match writer.try_send(command) {
+            Ok(()) => break,
+            Err(std::sync::mpsc::TrySendError::Full(back)) => {
+                command = back;
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+            Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(stopped()),
+        }
+    }
+    answer.await.map_err(|_| stopped())
+}
+
+async fn send(answers: &Answers, message: Message) -> Result<(), Status> {
+    let response = SubmitResponse { message: Some(message) };
+    // A closed channel means that the agent left; the next read ends the session.
+    drop(answers.send(Ok(response)).await);
+    Ok(())
+}
+
+fn refused_by(refusal: Refusal) -> Message {
+    let Refusal { code, reason: _, size, detail } = refusal;
+    refused(code, size, &detail)
+}
+
+fn refused(code: RefusalCode, size: u64, detail: &str) -> Message {
+    metrics::counter!("remit_refusals_total", "code" => code.as_str_name()).increment(1);
+    Message::Refused(Refused { code: code.into(), size, detail: detail.to_owned() })
+}

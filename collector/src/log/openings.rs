@@ -1,0 +1,140 @@
+//! Openings of commitments: day files outside the trees, so that they can be withheld or erased
+//! without breaking a proof.
+//!
+//! One file per UTC day of receipt, records as in `evidence::frame`, kind 1: [`OpeningsRecord`].
+//! A record may stand twice (a crash between here and the journal, then a repetition); both are
+//! equal, and a reader takes the first.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use evidence::{AgentOrigin, frame};
+use prost::Message;
+use remit_proto::v1;
+
+use crate::files;
+
+/// The openings that came with one batch.
+#[derive(Clone, PartialEq, Message)]
+pub struct OpeningsRecord {
+    #[prost(string, tag = "1")]
+    pub origin: String,
+    #[prost(message, repeated, tag = "2")]
+    pub openings: Vec<v1::LeafOpening>,
+}
+
+/// Appends; owned by the writer.
+#[derive(Debug)]
+pub struct Openings {
+    dir: PathBuf,
+    open: Option<(String, File)>,
+    pending: Vec<u8>,
+}
+
+impl Openings {
+    pub fn open(dir: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&dir)?;
+        Ok(Self { dir, open: None, pending: Vec::new() })
+    }
+
+    pub fn push(&mut self, origin: &AgentOrigin, openings: Vec<v1::LeafOpening>) {
+        if !openings.is_empty() {
+            let record = OpeningsRecord { origin: origin.to_string(), openings };
+            frame::append(&mut self.pending, 1, &record.encode_to_vec());
+        }
+    }
+
+    /// Makes everything pushed durable in the file of this day.
+    pub fn commit(&mut self, at_s: i64) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let day = day(at_s);
+        let mut file = match self.open.take() {
+            Some((open_day, file)) if open_day == day => file,
+            _ => {
+                let path = self.dir.join(&day);
+                let file = OpenOptions::new().append(true).create(true).open(path)?;
+                file.sync_all()?;
+                files::sync_folder(&self.dir)?;
+                file
+            }
+        };
+        file.write_all(&self.pending)?;
+        file.sync_data()?;
+        self.pending.clear();
+        self.open = Some((day, file));
+        Ok(())
+    }
+}
+
+/// Name of the file of a day, `YYYY-MM-DD` in UTC.
+pub fn day(at_s: i64) -> String {
+    jiff::Timestamp::from_second(at_s)
+        .map_or_else(|_| "unknown".to_owned(), |t| t.strftime("%Y-%m-%d").to_string())
+}
+
+/// Reads openings back, one day in memory at a time. A day that was erased has none.
+#[derive(Debug)]
+pub struct Reader {
+    dir: PathBuf,
+    day: String,
+    held: HashMap<(String, u64), Vec<v1::LeafOpening>>,
+}
+
+impl Reader {
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir, day: String::new(), held: HashMap::new() }
+    }
+
+    /// The openings of leaves `from ..` of a batch that was received at this time. A batch may have
+    /// been committed just after midnight of the day on which it came, so the next day counts too.
+    pub fn of(
+        &mut self,
+        origin: &str,
+        from: u64,
+        count: u64,
+        received_at_s: i64,
+    ) -> io::Result<Vec<v1::LeafOpening>> {
+        let day = day(received_at_s);
+        if day != self.day {
+            self.held = load(&self.dir.join(&day))?;
+            self.day = day;
+        }
+        let mut found = Vec::new();
+        for index in from..from.saturating_add(count) {
+            if let Some(openings) = self.held.get(&(origin.to_owned(), index)) {
+                found.extend(openings.iter().cloned());
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn load(path: &Path) -> io::Result<HashMap<(String, u64), Vec<v1::LeafOpening>>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let mut held: HashMap<(String, u64), Vec<v1::LeafOpening>> = HashMap::new();
+    let mut at = 0;
+    // A torn or damaged part opens nothing; what it held counts as absent, and is reported so.
+    while let frame::Next::Record { payload, end, .. } = frame::next(&bytes, at) {
+        at = end;
+        let Ok(OpeningsRecord { origin, openings }) = OpeningsRecord::decode(payload) else {
+            continue;
+        };
+        for opening in openings {
+            let of_leaf = held.entry((origin.clone(), opening.index)).or_default();
+            if !of_leaf.contains(&opening) {
+                of_leaf.push(opening);
+            }
+        }
+    }
+    Ok(held)
+}

@@ -1,0 +1,330 @@
+//! What the journal adds up to: trees, keys, the agents' sizes. In memory, owned by the writer.
+//!
+//! Every change goes through [`State::apply`], on recovery as in operation, so that a restart cannot
+//! come to another state than the one that was answered from.
+
+use std::collections::{BTreeMap, HashMap};
+
+use evidence::{
+    AgentOrigin, Leaf, NodeId, Operator, PersonId,
+    batch::{self, BatchError, CheckedBatch, Tree},
+    log_entry::LogEntry,
+    statement::{SignedStatement, decode_signed},
+};
+use remit_proto::v1::{self, leaf::Body, log_entry::Entry};
+use tlog::{
+    Hash, MemoryTree,
+    checkpoint::Checkpoint,
+    leaf_hash,
+    note::{KeyName, Note, VerifierKey},
+};
+
+use super::journal::{BatchRecord, EntryRecord, PublishedRecord, Record};
+use crate::{access::RevokedKeys, committed::What};
+
+/// One tree of an agent, as accepted.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    pub tree: Tree,
+    /// Signs the next head.
+    pub key: VerifierKey,
+    /// The newest accepted head, byte for byte.
+    pub note: Vec<u8>,
+    pub logged: Option<LoggedHead>,
+    pub revoked: bool,
+    pub last_received_s: i64,
+}
+
+/// The newest head of an agent that is in the log.
+#[derive(Debug, Clone)]
+pub struct LoggedHead {
+    pub size: u64,
+    pub log_index: u64,
+    pub entry: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub role: v1::Role,
+    pub key: VerifierKey,
+    pub revoked: bool,
+}
+
+/// One of the two logs that the collector writes itself.
+#[derive(Debug, Default)]
+pub struct OwnLog {
+    pub tree: MemoryTree,
+    /// Entries from `tail_from` on: those of the bundle that is not full at the last publish.
+    pub tail: Vec<Vec<u8>>,
+    pub tail_from: u64,
+}
+
+impl OwnLog {
+    fn append(&mut self, entry: Vec<u8>) -> u64 {
+        let index = self.tree.size();
+        self.tree.append(leaf_hash(&entry));
+        self.tail.push(entry);
+        index
+    }
+
+    /// Forgets entries of bundles that are full and published.
+    pub fn trim(&mut self, published_size: u64) {
+        let keep_from = published_size / 256 * 256;
+        let count = usize::try_from(keep_from.saturating_sub(self.tail_from)).unwrap_or(0);
+        self.tail.drain(..count.min(self.tail.len()));
+        self.tail_from = keep_from.max(self.tail_from);
+    }
+}
+
+#[derive(Debug)]
+pub struct State {
+    pub operator: Operator,
+    pub log: OwnLog,
+    pub register_log: OwnLog,
+    pub register: register::Register,
+    /// Register size that the newest `RegisterHead` entry states.
+    pub register_logged: u64,
+    pub agents: HashMap<AgentOrigin, Agent>,
+    /// The active generation of each node.
+    pub active: HashMap<NodeId, AgentOrigin>,
+    pub persons: BTreeMap<PersonId, Person>,
+    pub published: Option<Published>,
+    pub newest_at_s: i64,
+    pub revoked_keys: RevokedKeys,
+}
+
+/// The newest checkpoint that was published.
+#[derive(Debug, Clone)]
+pub struct Published {
+    pub note: Vec<u8>,
+    pub size: u64,
+    pub root: Hash,
+    pub register_size: u64,
+}
+
+/// The journal says something that no correct writer can have written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("batch of {origin} does not continue its tree")]
+    Batch {
+        origin: String,
+        #[source]
+        source: BatchError,
+    },
+    #[error("batch of {origin}, whose key no NodeKey entry names")]
+    UnknownOrigin { origin: String },
+    #[error("{what} is malformed")]
+    Malformed {
+        what: &'static str,
+        #[source]
+        source: evidence::Malformed,
+    },
+    #[error("{what} cannot be read")]
+    Unreadable { what: &'static str },
+    #[error("the register refuses statement {index}: {reason}")]
+    Register { index: u64, reason: String },
+    #[error(
+        "checkpoint of size {size} was signed, but the log at that size has another root; this \
+         directory does not hold the history that was published"
+    )]
+    Published { size: u64 },
+}
+
+impl State {
+    pub fn new(operator: Operator, revoked_keys: RevokedKeys) -> Self {
+        Self {
+            register: register::Register::new(operator.register_origin()),
+            operator,
+            log: OwnLog::default(),
+            register_log: OwnLog::default(),
+            register_logged: 0,
+            agents: HashMap::new(),
+            active: HashMap::new(),
+            persons: BTreeMap::new(),
+            published: None,
+            newest_at_s: 0,
+            revoked_keys,
+        }
+    }
+
+    /// Takes in one record. `items` are those of a statement's set, if they are held.
+    pub fn apply(
+        &mut self,
+        record: Record,
+        items: impl FnOnce(&v1::Statement) -> Option<Vec<v1::RegisterItem>>,
+    ) -> Result<What, StateError> {
+        match record {
+            Record::Batch(record) => {
+                let BatchRecord { origin, received_at_s, batch } = record;
+                let batch = batch.ok_or(StateError::Unreadable { what: "a batch" })?;
+                let parsed: AgentOrigin = origin
+                    .parse()
+                    .map_err(|_| StateError::UnknownOrigin { origin: origin.clone() })?;
+                let agent = self
+                    .agents
+                    .get(&parsed)
+                    .ok_or_else(|| StateError::UnknownOrigin { origin: origin.clone() })?;
+                let checked = batch::check(&batch, &agent.tree, &agent.key)
+                    .map_err(|source| StateError::Batch { origin, source })?;
+                self.apply_batch(batch, checked, received_at_s)
+            }
+            Record::LogEntry(EntryRecord { at_s, entry }) => self.apply_entry(at_s, entry),
+            Record::Statement(EntryRecord { at_s, entry }) => {
+                self.newest_at_s = self.newest_at_s.max(at_s);
+                self.apply_statement(entry, items)
+            }
+            Record::Published(record) => self.apply_published(record),
+        }
+    }
+
+    /// The same for a batch that was just checked. Openings are the caller's.
+    pub fn apply_batch(
+        &mut self,
+        batch: v1::Batch,
+        checked: CheckedBatch,
+        received_at_s: i64,
+    ) -> Result<What, StateError> {
+        let CheckedBatch { head: _, tree, leaves } = checked;
+        let origin = tree.origin.clone();
+        self.newest_at_s = self.newest_at_s.max(received_at_s);
+        let agent = self
+            .agents
+            .get_mut(&origin)
+            .ok_or_else(|| StateError::UnknownOrigin { origin: origin.to_string() })?;
+        agent.tree = tree;
+        agent.note = batch.note;
+        agent.last_received_s = received_at_s;
+        for leaf in &leaves {
+            if let Some(Body::KeyChange(change)) = leaf.body() {
+                // The old key signed this batch; the new one signs from the next head.
+                agent.key = verifier(&origin.to_string(), &change.new_public_key)?;
+            }
+        }
+        let leaves = if agent.tree.not_understood {
+            let not_understood = || Leaf::NotUnderstood { format: evidence::FORMAT + 1 };
+            batch.leaves.iter().map(|bytes| (leaf_hash(bytes), not_understood())).collect()
+        } else {
+            batch.leaves.iter().map(|bytes| leaf_hash(bytes)).zip(leaves).collect()
+        };
+        Ok(What::Batch { origin, old_size: batch.old_size, leaves, openings: batch.openings })
+    }
+
+    fn apply_entry(&mut self, at_s: i64, bytes: Vec<u8>) -> Result<What, StateError> {
+        let decoded = LogEntry::decode(&bytes)
+            .map_err(|source| StateError::Malformed { what: "a log entry", source })?;
+        let LogEntry::Known { logged_at_s: _, entry } = decoded else {
+            return Err(StateError::Unreadable { what: "a log entry of a newer format" });
+        };
+        self.newest_at_s = self.newest_at_s.max(at_s);
+        let index = self.log.tree.size();
+        match &entry {
+            Entry::AgentHead(v1::AgentHead { note }) => {
+                let head = head_of(note).ok_or(StateError::Unreadable { what: "an agent head" })?;
+                let origin = head.origin.parse().ok();
+                if let Some(agent) = origin.and_then(|o: AgentOrigin| self.agents.get_mut(&o)) {
+                    agent.logged =
+                        Some(LoggedHead { size: head.size, log_index: index, entry: bytes.clone() });
+                }
+            }
+            Entry::NodeKey(key) => self.apply_node_key(key)?,
+            Entry::PersonKey(v1::PersonKey { person, public_key, revoked, approver: _ }) => {
+                let person = person.as_ref().ok_or(StateError::Unreadable { what: "a person" })?;
+                let id: PersonId =
+                    person.person.parse().map_err(|_| StateError::Unreadable { what: "a person" })?;
+                let key = verifier(id.as_str(), public_key)?;
+                if *revoked {
+                    self.revoked_keys.insert(key.public_bytes());
+                }
+                self.persons.insert(id, Person { role: person.role(), key, revoked: *revoked });
+            }
+            Entry::RegisterHead(v1::StatementHead { note }) => {
+                let head =
+                    head_of(note).ok_or(StateError::Unreadable { what: "a register head" })?;
+                self.register_logged = head.size;
+            }
+            Entry::NodeFacts(_)
+            | Entry::CaseHead(_)
+            | Entry::Export(_)
+            | Entry::Erasure(_)
+            | Entry::Fork(_)
+            | Entry::Shard(_) => {}
+        }
+        self.log.append(bytes);
+        Ok(What::Entry { index, entry })
+    }
+
+    fn apply_node_key(&mut self, key: &v1::NodeKey) -> Result<(), StateError> {
+        let v1::NodeKey { origin, public_key, revoked, revoked_from_size: _, approver: _ } = key;
+        let parsed: AgentOrigin =
+            origin.parse().map_err(|_| StateError::UnknownOrigin { origin: origin.clone() })?;
+        if *revoked {
+            if let Some(agent) = self.agents.get_mut(&parsed) {
+                agent.revoked = true;
+            }
+            if let Ok(key) = public_key.as_slice().try_into() {
+                self.revoked_keys.insert(key);
+            }
+            return Ok(());
+        }
+        let key = verifier(origin, public_key)?;
+        self.active.insert(parsed.node.clone(), parsed.clone());
+        self.agents.entry(parsed.clone()).or_insert_with(|| Agent {
+            tree: Tree::new(parsed),
+            key,
+            note: Vec::new(),
+            logged: None,
+            revoked: false,
+            last_received_s: 0,
+        });
+        Ok(())
+    }
+
+    fn apply_statement(
+        &mut self,
+        bytes: Vec<u8>,
+        items: impl FnOnce(&v1::Statement) -> Option<Vec<v1::RegisterItem>>,
+    ) -> Result<What, StateError> {
+        let decoded = decode_signed(&bytes)
+            .map_err(|source| StateError::Malformed { what: "a statement", source })?;
+        let SignedStatement::Known { statement, .. } = decoded else {
+            return Err(StateError::Unreadable { what: "a statement of a newer format" });
+        };
+        let items = items(&statement);
+        let index = self.register_log.tree.size();
+        self.register
+            .apply(&statement, items.clone())
+            .map_err(|error| StateError::Register { index, reason: error.to_string() })?;
+        self.register_log.append(bytes);
+        Ok(What::Statement { index, statement, items })
+    }
+
+    fn apply_published(&mut self, record: PublishedRecord) -> Result<What, StateError> {
+        let PublishedRecord { at_s, checkpoint, register_size } = record;
+        self.newest_at_s = self.newest_at_s.max(at_s);
+        let head = head_of(&checkpoint).ok_or(StateError::Unreadable { what: "a checkpoint" })?;
+        if self.log.tree.root_at(head.size).ok() != Some(head.root) {
+            return Err(StateError::Published { size: head.size });
+        }
+        let id = evidence::chunk::chunk_id(&checkpoint);
+        self.log.trim(head.size);
+        self.register_log.trim(register_size);
+        self.published = Some(Published {
+            note: checkpoint,
+            size: head.size,
+            root: head.root,
+            register_size,
+        });
+        Ok(What::Published { log_size: head.size, register_size, checkpoint: id })
+    }
+}
+
+/// The text of a note whose signature was checked when it came.
+pub fn head_of(note: &[u8]) -> Option<Checkpoint> {
+    Checkpoint::parse_text(&Note::parse(note).ok()?.text).ok()
+}
+
+pub fn verifier(name: &str, public_key: &[u8]) -> Result<VerifierKey, StateError> {
+    let bad = StateError::Unreadable { what: "a public key" };
+    let (Ok(name), Ok(key)) = (KeyName::new(name), public_key.try_into()) else { return Err(bad) };
+    VerifierKey::new(name, key).map_err(|_| bad)
+}

@@ -1,0 +1,98 @@
+//! `remit.v1.RegisterService`: writes go to the log's writer, reads to `query`.
+
+use std::sync::mpsc::SyncSender;
+
+use remit_proto::v1::{
+    AppendStatementRequest, AppendStatementResponse, DeclareNodeRequest, DeclareNodeResponse,
+    GetRequestRequest, GetRequestResponse, ListRequestsRequest, ListRequestsResponse,
+    PutChunkRequest, PutChunkResponse, RefusalCode, register_service_server::RegisterService,
+};
+use tonic::{Code, Request, Response, Status};
+
+use crate::{
+    access::{Access, Caller, Operation},
+    ingest::ask,
+    log::writer::{Command, Refusal},
+    query::QueryHandle,
+    status::refuse,
+};
+
+pub struct RegisterEdge {
+    pub access: Access,
+    pub writer: SyncSender<Command>,
+    pub query: QueryHandle,
+}
+
+fn status(refusal: Refusal) -> Status {
+    let Refusal { code, reason, size: _, detail } = refusal;
+    let grpc = match (code, reason) {
+        (RefusalCode::StorageFull, _) => Code::ResourceExhausted,
+        (_, "NOT_AUTHORISED" | "NOT_THE_AUTHOR" | "UNKNOWN_PERSON") => Code::PermissionDenied,
+        (_, "MISSING_CHUNK" | "REFUSED_BY_REGISTER") => Code::FailedPrecondition,
+        _ => Code::InvalidArgument,
+    };
+    refuse(grpc, reason, detail, &[])
+}
+
+#[expect(clippy::result_large_err, reason = "tonic's own error type")]
+fn person(caller: Caller) -> Result<evidence::PersonId, Status> {
+    match caller {
+        Caller::Person { id, role: _, key: _ } => Ok(id),
+        Caller::Agent { .. } | Caller::Nobody => {
+            let message = "only a person writes the register".to_owned();
+            Err(refuse(Code::PermissionDenied, "NOT_AUTHORISED", message, &[]))
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl RegisterService for RegisterEdge {
+    async fn put_chunk(
+        &self,
+        request: Request<PutChunkRequest>,
+    ) -> Result<Response<PutChunkResponse>, Status> {
+        self.access.check(&request, Operation::WriteRegister)?;
+        let bytes = request.into_inner().chunk;
+        let id = ask(&self.writer, |reply| Command::Chunk { bytes, reply }).await?;
+        let digest = id.map_err(status)?.0.to_vec();
+        Ok(Response::new(PutChunkResponse { digest }))
+    }
+
+    async fn append_statement(
+        &self,
+        request: Request<AppendStatementRequest>,
+    ) -> Result<Response<AppendStatementResponse>, Status> {
+        let caller = person(self.access.check(&request, Operation::WriteRegister)?)?;
+        let bytes = request.into_inner().signed_statement;
+        let size = ask(&self.writer, |reply| Command::Statement { bytes, caller, reply }).await?;
+        let register_size = size.map_err(status)?;
+        let index = register_size.saturating_sub(1);
+        Ok(Response::new(AppendStatementResponse { index, register_size }))
+    }
+
+    async fn declare_node(
+        &self,
+        request: Request<DeclareNodeRequest>,
+    ) -> Result<Response<DeclareNodeResponse>, Status> {
+        let caller = person(self.access.check(&request, Operation::WriteRegister)?)?;
+        let bytes = request.into_inner().signed_facts;
+        let index = ask(&self.writer, |reply| Command::NodeFacts { bytes, caller, reply }).await?;
+        Ok(Response::new(DeclareNodeResponse { log_index: index.map_err(status)? }))
+    }
+
+    async fn list_requests(
+        &self,
+        request: Request<ListRequestsRequest>,
+    ) -> Result<Response<ListRequestsResponse>, Status> {
+        self.access.check(&request, Operation::Query)?;
+        self.query.list_requests(request.into_inner()).map(Response::new)
+    }
+
+    async fn get_request(
+        &self,
+        request: Request<GetRequestRequest>,
+    ) -> Result<Response<GetRequestResponse>, Status> {
+        self.access.check(&request, Operation::Query)?;
+        self.query.get_request(request.into_inner()).map(Response::new)
+    }
+}

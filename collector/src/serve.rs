@@ -1,0 +1,265 @@
+//! Assembly: threads, channels, edges.
+//!
+//! One thread owns the log, one owns the index, one runtime serves. The writer's queue and the one
+//! to assess are bounded; a full one makes whoever fills it wait, back to the agents' spools.
+
+use std::{
+    path::Path,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use remit_proto::v1::{
+    evidence_service_server::EvidenceServiceServer, ingest_service_server::IngestServiceServer,
+    query_service_server::QueryServiceServer, register_service_server::RegisterServiceServer,
+};
+use tokio::{net::TcpListener, sync::watch};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+
+use crate::{
+    access::{Access, RevokedKeys},
+    assess::Assessor,
+    committed::Committed,
+    config::Config,
+    export::EvidenceEdge,
+    files::{DirectoryLock, LockError},
+    http,
+    ingest::{Enrolment, EnrolmentError, IngestEdge, MESSAGE_SIZE_MAX},
+    keys::{KeyError, Keys},
+    log::{
+        chunks::ChunkFiles,
+        writer::{Command, Fatal, Parts, QUEUE_LENGTH, Writer},
+    },
+    query::{QueryEdge, QueryHandle},
+    registers::RegisterEdge,
+    revoke,
+};
+
+/// Groups of commits that may wait for the index.
+const ASSESS_QUEUE: usize = 64;
+/// A client that does not finish its handshake is cut off.
+const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
+    #[error("the log cannot be opened or continued")]
+    Log(#[from] Fatal),
+    #[error("the index cannot be opened or continued: {0}; remit-collector rebuild makes it anew")]
+    Index(String),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: std::net::SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("TLS or gRPC cannot be set up")]
+    Transport(#[from] tonic::transport::Error),
+    #[error("gRPC reflection cannot be set up: {0}")]
+    Reflection(String),
+    #[error("the runtime failed")]
+    Runtime(#[from] std::io::Error),
+}
+
+/// Seconds since 1970: the one place where this program reads the clock.
+pub fn now_s() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// Runs the collector until `stop` resolves or its own state is in doubt.
+pub async fn serve(
+    config: Config,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let _lock = DirectoryLock::take(&config.dir)?;
+    let keys = Keys::load(&config.dir, &config.operator)?;
+    let vkeys = (keys.log.verifier().to_string(), keys.register.verifier().to_string());
+    let chunks = ChunkFiles::new(config.dir.join("chunks"));
+    let revoked = RevokedKeys::default();
+    let (published_tx, published) = watch::channel(0);
+
+    let (query, to_assess, assess) = start_assess(&config.dir, &config, chunks.clone())?;
+    let parts = Parts {
+        operator: config.operator.clone(),
+        log_key: keys.log.clone(),
+        register_key: keys.register.clone(),
+        chunks: chunks.clone(),
+        clock: now_s,
+        to_assess,
+        published: published_tx,
+        revoked_keys: revoked.clone(),
+    };
+    let (commands, queue) = mpsc::sync_channel::<Command>(QUEUE_LENGTH);
+    let dir = config.dir.clone();
+    let writer = tokio::task::spawn_blocking(move || Writer::open(&dir, parts))
+        .await
+        .map_err(std::io::Error::other)??;
+    let interval = config.publish_interval;
+    let (failed_tx, failed) = tokio::sync::oneshot::channel();
+    let writer = thread::Builder::new().name("log".to_owned()).spawn(move || {
+        let result = writer.run(&queue, interval);
+        if let Err(error) = result {
+            // Whoever waits for it stops the server.
+            drop(failed_tx.send(error));
+        }
+    })?;
+
+    let access = Access::new(config.operator.clone(), revoked);
+    let enrolment = Enrolment::new(
+        &config.dir,
+        config.operator.clone(),
+        &keys.ca_key,
+        &keys.ca_certificate,
+        vkeys.clone(),
+        now_s,
+    )?;
+    let revoker = tokio::spawn(revoke::watch(config.dir.clone(), commands.clone()));
+    let tiles = match config.tiles_listen {
+        Some(address) => {
+            let listener = listen(address).await?;
+            Some(tokio::spawn(http::serve(listener, config.dir.join("public"))))
+        }
+        None => None,
+    };
+    let router = router(&config, &keys, access, enrolment, commands, published, query, chunks, vkeys)
+        .await?;
+    let listener = listen(config.listen).await?;
+    tracing::info!(address = %config.listen, operator = %config.operator, "collector is serving");
+    let (ended_tx, ended) = tokio::sync::oneshot::channel();
+    let shutdown = async move {
+        tokio::select! {
+            () = stop => drop(ended_tx.send(None)),
+            error = failed => drop(ended_tx.send(error.ok())),
+        }
+    };
+    router
+        .serve_with_incoming_shutdown(
+            tokio_stream::wrappers::TcpListenerStream::new(listener),
+            shutdown,
+        )
+        .await?;
+    revoker.abort();
+    if let Some(tiles) = tiles {
+        tiles.abort();
+    }
+    // Every sender of commands is gone with the router: the writer publishes once more and ends,
+    // and the index after it.
+    let joined = tokio::task::spawn_blocking(move || {
+        let log = writer.join();
+        let index = assess.join();
+        (log, index)
+    });
+    let (_, index) = joined.await.map_err(std::io::Error::other)?;
+    if let Ok(Some(fatal)) = ended.await {
+        return Err(fatal.into());
+    }
+    match index {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(ServeError::Index(error)),
+        Err(_) => Err(ServeError::Index("its thread ended".to_owned())),
+    }
+}
+
+type AssessThread = thread::JoinHandle<Result<(), String>>;
+
+fn start_assess(
+    dir: &Path,
+    config: &Config,
+    chunks: ChunkFiles,
+) -> Result<(QueryHandle, mpsc::SyncSender<Vec<Committed>>, AssessThread), ServeError> {
+    let (mut assessor, query) = Assessor::open(dir, config.operator.clone(), Arc::new(chunks))
+        .map_err(|error| ServeError::Index(chain(&error)))?;
+    let (sender, groups) = mpsc::sync_channel::<Vec<Committed>>(ASSESS_QUEUE);
+    let thread = thread::Builder::new().name("assess".to_owned()).spawn(move || {
+        while let Ok(group) = groups.recv() {
+            assessor.apply(group).map_err(|error| chain(&error))?;
+        }
+        Ok(())
+    })?;
+    Ok((query, sender, thread))
+}
+
+/// An error with all its causes on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+#[expect(clippy::too_many_arguments, reason = "assembly: each edge takes what it needs, once")]
+async fn router(
+    config: &Config,
+    keys: &Keys,
+    access: Access,
+    enrolment: Enrolment,
+    writer: mpsc::SyncSender<Command>,
+    published: watch::Receiver<u64>,
+    query: QueryHandle,
+    chunks: ChunkFiles,
+    vkeys: (String, String),
+) -> Result<tonic::transport::server::Router, ServeError> {
+    let identity = Identity::from_pem(&keys.server_certificate, keys.server_key.as_bytes());
+    let tls = ServerTlsConfig::new()
+        .identity(identity)
+        .client_ca_root(Certificate::from_pem(&keys.ca_certificate))
+        // Enrolment comes without a certificate; `access` refuses everything else that does.
+        .client_auth_optional(true)
+        .timeout(HANDSHAKE_TIMEOUT);
+    let ingest = IngestEdge {
+        access: access.clone(),
+        writer: writer.clone(),
+        published,
+        enrolment: Arc::new(enrolment),
+    };
+    let register =
+        RegisterEdge { access: access.clone(), writer: writer.clone(), query: query.clone() };
+    let evidence = EvidenceEdge {
+        access: access.clone(),
+        dir: config.dir.clone(),
+        chunks,
+        query: query.clone(),
+        vkeys,
+    };
+    let query = QueryEdge::new(access, query);
+    let (health_reporter, health) = tonic_health::server::health_reporter();
+    health_reporter.set_serving::<IngestServiceServer<IngestEdge>>().await;
+    health_reporter.set_serving::<RegisterServiceServer<RegisterEdge>>().await;
+    health_reporter.set_serving::<QueryServiceServer<QueryEdge>>().await;
+    health_reporter.set_serving::<EvidenceServiceServer<EvidenceEdge>>().await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(remit_proto::FILE_DESCRIPTOR_SET)
+    };
+    let failed = |error: tonic_reflection::server::Error| ServeError::Reflection(chain(&error));
+    Ok(Server::builder()
+        .tls_config(tls)?
+        // RFC 9113 section 10.5: what one connection may cost.
+        .max_concurrent_streams(32)
+        .http2_max_header_list_size(8 * 1024)
+        .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
+        .add_service(health)
+        .add_service(reflection().build_v1().map_err(failed)?)
+        .add_service(reflection().build_v1alpha().map_err(failed)?)
+        .add_service(
+            IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_SIZE_MAX),
+        )
+        .add_service(
+            RegisterServiceServer::new(register).max_decoding_message_size(MESSAGE_SIZE_MAX),
+        )
+        .add_service(QueryServiceServer::new(query))
+        .add_service(EvidenceServiceServer::new(evidence)))
+}

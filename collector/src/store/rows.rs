@@ -1,0 +1,204 @@
+//! The rows of the index as values: what is written, what is asked for, what is read back.
+
+use evidence::AgentOrigin;
+use register::assessment::Facts;
+use remit_proto::v1;
+
+/// Number of a target in the dictionary.
+pub type TargetNumber = i64;
+
+/// `<node>/<generation>/<leaf index>`
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    pub node: String,
+    /// 16 hex digits.
+    pub generation: String,
+    pub index: u64,
+}
+
+impl EventId {
+    pub fn new(origin: &AgentOrigin, index: u64) -> Self {
+        let (node, generation) = (origin.node.to_string(), origin.generation.to_string());
+        Self { node, generation, index }
+    }
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.node, self.generation, self.index)
+    }
+}
+
+/// A rule number has a meaning only within its generation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId {
+    pub node: String,
+    pub generation: String,
+    pub number: u64,
+}
+
+impl RuleId {
+    pub fn new(origin: &AgentOrigin, number: u64) -> Self {
+        let (node, generation) = (origin.node.to_string(), origin.generation.to_string());
+        Self { node, generation, number }
+    }
+}
+
+/// What a rule did in a window, or that it was installed (then without hits).
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    pub facts: Facts,
+    /// 0 for a rule that was installed or modified.
+    pub hits: u64,
+    pub detail_reduced: bool,
+    pub then: v1::Verdict,
+    pub now: v1::Verdict,
+}
+
+/// A rule as a change or a snapshot shows it.
+#[derive(Debug, Clone)]
+pub struct ShownRule {
+    pub facts: Facts,
+    pub native: String,
+    /// When it was installed, if it was seen to be; a snapshot alone only shows that it stands.
+    pub installed_at_s: Option<i64>,
+    pub shown_at_s: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewGap {
+    pub origin: AgentOrigin,
+    pub index: u64,
+    pub gap: v1::Gap,
+}
+
+/// Growth of an account between two seals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLoss {
+    pub origin: AgentOrigin,
+    pub index: u64,
+    pub source: i32,
+    pub from_s: i64,
+    pub until_s: i64,
+    pub lost: u64,
+    pub unexplained: u64,
+}
+
+/// Where the index stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    pub watermark: Option<u64>,
+    /// Time of the newest position.
+    pub at_s: i64,
+    pub log_size: u64,
+    pub register_size: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerationRow {
+    pub node: String,
+    pub generation: String,
+    /// Log index of its first `NodeKey`; the newest is the active one.
+    pub enrolled_by: Option<u64>,
+    pub enrolled_at_s: i64,
+    pub received_size: u64,
+    pub covered_size: u64,
+    pub last_received_s: i64,
+    pub window_s: u32,
+    pub individual_actions: bool,
+    /// The newest that is covered.
+    pub seal: Option<v1::Seal>,
+    pub forks: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RuleQuery {
+    pub installed_only: bool,
+    pub nodes: Vec<String>,
+    /// `None`: any.
+    pub targets: Option<Vec<TargetNumber>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct StoredRule {
+    pub id: RuleId,
+    /// As last shown; its span is the instant of that.
+    pub facts: Facts,
+    pub native: String,
+    /// 0: stood before the first snapshot.
+    pub installed_at_s: i64,
+    pub shown_at_s: i64,
+    pub installed_now: bool,
+    /// A change or a snapshot has shown it; else only its hits did.
+    pub shown: bool,
+    pub hits: u64,
+    pub first_hit_s: i64,
+    pub last_hit_s: i64,
+}
+
+/// A filter in the words of the index.
+#[derive(Debug, Clone, Default)]
+pub struct EventQuery {
+    /// Half-open, by last hit; 0: unbounded.
+    pub since_s: i64,
+    pub until_s: i64,
+    pub nodes: Vec<String>,
+    /// `None`: any.
+    pub targets: Option<Vec<TargetNumber>>,
+    pub techniques: Vec<i32>,
+    /// Claimed, or speaking in the verdict as known now.
+    pub requests: Vec<String>,
+    /// Speaking in the verdict as known now; `None`: any.
+    pub speaking: Option<Vec<String>>,
+    pub codes: Vec<i32>,
+    /// Also rules that were installed or modified.
+    pub with_changes: bool,
+}
+
+/// Where a page of events ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventKey {
+    pub last_s: i64,
+    pub number: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    pub key: EventKey,
+    pub facts: Facts,
+    pub hits: u64,
+    pub detail_reduced: bool,
+    pub then: v1::Verdict,
+    pub now: v1::Verdict,
+}
+
+impl StoredEvent {
+    pub fn id(&self) -> EventId {
+        EventId::new(&self.facts.origin, self.facts.index)
+    }
+}
+
+/// Events of one rule with one verdict as known now.
+#[derive(Debug, Clone)]
+pub struct Group {
+    pub rule: RuleId,
+    pub code: i32,
+    pub hits: u64,
+    pub first_s: i64,
+    pub last_s: i64,
+    /// The newest of them.
+    pub newest: StoredEvent,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredGap {
+    pub node: String,
+    pub gap: v1::Gap,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LossSum {
+    pub node: String,
+    pub lost: u64,
+    pub unexplained: u64,
+}

@@ -1,0 +1,165 @@
+//! The tables of the index.
+//!
+//! Times are whole seconds since 1970, sizes and indexes as they are; a rule number, which may be any
+//! 64 bits, is kept as the signed number with the same bits. Messages that are only carried lie
+//! encoded. Dictionaries (`target`, `rule_fact`) hold once what many events repeat.
+
+/// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
+pub const SCHEMA: i64 = 1;
+
+pub(super) const TABLES: &str = "
+CREATE TABLE projection (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    schema INTEGER NOT NULL,
+    watermark INTEGER,
+    at_s INTEGER NOT NULL DEFAULT 0,
+    log_size INTEGER NOT NULL DEFAULT 0,
+    register_size INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE generation (
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    operator TEXT NOT NULL,
+    enrolled_by INTEGER,
+    enrolled_at_s INTEGER NOT NULL DEFAULT 0,
+    received_size INTEGER NOT NULL DEFAULT 0,
+    covered_size INTEGER NOT NULL DEFAULT 0,
+    last_received_s INTEGER NOT NULL DEFAULT 0,
+    last_seal_s INTEGER NOT NULL DEFAULT 0,
+    window_s INTEGER NOT NULL DEFAULT 0,
+    individual_actions INTEGER NOT NULL DEFAULT 0,
+    seal BLOB,
+    PRIMARY KEY (node, generation)
+) WITHOUT ROWID;
+CREATE TABLE fork (
+    node TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE target (
+    id INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    UNIQUE (kind, value)
+);
+CREATE TABLE rule_fact (
+    id INTEGER PRIMARY KEY,
+    rule BLOB NOT NULL UNIQUE,
+    technique INTEGER NOT NULL
+);
+CREATE TABLE rule_claim (
+    fact INTEGER NOT NULL,
+    claim TEXT NOT NULL,
+    PRIMARY KEY (claim, fact)
+) WITHOUT ROWID;
+CREATE TABLE rule (
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    operator TEXT NOT NULL,
+    source INTEGER NOT NULL,
+    fact INTEGER NOT NULL,
+    target INTEGER,
+    native TEXT NOT NULL DEFAULT '',
+    shown INTEGER NOT NULL,
+    shown_by INTEGER NOT NULL,
+    shown_at_s INTEGER NOT NULL,
+    clock_error_s INTEGER NOT NULL,
+    before_act INTEGER,
+    covered_by INTEGER NOT NULL,
+    installed_at_s INTEGER NOT NULL DEFAULT 0,
+    removed_at_s INTEGER,
+    installed_now INTEGER NOT NULL,
+    hits INTEGER NOT NULL DEFAULT 0,
+    first_hit_s INTEGER NOT NULL DEFAULT 0,
+    last_hit_s INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (node, generation, number)
+) WITHOUT ROWID;
+CREATE INDEX rule_installed ON rule (node, source) WHERE installed_now = 1;
+CREATE INDEX rule_target ON rule (target);
+-- Sources of which a generation has sent a snapshot.
+CREATE TABLE snapshot (
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    source INTEGER NOT NULL,
+    at_s INTEGER NOT NULL,
+    PRIMARY KEY (node, generation, source)
+) WITHOUT ROWID;
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY,
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    leaf INTEGER NOT NULL,
+    operator TEXT NOT NULL,
+    -- 1: activity; 2: a rule was installed or modified.
+    kind INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    fact INTEGER NOT NULL,
+    target INTEGER,
+    hit_target INTEGER,
+    response BLOB,
+    hits INTEGER NOT NULL,
+    first_s INTEGER NOT NULL,
+    last_s INTEGER NOT NULL,
+    clock_error_s INTEGER NOT NULL,
+    imported INTEGER NOT NULL,
+    detail_reduced INTEGER NOT NULL,
+    before_act INTEGER,
+    covered_by INTEGER NOT NULL,
+    -- The newest of the verdicts, for filters.
+    code INTEGER NOT NULL,
+    request TEXT NOT NULL,
+    then_verdict BLOB NOT NULL,
+    now_verdict BLOB NOT NULL,
+    UNIQUE (node, generation, leaf)
+);
+CREATE INDEX event_time ON event (last_s, id);
+CREATE INDEX event_node ON event (node, last_s);
+CREATE INDEX event_target ON event (target);
+CREATE INDEX event_hit_target ON event (hit_target) WHERE hit_target IS NOT NULL;
+CREATE INDEX event_request ON event (request) WHERE request <> '';
+CREATE TABLE verdict (
+    event INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    as_known_then INTEGER NOT NULL,
+    log_size INTEGER NOT NULL,
+    verdict BLOB NOT NULL,
+    PRIMARY KEY (event, revision)
+) WITHOUT ROWID;
+CREATE TABLE gap (
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    leaf INTEGER NOT NULL,
+    from_s INTEGER NOT NULL,
+    until_s INTEGER NOT NULL,
+    gap BLOB NOT NULL,
+    PRIMARY KEY (node, generation, leaf)
+) WITHOUT ROWID;
+CREATE INDEX gap_time ON gap (until_s);
+CREATE TABLE loss (
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    leaf INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    from_s INTEGER NOT NULL,
+    until_s INTEGER NOT NULL,
+    lost INTEGER NOT NULL,
+    unexplained INTEGER NOT NULL,
+    PRIMARY KEY (node, generation, leaf, source)
+) WITHOUT ROWID;
+";
+
+/// Every table, with the columns that put its rows in a stable order.
+pub(super) const ORDER: [(&str, &str); 12] = [
+    ("projection", "id"),
+    ("generation", "node, generation"),
+    ("fork", "node"),
+    ("target", "id"),
+    ("rule_fact", "id"),
+    ("rule_claim", "claim, fact"),
+    ("rule", "node, generation, number"),
+    ("snapshot", "node, generation, source"),
+    ("event", "id"),
+    ("verdict", "event, revision"),
+    ("gap", "node, generation, leaf"),
+    ("loss", "node, generation, leaf, source"),
+];
