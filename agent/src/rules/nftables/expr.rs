@@ -13,7 +13,7 @@
 //! indexes and connection state.
 //!
 //! Sources: `NFTA_<EXPRESSION>_*` in `linux/netfilter/nf_tables.h`; kernel
-//! `net/netfilter/nft_*.c`; `linux/netfilter/xt_*.h` for what iptables-nft wraps.
+//! `net/netfilter/nft_*.c`.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -24,6 +24,7 @@ use super::model::{
 };
 use super::snapshot::{self, Name};
 use super::wire::{self, Data, be_u16, be_u32, be_u64, data, data_value, ne_u32, text};
+use super::xt;
 use crate::kernel::{Attributes, Malformed};
 
 /// What earlier conditions of the same way have settled.
@@ -376,42 +377,16 @@ impl Reader<'_> {
     }
 
     fn xt_match(&mut self, a: &Values) -> Done {
-        let (name, info) = (text(a.need(1)?), a.get(3).unwrap_or_default());
-        if name == "comment" {
-            return self.push(Step::Comment(text(info)));
-        }
-        let revision = a.u32(2)?.unwrap_or(0);
-        if name == "limit" || name == "hashlimit" {
-            self.limited = true;
-        }
-        self.push(Step::NotUnderstood(format!("xt match {name} {revision} {}", hex(info))))
+        let name = text(a.need(1)?);
+        // What is logged behind it is limited like behind a `limit` of nft's own.
+        self.limited |= name == "limit" || name == "hashlimit";
+        self.push(xt::condition(&name, a.u32(2)?, a.get(3).unwrap_or_default()))
     }
 
     fn xt_target(&mut self, a: &Values) -> Done {
         let (name, info) = (text(a.need(1)?), a.get(3).unwrap_or_default());
-        match name.as_str() {
-            "REJECT" => {
-                let (with, code) = xt_reject(self.context.family, ne_u32(info).ok_or(Malformed)?);
-                let text = match with {
-                    RejectWith::TcpReset => "reject with tcp reset".into(),
-                    RejectWith::Icmp | RejectWith::Icmpx => format!("reject with icmp {code}"),
-                    RejectWith::Xt(with) => format!("REJECT {with}"),
-                };
-                self.push(Step::Reject { action: Action::Reject { with, code }, text })
-            }
-            "NFLOG" => {
-                let log = xt_nflog(info, self.handle, self.limited).ok_or(Malformed)?;
-                self.push(Step::Log(log))
-            }
-            // Known to let the packet go on, or to send it on its way unhindered.
-            "LOG" | "MARK" | "CONNMARK" | "SECMARK" | "CONNSECMARK" | "TCPMSS" | "TCPOPTSTRIP"
-            | "CT" | "NOTRACK" | "CLASSIFY" | "DSCP" | "TOS" | "TTL" | "HL" | "ECN" | "SNAT"
-            | "MASQUERADE" | "NETMAP" | "SET" | "AUDIT" | "TRACE" | "CHECKSUM" | "TEE" | "LED"
-            | "RATEEST" | "IDLETIMER" | "HMARK" | "ULOG" => {
-                self.push(Step::Statement(format!("target {name}")))
-            }
-            _ => self.push(Step::Divert(format!("target {name}"))),
-        }
+        let step = xt::target(&name, info, self.context.family, self.handle, self.limited);
+        self.push(step?)
     }
 
     fn divert(&mut self, name: &str, bytes: &[u8]) -> Done {
@@ -517,39 +492,6 @@ impl<'a> Values<'a> {
     fn need_u32(&self, kind: u16) -> Result<u32, Malformed> {
         be_u32(self.need(kind)?)
     }
-}
-
-/// `ipt_reject_with` and `ip6t_reject_with` to ICMP and ICMPv6 unreachable codes.
-fn xt_reject(family: Family, with: u32) -> (RejectWith, u8) {
-    let v6 = family == Family::Ip6;
-    match (v6, with) {
-        (false, 0..=3) => (RejectWith::Icmp, with as u8),
-        (false, 5) => (RejectWith::Icmp, 9),
-        (false, 6) => (RejectWith::Icmp, 10),
-        (false, 7) | (true, 6) => (RejectWith::TcpReset, 0),
-        (false, 8) => (RejectWith::Icmp, 13),
-        (true, 0..=4) => (RejectWith::Icmp, with as u8),
-        (true, 7) => (RejectWith::Icmp, 5),
-        (true, 8) => (RejectWith::Icmp, 6),
-        _ => (RejectWith::Xt(with), 0),
-    }
-}
-
-/// `struct xt_nflog_info`, host order.
-fn xt_nflog(info: &[u8], handle: u64, limited: bool) -> Option<Log> {
-    let u16_at = |at: usize| Some(u16::from_ne_bytes(*info.get(at..)?.first_chunk()?));
-    let prefix = info.get(16..80)?;
-    let end = prefix.iter().position(|&b| b == 0).unwrap_or(prefix.len());
-    let copies = u16_at(8)? & 1 != 0;
-    Some(Log {
-        group: u16_at(4)?,
-        prefix: prefix[..end].to_vec(),
-        handle,
-        exact: true,
-        limited,
-        threshold: u16_at(6)?,
-        snaplen: if copies { ne_u32(info)? } else { 0 },
-    })
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -19,10 +19,10 @@
 //! | file | idea |
 //! |---|---|
 //! | `model` | what is known, no netlink |
-//! | `read` | the consistent read |
+//! | `read`, `exchange` | the consistent read |
 //! | `watch` | commits, as they happen |
 //! | `follow` | from base chains over jumps to drops |
-//! | `expr`, `fields` | one rule's expressions as named conditions |
+//! | `expr`, `fields`, `xt` | one rule's expressions as named conditions |
 //! | `elements` | intervals and keys of sets |
 //! | `snapshot`, `wire` | bytes to objects |
 //! | `render` | a rule as text |
@@ -35,6 +35,7 @@
 //! `linux/netfilter/nfnetlink.h`, kernel `net/netfilter/nf_tables_api.c`.
 
 mod elements;
+mod exchange;
 mod expr;
 mod fields;
 mod follow;
@@ -48,12 +49,14 @@ pub(crate) mod testing;
 mod tests;
 mod watch;
 mod wire;
+mod xt;
 
 pub use elements::{Endpoint, cidrs, intervals};
+pub use exchange::ReadError;
 pub use model::{
     Action, AddrSet, BaseChain, Count, CounterUse, Diversion, DropPath, Element, Family, Field,
     Generation, Hook, KeyField, Log, Match, NamedCounter, PolicyDrop, PortSet, RejectWith, RuleId,
     Ruleset, SetInfo, SetRef, Side, Verdict, Way,
 };
-pub use read::{ElementsRead, ReadError, Reader};
+pub use read::{ElementsRead, Reader};
 pub use watch::{Watch, WatchError};

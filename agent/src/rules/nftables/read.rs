@@ -7,60 +7,30 @@
 //! cut. Otherwise it is thrown away and tried again, [`RETRIES`] times, then it is
 //! [`ReadError::NotStable`]. There is no partial ruleset.
 //!
-//! The receive buffer is 64 KiB: below 32 KiB the kernel walks an interval set from its start for
-//! every datagram, which is quadratic.
-//!
-//! Sources: kernel `net/netfilter/nf_tables_api.c` (nf_tables_dump_*), `nfnetlink.c`;
-//! `linux/netlink.h`.
+//! Source: kernel `net/netfilter/nf_tables_api.c` (nf_tables_dump_*).
 
-use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::elements::{self, Disordered, Pairing, RawElement};
+use super::exchange::{Each, Exchange, Fault, ReadError};
 use super::follow;
 use super::model::{Element, Family, KeyField, NamedCounter, Ruleset, SetInfo};
 use super::snapshot::{self, Snapshot, VerdictMap};
-use super::wire::{self, Request, be_u32, header};
-use crate::kernel::{Attributes, Malformed, Messages, NetlinkSocket, ReceiveError};
+use super::wire::{self, be_u32};
+use crate::kernel::Malformed;
 
 /// After the first attempt, 10, 20, 40, 80 and 160 ms apart. A reload of a large set takes
 /// seconds in user space but commits at once, so that waiting longer gains little.
 const RETRIES: u32 = 5;
 const BACKOFF: Duration = Duration::from_millis(10);
-/// The kernel answers from memory; this long means that it will not.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-const BUFFER_SIZE: usize = 64 * 1024;
 /// Elements of one verdict map that are followed one by one.
 const MAP_ELEMENTS_MAX: usize = 1024;
-
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    #[error("opening or using a netlink socket")]
-    Socket(#[source] io::Error),
-    #[error("the kernel refused to show its rules")]
-    Refused(#[source] io::Error),
-    #[error("there is no such set")]
-    NoSuchSet,
-    #[error("the kernel did not answer in time")]
-    Timeout,
-    #[error("an answer of the kernel could not be read")]
-    Malformed(#[from] Malformed),
-    #[error("set elements came in an order that cannot be read")]
-    Disordered,
-    /// The ruleset changed during each attempt. Nothing was read.
-    #[error("the ruleset kept changing while it was read")]
-    NotStable,
-}
 
 /// A socket for reading rules. Needs `CAP_NET_ADMIN` in the network namespace it was opened in.
 #[derive(Debug)]
 pub struct Reader {
-    socket: NetlinkSocket,
-    buffer: Vec<u8>,
-    sequence: u32,
-    /// An exchange ended early; what is left of it may still arrive on this socket.
-    dirty: bool,
+    kernel: Exchange,
 }
 
 /// What [`Reader::for_each_element`] has read.
@@ -70,24 +40,9 @@ pub struct ElementsRead {
     pub count: u64,
 }
 
-enum Fault {
-    /// Changed meanwhile: try again.
-    Unstable,
-    /// Either changed meanwhile or of an unknown kind.
-    Disordered,
-    Fatal(ReadError),
-}
-
-impl From<Malformed> for Fault {
-    fn from(error: Malformed) -> Self {
-        Self::Fatal(ReadError::Malformed(error))
-    }
-}
-
 impl Reader {
     pub fn open() -> Result<Self, ReadError> {
-        let socket = NetlinkSocket::netfilter().map_err(ReadError::Socket)?;
-        Ok(Self { socket, buffer: vec![0; BUFFER_SIZE], sequence: 0, dirty: false })
+        Ok(Self { kernel: Exchange::open()? })
     }
 
     /// The number of the last commit.
@@ -212,9 +167,9 @@ impl Reader {
     }
 
     fn generation_now(&mut self) -> Result<u32, Fault> {
-        let request = self.request(wire::GET_GENERATION, wire::FLAG_ACK, 0);
+        let request = self.kernel.request(wire::GET_GENERATION, wire::FLAG_ACK, 0);
         let mut generation = None;
-        self.exchange(request, wire::NEW_GENERATION, None, &mut |_, attributes| {
+        self.kernel.exchange(request, wire::NEW_GENERATION, None, &mut |_, attributes| {
             for attribute in attributes {
                 if let (1, value) = attribute? {
                     generation = Some(be_u32(value)?);
@@ -255,12 +210,17 @@ impl Reader {
 
     fn counters(&mut self, generation: u32) -> Result<Vec<NamedCounter>, Fault> {
         let request =
-            self.request(wire::GET_OBJECT, wire::FLAG_DUMP, 0).u32(3, wire::OBJECT_COUNTER);
+            self.kernel.request(wire::GET_OBJECT, wire::FLAG_DUMP, 0).u32(3, wire::OBJECT_COUNTER);
         let mut counters = Vec::new();
-        self.exchange(request, wire::NEW_OBJECT, Some(generation), &mut |family, attributes| {
-            counters.extend(snapshot::counter(family, attributes)?);
-            Ok(())
-        })?;
+        self.kernel.exchange(
+            request,
+            wire::NEW_OBJECT,
+            Some(generation),
+            &mut |family, attributes| {
+                counters.extend(snapshot::counter(family, attributes)?);
+                Ok(())
+            },
+        )?;
         Ok(counters)
     }
 
@@ -299,20 +259,26 @@ impl Reader {
         each: &mut dyn FnMut(RawElement),
     ) -> Result<(), Fault> {
         let request = self
+            .kernel
             .request(wire::GET_ELEMENT, wire::FLAG_DUMP, set.family.number())
             .string(1, &set.table)
             .string(2, &set.name);
         // Entries of other sets come in any order and are whole.
         let mut pairing = set.has(SetInfo::INTERVAL).then(Pairing::default);
         let mut ordered = Ok(());
-        self.exchange(request, wire::NEW_ELEMENT, Some(generation), &mut |_, attributes| {
-            snapshot::elements(attributes, |entry| match &mut pairing {
-                None => each(entry),
-                Some(pairing) => {
-                    ordered = ordered.and_then(|()| pairing.push(entry, &mut *each));
-                }
-            })
-        })?;
+        self.kernel.exchange(
+            request,
+            wire::NEW_ELEMENT,
+            Some(generation),
+            &mut |_, attributes| {
+                snapshot::elements(attributes, |entry| match &mut pairing {
+                    None => each(entry),
+                    Some(pairing) => {
+                        ordered = ordered.and_then(|()| pairing.push(entry, &mut *each));
+                    }
+                })
+            },
+        )?;
         if let Some(pairing) = pairing {
             ordered = ordered.and_then(|()| pairing.finish(each));
         }
@@ -327,6 +293,7 @@ impl Reader {
         end: bool,
     ) -> Result<Option<RawElement>, Fault> {
         let request = self
+            .kernel
             .request(wire::GET_ELEMENT, wire::FLAG_ACK, set.family.number())
             .string(1, &set.table)
             .string(2, &set.name)
@@ -338,9 +305,10 @@ impl Reader {
             });
         let mut found = None;
         let generation = Some(generation);
-        let result = self.exchange(request, wire::NEW_ELEMENT, generation, &mut |_, attributes| {
-            snapshot::elements(attributes, |element| found = Some(element))
-        });
+        let result =
+            self.kernel.exchange(request, wire::NEW_ELEMENT, generation, &mut |_, attributes| {
+                snapshot::elements(attributes, |element| found = Some(element))
+            });
         match result {
             Ok(()) => Ok(found),
             // The set is there: it was asked for in the same generation, which the caller checks.
@@ -351,11 +319,12 @@ impl Reader {
 
     fn set_info(&mut self, family: Family, table: &str, name: &str) -> Result<SetInfo, Fault> {
         let request = self
+            .kernel
             .request(wire::GET_SET, wire::FLAG_ACK, family.number())
             .string(1, table)
             .string(2, name);
         let mut found = None;
-        self.exchange(request, wire::NEW_SET, None, &mut |family, attributes| {
+        self.kernel.exchange(request, wire::NEW_SET, None, &mut |family, attributes| {
             found = Some(snapshot::set(family, attributes)?);
             Ok(())
         })?;
@@ -363,96 +332,13 @@ impl Reader {
     }
 
     fn dump(&mut self, get: u8, new: u8, generation: u32, each: Each<'_>) -> Result<(), Fault> {
-        let request = self.request(get, wire::FLAG_DUMP, 0);
-        match self.exchange(request, new, Some(generation), each) {
+        let request = self.kernel.request(get, wire::FLAG_DUMP, 0);
+        match self.kernel.exchange(request, new, Some(generation), each) {
             // Whole kinds of objects are always there; a part of them went away.
             Err(Fault::Fatal(ReadError::NoSuchSet)) => Err(Fault::Unstable),
             other => other,
         }
     }
-
-    fn request(&mut self, message: u8, flags: u16, family: u8) -> Request {
-        self.sequence = self.sequence.wrapping_add(1);
-        Request::new(message, flags, self.sequence, family)
-    }
-
-    /// Sends a request with ACK or DUMP and reads answers up to the end of either.
-    fn exchange(
-        &mut self,
-        request: Request,
-        answer: u8,
-        generation: Option<u32>,
-        each: Each<'_>,
-    ) -> Result<(), Fault> {
-        if std::mem::replace(&mut self.dirty, true) {
-            self.socket = NetlinkSocket::netfilter().map_err(socket)?;
-        }
-        self.socket.send(&request.finish()).map_err(socket)?;
-        loop {
-            let datagram = match self.socket.receive(&mut self.buffer, ANSWER_WITHIN) {
-                Ok(Some(datagram)) => datagram,
-                Ok(None) => return Err(Fault::Fatal(ReadError::Timeout)),
-                Err(ReceiveError::NoBufferSpace) => return Err(Fault::Unstable),
-                Err(ReceiveError::Io(error)) => return Err(socket(error)),
-            };
-            if datagram.truncated {
-                return Err(Fault::Unstable);
-            }
-            let bytes = &self.buffer[..datagram.size];
-            if answers(bytes, self.sequence, answer, generation, each)? {
-                self.dirty = false;
-                return Ok(());
-            }
-        }
-    }
-}
-
-type Each<'a> = &'a mut dyn FnMut(u8, Attributes<'_>) -> Result<(), Malformed>;
-
-/// Reads one datagram. True if the exchange has ended, and well.
-fn answers(
-    datagram: &[u8],
-    sequence: u32,
-    answer: u8,
-    generation: Option<u32>,
-    each: Each<'_>,
-) -> Result<bool, Fault> {
-    const ERROR: u16 = 2; // with code 0: the ACK
-    const DONE: u16 = 3;
-    const DUMP_INTERRUPTED: u16 = 0x10;
-    for message in Messages::new(datagram) {
-        let message = message?;
-        if message.sequence != sequence {
-            continue;
-        }
-        if message.flags & DUMP_INTERRUPTED != 0 && message.kind != ERROR {
-            return Err(Fault::Unstable);
-        }
-        if message.kind == ERROR || message.kind == DONE {
-            let code = message.payload.first_chunk().ok_or(Malformed)?;
-            return match -i32::from_ne_bytes(*code) {
-                0 => Ok(true),
-                libc::ENOENT => Err(Fault::Fatal(ReadError::NoSuchSet)),
-                libc::EINTR | libc::EAGAIN | libc::EBUSY => Err(Fault::Unstable),
-                code => {
-                    let error = io::Error::from_raw_os_error(code);
-                    Err(Fault::Fatal(ReadError::Refused(error)))
-                }
-            };
-        }
-        if wire::message_number(message.kind) == Some(answer) {
-            let (family, resource, attributes) = header(message.payload)?;
-            if generation.is_some_and(|generation| generation as u16 != resource) {
-                return Err(Fault::Unstable);
-            }
-            each(family, attributes)?;
-        }
-    }
-    Ok(false)
-}
-
-fn socket(error: io::Error) -> Fault {
-    Fault::Fatal(ReadError::Socket(error))
 }
 
 fn error(fault: Fault) -> ReadError {
@@ -460,20 +346,5 @@ fn error(fault: Fault) -> ReadError {
         Fault::Unstable => ReadError::NotStable,
         Fault::Disordered => ReadError::Disordered,
         Fault::Fatal(error) => error,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn any_datagram_is_safe(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = answers(&bytes, 0, wire::NEW_RULE, None, &mut |family, attributes| {
-                snapshot::rule(family, attributes).map(drop)
-            });
-        }
     }
 }
