@@ -1,0 +1,339 @@
+//! Unbound's response policy zones: which names and addresses the resolver blocks, and how often.
+//!
+//! In: the zone files, the log file that `rpz-log: yes` fills, and, if the operator gives it, the
+//! control socket. Out: [`Report`]s. One thread, which sleeps between polls and is slowed by the
+//! recorder alone.
+//!
+//! Promised here:
+//! - Every complete line exactly once over rotation, truncation and restart (`follow`); where lines
+//!   may have been missed, that is said.
+//! - The rule named is the rule's own owner name. What was asked for is beside it only where the owner
+//!   does not name it singly, the node may name it, and the rule does not stand for one customer.
+//! - The client's address is stepped over while a line is read (`line`), and is in no type after it.
+//!
+//! Counted as hits are NXDOMAIN, no data, drop, local data and CNAME overrides. Not counted, neither
+//! in lines nor in counters: `rpz-passthru` and `rpz-disabled`, which block nothing, and
+//! `rpz-tcp-only`, of which Unbound logs and counts the truncated answer and the TCP retry that it
+//! lets through in the same words. Such rules are in the rule state all the same.
+//!
+//! Not seen here, because Unbound neither logs nor counts it: a name blocked as the target of an
+//! upstream CNAME (1.17.1 answers NXDOMAIN in silence; NLnetLabs/unbound#954).
+//!
+//! A counter is read between two readings of the log. On a busy resolver the lines of those
+//! milliseconds are ahead of the counter; only a difference that stays is one.
+//!
+//! Sources: draft-vixie-dnsop-dns-rpz; Unbound's services/rpz.c, respip/respip.c, util/log.c,
+//! daemon/remote.c; measured with 1.17.1.
+
+pub mod action;
+mod control;
+mod follow;
+pub mod line;
+mod net;
+pub mod owner;
+pub mod rules;
+pub mod stamp;
+mod zone;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use remit_proto::v1::{LossCause, SourceKind};
+
+use self::{
+    action::Action,
+    follow::{Follow, Piece, Step},
+    line::{Applied, Line},
+    owner::name_target,
+    rules::{Cause, Rules},
+    stamp::Stamp,
+};
+use super::{RecorderGone, SourceContext};
+use crate::observation::{CounterKey, CounterReading, Hit, Report};
+
+/// How often zone files are looked at: a rule must be visible within 3 s.
+const ZONES_INTERVAL: Duration = Duration::from_secs(1);
+/// A position without hits is worth a report only now and then.
+const QUIET_BYTES: u64 = 256 * 1024;
+/// Between two looks at the stop flag.
+const NAP: Duration = Duration::from_millis(50);
+
+/// One resolver on this node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnboundRpz {
+    /// `logfile:` of the resolver.
+    pub log: PathBuf,
+    /// `control-interface:`, a Unix socket with `control-use-cert: no`. Without it there are no
+    /// counters, and zone files are taken to be loaded as they stand.
+    pub control: Option<PathBuf>,
+    /// In the order of unbound.conf, which is the order of precedence.
+    pub zones: Vec<RpzZone>,
+    pub poll_ms: u64,
+    pub counters_interval_s: u64,
+    /// Of the resolver's local time, for `log-time-ascii`; the default prefix needs none.
+    pub utc_offset_s: i64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RpzZone {
+    pub name: String,
+    pub file: PathBuf,
+    /// `rpz-log-name:`
+    pub log_name: Option<String>,
+    /// `rpz-action-override:`
+    pub action_override: Option<Action>,
+}
+
+/// Starts the source's thread. It ends when the stop flag is set or the recorder is gone.
+pub fn spawn(config: UnboundRpz, context: SourceContext) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("unbound_rpz".into()).spawn(move || {
+        let _stopped: Result<(), RecorderGone> = Source::new(config, context).run();
+    })
+}
+
+/// The one separate counter of a resolver: Unbound counts per action, not per rule.
+pub fn counter_key(log: &Path) -> CounterKey {
+    format!("rpz {}", log.display()).into()
+}
+
+struct Source {
+    config: UnboundRpz,
+    context: SourceContext,
+    rules: Rules,
+    /// `None` until the log file could be looked at.
+    follow: Option<Follow>,
+    labels: Vec<String>,
+    /// Until when nothing was lost.
+    sure_until_s: i64,
+    /// Position of the last report.
+    reported_offset: u64,
+}
+
+/// What the lines of one step came to.
+#[derive(Default)]
+struct Gathered {
+    hits: Vec<Hit>,
+    not_parsed: u64,
+    new_rules: bool,
+}
+
+impl Source {
+    fn new(config: UnboundRpz, context: SourceContext) -> Self {
+        let rules = Rules::new(config.zones.clone(), &config.log, config.control.clone());
+        let labels = rules.labels();
+        let sure_until_s = context.resume.as_ref().map_or_else(context.now_s, |r| r.at_s);
+        Self { config, context, rules, follow: None, labels, sure_until_s, reported_offset: 0 }
+    }
+
+    fn run(&mut self) -> Result<(), RecorderGone> {
+        let mut zones_due = Instant::now();
+        let mut counters_due = Instant::now();
+        let counters_interval = Duration::from_secs(self.config.counters_interval_s.max(1));
+        self.rules.refresh(&self.context, true);
+        self.send_rules()?;
+        while !self.context.stopping() {
+            let now = Instant::now();
+            let count = now >= counters_due;
+            if now >= zones_due {
+                zones_due = now + ZONES_INTERVAL;
+                if self.rules.refresh(&self.context, count) {
+                    self.send_rules()?;
+                }
+            }
+            self.read_log()?;
+            if count {
+                counters_due = now + counters_interval;
+                self.read_counters()?;
+            }
+            self.nap(Duration::from_millis(self.config.poll_ms.max(1)));
+        }
+        // What was written until now is recorded now and not after the next start.
+        self.read_log()
+    }
+
+    fn send(&self, report: Report) -> Result<(), RecorderGone> {
+        (self.context.send)(report)
+    }
+
+    fn send_rules(&self) -> Result<(), RecorderGone> {
+        self.send(Report::Rules(self.rules.state((self.context.now_s)())))
+    }
+
+    /// Reads the log to its end.
+    fn read_log(&mut self) -> Result<(), RecorderGone> {
+        let Some(mut follow) = self.take_follow()? else { return Ok(()) };
+        loop {
+            let mut gathered = Gathered::default();
+            // An error of the disk is tried again at the next poll; nothing has moved.
+            let step = follow
+                .step(&mut |piece| self.gather(piece, &mut gathered))
+                .unwrap_or_default();
+            self.report(gathered, &follow, step)?;
+            if !step.more {
+                break;
+            }
+        }
+        self.follow = Some(follow);
+        Ok(())
+    }
+
+    fn take_follow(&mut self) -> Result<Option<Follow>, RecorderGone> {
+        if let Some(follow) = self.follow.take() {
+            return Ok(Some(follow));
+        }
+        let cursor = self.context.resume.as_ref().map(|r| &r.cursor);
+        let Ok((follow, lost)) = Follow::start(&self.config.log, cursor) else { return Ok(None) };
+        if lost {
+            self.send_unsure()?;
+        }
+        self.reported_offset = follow.cursor().map_or(0, |c| c.offset);
+        Ok(Some(follow))
+    }
+
+    fn gather(&mut self, piece: Piece<'_>, gathered: &mut Gathered) {
+        let line = match piece {
+            Piece::Line(line) => line,
+            Piece::Broken { ours } => {
+                gathered.not_parsed += u64::from(ours);
+                return;
+            }
+        };
+        let labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        let applied = match line::parse(line, &labels) {
+            Line::NotOurs => return,
+            Line::NotUnderstood => None,
+            Line::Applied(applied) if !applied.done.is_hit() => return,
+            Line::Applied(applied) => Some(applied),
+        };
+        let now_s = (self.context.now_s)();
+        let dated = applied.and_then(|applied| {
+            let at_s = match applied.stamp {
+                Stamp::Absolute(at_s) => Some(at_s),
+                Stamp::Local { year, time } => time.at(year, self.config.utc_offset_s),
+                Stamp::Yearless(time) => time.nearest(now_s, self.config.utc_offset_s),
+            }?;
+            Some((applied, at_s))
+        });
+        let Some((applied, at_s)) = dated else {
+            gathered.not_parsed += 1;
+            return;
+        };
+        let cause = self.cause(&applied, gathered);
+        add_hit(&mut gathered.hits, hit(&applied, cause, at_s, &self.context));
+    }
+
+    /// The rule of a line; if no zone holds it, the files are looked at once more before the line
+    /// has to speak for itself.
+    fn cause(&mut self, applied: &Applied<'_>, gathered: &mut Gathered) -> Cause {
+        if let Some(cause) = self.rules.cause(applied) {
+            return cause;
+        }
+        gathered.new_rules |= self.rules.refresh(&self.context, false);
+        if let Some(cause) = self.rules.cause(applied) {
+            return cause;
+        }
+        let (cause, new) = self.rules.add_from_line(applied, &self.context);
+        gathered.new_rules |= new;
+        cause
+    }
+
+    fn report(&mut self, gathered: Gathered, follow: &Follow, step: Step) -> Result<(), RecorderGone> {
+        let Gathered { hits, not_parsed, new_rules } = gathered;
+        let now_s = (self.context.now_s)();
+        if new_rules {
+            self.send_rules()?;
+        }
+        if step.lost {
+            self.send_unsure()?;
+        }
+        if not_parsed > 0 {
+            self.send(Report::Lost {
+                source: SourceKind::UnboundRpz,
+                cause: LossCause::NotParsed,
+                count: not_parsed,
+                at_s: now_s,
+            })?;
+        }
+        if !step.more {
+            self.sure_until_s = now_s;
+        }
+        let cursor = follow.cursor();
+        let offset = cursor.as_ref().map_or(0, |c| c.offset);
+        let moved = offset.abs_diff(self.reported_offset) >= QUIET_BYTES;
+        if !hits.is_empty() || not_parsed > 0 || step.switched || moved {
+            self.reported_offset = offset;
+            self.send(Report::Hits { source: SourceKind::UnboundRpz, hits, cursor, import: None })?;
+        }
+        Ok(())
+    }
+
+    fn send_unsure(&mut self) -> Result<(), RecorderGone> {
+        let until_s = (self.context.now_s)();
+        let from_s = self.sure_until_s.min(until_s);
+        self.sure_until_s = until_s;
+        self.send(Report::Unsure {
+            source: SourceKind::UnboundRpz,
+            cause: LossCause::FileLost,
+            from_s,
+            until_s,
+        })
+    }
+
+    /// An Unbound that does not answer, or counts no actions, gives no reading: the recorder sees
+    /// that it is missing.
+    fn read_counters(&mut self) -> Result<(), RecorderGone> {
+        let Some(socket) = &self.config.control else { return Ok(()) };
+        let answer = control::ask(socket, "stats_noreset").unwrap_or_default();
+        let Some(blocks) = control::blocks(&answer) else { return Ok(()) };
+        // Unbound writes the line before it counts: every block counted is in the log by now.
+        self.read_log()?;
+        self.send(Report::Counters(CounterReading {
+            source: SourceKind::UnboundRpz,
+            at_s: (self.context.now_s)(),
+            counters: vec![(counter_key(&self.config.log), blocks)],
+            self_protection: Vec::new(),
+        }))
+    }
+
+    fn nap(&self, long: Duration) {
+        let until = Instant::now() + long;
+        while !self.context.stopping() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::sleep(left.min(NAP));
+        }
+    }
+}
+
+/// A line as a hit of its rule, without whoever asked.
+pub fn hit(applied: &Applied<'_>, cause: Cause, at_s: i64, context: &SourceContext) -> Hit {
+    let named = context.privacy.hit_targets() && applied.owner.hit_is_worth_naming();
+    let asked = || name_target(&applied.asked.to_ascii_lowercase(), &context.privacy);
+    Hit {
+        rule: cause.rule,
+        at_s,
+        count: 1,
+        hit_target: named.then(asked),
+        response: applied.done.response(),
+        other_candidates: cause.other_candidates,
+    }
+}
+
+/// Equal neighbours are one hit with their count.
+pub fn add_hit(hits: &mut Vec<Hit>, hit: Hit) {
+    match hits.last_mut() {
+        Some(last) if (Hit { count: last.count, ..hit.clone() }) == *last => last.count += hit.count,
+        Some(_) | None => hits.push(hit),
+    }
+}
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
