@@ -249,6 +249,72 @@ impl Request {
     }
 }
 
+impl From<&Request> for v1::Request {
+    fn from(request: &Request) -> Self {
+        let request = request.clone();
+        Self {
+            id: request.id.to_string(),
+            version: request.version,
+            external_ref: request.external_ref,
+            instrument: request.instrument.into(),
+            basis_class: request.basis_class.into(),
+            legal_provisions: request.legal_provisions,
+            statement_of_reasons: request.statement_of_reasons,
+            category: request.category,
+            authority: request.authority,
+            form: request.form.into(),
+            targets: request
+                .targets
+                .into_iter()
+                .map(|held| v1::RequestTarget {
+                    target: Some(held.target.to_wire()),
+                    raw: held.raw,
+                    repair: held.repair,
+                    added_at_s: held.added_at_s.unwrap_or(0),
+                    removed_at_s: held.removed_at_s.unwrap_or(0),
+                    exception: held.exception,
+                })
+                .collect(),
+            measure: Some(v1::Measure {
+                techniques: request.measure.techniques.into_iter().map(Into::into).collect(),
+                outcome_only: request.measure.outcome_only,
+                coarsest: request.measure.coarsest.unwrap_or_default().into(),
+            }),
+            scope: Some(v1::Scope {
+                territories: match request.scope.territories {
+                    Territories::NotStated => Vec::new(),
+                    Territories::Everywhere => vec!["*".to_owned()],
+                    Territories::Listed(codes) => codes,
+                },
+                nodes: request.scope.nodes,
+                network_types: request.scope.network_types.into_iter().map(Into::into).collect(),
+                asns: request.scope.asns,
+                audiences: request.scope.audiences,
+            }),
+            issued_at_s: request.issued_at_s.unwrap_or(0),
+            received_at_s: request.received_at_s.unwrap_or(0),
+            effective_from_s: request.effective_from_s,
+            effective_until_s: request.effective_until_s.unwrap_or(0),
+            confirm_by_s: request.confirm_by_s.unwrap_or(0),
+            implement_by_s: request.implement_by_s.unwrap_or(0),
+            remove_within_s: request.remove_within_s.unsigned_abs(),
+            status: request.status.into(),
+            basis_proof: request.basis_proof.into(),
+            documents: request.documents,
+            lists: request
+                .lists
+                .into_iter()
+                .map(|list| v1::ListClaim {
+                    list_id: list.id.to_string(),
+                    version: list.version.to_string(),
+                })
+                .collect(),
+            time_assumption: request.time_assumption,
+            review_due_s: request.review_due_s.unwrap_or(0),
+        }
+    }
+}
+
 impl TryFrom<v1::RequestTarget> for RequestTarget {
     type Error = InvalidRequest;
     fn try_from(wire: v1::RequestTarget) -> Result<Self, InvalidRequest> {

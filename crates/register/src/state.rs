@@ -79,6 +79,27 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// Its word in lists of requests (DOMAIN.md section 1, "Lifecycle").
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Provisional { .. } => "provisional",
+            Self::RemovalGrace { .. } => "in_removal_grace",
+            Self::NotAccepted(status) => crate::words::status(status),
+            Self::TooEarly { .. } => "scheduled",
+            Self::Expired { .. } => "expired",
+            Self::Revoked { how: TransitionKind::Withdraw, .. } => "withdrawn",
+            Self::Revoked { how: TransitionKind::Supersede, .. } => "superseded",
+            Self::Revoked { how: TransitionKind::Annul, .. } => "annulled_ab_initio",
+            Self::Revoked { .. } => "revoked",
+            Self::Suspended { .. } => "suspended",
+            Self::Lapsed { .. } => "lapsed",
+            Self::Annulled { .. } => "annulled_ab_initio",
+        }
+    }
+}
+
 /// What transitions alone make of a request; its own times come on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {

@@ -1,1 +1,195 @@
-//! Files of people and authorities → requests.
+//! Files of people and authorities → requests, and a report per row.
+//!
+//! In: the text of a requests file ([`from_toml`]), or the bytes of a published CSV with the mapping
+//! that says what its columns mean ([`from_csv`], [`Mapping`]). Out: [`Imported`]: requests ready
+//! for the register, and for every row what became of it. A row is taken whole or refused whole,
+//! with the field that is wrong and the remedy; what was repaired in it is said, never silent.
+//! An error of the file itself ([`ImportError`]) imports nothing.
+//!
+//! Time: bounds with an offset are instants. Bounds without one need a time zone, and an end that
+//! is only a date needs `end_date` (last day in force, or day of removal): neither has a default.
+//! Zones come from the IANA database that is compiled in, so that an import gives the same instants
+//! on every machine.
+//!
+//! Not done here: reading files, digests of them, signing, merging with what the register holds.
+
+mod csv;
+mod items;
+mod row;
+mod times;
+mod toml;
+
+use std::{collections::HashMap, fmt};
+
+use remit_proto::v1;
+
+use self::row::{Defaults, Row};
+pub use self::{
+    csv::{Column, Mapping, TargetColumn, from_csv},
+    items::{ITEM_SIZE_MAX, to_items},
+    times::EndDate,
+    toml::from_toml,
+};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imported {
+    pub requests: Vec<v1::Request>,
+    /// One per row, in the order of the file.
+    pub report: Vec<RowReport>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowReport {
+    /// Where the row begins; the first line of the file is 1.
+    pub line: u64,
+    /// As written; empty if the row has none.
+    pub id: String,
+    pub action: Action,
+    /// Of a refused row: the field that is wrong, in the words of the file.
+    pub field: String,
+    /// Of a refused row: what to do.
+    pub remedy: String,
+    /// What a person should know about an accepted row.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Accepted,
+    Repaired(Vec<String>),
+    Refused(String),
+}
+
+impl Imported {
+    pub fn accepted_count(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub fn repaired_count(&self) -> usize {
+        self.report.iter().filter(|r| matches!(r.action, Action::Repaired(_))).count()
+    }
+
+    pub fn refused_count(&self) -> usize {
+        self.report.iter().filter(|r| matches!(r.action, Action::Refused(_))).count()
+    }
+}
+
+impl fmt::Display for RowReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)?;
+        if !self.id.is_empty() {
+            write!(f, ", {}", self.id)?;
+        }
+        match &self.action {
+            Action::Accepted => f.write_str(": accepted")?,
+            Action::Repaired(repairs) => write!(f, ": repaired: {}", repairs.join("; "))?,
+            Action::Refused(reason) => {
+                f.write_str(": refused: ")?;
+                if !self.field.is_empty() {
+                    write!(f, "{}: ", self.field)?;
+                }
+                write!(f, "{reason}; {}", self.remedy)?;
+            }
+        }
+        for note in &self.notes {
+            write!(f, "; note: {note}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Nothing was imported: the file as a whole is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    #[error("line {line}: {message}")]
+    Syntax { line: u64, message: String },
+    #[error("{field}: {problem}; {remedy}")]
+    Setting { field: String, problem: String, remedy: String },
+    #[error("the file has no column {column:?}; its columns are {present}")]
+    MissingColumn { column: String, present: String },
+    #[error("the file has two columns named {column:?}; rename one of them")]
+    DuplicateColumn { column: String },
+    #[error("the file has no header line")]
+    NoHeader,
+}
+
+/// Why one row is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowError {
+    pub field: String,
+    pub problem: String,
+    pub remedy: String,
+}
+
+impl RowError {
+    pub(crate) fn new(
+        field: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { field: field.into(), problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+/// Gathers rows from either kind of file.
+#[derive(Default)]
+struct Gathered {
+    requests: Vec<v1::Request>,
+    report: Vec<RowReport>,
+    line_of: HashMap<String, u64>,
+}
+
+impl Gathered {
+    fn take(&mut self, line: u64, id: &str, row: Result<Row, RowError>, defaults: &Defaults) {
+        let built = row.and_then(|row| row.build(defaults)).and_then(|built| {
+            match self.line_of.get(&built.request.id) {
+                None => Ok(built),
+                Some(first) => Err(RowError::new(
+                    "id",
+                    format!("{:?} stands already on line {first}", built.request.id),
+                    "give each request its own id, or put all its targets into one row",
+                )),
+            }
+        });
+        let report = match built {
+            Ok(built) => {
+                self.line_of.insert(built.request.id.clone(), line);
+                let action = if built.repairs.is_empty() {
+                    Action::Accepted
+                } else {
+                    Action::Repaired(built.repairs)
+                };
+                let id = built.request.id.clone();
+                self.requests.push(built.request);
+                let (field, remedy) = Default::default();
+                RowReport { line, id, action, field, remedy, notes: built.notes }
+            }
+            Err(RowError { field, problem, remedy }) => {
+                let (id, action) = (id.to_owned(), Action::Refused(problem));
+                RowReport { line, id, action, field, remedy, notes: Vec::new() }
+            }
+        };
+        self.report.push(report);
+    }
+
+    fn finish(self) -> Imported {
+        Imported { requests: self.requests, report: self.report }
+    }
+}
+
+/// 1 for a position in the first line.
+fn line_at(text: &str, position: usize) -> u64 {
+    let before = text.as_bytes().get(..position).unwrap_or_default();
+    1 + before.iter().filter(|b| **b == b'\n').count() as u64
+}
+
+/// What serde says of an unknown key, with the key as the field.
+fn shape_error(message: &str) -> RowError {
+    let first_line = message.lines().next().unwrap_or_default();
+    let field = first_line
+        .strip_prefix("unknown field `")
+        .and_then(|rest| rest.split('`').next())
+        .unwrap_or_default();
+    let remedy = if field.is_empty() { "correct the value" } else { "correct or remove the key" };
+    RowError::new(field, first_line, remedy)
+}

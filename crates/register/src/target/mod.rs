@@ -298,6 +298,22 @@ pub fn kind_word(kind: TargetKind) -> &'static str {
     }
 }
 
+/// Canonical texts of targets read as `<kind>:<value>`; the short form of request files.
+impl FromStr for Target {
+    type Err = TargetError;
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let (kind, value) = text.split_once(':').ok_or(TargetError::UnknownKind)?;
+        Self::parse(kind_from_word(kind).ok_or(TargetError::UnknownKind)?, value).map(|(t, _)| t)
+    }
+}
+
+/// The kind that a word of [`kind_word`] names.
+pub fn kind_from_word(word: &str) -> Option<TargetKind> {
+    (1..=19)
+        .filter_map(|number| TargetKind::try_from(number).ok())
+        .find(|kind| kind_word(*kind) == word)
+}
+
 fn subtree(text: &str, repairs: &mut Vec<Repair>) -> Result<Target, TargetError> {
     if let Some(below) = text.strip_prefix("*.") {
         return Ok(Target::DomainSubtree { name: Name::parse(below, repairs)?, apex: false });
@@ -470,20 +486,4 @@ mod tests {
         assert!(is("co.uk") && is("*.github.io") && is("com"));
         assert!(!is("example.co.uk") && !is("192.0.2.1"));
     }
-}
-
-/// Canonical texts of targets read as `<kind>:<value>`; the short form of request files.
-impl FromStr for Target {
-    type Err = TargetError;
-    fn from_str(text: &str) -> Result<Self, TargetError> {
-        let (kind, value) = text.split_once(':').ok_or(TargetError::UnknownKind)?;
-        Self::parse(kind_from_word(kind).ok_or(TargetError::UnknownKind)?, value).map(|(t, _)| t)
-    }
-}
-
-/// The kind that a word of [`kind_word`] names.
-pub fn kind_from_word(word: &str) -> Option<TargetKind> {
-    (1..=19)
-        .filter_map(|number| TargetKind::try_from(number).ok())
-        .find(|kind| kind_word(*kind) == word)
 }

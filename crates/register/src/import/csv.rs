@@ -1,0 +1,366 @@
+//! A published CSV, read by a mapping that says what its columns mean.
+//!
+//! ```toml
+//! delimiter = ";"
+//! encoding = "windows-1251"
+//! date_format = "%d.%m.%Y"
+//! time_zone = "Europe/Moscow"
+//! end_date = "removal_day"
+//!
+//! [columns]                          # key of a requests file = column of the CSV
+//! id = { column = "Номер", prefix = "rsn/" }
+//! from = "Дата включения"
+//! status = { column = "Статус", values = { "действует" = "accepted" } }
+//!
+//! [[targets]]
+//! column = "Ресурс"
+//! separator = "|"
+//! kind_column = "Тип"
+//! kinds = { "домен" = "domain_exact", "адрес" = "ip" }
+//!
+//! [constants]                        # keys of a requests file that no column holds
+//! instrument = "regulator_order"
+//! ```
+//!
+//! An empty cell says nothing: the constant holds, if there is one. Rows are accepted requests
+//! unless a status column says otherwise.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{
+    Gathered, ImportError, Imported, RowError,
+    row::{Defaults, Row},
+    times::{self, EndDate},
+    toml::{setting_error, syntax_error},
+};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mapping {
+    #[serde(default = "comma")]
+    delimiter: String,
+    #[serde(default = "utf_8")]
+    encoding: String,
+    /// Lines above the header.
+    #[serde(default)]
+    skip_lines: usize,
+    date_format: Option<String>,
+    time_zone: Option<String>,
+    end_date: Option<EndDate>,
+    columns: BTreeMap<String, Column>,
+    targets: Vec<TargetColumn>,
+    #[serde(default)]
+    constants: ::toml::Table,
+}
+
+/// Which column a key comes from, and what is done to the cell.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Column {
+    Name(String),
+    Detailed(DetailedColumn),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetailedColumn {
+    column: String,
+    /// Put before the cell.
+    #[serde(default)]
+    prefix: String,
+    /// For keys that hold several values.
+    separator: Option<String>,
+    /// Cell → word; a cell that is not listed refuses the row.
+    values: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetColumn {
+    column: String,
+    /// Kind of every target in the column, or else the column that says it.
+    kind: Option<String>,
+    kind_column: Option<String>,
+    /// Cell of `kind_column` → kind; without it the cell is the kind.
+    kinds: Option<BTreeMap<String, String>>,
+    /// Several targets in one cell.
+    separator: Option<String>,
+    /// They must stay open.
+    #[serde(default)]
+    exception: bool,
+}
+
+impl Mapping {
+    pub fn parse(text: &str) -> Result<Self, ImportError> {
+        let mapping: Self = ::toml::from_str(text).map_err(|e| syntax_error(text, &e))?;
+        mapping.delimiter_byte()?;
+        mapping.encoding()?;
+        if let Some(name) = &mapping.time_zone {
+            times::zone(name).map_err(setting_error)?;
+        }
+        if mapping.targets.is_empty() {
+            return Err(setting("targets", "there is none", "say which column holds the targets"));
+        }
+        for target in &mapping.targets {
+            if target.kind.is_some() == target.kind_column.is_some() {
+                let problem = format!("column {:?} needs kind or kind_column", target.column);
+                return Err(setting("targets.kind", problem, "give exactly one of the two"));
+            }
+        }
+        // What is wrong in the constants is wrong in every row: say it once, before any.
+        let probe = mapping.constants.clone();
+        Row::read(probe).map_err(|e| {
+            let field = format!("constants.{}", e.field);
+            ImportError::Setting { field, problem: e.problem, remedy: e.remedy }
+        })?;
+        for key in mapping.columns.keys() {
+            let mut probe = ::toml::Table::new();
+            put(&mut probe, key, String::new(), None);
+            Row::read(probe).map_err(|e| {
+                setting(&format!("columns.{key}"), e.problem, "use a key of a requests file")
+            })?;
+        }
+        Ok(mapping)
+    }
+
+    fn delimiter_byte(&self) -> Result<u8, ImportError> {
+        match self.delimiter.as_bytes() {
+            [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
+            _ => {
+                Err(setting("delimiter", "it is not one ASCII character", "write \";\" or \"\\t\""))
+            }
+        }
+    }
+
+    fn encoding(&self) -> Result<&'static encoding_rs::Encoding, ImportError> {
+        encoding_rs::Encoding::for_label(self.encoding.as_bytes()).ok_or_else(|| {
+            let problem = format!("{:?} is unknown", self.encoding);
+            setting("encoding", problem, "write a name such as \"utf-8\" or \"windows-1251\"")
+        })
+    }
+}
+
+/// Reads a CSV by its mapping. Each row is taken or refused by itself.
+pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError> {
+    let (text, _) = mapping.encoding()?.decode_with_bom_removal(bytes);
+    let body = after_lines(&text, mapping.skip_lines);
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(mapping.delimiter_byte()?)
+        .has_headers(true)
+        .flexible(true)
+        .from_reader(body.as_bytes());
+    let header = reader.headers().map_err(|e| unreadable(&e))?.clone();
+    let columns = Positions::find(mapping, &header)?;
+    let defaults = Defaults {
+        time_zone: mapping.time_zone.clone(),
+        end_date: mapping.end_date,
+        date_format: mapping.date_format.clone(),
+    };
+    let mut gathered = Gathered::default();
+    for record in reader.records() {
+        let record = record.map_err(|e| unreadable(&e))?;
+        let line = record.position().map_or(0, csv::Position::line) + mapping.skip_lines as u64;
+        let table = columns.read(&record, header.len(), mapping);
+        let named = |t: &::toml::Table| t.get("id").and_then(|i| i.as_str()).map(str::to_owned);
+        let id = table.as_ref().ok().and_then(named);
+        let id = id.or_else(|| columns.cell_of("id", &record)).unwrap_or_default();
+        gathered.take(line, &id, table.and_then(Row::read), &defaults);
+    }
+    Ok(gathered.finish())
+}
+
+/// Where the columns of the mapping stand in the file.
+struct Positions {
+    columns: Vec<(String, usize, DetailedColumn)>,
+    targets: Vec<(usize, Option<usize>, TargetColumn)>,
+}
+
+impl Positions {
+    fn find(mapping: &Mapping, header: &csv::StringRecord) -> Result<Self, ImportError> {
+        if header.iter().all(|name| name.trim().is_empty()) {
+            return Err(ImportError::NoHeader);
+        }
+        let position = |column: &str| {
+            let mut found = header.iter().enumerate().filter(|(_, name)| name.trim() == column);
+            match (found.next(), found.next()) {
+                (Some((position, _)), None) => Ok(position),
+                (Some(_), Some(_)) => {
+                    Err(ImportError::DuplicateColumn { column: column.to_owned() })
+                }
+                (None, _) => Err(ImportError::MissingColumn {
+                    column: column.to_owned(),
+                    present: header.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", "),
+                }),
+            }
+        };
+        let mut columns = Vec::new();
+        for (key, column) in &mapping.columns {
+            let column = match column {
+                Column::Detailed(column) => column.clone(),
+                Column::Name(name) => DetailedColumn {
+                    column: name.clone(),
+                    prefix: String::new(),
+                    separator: None,
+                    values: None,
+                },
+            };
+            columns.push((key.clone(), position(&column.column)?, column));
+        }
+        let mut targets = Vec::new();
+        for target in &mapping.targets {
+            let kind = target.kind_column.as_deref().map(position).transpose()?;
+            targets.push((position(&target.column)?, kind, target.clone()));
+        }
+        Ok(Self { columns, targets })
+    }
+
+    fn cell_of(&self, key: &str, record: &csv::StringRecord) -> Option<String> {
+        let (_, position, _) = self.columns.iter().find(|(k, _, _)| k == key)?;
+        record.get(*position).map(|cell| cell.trim().to_owned())
+    }
+
+    fn read(
+        &self,
+        record: &csv::StringRecord,
+        width: usize,
+        mapping: &Mapping,
+    ) -> Result<::toml::Table, RowError> {
+        if record.len() != width {
+            return Err(RowError::new(
+                "",
+                format!("it has {} fields, the header has {width}", record.len()),
+                "check quotation marks and delimiters in the row",
+            ));
+        }
+        if record.iter().any(|cell| cell.contains('\u{fffd}')) {
+            let problem = format!("it holds bytes that are no {}", mapping.encoding);
+            return Err(RowError::new("encoding", problem, "name the file's encoding"));
+        }
+        let mut table = mapping.constants.clone();
+        for (key, position, column) in &self.columns {
+            let cell = record.get(*position).unwrap_or_default().trim();
+            if cell.is_empty() {
+                continue;
+            }
+            let cell = match column.values.as_ref().map(|values| values.get(cell)) {
+                None => cell.to_owned(),
+                Some(Some(word)) => word.clone(),
+                Some(None) => {
+                    let problem = format!("{cell:?} in column {:?} has no meaning", column.column);
+                    return Err(RowError::new(key, problem, "list it under values of the mapping"));
+                }
+            };
+            put(&mut table, key, format!("{}{cell}", column.prefix), column.separator.as_deref());
+        }
+        let targets = self.targets_of(record)?;
+        if !targets.is_empty() {
+            table.insert("targets".to_owned(), ::toml::Value::Array(targets));
+        }
+        Ok(table)
+    }
+
+    fn targets_of(&self, record: &csv::StringRecord) -> Result<Vec<::toml::Value>, RowError> {
+        let mut targets = Vec::new();
+        for (position, kind_position, column) in &self.targets {
+            let cell = record.get(*position).unwrap_or_default();
+            if cell.trim().is_empty() {
+                continue;
+            }
+            let kind = match (kind_position, &column.kind) {
+                (Some(position), _) => kind_of(record.get(*position).unwrap_or_default(), column)?,
+                (None, Some(kind)) => kind.clone(),
+                (None, None) => String::new(),
+            };
+            let values: Vec<&str> = match column.separator.as_deref() {
+                Some(separator) if !separator.is_empty() => cell.split(separator).collect(),
+                Some(_) | None => vec![cell],
+            };
+            for value in values.into_iter().filter(|v| !v.trim().is_empty()) {
+                let mut target = ::toml::Table::new();
+                target.insert("kind".to_owned(), kind.clone().into());
+                // The space around a separator is the file's, the rest is the target's.
+                let value = if column.separator.is_some() { value.trim() } else { value };
+                target.insert("value".to_owned(), value.into());
+                target.insert("exception".to_owned(), column.exception.into());
+                targets.push(target.into());
+            }
+        }
+        Ok(targets)
+    }
+}
+
+fn kind_of(cell: &str, column: &TargetColumn) -> Result<String, RowError> {
+    let cell = cell.trim();
+    match &column.kinds {
+        None => Ok(cell.to_owned()),
+        Some(kinds) => kinds.get(cell).cloned().ok_or_else(|| {
+            let named = column.kind_column.as_deref().unwrap_or_default();
+            let problem = format!("{cell:?} in column {named:?} is no kind");
+            RowError::new("targets", problem, "list it under kinds of the mapping")
+        }),
+    }
+}
+
+/// Keys of a requests file that hold several texts.
+const LISTS: [&str; 8] = [
+    "legal_provisions",
+    "techniques",
+    "territories",
+    "nodes",
+    "network_types",
+    "audiences",
+    "lists",
+    "exceptions",
+];
+
+/// "authority.name" is the key `name` of the table `authority`.
+fn put(table: &mut ::toml::Table, key: &str, cell: String, separator: Option<&str>) {
+    if let Some((outer, inner)) = key.split_once('.') {
+        let nested =
+            table.entry(outer).or_insert_with(|| ::toml::Value::Table(::toml::Table::new()));
+        if let Some(nested) = nested.as_table_mut() {
+            nested.insert(inner.to_owned(), cell.into());
+        }
+        return;
+    }
+    let value = match separator {
+        Some(separator) if !separator.is_empty() => cell
+            .split(separator)
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(::toml::Value::from)
+            .collect::<Vec<_>>()
+            .into(),
+        Some(_) | None if LISTS.contains(&key) => vec![::toml::Value::from(cell)].into(),
+        Some(_) | None => ::toml::Value::from(cell),
+    };
+    table.insert(key.to_owned(), value);
+}
+
+fn after_lines(text: &str, count: usize) -> &str {
+    let mut rest = text;
+    for _ in 0..count {
+        rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+    }
+    rest
+}
+
+fn setting(field: &str, problem: impl Into<String>, remedy: &str) -> ImportError {
+    let (field, remedy) = (field.to_owned(), remedy.to_owned());
+    ImportError::Setting { field, problem: problem.into(), remedy }
+}
+
+fn unreadable(error: &csv::Error) -> ImportError {
+    let line = error.position().map_or(0, csv::Position::line);
+    ImportError::Syntax { line, message: error.to_string() }
+}
+
+fn comma() -> String {
+    ",".to_owned()
+}
+
+fn utf_8() -> String {
+    "utf-8".to_owned()
+}

@@ -1,0 +1,456 @@
+//! One request in the words of a file, and the way from there to the wire.
+
+use std::collections::BTreeMap;
+
+use remit_proto::v1::{self, BasisClass, BasisProof, Instrument, RequestForm, RequestStatus};
+use serde::Deserialize;
+
+use super::{
+    RowError,
+    times::{Clock, EndDate, Side, duration_s},
+};
+use crate::{
+    request::{InvalidRequest, Request, granularity_from_word},
+    target::{Target, kind_from_word},
+    words,
+};
+
+/// A text field longer than this belongs into a document, not into the register.
+const TEXT_SIZE_MAX: usize = 16 * 1024;
+
+/// Keys as people write them; every one of them may come from a column, a constant or the default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Row {
+    pub id: Option<String>,
+    version: Option<u32>,
+    external_ref: String,
+    instrument: Option<String>,
+    basis_class: Option<String>,
+    legal_provisions: Vec<String>,
+    statement_of_reasons: String,
+    category: String,
+    authority: Option<AuthorityRow>,
+    form: Option<String>,
+    targets: Vec<::toml::Value>,
+    /// Targets that must stay open.
+    exceptions: Vec<::toml::Value>,
+    techniques: Vec<String>,
+    outcome_only: bool,
+    coarsest: Option<String>,
+    territories: Vec<String>,
+    nodes: Vec<String>,
+    network_types: Vec<String>,
+    asns: Vec<u32>,
+    audiences: Vec<String>,
+    issued: Option<String>,
+    received: Option<String>,
+    from: Option<String>,
+    until: Option<String>,
+    /// A time, or a duration after receipt (or, if that is not stated, after `from`).
+    confirm_by: Option<String>,
+    implement_by: Option<String>,
+    remove_within: Option<String>,
+    review_due: Option<String>,
+    status: Option<String>,
+    basis_proof: Option<String>,
+    documents: Vec<DocumentRow>,
+    lists: Vec<String>,
+    time_zone: Option<String>,
+    end_date: Option<EndDate>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AuthorityRow {
+    id: String,
+    name: String,
+    branch: String,
+    country: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DocumentRow {
+    /// SHA-256 as 64 hex digits.
+    digest: String,
+    #[serde(default)]
+    media_type: String,
+    #[serde(default)]
+    kind: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetRow {
+    kind: String,
+    value: String,
+    #[serde(default)]
+    exception: bool,
+    added: Option<String>,
+    removed: Option<String>,
+}
+
+/// What holds for a row that does not say it itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Defaults {
+    pub time_zone: Option<String>,
+    pub end_date: Option<EndDate>,
+    pub date_format: Option<String>,
+}
+
+pub(super) struct Built {
+    pub request: v1::Request,
+    pub repairs: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+impl Row {
+    /// Dates may be written as TOML dates or as strings; from here on they are text.
+    pub(super) fn read(mut value: ::toml::Table) -> Result<Self, RowError> {
+        for (_, value) in &mut value {
+            dates_to_text(value);
+        }
+        value.try_into().map_err(|e: ::toml::de::Error| super::shape_error(e.message()))
+    }
+
+    pub(super) fn build(self, defaults: &Defaults) -> Result<Built, RowError> {
+        let Self {
+            id,
+            version,
+            external_ref,
+            instrument,
+            basis_class,
+            legal_provisions,
+            statement_of_reasons,
+            category,
+            authority,
+            form,
+            targets,
+            exceptions,
+            techniques,
+            outcome_only,
+            coarsest,
+            territories,
+            nodes,
+            network_types,
+            asns,
+            audiences,
+            issued,
+            received,
+            from,
+            until,
+            confirm_by,
+            implement_by,
+            remove_within,
+            review_due,
+            status,
+            basis_proof,
+            documents,
+            lists,
+            time_zone,
+            end_date,
+        } = self;
+        let mut clock = Clock {
+            zone: time_zone.as_deref().or(defaults.time_zone.as_deref()),
+            end_date: end_date.or(defaults.end_date),
+            format: defaults.date_format.as_deref(),
+            assumptions: Vec::new(),
+        };
+        let mut notes = Vec::new();
+        let mut repairs = Vec::new();
+
+        let instrument = word("instrument", instrument, words::instrument_from)?
+            .ok_or_else(|| missing("instrument", "say which, for example \"court_order_final\""))?;
+        let form = word("form", form, words::form_from)?
+            .ok_or_else(|| missing("form", "say how it came, for example \"letter\""))?;
+        let status = word("status", status, words::status_from)?.unwrap_or(RequestStatus::Accepted);
+        let basis_class = word("basis_class", basis_class, words::basis_class_from)?
+            .unwrap_or_else(|| usual_class(instrument));
+        let basis_proof = word("basis_proof", basis_proof, words::basis_proof_from)?
+            .unwrap_or_else(|| usual_proof(form, !documents.is_empty()));
+
+        let at = |clock: &mut Clock<'_>, field: &str, text: Option<String>, side| {
+            text.map(|t| clock.instant(field, &t, side)).transpose()
+        };
+        let issued_at_s = at(&mut clock, "issued", issued, Side::Start)?;
+        let received_at_s = at(&mut clock, "received", received, Side::Start)?;
+        let effective_from_s = at(&mut clock, "from", from, Side::Start)?
+            .ok_or_else(|| missing("from", "say from when it is in force"))?;
+        let effective_until_s = at(&mut clock, "until", until, Side::End)?;
+        let review_due_s = at(&mut clock, "review_due", review_due, Side::End)?;
+        let zero_s = received_at_s.unwrap_or(effective_from_s);
+        let deadline = |clock: &mut Clock<'_>, field: &str, text: Option<String>| {
+            text.map(|text| match duration_s(&text) {
+                Some(after) => Ok(zero_s.saturating_add_unsigned(after)),
+                None => clock.instant(field, &text, Side::End),
+            })
+            .transpose()
+        };
+        let confirm_by_s = deadline(&mut clock, "confirm_by", confirm_by)?;
+        let implement_by_s = deadline(&mut clock, "implement_by", implement_by)?;
+        let remove_within_s = match remove_within {
+            None => 0,
+            Some(text) => duration_s(&text).ok_or_else(|| {
+                let problem = format!("{text:?} is no duration");
+                RowError::new("remove_within", problem, "write 30min, 48h or 3d")
+            })?,
+        };
+
+        let mut wire_targets = Vec::new();
+        for (values, exception) in [(targets, false), (exceptions, true)] {
+            let field = if exception { "exceptions" } else { "targets" };
+            for value in values {
+                let read = target(field, value, exception, &mut clock)?;
+                repairs.extend(read.said.iter().cloned());
+                if read.public_suffix && !read.wire.exception {
+                    notes.push(format!(
+                        "{} is a public suffix: others than the one meant are hit \
+                         (TARGET_OVERBROAD_ON_FACE)",
+                        read.text
+                    ));
+                }
+                wire_targets.push(read.wire);
+            }
+        }
+        if !wire_targets.iter().any(|t| !t.exception) {
+            return Err(missing("targets", "name at least one target to block"));
+        }
+        if territories.is_empty() {
+            notes.push(
+                "territories are not stated: verdicts on place will be undetermined".to_owned(),
+            );
+        }
+        let coarsest = match coarsest {
+            None => v1::TargetKind::Unspecified,
+            Some(word) => {
+                granularity_from_word(&word).ok_or_else(|| unknown_word("coarsest", &word))?
+            }
+        };
+        let too_long = [
+            ("statement_of_reasons", &statement_of_reasons),
+            ("external_ref", &external_ref),
+            ("category", &category),
+        ];
+        if let Some((field, _)) = too_long.iter().find(|(_, text)| text.len() > TEXT_SIZE_MAX) {
+            let problem = format!("longer than {TEXT_SIZE_MAX} bytes");
+            return Err(RowError::new(*field, problem, "keep the full text as a document"));
+        }
+        let request =
+            v1::Request {
+                id: id.ok_or_else(|| missing("id", "give the request an id"))?,
+                version: version.unwrap_or(1),
+                external_ref,
+                instrument: instrument.into(),
+                basis_class: basis_class.into(),
+                legal_provisions,
+                statement_of_reasons,
+                category,
+                authority: authority.map(|AuthorityRow { id, name, branch, country }| {
+                    v1::Authority { id, name, branch, country }
+                }),
+                form: form.into(),
+                targets: wire_targets,
+                measure: Some(v1::Measure {
+                    techniques: all("techniques", techniques, words::technique_from)?
+                        .into_iter()
+                        .map(Into::into)
+                        .collect(),
+                    outcome_only,
+                    coarsest: coarsest.into(),
+                }),
+                scope: Some(v1::Scope {
+                    territories,
+                    nodes,
+                    network_types: all("network_types", network_types, words::network_type_from)?
+                        .into_iter()
+                        .map(Into::into)
+                        .collect(),
+                    asns,
+                    audiences,
+                }),
+                issued_at_s: issued_at_s.unwrap_or(0),
+                received_at_s: received_at_s.unwrap_or(0),
+                effective_from_s,
+                effective_until_s: effective_until_s.unwrap_or(0),
+                confirm_by_s: confirm_by_s.unwrap_or(0),
+                implement_by_s: implement_by_s.unwrap_or(0),
+                remove_within_s,
+                status: status.into(),
+                basis_proof: basis_proof.into(),
+                documents: documents.into_iter().map(document).collect::<Result<_, _>>()?,
+                lists: lists.iter().map(|l| list(l)).collect::<Result<_, _>>()?,
+                time_assumption: clock.assumptions.join("; "),
+                review_due_s: review_due_s.unwrap_or(0),
+            };
+        // One rule book: what the register refuses is refused here, in the words of the file.
+        Request::try_from(request.clone()).map_err(in_words_of_the_file)?;
+        Ok(Built { request, repairs, notes })
+    }
+}
+
+struct ReadTarget {
+    wire: v1::RequestTarget,
+    text: String,
+    said: Vec<String>,
+    public_suffix: bool,
+}
+
+/// "domain_subtree:example.org", or a table with kind and value.
+fn target(
+    field: &str,
+    value: ::toml::Value,
+    exception: bool,
+    clock: &mut Clock<'_>,
+) -> Result<ReadTarget, RowError> {
+    const REMEDY: &str = "write \"<kind>:<value>\", for example \"domain_exact:example.org\", \
+                          \"ip:192.0.2.7\" or \"url:http://example.org/page\"";
+    let row = match value {
+        ::toml::Value::String(text) => {
+            let (kind, value) = text.split_once(':').unwrap_or(("", &text));
+            let (kind, value) = (kind.to_owned(), value.to_owned());
+            TargetRow { kind, value, exception, added: None, removed: None }
+        }
+        other => other
+            .try_into::<TargetRow>()
+            .map_err(|e| RowError::new(field, e.message().to_owned(), REMEDY))?,
+    };
+    let TargetRow { kind, value, exception: own, added, removed } = row;
+    let kind = kind_from_word(kind.trim())
+        .ok_or_else(|| RowError::new(field, format!("{kind:?} is no kind of target"), REMEDY))?;
+    let (target, repairs) = Target::parse(kind, &value).map_err(|e| {
+        RowError::new(field, format!("{value:?}: {e}"), "correct the value or its kind")
+    })?;
+    let canonical = target.to_string();
+    let words: Vec<String> = repairs.iter().map(ToString::to_string).collect();
+    let said = words.iter().map(|w| format!("{field}: {value:?}: {w}")).collect();
+    let mut time = |name: &str, text: Option<String>, side| match text {
+        None => Ok(0),
+        Some(text) => clock.instant(&format!("{field}.{name}"), &text, side),
+    };
+    let wire = v1::RequestTarget {
+        target: Some(target.to_wire()),
+        raw: if value == canonical { String::new() } else { value },
+        repair: words.join("; "),
+        added_at_s: time("added", added, Side::Start)?,
+        removed_at_s: time("removed", removed, Side::End)?,
+        exception: exception || own,
+    };
+    Ok(ReadTarget { wire, text: canonical, said, public_suffix: target.is_public_suffix() })
+}
+
+fn document(row: DocumentRow) -> Result<v1::Document, RowError> {
+    let DocumentRow { digest, media_type, kind } = row;
+    let pairs: Option<Vec<u8>> = (0..64)
+        .step_by(2)
+        .map(|at| digest.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()))
+        .collect();
+    match pairs {
+        Some(digest_bytes)
+            if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) =>
+        {
+            Ok(v1::Document { digest: digest_bytes, media_type, kind })
+        }
+        Some(_) | None => Err(RowError::new(
+            "documents.digest",
+            format!("{digest:?} is no SHA-256"),
+            "write its 64 hex digits",
+        )),
+    }
+}
+
+fn list(text: &str) -> Result<v1::ListClaim, RowError> {
+    let (list_id, version) = text.split_once('@').ok_or_else(|| {
+        RowError::new("lists", format!("{text:?} has no version"), "write \"<list id>@<version>\"")
+    })?;
+    Ok(v1::ListClaim { list_id: list_id.to_owned(), version: version.to_owned() })
+}
+
+/// The class of OIR Art. 3(3) that an instrument usually has; a row may say another one.
+fn usual_class(instrument: Instrument) -> BasisClass {
+    match instrument {
+        Instrument::CourtOrderFinal
+        | Instrument::CourtOrderInterim
+        | Instrument::AdministrativeOrder
+        | Instrument::RegulatorOrder
+        | Instrument::PoliceRequest
+        | Instrument::ProsecutorRequest
+        | Instrument::MinistryDirection
+        | Instrument::LicenceDirection => BasisClass::Law,
+        Instrument::InformalGovernmentRequest | Instrument::Unspecified => BasisClass::NoneStated,
+        Instrument::PrivateList => BasisClass::VoluntaryList,
+        Instrument::TosMeasure => BasisClass::ContractTos,
+        Instrument::SecurityMeasure => BasisClass::Security,
+        Instrument::UserChoice => BasisClass::UserChoice,
+    }
+}
+
+/// The weakest that fits; a stronger proof has to be stated.
+fn usual_proof(form: RequestForm, has_documents: bool) -> BasisProof {
+    match (form, has_documents) {
+        (RequestForm::Oral | RequestForm::Telephone, _) => BasisProof::Oral,
+        (_, true) => BasisProof::DocumentHeld,
+        (
+            RequestForm::Unspecified
+            | RequestForm::Email
+            | RequestForm::Letter
+            | RequestForm::PortalApi
+            | RequestForm::PortalList
+            | RequestForm::Gazette,
+            false,
+        ) => BasisProof::OperatorsWord,
+    }
+}
+
+fn word<T>(
+    field: &str,
+    text: Option<String>,
+    read: fn(&str) -> Option<T>,
+) -> Result<Option<T>, RowError> {
+    text.map(|t| read(t.trim()).ok_or_else(|| unknown_word(field, &t))).transpose()
+}
+
+fn all<T>(
+    field: &str,
+    texts: Vec<String>,
+    read: fn(&str) -> Option<T>,
+) -> Result<Vec<T>, RowError> {
+    texts.iter().map(|t| read(t.trim()).ok_or_else(|| unknown_word(field, t))).collect()
+}
+
+fn unknown_word(field: &str, word: &str) -> RowError {
+    RowError::new(field, format!("{word:?} is not one of its words"), "see the manual's list")
+}
+
+fn missing(field: &str, remedy: &str) -> RowError {
+    RowError::new(field, "missing", remedy)
+}
+
+fn in_words_of_the_file(error: InvalidRequest) -> RowError {
+    let names = BTreeMap::from([
+        ("effective_until_s", "until"),
+        ("effective_from_s", "from"),
+        ("confirm_by_s", "confirm_by"),
+        ("measure", "techniques"),
+        ("scope.territories", "territories"),
+        ("targets.removed_at_s", "targets.removed"),
+    ]);
+    let field = names.get(error.field).copied().unwrap_or(error.field);
+    RowError::new(field, error.problem, "correct the value")
+}
+
+fn dates_to_text(value: &mut ::toml::Value) {
+    match value {
+        ::toml::Value::Datetime(date) => *value = ::toml::Value::String(date.to_string()),
+        ::toml::Value::Array(values) => values.iter_mut().for_each(dates_to_text),
+        ::toml::Value::Table(table) => {
+            for (_, value) in table {
+                dates_to_text(value);
+            }
+        }
+        ::toml::Value::String(_)
+        | ::toml::Value::Integer(_)
+        | ::toml::Value::Float(_)
+        | ::toml::Value::Boolean(_) => {}
+    }
+}

@@ -1,0 +1,173 @@
+//! Dates and times of files → instants (DOMAIN.md 3f "Time zones", "Date-only end").
+
+use jiff::{
+    Timestamp,
+    civil::{Date, DateTime},
+    fmt::strtime,
+    tz::{TimeZone, TimeZoneDatabase},
+};
+use serde::Deserialize;
+
+use super::RowError;
+
+/// What a published end date means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndDate {
+    /// The last day in force: the end is 00:00 of the next day.
+    LastDay,
+    /// The day of removal: the end is 00:00 of that day.
+    RemovalDay,
+}
+
+/// A bound that opens or closes something: decides about the hour that a clock change repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Start,
+    End,
+}
+
+/// How the times of one row are read, and what had to be assumed for it.
+pub(super) struct Clock<'a> {
+    pub zone: Option<&'a str>,
+    pub end_date: Option<EndDate>,
+    /// strptime; without it RFC 3339 and ISO 8601.
+    pub format: Option<&'a str>,
+    pub assumptions: Vec<String>,
+}
+
+enum Read {
+    Instant(Timestamp),
+    Local(DateTime),
+    Day(Date),
+}
+
+impl Clock<'_> {
+    pub(super) fn instant(&mut self, field: &str, text: &str, side: Side) -> Result<i64, RowError> {
+        let text = text.trim();
+        let local = match self.read(field, text)? {
+            Read::Instant(at) => return in_range(field, at),
+            Read::Local(local) => local,
+            Read::Day(day) => self.midnight(field, day, side)?,
+        };
+        let name = self.zone.ok_or_else(|| {
+            RowError::new(
+                field,
+                format!("{text:?} has no time zone"),
+                "set time_zone, for example \"Europe/Berlin\", or write the offset",
+            )
+        })?;
+        let instants = zone(name)?.to_ambiguous_timestamp(local);
+        let ambiguous = instants.is_ambiguous();
+        let at = match side {
+            Side::Start => instants.earlier(),
+            Side::End => instants.later(),
+        };
+        let at = at.map_err(|_| out_of_range(field))?;
+        self.assume(format!("times read in {name}"));
+        if ambiguous {
+            let taken = match side {
+                Side::Start => "earlier",
+                Side::End => "later",
+            };
+            self.assume(format!(
+                "{field}: {local} is doubled or skipped by a clock change in {name}, {taken} \
+                 instant taken"
+            ));
+        }
+        in_range(field, at)
+    }
+
+    fn read(&self, field: &str, text: &str) -> Result<Read, RowError> {
+        let no_date = |error: jiff::Error| {
+            let wanted = match self.format {
+                Some(format) => format!("write it as date_format {format:?} says"),
+                None => "write 2026-01-31, 2026-01-31T12:00:00 or 2026-01-31T12:00:00Z".to_owned(),
+            };
+            RowError::new(field, format!("{text:?} is no date: {error}"), wanted)
+        };
+        if let Some(format) = self.format {
+            let parts = strtime::parse(format, text).map_err(no_date)?;
+            return if parts.offset().is_some() {
+                parts.to_timestamp().map(Read::Instant).map_err(no_date)
+            } else if parts.hour().is_some() {
+                parts.to_datetime().map(Read::Local).map_err(no_date)
+            } else {
+                parts.to_date().map(Read::Day).map_err(no_date)
+            };
+        }
+        if !text.contains([':', 'T', 't']) {
+            return text.parse().map(Read::Day).map_err(no_date);
+        }
+        match text.parse::<Timestamp>() {
+            Ok(at) => Ok(Read::Instant(at)),
+            Err(_) => text.parse().map(Read::Local).map_err(no_date),
+        }
+    }
+
+    fn midnight(&mut self, field: &str, day: Date, side: Side) -> Result<DateTime, RowError> {
+        let day = match (side, self.end_date) {
+            (Side::Start, _) => day,
+            (Side::End, Some(EndDate::RemovalDay)) => {
+                self.assume("an end date is the day of removal".to_owned());
+                day
+            }
+            (Side::End, Some(EndDate::LastDay)) => {
+                self.assume("an end date is the last day in force".to_owned());
+                day.tomorrow().map_err(|_| out_of_range(field))?
+            }
+            (Side::End, None) => {
+                return Err(RowError::new(
+                    field,
+                    format!("{day} does not say whether the day is still included"),
+                    "set end_date = \"last_day\" or \"removal_day\", or write a time",
+                ));
+            }
+        };
+        Ok(day.at(0, 0, 0, 0))
+    }
+
+    fn assume(&mut self, what: String) {
+        if !self.assumptions.contains(&what) {
+            self.assumptions.push(what);
+        }
+    }
+}
+
+pub(super) fn zone(name: &str) -> Result<TimeZone, RowError> {
+    // Only the database that is compiled in: the machine's own may be another one.
+    let known = TimeZoneDatabase::bundled().get(name);
+    known.map_err(|_| {
+        RowError::new(
+            "time_zone",
+            format!("{name:?} is not in the IANA database"),
+            "write a name such as \"Europe/Berlin\"",
+        )
+    })
+}
+
+/// "90s", "30min", "48h", "3d", "2w" in seconds; `None` if it is no duration at all.
+pub(super) fn duration_s(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let unit_s: u64 = match unit.trim() {
+        "s" => 1,
+        "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit_s)
+}
+
+fn in_range(field: &str, at: Timestamp) -> Result<i64, RowError> {
+    // 0 means "not stated" on the wire, and no order is older than the epoch.
+    let at_s = at.as_second();
+    if at_s > 0 { Ok(at_s) } else { Err(out_of_range(field)) }
+}
+
+fn out_of_range(field: &str) -> RowError {
+    RowError::new(field, "the date is out of range", "write a date between 1970 and 9999")
+}

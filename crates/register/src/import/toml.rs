@@ -1,0 +1,64 @@
+//! The requests file that people write by hand.
+//!
+//! ```toml
+//! time_zone = "Europe/Berlin"   # for times without an offset
+//! end_date = "last_day"         # or "removal_day"; for ends that are only a date
+//!
+//! [[request]]
+//! id = "vg-berlin/2026-17"
+//! instrument = "court_order_final"
+//! form = "letter"
+//! authority = { name = "Verwaltungsgericht Berlin", branch = "judicial", country = "DE" }
+//! from = 2026-02-01
+//! until = 2026-07-31
+//! territories = ["DE"]
+//! techniques = ["dns_nxdomain"]
+//! targets = ["domain_exact:example.org", "domain_subtree:example.net"]
+//! ```
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{
+    Gathered, ImportError, Imported, line_at,
+    row::{Defaults, Row},
+    times::{self, EndDate},
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    time_zone: Option<String>,
+    end_date: Option<EndDate>,
+    #[serde(default)]
+    request: Vec<Spanned<::toml::Table>>,
+}
+
+/// Reads a requests file. Each request is taken or refused by itself.
+pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let file: File = ::toml::from_str(text).map_err(|e| syntax_error(text, &e))?;
+    let File { time_zone, end_date, request } = file;
+    if let Some(name) = &time_zone {
+        times::zone(name).map_err(setting_error)?;
+    }
+    let defaults = Defaults { time_zone, end_date, date_format: None };
+    let mut gathered = Gathered::default();
+    for spanned in request {
+        let line = line_at(text, spanned.span().start);
+        let table = spanned.into_inner();
+        let id = table.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();
+        gathered.take(line, &id, Row::read(table), &defaults);
+    }
+    Ok(gathered.finish())
+}
+
+pub(super) fn syntax_error(text: &str, error: &::toml::de::Error) -> ImportError {
+    let line = line_at(text, error.span().map_or(0, |s| s.start));
+    ImportError::Syntax { line, message: error.message().to_owned() }
+}
+
+pub(super) fn setting_error(error: super::RowError) -> ImportError {
+    let super::RowError { field, problem, remedy } = error;
+    ImportError::Setting { field, problem, remedy }
+}
