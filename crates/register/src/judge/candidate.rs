@@ -78,7 +78,8 @@ pub(super) fn all<'a>(
         candidates.extend(of_entry(event, target, touches, claims));
     }
     for id in &claims.requests {
-        if !by_entry.contains_key(id.as_str()) {
+        // Nor is one a candidate whose touching text was amended away.
+        if !candidates.iter().any(|c| c.entry.id() == *id) {
             candidates.extend(view.request(id).map(|e| elsewhere(event, e, claims)));
         }
     }

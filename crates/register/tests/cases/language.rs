@@ -1,0 +1,469 @@
+//! The language of the cases: one line per statement of the register, one line per event.
+//!
+//! Register, statements separated by ";" or line feeds:
+//! `<id> <kind>:<value>… [except <kind>:<value>] [from T] [until T] [in DE,FR|*|unstated]
+//! [by <technique>,…|any] [coarsest <kind>] [nodes a,group:b] [networks mobile] [asns 64500]
+//! [audience a,b] [grace 48h] [as <instrument>] [class <basis class>] [status <status>]
+//! [confirm-by T] [received T] [implement-by T] [proof <basis proof>] [list id@v] [branch <branch>]
+//! [version 2] [effective T] [recorded T]` · `<id> <transition>s [by <id>] [effective T]
+//! [recorded T]` · `withheld` · `unreadable`.
+//!
+//! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
+//! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
+//! [actor …] [answering 15,…] [seeing a.org,b.org] [imported] [then] [size n] [before n]
+//! [logged n] [grace n] [now T]`.
+//!
+//! What is not said: from 2026-01-01, everywhere, by the plain techniques (a coarser one is not
+//! licensed), accepted, recorded 2025-12-01; at 2026-01-15T12:00:00Z, node router-1 in DE, fixed
+//! network, by the operator's automation, by the technique that suits the target, claiming nothing.
+
+use std::collections::VecDeque;
+
+use register::{
+    AsKnown, Claim, Event, Known, KnownSizes, Parameters, Register, Span, Target, Verdict, judge,
+    words,
+};
+use remit_proto::v1::{
+    self, AddedFinding, Dimension, TargetKind, UndeterminedReason, VerdictCode,
+    register_item::Item, statement::Body,
+};
+
+pub const ORIGIN: &str = "example.net/register";
+
+/// `want` is "CODE", "UNDETERMINED(reason)", with " by <request>" and " + FINDING…" where they
+/// matter; findings that are not named must not be there.
+pub fn check(event: &str, register: &str, want: &str) {
+    let verdict = verdict(event, register);
+    let mut shown = code_word(&verdict);
+    if want.contains(" by ") {
+        shown = format!("{shown} by {}", verdict.request().map_or("nobody", |id| id.as_str()));
+    }
+    for finding in &verdict.added {
+        shown = format!("{shown} + {}", finding_word(*finding));
+    }
+    assert_eq!(shown, want, "\n  event: {event}\n  register: {register}\n  {:?}", verdict.clause);
+    let sentence = register::explain(&verdict.to_wire());
+    assert!(sentence.ends_with('.') && !sentence.contains("()"), "{sentence}");
+}
+
+/// The clause as "<dimension>: <request says> / <event shows>".
+pub fn check_clause(event: &str, register: &str, want: &str) {
+    let clause = verdict(event, register).clause;
+    let dimension = match clause.dimension {
+        Dimension::Unspecified => "unspecified",
+        Dimension::Target => "target",
+        Dimension::Time => "time",
+        Dimension::Place => "place",
+        Dimension::Method => "method",
+        Dimension::Audience => "audience",
+        Dimension::Status => "status",
+        Dimension::Reference => "reference",
+    };
+    assert_eq!(
+        format!("{dimension}: {} / {}", clause.request_says, clause.event_shows),
+        want,
+        "\n  event: {event}\n  register: {register}"
+    );
+}
+
+/// `registered_before_act` and `basis_proof` as "yes, document_held".
+pub fn check_qualities(event: &str, register: &str, want: &str) {
+    let verdict = verdict(event, register);
+    let before = match verdict.registered_before_act {
+        v1::Ternary::Unspecified => "unspecified",
+        v1::Ternary::Yes => "yes",
+        v1::Ternary::No => "no",
+        v1::Ternary::Unknown => "unknown",
+    };
+    let shown = format!("{before}, {}", words::basis_proof(verdict.basis_proof));
+    assert_eq!(shown, want, "\n  event: {event}\n  register: {register}");
+}
+
+pub fn verdict(event: &str, register: &str) -> Verdict {
+    let register = register_of(register);
+    let parts = EventText::read(event, register.size());
+    let claims = &parts.claims;
+    let event = Event {
+        target: parts.target.clone(),
+        technique: parts.technique,
+        trigger: parts.trigger,
+        actor: parts.actor,
+        claims,
+        response: parts.response.as_ref(),
+        span: parts.span,
+        imported: parts.imported,
+        place: parts.place.as_ref(),
+        observed_names: &parts.seen,
+    };
+    judge(&event, &register.at(parts.size), &parts.sizes, &parts.parameters)
+}
+
+pub fn register_of(text: &str) -> Register {
+    let mut register = Register::new(ORIGIN);
+    for line in text.split([';', '\n']).map(str::trim).filter(|l| !l.is_empty()) {
+        match line {
+            "unreadable" => register.apply_not_understood(),
+            "withheld" => {
+                let statement =
+                    statement(Body::Import(v1::Import::default()), at("2025-12-01"), None);
+                register.apply(&statement, None).unwrap();
+            }
+            line => {
+                let (statement, items) = statement_of(line);
+                register.apply(&statement, items).unwrap_or_else(|e| panic!("{line}: {e:?}"));
+            }
+        }
+    }
+    register
+}
+
+pub fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
+    let mut words: VecDeque<&str> = line.split_whitespace().collect();
+    let id = words.pop_front().unwrap();
+    let verb = words.front().and_then(|w| w.strip_suffix('s'));
+    match verb.and_then(words::transition_from) {
+        Some(kind) => {
+            words.pop_front();
+            (transition(id, kind, words), None)
+        }
+        None => request(id, words),
+    }
+}
+
+fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> v1::Statement {
+    let mut recorded_at_s = at("2025-12-15");
+    let mut effective_at_s = None;
+    let mut by_request_id = String::new();
+    while let Some(word) = words.pop_front() {
+        let value = words.pop_front().unwrap();
+        match word {
+            "effective" => effective_at_s = Some(at(value)),
+            "recorded" => recorded_at_s = at(value),
+            "by" => by_request_id = value.to_owned(),
+            other => panic!("{other}?"),
+        }
+    }
+    let body = v1::Transition { request_id: id.to_owned(), kind: kind.into(), by_request_id };
+    statement(Body::Transition(body), recorded_at_s, effective_at_s)
+}
+
+fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
+    let mut recorded_at_s = at("2025-12-01");
+    let mut effective_at_s = None;
+    let mut measure = v1::Measure {
+        techniques: PLAIN.iter().map(|t| i32::from(*t)).collect(),
+        ..v1::Measure::default()
+    };
+    let mut scope = v1::Scope { territories: vec!["*".to_owned()], ..v1::Scope::default() };
+    let mut request = v1::Request {
+        id: id.to_owned(),
+        version: 1,
+        instrument: v1::Instrument::CourtOrderFinal.into(),
+        basis_class: v1::BasisClass::Law.into(),
+        form: v1::RequestForm::Letter.into(),
+        effective_from_s: at("2026-01-01"),
+        status: v1::RequestStatus::Accepted.into(),
+        basis_proof: v1::BasisProof::DocumentHeld.into(),
+        ..v1::Request::default()
+    };
+    while let Some(word) = words.pop_front() {
+        if word.contains(':') {
+            request.targets.push(held(word, false));
+            continue;
+        }
+        let value = words.pop_front().unwrap_or_else(|| panic!("{word} needs a value"));
+        let list = || value.split(',').map(str::to_owned).collect::<Vec<_>>();
+        match word {
+            "except" => request.targets.push(held(value, true)),
+            "from" => request.effective_from_s = at(value),
+            "until" => request.effective_until_s = at(value),
+            "in" if value == "unstated" => scope.territories = Vec::new(),
+            "in" => scope.territories = list(),
+            "nodes" => scope.nodes = list(),
+            "networks" => {
+                scope.network_types =
+                    list().iter().map(|n| words::network_type_from(n).unwrap().into()).collect();
+            }
+            "asns" => scope.asns = list().iter().map(|n| n.parse().unwrap()).collect(),
+            "audience" => scope.audiences = list(),
+            "by" if value == "any" => {
+                measure = v1::Measure { outcome_only: true, ..v1::Measure::default() };
+            }
+            "by" => {
+                measure.techniques =
+                    list().iter().map(|t| words::technique_from(t).unwrap().into()).collect();
+            }
+            "coarsest" => {
+                measure.coarsest = register::target::kind_from_word(value).unwrap().into();
+            }
+            "grace" => request.remove_within_s = value.parse::<u64>().unwrap() * 3_600,
+            "as" => {
+                let instrument = words::instrument_from(value).unwrap();
+                request.instrument = instrument.into();
+                request.basis_class = match instrument {
+                    v1::Instrument::TosMeasure => v1::BasisClass::ContractTos,
+                    v1::Instrument::SecurityMeasure => v1::BasisClass::Security,
+                    v1::Instrument::UserChoice => v1::BasisClass::UserChoice,
+                    v1::Instrument::PrivateList => v1::BasisClass::VoluntaryList,
+                    _ => v1::BasisClass::Law,
+                }
+                .into();
+            }
+            "class" => request.basis_class = words::basis_class_from(value).unwrap().into(),
+            "status" => request.status = words::status_from(value).unwrap().into(),
+            "confirm-by" => request.confirm_by_s = at(value),
+            "received" => request.received_at_s = at(value),
+            "implement-by" => request.implement_by_s = at(value),
+            "added" => request.targets.last_mut().unwrap().added_at_s = at(value),
+            "removed" => request.targets.last_mut().unwrap().removed_at_s = at(value),
+            "proof" => request.basis_proof = words::basis_proof_from(value).unwrap().into(),
+            "list" => {
+                let (id, version) = value.split_once('@').unwrap();
+                let (list_id, version) = (id.to_owned(), version.to_owned());
+                request.lists.push(v1::ListClaim { list_id, version });
+            }
+            "branch" => {
+                let branch = value.to_owned();
+                request.authority = Some(v1::Authority { branch, ..v1::Authority::default() });
+            }
+            "version" => request.version = value.parse().unwrap(),
+            "effective" => effective_at_s = Some(at(value)),
+            "recorded" => recorded_at_s = at(value),
+            other => panic!("{other}?"),
+        }
+    }
+    request.measure = Some(measure);
+    request.scope = Some(scope);
+    let items = vec![v1::RegisterItem { item: Some(Item::Request(request)) }];
+    let set = v1::ItemSet { count: 1, ..v1::ItemSet::default() };
+    let import = v1::Import { items: Some(set), ..v1::Import::default() };
+    (statement(Body::Import(import), recorded_at_s, effective_at_s), Some(items))
+}
+
+const PLAIN: [v1::Technique; 5] = [
+    v1::Technique::DnsNxdomain,
+    v1::Technique::IpAclDrop,
+    v1::Technique::Http451,
+    v1::Technique::TlsSniDrop,
+    v1::Technique::Disconnection,
+];
+
+fn held(text: &str, exception: bool) -> v1::RequestTarget {
+    let target: Target = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+    v1::RequestTarget { target: Some(target.to_wire()), exception, ..v1::RequestTarget::default() }
+}
+
+pub fn statement(body: Body, recorded_at_s: i64, effective_at_s: Option<i64>) -> v1::Statement {
+    v1::Statement {
+        format: 1,
+        origin: ORIGIN.to_owned(),
+        recorded_at_s,
+        effective_at_s: effective_at_s.unwrap_or(recorded_at_s),
+        author: Some(v1::PersonRef { person: "p-1".into(), role: v1::Role::Operator.into() }),
+        approver: None,
+        body: Some(body),
+    }
+}
+
+struct EventText {
+    target: Known<Target>,
+    technique: v1::Technique,
+    trigger: v1::Trigger,
+    actor: v1::Actor,
+    claims: Vec<Claim>,
+    response: Option<v1::Response>,
+    span: Span,
+    imported: bool,
+    place: Option<v1::NodeFacts>,
+    seen: Vec<String>,
+    size: u64,
+    sizes: KnownSizes,
+    parameters: Parameters,
+}
+
+impl EventText {
+    fn read(text: &str, size: u64) -> Self {
+        let mut words: VecDeque<&str> = text.split_whitespace().collect();
+        assert_eq!(words.pop_front(), Some("block"), "{text}");
+        let target = match words.pop_front().unwrap() {
+            "erased" => Known::Erased,
+            "gibberish" => Known::NotUnderstood,
+            word => Known::Known(
+                word.parse()
+                    .or_else(|_| Target::guess(word).map(|(t, _)| t))
+                    .unwrap_or_else(|e| panic!("{word}: {e}")),
+            ),
+        };
+        let (technique, trigger) = usual(&target);
+        let noon = at("2026-01-15T12:00:00Z");
+        let mut event = Self {
+            target,
+            technique,
+            trigger,
+            actor: v1::Actor::OperatorAutomation,
+            claims: Vec::new(),
+            response: None,
+            span: Span { first_s: noon, last_s: noon, clock_error_s: 0 },
+            imported: false,
+            place: Some(v1::NodeFacts {
+                node: "router-1".into(),
+                country: "DE".into(),
+                network_type: v1::NetworkType::Fixed.into(),
+                ..v1::NodeFacts::default()
+            }),
+            seen: Vec::new(),
+            size,
+            sizes: KnownSizes { before_act: None, when_logged: size },
+            parameters: Parameters::default(),
+        };
+        while let Some(word) = words.pop_front() {
+            event.word(word, &mut words);
+        }
+        event
+    }
+
+    fn word(&mut self, word: &str, words: &mut VecDeque<&str>) {
+        match word {
+            "imported" => return self.imported = true,
+            "then" => return self.parameters.as_known = AsKnown::Then,
+            _ => {}
+        }
+        let value = words.pop_front().unwrap_or_else(|| panic!("{word} needs a value"));
+        let list = || value.split(',').map(str::to_owned).collect::<Vec<_>>();
+        match word {
+            "at" => {
+                self.span.first_s = at(value);
+                self.span.last_s = self.span.first_s;
+            }
+            "to" => self.span.last_s = at(value),
+            "give-or-take" => self.span.clock_error_s = value.parse().unwrap(),
+            "on" if value == "undeclared" => self.place = None,
+            "on" => {
+                let country = words.front().and_then(|w| w.strip_prefix('('));
+                let facts = self.place.as_mut().unwrap();
+                facts.node = value.to_owned();
+                if let Some(country) = country.and_then(|w| w.strip_suffix(')')) {
+                    words.pop_front();
+                    let (country, region) = match country.split_once('-') {
+                        Some((of, _)) => (of, country),
+                        None => (country.trim_matches('?'), ""),
+                    };
+                    (facts.country, facts.region) = (country.to_owned(), region.to_owned());
+                }
+            }
+            "network" => {
+                let network = words::network_type_from(value).unwrap_or_default();
+                self.place.as_mut().unwrap().network_type = network.into();
+            }
+            "asn" => self.place.as_mut().unwrap().asn = value.parse().unwrap(),
+            "group" => self.place.as_mut().unwrap().groups = list(),
+            "serving" => self.place.as_mut().unwrap().audiences = list(),
+            "by" => self.technique = words::technique_from(value).unwrap_or_default(),
+            "for" => self.claims = list().iter().map(|c| c.parse().unwrap()).collect(),
+            "trigger" => self.trigger = trigger(value),
+            "actor" => self.actor = actor(value),
+            "answering" => {
+                let extended_errors = list().iter().map(|c| c.parse().unwrap()).collect();
+                let dns = v1::DnsResponse { rcode: 3, extended_errors };
+                let response = Some(v1::response::Response::Dns(dns));
+                self.response = Some(v1::Response { response });
+            }
+            "seeing" => self.seen = list(),
+            "size" => self.size = value.parse().unwrap(),
+            "before" => self.sizes.before_act = Some(value.parse().unwrap()),
+            "logged" => self.sizes.when_logged = value.parse().unwrap(),
+            "grace" => self.parameters.late_register_grace_s = value.parse().unwrap(),
+            "now" => self.parameters.judged_at_s = Some(at(value)),
+            other => panic!("{other}?"),
+        }
+    }
+}
+
+fn usual(target: &Known<Target>) -> (v1::Technique, v1::Trigger) {
+    let Known::Known(target) = target else {
+        return (v1::Technique::DnsNxdomain, v1::Trigger::Qname);
+    };
+    match target.kind() {
+        TargetKind::Ip | TargetKind::Cidr | TargetKind::IpPort | TargetKind::Port => {
+            (v1::Technique::IpAclDrop, v1::Trigger::Destination)
+        }
+        TargetKind::Url | TargetKind::UrlPrefix | TargetKind::HttpHost => {
+            (v1::Technique::Http451, v1::Trigger::Url)
+        }
+        TargetKind::Sni => (v1::Technique::TlsSniDrop, v1::Trigger::ServerName),
+        TargetKind::WholeService => (v1::Technique::Disconnection, v1::Trigger::Other),
+        _ => (v1::Technique::DnsNxdomain, v1::Trigger::Qname),
+    }
+}
+
+fn trigger(word: &str) -> v1::Trigger {
+    match word {
+        "response_ip" => v1::Trigger::ResponseIp,
+        "nsdname" => v1::Trigger::Nsdname,
+        other => panic!("{other}?"),
+    }
+}
+
+fn actor(word: &str) -> v1::Actor {
+    match word {
+        "staff" => v1::Actor::OperatorStaff,
+        "vendor" => v1::Actor::Vendor,
+        "government_box" => v1::Actor::GovernmentBox,
+        "unknown" => v1::Actor::Unknown,
+        other => panic!("{other}?"),
+    }
+}
+
+pub fn at(text: &str) -> i64 {
+    let text = match text.len() {
+        10 => format!("{text}T00:00:00Z"),
+        17 => text.replace('Z', ":00Z"),
+        _ => text.to_owned(),
+    };
+    text.parse::<jiff::Timestamp>().unwrap_or_else(|e| panic!("{text}: {e}")).as_second()
+}
+
+fn code_word(verdict: &Verdict) -> String {
+    let screaming = |text: String| {
+        let mut out = String::new();
+        for c in text.chars() {
+            if c.is_uppercase() && !out.is_empty() {
+                out.push('_');
+            }
+            out.push(c.to_ascii_uppercase());
+        }
+        out
+    };
+    match verdict.undetermined {
+        None => {
+            assert_ne!(verdict.code, VerdictCode::Undetermined);
+            screaming(format!("{:?}", verdict.code))
+        }
+        Some(reason) => {
+            assert_eq!(verdict.code, VerdictCode::Undetermined);
+            let reason = match reason {
+                UndeterminedReason::Unspecified => "unspecified",
+                UndeterminedReason::Boundary => "boundary",
+                UndeterminedReason::Erased => "erased",
+                UndeterminedReason::Imported => "imported",
+                UndeterminedReason::LateRegister => "late_register",
+                UndeterminedReason::Gap => "gap",
+                UndeterminedReason::Secret => "secret",
+                UndeterminedReason::Scope => "scope",
+                UndeterminedReason::NotUnderstood => "not_understood",
+            };
+            format!("UNDETERMINED({reason})")
+        }
+    }
+}
+
+fn finding_word(finding: AddedFinding) -> &'static str {
+    match finding {
+        AddedFinding::Unspecified => "UNSPECIFIED",
+        AddedFinding::Collateral => "COLLATERAL",
+        AddedFinding::MisleadingResponse => "MISLEADING_RESPONSE",
+        AddedFinding::TosLabelDoubtful => "TOS_LABEL_DOUBTFUL",
+        AddedFinding::ThirdPartyAction => "THIRD_PARTY_ACTION",
+        AddedFinding::Unattributed => "UNATTRIBUTED",
+    }
+}

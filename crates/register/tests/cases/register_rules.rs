@@ -1,0 +1,119 @@
+//! Statements that the register refuses, and that it is then as it was.
+
+use register::{InvalidStatement, Register};
+use remit_proto::v1::{self, register_item::Item, statement::Body};
+
+use crate::language::{ORIGIN, at, register_of, statement, statement_of};
+
+/// The last line is refused with this message; what stood before stays.
+fn refused(lines: &str, last: &str, want: &str) {
+    let mut register = register_of(lines);
+    let before = register.size();
+    let (statement, items) = statement_of(last);
+    let error = register.apply(&statement, items).expect_err(last);
+    assert!(chain(&error).contains(want), "{last}: {}", chain(&error));
+    assert_eq!(register.size(), before);
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}
+
+#[test]
+fn transitions_that_lead_nowhere() {
+    let one = "req-7 ip:192.0.2.7";
+    refused(one, "req-7 accepts", "does not stand where");
+    refused(one, "req-7 confirms", "does not stand where");
+    refused(one, "req-7 resumes", "does not stand where");
+    refused(one, "req-7 refuses", "does not stand where");
+    refused(one, "req-8 revokes", "does not hold");
+    refused(one, "req-7 supersedes by req-8", "does not hold");
+    refused(one, "req-7 supersedes by req-7", "does not hold");
+    refused(one, "req-7 supersedes", "by_request_id");
+    refused(
+        "req-7 ip:192.0.2.7; req-7 revokes",
+        "req-7 suspends recorded 2026-01-01",
+        "does not stand",
+    );
+    refused("req-7 ip:192.0.2.7; req-7 annuls", "req-7 annuls", "does not stand");
+    refused("req-7 ip:192.0.2.7 status refused", "req-7 accepts", "does not stand");
+}
+
+#[test]
+fn requests_that_make_no_sense() {
+    refused("", "req-7 ip:192.0.2.7 from 2026-02-01 until 2026-02-01", "effective_until_s");
+    refused("", "req-7 from 2026-02-01", "no target");
+    refused("", "req/with/a/name/that/is/far/too/long/to/be/an/identifier ip:192.0.2.7", "48");
+    refused("", "req-7 ip:192.0.2.7 status provisional", "confirm_by_s");
+    refused("", "req-7 ip:192.0.2.7 in Germany", "ISO 3166");
+    refused("req-7 ip:192.0.2.7", "req-7 ip:192.0.2.7", "the next one is 2");
+    refused("req-7 ip:192.0.2.7", "req-7 version 3 ip:192.0.2.7", "the next one is 2");
+}
+
+#[test]
+fn statements_for_another_register_or_of_another_kind() {
+    let (mut stray, items) = statement_of("req-7 ip:192.0.2.7");
+    stray.origin = "example.net/cases".into();
+    let mut register = Register::new(ORIGIN);
+    assert!(matches!(register.apply(&stray, items), Err(InvalidStatement::Origin { .. })));
+    let decision = statement(Body::Decision(v1::Decision::default()), at("2026-01-01"), None);
+    assert_eq!(register.apply(&decision, None), Err(InvalidStatement::NotOfTheRegister));
+    let mut empty = decision;
+    empty.body = None;
+    assert_eq!(register.apply(&empty, None), Err(InvalidStatement::NoBody));
+    let mut newer = empty;
+    newer.format = 2;
+    assert_eq!(register.apply(&newer, None), Ok(()), "kept, counted, not understood");
+    assert_eq!((register.size(), register.view().not_understood_count()), (1, 1));
+}
+
+#[test]
+fn an_import_is_taken_whole_or_not_at_all() {
+    let (mut import, items) = statement_of("req-7 ip:192.0.2.7");
+    let mut items = items.unwrap();
+    let stray = v1::TargetBlock { request_id: "req-8".into(), targets: Vec::new() };
+    items.push(v1::RegisterItem { item: Some(Item::Targets(stray)) });
+    let mut register = Register::new(ORIGIN);
+    let miscounted = register.apply(&import, Some(items.clone()));
+    assert_eq!(miscounted, Err(InvalidStatement::ItemCount { announced: 1, found: 2 }));
+    if let Some(Body::Import(import)) = &mut import.body {
+        import.items.as_mut().unwrap().count = 2;
+    }
+    let strayed = register.apply(&import, Some(items.clone()));
+    assert!(matches!(strayed, Err(InvalidStatement::StrayTargets { item: 1, .. })));
+    items[1] = items[0].clone();
+    let twice = register.apply(&import, Some(items));
+    assert!(matches!(twice, Err(InvalidStatement::Duplicate { .. })));
+    assert_eq!(register.size(), 0);
+    assert_eq!(register.view().requests().count(), 0);
+}
+
+#[test]
+fn later_attributions() {
+    let claim = v1::Claim { claim: Some(v1::claim::Claim::RequestId("req-7".into())) };
+    let said = v1::Attribution { node: "router-1".into(), rules: vec![4, 5], claim: Some(claim) };
+    let mut register = register_of("req-7 ip:192.0.2.7");
+    register.apply(&statement(Body::Attribution(said), at("2026-01-02"), None), None).unwrap();
+    let node = "router-1".parse().unwrap();
+    let view = register.view();
+    assert_eq!(view.attributed(&node, 4).len(), 1);
+    assert_eq!(view.attributed(&node, 4)[0].statement, 1);
+    assert_eq!(view.attributed(&node, 6).len(), 0);
+    assert_eq!(register.at(1).attributed(&node, 4).len(), 0, "not known then");
+}
+
+#[test]
+fn a_request_goes_through_the_register_unchanged() {
+    let (statement, items) = statement_of(
+        "req-7 ip:192.0.2.7 except domain_exact:a.example in DE audience x nodes n networks mobile \
+         asns 1 grace 2 list l@1 received 2026-01-01 confirm-by 2026-02-01 status provisional",
+    );
+    let mut register = Register::new(ORIGIN);
+    register.apply(&statement, items.clone()).unwrap();
+    let Some(Item::Request(wire)) = items.unwrap().remove(0).item else { panic!("a request") };
+    let entry = register.view().request(&"req-7".parse().unwrap()).unwrap();
+    assert_eq!(v1::Request::from(entry.request()), wire);
+}
