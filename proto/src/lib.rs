@@ -4,7 +4,7 @@
 //! is generated from them except the descriptor set, which gRPC reflection serves.
 
 /// Package `remit.v1`.
-#[expect(clippy::all, reason = "generated code")]
+#[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated code")]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/remit.v1.rs"));
 }
