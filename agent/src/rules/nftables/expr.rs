@@ -101,6 +101,8 @@ pub(super) fn read(
             .and_then(wire::named)
             .and_then(|(name, attributes)| reader.expression(name, attributes));
         if result.is_err() {
+            // It may have been a load: nothing is known about registers any more.
+            reader.slots = std::array::from_fn(|_| None);
             reader.steps.push(Step::NotUnderstood("malformed expression".into()));
         }
     }
@@ -172,8 +174,11 @@ impl Reader<'_> {
             return self.push(Step::Statement(text));
         }
         match self.register(a, 1)? {
-            Some(slot) => self.load(slot, Load::Payload { base, offset, size, mask: None }),
-            None => Err(Malformed),
+            // All registers together hold 64 bytes.
+            Some(slot) if size <= 64 => {
+                self.load(slot, Load::Payload { base, offset, size, mask: None })
+            }
+            _ => Err(Malformed),
         }
     }
 
@@ -277,25 +282,34 @@ impl Reader<'_> {
         };
         let pieces = info.and_then(|info| self.pieces(source, info));
         match (destination, pieces) {
-            (Some(Some(slot)), _) => {
-                let size = 4; // of the data: unknown here, and only its first slot is named
-                self.load(slot, Load::Unknown(format!("map @{name}"), size))
-            }
             (Some(None), Some(pieces)) => self.push(Step::VerdictMap { pieces, set }),
             (Some(None), None) => {
                 self.push(Step::NotUnderstood(format!("key of verdict map @{name}")))?;
                 self.push(Step::VerdictMap { pieces: Vec::new(), set })
             }
-            (None, Some(pieces)) => {
-                let fields = pieces.into_iter().map(|piece| piece.field).collect();
-                self.condition(Step::Match(fields::member(fields, set, inverted)));
-                Ok(())
-            }
-            (None, None) => {
-                let not = if inverted { "not " } else { "" };
-                self.push(Step::NotUnderstood(format!("key {not}in @{name}")))
+            // A map without an element for the key ends the rule like a set does.
+            (Some(Some(_)) | None, pieces) => {
+                self.in_set(pieces, set, inverted);
+                match destination {
+                    // Only the first slot of the data is named: its size is not known here.
+                    Some(Some(slot)) => self.load(slot, Load::Unknown(format!("map @{name}"), 4)),
+                    _ => Ok(()),
+                }
             }
         }
+    }
+
+    fn in_set(&mut self, pieces: Option<Vec<Piece>>, set: SetRef, inverted: bool) {
+        self.condition(match pieces {
+            Some(pieces) => {
+                let fields = pieces.into_iter().map(|piece| piece.field).collect();
+                Step::Match(fields::member(fields, set, inverted))
+            }
+            None => {
+                let not = if inverted { "not " } else { "" };
+                Step::NotUnderstood(format!("key {not}in @{}", set.name))
+            }
+        });
     }
 
     /// The fields that fill a key, from the loads that feed it.
@@ -332,8 +346,11 @@ impl Reader<'_> {
     }
 
     fn object(&mut self, a: &Values) -> Done {
-        if a.get(3).is_some() {
+        if let Some(source) = self.register(a, 3)? {
             let name = text(a.need(4)?);
+            let (info, set) = self.set(&name);
+            let pieces = info.and_then(|info| self.pieces(source, info));
+            self.in_set(pieces, set, false);
             return self.push(Step::Counter(CounterUse::ByMap(name)));
         }
         let name = text(a.need(2)?);

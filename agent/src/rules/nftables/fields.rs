@@ -73,6 +73,16 @@ impl Load {
         }
     }
 
+    fn name(&self) -> String {
+        match self {
+            Self::Payload { base, offset, size, .. } => raw_name(*base, *offset, *size),
+            Self::Meta { key, .. } => meta_name(*key),
+            Self::Ct { key, .. } => format!("ct key {key}"),
+            Self::Constant(bytes) => hex(bytes),
+            Self::Unknown(name, _) => name.clone(),
+        }
+    }
+
     fn mask(&self) -> Option<&[u8]> {
         match self {
             Self::Payload { mask, .. } | Self::Meta { mask, .. } | Self::Ct { mask, .. } => {
@@ -152,16 +162,19 @@ fn payload(base: u32, offset: usize, size: usize, context: &Context) -> Option<V
         at += size;
     }
     if at < end {
-        let base = match base {
-            0 => "@ll",
-            1 => "@nh",
-            2 => "@th",
-            _ => return None,
-        };
-        let field = Field::Named(format!("{base},{},{}", offset * 8, size * 8));
+        if base > 2 {
+            return None;
+        }
+        let field = Field::Named(raw_name(base, offset as u32, size as u32));
         return Some(vec![Piece { field, offset: 0, size }]);
     }
     Some(pieces)
+}
+
+/// As nft writes a load that has no name: in bits.
+fn raw_name(base: u32, offset: u32, size: u32) -> String {
+    let base = ["@ll", "@nh", "@th", "@ih"].get(base as usize).copied().unwrap_or("@?");
+    format!("{base},{},{}", u64::from(offset) * 8, u64::from(size) * 8)
 }
 
 /// (offset, size, field) of a header.
@@ -216,10 +229,8 @@ fn has_ports(protocol: u8) -> bool {
 /// `cmp`: one condition, or one for each field of a merged load.
 pub(super) fn compare(load: &Load, op: u32, bytes: &[u8], context: &Context) -> Vec<Step> {
     let not_understood = || {
-        let what = match load {
-            Load::Unknown(name, _) => name.clone(),
-            other => format!("{other:?}"),
-        };
+        let mask = load.mask().map(|mask| format!(" & {}", hex(mask))).unwrap_or_default();
+        let what = format!("{}{mask}", load.name());
         vec![Step::NotUnderstood(format!("{what} {} {}", op_text(op), hex(bytes)))]
     };
     let Some(pieces) = pieces(load, context) else { return not_understood() };

@@ -106,6 +106,9 @@ impl fmt::Display for Match {
             Self::Version { version, inverted } => {
                 write!(f, "meta nfproto{} ipv{version}", not(*inverted))
             }
+            Self::Interface { way, name, inverted } if name.starts_with('#') => {
+                write!(f, "{}{} {}", Field::InterfaceIndex(*way), not(*inverted), &name[1..])
+            }
             Self::Interface { way, name, inverted } => {
                 write!(f, "{}{} {name:?}", Field::Interface(*way), not(*inverted))
             }

@@ -69,7 +69,7 @@ fn reject(family: Family, with: u32) -> (RejectWith, u8) {
 /// `struct xt_nflog_info`, host order.
 fn nflog(info: &[u8], handle: u64, limited: bool) -> Option<Log> {
     let u16_at = |at: usize| Some(u16::from_ne_bytes(*info.get(at..)?.first_chunk()?));
-    let prefix = info.get(16..80)?;
+    let prefix = info.get(12..76)?;
     let end = prefix.iter().position(|&b| b == 0).unwrap_or(prefix.len());
     let copies = u16_at(8)? & 1 != 0;
     Some(Log {
@@ -81,4 +81,47 @@ fn nflog(info: &[u8], handle: u64, limited: bool) -> Option<Log> {
         threshold: u16_at(6)?,
         snaplen: if copies { ne_u32(info)? } else { 0 },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nflog_as_older_iptables_sends_it() {
+        let mut info = Vec::new();
+        info.extend(64u32.to_ne_bytes());
+        for half in [7u16, 1, 1, 0] {
+            info.extend(half.to_ne_bytes());
+        }
+        info.extend(b"remit=REQ-1\0");
+        info.resize(76, 0);
+        let log = nflog(&info, 9, true).unwrap();
+        assert_eq!((log.group, log.threshold, log.snaplen), (7, 1, 64));
+        assert_eq!(
+            (log.prefix.as_slice(), log.handle, log.limited),
+            (&b"remit=REQ-1"[..], 9, true)
+        );
+        info[8] = 0; // no XT_NFLOG_F_COPY_LEN
+        assert_eq!(nflog(&info, 9, true).unwrap().snaplen, 0);
+        assert_eq!(nflog(&info[..75], 9, true), None);
+    }
+
+    #[test]
+    fn ways_of_rejecting() {
+        assert_eq!(reject(Family::Ip, 3), (RejectWith::Icmp, 3));
+        assert_eq!(reject(Family::Ip, 7), (RejectWith::TcpReset, 0));
+        assert_eq!(reject(Family::Ip, 8), (RejectWith::Icmp, 13));
+        assert_eq!(reject(Family::Ip, 4), (RejectWith::Xt(4), 0));
+        assert_eq!(reject(Family::Ip6, 6), (RejectWith::TcpReset, 0));
+        assert_eq!(reject(Family::Ip6, 7), (RejectWith::Icmp, 5));
+    }
+
+    #[test]
+    fn an_unknown_target_may_take_the_packet() {
+        let target = |name| target(name, &[], Family::Ip, 1, false);
+        assert_eq!(target("TARPIT"), Ok(Step::Divert("target TARPIT".into())));
+        assert_eq!(target("MARK"), Ok(Step::Statement("target MARK".into())));
+        assert_eq!(target("REJECT"), Err(Malformed));
+    }
 }

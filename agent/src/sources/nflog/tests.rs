@@ -103,7 +103,7 @@ fn messages_counters_and_packets_sent_agree() {
                     assert_eq!((packet.hook, packet.protocol), (1, 0x0800));
                     assert_eq!((packet.in_dev, packet.out_dev, packet.mark), (Some(1), None, 0));
                     assert_eq!(packet.seq, Some(next));
-                    assert_eq!(packet.seq_global, Some(next));
+                    assert_eq!(packet.seq_global, Some(next + 1));
                     next += 1;
                     let headers = packet.headers.unwrap();
                     assert_eq!((headers.version, headers.l4proto), (4, 17));

@@ -111,7 +111,7 @@ fn elements_of_every_kind() {
         assert_eq!(elements("vi"), ["* : drop", "10.8.0.0 to 10.8.255.255 : drop (net)"]);
         let anonymous: Vec<_> =
             read().sets.into_iter().map(|s| s.name).filter(|n| n.starts_with("__")).collect();
-        assert_eq!(anonymous, ["__map2", "__set0", "__set1"].map(String::from));
+        assert_eq!(anonymous, ["__map0", "__set0", "__set1"].map(String::from));
         assert_eq!(elements("__set1"), ["1000 to 2000", "443", "80"]);
         let comment = read().sets.into_iter().find(|s| s.name == "iv").unwrap().comment;
         assert_eq!(comment.as_deref(), Some("a list"));
@@ -143,7 +143,7 @@ fn rules_over_sets_and_maps() {
                 "meta nfproto ipv4, meta l4proto tcp, ip daddr 10.7.0.1, tcp dport 443 -> drop",
                 "meta l4proto tcp, tcp dport 22 -> drop",
                 "meta l4proto tcp, tcp dport 25 -> drop",
-                "meta nfproto ipv4 -> drop",
+                "meta nfproto ipv4, daddr @om -> drop",
             ]
             .map(String::from)
             .as_slice()
