@@ -99,8 +99,13 @@ fn check(files: &Files, trust: &Trust, options: &Options, findings: &mut Finding
     coverage.witnesses = witnesses;
     coverage.persons = persons.count() as u64;
     coverage.statements_shown_late = register.late;
-    let past =
-        replay::Past { entries: &entries, agents: &agents, register: &register, named: &named };
+    let past = replay::Past {
+        entries: &entries,
+        agents: &agents,
+        register: &register,
+        named: &named,
+        log_size: head.size,
+    };
     replay::verdicts(&mut bundle, trust, &manifest, &past, &mut coverage, findings);
 
     manifest::files(&bundle, findings);

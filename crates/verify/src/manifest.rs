@@ -11,7 +11,8 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(crate) struct Manifest {
-    pub(crate) parameters: Value,
+    /// By which rules the collector says that it judged.
+    pub(crate) matcher_version: Option<String>,
 }
 
 pub(crate) fn read(bundle: &mut Bundle<'_>, findings: &mut Findings) -> Manifest {
@@ -25,7 +26,11 @@ pub(crate) fn read(bundle: &mut Bundle<'_>, findings: &mut Findings) -> Manifest
     };
     match serde_json::from_slice::<Value>(bytes) {
         Ok(value) => {
-            Manifest { parameters: value.get("parameters").cloned().unwrap_or(Value::Null) }
+            let matcher_version = value.get("matcher_version").map(|version| match version {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            Manifest { matcher_version }
         }
         Err(_) => {
             findings.could_not_check(Step::Files, format!("{MANIFEST} is not JSON"));

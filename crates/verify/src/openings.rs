@@ -36,6 +36,14 @@ impl Openings {
         self.by_index.get(&index).map_or(&[], Vec::as_slice)
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = v1::LeafOpening> {
+        self.by_index.iter().flat_map(|(index, openings)| {
+            openings
+                .iter()
+                .map(|opening| v1::LeafOpening { index: *index, opening: Some(opening.clone()) })
+        })
+    }
+
     fn has(&self, index: u64, field: u32) -> bool {
         self.of(index).iter().any(|o| o.field == field)
     }
@@ -213,7 +221,7 @@ pub(crate) fn items<M: Message + Default>(bundle: &mut Bundle<'_>, set: &v1::Ite
         open_set(set, &chunks).map_err(|error: SetError| chain(&error)).and_then(|items| {
             items
                 .iter()
-                .map(|bytes| canonical::decode(bytes, evidence::ENTRY_SIZE_MAX))
+                .map(|bytes| canonical::decode(bytes, evidence::CHUNK_SIZE_MAX))
                 .collect::<Result<_, _>>()
                 .map_err(|error| format!("an item is malformed: {}", chain(&error)))
         });

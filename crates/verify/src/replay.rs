@@ -1,18 +1,64 @@
-//! Verdicts, recomputed and compared.
-use std::collections::BTreeMap;
+//! Verdicts, recomputed from the evidence alone and compared with what the collector says.
+//!
+//! The log gives the order: what was in the register, declared of a node, or covered by a head at
+//! each position. `register::assessment` turns that into verdicts, the same way for everybody.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use evidence::{Leaf, bundle::VERDICTS};
+use register::{
+    Parameters,
+    assessment::{Assessed, Assessment, Facts, Item},
+    verdict::Verdict,
+};
+use remit_proto::v1::{self, leaf::Body};
+use serde::Deserialize;
 use tlog::Hash;
 
 use crate::{
-    agents::Agents, coverage::Coverage, files::Bundle, history::Known, manifest::Manifest,
-    report::Findings, statements::Register, trust::Trust,
+    agents::Agents,
+    coverage::Coverage,
+    files::Bundle,
+    history::Known,
+    manifest::Manifest,
+    report::{Findings, Step, chain},
+    statements::Register,
+    trust::Trust,
 };
 
+/// Everything that the steps before have checked.
 pub(crate) struct Past<'a> {
     pub(crate) entries: &'a [Known],
     pub(crate) agents: &'a Agents<'a>,
     pub(crate) register: &'a Register,
+    /// Checkpoints that seals may name, with their sizes.
     pub(crate) named: &'a BTreeMap<Hash, u64>,
+    pub(crate) log_size: u64,
+}
+
+/// One line of `verdicts.jsonl`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    event: String,
+    then: SaidVerdict,
+    now: SaidVerdict,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidVerdict {
+    code: String,
+    #[serde(default)]
+    request: Option<String>,
+}
+
+/// What was computed here for one event.
+struct Computed {
+    then: Verdict,
+    now: Verdict,
+    /// A commitment that the verdict rests on is not opened.
+    closed: bool,
 }
 
 pub(crate) fn verdicts(
@@ -23,5 +69,201 @@ pub(crate) fn verdicts(
     coverage: &mut Coverage,
     findings: &mut Findings,
 ) {
-    let _ = (bundle, trust, manifest, past, coverage, findings);
+    let computed = compute(trust, past, findings);
+    for Computed { now, .. } in computed.values() {
+        *coverage.verdicts.entry(now.screen_word().to_string()).or_default() += 1;
+    }
+    coverage.events_judged = computed.len() as u64;
+    let Some(bytes) = bundle.get(VERDICTS) else {
+        findings.incomplete(
+            Step::Verdicts,
+            format!(
+                "{VERDICTS} is not in this bundle; {} verdicts were computed and compared with nothing",
+                computed.len()
+            ),
+        );
+        return;
+    };
+    compare(bytes, &computed, past, manifest, findings);
+}
+
+/// Replays the log.
+fn compute(trust: &Trust, past: &Past<'_>, findings: &mut Findings) -> BTreeMap<String, Computed> {
+    let mut assessment = Assessment::new(trust.register.name().as_str(), Parameters::default());
+    for (index, stated) in past.register.statements.iter().enumerate() {
+        match stated {
+            Some(stated) => {
+                let result = assessment.statement(&stated.statement, stated.items.clone());
+                if let Err(error) = result {
+                    findings.could_not_check(
+                        Step::Verdicts,
+                        format!(
+                            "statement {index} is none that the register takes: {}",
+                            chain(&error)
+                        ),
+                    );
+                }
+            }
+            None => assessment.statement_not_understood(),
+        }
+    }
+    for (hash, size) in past.named {
+        assessment.published(*size, *hash);
+    }
+    let mut last_seal_s = BTreeMap::new();
+    for agent in past.agents.by_origin.values() {
+        let openings: Vec<v1::LeafOpening> = agent.openings.all().collect();
+        assessment.leaves(&agent.origin, 0, agent.leaves.iter().cloned(), &openings);
+        let seal = agent.leaves.iter().rev().find_map(|leaf| match leaf {
+            Leaf::Known(Body::Seal(seal)) => Some(seal.at_s),
+            Leaf::Known(_) | Leaf::NotUnderstood { .. } => None,
+        });
+        last_seal_s.insert(agent.origin.clone(), seal.unwrap_or_default());
+    }
+    for Known { index, entry, .. } in past.entries {
+        if let Err(error) = assessment.entry(*index, entry) {
+            findings.could_not_check(Step::Verdicts, chain(&error));
+        }
+    }
+    let assessed = assessment.take_assessed();
+    let facts_of = |assessed: Assessed| -> Option<Facts> {
+        match assessed.item {
+            Item::Activity { facts, .. } | Item::RuleChange { facts, .. } => Some(*facts),
+            Item::Snapshot { .. } | Item::Other(_) | Item::NotUnderstood { .. } => None,
+        }
+    };
+    assessed
+        .into_iter()
+        .filter_map(facts_of)
+        .map(|facts| {
+            let event =
+                format!("{}/{}/{}", facts.origin.node, facts.origin.generation, facts.index);
+            let judged_at_s = last_seal_s.get(&facts.origin).copied().unwrap_or_default();
+            let computed = Computed {
+                then: assessment.then(&facts),
+                now: assessment.now(&facts, past.log_size, judged_at_s),
+                closed: is_closed(past.agents, &facts),
+            };
+            (event, computed)
+        })
+        .collect()
+}
+
+fn is_closed(agents: &Agents<'_>, facts: &Facts) -> bool {
+    let Some(agent) = agents.by_origin.get(&facts.origin.to_string()) else { return true };
+    let leaf = usize::try_from(facts.index).ok().and_then(|at| agent.leaves.get(at));
+    leaf.and_then(Leaf::body).is_none_or(|body| !agent.openings.complete(facts.index, body))
+}
+
+fn compare(
+    bytes: &[u8],
+    computed: &BTreeMap<String, Computed>,
+    past: &Past<'_>,
+    manifest: &Manifest,
+    findings: &mut Findings,
+) {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let (mut equal, mut closed, mut beyond) = (0_u64, 0_u64, 0_u64);
+    // A last line without its end was cut.
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) if text.is_empty() || text.ends_with('\n') => text,
+        Ok(_) | Err(_) => {
+            let text = format!("{VERDICTS} is not whole lines of UTF-8 text");
+            return findings.could_not_check(Step::Verdicts, text);
+        }
+    };
+    for (number, line) in (1_u64..).zip(text.split_terminator('\n')) {
+        // JSON would take white space around a value; a line that was written here has none.
+        let plain = line.trim() == line;
+        let Some(said) = serde_json::from_str::<Said>(line).ok().filter(|_| plain) else {
+            findings.could_not_check(
+                Step::Verdicts,
+                format!("line {number} of {VERDICTS} is malformed"),
+            );
+            continue;
+        };
+        let Some((event, ours)) = computed.get_key_value(said.event.as_str()) else {
+            beyond += 1;
+            continue;
+        };
+        if !seen.insert(event) {
+            findings.contradicted(Step::Verdicts, format!("{event} is judged twice in {VERDICTS}"));
+        }
+        let difference = differs(&said.then, &ours.then, "then")
+            .or_else(|| differs(&said.now, &ours.now, "now"));
+        match difference {
+            None => equal += 1,
+            Some(_) if ours.closed || past.register.partial => closed += 1,
+            Some(difference) => report(event, &difference, manifest, findings),
+        }
+    }
+    let missing = computed.keys().filter(|event| !seen.contains(event.as_str())).count();
+    if missing > 0 {
+        findings.incomplete(
+            Step::Verdicts,
+            format!("{missing} events have no verdict of the collector to compare with"),
+        );
+    }
+    if closed > 0 {
+        findings.incomplete(
+            Step::Verdicts,
+            format!(
+                "{closed} verdicts rest on what is not in this bundle and could not be recomputed"
+            ),
+        );
+    }
+    if findings.sound(Step::Verdicts) {
+        let mut text = format!("{equal} verdicts recomputed, then and now, and the same");
+        if beyond > 0 {
+            text.push_str(&format!("; {beyond} are about events that are not in this bundle"));
+        }
+        findings.proven(Step::Verdicts, text);
+    }
+}
+
+/// What the collector says and we do not, in words.
+fn differs(said: &SaidVerdict, ours: &Verdict, when: &str) -> Option<String> {
+    let request = ours.request().map(ToString::to_string).unwrap_or_default();
+    let code = code_of(ours);
+    let plain = code.split('(').next().unwrap_or_default();
+    let same_code = said.code == code || said.code == plain;
+    let said_request = said.request.as_deref().unwrap_or_default();
+    if same_code && said_request == request {
+        return None;
+    }
+    let named = |id: &str| if id.is_empty() { String::new() } else { format!(" ({id})") };
+    Some(format!(
+        "as known {when}, the collector says {}{} and the evidence says {code}{}",
+        said.code,
+        named(said_request),
+        named(&request)
+    ))
+}
+
+fn report(event: &str, difference: &str, manifest: &Manifest, findings: &mut Findings) {
+    match &manifest.matcher_version {
+        Some(version) if *version != register::MATCHER_VERSION.to_string() => findings.incomplete(
+            Step::Verdicts,
+            format!(
+                "{event}: {difference}; the collector judged by matcher version {version}, this \
+                 program by {}",
+                register::MATCHER_VERSION
+            ),
+        ),
+        _ => findings.contradicted(Step::Verdicts, format!("{event}: {difference}")),
+    }
+}
+
+/// "EXPIRED", "UNDETERMINED(boundary)".
+fn code_of(verdict: &Verdict) -> String {
+    let code = verdict.code.as_str_name();
+    let code = code.strip_prefix("VERDICT_CODE_").unwrap_or(code);
+    match verdict.undetermined {
+        None => code.to_owned(),
+        Some(reason) => {
+            let reason = reason.as_str_name();
+            let reason = reason.strip_prefix("UNDETERMINED_REASON_").unwrap_or(reason);
+            format!("{code}({})", reason.to_lowercase())
+        }
+    }
 }

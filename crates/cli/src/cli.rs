@@ -1,0 +1,271 @@
+//! The arguments. Flag before environment (`REMIT_…`) before `config.toml`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// What is blocked on an operator's network, by whose authority, and whether that covers it.
+#[derive(Debug, Parser)]
+#[command(name = "remit", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, proven; 1 contradicted; 2 could not check (usage, \
+    input or output, malformed); 3 incomplete (part or quorum missing); 4 not authorised. If several \
+    apply: the first of 1, 2, 4, 3. Verdicts and findings change none.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Form of the answer on stdout
+    #[arg(long, global = true, env = "REMIT_OUTPUT", value_enum, default_value_t)]
+    pub(crate) output: Format,
+    /// Directory with your keys and config.toml [default: ~/.config/remit]
+    #[arg(long, global = true, env = "REMIT_DIR", value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Address of the collector, such as https://collector.example.net:8443
+    #[arg(long, global = true, env = "REMIT_COLLECTOR", value_name = "URL")]
+    pub(crate) collector: Option<String>,
+    /// Certificate of the collector's authority
+    #[arg(long, global = true, env = "REMIT_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One object: the rows, and the answer's completeness
+    Json,
+    /// One object per row and line
+    Jsonl,
+    /// Safe to open in a spreadsheet
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make your keys here and have them enrolled with a one-time token
+    Enrol(Enrol),
+    /// The register of authorised requests
+    #[command(subcommand)]
+    Requests(Requests),
+    /// Enforcement points: the inventory of what could block
+    #[command(subcommand)]
+    Points(Points),
+    /// Nodes that report
+    #[command(subcommand)]
+    Nodes(NodesCommand),
+    /// Blocking rules, installed now
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// What rules did, each with its verdict
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// One name, address, prefix or URL: where blocked, since when, under what
+    Target(TargetArgs),
+    /// One per rule, or request, and cause
+    #[command(subcommand)]
+    Findings(FindingsCommand),
+    /// Save the newest checkpoint, to hold the operator to it later
+    Checkpoint(Checkpoint),
+    /// Take the evidence home as one file
+    Export(Export),
+    /// Check a bundle offline, without trusting the collector
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Enrol {
+    /// One-time token from the operator
+    #[arg(long, env = "REMIT_TOKEN", value_name = "TOKEN")]
+    pub(crate) token: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Requests {
+    /// Enter the requests of a TOML or CSV file
+    Import(Import),
+    /// All requests
+    List(ListRequests),
+    /// One request: its versions, its rules, what is not done
+    Show { id: String },
+    /// State that a request was suspended, revoked, confirmed, ...
+    Transition(Transition),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// .toml, or .csv with --mapping
+    pub(crate) file: PathBuf,
+    /// What the columns of a CSV file mean
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Read and report, and enter nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListRequests {
+    /// Only requests in force at this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) in_force_at: Option<String>,
+    /// Only requests that name or cover this target
+    #[arg(long)]
+    pub(crate) target: Option<String>,
+    /// Only of this authority
+    #[arg(long)]
+    pub(crate) authority: Option<String>,
+    /// At most so many rows
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Transition {
+    pub(crate) id: String,
+    #[arg(value_enum)]
+    pub(crate) kind: TransitionWord,
+    /// When it takes effect [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) effective_at: Option<String>,
+    /// With supersede: the request that takes its place
+    #[arg(long, value_name = "ID")]
+    pub(crate) by: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransitionWord {
+    Accept,
+    Confirm,
+    Suspend,
+    Resume,
+    Withdraw,
+    Revoke,
+    Annul,
+    Refuse,
+    Challenge,
+    Supersede,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Points {
+    /// Declare nodes and their enforcement points from a TOML file
+    Declare {
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// All declared points, observed or not
+    List(Page),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodesCommand {
+    List(Page),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    List(Filtered),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    List(Filtered),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FindingsCommand {
+    List(Filtered),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Page {
+    /// At most so many rows; without it, all
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Filtered {
+    /// From this time on: RFC 3339, a date (UTC), or 30m, 24h, 7d ago
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) node: Vec<String>,
+    /// Equal, containing or contained
+    #[arg(long)]
+    pub(crate) target: Option<String>,
+    /// Such as dns_nxdomain or ip_acl_drop
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) technique: Vec<String>,
+    /// Claimed, or the one that the verdict speaks of
+    #[arg(long, value_delimiter = ',', value_name = "ID")]
+    pub(crate) request: Vec<String>,
+    #[arg(long, value_delimiter = ',', value_name = "ID")]
+    pub(crate) authority: Vec<String>,
+    /// A code such as expired or no-basis, or a screen word such as "out of time"
+    #[arg(long, value_delimiter = ',', value_name = "CODE")]
+    pub(crate) verdict: Vec<String>,
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TargetArgs {
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Checkpoint {
+    /// Where to save it; without it, on stdout
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The bundle, a tar archive; must not exist
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Only these nodes
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) node: Vec<String>,
+    /// Leave targets and native texts closed
+    #[arg(long)]
+    pub(crate) withhold_openings: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    pub(crate) bundle: PathBuf,
+    /// The log's key: name+id+base64, or a file that holds it
+    #[arg(long, env = "REMIT_LOG_KEY", value_name = "VKEY|FILE")]
+    pub(crate) log_key: Option<String>,
+    /// The register's key
+    #[arg(long, env = "REMIT_REGISTER_KEY", value_name = "VKEY|FILE")]
+    pub(crate) register_key: Option<String>,
+    /// A checkpoint that you saved earlier; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) old_checkpoint: Vec<PathBuf>,
+    /// Key of a witness that you trust; may be repeated
+    #[arg(long, value_name = "VKEY|FILE")]
+    pub(crate) witness_key: Vec<String>,
+    /// How many of them must have cosigned [default: all], or "none" to demand none
+    #[arg(long, value_name = "N|none")]
+    pub(crate) quorum: Option<String>,
+    /// Seconds between the seals of an idle agent, where the operator changed it
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) seal_interval: u32,
+    /// The bundle's files together may not be larger, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = verify::BUNDLE_SIZE_MAX)]
+    pub(crate) max_size: u64,
+}

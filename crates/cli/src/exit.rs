@@ -1,0 +1,218 @@
+//! What went wrong, as one sentence, and as an exit code. The one file that turns errors into codes.
+
+use std::{fmt, io, path::PathBuf, process::ExitCode};
+
+use tonic_types::StatusExt;
+
+/// DESIGN.md section 6. If several apply, the first of 1, 2, 4, 3. Verdicts and findings change none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// Done; proven.
+    Ok,
+    /// The evidence is contradicted.
+    Contradicted,
+    /// Usage, input or output, malformed input, no connection.
+    CouldNotCheck,
+    /// Part of the evidence or the quorum is missing.
+    Incomplete,
+    /// The collector knows who asks and says no, or does not know who asks.
+    NotAuthorised,
+}
+
+impl Code {
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Contradicted => 1,
+            Self::CouldNotCheck => 2,
+            Self::Incomplete => 3,
+            Self::NotAuthorised => 4,
+        }
+    }
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code.number())
+    }
+}
+
+impl From<verify::Outcome> for Code {
+    fn from(outcome: verify::Outcome) -> Self {
+        match outcome {
+            verify::Outcome::Proven => Self::Ok,
+            verify::Outcome::Contradicted => Self::Contradicted,
+            verify::Outcome::CouldNotCheck => Self::CouldNotCheck,
+            verify::Outcome::Incomplete => Self::Incomplete,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// Says what is wrong with the arguments or the configuration, and what would be right.
+    #[error("{0}")]
+    Usage(String),
+    #[error("{path}: cannot {doing}")]
+    File {
+        path: PathBuf,
+        doing: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    /// A file that was given is not what it should be.
+    #[error("{0}")]
+    Malformed(String),
+    #[error("cannot reach the collector at {url}; is it running, and is this its address?")]
+    Connect {
+        url: String,
+        #[source]
+        source: tonic::transport::Error,
+    },
+    #[error("{0}")]
+    Refused(Refused),
+    #[error("cannot write the answer")]
+    Output(#[source] io::Error),
+    #[error("no random numbers from the system")]
+    Random,
+}
+
+impl CliError {
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Refused(refused) if refused.not_authorised => Code::NotAuthorised,
+            // A reader that has seen enough (`| head`) is no failure.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Ok,
+            Self::Refused(_)
+            | Self::Usage(_)
+            | Self::File { .. }
+            | Self::Malformed(_)
+            | Self::Connect { .. }
+            | Self::Output(_)
+            | Self::Random => Code::CouldNotCheck,
+        }
+    }
+}
+
+/// The collector's refusal in one sentence: what it says, its reason code, the remedy.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    message: String,
+    reason: String,
+    remedy: String,
+    not_authorised: bool,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { message, reason, remedy, not_authorised: _ } = self;
+        write!(f, "the collector refuses: {message} [{reason}]")?;
+        if remedy.is_empty() { Ok(()) } else { write!(f, "; {remedy}") }
+    }
+}
+
+impl From<tonic::Status> for CliError {
+    fn from(status: tonic::Status) -> Self {
+        use tonic::Code as Grpc;
+        let info = status.get_details_error_info();
+        let reason = info.as_ref().map_or_else(|| format!("{:?}", status.code()), |i| i.reason.clone());
+        let field = info.as_ref().and_then(|i| i.metadata.get("field")).cloned();
+        let stated = info.as_ref().and_then(|i| i.metadata.get("remedy")).cloned();
+        let by_code = match status.code() {
+            Grpc::Unauthenticated => "enrol with `remit enrol`, or use --dir for other credentials",
+            Grpc::PermissionDenied => "ask the operator for a token of a role that may",
+            Grpc::Unavailable | Grpc::DeadlineExceeded => "try again in a moment",
+            Grpc::Unimplemented => "the collector is of another version than this program",
+            _ => "",
+        };
+        let mut message = status.message().trim_end_matches('.').to_owned();
+        if message.is_empty() {
+            message = format!("{:?}", status.code());
+        }
+        if let Some(field) = field.filter(|field| !message.contains(field.as_str())) {
+            message = format!("{message} (field {field})");
+        }
+        let not_authorised = matches!(status.code(), Grpc::Unauthenticated | Grpc::PermissionDenied)
+            || matches!(reason.as_str(), "NOT_AUTHORISED" | "UNKNOWN_PERSON" | "NOT_THE_AUTHOR");
+        let remedy = stated.unwrap_or_else(|| by_code.to_owned());
+        Self::Refused(Refused { message, reason, remedy, not_authorised })
+    }
+}
+
+/// Prints an error with everything that caused it, in one line, on stderr.
+pub(crate) fn report(error: &CliError) {
+    if error.code() != Code::Ok {
+        eprintln!("remit: {}", crate::output::escape(&chain(error)));
+    }
+}
+
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn outcomes_and_their_numbers() {
+        use verify::Outcome;
+        for (outcome, number) in [
+            (Outcome::Proven, 0),
+            (Outcome::Contradicted, 1),
+            (Outcome::CouldNotCheck, 2),
+            (Outcome::Incomplete, 3),
+        ] {
+            assert_eq!(Code::from(outcome).number(), number, "{outcome}");
+        }
+    }
+
+    #[test]
+    fn of_several_the_first_of_1_2_3_speaks() {
+        use verify::Outcome::{Contradicted, CouldNotCheck, Incomplete, Proven};
+        assert_eq!(Incomplete.worse(Contradicted), Contradicted);
+        assert_eq!(CouldNotCheck.worse(Contradicted), Contradicted);
+        assert_eq!(Incomplete.worse(CouldNotCheck), CouldNotCheck);
+        assert_eq!(Incomplete.worse(Proven), Incomplete);
+    }
+
+    #[test]
+    fn a_refusal_is_one_sentence_with_reason_and_remedy() {
+        let metadata = [("field", "filter.until_s"), ("remedy", "give a later time")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let status = tonic::Status::with_error_details(
+            tonic::Code::InvalidArgument,
+            "not after since",
+            ErrorDetails::with_error_info("FIELD_INVALID", "remit.v1", metadata),
+        );
+        let error = CliError::from(status);
+        assert_eq!(
+            error.to_string(),
+            "the collector refuses: not after since (field filter.until_s) [FIELD_INVALID]; give a \
+             later time"
+        );
+        assert_eq!(error.code().number(), 2);
+    }
+
+    #[test]
+    fn who_may_not_exits_with_4() {
+        for code in [tonic::Code::PermissionDenied, tonic::Code::Unauthenticated] {
+            assert_eq!(CliError::from(tonic::Status::new(code, "no")).code().number(), 4);
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let error = CliError::Output(io::ErrorKind::BrokenPipe.into());
+        assert_eq!(error.code().number(), 0);
+    }
+}

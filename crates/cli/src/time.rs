@@ -1,0 +1,101 @@
+//! Times as people type and read them. The one file of this program that asks what time it is.
+
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+
+use crate::exit::CliError;
+
+pub(crate) fn now_s() -> i64 {
+    Timestamp::now().as_second()
+}
+
+/// RFC 3339, a date (00:00 UTC), or `30m`, `24h`, `7d` before now.
+pub(crate) fn parse(text: &str, flag: &str, now_s: i64) -> Result<i64, CliError> {
+    ago(text, now_s)
+        .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))
+        .or_else(|| {
+            let date: Date = text.parse().ok()?;
+            Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
+        })
+        .ok_or_else(|| {
+            CliError::Usage(format!(
+                "{flag}: {text:?} is no time; want 2026-01-31T12:00:00Z, 2026-01-31 (UTC), or 30m, 24h, 7d ago"
+            ))
+        })
+}
+
+fn ago(text: &str, now_s: i64) -> Option<i64> {
+    let unit = text.chars().next_back()?;
+    let number: i64 = text.strip_suffix(unit)?.parse().ok().filter(|n| *n >= 0)?;
+    let unit_s = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return None,
+    };
+    now_s.checked_sub(number.checked_mul(unit_s)?)
+}
+
+/// RFC 3339 in UTC, for machines; empty for 0, which means "not stated" on the wire.
+pub(crate) fn utc(at_s: i64) -> String {
+    if at_s == 0 { String::new() } else { register::words::time(at_s) }
+}
+
+/// RFC 3339 with the reader's own offset, for people.
+pub(crate) fn local(at_s: i64) -> String {
+    match Timestamp::from_second(at_s) {
+        Ok(_) if at_s == 0 => "-".to_owned(),
+        Ok(at) => {
+            let zoned = at.to_zoned(TimeZone::system());
+            if zoned.offset().is_zero() {
+                at.to_string()
+            } else {
+                at.display_with_offset(zoned.offset()).to_string()
+            }
+        }
+        Err(_) => format!("{at_s} s"),
+    }
+}
+
+/// "3 m ago" is easier to judge than a time where freshness is what matters.
+pub(crate) fn age(at_s: i64, now_s: i64) -> String {
+    if at_s == 0 {
+        return "never".to_owned();
+    }
+    let seconds = SignedDuration::from_secs(now_s.saturating_sub(at_s)).as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds} s ago"),
+        120..7200 => format!("{} min ago", seconds / 60),
+        7200..172_800 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, want: &str) {
+        let now_s = parse("2026-03-01T00:00:00Z", "", 0).unwrap();
+        let found = parse(text, "--since", now_s).map_or_else(|e| e.to_string(), utc);
+        assert!(found.starts_with(want), "{text}: {found}");
+    }
+
+    #[test]
+    fn times_are_read_in_three_forms() {
+        check("2026-01-31T12:00:00+01:00", "2026-01-31T11:00:00Z");
+        check("2026-01-31", "2026-01-31T00:00:00Z");
+        check("7d", "2026-02-22T00:00:00Z");
+        check("90m", "2026-02-28T22:30:00Z");
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_with_the_flag_and_the_forms() {
+        check("yesterday", "--since: \"yesterday\" is no time");
+        check("2026-02-30", "--since");
+        check("-3d", "--since");
+        check("99999999999999999d", "--since");
+        check("", "--since");
+    }
+}
