@@ -7,11 +7,7 @@ use remit_proto::v1::{
 use std::time::Duration;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-use crate::{
-    config::Config,
-    exit::CliError,
-    home,
-};
+use crate::{config::Config, exit::CliError, home};
 
 /// Pages of 1,000 rows and parts of exports.
 const MESSAGE_SIZE_MAX: usize = 16 * 1024 * 1024;
@@ -28,11 +24,15 @@ pub(crate) enum As {
 pub(crate) async fn connect(config: &Config, who: As) -> Result<Channel, CliError> {
     let url = config.collector()?.to_owned();
     let endpoint = Endpoint::from_shared(url.clone())
-        .map_err(|_| CliError::Usage(format!("--collector: {url:?} is not an address such as https://host:8443")))?
+        .map_err(|_| {
+            CliError::Usage(format!(
+                "--collector: {url:?} is not an address such as https://host:8443"
+            ))
+        })?
         .connect_timeout(CONNECT_TIMEOUT);
     let endpoint = if url.starts_with("https://") {
-        let mut tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(home::read(&config.ca())?));
+        let mut tls =
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(home::read(&config.ca())?));
         if matches!(who, As::Person) {
             let certificate = config.home.path(home::TLS_CERTIFICATE);
             if !certificate.exists() {

@@ -84,8 +84,11 @@ impl Config {
         let path = self.home.path(home::STATEMENT_KEY);
         let text = home::read_text(&path)?;
         let bad = || CliError::Malformed(format!("{}: not 32 bytes in base64", path.display()));
-        let secret: [u8; 32] =
-            BASE64_STANDARD.decode(text.trim()).ok().and_then(|b| b.try_into().ok()).ok_or_else(bad)?;
+        let secret: [u8; 32] = BASE64_STANDARD
+            .decode(text.trim())
+            .ok()
+            .and_then(|b| b.try_into().ok())
+            .ok_or_else(bad)?;
         let name = KeyName::new(self.file.person.as_str()).map_err(|_| not_enrolled("person"))?;
         Ok(SigningKey::new(name, secret))
     }

@@ -48,33 +48,54 @@ impl From<verify::Outcome> for Code {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum CliError {
     /// Says what is wrong with the arguments or the configuration, and what would be right.
-    #[error("{0}")]
     Usage(String),
-    #[error("{path}: cannot {doing}")]
     File {
         path: PathBuf,
         doing: &'static str,
-        #[source]
         source: io::Error,
     },
-    /// A file that was given is not what it should be.
-    #[error("{0}")]
+    /// Something that was given, or came back, is not what it should be.
     Malformed(String),
-    #[error("cannot reach the collector at {url}; is it running, and is this its address?")]
     Connect {
         url: String,
-        #[source]
         source: tonic::transport::Error,
     },
-    #[error("{0}")]
     Refused(Refused),
-    #[error("cannot write the answer")]
-    Output(#[source] io::Error),
-    #[error("no random numbers from the system")]
+    /// The answer cannot be written.
+    Output(io::Error),
+    /// The system gives no random numbers.
     Random,
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) | Self::Malformed(text) => f.write_str(text),
+            Self::File { path, doing, source: _ } => {
+                write!(f, "{}: cannot {doing}", path.display())
+            }
+            Self::Connect { url, source: _ } => write!(
+                f,
+                "cannot reach the collector at {url}; is it running, and is this its address?"
+            ),
+            Self::Refused(refused) => write!(f, "{refused}"),
+            Self::Output(_) => f.write_str("cannot write the answer"),
+            Self::Random => f.write_str("no random numbers from the system"),
+        }
+    }
+}
+
+impl std::error::Error for CliError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File { source, .. } | Self::Output(source) => Some(source),
+            Self::Connect { source, .. } => Some(source),
+            Self::Usage(_) | Self::Malformed(_) | Self::Refused(_) | Self::Random => None,
+        }
+    }
 }
 
 impl CliError {
@@ -115,7 +136,8 @@ impl From<tonic::Status> for CliError {
     fn from(status: tonic::Status) -> Self {
         use tonic::Code as Grpc;
         let info = status.get_details_error_info();
-        let reason = info.as_ref().map_or_else(|| format!("{:?}", status.code()), |i| i.reason.clone());
+        let reason =
+            info.as_ref().map_or_else(|| format!("{:?}", status.code()), |i| i.reason.clone());
         let field = info.as_ref().and_then(|i| i.metadata.get("field")).cloned();
         let stated = info.as_ref().and_then(|i| i.metadata.get("remedy")).cloned();
         let by_code = match status.code() {
@@ -132,8 +154,12 @@ impl From<tonic::Status> for CliError {
         if let Some(field) = field.filter(|field| !message.contains(field.as_str())) {
             message = format!("{message} (field {field})");
         }
-        let not_authorised = matches!(status.code(), Grpc::Unauthenticated | Grpc::PermissionDenied)
-            || matches!(reason.as_str(), "NOT_AUTHORISED" | "UNKNOWN_PERSON" | "NOT_THE_AUTHOR");
+        let not_authorised =
+            matches!(status.code(), Grpc::Unauthenticated | Grpc::PermissionDenied)
+                || matches!(
+                    reason.as_str(),
+                    "NOT_AUTHORISED" | "UNKNOWN_PERSON" | "NOT_THE_AUTHOR"
+                );
         let remedy = stated.unwrap_or_else(|| by_code.to_owned());
         Self::Refused(Refused { message, reason, remedy, not_authorised })
     }

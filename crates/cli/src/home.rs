@@ -40,7 +40,9 @@ impl Home {
         set("XDG_CONFIG_HOME")
             .or_else(|| set("HOME").map(|home| home.join(".config")))
             .map(|config| Self(config.join("remit")))
-            .ok_or_else(|| CliError::Usage("neither --dir nor HOME says where your keys are".into()))
+            .ok_or_else(|| {
+                CliError::Usage("neither --dir nor HOME says where your keys are".into())
+            })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

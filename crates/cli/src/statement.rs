@@ -23,8 +23,9 @@ pub(crate) fn sign(
         body: Some(body),
     };
     let bytes = canonical::encode(&statement);
-    evidence::statement::decode(&bytes)
-        .map_err(|error| CliError::Malformed(format!("the statement would be malformed: {error}")))?;
+    evidence::statement::decode(&bytes).map_err(|error| {
+        CliError::Malformed(format!("the statement would be malformed: {error}"))
+    })?;
     let signatures = vec![signature(config, &origin, &bytes)?];
     Ok(canonical::encode(&v1::SignedStatement { statement: bytes, signatures }))
 }

@@ -14,7 +14,7 @@ pub(crate) fn parse(text: &str, flag: &str, now_s: i64) -> Result<i64, CliError>
         .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))
         .or_else(|| {
             let date: Date = text.parse().ok()?;
-            Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
+            Some(TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_second())
         })
         .ok_or_else(|| {
             CliError::Usage(format!(
@@ -47,11 +47,11 @@ pub(crate) fn local(at_s: i64) -> String {
     match Timestamp::from_second(at_s) {
         Ok(_) if at_s == 0 => "-".to_owned(),
         Ok(at) => {
-            let zoned = at.to_zoned(TimeZone::system());
-            if zoned.offset().is_zero() {
+            let offset = TimeZone::system().to_offset(at);
+            if offset.is_zero() {
                 at.to_string()
             } else {
-                at.display_with_offset(zoned.offset()).to_string()
+                at.display_with_offset(offset).to_string()
             }
         }
         Err(_) => format!("{at_s} s"),

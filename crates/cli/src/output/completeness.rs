@@ -24,7 +24,8 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         not_yet_assessed,
         undeclared_nodes,
     } = completeness;
-    let mut parts = vec![format!("observes {points_observed} of {points_declared} declared points")];
+    let mut parts =
+        vec![format!("observes {points_observed} of {points_declared} declared points")];
     if *points_relayed > 0 {
         parts.push(format!("{points_relayed} relayed"));
     }
@@ -36,8 +37,12 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
     named("unobserved", unobserved_points);
     named("silent", silent_nodes);
     named("reporting but not declared", undeclared_nodes);
-    let gap_nodes: Vec<String> =
-        gaps.iter().map(|gap| format!("{} from {} to {}", gap.node, time::utc(gap.from_s), time::utc(gap.until_s))).collect();
+    let gap_nodes: Vec<String> = gaps
+        .iter()
+        .map(|gap| {
+            format!("{} from {} to {}", gap.node, time::utc(gap.from_s), time::utc(gap.until_s))
+        })
+        .collect();
     if gaps.is_empty() {
         parts.push("no gaps".to_owned());
     } else {

@@ -36,8 +36,7 @@ impl Listing {
             Format::Table => out.extend_from_slice(self.table.render().as_bytes()),
             Format::Json => {
                 let mut answer = Map::new();
-                let rows = self.rows.iter().map(|row| self.object(row)).collect();
-                answer.insert(self.noun.to_owned(), Value::Array(rows));
+                answer.insert(self.noun.to_owned(), self.objects());
                 if let Some(completeness) = &self.completeness {
                     answer.insert("completeness".to_owned(), completeness::json(completeness));
                 }
@@ -62,6 +61,11 @@ impl Listing {
         }
     }
 
+    /// The rows as objects, for answers that hold several lists.
+    pub(crate) fn objects(&self) -> Value {
+        Value::Array(self.rows.iter().map(|row| self.object(row)).collect())
+    }
+
     fn object(&self, row: &[Value]) -> Value {
         let members = self.columns.iter().zip(row);
         Value::Object(members.map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
@@ -73,11 +77,14 @@ pub(crate) fn completeness_json(completeness: Option<&v1::Completeness>) -> Valu
     completeness.map_or_else(|| json!(null), completeness::json)
 }
 
-pub(crate) fn completeness_line(completeness: Option<&v1::Completeness>) -> String {
-    completeness.map_or_else(
-        || "the collector states no completeness".to_owned(),
-        |c| escape(&completeness::line(c)),
-    )
+/// CSV of rows that are no listing.
+pub(crate) fn csv(columns: &[&str], rows: &[Vec<Value>]) -> Result<Vec<u8>, CliError> {
+    csv::write(columns, rows).map_err(CliError::Output)
+}
+
+/// As [`escape`], for a text of lines.
+pub(crate) fn escape_lines(text: &str) -> String {
+    text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }
 
 /// Writes to stdout. `print!` would panic when the reader has gone.

@@ -1,0 +1,47 @@
+//! One file for each noun of the command line. In: arguments and configuration. Out: an exit code,
+//! or what went wrong.
+
+mod enrol;
+mod evidence;
+mod list;
+mod points;
+mod query;
+mod requests;
+mod target;
+mod verify;
+
+use crate::{
+    cli::{
+        Cli, Command, EventsCommand, FindingsCommand, NodesCommand, Points, Requests, RulesCommand,
+    },
+    config::Config,
+    exit::{CliError, Code},
+};
+
+pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
+    let Cli { global, command } = cli;
+    let config = Config::load(&global)?;
+    let output = global.output;
+    match command {
+        Command::Enrol(args) => enrol::enrol(&config, &global, &args).await?,
+        Command::Requests(Requests::Import(args)) => requests::import(&config, &args).await?,
+        Command::Requests(Requests::List(args)) => requests::list(&config, &args, output).await?,
+        Command::Requests(Requests::Show { id }) => requests::show(&config, &id, output).await?,
+        Command::Requests(Requests::Transition(args)) => {
+            requests::transition(&config, &args).await?;
+        }
+        Command::Points(Points::Declare { file }) => points::declare(&config, &file).await?,
+        Command::Points(Points::List(page)) => points::list(&config, &page, output).await?,
+        Command::Nodes(NodesCommand::List(page)) => query::nodes(&config, &page, output).await?,
+        Command::Rules(RulesCommand::List(args)) => query::rules(&config, &args, output).await?,
+        Command::Events(EventsCommand::List(args)) => query::events(&config, &args, output).await?,
+        Command::Findings(FindingsCommand::List(args)) => {
+            query::findings(&config, &args, output).await?;
+        }
+        Command::Target(args) => target::target(&config, &args, output).await?,
+        Command::Checkpoint(args) => evidence::checkpoint(&config, &args).await?,
+        Command::Export(args) => evidence::export(&config, &args).await?,
+        Command::Verify(args) => return verify::verify(&config, &args, output),
+    }
+    Ok(Code::Ok)
+}

@@ -1,0 +1,60 @@
+//! `remit target NAME`: installed where, hit where, since when, under what, is it covered.
+
+use remit_proto::v1::{GetTargetRequest, GetTargetResponse};
+use serde_json::json;
+
+use super::query::{event_listing, rule_listing};
+use crate::{
+    cli::{Format, TargetArgs},
+    client,
+    config::Config,
+    exit::CliError,
+    output, words,
+};
+
+pub(crate) async fn target(
+    config: &Config,
+    args: &TargetArgs,
+    out: Format,
+) -> Result<(), CliError> {
+    let mut client = client::query(config).await?;
+    let request = GetTargetRequest { target: args.name.clone() };
+    let response = client.get_target(request).await?.into_inner();
+    let GetTargetResponse { targets, rules, events, requests, completeness } = response;
+    let understood: Vec<String> =
+        targets.iter().map(|t| format!("{}:{}", words::target_kind(Some(t)), t.value)).collect();
+    match out {
+        Format::Json => {
+            let rules = rule_listing(&rules, None);
+            let events = event_listing(&events, None);
+            let answer = json!({
+                "targets": understood,
+                "requests": requests,
+                "rules": rules.objects(),
+                "events": events.objects(),
+                "completeness": output::completeness_json(completeness.as_ref()),
+            });
+            output::write(format!("{answer:#}\n").as_bytes())
+        }
+        // One kind of row only: what is, or was, installed.
+        Format::Jsonl | Format::Csv => rule_listing(&rules, completeness).print(out),
+        Format::Table => {
+            let now = rules.iter().filter(|r| r.installed_now).count();
+            let word = |count: usize, what: &str| {
+                format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+            };
+            let mut text = format!("understood as {}\n", understood.join(", "));
+            let by = if requests.is_empty() { "none".to_owned() } else { requests.join(", ") };
+            text.push_str(&format!("requests that cover or touch it: {by}\n"));
+            text.push_str(&format!(
+                "installed now by {}; {} newest events\n\n",
+                word(now, "rule"),
+                events.len()
+            ));
+            output::write(output::escape_lines(&text).as_bytes())?;
+            rule_listing(&rules, None).print(out)?;
+            output::write(b"\n")?;
+            event_listing(&events, completeness).print(out)
+        }
+    }
+}
