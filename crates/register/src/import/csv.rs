@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{
-    Gathered, ImportError, Imported, RowError,
+    Gathered, ImportError, Imported, RowError, line_at,
     row::{Defaults, Row},
     times::{self, EndDate},
     toml::{setting_error, syntax_error},
@@ -159,9 +159,10 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
         date_format: mapping.date_format.clone(),
     };
     let mut gathered = Gathered::default();
+    let mut lines = Lines::new(&text, body);
     for record in reader.records() {
         let record = record.map_err(|e| unreadable(&e))?;
-        let line = record.position().map_or(0, csv::Position::line) + mapping.skip_lines as u64;
+        let line = lines.at(record.position().map_or(0, csv::Position::byte));
         let table = columns.read(&record, header.len(), mapping);
         let named = |t: &::toml::Table| t.get("id").and_then(|i| i.as_str()).map(str::to_owned);
         let id = table.as_ref().ok().and_then(named);
@@ -169,6 +170,33 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
         gathered.take(line, &id, table.and_then(Row::read), &defaults);
     }
     Ok(gathered.finish())
+}
+
+/// Counts lines as the reader goes on. Its own count is one too low where lines end in CR LF.
+struct Lines<'t> {
+    rest: &'t [u8],
+    seen: u64,
+    line: u64,
+}
+
+impl<'t> Lines<'t> {
+    fn new(text: &str, body: &'t str) -> Self {
+        let head = text.len().saturating_sub(body.len());
+        Self { rest: body.as_bytes(), seen: 0, line: line_at(text, head) }
+    }
+
+    /// The line on which the record at this byte of the body begins; records come in order.
+    fn at(&mut self, byte: u64) -> u64 {
+        let ahead = usize::try_from(byte.saturating_sub(self.seen)).unwrap_or(usize::MAX);
+        let (passed, rest) = self.rest.split_at(ahead.min(self.rest.len()));
+        // What ends the line before may still stand in front of the record.
+        let gap = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        let (end, rest) = rest.split_at(gap);
+        self.line += passed.iter().chain(end).filter(|b| **b == b'\n').count() as u64;
+        self.seen += (passed.len() + end.len()) as u64;
+        self.rest = rest;
+        self.line
+    }
 }
 
 /// Where the columns of the mapping stand in the file.

@@ -28,11 +28,11 @@ use remit_proto::v1::{
     register_item::Item, statement::Body,
 };
 
-pub const ORIGIN: &str = "example.net/register";
+pub(crate) const ORIGIN: &str = "example.net/register";
 
 /// `want` is "CODE", "UNDETERMINED(reason)", with " by <request>" and " + FINDING…" where they
 /// matter; findings that are not named must not be there.
-pub fn check(event: &str, register: &str, want: &str) {
+pub(crate) fn check(event: &str, register: &str, want: &str) {
     let verdict = verdict(event, register);
     let mut shown = code_word(&verdict);
     if want.contains(" by ") {
@@ -47,7 +47,7 @@ pub fn check(event: &str, register: &str, want: &str) {
 }
 
 /// The clause as "<dimension>: <request says> / <event shows>".
-pub fn check_clause(event: &str, register: &str, want: &str) {
+pub(crate) fn check_clause(event: &str, register: &str, want: &str) {
     let clause = verdict(event, register).clause;
     let dimension = match clause.dimension {
         Dimension::Unspecified => "unspecified",
@@ -67,7 +67,7 @@ pub fn check_clause(event: &str, register: &str, want: &str) {
 }
 
 /// `registered_before_act` and `basis_proof` as "yes, document_held".
-pub fn check_qualities(event: &str, register: &str, want: &str) {
+pub(crate) fn check_qualities(event: &str, register: &str, want: &str) {
     let verdict = verdict(event, register);
     let before = match verdict.registered_before_act {
         v1::Ternary::Unspecified => "unspecified",
@@ -79,7 +79,7 @@ pub fn check_qualities(event: &str, register: &str, want: &str) {
     assert_eq!(shown, want, "\n  event: {event}\n  register: {register}");
 }
 
-pub fn verdict(event: &str, register: &str) -> Verdict {
+pub(crate) fn verdict(event: &str, register: &str) -> Verdict {
     let register = register_of(register);
     let parts = EventText::read(event, register.size());
     let claims = &parts.claims;
@@ -98,7 +98,7 @@ pub fn verdict(event: &str, register: &str) -> Verdict {
     judge(&event, &register.at(parts.size), &parts.sizes, &parts.parameters)
 }
 
-pub fn register_of(text: &str) -> Register {
+pub(crate) fn register_of(text: &str) -> Register {
     let mut register = Register::new(ORIGIN);
     for line in text.split([';', '\n']).map(str::trim).filter(|l| !l.is_empty()) {
         match line {
@@ -117,7 +117,7 @@ pub fn register_of(text: &str) -> Register {
     register
 }
 
-pub fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
+pub(crate) fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
     let mut words: VecDeque<&str> = line.split_whitespace().collect();
     let id = words.pop_front().unwrap();
     let verb = words.front().and_then(|w| w.strip_suffix('s'));
@@ -253,7 +253,11 @@ fn held(text: &str, exception: bool) -> v1::RequestTarget {
     v1::RequestTarget { target: Some(target.to_wire()), exception, ..v1::RequestTarget::default() }
 }
 
-pub fn statement(body: Body, recorded_at_s: i64, effective_at_s: Option<i64>) -> v1::Statement {
+pub(crate) fn statement(
+    body: Body,
+    recorded_at_s: i64,
+    effective_at_s: Option<i64>,
+) -> v1::Statement {
     v1::Statement {
         format: 1,
         origin: ORIGIN.to_owned(),
@@ -414,7 +418,7 @@ fn actor(word: &str) -> v1::Actor {
     }
 }
 
-pub fn at(text: &str) -> i64 {
+pub(crate) fn at(text: &str) -> i64 {
     let text = match text.len() {
         10 => format!("{text}T00:00:00Z"),
         17 => text.replace('Z', ":00Z"),
