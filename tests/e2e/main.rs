@@ -1,0 +1,3 @@
+//! End-to-end: the real binaries, the real kernel, a real Unbound, in namespaces of their own.
+
+mod line;

@@ -1,0 +1,60 @@
+//! The Debian packages that demo and tests need, and why.
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::run;
+
+/// Package, a file that it brings, and what it is for.
+pub const PACKAGES: [(&str, &str, &str); 5] = [
+    ("nftables", "/usr/sbin/nft", "loads the rules whose drops are recorded"),
+    ("iptables", "/usr/sbin/iptables-nft", "rules as iptables-nft writes them, in the tests"),
+    ("unbound", "/usr/sbin/unbound", "the resolver with response policy zones"),
+    ("iproute2", "/usr/sbin/ip", "network namespaces and links between them"),
+    ("bind9-dnsutils", "/usr/bin/dig", "asks the resolver as a subscriber would"),
+];
+
+/// Installs what is missing, saying which and why.
+pub fn install() -> Result<()> {
+    let exists = |path: &str| {
+        std::path::Path::new(path).exists()
+            || path.strip_prefix("/usr").is_some_and(|p| std::path::Path::new(p).exists())
+    };
+    let missing: Vec<_> = PACKAGES.iter().filter(|(_, file, _)| !exists(file)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for (package, _, why) in &missing {
+        eprintln!("installing Debian package {package}: {why}");
+    }
+    if !nix::unistd::geteuid().is_root() {
+        let names: Vec<_> = missing.iter().map(|(package, ..)| *package).collect();
+        bail!("not root: install them yourself with: apt-get install {}", names.join(" "));
+    }
+    // A package must not start its service here: the demo starts its own, in its own namespace.
+    let policy = std::path::Path::new("/usr/sbin/policy-rc.d");
+    let own_policy = !policy.exists();
+    if own_policy {
+        std::fs::write(policy, "#!/bin/sh\nexit 101\n")?;
+        std::fs::set_permissions(policy, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    }
+    let installed = apt(&missing.iter().map(|(package, ..)| *package).collect::<Vec<_>>());
+    if own_policy {
+        std::fs::remove_file(policy)?;
+    }
+    installed
+}
+
+fn apt(packages: &[&str]) -> Result<()> {
+    let update = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "update", "-qq"];
+    run("env", &update).context("the package lists cannot be updated")?;
+    let mut install = vec![
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "install",
+        "-y",
+        "-qq",
+        "--no-install-recommends",
+    ];
+    install.extend(packages);
+    run("env", &install).map(drop)
+}
