@@ -2,15 +2,16 @@
 //!
 //! Kept apart from verdicts on purpose: one score over both would reward blocking too much.
 
-use remit_proto::v1::{NodeFacts, Observation, Technique};
+use std::collections::{HashMap, HashSet};
 
 use evidence::{Claim, NodeId, RequestId};
+use remit_proto::v1::{NodeFacts, Observation, Technique};
 
 use crate::{
     index::TargetIndex,
     judge::{Answer, place},
     register::View,
-    request::Request,
+    request::Scope,
     target::{Relation, Target, relation},
 };
 
@@ -59,10 +60,9 @@ pub fn not_enforced(
     installed: &[Installed],
     nodes: &[NodeFacts],
 ) -> Vec<Duty> {
-    let mut index = TargetIndex::default();
-    for rule in installed {
-        index.insert(&rule.target);
-    }
+    let rules = Rules::new(installed);
+    // Many requests share few scopes.
+    let mut reaches: HashMap<&Scope, Reach> = HashMap::new();
     let mut duties = Vec::new();
     for entry in view.in_force_at(at_s) {
         let Some(version) = entry.version_at(at_s) else { continue };
@@ -70,11 +70,16 @@ pub fn not_enforced(
         if request.is_own_measure() || request.implement_by_s.is_some_and(|by| at_s < by) {
             continue;
         }
-        let reach = Reach::of(request, nodes);
+        let reach =
+            reaches.entry(&request.scope).or_insert_with(|| Reach::of(&request.scope, nodes));
         if reach.observed_nodes.is_empty() && reach.unobserved.is_empty() {
             continue;
         }
-        let claimed = |rule: &Installed| rule.claims.contains(&Claim::Request(request.id.clone()));
+        // Where the operator chooses the means, a rule that names the request carries it out by
+        // addresses that the register does not list.
+        if request.measure.outcome_only && rules.name(&request.id, reach) {
+            continue;
+        }
         let targets: Vec<Target> = request
             .targets
             .iter()
@@ -83,21 +88,10 @@ pub fn not_enforced(
                 let bounds = held.bounds(request);
                 bounds.from_s <= at_s && bounds.until_s.is_none_or(|until| at_s < until)
             })
-            .filter(|held| {
-                let near = index.near(&held.target);
-                let mut rules = near
-                    .iter()
-                    .filter_map(|number| installed.get(usize::try_from(*number).ok()?))
-                    .filter(|rule| relation(&rule.target, &held.target) != Relation::Disjoint);
-                !rules.any(|rule| reach.may_include(&rule.node))
-            })
+            .filter(|held| !rules.touch(&held.target, reach))
             .map(|held| held.target.clone())
             .collect();
-        // Where the operator chooses the means, a rule that names the request carries it out by
-        // addresses that the register does not list.
-        let by_other_means = request.measure.outcome_only
-            && installed.iter().any(|rule| claimed(rule) && reach.may_include(&rule.node));
-        if targets.is_empty() || by_other_means {
+        if targets.is_empty() {
             continue;
         }
         let finding = if reach.observed_nodes.is_empty() {
@@ -105,16 +99,49 @@ pub fn not_enforced(
         } else {
             DutyFinding::NotEnforced
         };
-        let Reach { observed_nodes, unobserved, .. } = reach;
         duties.push(Duty {
             request: request.id.clone(),
             finding,
             targets,
-            observed_nodes,
-            unobserved,
+            observed_nodes: reach.observed_nodes.clone(),
+            unobserved: reach.unobserved.clone(),
         });
     }
     duties
+}
+
+/// What stands installed, by target and by claim.
+struct Rules<'i> {
+    all: &'i [Installed],
+    index: TargetIndex,
+    by_claim: HashMap<&'i RequestId, Vec<&'i NodeId>>,
+}
+
+impl<'i> Rules<'i> {
+    fn new(all: &'i [Installed]) -> Self {
+        let mut rules = Self { all, index: TargetIndex::default(), by_claim: HashMap::new() };
+        for rule in all {
+            rules.index.insert(&rule.target);
+            for claim in &rule.claims {
+                if let Claim::Request(id) = claim {
+                    rules.by_claim.entry(id).or_default().push(&rule.node);
+                }
+            }
+        }
+        rules
+    }
+
+    fn name(&self, request: &RequestId, reach: &Reach) -> bool {
+        self.by_claim.get(request).into_iter().flatten().any(|node| reach.may_include(node))
+    }
+
+    fn touch(&self, target: &Target, reach: &Reach) -> bool {
+        let near = self.index.near(target);
+        let mut rules = near.iter().filter_map(|n| self.all.get(usize::try_from(*n).ok()?));
+        rules.any(|rule| {
+            relation(&rule.target, target) != Relation::Disjoint && reach.may_include(&rule.node)
+        })
+    }
 }
 
 /// The points at which a request must or may be carried out.
@@ -122,18 +149,15 @@ struct Reach {
     observed_nodes: Vec<String>,
     unobserved: Vec<UnobservedPoint>,
     /// Surely or perhaps in scope.
-    nodes: std::collections::HashSet<String>,
+    nodes: HashSet<String>,
 }
 
 impl Reach {
-    fn of(request: &Request, nodes: &[NodeFacts]) -> Self {
-        let mut reach = Self {
-            observed_nodes: Vec::new(),
-            unobserved: Vec::new(),
-            nodes: std::collections::HashSet::new(),
-        };
+    fn of(scope: &Scope, nodes: &[NodeFacts]) -> Self {
+        let mut reach =
+            Self { observed_nodes: Vec::new(), unobserved: Vec::new(), nodes: HashSet::new() };
         for facts in nodes {
-            match place(&request.scope, Some(facts)) {
+            match place(scope, Some(facts)) {
                 Answer::Yes => {}
                 // What is installed there is not held against the operator as missing.
                 Answer::Unknown(_) => {

@@ -102,7 +102,7 @@ impl<'a> Entry<'a> {
         }
         // What an amendment took away may be removed within the grace (DOMAIN.md 3f).
         let until_s = amended_at_s.saturating_add(version.request.remove_within_s);
-        (standing.is_in_force() && at_s < until_s)
+        (standing.is_in_force() && at_s < until_s && !version.request.is_own_measure())
             .then_some(Standing::RemovalGrace { ended_at_s: amended_at_s, until_s })
     }
 

@@ -16,6 +16,7 @@
 //! | [`state`] | where a request stood at an instant |
 //! | [`register`] | statements in, views of any size out |
 //! | [`judge`](mod@judge) | one event against every request |
+//! | [`assessment`] | leaves in log order → verdicts as known then and now |
 //! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
 //! | [`duties`] | the other direction: requests that are installed nowhere |
 //! | [`import`] | files of people and authorities → requests, with a report per row |

@@ -4,7 +4,7 @@
 //! before it. Nothing that was applied is changed later, so a view at an old size answers as it
 //! answered then.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use evidence::{Claim, NodeId, RequestId};
 use remit_proto::v1::{self, TransitionKind, register_item::Item, statement::Body};
@@ -26,7 +26,7 @@ pub struct Register {
     size: u64,
     histories: Vec<History>,
     by_id: BTreeMap<RequestId, usize>,
-    by_list: BTreeMap<ListVersion, Vec<usize>>,
+    by_list: BTreeMap<ListVersion, BTreeSet<usize>>,
     index: TargetIndex,
     /// Where the targets of `index` stand, by their number.
     postings: Vec<Posting>,
@@ -221,10 +221,7 @@ impl Register {
             }
         };
         for list in &request.lists {
-            let members = self.by_list.entry(list.clone()).or_default();
-            if !members.contains(&history) {
-                members.push(history);
-            }
+            self.by_list.entry(list.clone()).or_default().insert(history);
         }
         let Some(entry) = self.histories.get_mut(history) else { return };
         let version = entry.versions.len();

@@ -59,7 +59,7 @@ pub struct Measure {
     pub coarsest: Option<v1::TargetKind>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     pub territories: Territories,
     pub nodes: Vec<String>,
@@ -69,7 +69,7 @@ pub struct Scope {
 }
 
 /// Empty is not everywhere (DOMAIN.md 3f "Global vs node scope").
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Territories {
     NotStated,
     Everywhere,
@@ -92,7 +92,7 @@ pub struct InvalidRequest {
 }
 
 impl Request {
-    /// Not one of the three instruments that are the operator's or the user's own.
+    /// One of the three instruments that are the operator's or the user's own.
     pub fn is_own_measure(&self) -> bool {
         is_own_measure(self.instrument)
     }
@@ -233,6 +233,9 @@ impl Request {
                 | RequestStatus::Accepted,
                 _,
             ) => {}
+        }
+        if self.documents.iter().any(|d| d.digest.len() != 32) {
+            return Err(invalid("documents.digest", "not 32 bytes"));
         }
         for target in &self.targets {
             let times = [target.added_at_s, target.removed_at_s];

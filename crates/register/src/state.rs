@@ -257,10 +257,15 @@ fn by_time(
     }
 }
 
-/// Time to remove follows every end and every stay, if the request grants one.
+/// Time to remove follows every end and every stay, if the request grants one. Nobody grants it to
+/// the operator for his own measures.
 fn ended(request: &Request, end_s: i64, standing: Standing, at_s: i64) -> Standing {
     let until_s = end_s.saturating_add(request.remove_within_s);
-    if at_s < until_s { Standing::RemovalGrace { ended_at_s: end_s, until_s } } else { standing }
+    if at_s < until_s && !request.is_own_measure() {
+        Standing::RemovalGrace { ended_at_s: end_s, until_s }
+    } else {
+        standing
+    }
 }
 
 fn confirmed_in_time(request: &Request, known: &[&Transition]) -> bool {

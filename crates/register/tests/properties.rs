@@ -183,8 +183,6 @@ fn register() -> impl Strategy<Value = Register> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-
     #[test]
     fn the_index_agrees_with_looking_at_everything(register in register(), wanted in target(), part in 0..8_u64) {
         for view in [register.view(), register.at(part)] {
@@ -269,6 +267,52 @@ proptest! {
             prop_assert!(view.request(id).is_some());
         }
         prop_assert!(!explain(&verdict.to_wire()).is_empty());
+    }
+
+    /// A window is covered only if each of its seconds is, and whenever one request covers each.
+    #[test]
+    fn a_window_says_no_more_than_its_seconds(
+        register in register(),
+        wanted in target(),
+        span in (985..1_135_i64, 0..30_i64),
+        claims in prop::collection::vec(prop::sample::select(vec!["req-0", "req-1", "req-2"]), 0..2),
+    ) {
+        let claims: Vec<Claim> = claims.iter().map(|c| c.parse().unwrap()).collect();
+        let facts = v1::NodeFacts { country: "DE".into(), ..v1::NodeFacts::default() };
+        let of = |first_s: i64, last_s: i64| {
+            let event = Event {
+                target: Known::Known(wanted.clone()),
+                technique: v1::Technique::IpAclDrop,
+                trigger: v1::Trigger::Destination,
+                actor: v1::Actor::OperatorStaff,
+                claims: &claims,
+                response: None,
+                span: Span { first_s, last_s, clock_error_s: 0 },
+                imported: false,
+                place: Some(&facts),
+                observed_names: &[],
+            };
+            judge(&event, &register.view(), &KnownSizes::default(), &Parameters::default())
+        };
+        let window = of(span.0, span.0 + span.1);
+        let seconds: Vec<_> = (span.0..=span.0 + span.1).map(|at| of(at, at)).collect();
+        let covered = |v: &register::Verdict| matches!(
+            v.code,
+            v1::VerdictCode::Authorised
+                | v1::VerdictCode::AuthorisedMisreferenced
+                | v1::VerdictCode::AuthorisedProvisional
+        );
+        if covered(&window) {
+            prop_assert!(seconds.iter().all(covered));
+        }
+        let first = seconds.first().and_then(|v| v.request().cloned());
+        if seconds.iter().all(|v| covered(v) && v.request() == first.as_ref()) {
+            prop_assert!(covered(&window), "{window:?}");
+        }
+        if window.undetermined == Some(v1::UndeterminedReason::Boundary) {
+            let said = |v: &register::Verdict| (v.code, v.request().cloned());
+            prop_assert!(seconds.windows(2).any(|w| said(&w[0]) != said(&w[1])), "{window:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! One request, in one version, by one of its targets, held against one event.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use ipnet::IpNet;
 use remit_proto::v1::{BasisProof, Dimension, TransitionKind, UndeterminedReason, VerdictCode};
@@ -108,19 +111,30 @@ fn of_entry<'a>(
             entry.turning_points(t.version, t.target.bounds(&t.version.request), &known)
         }),
     );
+    let unions = unions(target, touches);
+    // Versions that say that this very target must stay open.
+    let excepted: BTreeSet<u32> = touches
+        .iter()
+        .filter(|t| hits_exception(t, event))
+        .map(|t| t.version.request.version)
+        .collect();
     let mut candidates: Vec<Candidate<'a>> = touches
         .iter()
-        .filter(|t| speaks_for_itself(t, touches, event, claims))
+        .filter(|t| is_eligible(t, claims))
+        .filter(|t| {
+            // Beside an exception that is hit nothing else speaks; one that is not hit says nothing.
+            let hit = excepted.contains(&t.version.request.version);
+            if t.target.exception { hit && hits_exception(t, event) } else { !hit }
+        })
         .map(|t| {
-            let union = t.relation == Relation::Contains && is_union(target, t, touches);
             let breadth = if t.target.exception {
                 let target = Answer::No(VerdictCode::OutOfScopeTarget);
                 Breadth { target, method: Answer::Yes, licensed: false }
             } else {
+                let union = unions.contains(&part_of(t));
                 dimensions::breadth(&t.version.request.measure, target, t.relation, union)
             };
             let bounds = t.target.bounds(&t.version.request);
-            // Of an exception only the request's own time counts: it excuses nothing.
             make(event, entry, t.version, Some(t.target), breadth, bounds, &known, &samples, claims)
         })
         .filter(|c| c.standings.iter().any(Option::is_some))
@@ -129,30 +143,22 @@ fn of_entry<'a>(
     candidates
 }
 
-/// Leaves out what must not speak: an own measure for a block that claims something else; a target
-/// beside an exception that the event hits; an exception that the event only contains.
-fn speaks_for_itself(
-    touch: &Touch<'_>,
-    touches: &[Touch<'_>],
-    event: &Event<'_>,
-    claims: &Claims<'_>,
-) -> bool {
+/// An own measure does not answer for a block that claims something else.
+fn is_eligible(touch: &Touch<'_>, claims: &Claims<'_>) -> bool {
     let request = &touch.version.request;
-    if request.is_own_measure() && !claims.nothing_claimed() && !claims.names(&touch.entry, request)
-    {
-        return false;
-    }
-    let hits_exception = |t: &Touch<'_>| {
-        t.target.exception
-            && t.version.request.version == request.version
-            && is_live(t, event.span)
-            && match t.relation {
-                Relation::Equal | Relation::Inside => true,
-                Relation::Contains | Relation::Partial => saw(event, &t.target.target),
-                Relation::Disjoint => false,
-            }
-    };
-    if touch.target.exception { hits_exception(touch) } else { !touches.iter().any(hits_exception) }
+    !request.is_own_measure() || claims.nothing_claimed() || claims.names(&touch.entry, request)
+}
+
+/// The rule stands on an exception, or contains it and was seen to hit it. That a subtree rule
+/// contains an exception does not show whether another rule lets it through.
+fn hits_exception(touch: &Touch<'_>, event: &Event<'_>) -> bool {
+    touch.target.exception
+        && is_live(touch, event.span)
+        && match touch.relation {
+            Relation::Equal | Relation::Inside => true,
+            Relation::Contains | Relation::Partial => saw(event, &touch.target.target),
+            Relation::Disjoint => false,
+        }
 }
 
 /// The exception's own span meets the event's.
@@ -169,40 +175,42 @@ fn saw(event: &Event<'_>, target: &Target) -> bool {
     })
 }
 
-/// Several targets of one request that together are exactly the event's: adjacent prefixes, or a
+/// Parts that may make a whole: of one text, and with the same span; parts with spans of their own
+/// do not make a whole at every instant.
+type PartOf = (u32, Option<i64>, Option<i64>);
+
+fn part_of(touch: &Touch<'_>) -> PartOf {
+    (touch.version.request.version, touch.target.added_at_s, touch.target.removed_at_s)
+}
+
+/// Where several targets of one request together are exactly the event's: adjacent prefixes, or a
 /// name and everything below it (DOMAIN.md 3f "CIDR", "Domain vs subdomain").
-fn is_union(event: &Target, touch: &Touch<'_>, touches: &[Touch<'_>]) -> bool {
-    let same_text = touches.iter().filter(|t| {
-        t.version.request.version == touch.version.request.version
-            && !t.target.exception
-            // Parts with spans of their own do not make a whole at every instant.
-            && t.target.added_at_s == touch.target.added_at_s
-            && t.target.removed_at_s == touch.target.removed_at_s
-    });
-    match event {
+fn unions(event: &Target, touches: &[Touch<'_>]) -> BTreeSet<PartOf> {
+    let mut parts: BTreeMap<PartOf, Vec<&Target>> = BTreeMap::new();
+    for touch in touches.iter().filter(|t| !t.target.exception) {
+        if touch.relation == Relation::Contains {
+            parts.entry(part_of(touch)).or_default().push(&touch.target.target);
+        }
+    }
+    parts.retain(|_, parts| match event {
         Target::Cidr(net) => {
-            let parts: Vec<IpNet> = same_text
-                .filter_map(|t| match &t.target.target {
+            let nets: Vec<IpNet> = parts
+                .iter()
+                .filter_map(|part| match part {
                     Target::Cidr(part) => Some(*part),
                     Target::Ip(ip) => Some(IpNet::from(*ip)),
                     _ => None,
                 })
-                .filter(|part| net.contains(part))
                 .collect();
-            IpNet::aggregate(&parts).contains(net)
+            IpNet::aggregate(&nets).contains(net)
         }
         Target::DomainSubtree { name, apex: true } => {
-            let mut apex = false;
-            let mut below = false;
-            for part in same_text {
-                apex |= part.target.target == Target::DomainExact(name.clone());
-                below |=
-                    part.target.target == Target::DomainSubtree { name: name.clone(), apex: false };
-            }
-            apex && below
+            let below = Target::DomainSubtree { name: name.clone(), apex: false };
+            parts.contains(&&Target::DomainExact(name.clone())) && parts.contains(&&below)
         }
         _ => false,
-    }
+    });
+    parts.into_keys().collect()
 }
 
 /// The claimed request, which does not touch the target.

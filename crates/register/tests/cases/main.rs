@@ -119,7 +119,8 @@ fn a_class_alone_documents_nothing() {
     check("block example.org for class:contract_tos", "", "NO_BASIS by nobody");
     let other_class = "worm domain_exact:example.org as security_measure";
     check("block example.org for class:contract_tos", other_class, "NO_BASIS by nobody");
-    let expired = "spam domain_exact:example.org as tos_measure until 2026-01-10";
+    // Nobody grants the operator time to remove what is his own.
+    let expired = "spam domain_exact:example.org as tos_measure until 2026-01-10 grace 480";
     check("block example.org for class:contract_tos", expired, "EXPIRED by spam");
 }
 
