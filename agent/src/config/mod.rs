@@ -1,0 +1,292 @@
+//! Settings: what the operator typed becomes what the agent runs with, in one function.
+//!
+//! In: the text of a TOML file ([`file::ConfigFile`]) and, if it names one, of a basis map. Out: a
+//! [`Config`] in which only valid values exist, or *every* mistake at once, each by its name in the
+//! file and with what to do about it. Unknown keys are mistakes. Each default is a constant with
+//! its reason. The settings in use are known to the evidence by their digest (leaf `Start`).
+
+mod basis;
+mod file;
+
+use std::{
+    fmt, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+pub use basis::BasisMap;
+pub use file::ConfigFile;
+use ipnet::IpNet;
+use sha2::{Digest as _, Sha256};
+
+use crate::sources::unbound_rpz::action::Action;
+
+/// What the agent runs with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// State: keys, identity, spool.
+    pub dir: PathBuf,
+    pub collectors: Vec<CollectorEndpoint>,
+    pub lines_served: u64,
+    pub k: u64,
+    pub window_s: u32,
+    pub individual_actions: bool,
+    pub batch_interval_s: u32,
+    pub seal_interval_s: u32,
+    pub spool_bytes_max: u64,
+    pub customer_prefixes: Vec<IpNet>,
+    pub basis_map: BasisMap,
+    pub metrics_listen: Option<SocketAddr>,
+    /// To whom the agent drops its privileges.
+    pub user: Option<String>,
+    pub nftables: Option<NftablesConfig>,
+    pub unbound_rpz: Vec<UnboundRpzConfig>,
+    /// SHA-256 of the file as it was read.
+    pub digest: [u8; 32],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectorEndpoint {
+    /// "https://host:port"
+    pub url: String,
+    /// Name in the collector's certificate, where it is not the host of the URL.
+    pub tls_name: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NftablesConfig {
+    /// NFLOG groups to listen to.
+    pub groups: Vec<u16>,
+    pub counters_interval_s: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnboundRpzConfig {
+    /// Unbound's log file, with `rpz-log: yes` in its zones.
+    pub log: PathBuf,
+    /// Unbound's control socket, for its counters.
+    pub control: Option<PathBuf>,
+    pub zones: Vec<RpzZoneConfig>,
+    pub counters_interval_s: u32,
+    /// Of the clock that writes the log, where `log-time-ascii` is set.
+    pub utc_offset_s: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RpzZoneConfig {
+    pub name: String,
+    /// The zone file as Unbound loads it.
+    pub file: PathBuf,
+    /// `rpz-log-name`, where it is set.
+    pub log_name: Option<String>,
+    /// `rpz-action-override`, where it is set.
+    pub action_override: Option<Action>,
+}
+
+impl Config {
+    /// Below k lines a node is a subscriber: no hit targets, hourly windows.
+    pub fn reduced(&self) -> bool {
+        self.lines_served < self.k
+    }
+
+    /// The window in force.
+    pub fn window(&self) -> u32 {
+        if self.reduced() { self.window_s.max(REDUCED_WINDOW_S) } else { self.window_s }
+    }
+
+    /// Reads and checks a file and what it names.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| {
+            ConfigError(vec![Mistake::new("(file)", format!("{}: {source}", path.display()))])
+        })?;
+        Self::parse(&text, &|path| fs::read_to_string(path).map_err(|error| error.to_string()))
+    }
+
+    /// Checks a text. `read` is how a basis map is read.
+    pub fn parse(
+        text: &str,
+        read: &dyn Fn(&Path) -> Result<String, String>,
+    ) -> Result<Self, ConfigError> {
+        let (file, mut mistakes) = ConfigFile::parse(text);
+        let config = file::check(file, Sha256::digest(text).into(), read, &mut mistakes);
+        match config {
+            Some(config) if mistakes.is_empty() => Ok(config),
+            _ => Err(ConfigError(mistakes)),
+        }
+    }
+}
+
+/// The settings in force, defaults included, for `--print-config`.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&file::print(self))
+    }
+}
+
+/// One mistake: the key as it stands in the file, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    pub key: String,
+    pub remedy: String,
+}
+
+impl Mistake {
+    fn new(key: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { key: key.into(), remedy: remedy.into() }
+    }
+}
+
+/// All mistakes of a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError(pub Vec<Mistake>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} mistake(s) in the configuration", self.0.len())?;
+        self.0.iter().try_for_each(|Mistake { key, remedy }| write!(f, "\n  {key}: {remedy}"))
+    }
+}
+
+/// DOMAIN.md section 5: cells below ten are commonly suppressed.
+pub const K_DEFAULT: u64 = 10;
+/// A quarter of an hour: fine enough for a request's bounds, coarse enough to name nobody's habits.
+pub const WINDOW_S_DEFAULT: u32 = 900;
+/// Below k lines: hourly at the finest (DESIGN.md idea 8).
+pub const REDUCED_WINDOW_S: u32 = 3600;
+/// One signature and one sync a second cost nothing measurable and bound what a power cut takes.
+pub const BATCH_INTERVAL_S_DEFAULT: u32 = 1;
+/// A dead node is seen within three of these.
+pub const SEAL_INTERVAL_S_DEFAULT: u32 = 30;
+/// A week of a busy node without its collector; small enough for a router with a USB stick.
+pub const SPOOL_BYTES_MAX_DEFAULT: u64 = 256 * 1024 * 1024;
+/// Two segments and a batch: below this the spool could not even turn over.
+pub const SPOOL_BYTES_MIN: u64 = 16 * 1024 * 1024;
+/// A difference is provable after two readings; ten seconds keep findings fresh and the dump cheap.
+pub const COUNTERS_INTERVAL_S_DEFAULT: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        dir = "/var/lib/remit-agent"
+        lines_served = 1000
+        [collector]
+        url = "https://collector.example.net:7443"
+    "#;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, &|path| match path.to_str() {
+            Some("/basis") => Ok("[claims]\n\"comment:x\" = \"de/1\"".to_owned()),
+            Some("/broken") => Ok("[claims]\n\"x\" = \"de/1\"\n\"set:y\" = \"list:\"".to_owned()),
+            _ => Err("no such file".to_owned()),
+        })
+    }
+
+    /// The keys of all mistakes, in order.
+    fn check(text: &str, keys: &[&str]) {
+        let mistakes = match parse(text) {
+            Ok(_) => Vec::new(),
+            Err(ConfigError(mistakes)) => mistakes,
+        };
+        let found: Vec<_> = mistakes.iter().map(|m| m.key.as_str()).collect();
+        assert_eq!(found, keys, "{mistakes:?}");
+        assert!(mistakes.iter().all(|m| !m.remedy.is_empty()));
+    }
+
+    #[test]
+    fn the_least_that_is_needed() {
+        check(GOOD, &[]);
+        let config = parse(GOOD).unwrap();
+        assert_eq!(config.window(), 900);
+        assert_eq!(config.k, 10);
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once_by_its_key() {
+        check("", &["dir", "collector.url", "lines_served"]);
+        check(
+            r#"
+            dir = "relative"
+            k = 0
+            lines_served = 5
+            window_s = 7
+            batch_interval_s = 61
+            seal_interval_s = 0
+            spool_bytes_max = 5
+            customer_prefixes = ["10.0.0.0/8", "nonsense", "10.0.0.1/8"]
+            basis_map = "/absent"
+            metrics_listen = "9100"
+            colour = "blue"
+            [collector]
+            url = "http://collector.example.net"
+            speed = 1
+            [sources.nftables]
+            groups = []
+            counters_interval_s = 0
+            [[sources.unbound_rpz]]
+            log = "x"
+            zones = []
+            "#,
+            &[
+                "colour",
+                "collector.speed",
+                "dir",
+                "collector.url",
+                "k",
+                "window_s",
+                "batch_interval_s",
+                "seal_interval_s",
+                "spool_bytes_max",
+                "customer_prefixes[1]",
+                "customer_prefixes[2]",
+                "basis_map",
+                "metrics_listen",
+                "sources.nftables.groups",
+                "sources.nftables.counters_interval_s",
+                "sources.unbound_rpz[0].log",
+                "sources.unbound_rpz[0].zones",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_and_does_not_hide_the_rest() {
+        check(
+            "dir = 5\nlines_served = \"many\"\n[collector]\nurl = \"https://a\"\n",
+            &["dir", "lines_served"],
+        );
+        check("dir = ", &["(file)"]);
+    }
+
+    #[test]
+    fn fine_windows_need_individual_actions() {
+        check(&format!("window_s = 0\n{GOOD}"), &["window_s"]);
+        check(&format!("window_s = 0\nindividual_actions = true\n{GOOD}"), &[]);
+        // A day must consist of whole windows.
+        check(&format!("window_s = 700\n{GOOD}"), &["window_s"]);
+    }
+
+    #[test]
+    fn below_k_lines_windows_are_hourly_at_the_finest() {
+        let text = GOOD.replace("1000", "9");
+        assert_eq!(parse(&text).unwrap().window(), 3600);
+        let text = format!("window_s = 0\nindividual_actions = true\n{text}");
+        check(&text, &["individual_actions"]);
+    }
+
+    #[test]
+    fn a_basis_map_is_checked_with_the_file() {
+        check(&format!("basis_map = \"/basis\"\n{GOOD}"), &[]);
+        check(&format!("basis_map = \"/broken\"\n{GOOD}"), &["basis_map: x", "basis_map: set:y"]);
+    }
+
+    #[test]
+    fn the_example_file_is_valid_and_prints_back() {
+        let text = include_str!("../../../deploy/config/agent.toml");
+        let config = parse(text).unwrap();
+        let printed = config.to_string();
+        let again = parse(&printed).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+        assert_eq!(again.to_string(), printed);
+    }
+}

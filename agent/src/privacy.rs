@@ -1,0 +1,182 @@
+//! What must not be written down about customers (DESIGN.md idea 8).
+//!
+//! In: addresses and native texts as a source reads them. Out: targets and texts in which an
+//! address of a customer is a keyed token. The key is derived from the node's and stays with it;
+//! the same address gives the same token on this node.
+
+use std::net::IpAddr;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use ipnet::IpNet;
+use remit_proto::v1;
+use sha2::Sha256;
+
+use crate::keys::NodeKey;
+
+#[derive(Clone)]
+pub struct Privacy {
+    customer_prefixes: Vec<IpNet>,
+    token_key: [u8; 32],
+    hit_targets: bool,
+}
+
+impl Privacy {
+    /// `hit_targets`: whether the node serves enough lines to say what was hit.
+    pub fn new(customer_prefixes: Vec<IpNet>, key: &NodeKey, hit_targets: bool) -> Self {
+        Self { customer_prefixes, token_key: key.derive("remit/customer-token/v1"), hit_targets }
+    }
+
+    /// Whether a hit may carry the target that was hit (at least k lines are served). The recorder
+    /// drops it in any case below k; a source that asks spares itself the work.
+    pub fn hit_targets(&self) -> bool {
+        self.hit_targets
+    }
+
+    pub fn is_customer(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.customer_prefixes.iter().any(|prefix| prefix.contains(&address))
+    }
+
+    /// Whether any address of the prefix may be a customer's.
+    pub fn touches_customers(&self, net: IpNet) -> bool {
+        self.customer_prefixes.iter().any(|prefix| prefix.contains(&net) || net.contains(prefix))
+    }
+
+    /// Stands for a customer's address wherever one would be named.
+    pub fn token(&self, address: IpAddr) -> v1::Target {
+        self.token_of(address.to_canonical().to_string().as_bytes())
+    }
+
+    /// Stands for a prefix inside the customer prefixes.
+    pub fn token_net(&self, net: IpNet) -> v1::Target {
+        if net.prefix_len() == net.max_prefix_len() {
+            return self.token(net.addr());
+        }
+        self.token_of(net.trunc().to_string().as_bytes())
+    }
+
+    /// A native text with every customer's address or prefix replaced by `customer:<token>`.
+    pub fn redact(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while !rest.is_empty() {
+            let word = rest.find(|c: char| !is_address_char(c)).unwrap_or(rest.len());
+            let (address, after) = rest.split_at(word);
+            match self.customer_token(address) {
+                Some(token) => {
+                    out.push_str("customer:");
+                    out.push_str(&token);
+                }
+                None => out.push_str(address),
+            }
+            let other = after.find(is_address_char).unwrap_or(after.len());
+            let (other, next) = after.split_at(other);
+            out.push_str(other);
+            rest = next;
+        }
+        out
+    }
+
+    fn customer_token(&self, word: &str) -> Option<String> {
+        if let Some(address) = parse_address(word) {
+            return self.is_customer(address).then(|| self.token(address).value);
+        }
+        let net: IpNet = word.parse().ok()?;
+        self.customer_prefixes
+            .iter()
+            .any(|prefix| prefix.contains(&net))
+            .then(|| self.token_net(net).value)
+    }
+
+    fn token_of(&self, bytes: &[u8]) -> v1::Target {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.token_key)
+            .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+        mac.update(bytes);
+        let tag: [u8; 32] = mac.finalize().into_bytes().into();
+        let value = tag.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        v1::Target { kind: v1::TargetKind::CustomerToken.into(), value }
+    }
+}
+
+/// Where in the packet's way a rule stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    Ingress,
+    Prerouting,
+    Forward,
+    Postrouting,
+    Egress,
+    Input,
+    Output,
+}
+
+impl Hook {
+    /// Traffic of others needs a basis and is judged; what a node drops for its own sake is counted
+    /// (DESIGN.md idea 9). Hooks that see both are judged: a block must not hide behind them.
+    pub fn is_judged(self) -> bool {
+        match self {
+            Self::Ingress | Self::Prerouting | Self::Forward | Self::Postrouting | Self::Egress => {
+                true
+            }
+            Self::Input | Self::Output => false,
+        }
+    }
+}
+
+fn is_address_char(c: char) -> bool {
+    c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/')
+}
+
+/// An address, also with a port behind it or a colon before the port.
+fn parse_address(word: &str) -> Option<IpAddr> {
+    let word = word.trim_matches(|c| c == '.' || c == '/');
+    let direct = word.parse().ok();
+    let before_port = || word.rsplit_once(':').and_then(|(address, _)| address.parse().ok());
+    direct.or_else(before_port).or_else(|| word.trim_matches(':').parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn privacy() -> Privacy {
+        let prefixes = vec!["198.51.100.0/24".parse().unwrap(), "2001:db8:c::/48".parse().unwrap()];
+        Privacy::new(prefixes, &NodeKey::from_secret([7; 32]), true)
+    }
+
+    #[test]
+    fn a_customer_address_never_survives_redaction() {
+        for text in [
+            "ip saddr 198.51.100.7 drop",
+            "198.51.100.7",
+            "{198.51.100.7,198.51.100.9}",
+            "198.51.100.7:443",
+            "from 198.51.100.7.",
+            "ip saddr 198.51.100.0/28 drop",
+            "ip6 saddr 2001:db8:c::7 drop",
+            "2001:db8:c:1::/64",
+        ] {
+            let redacted = privacy().redact(text);
+            assert!(redacted.contains("customer:"), "{redacted}");
+            assert!(!redacted.contains("198.51.100") && !redacted.contains("db8:c"), "{redacted}");
+        }
+    }
+
+    #[test]
+    fn other_text_stays_as_it_is() {
+        for text in ["ip daddr 203.0.113.9 tcp dport 443 drop # déjà", "a:b/c.d", "::", ""] {
+            assert_eq!(privacy().redact(text), text);
+        }
+    }
+
+    #[test]
+    fn a_token_is_stable_and_says_nothing() {
+        let address: IpAddr = "198.51.100.7".parse().unwrap();
+        let mapped: IpAddr = "::ffff:198.51.100.7".parse().unwrap();
+        let token = privacy().token(address);
+        assert_eq!(token, privacy().token(mapped));
+        assert_eq!(token.value.len(), 32);
+        assert!(privacy().is_customer(mapped));
+        assert_ne!(token, privacy().token("198.51.100.8".parse().unwrap()));
+    }
+}

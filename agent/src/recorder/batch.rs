@@ -1,0 +1,335 @@
+//! Closing batches, in the order of the durable steps, and what happens without room.
+
+use evidence::{
+    batch::{LEAVES_MAX, LEAVES_SIZE_MAX},
+    chunk::{CHUNKS_MAX, SetBuilder},
+    leaf,
+};
+use prost::Message as _;
+use remit_proto::v1::{self, SourceKind, leaf::Body};
+use tlog::Hash;
+
+use super::{Recorder, RecorderError, leaves};
+use crate::{
+    clock::in_range,
+    metrics::Metric,
+    observation::Cursor,
+    spool::{
+        AppendError,
+        state::{BatchRecord, CursorState, SmallState, State, StateChange},
+    },
+};
+
+/// Leaves that wait for their batch to close.
+#[derive(Debug, Default)]
+pub(super) struct OpenBatch {
+    leaves: Vec<Vec<u8>>,
+    openings: Vec<v1::LeafOpening>,
+    leaves_size: usize,
+    openings_size: usize,
+    /// Which leaf names which chunks.
+    named: Vec<(u64, Vec<Hash>)>,
+    /// When its first leaf came; also set by what is written only at the close.
+    pub(super) opened_ms: Option<i64>,
+}
+
+/// A closed batch that found no room.
+#[derive(Debug)]
+pub(super) struct Stuck {
+    record: BatchRecord,
+    size: u64,
+    named: Vec<(u64, Vec<Hash>)>,
+}
+
+impl Recorder {
+    pub(super) fn open_batch(&mut self) {
+        let now = self.clock.monotonic_ms();
+        self.batch.opened_ms.get_or_insert(now);
+    }
+
+    pub(super) fn open_batch_for_gaps(&mut self) {
+        if !self.gaps.is_empty() {
+            self.open_batch();
+        }
+    }
+
+    /// Gives a leaf the next index. If the batch before finds no room the leaf waits for the next
+    /// one; who has more to push looks at `stuck` in between, so that what waits is bounded.
+    pub(super) fn push(
+        &mut self,
+        leaf: Vec<u8>,
+        openings: Vec<v1::Opening>,
+    ) -> Result<(), RecorderError> {
+        let openings_size: usize = openings.iter().map(|o| o.value.len() + OPENING_SIZE).sum();
+        let full = self.batch.leaves.len() + 1 >= LEAVES_MAX - GAP_LEAVES
+            || self.batch.leaves_size + leaf.len() > LEAVES_SIZE_MAX - CLOSING_SIZE
+            || self.batch.openings_size + openings_size > OPENINGS_SIZE_MAX;
+        if full && self.stuck.is_none() {
+            self.close_batch(false)?;
+        }
+        self.push_unchecked(leaf, openings, openings_size);
+        Ok(())
+    }
+
+    fn push_unchecked(&mut self, leaf: Vec<u8>, openings: Vec<v1::Opening>, openings_size: usize) {
+        self.open_batch();
+        let index = self.next_index();
+        let batch = &mut self.batch;
+        batch.leaves_size += leaf.len();
+        batch.openings_size += openings_size;
+        batch.leaves.push(leaf);
+        batch
+            .openings
+            .extend(openings.into_iter().map(|o| v1::LeafOpening { index, opening: Some(o) }));
+    }
+
+    fn next_index(&self) -> u64 {
+        self.tree.edge.size() + self.batch.leaves.len() as u64
+    }
+
+    /// Closes the batch: gaps, seal, signature, one append.
+    pub(super) fn close_batch(&mut self, stopping: bool) -> Result<(), RecorderError> {
+        for _ in 0..GAP_LEAVES {
+            let Some(gap) = self.gaps.take() else { break };
+            self.push_unchecked(leaf::encode(Body::Gap(gap)), Vec::new(), 0);
+        }
+        let seal = self.seal(stopping);
+        self.push_unchecked(leaf::encode(Body::Seal(seal)), Vec::new(), 0);
+        let change = self.state_change(stopping);
+        let OpenBatch { leaves, openings, named, .. } = std::mem::take(&mut self.batch);
+        let count = leaves.len() as u64;
+        let batch = evidence::batch::close(
+            &mut self.tree.edge,
+            &self.signer,
+            &self.tree.origin,
+            leaves,
+            openings,
+        )
+        .map_err(RecorderError::Sign)?;
+        let record = BatchRecord { batch: batch.encode_to_vec(), change };
+        self.last_seal_ms = self.clock.monotonic_ms();
+        // Further gaps wait for the next batch.
+        self.open_batch_for_gaps();
+        self.land(Stuck { record, size: self.tree.edge.size(), named })?;
+        tracing::debug!(leaves = count, size = self.tree.edge.size(), "batch closed");
+        Ok(())
+    }
+
+    /// Offers a closed batch to the spool.
+    fn land(&mut self, stuck: Stuck) -> Result<(), RecorderError> {
+        match self.spool.append(&stuck.record, stuck.size, stuck.named.clone()) {
+            Ok(()) => {
+                Metric::Batches.add(1);
+                self.next_segment()
+            }
+            Err(AppendError::Full) => {
+                tracing::error!("the spool has no room: what comes now is counted as lost");
+                Metric::SpoolFull.add(1);
+                self.stuck = Some(stuck);
+                Ok(())
+            }
+            Err(AppendError::Fatal(source)) => Err(RecorderError::Spool(source)),
+        }
+    }
+
+    /// Begins a new segment where one is due. The batch before it is durable, and nothing has
+    /// changed since, so the header's whole state is that of this very point.
+    fn next_segment(&mut self) -> Result<(), RecorderError> {
+        if !self.spool.wants_segment() {
+            return Ok(());
+        }
+        let state = self.state();
+        match self.spool.begin_segment(&self.tree, state) {
+            // The old segment grows a little beyond its size instead.
+            Ok(()) | Err(AppendError::Full) => Ok(()),
+            Err(AppendError::Fatal(source)) => Err(RecorderError::Spool(source)),
+        }
+    }
+
+    /// Offers the batch that found no room again. When it lands, gaps and snapshots come first.
+    pub(super) fn retry(&mut self) -> Result<(), RecorderError> {
+        let Some(stuck) = self.stuck.take() else { return Ok(()) };
+        match self.spool.append(&stuck.record, stuck.size, stuck.named.clone()) {
+            Ok(()) => {}
+            Err(AppendError::Full) => {
+                self.stuck = Some(stuck);
+                return Ok(());
+            }
+            Err(AppendError::Fatal(source)) => return Err(RecorderError::Spool(source)),
+        }
+        tracing::warn!("the spool has room again");
+        Metric::Batches.add(1);
+        self.close_batch(false)?;
+        let sources: Vec<SourceKind> = self
+            .rules
+            .values()
+            .filter(|rules| rules.needs_snapshot)
+            .map(|rules| rules.newest.source)
+            .collect();
+        for source in sources {
+            if self.stuck.is_none() {
+                self.snapshot(source)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all rules of a source: chunks first, then the leaf that names them.
+    pub(super) fn snapshot(&mut self, source: SourceKind) -> Result<(), RecorderError> {
+        let Some(known) = self.rules.get_mut(&source.into()) else { return Ok(()) };
+        known.needs_snapshot = true;
+        let (state, without_claim) = (known.newest.clone(), known.without_claim());
+        let mut set = SetBuilder::new();
+        let mut stored = Vec::new();
+        let mut unstable = state.unstable;
+        for rule in known.sorted() {
+            let item = leaves::snapshot_item(&rule, source);
+            if let Some(chunk) = set.push(self.salts.next()?, item) {
+                if !self.store_chunk(&chunk, &mut stored)? {
+                    return Ok(());
+                }
+                if stored.len() + 1 >= CHUNKS_MAX {
+                    tracing::error!("more rules than one snapshot can hold: it is incomplete");
+                    unstable = true;
+                    break;
+                }
+            }
+        }
+        let (rules, last) = set.finish();
+        if let Some(chunk) = last
+            && !self.store_chunk(&chunk, &mut stored)?
+        {
+            return Ok(());
+        }
+        let without_claim = without_claim.min(rules.count);
+        let leaf = leaf::encode(Body::RuleSnapshot(v1::RuleSnapshot {
+            source: source.into(),
+            at_s: in_range(state.at_s),
+            source_generation: state.generation,
+            rules: Some(rules),
+            without_claim,
+            unstable,
+        }));
+        self.push(leaf, Vec::new())?;
+        let index = self.next_index() - 1;
+        self.batch.named.push((index, stored));
+        if let Some(known) = self.rules.get_mut(&source.into()) {
+            known.needs_snapshot = false;
+        }
+        Ok(())
+    }
+
+    /// Returns whether there was room; if not, what was stored for this snapshot is taken back, and
+    /// it is written when there is.
+    fn store_chunk(&mut self, chunk: &[u8], stored: &mut Vec<Hash>) -> Result<bool, RecorderError> {
+        match self.spool.store_chunk(chunk) {
+            Ok(()) => {
+                stored.push(evidence::chunk::chunk_id(chunk));
+                Ok(true)
+            }
+            Err(AppendError::Full) => {
+                self.spool.discard_chunks(stored);
+                Ok(false)
+            }
+            Err(AppendError::Fatal(source)) => Err(RecorderError::Spool(source)),
+        }
+    }
+
+    fn seal(&self, stopping: bool) -> v1::Seal {
+        let checkpoint = self.receipts.borrow().checkpoint;
+        v1::Seal {
+            at_s: self.clock.now_s(),
+            clock: self.clock.state().into(),
+            sources: self.ledger.accounts(),
+            self_protection: self_protection(self.self_protection.values().flatten()),
+            released_early: self.spool.released_early(),
+            collector_checkpoint: checkpoint.map(|hash| hash.0.to_vec()).unwrap_or_default(),
+            stopping,
+        }
+    }
+
+    fn state_change(&mut self, stopping: bool) -> StateChange {
+        let (counters, sources) = self.ledger.take_changes();
+        let changed = self.cursors.values_mut().filter(|(_, dirty)| *dirty);
+        let cursors = changed
+            .map(|(cursor, dirty)| {
+                *dirty = false;
+                cursor_state(cursor)
+            })
+            .collect();
+        let small = self.small_state(stopping);
+        StateChange { small, counters, sources, cursors, windows: self.windows.take_changes() }
+    }
+
+    pub(super) fn state(&self) -> State {
+        let (counters, sources) = self.ledger.state();
+        State {
+            secret: self.secret.to_vec(),
+            small: self.small_state(false),
+            counters,
+            sources,
+            cursors: self.cursors.values().map(|(cursor, _)| cursor_state(cursor)).collect(),
+            windows: self.windows.state(),
+        }
+    }
+
+    fn small_state(&self, stopping: bool) -> SmallState {
+        SmallState {
+            at_s: self.clock.now_s(),
+            stopped: stopping,
+            released_early: self.spool.released_early(),
+            boot_id: self.facts.boot_id.to_vec(),
+            config_digest: self.config.digest.to_vec(),
+        }
+    }
+}
+
+/// As many chains as fit; the rest in one sum, so that the sum over all is exact in any case.
+fn self_protection<'a>(
+    chains: impl Iterator<Item = &'a v1::SelfProtection>,
+) -> Vec<v1::SelfProtection> {
+    let mut listed: Vec<v1::SelfProtection> = Vec::new();
+    let mut size = 0;
+    let mut rest = v1::SelfProtection { chain: "(others)".to_owned(), ..Default::default() };
+    for v1::SelfProtection { chain, packets, uncounted_rules } in chains {
+        let chain = leaves::clean(chain, 600);
+        size += chain.len() + 32;
+        if listed.len() < SELF_PROTECTION_MAX
+            && size < SELF_PROTECTION_SIZE_MAX
+            && !chain.is_empty()
+        {
+            let (packets, uncounted_rules) = (*packets, *uncounted_rules);
+            listed.push(v1::SelfProtection { chain, packets, uncounted_rules });
+        } else {
+            rest.packets = rest.packets.saturating_add(*packets);
+            rest.uncounted_rules = rest.uncounted_rules.saturating_add(*uncounted_rules);
+        }
+    }
+    if rest.packets > 0 || rest.uncounted_rules > 0 {
+        listed.push(rest);
+    }
+    listed
+}
+
+fn cursor_state(cursor: &Cursor) -> CursorState {
+    use std::os::unix::ffi::OsStrExt as _;
+    let Cursor { path, inode, offset, head_size, head_digest } = cursor;
+    CursorState {
+        path: path.as_os_str().as_bytes().to_vec(),
+        inode: *inode,
+        offset: *offset,
+        head_size: *head_size,
+        head_digest: head_digest.to_vec(),
+    }
+}
+
+/// Kept free in each batch for its gaps and its seal.
+const GAP_LEAVES: usize = 64;
+const CLOSING_SIZE: usize = 64 * 1024;
+/// Leaves, openings and proof stay within the 1 MiB of a message.
+const OPENINGS_SIZE_MAX: usize = 400 * 1024;
+/// Index, field, salt and framing of an opening.
+const OPENING_SIZE: usize = 48;
+/// A seal must fit into a leaf.
+const SELF_PROTECTION_MAX: usize = 255;
+const SELF_PROTECTION_SIZE_MAX: usize = 16 * 1024;

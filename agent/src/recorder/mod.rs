@@ -1,0 +1,451 @@
+//! The recorder: from what sources say to leaves. The only giver of leaf indexes, the only writer of
+//! the spool.
+//!
+//! In: [`Report`]s over one bounded channel, [`Receipts`] of the uplink (newest wins), the clock.
+//! Out: closed batches in the spool.
+//!
+//! # What becomes of a report
+//!
+//! - **Rules**: at start, after wide changes (more than [`CHANGES_MAX`]) and whenever changes could
+//!   not be written, a `RuleSnapshot`; else a `RuleChange` for each rule that differs.
+//! - **Hits**: with windows of length 0 one `Activity` for each; else counted in open windows,
+//!   aligned to UTC, that are durable with each batch and become an `Activity` when they end. Below
+//!   k lines what was hit is dropped here, and windows are hourly at the finest.
+//! - **Counters, losses**: the `ledger`; what it proves becomes `Gap`s.
+//!
+//! # When a batch closes
+//!
+//! `batch_interval` after its first leaf, at 1,024 leaves or 512 KiB, and every `seal_interval` in
+//! any case. Its last leaf is a `Seal` with the accounts of all sources.
+//!
+//! # When the spool has no room
+//!
+//! The batch that found none stays here and is offered again every second. Meanwhile hits are
+//! counted as lost(`SPOOL_FULL`), exactly, by rule; rules are followed. With room, gaps and a new
+//! snapshot come first. Memory stays flat, the network is not touched.
+//!
+//! # When the state of the spool is unknown
+//!
+//! [`RecorderError`]: the process stops, loudly; recovery decides at the next start.
+
+mod batch;
+mod gaps;
+mod leaves;
+mod rules;
+mod start;
+mod windows;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    time::Duration,
+};
+
+use batch::OpenBatch;
+use gaps::Gaps;
+use leaves::Salts;
+use remit_proto::v1::{self, LossCause, SourceKind};
+use rules::SourceRules;
+use sha2::{Digest as _, Sha256};
+pub use start::{Launch, StartFacts};
+use tlog::{Hash, checkpoint::CheckpointError, note::SigningKey};
+use tokio::sync::watch;
+use windows::Windows;
+
+use crate::{
+    clock::{Clock, in_range},
+    config::Config,
+    keys::{Identity, NodeKey},
+    ledger::Ledger,
+    metrics::Metric,
+    observation::{Cursor, Hit, Import, Report, RuleNumber, RuleState},
+    sources::RecorderGone,
+    spool::{AppendError, SafeBelow, Spool, SpoolTree, View},
+};
+
+/// What goes to the recorder's thread.
+#[derive(Debug)]
+pub enum Message {
+    Report(Report),
+    /// All sources have ended: write the last seal and end.
+    Stop,
+}
+
+/// Where sources send their reports.
+#[derive(Debug, Clone)]
+pub struct ReportSender(SyncSender<Message>);
+
+impl ReportSender {
+    /// Blocks while the channel is full. What the kernel then drops is counted by the source's own
+    /// sequence checks.
+    pub fn send(&self, report: Report) -> Result<(), RecorderGone> {
+        self.0.send(Message::Report(report)).map_err(|_| RecorderGone)
+    }
+
+    /// To the one who ends the line, after the sources.
+    pub fn stop(&self) {
+        // If it is gone, it has stopped.
+        let _ = self.0.send(Message::Stop);
+    }
+}
+
+/// Reports that may wait. A report holds up to some hundred hits; at the usual load the channel is
+/// empty, and when it is full the sources wait, which is the honest answer.
+pub const CHANNEL_SIZE: usize = 64;
+
+pub fn channel() -> (ReportSender, Receiver<Message>) {
+    let (sender, receiver) = sync_channel(CHANNEL_SIZE);
+    (ReportSender(sender), receiver)
+}
+
+/// What the uplink has learnt; only the newest counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipts {
+    /// By ordinal of the generation.
+    pub generations: BTreeMap<u32, Receipt>,
+    /// SHA-256 of the newest collector checkpoint that was verified.
+    pub checkpoint: Option<Hash>,
+    /// The collector holds more of this generation than our spool ever sent.
+    pub rolled_back: Option<u32>,
+}
+
+/// Tree sizes below which leaves are safe elsewhere, and in the collector's log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Receipt {
+    pub safe: u64,
+    pub logged: u64,
+}
+
+/// Our own state is in doubt: stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RecorderError {
+    #[error("the spool failed")]
+    Spool(#[source] std::io::Error),
+    #[error("the spool has no room to begin")]
+    NoRoom,
+    #[error("the head of the tree could not be signed")]
+    Sign(#[source] CheckpointError),
+    #[error("the node's key cannot sign for this tree")]
+    Key(#[source] tlog::note::InvalidKey),
+    #[error("the system gave no random bytes")]
+    Random,
+}
+
+/// The number of a rule, from the words by which its source knows it.
+pub fn rule_number(secret: &[u8; 16], source: SourceKind, key: &str) -> RuleNumber {
+    let mut hash = Sha256::new();
+    hash.update(b"remit/rule/v1\n");
+    hash.update(secret);
+    // Two sources may use the same words.
+    hash.update(i32::from(source).to_be_bytes());
+    hash.update(key);
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
+    // 0 stands for "no rule" in leaves.
+    RuleNumber(u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1))
+}
+
+/// More changes at once than this are one snapshot.
+pub const CHANGES_MAX: usize = 256;
+/// How often receipts are looked at, and a full spool tried again.
+const TICK_MS: i64 = 1000;
+
+/// Owned by its thread; nothing here is shared.
+pub struct Recorder {
+    config: Config,
+    clock: Clock,
+    key: NodeKey,
+    identity: Identity,
+    facts: StartFacts,
+    spool: Spool,
+    tree: SpoolTree,
+    signer: SigningKey,
+    secret: [u8; 16],
+    ledger: Ledger,
+    rules: BTreeMap<i32, SourceRules>,
+    windows: Windows,
+    gaps: Gaps,
+    cursors: BTreeMap<PathBuf, (Cursor, bool)>,
+    self_protection: BTreeMap<i32, Vec<v1::SelfProtection>>,
+    batch: OpenBatch,
+    /// Found no room; see the front page.
+    stuck: Option<batch::Stuck>,
+    salts: Salts,
+    receipts: watch::Receiver<Receipts>,
+    last_seal_ms: i64,
+    last_tick_ms: i64,
+}
+
+impl Recorder {
+    /// Runs until it is told to stop, or all senders are gone.
+    pub fn run(mut self, messages: &Receiver<Message>) -> Result<(), RecorderError> {
+        loop {
+            let wait = Duration::from_millis(self.wait_ms().unsigned_abs());
+            match messages.recv_timeout(wait) {
+                Ok(Message::Report(report)) => self.report(report)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return self.stop(),
+            }
+            self.tick()?;
+        }
+    }
+
+    /// Where file sources continue.
+    pub fn cursors(&self) -> Vec<Cursor> {
+        self.cursors.values().map(|(cursor, _)| cursor.clone()).collect()
+    }
+
+    /// From which the numbers of rules derive.
+    pub fn secret(&self) -> [u8; 16] {
+        self.secret
+    }
+
+    pub fn tree(&self) -> &SpoolTree {
+        &self.tree
+    }
+
+    /// What is durable, for the uplink.
+    pub fn watch(&self) -> watch::Receiver<View> {
+        self.spool.watch()
+    }
+
+    /// Takes in one report.
+    pub fn report(&mut self, report: Report) -> Result<(), RecorderError> {
+        match report {
+            Report::Rules(state) => self.rules(state),
+            Report::Hits { source, hits, cursor, import } => {
+                self.hits(source, &hits, import.as_ref())?;
+                if let Some(cursor) = cursor {
+                    self.cursors.insert(cursor.path.clone(), (cursor, true));
+                    self.open_batch();
+                }
+                Ok(())
+            }
+            Report::Counters(reading) => {
+                let findings = self.ledger.reading(&reading);
+                self.self_protection.insert(reading.source.into(), reading.self_protection);
+                for finding in findings {
+                    let (rule, claims) = self.rule_of_counter(finding.source, &finding.counter);
+                    let at_s = in_range(reading.at_s);
+                    self.gaps.add(
+                        gaps::Key { rule, ..gaps::Key::of(finding.source, finding.cause) },
+                        claims,
+                        finding.count,
+                        (at_s, at_s),
+                    );
+                }
+                self.open_batch_for_gaps();
+                Ok(())
+            }
+            Report::Lost { source, cause, count, at_s } => {
+                if count > 0 {
+                    Metric::Lost.add(count);
+                    self.ledger.lose(source, None, cause, count);
+                    let at_s = in_range(at_s);
+                    self.gaps.add(
+                        gaps::Key::of(source, cause),
+                        Vec::new(),
+                        Some(count),
+                        (at_s, at_s),
+                    );
+                    self.open_batch_for_gaps();
+                }
+                Ok(())
+            }
+            Report::Unsure { source, cause, from_s, until_s } => {
+                let span = (in_range(from_s), in_range(until_s.max(from_s)));
+                self.gaps.add(gaps::Key::of(source, cause), Vec::new(), None, span);
+                self.open_batch_for_gaps();
+                Ok(())
+            }
+        }
+    }
+
+    /// Does what is due: closes batches and windows, takes in receipts.
+    pub fn tick(&mut self) -> Result<(), RecorderError> {
+        let now = self.clock.monotonic_ms();
+        if now - self.last_tick_ms >= TICK_MS {
+            self.last_tick_ms = now;
+            self.take_receipts()?;
+            self.retry()?;
+            Metric::SpoolBytes.set(self.spool.bytes());
+        }
+        if self.stuck.is_some() {
+            return Ok(());
+        }
+        self.close_windows(false)?;
+        let due = self.batch.opened_ms.is_some_and(|opened| now - opened >= self.batch_ms());
+        if due || now - self.last_seal_ms >= self.seal_ms() {
+            self.close_batch(false)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the last seal. Windows stay open: the next start continues them.
+    fn stop(mut self) -> Result<(), RecorderError> {
+        self.retry()?;
+        if self.stuck.is_none() {
+            self.close_batch(true)?;
+        }
+        if self.stuck.is_some() {
+            tracing::error!("stopping with a full spool: what waited is lost");
+        }
+        Ok(())
+    }
+
+    fn wait_ms(&self) -> i64 {
+        let now = self.clock.monotonic_ms();
+        let batch = self.batch.opened_ms.map(|opened| opened + self.batch_ms());
+        let seal = self.last_seal_ms + self.seal_ms();
+        let tick = self.last_tick_ms + TICK_MS;
+        let next = match self.stuck {
+            Some(_) => tick,
+            None => tick.min(seal).min(batch.unwrap_or(seal)),
+        };
+        (next - now).clamp(0, TICK_MS)
+    }
+
+    fn batch_ms(&self) -> i64 {
+        i64::from(self.config.batch_interval_s) * 1000
+    }
+
+    fn seal_ms(&self) -> i64 {
+        i64::from(self.config.seal_interval_s) * 1000
+    }
+
+    fn hits(
+        &mut self,
+        source: SourceKind,
+        hits: &[Hit],
+        import: Option<&Import>,
+    ) -> Result<(), RecorderError> {
+        let window_s = self.config.window();
+        for hit in hits.iter().filter(|hit| hit.count > 0) {
+            let known = self.rules.get_mut(&source.into()).and_then(|rules| rules.of_hit(hit.rule));
+            let Some(rule) = known else {
+                // Against the contract (rules arrive first): no leaf can be made of it.
+                self.ledger.lose(source, None, LossCause::NotParsed, hit.count);
+                let at_s = in_range(hit.at_s);
+                self.gaps.add(
+                    gaps::Key::of(source, LossCause::NotParsed),
+                    Vec::new(),
+                    Some(hit.count),
+                    (at_s, at_s),
+                );
+                self.open_batch_for_gaps();
+                continue;
+            };
+            if self.stuck.is_some() {
+                let slot = rule.slot;
+                let claims = rule.wire_claims();
+                let at_s = in_range(hit.at_s);
+                let key =
+                    gaps::Key { rule: hit.rule.0, ..gaps::Key::of(source, LossCause::SpoolFull) };
+                self.gaps.add(key, claims, Some(hit.count), (at_s, at_s));
+                self.ledger.lose(source, slot, LossCause::SpoolFull, hit.count);
+                Metric::Lost.add(hit.count);
+                continue;
+            }
+            self.ledger.record(source, rule.slot, hit.count);
+            Metric::Hits.add(hit.count);
+            if window_s == 0 {
+                let encoded = rule.encoded();
+                let (leaf, openings) = leaves::individual(encoded, hit, import, &mut self.salts)?;
+                self.push(leaf, openings)?;
+            } else {
+                let reduced = self.config.reduced();
+                self.windows.count(rule, hit, import, window_s, reduced);
+                self.open_batch();
+                if self.windows.is_full() {
+                    self.close_windows(true)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the windows that have ended, or, under pressure, the oldest ones.
+    fn close_windows(&mut self, pressure: bool) -> Result<(), RecorderError> {
+        let closed = if pressure {
+            self.windows.take_oldest()
+        } else {
+            self.windows.take_ended(self.clock.now_s())
+        };
+        self.write_windows(closed)
+    }
+
+    fn write_windows(&mut self, closed: Vec<windows::Window>) -> Result<(), RecorderError> {
+        for window in closed {
+            if self.stuck.is_some() {
+                // It was not taken out of anything durable yet.
+                self.windows.put_back(window);
+                continue;
+            }
+            let (leaf, openings) = leaves::window(&window, &mut self.salts)?;
+            self.push(leaf, openings)?;
+        }
+        Ok(())
+    }
+
+    fn rules(&mut self, state: RuleState) -> Result<(), RecorderError> {
+        let source = state.source;
+        self.ledger.know_source(source);
+        let now_ms = self.clock.monotonic_ms();
+        let known = self.rules.entry(source.into()).or_insert_with(|| SourceRules::new(source));
+        let changes = known.update(&state, &mut self.ledger, now_ms);
+        if self.stuck.is_some() {
+            if !changes.list.is_empty() {
+                known.needs_snapshot = true;
+            }
+            return Ok(());
+        }
+        // What a window has counted belongs to the rule as it was.
+        let changed: Vec<RuleNumber> = changes.list.iter().map(|change| change.number()).collect();
+        let closed = self.windows.take_rules(&changed);
+        self.write_windows(closed)?;
+        let whole = self.rules.get(&source.into()).is_some_and(|rules| rules.needs_snapshot);
+        if whole || changes.list.len() > CHANGES_MAX || (state.unstable && !changed.is_empty()) {
+            return self.snapshot(source);
+        }
+        for change in &changes.list {
+            if self.stuck.is_some() {
+                if let Some(rules) = self.rules.get_mut(&source.into()) {
+                    rules.needs_snapshot = true;
+                }
+                break;
+            }
+            let (leaf, openings) = leaves::rule_change(change, &state, &mut self.salts)?;
+            self.push(leaf, openings)?;
+        }
+        Ok(())
+    }
+
+    fn rule_of_counter(&self, source: SourceKind, counter: &str) -> (u64, Vec<v1::Claim>) {
+        self.rules.get(&source.into()).map_or((0, Vec::new()), |rules| rules.of_counter(counter))
+    }
+
+    fn take_receipts(&mut self) -> Result<(), RecorderError> {
+        if self.receipts.has_changed().unwrap_or(false) {
+            let receipts = self.receipts.borrow_and_update().clone();
+            for (ordinal, Receipt { safe, logged }) in receipts.generations {
+                self.spool.set_limits(SafeBelow { ordinal, safe, logged });
+            }
+        }
+        let rolled_back = self.receipts.borrow().rolled_back;
+        if rolled_back == Some(self.tree.ordinal) && self.stuck.is_none() {
+            tracing::error!("the collector holds more than this spool: a new generation begins");
+            self.next_generation()?;
+        }
+        Ok(())
+    }
+
+    fn fatal(error: AppendError) -> RecorderError {
+        match error {
+            AppendError::Full => RecorderError::NoRoom,
+            AppendError::Fatal(source) => RecorderError::Spool(source),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Putting the line together, and taking it apart: sources → recorder → spool → uplink.
+//!
+//! Order at start: privileges first (before any thread), then spool and recovery, recorder, sources,
+//! uplink. Order at the end: sources, recorder with its last seal, then the uplink has a few seconds
+//! to hand in what is left; the rest waits in the spool.
+
+use std::{
+    fs, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{oneshot, watch},
+    time::sleep,
+};
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    enrol::SPOOL,
+    health::Stop,
+    keys::{self, Identity, NodeKey},
+    metrics,
+    privacy::Privacy,
+    privileges,
+    recorder::{self, Launch, Receipts, Recorder, RecorderError, ReportSender, StartFacts},
+    sources::registry,
+    spool::{Spool, SpoolTree, View, contact::Contact},
+    uplink::{self, Uplink},
+};
+
+/// Runs until a signal ends it (`Ok`) or it must stop.
+pub fn run(config: Config) -> Result<(), Stop> {
+    match &config.user {
+        Some(user) => privileges::drop_to(user)?,
+        None => privileges::reduce()?,
+    }
+    let key = NodeKey::load(&config.dir.join(keys::NODE_KEY))?;
+    let identity = Identity::load(&config.dir)?;
+    let clock = Clock::system();
+    let facts = start_facts(&config)?;
+    let spool_dir = config.dir.join(SPOOL);
+    let (spool, recovery) = Spool::open(&spool_dir, config.spool_bytes_max)?;
+    let found = recovery.tree.clone();
+    let resumed_at_s = recovery.state.as_ref().map(|state| state.small.at_s);
+    let (receipts_sender, receipts) = watch::channel(Receipts::default());
+    let recorder = Recorder::start(Launch {
+        config: config.clone(),
+        clock: clock.clone(),
+        key: key.clone(),
+        identity: identity.clone(),
+        facts,
+        spool,
+        recovery,
+        receipts,
+    })?;
+    let contact =
+        Contact::begin(&spool_dir, &recorder.tree().origin, found_size(&found, &recorder));
+    let view = recorder.watch();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (sender, messages) = recorder::channel();
+    let line = registry::Line {
+        sender: sender.clone(),
+        privacy: Arc::new(Privacy::new(config.customer_prefixes.clone(), &key, !config.reduced())),
+        secret: recorder.secret(),
+        cursors: recorder.cursors(),
+        resumed_at_s,
+        stop: stop.clone(),
+    };
+    let (ended, recorder_ended) = oneshot::channel();
+    let recorder_thread = thread::Builder::new()
+        .name("recorder".into())
+        .spawn(move || {
+            // If the other side is gone, the process is ending.
+            let _ = ended.send(recorder.run(&messages));
+        })
+        .map_err(|source| Stop::System { what: "starting the recorder", source })?;
+    let source_threads = registry::spawn_all(&config, &line)
+        .map_err(|source| Stop::System { what: "starting a source", source })?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Stop::System { what: "starting the runtime", source })?;
+    let result = runtime.block_on(async {
+        if let Some(listen) = config.metrics_listen
+            && let Err(error) = metrics::serve(listen)
+        {
+            // Nobody loses evidence for want of a graph.
+            tracing::error!(%error, "the metrics endpoint cannot be served");
+        }
+        let uplink = Uplink {
+            endpoints: uplink::endpoints(&config.collectors, &config.dir).map_err(endpoints)?,
+            identity,
+            key,
+            spool: spool_dir,
+            view: view.clone(),
+            receipts: receipts_sender.clone(),
+            contact,
+        };
+        let uplink = tokio::spawn(uplink.run());
+        let result = until_the_end(recorder_ended, &sender, &stop, source_threads).await;
+        if result.is_ok() {
+            hand_in_the_rest(&view, &receipts_sender).await;
+        }
+        uplink.abort();
+        result
+    });
+    if recorder_thread.join().is_err() {
+        return Err(Stop::Lost("the recorder"));
+    }
+    result
+}
+
+/// Waits for a signal or the recorder's end, then empties the line from its source.
+async fn until_the_end(
+    mut recorder_ended: oneshot::Receiver<Result<(), RecorderError>>,
+    sender: &ReportSender,
+    stop: &AtomicBool,
+    source_threads: Vec<thread::JoinHandle<()>>,
+) -> Result<(), Stop> {
+    let listen = |kind| {
+        signal(kind).map_err(|source| Stop::System { what: "listening for signals", source })
+    };
+    let (mut terminate, mut interrupt) =
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        ended = &mut recorder_ended => {
+            stop.store(true, Ordering::Relaxed);
+            return ended.map_err(|_| Stop::Lost("the recorder"))?.map_err(Stop::Recorder);
+        }
+    }
+    tracing::info!("stopping");
+    stop.store(true, Ordering::Relaxed);
+    // Sources look at the flag at least once a second. They are waited for without the runtime,
+    // which meanwhile keeps the uplink going.
+    let sources = tokio::task::spawn_blocking(move || {
+        source_threads.into_iter().map(|thread| thread.join().is_err()).filter(|e| *e).count()
+    });
+    match tokio::time::timeout(SOURCES_END, sources).await {
+        Ok(Ok(0)) => {}
+        Ok(_) => tracing::error!("a source has ended by a defect"),
+        Err(_) => tracing::warn!("a source does not end; stopping without it"),
+    }
+    let sender = sender.clone();
+    // The channel may be full for a moment.
+    tokio::task::spawn_blocking(move || sender.stop());
+    recorder_ended.await.map_err(|_| Stop::Lost("the recorder"))?.map_err(Stop::Recorder)
+}
+
+/// Gives the last seal a chance to arrive.
+async fn hand_in_the_rest(view: &watch::Receiver<View>, receipts: &watch::Sender<Receipts>) {
+    let done = async {
+        loop {
+            let newest = view.borrow().segments.last().copied();
+            let logged = newest.is_none_or(|segment| {
+                let receipts = receipts.borrow();
+                let receipt = receipts.generations.get(&segment.ordinal);
+                receipt.is_some_and(|receipt| receipt.logged >= segment.end)
+            });
+            if logged {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(LAST_WORDS, done).await.is_err() {
+        tracing::info!("stopped before everything was logged; the spool keeps the rest");
+    }
+}
+
+fn endpoints(error: uplink::UplinkError) -> Stop {
+    match error {
+        uplink::UplinkError::Files(error) => Stop::Keys(error),
+        other => Stop::System {
+            what: "setting up the uplink",
+            source: io::Error::other(crate::logging::chain(&other)),
+        },
+    }
+}
+
+/// Where this start found the tree to end; a new generation begins at 0.
+fn found_size(found: &Option<SpoolTree>, recorder: &Recorder) -> u64 {
+    let same = found.as_ref().filter(|tree| tree.origin == recorder.tree().origin);
+    same.map_or(0, |tree| tree.edge.size())
+}
+
+fn start_facts(config: &Config) -> Result<StartFacts, Stop> {
+    let read = |path: &str| {
+        fs::read_to_string(path).map_err(|source| Stop::System { what: "reading /proc", source })
+    };
+    let boot_id = read("/proc/sys/kernel/random/boot_id")?;
+    let digits: String = boot_id.chars().filter(char::is_ascii_hexdigit).collect();
+    let boot_id = u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes();
+    let kernel_version = read("/proc/sys/kernel/osrelease")?.trim().to_owned();
+    Ok(StartFacts {
+        boot_id,
+        kernel_version,
+        sandbox: privileges::sandbox(),
+        sources: registry::kinds(config),
+    })
+}
+
+/// Sources look at the flag at least once a second.
+const SOURCES_END: Duration = Duration::from_secs(5);
+/// What a service manager grants before it kills is 90 s; a reboot should not wait for us.
+const LAST_WORDS: Duration = Duration::from_secs(3);

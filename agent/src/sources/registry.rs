@@ -1,0 +1,97 @@
+//! Which sources run, by the configuration: one line for each technology.
+
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicBool},
+    thread::JoinHandle,
+};
+
+use remit_proto::v1::SourceKind;
+
+use super::{
+    Resume, SourceContext,
+    unbound_rpz::{self, RpzZone, UnboundRpz},
+};
+use crate::{
+    clock::Clock,
+    config::{Config, UnboundRpzConfig},
+    observation::Cursor,
+    privacy::Privacy,
+    recorder::{ReportSender, rule_number},
+};
+
+/// What all sources of this run share.
+#[derive(Clone)]
+pub struct Line {
+    pub sender: ReportSender,
+    pub privacy: Arc<Privacy>,
+    /// From which rule numbers derive.
+    pub secret: [u8; 16],
+    /// Where files were read up to, and when that was recorded.
+    pub cursors: Vec<Cursor>,
+    pub resumed_at_s: Option<i64>,
+    pub stop: Arc<AtomicBool>,
+}
+
+/// The sources that the configuration asks for, as `Start` names them.
+pub fn kinds(config: &Config) -> Vec<SourceKind> {
+    let nftables = config.nftables.iter().map(|_| SourceKind::Nftables);
+    // Several resolvers are one source.
+    let unbound = config.unbound_rpz.iter().take(1).map(|_| SourceKind::UnboundRpz);
+    nftables.chain(unbound).collect()
+}
+
+/// Starts them, one thread each.
+pub fn spawn_all(config: &Config, line: &Line) -> io::Result<Vec<JoinHandle<()>>> {
+    let mut threads = Vec::new();
+    for unbound in &config.unbound_rpz {
+        let cursor = line.cursors.iter().find(|cursor| cursor.path == unbound.log);
+        let context = context(config, line, SourceKind::UnboundRpz, cursor);
+        threads.push(unbound_rpz::spawn(unbound_rpz(unbound), context)?);
+    }
+    Ok(threads)
+}
+
+fn context(
+    config: &Config,
+    line: &Line,
+    source: SourceKind,
+    cursor: Option<&Cursor>,
+) -> SourceContext {
+    let (sender, secret, map) = (line.sender.clone(), line.secret, config.basis_map.clone());
+    let resume = cursor.cloned().zip(line.resumed_at_s);
+    SourceContext {
+        send: Arc::new(move |report| sender.send(report)),
+        now_s: || Clock::system().now_s(),
+        rule_number: Arc::new(move |key| rule_number(&secret, source, key)),
+        mapped: Arc::new(move |selector| {
+            map.claims(selector).map(<[_]>::to_vec).unwrap_or_default()
+        }),
+        privacy: line.privacy.clone(),
+        stop: line.stop.clone(),
+        resume: resume.map(|(cursor, at_s)| Resume { cursor, at_s }),
+    }
+}
+
+fn unbound_rpz(config: &UnboundRpzConfig) -> UnboundRpz {
+    UnboundRpz {
+        log: config.log.clone(),
+        control: config.control.clone(),
+        zones: config
+            .zones
+            .iter()
+            .map(|zone| RpzZone {
+                name: zone.name.clone(),
+                file: zone.file.clone(),
+                log_name: zone.log_name.clone(),
+                action_override: zone.action_override,
+            })
+            .collect(),
+        poll_ms: UNBOUND_POLL_MS,
+        counters_interval_s: u64::from(config.counters_interval_s),
+        utc_offset_s: config.utc_offset_s,
+    }
+}
+
+/// A hit is seen within a batch interval; an idle log costs one stat call.
+const UNBOUND_POLL_MS: u64 = 200;

@@ -1,0 +1,328 @@
+//! The write path of the spool, in the order of its durable steps, and the release.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File},
+    io::{self, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+};
+
+use nix::fcntl::{Flock, FlockArg};
+use tlog::Hash;
+use tokio::sync::watch;
+
+use super::{
+    CHUNK_FOLDER, LOCK, NEW_MARK, OpenError, Recovery, SEGMENT_FORMAT, SEGMENT_ROLL_BYTES, Segment,
+    SpoolTree, View,
+    chunks::Chunks,
+    files,
+    record::{RecordType, frame},
+    recover,
+    state::{BatchRecord, SegmentHeader, State},
+};
+
+/// The one writer. Owned by the recorder's thread.
+#[derive(Debug)]
+pub struct Spool {
+    dir: PathBuf,
+    bytes_max: u64,
+    /// In the order of writing; the last one is `active`, if that is open.
+    segments: VecDeque<Segment>,
+    active: Option<File>,
+    chunks: Chunks,
+    released_early: u64,
+    /// Newest receipts.
+    limits: SafeBelow,
+    view: watch::Sender<View>,
+    faults: Faults,
+    /// Held as long as the spool is.
+    _lock: Flock<File>,
+}
+
+/// What became of an append.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Nothing landed; the batch may be offered again.
+    #[error("the spool has no room")]
+    Full,
+    /// We no longer know what is on disk. Stop; recovery decides at start-up.
+    #[error("the state of the spool is unknown")]
+    Fatal(#[source] io::Error),
+}
+
+impl Spool {
+    /// Opens the folder and recovers what is in it.
+    pub fn open(dir: &Path, bytes_max: u64) -> Result<(Self, Recovery), OpenError> {
+        let failed = |source| OpenError::Io { path: dir.to_owned(), source };
+        fs::create_dir_all(dir).map_err(failed)?;
+        let lock = File::create(dir.join(LOCK)).map_err(failed)?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
+            .map_err(|_| OpenError::Locked { dir: dir.to_owned() })?;
+        let mut chunks = Chunks::open(dir.join(CHUNK_FOLDER)).map_err(failed)?;
+        let (segments, recovery) = recover::recover(dir, &mut chunks).map_err(failed)?;
+        chunks.sweep().map_err(failed)?;
+        let active = match (&recovery.tree, segments.back()) {
+            // After damage nothing is appended to the old generation.
+            (Some(_), Some(last)) if recovery.damage.is_none() => {
+                let mut file = File::options().write(true).open(last.path(dir)).map_err(failed)?;
+                file.seek(SeekFrom::Start(last.bytes)).map_err(failed)?;
+                Some(file)
+            }
+            _ => None,
+        };
+        let spool = Self {
+            dir: dir.to_owned(),
+            bytes_max,
+            segments,
+            active,
+            chunks,
+            released_early: recovery.state.as_ref().map_or(0, |s| s.small.released_early),
+            limits: SafeBelow::default(),
+            view: watch::Sender::default(),
+            faults: Faults::default(),
+            _lock: lock,
+        };
+        spool.publish();
+        Ok((spool, recovery))
+    }
+
+    /// What is durable, as it changes.
+    pub fn watch(&self) -> watch::Receiver<View> {
+        self.view.subscribe()
+    }
+
+    /// Bytes that segments and chunks take.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum::<u64>() + self.chunks.bytes
+    }
+
+    /// Leaves released at the byte limit before they were safe, in this generation.
+    pub fn released_early(&self) -> u64 {
+        self.released_early
+    }
+
+    /// Begins a segment; also that of a new generation.
+    pub fn begin_segment(&mut self, tree: &SpoolTree, state: State) -> Result<(), AppendError> {
+        let SpoolTree { origin, ordinal, edge } = tree;
+        let new_generation = self.segments.back().is_none_or(|last| last.ordinal != *ordinal);
+        let header = SegmentHeader {
+            format: SEGMENT_FORMAT,
+            origin: origin.to_string(),
+            ordinal: *ordinal,
+            first_size: edge.size(),
+            peaks: edge.peaks().iter().map(|hash| hash.0.to_vec()).collect(),
+            state,
+        };
+        let bytes = frame(RecordType::Header, &header).map_err(AppendError::Fatal)?;
+        let segment = Segment {
+            ordinal: *ordinal,
+            generation: origin.generation,
+            first: edge.size(),
+            end: edge.size(),
+            bytes: bytes.len() as u64,
+        };
+        let path = segment.path(&self.dir);
+        // Crash anywhere before the folder is synced: recovery finds the file absent, or without a
+        // whole header and removes it; the segment before it is complete.
+        let created = File::create(&path).and_then(|mut file| {
+            self.faults.write()?;
+            file.write_all(&bytes)?;
+            Ok(file)
+        });
+        let file = match created {
+            Ok(file) => file,
+            Err(error) if files::is_full(&error) => {
+                // If it stays, it is overwritten next time.
+                let _ = fs::remove_file(&path);
+                return Err(AppendError::Full);
+            }
+            Err(error) => return Err(AppendError::Fatal(error)),
+        };
+        file.sync_all().and_then(|()| files::sync_folder(&path)).map_err(AppendError::Fatal)?;
+        if new_generation {
+            self.released_early = 0;
+            // From here on this spool is not new any more. A mark that survives a crash is
+            // ignored, because there is a segment.
+            let _ = fs::remove_file(self.dir.join(NEW_MARK));
+        }
+        self.segments.push_back(segment);
+        self.active = Some(file);
+        self.publish();
+        Ok(())
+    }
+
+    /// Whether the next segment is due.
+    pub fn wants_segment(&self) -> bool {
+        self.segments.back().is_none_or(|last| last.bytes >= SEGMENT_ROLL_BYTES)
+    }
+
+    /// Makes one batch durable, with all that changed beside it: one write, one fdatasync.
+    /// `named` says which of its leaves names which chunks.
+    pub fn append(
+        &mut self,
+        record: &BatchRecord,
+        size: u64,
+        named: Vec<(u64, Vec<Hash>)>,
+    ) -> Result<(), AppendError> {
+        let bytes = frame(RecordType::Batch, record).map_err(AppendError::Fatal)?;
+        if !self.make_room(bytes.len() as u64) {
+            return Err(AppendError::Full);
+        }
+        let (Some(file), Some(last)) = (&mut self.active, self.segments.back_mut()) else {
+            return Err(AppendError::Fatal(io::Error::other("no segment was begun")));
+        };
+        // Crash during the write: a torn tail, of which nobody has heard.
+        if let Err(error) = self.faults.write().and_then(|()| file.write_all(&bytes)) {
+            if !files::is_full(&error) {
+                return Err(AppendError::Fatal(error));
+            }
+            // Part of it may lie behind the last record; without it the file is as it was.
+            file.set_len(last.bytes)
+                .and_then(|()| file.seek(SeekFrom::Start(last.bytes)))
+                .map_err(AppendError::Fatal)?;
+            return Err(AppendError::Full);
+        }
+        // Commit point. A failed sync may still have landed, so failure is fatal.
+        file.sync_data().and_then(|()| self.faults.sync()).map_err(AppendError::Fatal)?;
+        last.end = size;
+        last.bytes += bytes.len() as u64;
+        let ordinal = last.ordinal;
+        for (index, ids) in named {
+            self.chunks.name(ordinal, index, ids);
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// Makes a chunk durable, ahead of the batch whose leaf names it.
+    pub fn store_chunk(&mut self, bytes: &[u8]) -> Result<(), AppendError> {
+        if !self.make_room(bytes.len() as u64) {
+            return Err(AppendError::Full);
+        }
+        self.chunks.store(bytes).map_err(|error| {
+            if files::is_full(&error) { AppendError::Full } else { AppendError::Fatal(error) }
+        })
+    }
+
+    /// Takes back chunks whose leaf will not be written.
+    pub fn discard_chunks(&mut self, ids: &[Hash]) {
+        self.chunks.remove(ids);
+    }
+
+    /// Makes room at the byte limit. Unlogged leaves are never released for it.
+    fn make_room(&mut self, bytes: u64) -> bool {
+        while self.bytes() + bytes > self.bytes_max {
+            let SafeBelow { ordinal, safe, logged } = self.limits;
+            let Some(first) = self.releasable(ordinal, logged) else { return false };
+            self.remove_first(first);
+            // What was safe anyway is no early release.
+            self.released_early += first.end.saturating_sub(first.first.max(safe));
+        }
+        true
+    }
+
+    /// Takes the newest receipts: what is safe is released now, what is only logged may go early,
+    /// when room is needed. Whole segments only.
+    pub fn set_limits(&mut self, limits: SafeBelow) {
+        self.limits = limits;
+        while let Some(first) = self.releasable(limits.ordinal, limits.safe) {
+            self.remove_first(first);
+        }
+    }
+
+    fn releasable(&self, ordinal: u32, below: u64) -> Option<Segment> {
+        let first = *self.segments.front()?;
+        // The one being written stays: it holds the state.
+        let written = self.segments.len() > 1;
+        (written && first.ordinal == ordinal && first.end <= below).then_some(first)
+    }
+
+    fn remove_first(&mut self, first: Segment) {
+        // The segment before its chunks: a leaf whose chunk is gone could not be sent.
+        let path = first.path(&self.dir);
+        let removed = fs::remove_file(&path).and_then(|()| files::sync_folder(&path));
+        if let Err(error) = removed {
+            // The file comes back at the next start and is released again then.
+            tracing::warn!(%error, "a released segment could not be deleted");
+        }
+        self.segments.pop_front();
+        self.chunks.release(first.ordinal, first.end);
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let segments = self.segments.iter().copied().collect();
+        self.view.send_replace(View { segments });
+    }
+
+    /// Arms a fault for the next write or sync.
+    #[cfg(test)]
+    pub(crate) fn fail(&mut self, fault: Fault) {
+        self.faults.next = Some(fault);
+    }
+}
+
+/// What the receipts allow, of one generation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SafeBelow {
+    pub ordinal: u32,
+    /// Leaves below are safe elsewhere and not needed here.
+    pub safe: u64,
+    /// Leaves below are in the collector's log, as verified.
+    pub logged: u64,
+}
+
+/// In tests, the faults of disks.
+#[derive(Debug, Default)]
+struct Faults {
+    #[cfg(test)]
+    next: Option<Fault>,
+}
+
+/// A failing disk, in both forms: done and not done.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    NoSpace,
+    WriteFails,
+    SyncFailsButLands,
+}
+
+impl Faults {
+    #[cfg(test)]
+    fn write(&mut self) -> io::Result<()> {
+        match self.next {
+            Some(Fault::NoSpace) => {
+                self.next = None;
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            Some(Fault::WriteFails) => Err(io::Error::other("injected")),
+            Some(Fault::SyncFailsButLands) | None => Ok(()),
+        }
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "faults exist in tests")]
+    fn write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sync(&mut self) -> io::Result<()> {
+        match self.next {
+            Some(Fault::SyncFailsButLands) => Err(io::Error::other("injected")),
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "faults exist in tests")]
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Ids of the chunks that a set names.
+pub(crate) fn chunk_ids(chunks: &[Vec<u8>]) -> Vec<Hash> {
+    chunks.iter().filter_map(|id| Hash::from_slice(id)).collect()
+}

@@ -1,0 +1,95 @@
+//! Chunks of rule snapshots: content-addressed files beside the segments, deleted when the leaf that
+//! names them is released.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use evidence::chunk::chunk_id;
+use tlog::Hash;
+
+use super::files;
+
+/// The chunk files of a spool. Owned by the spool, therefore by the recorder's thread.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    dir: PathBuf,
+    /// Which leaf names which chunks, in the order of the leaves.
+    named: VecDeque<Named>,
+    pub(super) bytes: u64,
+}
+
+#[derive(Debug)]
+struct Named {
+    ordinal: u32,
+    index: u64,
+    ids: Vec<Hash>,
+}
+
+impl Chunks {
+    pub(super) fn open(dir: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&dir)?;
+        Ok(Self { dir, named: VecDeque::new(), bytes: 0 })
+    }
+
+    /// Makes a chunk durable. It is nobody's until [`Self::name`] says which leaf names it.
+    pub(super) fn store(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let path = path(&self.dir, &chunk_id(bytes));
+        files::replace(&path, bytes)?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn name(&mut self, ordinal: u32, index: u64, ids: Vec<Hash>) {
+        if !ids.is_empty() {
+            self.named.push_back(Named { ordinal, index, ids });
+        }
+    }
+
+    /// Drops the chunks of all leaves below a size.
+    pub(super) fn release(&mut self, ordinal: u32, below: u64) {
+        while let Some(first) = self.named.front() {
+            if first.ordinal > ordinal || (first.ordinal == ordinal && first.index >= below) {
+                break;
+            }
+            if let Some(Named { ids, .. }) = self.named.pop_front() {
+                self.remove(&ids);
+            }
+        }
+    }
+
+    /// Takes back chunks whose leaf was never written. What cannot be removed now goes at the next
+    /// start, by [`Self::sweep`].
+    pub(super) fn remove(&mut self, ids: &[Hash]) {
+        for id in ids {
+            let path = path(&self.dir, id);
+            let size = fs::metadata(&path).map_or(0, |m| m.len());
+            if fs::remove_file(&path).is_ok() {
+                self.bytes = self.bytes.saturating_sub(size);
+            }
+        }
+    }
+
+    /// At start: counts what is named and deletes what no leaf names (a crash between the two).
+    pub(super) fn sweep(&mut self) -> io::Result<()> {
+        let known: HashSet<PathBuf> =
+            self.named.iter().flat_map(|n| &n.ids).map(|id| path(&self.dir, id)).collect();
+        self.bytes = 0;
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            if known.contains(&entry.path()) {
+                self.bytes += entry.metadata()?.len();
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a chunk lies.
+pub(super) fn path(dir: &Path, id: &Hash) -> PathBuf {
+    dir.join(format!("{id:?}"))
+}
