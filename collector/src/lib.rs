@@ -4,6 +4,7 @@
 //! has committed leaves it as [`committed::Committed`], in order, once, and again on a rebuild.
 
 pub mod access;
+pub mod assess;
 pub mod committed;
 pub mod config;
 pub mod files;
@@ -11,6 +12,8 @@ pub mod http;
 pub mod ingest;
 pub mod keys;
 pub mod log;
+pub mod query;
 pub mod registers;
 pub mod revoke;
 pub mod status;
+pub mod store;

@@ -30,8 +30,9 @@ use register::assessment::Facts;
 use remit_proto::v1;
 
 pub use rows::{
-    EventId, EventKey, EventQuery, GenerationRow, Group, LossSum, NewEvent, NewGap, NewLoss,
-    Position, RuleId, RuleQuery, ShownRule, StoredEvent, StoredGap, StoredRule, TargetNumber,
+    EventId, EventKey, EventKind, EventQuery, GenerationRow, Group, LossSum, NewEvent, NewGap,
+    NewLoss, Position, RuleId, RuleQuery, ShownRule, StoredEvent, StoredGap, StoredRule,
+    TargetNumber,
 };
 pub use schema::SCHEMA;
 pub use sqlite::SqliteStore;
@@ -55,20 +56,47 @@ pub struct Chunk {
 #[derive(Debug, Clone)]
 pub enum Op {
     /// A generation was enrolled by this log entry.
-    Enrolled { origin: AgentOrigin, log_index: u64, at_s: i64 },
+    Enrolled {
+        origin: AgentOrigin,
+        log_index: u64,
+        at_s: i64,
+    },
     /// An agent's tree is now this long here.
-    Received { origin: AgentOrigin, size: u64, at_s: i64 },
+    Received {
+        origin: AgentOrigin,
+        size: u64,
+        at_s: i64,
+    },
     /// A logged head covers it up to this size.
-    Covered { origin: AgentOrigin, size: u64 },
-    Genesis { origin: AgentOrigin, window_s: u32, individual_actions: bool },
-    Seal { origin: AgentOrigin, seal: Box<v1::Seal> },
+    Covered {
+        origin: AgentOrigin,
+        size: u64,
+    },
+    Genesis {
+        origin: AgentOrigin,
+        window_s: u32,
+        individual_actions: bool,
+    },
+    Start {
+        origin: AgentOrigin,
+        start: Box<v1::Start>,
+    },
+    Seal {
+        origin: AgentOrigin,
+        seal: Box<v1::Seal>,
+    },
     Loss(NewLoss),
     Gap(Box<NewGap>),
-    Fork { node: String },
+    Fork {
+        node: String,
+    },
     Event(Box<NewEvent>),
     /// The rule is installed, by a change or by a snapshot.
     RuleShown(Box<ShownRule>),
-    RuleRemoved { rule: RuleId, at_s: i64 },
+    RuleRemoved {
+        rule: RuleId,
+        at_s: i64,
+    },
     /// All rules of one source. Those of the source that are not listed are gone, unless the
     /// snapshot says that the ruleset did not hold still.
     Snapshot {
@@ -81,7 +109,10 @@ pub enum Op {
     LogSize(u64),
     RegisterSize(u64),
     /// Judge again, by what stands below this size of the log: all events, or those of one node.
-    Rejudge { log_size: u64, node: Option<String> },
+    Rejudge {
+        log_size: u64,
+        node: Option<String>,
+    },
 }
 
 /// The verdict as known at a size of the log; the last argument is the time of the node's last seal.
@@ -121,6 +152,8 @@ pub trait Reading {
         after: Option<&EventKey>,
         count_max: usize,
     ) -> Result<Vec<StoredEvent>, StoreError>;
+    /// Every event and rule change, in the order of the journal.
+    fn for_each_event(&self, tell: &mut dyn FnMut(StoredEvent)) -> Result<(), StoreError>;
     /// Events gathered by rule and verdict as known now.
     fn groups(&self, query: &EventQuery) -> Result<Vec<Group>, StoreError>;
     /// All verdicts of one event in the order in which they were added; true: as known then.

@@ -44,11 +44,22 @@ impl RuleId {
     }
 }
 
-/// What a rule did in a window, or that it was installed (then without hits).
+/// What an event is about; the number is the column `event.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// What a rule did in a window.
+    Activity = 1,
+    /// It was installed or modified.
+    Installed = 2,
+    /// It was removed: judged like every rule change, and no finding.
+    Removed = 3,
+}
+
 #[derive(Debug, Clone)]
 pub struct NewEvent {
+    pub kind: EventKind,
     pub facts: Facts,
-    /// 0 for a rule that was installed or modified.
+    /// 0 for a change of a rule.
     pub hits: u64,
     pub detail_reduced: bool,
     pub then: v1::Verdict,
@@ -106,7 +117,8 @@ pub struct GenerationRow {
     pub last_received_s: i64,
     pub window_s: u32,
     pub individual_actions: bool,
-    /// The newest that is covered.
+    /// The newest that are covered.
+    pub start: Option<v1::Start>,
     pub seal: Option<v1::Seal>,
     pub forks: u64,
 }
@@ -127,6 +139,7 @@ pub struct StoredRule {
     pub native: String,
     /// 0: stood before the first snapshot.
     pub installed_at_s: i64,
+    pub first_shown_s: i64,
     pub shown_at_s: i64,
     pub installed_now: bool,
     /// A change or a snapshot has shown it; else only its hits did.

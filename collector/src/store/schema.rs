@@ -28,6 +28,7 @@ CREATE TABLE generation (
     last_seal_s INTEGER NOT NULL DEFAULT 0,
     window_s INTEGER NOT NULL DEFAULT 0,
     individual_actions INTEGER NOT NULL DEFAULT 0,
+    start BLOB,
     seal BLOB,
     PRIMARY KEY (node, generation)
 ) WITHOUT ROWID;
@@ -62,6 +63,7 @@ CREATE TABLE rule (
     native TEXT NOT NULL DEFAULT '',
     shown INTEGER NOT NULL,
     shown_by INTEGER NOT NULL,
+    first_shown_s INTEGER NOT NULL,
     shown_at_s INTEGER NOT NULL,
     clock_error_s INTEGER NOT NULL,
     before_act INTEGER,
@@ -90,7 +92,7 @@ CREATE TABLE event (
     generation TEXT NOT NULL,
     leaf INTEGER NOT NULL,
     operator TEXT NOT NULL,
-    -- 1: activity; 2: a rule was installed or modified.
+    -- `EventKind`.
     kind INTEGER NOT NULL,
     number INTEGER NOT NULL,
     fact INTEGER NOT NULL,

@@ -1,0 +1,220 @@
+//! One committed thing into the changes of the index that follow from it.
+
+use std::collections::HashMap;
+
+use evidence::AgentOrigin;
+use register::{
+    Span,
+    assessment::{Assessed, Assessment, Facts, Item, open_snapshot},
+};
+use remit_proto::v1::{self, RuleChangeKind, leaf::Body, log_entry::Entry};
+use tlog::{checkpoint::Checkpoint, note::Note};
+
+use super::{Memory, accounts};
+use crate::{
+    committed::{Chunks, Committed, What},
+    store::{EventKind, NewEvent, NewGap, Op, RuleId, ShownRule},
+};
+
+/// Feeds the assessment. With `wanted` false only memory is filled, and nothing is judged.
+pub(super) fn step(
+    memory: &mut Memory,
+    committed: Committed,
+    chunks: &dyn Chunks,
+    seals: &mut HashMap<AgentOrigin, v1::Seal>,
+    wanted: bool,
+) -> Vec<Op> {
+    let Committed { position, at_s, what } = committed;
+    let Memory { assessment, authors, fed: _ } = memory;
+    let mut ops = Vec::new();
+    match what {
+        What::Batch { origin, old_size, leaves, openings } => {
+            let size = old_size.saturating_add(leaves.len() as u64);
+            let leaves = leaves.into_iter().map(|(_, leaf)| leaf);
+            assessment.leaves(&origin, old_size, leaves, &openings);
+            ops.push(Op::Received { origin, size, at_s });
+        }
+        What::Statement { index, statement, items } => {
+            authors.push(statement.author.clone().unwrap_or_default().person);
+            // The writer checks before it commits; what fails here is kept as not understood.
+            if let Err(error) = assessment.statement(&statement, items) {
+                tracing::warn!(index, position, %error, "statement of the register is not valid");
+            }
+        }
+        What::Published { log_size, register_size: _, checkpoint } => {
+            assessment.published(log_size, checkpoint);
+        }
+        What::Entry { index, entry } => {
+            if let Err(error) = assessment.entry(index, &entry) {
+                tracing::warn!(index, position, %error, "entry of the log is not valid");
+            }
+            let log_size = index.saturating_add(1);
+            ops.push(Op::LogSize(log_size));
+            entry_ops(assessment, &entry, index, at_s, &mut ops);
+            for assessed in assessment.take_assessed() {
+                leaf_ops(assessment, assessed, log_size, chunks, seals, wanted, &mut ops);
+            }
+        }
+    }
+    ops
+}
+
+fn entry_ops(assessment: &Assessment, entry: &Entry, log_index: u64, at_s: i64, ops: &mut Vec<Op>) {
+    let log_size = log_index.saturating_add(1);
+    match entry {
+        Entry::AgentHead(v1::AgentHead { note }) => {
+            if let Some((origin, size)) = head(note) {
+                ops.push(Op::Covered { origin, size });
+            }
+        }
+        Entry::NodeKey(v1::NodeKey { origin, revoked, .. }) => {
+            let Ok(origin) = origin.parse::<AgentOrigin>() else { return };
+            if *revoked {
+                ops.push(Op::Rejudge { log_size, node: Some(origin.node.to_string()) });
+            } else {
+                ops.push(Op::Enrolled { origin, log_index, at_s });
+            }
+        }
+        Entry::NodeFacts(v1::SignedNodeFacts { facts, signatures: _ }) => {
+            if let Ok(facts) = evidence::log_entry::decode_facts(facts) {
+                ops.push(Op::Rejudge { log_size, node: Some(facts.node) });
+            }
+        }
+        Entry::RegisterHead(_) => {
+            let size = assessment.register_size_at(log_size);
+            ops.push(Op::RegisterSize(size));
+            if size > assessment.register_size_at(log_index) {
+                ops.push(Op::Rejudge { log_size, node: None });
+            }
+        }
+        Entry::Fork(v1::Fork { kind: _, accepted_note, conflicting_note: _ }) => {
+            if let Some((origin, _)) = head(accepted_note) {
+                ops.push(Op::Fork { node: origin.node.to_string() });
+            }
+        }
+        Entry::PersonKey(_)
+        | Entry::CaseHead(_)
+        | Entry::Export(_)
+        | Entry::Erasure(_)
+        | Entry::Shard(_) => {}
+    }
+}
+
+fn leaf_ops(
+    assessment: &Assessment,
+    assessed: Assessed,
+    log_size: u64,
+    chunks: &dyn Chunks,
+    seals: &mut HashMap<AgentOrigin, v1::Seal>,
+    wanted: bool,
+    ops: &mut Vec<Op>,
+) {
+    let Assessed { origin, index, covered_by, item } = assessed;
+    match item {
+        // Accounts grow from the seal before, so seals are followed on a replay too.
+        Item::Other(body) => match *body {
+            Body::Seal(seal) => {
+                let before = seals.get(&origin);
+                ops.extend(
+                    accounts::losses(&origin, index, before, &seal).into_iter().map(Op::Loss),
+                );
+                seals.insert(origin.clone(), seal.clone());
+                ops.push(Op::Seal { origin, seal: Box::new(seal) });
+            }
+            Body::Gap(gap) => ops.push(Op::Gap(Box::new(NewGap { origin, index, gap }))),
+            Body::Genesis(v1::Genesis { window_s, individual_actions, .. }) => {
+                ops.push(Op::Genesis { origin, window_s, individual_actions });
+            }
+            Body::Start(start) => ops.push(Op::Start { origin, start: Box::new(start) }),
+            Body::ConfigChange(_)
+            | Body::Activity(_)
+            | Body::RuleChange(_)
+            | Body::RuleSnapshot(_)
+            | Body::KeyChange(_)
+            | Body::ServiceAction(_)
+            | Body::Probe(_) => {}
+        },
+        _ if !wanted => {}
+        Item::Activity { facts, leaf } => {
+            let mut event = judged(assessment, EventKind::Activity, *facts, log_size);
+            event.hits = leaf.hits;
+            event.detail_reduced = leaf.detail_reduced;
+            ops.push(Op::Event(Box::new(event)));
+        }
+        Item::RuleChange { facts, leaf, native } => {
+            let kind = RuleChangeKind::try_from(leaf.kind).unwrap_or_default();
+            match kind {
+                RuleChangeKind::Installed | RuleChangeKind::Modified => {
+                    let installed = kind == RuleChangeKind::Installed;
+                    ops.push(Op::RuleShown(Box::new(ShownRule {
+                        facts: (*facts).clone(),
+                        native: native.unwrap_or_default(),
+                        installed_at_s: installed.then_some(leaf.at_s),
+                        shown_at_s: leaf.at_s,
+                    })));
+                    let event = judged(assessment, EventKind::Installed, *facts, log_size);
+                    ops.push(Op::Event(Box::new(event)));
+                }
+                RuleChangeKind::Removed | RuleChangeKind::Unspecified => {
+                    let rule = RuleId::new(&origin, facts.rule.number);
+                    ops.push(Op::RuleRemoved { rule, at_s: leaf.at_s });
+                    let event = judged(assessment, EventKind::Removed, *facts, log_size);
+                    ops.push(Op::Event(Box::new(event)));
+                }
+            }
+        }
+        Item::Snapshot { leaf, before_act } => {
+            let v1::RuleSnapshot { source, at_s, rules, unstable, .. } = *leaf;
+            let Some(rules) = open_snapshot(&rules.unwrap_or_default(), |id| chunks.chunk(id))
+            else {
+                tracing::warn!(node = %origin.node, index, "rules of a snapshot are not held");
+                return;
+            };
+            let rules = rules
+                .into_iter()
+                .filter_map(|rule| shown(&origin, index, covered_by, before_act, at_s, rule))
+                .collect();
+            let source = v1::SourceKind::try_from(source).unwrap_or_default();
+            ops.push(Op::Snapshot { origin, source, at_s, rules, unstable });
+        }
+        Item::NotUnderstood { format } => {
+            tracing::warn!(node = %origin.node, format, "leaves of a newer format are not judged");
+        }
+    }
+}
+
+fn judged(assessment: &Assessment, kind: EventKind, facts: Facts, log_size: u64) -> NewEvent {
+    let then = assessment.then(&facts).to_wire();
+    // The batch of the event ends with the node's newest seal; its time is at least that of the hit.
+    let now = assessment.now(&facts, log_size, facts.span.last_s).to_wire();
+    NewEvent { kind, facts, hits: 0, detail_reduced: false, then, now }
+}
+
+fn shown(
+    origin: &AgentOrigin,
+    index: u64,
+    covered_by: u64,
+    before_act: Option<u64>,
+    at_s: i64,
+    rule: v1::SnapshotRule,
+) -> Option<ShownRule> {
+    let v1::SnapshotRule { rule, target, native } = rule;
+    let facts = Facts {
+        origin: origin.clone(),
+        index,
+        rule: rule?,
+        target,
+        hit_target: None,
+        response: None,
+        span: Span { first_s: at_s, last_s: at_s, clock_error_s: 0 },
+        imported: false,
+        before_act,
+        covered_by,
+    };
+    Some(ShownRule { facts, native, installed_at_s: None, shown_at_s: at_s })
+}
+
+fn head(note: &[u8]) -> Option<(AgentOrigin, u64)> {
+    let head = Checkpoint::parse_text(&Note::parse(note).ok()?.text).ok()?;
+    Some((head.origin.parse().ok()?, head.size))
+}

@@ -1,0 +1,123 @@
+//! What an answer rests on, and what it may have missed (DESIGN.md idea 7).
+
+use remit_proto::v1::{self, Observation, SourceKind};
+
+use super::{Scene, error::QueryError, filter::Filter};
+use crate::store::GenerationRow;
+
+/// An idle agent sends a seal this often (DESIGN.md section 3, "Seal"); after three it is silent.
+const SEAL_INTERVAL_S: i64 = 30;
+const SILENT_AFTER_S: i64 = 3 * SEAL_INTERVAL_S;
+
+/// For a question about these nodes and this span of time.
+pub(super) fn completeness(
+    scene: &Scene<'_>,
+    filter: &Filter,
+) -> Result<v1::Completeness, QueryError> {
+    let mut answer = v1::Completeness {
+        log_size: scene.position.log_size,
+        register_size: scene.position.register_size,
+        // Until a cosignature is verified here, none is claimed.
+        witnesses: 0,
+        ..v1::Completeness::default()
+    };
+    for facts in scene.inventory.iter().filter(|facts| filter.takes_node(&facts.node)) {
+        for point in &facts.points {
+            answer.points_declared += 1;
+            match observed(scene, &facts.node, point) {
+                Some(Observation::Observed) => answer.points_observed += 1,
+                Some(Observation::Relayed) => answer.points_relayed += 1,
+                Some(Observation::Unobserved | Observation::Unspecified) | None => {
+                    answer.unobserved_points.push(format!("{}/{}", facts.node, point.id));
+                }
+            }
+        }
+    }
+    for gap in scene.reading.gaps(filter.since_s, filter.until_s)? {
+        if filter.takes_node(&gap.node) {
+            answer.gaps.push(gap_row(gap.node, gap.gap));
+        }
+    }
+    for loss in scene.reading.losses(filter.since_s, filter.until_s)? {
+        if filter.takes_node(&loss.node) {
+            answer.lost = answer.lost.saturating_add(loss.lost);
+            answer.unexplained = answer.unexplained.saturating_add(loss.unexplained);
+        }
+    }
+    for newest in newest_by_node(scene).filter(|newest| filter.takes_node(&newest.node)) {
+        // A silence that began after the time in question does not touch it.
+        let since_s = last_heard_s(scene, &newest.node);
+        if is_silent(scene, &newest.node) && (filter.until_s == 0 || since_s < filter.until_s) {
+            answer.silent_nodes.push(newest.node.clone());
+        }
+        let declared = scene.inventory.iter().any(|facts| facts.node == newest.node);
+        let sends = scene.generations.iter().any(|g| g.node == newest.node && g.received_size > 0);
+        if sends && !declared {
+            answer.undeclared_nodes.push(newest.node.clone());
+        }
+    }
+    for generation in scene.generations.iter().filter(|g| filter.takes_node(&g.node)) {
+        let waiting = generation.received_size.saturating_sub(generation.covered_size);
+        answer.not_yet_assessed = answer.not_yet_assessed.saturating_add(waiting);
+    }
+    Ok(answer)
+}
+
+/// How a point is looked at in fact. Declared as observed is not enough: an agent must have said that
+/// it reads this technology, else nobody looks.
+fn observed(scene: &Scene<'_>, node: &str, point: &v1::EnforcementPoint) -> Option<Observation> {
+    let declared = Observation::try_from(point.observation).unwrap_or_default();
+    match declared {
+        Observation::Observed | Observation::Relayed => {
+            reports(scene, node, &point.technology).then_some(declared)
+        }
+        Observation::Unobserved | Observation::Unspecified => None,
+    }
+}
+
+/// Whether an agent for this technology has reported.
+pub(super) fn reports(scene: &Scene<'_>, node: &str, technology: &str) -> bool {
+    let wanted = source_of(technology);
+    scene.generations.iter().filter(|generation| generation.node == node).any(|generation| {
+        let started = generation.start.iter().flat_map(|start| start.sources.iter().copied());
+        let sealed = generation.seal.iter().flat_map(|seal| &seal.sources).map(|a| a.source);
+        match wanted {
+            Some(wanted) => started.chain(sealed).any(|source| source == i32::from(wanted)),
+            // A technology of another name is told of by a source that the agent reads.
+            None => generation.covered_size > 0,
+        }
+    })
+}
+
+/// "unbound_rpz", "unbound-rpz" → the source of that name.
+fn source_of(technology: &str) -> Option<SourceKind> {
+    let name = technology.to_ascii_uppercase().replace('-', "_");
+    SourceKind::from_str_name(&format!("SOURCE_KIND_{name}"))
+}
+
+/// The active generation of each node, in the order of nodes.
+pub(super) fn newest_by_node<'s>(
+    scene: &'s Scene<'_>,
+) -> impl Iterator<Item = &'s GenerationRow> + use<'s> {
+    let all = &scene.generations;
+    all.iter().enumerate().filter_map(move |(at, row)| {
+        let last = all.get(at.saturating_add(1)).is_none_or(|next| next.node != row.node);
+        last.then_some(row)
+    })
+}
+
+/// When anything of a node last arrived, or when it was enrolled if nothing did.
+pub(super) fn last_heard_s(scene: &Scene<'_>, node: &str) -> i64 {
+    let of = scene.generations.iter().filter(|generation| generation.node == node);
+    of.map(|generation| generation.last_received_s.max(generation.enrolled_at_s)).max().unwrap_or(0)
+}
+
+/// Not heard within three seal intervals; a clean stop is silence too, and is said beside it.
+pub(super) fn is_silent(scene: &Scene<'_>, node: &str) -> bool {
+    scene.now_s.saturating_sub(last_heard_s(scene, node)) > SILENT_AFTER_S
+}
+
+fn gap_row(node: String, gap: v1::Gap) -> v1::GapRow {
+    let v1::Gap { source, cause, rule, claims, count_known, count, from_s, until_s } = gap;
+    v1::GapRow { node, source, cause, rule, claims, count_known, count, from_s, until_s }
+}

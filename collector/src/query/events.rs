@@ -1,0 +1,108 @@
+//! What rules did, newest first.
+
+use remit_proto::v1;
+use tonic::Status;
+
+use super::{
+    QueryHandle, Scene, completeness::completeness, error::QueryError, filter::Filter, page::Page,
+};
+use crate::store::{EventKey, StoredEvent};
+
+impl QueryHandle {
+    pub fn list_events(
+        &self,
+        request: v1::ListEventsRequest,
+    ) -> Result<v1::ListEventsResponse, Status> {
+        Ok(self.events(request)?)
+    }
+
+    fn events(&self, request: v1::ListEventsRequest) -> Result<v1::ListEventsResponse, QueryError> {
+        let v1::ListEventsRequest { filter, page_size, page_token } = request;
+        let question = v1::ListEventsRequest { filter: filter.clone(), ..Default::default() };
+        let page = Page::open("events", &question, page_size, &page_token)?;
+        let after = page.after.as_deref().map(key_from).transpose()?;
+        let filter = Filter::parse(filter)?;
+        let scene = self.scene()?;
+        let query = filter.event_query(&scene)?;
+        // One more than is shown tells whether there is a next page.
+        let mut found =
+            scene.reading.events(&query, after.as_ref(), page.size.saturating_add(1))?;
+        let more = found.len() > page.size;
+        found.truncate(page.size);
+        let next = found.last().filter(|_| more).map(|last| page.token(&key_bytes(&last.key)));
+        Ok(v1::ListEventsResponse {
+            events: found.into_iter().map(|event| event_row(&scene, event)).collect(),
+            next_page_token: next.unwrap_or_default(),
+            completeness: Some(completeness(&scene, &filter)?),
+        })
+    }
+
+    /// Every event and rule change with both verdicts, a line of JSON each, for an export.
+    pub fn verdict_lines(&self) -> Result<String, Status> {
+        let scene = self.scene()?;
+        let mut lines = String::new();
+        let told = scene.reading.for_each_event(&mut |event| {
+            let line = serde_json::json!({
+                "event": event.id().to_string(),
+                "then": said(&event.then),
+                "now": said(&event.now),
+            });
+            lines.push_str(&line.to_string());
+            lines.push('\n');
+        });
+        told.map_err(QueryError::from)?;
+        Ok(lines)
+    }
+}
+
+pub(super) fn event_row(scene: &Scene<'_>, event: StoredEvent) -> v1::EventRow {
+    let id = event.id().to_string();
+    let StoredEvent { key: _, facts, hits, detail_reduced, then, mut now } = event;
+    // It was judged again at every register head since, and came out the same.
+    now.register_size = scene.position.register_size;
+    v1::EventRow {
+        id,
+        node: facts.origin.node.to_string(),
+        rule: Some(facts.rule),
+        target: facts.target,
+        hit_target: facts.hit_target,
+        response: facts.response,
+        hits,
+        first_s: facts.span.first_s,
+        last_s: facts.span.last_s,
+        imported: facts.imported,
+        as_known_then: Some(then),
+        authority: scene.authority(&now),
+        as_known_now: Some(now),
+        detail_reduced,
+    }
+}
+
+/// "EXPIRED", "UNDETERMINED(boundary)", and the request that speaks.
+fn said(verdict: &v1::Verdict) -> serde_json::Value {
+    let code = verdict.code().as_str_name();
+    let code = code.strip_prefix("VERDICT_CODE_").unwrap_or(code);
+    let reason = verdict.undetermined().as_str_name();
+    let reason = reason.strip_prefix("UNDETERMINED_REASON_").unwrap_or(reason);
+    let code = match verdict.undetermined() {
+        v1::UndeterminedReason::Unspecified => code.to_owned(),
+        _ => format!("{code}({})", reason.to_lowercase()),
+    };
+    let request = verdict.clause.as_ref().map_or("", |clause| clause.request_id.as_str());
+    serde_json::json!({ "code": code, "request": request })
+}
+
+fn key_bytes(key: &EventKey) -> Vec<u8> {
+    [key.last_s.to_be_bytes(), key.number.to_be_bytes()].concat()
+}
+
+fn key_from(bytes: &[u8]) -> Result<EventKey, QueryError> {
+    let number = |at: usize| -> Option<i64> {
+        let bytes = bytes.get(at..at.checked_add(8)?)?;
+        Some(i64::from_be_bytes(bytes.try_into().ok()?))
+    };
+    match (number(0), number(8), bytes.len()) {
+        (Some(last_s), Some(number), 16) => Ok(EventKey { last_s, number }),
+        _ => Err(QueryError::PageToken),
+    }
+}

@@ -1,0 +1,195 @@
+//! The one typed filter: from the wire with every field checked, and into the words of the index.
+
+use evidence::{NodeId, RequestId};
+use register::{Known, Relation, Target, relation};
+use remit_proto::v1;
+
+use super::{
+    Scene,
+    error::{QueryError, invalid},
+};
+use crate::store::EventQuery;
+
+/// Longer lists are no filter.
+const LIST_MAX: usize = 1000;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Filter {
+    /// Half-open; 0: unbounded.
+    pub(super) since_s: i64,
+    pub(super) until_s: i64,
+    pub(super) nodes: Vec<String>,
+    pub(super) target: Option<Target>,
+    pub(super) techniques: Vec<i32>,
+    pub(super) requests: Vec<String>,
+    pub(super) authorities: Vec<String>,
+    pub(super) verdicts: Vec<i32>,
+}
+
+impl Filter {
+    pub(super) fn parse(wire: Option<v1::Filter>) -> Result<Self, QueryError> {
+        let v1::Filter {
+            since_s,
+            until_s,
+            nodes,
+            target,
+            techniques,
+            requests,
+            authorities,
+            verdicts,
+        } = wire.unwrap_or_default();
+        if since_s < 0 || until_s < 0 {
+            let field = if since_s < 0 { "filter.since_s" } else { "filter.until_s" };
+            return Err(invalid(field, "seconds since 1970, or 0 for no bound"));
+        }
+        if until_s != 0 && until_s <= since_s {
+            return Err(invalid("filter.until_s", "not after filter.since_s"));
+        }
+        for (field, count) in [
+            ("filter.nodes", nodes.len()),
+            ("filter.techniques", techniques.len()),
+            ("filter.requests", requests.len()),
+            ("filter.authorities", authorities.len()),
+            ("filter.verdicts", verdicts.len()),
+        ] {
+            if count > LIST_MAX {
+                return Err(invalid(field, format!("at most {LIST_MAX} values")));
+            }
+        }
+        for node in &nodes {
+            node.parse::<NodeId>().map_err(|e| invalid("filter.nodes", e.to_string()))?;
+        }
+        for request in &requests {
+            request.parse::<RequestId>().map_err(|e| invalid("filter.requests", e.to_string()))?;
+        }
+        for technique in &techniques {
+            known::<v1::Technique>(*technique, "filter.techniques")?;
+        }
+        for verdict in &verdicts {
+            known::<v1::VerdictCode>(*verdict, "filter.verdicts")?;
+        }
+        let target = match target.as_str() {
+            "" => None,
+            text => Some(
+                Target::guess(text).map_err(|error| invalid("filter.target", error.to_string()))?.0,
+            ),
+        };
+        Ok(Self { since_s, until_s, nodes, target, techniques, requests, authorities, verdicts })
+    }
+
+    /// The same question to the index.
+    pub(super) fn event_query(&self, scene: &Scene<'_>) -> Result<EventQuery, QueryError> {
+        let targets = match &self.target {
+            None => None,
+            Some(target) => Some(scene.reading.targets(&|held| touches(target, held))?),
+        };
+        let speaking = (!self.authorities.is_empty()).then(|| {
+            let register = scene.register();
+            let of = |entry: &register::Entry<'_>| {
+                let authority = entry.request().authority.as_ref();
+                authority.is_some_and(|authority| self.authorities.contains(&authority.id))
+            };
+            register.requests().filter(of).map(|entry| entry.id().to_string()).collect()
+        });
+        Ok(EventQuery {
+            since_s: self.since_s,
+            until_s: self.until_s,
+            nodes: self.nodes.clone(),
+            targets,
+            techniques: self.techniques.clone(),
+            requests: self.requests.clone(),
+            speaking,
+            codes: self.verdicts.clone(),
+            with_changes: false,
+        })
+    }
+
+    pub(super) fn takes_node(&self, node: &str) -> bool {
+        self.nodes.is_empty() || self.nodes.iter().any(|n| n == node)
+    }
+
+    /// By an instant; 0 is "never".
+    pub(super) fn takes_time(&self, at_s: i64) -> bool {
+        let bounded = self.since_s != 0 || self.until_s != 0;
+        !bounded
+            || (at_s != 0 && at_s >= self.since_s && (self.until_s == 0 || at_s < self.until_s))
+    }
+
+    /// By the verdict and what is claimed beside it.
+    pub(super) fn takes_verdict(
+        &self,
+        verdict: &v1::Verdict,
+        claims: &[v1::Claim],
+        authority: &str,
+    ) -> bool {
+        let speaks = verdict.clause.as_ref().map_or("", |clause| clause.request_id.as_str());
+        let takes_request = |wanted: &String| {
+            wanted == speaks || claims.iter().any(|claim| claims_request(claim, wanted))
+        };
+        (self.verdicts.is_empty() || self.verdicts.contains(&verdict.code))
+            && (self.requests.is_empty() || self.requests.iter().any(takes_request))
+            && (self.authorities.is_empty()
+                || self.authorities.iter().any(|wanted| wanted == authority))
+    }
+
+    pub(super) fn takes_technique(&self, technique: i32) -> bool {
+        self.techniques.is_empty() || self.techniques.contains(&technique)
+    }
+
+    pub(super) fn takes_target(&self, target: Option<&v1::Target>) -> bool {
+        self.target
+            .as_ref()
+            .is_none_or(|wanted| target.is_some_and(|target| touches(wanted, target)))
+    }
+}
+
+pub(super) fn claims_request(claim: &v1::Claim, id: &str) -> bool {
+    matches!(&claim.claim, Some(v1::claim::Claim::RequestId(claimed)) if claimed == id)
+}
+
+/// Equal, containing, contained or overlapping.
+pub(super) fn touches(wanted: &Target, held: &v1::Target) -> bool {
+    match Known::from_wire(Some(held)) {
+        Known::Known(held) => relation(wanted, &held) != Relation::Disjoint,
+        Known::Erased | Known::NotUnderstood => false,
+    }
+}
+
+fn known<E: TryFrom<i32>>(value: i32, field: &'static str) -> Result<E, QueryError> {
+    let refused = || invalid(field, format!("{value} is not a value of this version"));
+    if value == 0 {
+        return Err(refused());
+    }
+    E::try_from(value).map_err(|_| refused())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field_of(filter: v1::Filter) -> &'static str {
+        match Filter::parse(Some(filter)) {
+            Err(QueryError::Invalid { field, .. }) => field,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_refused_filter_names_its_field() {
+        let d = v1::Filter::default;
+        assert_eq!(field_of(v1::Filter { since_s: -1, ..d() }), "filter.since_s");
+        assert_eq!(field_of(v1::Filter { since_s: 9, until_s: 9, ..d() }), "filter.until_s");
+        assert_eq!(field_of(v1::Filter { nodes: vec!["A".into()], ..d() }), "filter.nodes");
+        assert_eq!(field_of(v1::Filter { target: "a b".into(), ..d() }), "filter.target");
+        assert_eq!(field_of(v1::Filter { techniques: vec![0], ..d() }), "filter.techniques");
+        assert_eq!(field_of(v1::Filter { requests: vec!["?".into()], ..d() }), "filter.requests");
+        assert_eq!(field_of(v1::Filter { verdicts: vec![99], ..d() }), "filter.verdicts");
+    }
+
+    #[test]
+    fn an_empty_filter_takes_everything() {
+        let filter = Filter::parse(None).unwrap();
+        assert!(filter.takes_node("r1") && filter.takes_time(0) && filter.takes_target(None));
+        assert!(filter.takes_verdict(&v1::Verdict::default(), &[], ""));
+    }
+}

@@ -1,0 +1,278 @@
+//! Findings: one per rule and cause, and one per request that is not carried out.
+//!
+//! A rule's findings come from two truths kept apart (DESIGN.md idea 6): that it stands now with this
+//! verdict, and what it did, or how it was installed, with that verdict as known now. The cause is the
+//! verdict's code; what is covered or the operator's own measure is no finding, except a covering
+//! request that the rule does not name, and what is added to it: others hit, a response that misleads,
+//! a doubtful label.
+
+use std::collections::BTreeMap;
+
+use evidence::{Claim, NodeId};
+use register::{DutyFinding, Installed, Known, ScreenWord, Target, not_enforced, screen_word};
+use remit_proto::v1::{self, AddedFinding, VerdictCode};
+use sha2::{Digest, Sha256};
+use tonic::Status;
+
+use super::{
+    QueryHandle, Scene,
+    completeness::completeness,
+    error::QueryError,
+    filter::{Filter, touches},
+    page::Page,
+    rules::{self, JudgedRule},
+};
+use crate::store::{Group, RuleId, RuleQuery};
+
+impl QueryHandle {
+    pub fn list_findings(
+        &self,
+        request: v1::ListFindingsRequest,
+    ) -> Result<v1::ListFindingsResponse, Status> {
+        Ok(self.findings(request)?)
+    }
+
+    fn findings(
+        &self,
+        request: v1::ListFindingsRequest,
+    ) -> Result<v1::ListFindingsResponse, QueryError> {
+        let v1::ListFindingsRequest { filter, page_size, page_token } = request;
+        let question = v1::ListFindingsRequest { filter: filter.clone(), ..Default::default() };
+        let page = Page::open("findings", &question, page_size, &page_token)?;
+        let filter = Filter::parse(filter)?;
+        let scene = self.scene()?;
+        let (findings, next_page_token) = page.cut(keyed(&scene, &filter)?, |(key, _)| key.clone());
+        Ok(v1::ListFindingsResponse {
+            findings: findings.into_iter().map(|(_, finding)| finding).collect(),
+            next_page_token,
+            completeness: Some(completeness(&scene, &filter)?),
+        })
+    }
+}
+
+/// All findings that a filter takes, with unique sorted keys.
+pub(super) fn keyed(
+    scene: &Scene<'_>,
+    filter: &Filter,
+) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+    let mut found: BTreeMap<String, v1::FindingRow> = BTreeMap::new();
+    let mut query = filter.event_query(scene)?;
+    query.with_changes = true;
+    for group in scene.reading.groups(&query)? {
+        for cause in causes(&group.newest.now) {
+            found.insert(rule_key(&group.rule, &cause), of_group(scene, &group, &cause));
+        }
+    }
+    for judged in rules::installed(scene, filter)? {
+        let standing = causes(&judged.verdict);
+        for cause in &standing {
+            let key = rule_key(&judged.rule.id, cause);
+            let new = of_rule(scene, &judged, cause);
+            match found.get_mut(&key) {
+                Some(known) => join(known, new),
+                None if filter.takes_time(new.last_seen_s) => drop(found.insert(key, new)),
+                None => {}
+            }
+        }
+        // What it did under another verdict stays a finding of a rule that stands.
+        let prefix = rule_prefix(&judged.rule.id);
+        for (_, known) in
+            found.range_mut(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix))
+        {
+            known.installed_now = true;
+        }
+    }
+    found.extend(duties(scene, filter)?);
+    Ok(found.into_iter().collect())
+}
+
+/// The causes for which a verdict is a finding.
+fn causes(verdict: &v1::Verdict) -> Vec<String> {
+    let code = verdict.code();
+    let covered = match screen_word(code) {
+        ScreenWord::Covered => code != VerdictCode::AuthorisedMisreferenced,
+        ScreenWord::OwnMeasure => true,
+        ScreenWord::BeyondItsRequest
+        | ScreenWord::OutOfTime
+        | ScreenWord::NoCoveringRequest
+        | ScreenWord::Undetermined => false,
+    };
+    if !covered {
+        return vec![short(code.as_str_name(), "VERDICT_CODE_")];
+    }
+    verdict
+        .added()
+        .filter(|added| match added {
+            AddedFinding::Collateral
+            | AddedFinding::MisleadingResponse
+            | AddedFinding::TosLabelDoubtful => true,
+            // Who did it is a quality of a verdict, not a reproach.
+            AddedFinding::ThirdPartyAction
+            | AddedFinding::Unattributed
+            | AddedFinding::Unspecified => false,
+        })
+        .map(|added| short(added.as_str_name(), "ADDED_FINDING_"))
+        .collect()
+}
+
+fn of_group(scene: &Scene<'_>, group: &Group, cause: &str) -> v1::FindingRow {
+    let facts = &group.newest.facts;
+    let mut verdict = group.newest.now.clone();
+    verdict.register_size = scene.position.register_size;
+    v1::FindingRow {
+        id: finding_id(&[&group.rule.node, &group.rule.generation, &number(&group.rule), cause]),
+        code: cause.to_owned(),
+        node: group.rule.node.clone(),
+        rule: group.rule.number,
+        request_id: speaking(&verdict),
+        target: facts.target.clone(),
+        technique: facts.rule.technique,
+        claims: facts.rule.claims.clone(),
+        authority: scene.authority(&verdict),
+        verdict: Some(verdict),
+        first_seen_s: group.first_s,
+        last_seen_s: group.last_s,
+        hits: group.hits,
+        installed_now: false,
+        unobserved_points: Vec::new(),
+    }
+}
+
+fn of_rule(scene: &Scene<'_>, judged: &JudgedRule, cause: &str) -> v1::FindingRow {
+    let JudgedRule { rule, verdict, authority, at_s } = judged;
+    let mut verdict = verdict.clone();
+    verdict.register_size = scene.position.register_size;
+    let since_s = if rule.installed_at_s != 0 { rule.installed_at_s } else { rule.first_shown_s };
+    v1::FindingRow {
+        id: finding_id(&[&rule.id.node, &rule.id.generation, &number(&rule.id), cause]),
+        code: cause.to_owned(),
+        node: rule.id.node.clone(),
+        rule: rule.id.number,
+        request_id: speaking(&verdict),
+        target: rule.facts.target.clone(),
+        technique: rule.facts.rule.technique,
+        claims: rule.facts.rule.claims.clone(),
+        authority: authority.clone(),
+        verdict: Some(verdict),
+        first_seen_s: since_s.min(*at_s),
+        last_seen_s: *at_s,
+        hits: 0,
+        installed_now: true,
+        unobserved_points: Vec::new(),
+    }
+}
+
+/// A rule that stands speaks for itself; its hits add when and how often.
+fn join(known: &mut v1::FindingRow, standing: v1::FindingRow) {
+    let hits = known.hits;
+    let first_seen_s = known.first_seen_s;
+    let last_seen_s = known.last_seen_s.max(standing.last_seen_s);
+    *known = standing;
+    known.hits = hits;
+    // When hits under this verdict were seen first is known; since when it merely stood, is not.
+    known.first_seen_s = first_seen_s;
+    known.last_seen_s = last_seen_s;
+}
+
+/// Requests in force that are installed nowhere.
+fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+    let query = RuleQuery { installed_only: true, ..RuleQuery::default() };
+    let installed: Vec<Installed> = scene
+        .reading
+        .rules(&query)?
+        .iter()
+        .filter_map(|rule| {
+            let Known::Known(target) = Known::<Target>::from_wire(rule.facts.target.as_ref())
+            else {
+                return None;
+            };
+            let claims = &rule.facts.rule.claims;
+            Some(Installed {
+                node: rule.id.node.parse::<NodeId>().ok()?,
+                target,
+                technique: rule.facts.rule.technique(),
+                claims: claims.iter().filter_map(|claim| Claim::try_from(claim).ok()).collect(),
+            })
+        })
+        .collect();
+    let at_s = scene.evidence_now_s();
+    let register = scene.register();
+    let mut found = Vec::new();
+    for duty in not_enforced(&register, at_s, &installed, &scene.inventory) {
+        let Some(entry) = register.request(&duty.request) else { continue };
+        let request = entry.request();
+        let code = match duty.finding {
+            DutyFinding::NotEnforced => "NOT_ENFORCED",
+            // Nobody looks where it would be; whether it is carried out is not known.
+            DutyFinding::Undetermined => "UNDETERMINED",
+        };
+        let authority = request.authority.as_ref().map_or("", |a| a.id.as_str());
+        let id = duty.request.to_string();
+        let in_scope = |node: &str| filter.takes_node(node);
+        let about_nodes = filter.nodes.is_empty()
+            || duty.observed_nodes.iter().any(|node| in_scope(node))
+            || duty.unobserved.iter().any(|point| in_scope(&point.node));
+        let takes = about_nodes
+            && filter.takes_time(at_s)
+            && filter.techniques.is_empty()
+            && (filter.verdicts.is_empty()
+                || (duty.finding == DutyFinding::Undetermined
+                    && filter.verdicts.contains(&i32::from(VerdictCode::Undetermined))))
+            && (filter.requests.is_empty() || filter.requests.contains(&id))
+            && (filter.authorities.is_empty()
+                || filter.authorities.iter().any(|wanted| wanted == authority))
+            && filter.target.as_ref().is_none_or(|wanted| {
+                duty.targets.iter().any(|target| touches(wanted, &target.to_wire()))
+            });
+        if !takes {
+            continue;
+        }
+        let points = duty.unobserved.iter().map(|p| format!("{}/{}", p.node, p.point)).collect();
+        let row = v1::FindingRow {
+            id: finding_id(&["request", &id, code]),
+            code: code.to_owned(),
+            request_id: id.clone(),
+            // The first of them; GetRequest has the request with all.
+            target: duty.targets.first().map(Target::to_wire),
+            authority: authority.to_owned(),
+            first_seen_s: request.effective_from_s,
+            last_seen_s: at_s,
+            unobserved_points: points,
+            ..v1::FindingRow::default()
+        };
+        // '~' sorts after every node.
+        found.push((format!("~{id}/{code}"), row));
+    }
+    Ok(found)
+}
+
+fn rule_prefix(rule: &RuleId) -> String {
+    format!("{}/{}/{}/", rule.node, rule.generation, number(rule))
+}
+
+fn rule_key(rule: &RuleId, cause: &str) -> String {
+    format!("{}{cause}", rule_prefix(rule))
+}
+
+fn number(rule: &RuleId) -> String {
+    format!("{:020}", rule.number)
+}
+
+fn speaking(verdict: &v1::Verdict) -> String {
+    verdict.clause.as_ref().map(|clause| clause.request_id.clone()).unwrap_or_default()
+}
+
+/// Stable as long as the rule keeps its number: 16 hex digits of a hash of what it is about.
+fn finding_id(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn short(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_owned()
+}

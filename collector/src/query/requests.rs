@@ -1,0 +1,125 @@
+//! The register as a list: requests with where they stand now.
+
+use evidence::RequestId;
+use register::{Entry, Relation, Target, Version, relation};
+use remit_proto::v1;
+use tonic::Status;
+
+use super::{
+    QueryHandle, Scene,
+    completeness::completeness,
+    error::{QueryError, invalid},
+    filter::{Filter, claims_request},
+    findings,
+    page::Page,
+    rules,
+};
+
+impl QueryHandle {
+    pub fn list_requests(
+        &self,
+        request: v1::ListRequestsRequest,
+    ) -> Result<v1::ListRequestsResponse, Status> {
+        Ok(self.requests(request)?)
+    }
+
+    fn requests(
+        &self,
+        request: v1::ListRequestsRequest,
+    ) -> Result<v1::ListRequestsResponse, QueryError> {
+        let v1::ListRequestsRequest { in_force_at_s, target, authority, page_size, page_token } =
+            request;
+        let question = v1::ListRequestsRequest {
+            in_force_at_s,
+            target: target.clone(),
+            authority: authority.clone(),
+            ..Default::default()
+        };
+        let page = Page::open("requests", &question, page_size, &page_token)?;
+        let target = match target.as_str() {
+            "" => None,
+            text => {
+                let (target, _) =
+                    Target::guess(text).map_err(|e| invalid("target", e.to_string()))?;
+                Some(target)
+            }
+        };
+        let scene = self.scene()?;
+        let register = scene.register();
+        let in_force = |entry: &Entry<'_>| {
+            in_force_at_s == 0
+                || entry.standing_at(in_force_at_s).is_some_and(register::Standing::is_in_force)
+        };
+        let names = |entry: &Entry<'_>| {
+            target.as_ref().is_none_or(|wanted| {
+                entry.request().targets.iter().any(|held| {
+                    matches!(relation(wanted, &held.target), Relation::Equal | Relation::Inside)
+                })
+            })
+        };
+        let of_authority = |entry: &Entry<'_>| {
+            let id = entry.request().authority.as_ref().map_or("", |a| a.id.as_str());
+            authority.is_empty() || id == authority
+        };
+        let found: Vec<Entry<'_>> =
+            register.requests().filter(of_authority).filter(in_force).filter(names).collect();
+        let (found, next_page_token) = page.cut(found, |entry| entry.id().to_string());
+        let newest = |entry: &Entry<'_>| Some(row(&scene, entry, entry.versions().next_back()?));
+        Ok(v1::ListRequestsResponse {
+            requests: found.iter().filter_map(newest).collect(),
+            next_page_token,
+            completeness: Some(completeness(&scene, &Filter::default())?),
+        })
+    }
+
+    pub fn get_request(
+        &self,
+        request: v1::GetRequestRequest,
+    ) -> Result<v1::GetRequestResponse, Status> {
+        Ok(self.request(request)?)
+    }
+
+    fn request(
+        &self,
+        request: v1::GetRequestRequest,
+    ) -> Result<v1::GetRequestResponse, QueryError> {
+        let v1::GetRequestRequest { id } = request;
+        let id: RequestId = id.parse().map_err(|e| invalid("id", format!("{e}")))?;
+        let scene = self.scene()?;
+        let register = scene.register();
+        let entry = register.request(&id).ok_or(QueryError::NoSuchRequest)?;
+        let versions = entry.versions().map(|version| row(&scene, &entry, version)).collect();
+        let everything = Filter::default();
+        let mut rules = rules::installed(&scene, &everything)?;
+        rules.retain(|judged| {
+            let claims = &judged.rule.facts.rule.claims;
+            let speaks = judged.verdict.clause.as_ref().map(|clause| clause.request_id.as_str());
+            speaks == Some(id.as_str())
+                || claims.iter().any(|claim| claims_request(claim, id.as_str()))
+        });
+        let findings = findings::keyed(&scene, &everything)?
+            .into_iter()
+            .map(|(_, finding)| finding)
+            .filter(|finding| finding.request_id == id.as_str())
+            .collect();
+        Ok(v1::GetRequestResponse {
+            versions,
+            rules: rules.into_iter().map(|judged| rules::rule_row(&scene, judged)).collect(),
+            findings,
+            completeness: Some(completeness(&scene, &everything)?),
+        })
+    }
+}
+
+fn row(scene: &Scene<'_>, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
+    let author =
+        usize::try_from(version.statement).ok().and_then(|at| scene.memory.authors.get(at));
+    let standing = entry.standing_at(scene.now_s);
+    v1::RequestRow {
+        request: Some(v1::Request::from(&version.request)),
+        state: standing.map(register::Standing::word).unwrap_or_default().to_owned(),
+        statement_index: version.statement,
+        recorded_at_s: version.recorded_at_s,
+        author: author.cloned().unwrap_or_default(),
+    }
+}

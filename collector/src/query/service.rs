@@ -1,0 +1,88 @@
+//! `remit.v1.QueryService` over a [`QueryHandle`].
+
+use remit_proto::v1::{
+    GetTargetRequest, GetTargetResponse, ListEventsRequest, ListEventsResponse,
+    ListFindingsRequest, ListFindingsResponse, ListNodesRequest, ListNodesResponse,
+    ListPointsRequest, ListPointsResponse, ListRulesRequest, ListRulesResponse,
+    query_service_server::QueryService,
+};
+use tonic::{Code, Request, Response, Status};
+
+use super::QueryHandle;
+use crate::{
+    access::{Access, Operation},
+    status::refuse,
+};
+
+/// Who may ask is decided first; then the question is answered off the runtime's threads.
+pub struct QueryEdge {
+    access: Access,
+    query: QueryHandle,
+}
+
+impl QueryEdge {
+    pub fn new(access: Access, query: QueryHandle) -> Self {
+        Self { access, query }
+    }
+
+    async fn answer<Q, A, F>(&self, request: Request<Q>, ask: F) -> Result<Response<A>, Status>
+    where
+        Q: Send + 'static,
+        A: Send + 'static,
+        F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
+    {
+        self.access.check(&request, Operation::Query)?;
+        let (query, question) = (self.query.clone(), request.into_inner());
+        let answered = tokio::task::spawn_blocking(move || ask(&query, question)).await;
+        let interrupted = |_| {
+            let message = "the question was interrupted; try again".to_owned();
+            refuse(Code::Internal, "INTERRUPTED", message, &[])
+        };
+        answered.map_err(interrupted)?.map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl QueryService for QueryEdge {
+    async fn list_events(
+        &self,
+        request: Request<ListEventsRequest>,
+    ) -> Result<Response<ListEventsResponse>, Status> {
+        self.answer(request, QueryHandle::list_events).await
+    }
+
+    async fn list_rules(
+        &self,
+        request: Request<ListRulesRequest>,
+    ) -> Result<Response<ListRulesResponse>, Status> {
+        self.answer(request, QueryHandle::list_rules).await
+    }
+
+    async fn list_findings(
+        &self,
+        request: Request<ListFindingsRequest>,
+    ) -> Result<Response<ListFindingsResponse>, Status> {
+        self.answer(request, QueryHandle::list_findings).await
+    }
+
+    async fn list_nodes(
+        &self,
+        request: Request<ListNodesRequest>,
+    ) -> Result<Response<ListNodesResponse>, Status> {
+        self.answer(request, QueryHandle::list_nodes).await
+    }
+
+    async fn list_points(
+        &self,
+        request: Request<ListPointsRequest>,
+    ) -> Result<Response<ListPointsResponse>, Status> {
+        self.answer(request, QueryHandle::list_points).await
+    }
+
+    async fn get_target(
+        &self,
+        request: Request<GetTargetRequest>,
+    ) -> Result<Response<GetTargetResponse>, Status> {
+        self.answer(request, QueryHandle::get_target).await
+    }
+}

@@ -1,0 +1,53 @@
+//! One target: installed where, hit where, since when, under what.
+
+use register::Target;
+use remit_proto::v1;
+use tonic::Status;
+
+use super::{
+    QueryHandle,
+    completeness::completeness,
+    error::{QueryError, invalid},
+    events::event_row,
+    filter::{Filter, touches},
+    rules,
+};
+use crate::store::{EventQuery, RuleQuery};
+
+const EVENTS_MAX: usize = 100;
+
+impl QueryHandle {
+    pub fn get_target(
+        &self,
+        request: v1::GetTargetRequest,
+    ) -> Result<v1::GetTargetResponse, Status> {
+        Ok(self.target(request)?)
+    }
+
+    fn target(&self, request: v1::GetTargetRequest) -> Result<v1::GetTargetResponse, QueryError> {
+        let v1::GetTargetRequest { target } = request;
+        let (target, _) = Target::guess(&target).map_err(|e| invalid("target", e.to_string()))?;
+        let scene = self.scene()?;
+        let numbers = scene.reading.targets(&|held| touches(&target, held))?;
+        let query = RuleQuery { targets: Some(numbers.clone()), ..RuleQuery::default() };
+        let seals = scene.seal_times();
+        let rules = scene.reading.rules(&query)?.into_iter().map(|rule| {
+            let at_s = seals.get(rule.id.node.as_str()).copied().unwrap_or(rule.shown_at_s);
+            rules::rule_row(&scene, rules::judge(&scene, rule, at_s))
+        });
+        let query = EventQuery { targets: Some(numbers), ..EventQuery::default() };
+        let events = scene.reading.events(&query, None, EVENTS_MAX)?;
+        let touching = scene.register().touching(&target);
+        let mut requests: Vec<String> =
+            touching.iter().map(|touch| touch.entry.id().to_string()).collect();
+        requests.sort();
+        requests.dedup();
+        Ok(v1::GetTargetResponse {
+            targets: vec![target.to_wire()],
+            rules: rules.collect(),
+            events: events.into_iter().map(|event| event_row(&scene, event)).collect(),
+            requests,
+            completeness: Some(completeness(&scene, &Filter::default())?),
+        })
+    }
+}

@@ -1,0 +1,459 @@
+//! Reads of one consistent state: a connection of the pool inside one transaction.
+//!
+//! SQL text is put together from constants of this file only; every value is a parameter, and lists
+//! go as one JSON text through `json_each`.
+
+use std::sync::Arc;
+
+use evidence::{AgentOrigin, Generation};
+use prost::Message;
+use register::{Span, assessment::Facts};
+use remit_proto::v1;
+use rusqlite::{Connection, Row, params_from_iter, types::Value};
+
+use super::{
+    EventId, EventKey, EventQuery, GenerationRow, Group, LossSum, Position, Reading, RuleId,
+    RuleQuery, StoreError, StoredEvent, StoredGap, StoredRule, TargetNumber,
+    sqlite::Readers,
+    write::{json, number},
+};
+
+pub(super) struct SqliteReading {
+    /// `None` only while it is being given back.
+    connection: Option<Connection>,
+    readers: Arc<Readers>,
+}
+
+impl SqliteReading {
+    pub(super) fn begin(connection: Connection, readers: Arc<Readers>) -> Result<Self, StoreError> {
+        connection.execute_batch("BEGIN DEFERRED")?;
+        // The state is fixed by the first read, not by BEGIN.
+        connection.query_row("SELECT id FROM projection", [], |_| Ok(()))?;
+        Ok(Self { connection: Some(connection), readers })
+    }
+
+    fn connection(&self) -> Result<&Connection, StoreError> {
+        self.connection.as_ref().ok_or(StoreError::Damaged { what: "reader" })
+    }
+}
+
+impl Drop for SqliteReading {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && connection.execute_batch("ROLLBACK").is_ok()
+        {
+            self.readers.give_back(connection);
+        }
+    }
+}
+
+impl Reading for SqliteReading {
+    fn position(&self) -> Result<Position, StoreError> {
+        let connection = self.connection()?;
+        Ok(connection.query_row(
+            "SELECT watermark, at_s, log_size, register_size FROM projection",
+            [],
+            |row| {
+                Ok(Position {
+                    watermark: row.get::<_, Option<i64>>(0)?.map(i64::cast_unsigned),
+                    at_s: row.get(1)?,
+                    log_size: unsigned(row.get(2)?),
+                    register_size: unsigned(row.get(3)?),
+                })
+            },
+        )?)
+    }
+
+    fn generations(&self) -> Result<Vec<GenerationRow>, StoreError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT generation.node, generation, enrolled_by, enrolled_at_s, received_size,
+                 covered_size, last_received_s, window_s, individual_actions, seal,
+                 coalesce(fork.count, 0), start
+             FROM generation LEFT JOIN fork ON fork.node = generation.node
+             ORDER BY generation.node, coalesce(enrolled_by, -1), generation",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let seal: Option<Vec<u8>> = row.get(9)?;
+            let start: Option<Vec<u8>> = row.get(11)?;
+            found.push(GenerationRow {
+                node: row.get(0)?,
+                generation: row.get(1)?,
+                enrolled_by: row.get::<_, Option<i64>>(2)?.map(unsigned),
+                enrolled_at_s: row.get(3)?,
+                received_size: unsigned(row.get(4)?),
+                covered_size: unsigned(row.get(5)?),
+                last_received_s: row.get(6)?,
+                window_s: row.get(7)?,
+                individual_actions: row.get(8)?,
+                start: start.map(|bytes| decode(&bytes, "generation.start")).transpose()?,
+                seal: seal.map(|bytes| decode(&bytes, "generation.seal")).transpose()?,
+                forks: unsigned(row.get(10)?),
+            });
+        }
+        Ok(found)
+    }
+
+    fn targets(
+        &self,
+        wanted: &dyn Fn(&v1::Target) -> bool,
+    ) -> Result<Vec<TargetNumber>, StoreError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached("SELECT id, kind, value FROM target")?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            if wanted(&v1::Target { kind: row.get(1)?, value: row.get(2)? }) {
+                found.push(row.get(0)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn rules(&self, query: &RuleQuery) -> Result<Vec<StoredRule>, StoreError> {
+        let RuleQuery { installed_only, nodes, targets } = query;
+        let mut filter = Where::default();
+        if *installed_only {
+            filter.and("rule.installed_now = 1", []);
+        }
+        if !nodes.is_empty() {
+            filter.and("rule.node IN (SELECT value FROM json_each(?))", [json(nodes).into()]);
+        }
+        if let Some(targets) = targets {
+            filter.and("rule.target IN (SELECT value FROM json_each(?))", [json(targets).into()]);
+        }
+        let sql = format!(
+            "SELECT rule.node, generation, operator, number, rule_fact.rule, target.kind,
+                 target.value, native, shown, shown_by, shown_at_s, clock_error_s, before_act,
+                 covered_by, installed_at_s, installed_now, hits, first_hit_s, last_hit_s,
+                 first_shown_s
+             FROM rule JOIN rule_fact ON rule_fact.id = fact LEFT JOIN target ON target.id = rule.target
+             {} ORDER BY rule.node, generation, number",
+            filter.sql()
+        );
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(&filter.values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(rule_from(row)?);
+        }
+        Ok(found)
+    }
+
+    fn events(
+        &self,
+        query: &EventQuery,
+        after: Option<&EventKey>,
+        count_max: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut filter = event_filter(query);
+        if let Some(EventKey { last_s, number }) = after {
+            filter.and("(last_s, event.id) < (?, ?)", [(*last_s).into(), (*number).into()]);
+        }
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS} FROM {EVENT_TABLES} {} ORDER BY last_s DESC, event.id DESC
+             LIMIT ?",
+            filter.sql()
+        );
+        filter.values.push(number(count_max as u64).into());
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(&filter.values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(event_from(row)?);
+        }
+        Ok(found)
+    }
+
+    fn groups(&self, query: &EventQuery) -> Result<Vec<Group>, StoreError> {
+        let filter = event_filter(query);
+        // Summed in two halves, so that no claim of an agent makes SQLite's sum overflow.
+        let sql = format!(
+            "SELECT event.node, event.generation, event.number, event.code, sum(hits >> 31),
+                 sum(hits & 2147483647), min(first_s), max(last_s), max(event.id)
+             FROM {EVENT_TABLES} {} GROUP BY event.node, event.generation, event.number, event.code
+             ORDER BY event.node, event.generation, event.number, event.code",
+            filter.sql()
+        );
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(&filter.values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let high = u128::from(unsigned(row.get(4)?)) << 31;
+            let hits = high.saturating_add(u128::from(unsigned(row.get(5)?)));
+            let Some(newest) = event_by_number(connection, row.get(8)?)? else { continue };
+            found.push(Group {
+                rule: RuleId {
+                    node: row.get(0)?,
+                    generation: row.get(1)?,
+                    number: row.get::<_, i64>(2)?.cast_unsigned(),
+                },
+                code: row.get(3)?,
+                hits: u64::try_from(hits).unwrap_or(u64::MAX),
+                first_s: row.get(6)?,
+                last_s: row.get(7)?,
+                newest,
+            });
+        }
+        Ok(found)
+    }
+
+    fn for_each_event(&self, tell: &mut dyn FnMut(StoredEvent)) -> Result<(), StoreError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {EVENT_COLUMNS} FROM {EVENT_TABLES} ORDER BY event.id"
+        ))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            tell(event_from(row)?);
+        }
+        Ok(())
+    }
+
+    fn verdicts(&self, event: &EventId) -> Result<Vec<(bool, v1::Verdict)>, StoreError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT as_known_then, verdict FROM verdict
+             WHERE event = (SELECT id FROM event WHERE node = ? AND generation = ? AND leaf = ?)
+             ORDER BY revision",
+        )?;
+        let mut rows = statement.query((&event.node, &event.generation, number(event.index)))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let bytes: Vec<u8> = row.get(1)?;
+            found.push((row.get(0)?, decode(&bytes, "verdict.verdict")?));
+        }
+        Ok(found)
+    }
+
+    fn gaps(&self, since_s: i64, until_s: i64) -> Result<Vec<StoredGap>, StoreError> {
+        let mut filter = Where::default();
+        overlap(&mut filter, since_s, until_s);
+        let sql = format!(
+            "SELECT node, gap FROM gap {} ORDER BY from_s, node, generation, leaf",
+            filter.sql()
+        );
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(&filter.values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let bytes: Vec<u8> = row.get(1)?;
+            found.push(StoredGap { node: row.get(0)?, gap: decode(&bytes, "gap.gap")? });
+        }
+        Ok(found)
+    }
+
+    fn losses(&self, since_s: i64, until_s: i64) -> Result<Vec<LossSum>, StoreError> {
+        let mut filter = Where::default();
+        overlap(&mut filter, since_s, until_s);
+        let sql =
+            format!("SELECT node, lost, unexplained FROM loss {} ORDER BY node", filter.sql());
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(&filter.values))?;
+        let mut found: Vec<LossSum> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let node: String = row.get(0)?;
+            let (lost, unexplained) = (unsigned(row.get(1)?), unsigned(row.get(2)?));
+            match found.last_mut() {
+                Some(sum) if sum.node == node => {
+                    sum.lost = sum.lost.saturating_add(lost);
+                    sum.unexplained = sum.unexplained.saturating_add(unexplained);
+                }
+                Some(_) | None => found.push(LossSum { node, lost, unexplained }),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Conditions with their values.
+#[derive(Default)]
+struct Where {
+    conditions: Vec<&'static str>,
+    values: Vec<Value>,
+}
+
+impl Where {
+    fn and<const N: usize>(&mut self, condition: &'static str, values: [Value; N]) {
+        self.conditions.push(condition);
+        self.values.extend(values);
+    }
+
+    fn sql(&self) -> String {
+        if self.conditions.is_empty() {
+            return String::new();
+        }
+        format!("WHERE ({})", self.conditions.join(") AND ("))
+    }
+}
+
+fn event_filter(query: &EventQuery) -> Where {
+    let EventQuery {
+        since_s,
+        until_s,
+        nodes,
+        targets,
+        techniques,
+        requests,
+        speaking,
+        codes,
+        with_changes,
+    } = query;
+    let mut filter = Where::default();
+    if !with_changes {
+        filter.and("event.kind = 1", []);
+    } else {
+        filter.and("event.kind IN (1, 2)", []);
+    }
+    if *since_s != 0 {
+        filter.and("last_s >= ?", [(*since_s).into()]);
+    }
+    if *until_s != 0 {
+        filter.and("last_s < ?", [(*until_s).into()]);
+    }
+    if !nodes.is_empty() {
+        filter.and("event.node IN (SELECT value FROM json_each(?))", [json(nodes).into()]);
+    }
+    if let Some(targets) = targets {
+        let list = json(targets);
+        filter.and(
+            "event.target IN (SELECT value FROM json_each(?))
+             OR event.hit_target IN (SELECT value FROM json_each(?))",
+            [list.clone().into(), list.into()],
+        );
+    }
+    if !techniques.is_empty() {
+        filter.and(
+            "rule_fact.technique IN (SELECT value FROM json_each(?))",
+            [json(techniques).into()],
+        );
+    }
+    if !requests.is_empty() {
+        let list = json(requests);
+        filter.and(
+            "event.request IN (SELECT value FROM json_each(?)) OR event.fact IN
+             (SELECT fact FROM rule_claim WHERE claim IN (SELECT value FROM json_each(?)))",
+            [list.clone().into(), list.into()],
+        );
+    }
+    if let Some(speaking) = speaking {
+        filter.and("event.request IN (SELECT value FROM json_each(?))", [json(speaking).into()]);
+    }
+    if !codes.is_empty() {
+        filter.and("event.code IN (SELECT value FROM json_each(?))", [json(codes).into()]);
+    }
+    filter
+}
+
+/// A span that touches `[since_s, until_s)`; its ends are seconds, both inside.
+fn overlap(filter: &mut Where, since_s: i64, until_s: i64) {
+    if since_s != 0 {
+        filter.and("until_s >= ?", [since_s.into()]);
+    }
+    if until_s != 0 {
+        filter.and("from_s < ?", [until_s.into()]);
+    }
+}
+
+pub(super) const EVENT_COLUMNS: &str = "event.id, event.node, event.generation, event.operator,
+    leaf, rule_fact.rule, own.kind, own.value, hit.kind, hit.value, response, hits, first_s, last_s,
+    clock_error_s, imported, detail_reduced, before_act, covered_by, then_verdict, now_verdict";
+
+pub(super) const EVENT_TABLES: &str = "event JOIN rule_fact ON rule_fact.id = event.fact
+    LEFT JOIN target AS own ON own.id = event.target
+    LEFT JOIN target AS hit ON hit.id = event.hit_target";
+
+/// Reads a row of [`EVENT_COLUMNS`].
+pub(super) fn event_from(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
+    let response: Option<Vec<u8>> = row.get(10)?;
+    let (rule, then, now): (Vec<u8>, Vec<u8>, Vec<u8>) = (row.get(5)?, row.get(19)?, row.get(20)?);
+    let facts = Facts {
+        origin: origin(row.get(3)?, row.get(1)?, row.get(2)?)?,
+        index: unsigned(row.get(4)?),
+        rule: decode(&rule, "rule_fact.rule")?,
+        target: target(row.get(6)?, row.get(7)?),
+        hit_target: target(row.get(8)?, row.get(9)?),
+        response: response.map(|bytes| decode(&bytes, "event.response")).transpose()?,
+        span: Span { first_s: row.get(12)?, last_s: row.get(13)?, clock_error_s: row.get(14)? },
+        imported: row.get(15)?,
+        before_act: row.get::<_, Option<i64>>(17)?.map(unsigned),
+        covered_by: unsigned(row.get(18)?),
+    };
+    Ok(StoredEvent {
+        key: EventKey { last_s: facts.span.last_s, number: row.get(0)? },
+        hits: unsigned(row.get(11)?),
+        detail_reduced: row.get(16)?,
+        then: decode(&then, "event.then_verdict")?,
+        now: decode(&now, "event.now_verdict")?,
+        facts,
+    })
+}
+
+fn event_by_number(
+    connection: &Connection,
+    number: i64,
+) -> Result<Option<StoredEvent>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {EVENT_COLUMNS} FROM {EVENT_TABLES} WHERE event.id = ?"
+    ))?;
+    let mut rows = statement.query([number])?;
+    rows.next()?.map(event_from).transpose()
+}
+
+fn rule_from(row: &Row<'_>) -> Result<StoredRule, StoreError> {
+    let (node, generation): (String, String) = (row.get(0)?, row.get(1)?);
+    let rule: Vec<u8> = row.get(4)?;
+    let shown_at_s: i64 = row.get(10)?;
+    Ok(StoredRule {
+        facts: Facts {
+            origin: origin(row.get(2)?, node.clone(), generation.clone())?,
+            index: unsigned(row.get(9)?),
+            rule: decode(&rule, "rule_fact.rule")?,
+            target: target(row.get(5)?, row.get(6)?),
+            hit_target: None,
+            response: None,
+            span: Span { first_s: shown_at_s, last_s: shown_at_s, clock_error_s: row.get(11)? },
+            imported: false,
+            before_act: row.get::<_, Option<i64>>(12)?.map(unsigned),
+            covered_by: unsigned(row.get(13)?),
+        },
+        id: RuleId { node, generation, number: row.get::<_, i64>(3)?.cast_unsigned() },
+        native: row.get(7)?,
+        shown: row.get(8)?,
+        shown_at_s,
+        installed_at_s: row.get(14)?,
+        installed_now: row.get(15)?,
+        hits: unsigned(row.get(16)?),
+        first_hit_s: row.get(17)?,
+        last_hit_s: row.get(18)?,
+        first_shown_s: row.get(19)?,
+    })
+}
+
+fn origin(operator: String, node: String, generation: String) -> Result<AgentOrigin, StoreError> {
+    let damaged = |_| StoreError::Damaged { what: "origin" };
+    Ok(AgentOrigin {
+        operator: operator.parse().map_err(damaged)?,
+        node: node.parse().map_err(damaged)?,
+        generation: generation.parse::<Generation>().map_err(damaged)?,
+    })
+}
+
+fn target(kind: Option<i32>, value: Option<String>) -> Option<v1::Target> {
+    Some(v1::Target { kind: kind?, value: value? })
+}
+
+fn decode<M: Message + Default>(bytes: &[u8], what: &'static str) -> Result<M, StoreError> {
+    M::decode(bytes).map_err(|_| StoreError::Damaged { what })
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
