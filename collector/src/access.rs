@@ -20,8 +20,15 @@ use crate::status::refuse;
 /// Whoever is on the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    Agent { node: NodeId, key: [u8; 32] },
-    Person { id: PersonId, role: Role, key: [u8; 32] },
+    Agent {
+        node: NodeId,
+        key: [u8; 32],
+    },
+    Person {
+        id: PersonId,
+        role: Role,
+        key: [u8; 32],
+    },
     /// No certificate: may enrol and nothing else.
     Nobody,
 }
@@ -125,8 +132,8 @@ impl Access {
             let message = "the client certificate names nobody of this operator; enrol again";
             refuse(Code::Unauthenticated, "UNKNOWN_CERTIFICATE", message.into(), &[])
         };
-        let (_, parsed) =
-            x509_parser::certificate::X509Certificate::from_der(certificate).map_err(|_| unknown())?;
+        let (_, parsed) = x509_parser::certificate::X509Certificate::from_der(certificate)
+            .map_err(|_| unknown())?;
         let names = parsed.subject_alternative_name().ok().flatten().ok_or_else(unknown)?;
         let uris: Vec<&str> = names
             .value
@@ -221,11 +228,9 @@ mod tests {
 
     #[test]
     fn only_agents_submit_and_only_operators_write_the_register() {
-        let roles =
-            [Role::Operator, Role::Officer, Role::Assessor, Role::Public, Role::Agent];
-        let who = |operation| {
-            roles.into_iter().filter(|role| may(*role, operation)).collect::<Vec<_>>()
-        };
+        let roles = [Role::Operator, Role::Officer, Role::Assessor, Role::Public, Role::Agent];
+        let who =
+            |operation| roles.into_iter().filter(|role| may(*role, operation)).collect::<Vec<_>>();
         assert_eq!(who(Operation::Submit), [Role::Agent]);
         assert_eq!(who(Operation::WriteRegister), [Role::Operator]);
         assert_eq!(who(Operation::Query), [Role::Operator, Role::Officer, Role::Assessor]);

@@ -1,6 +1,11 @@
 //! What the operator typed becomes what we run with, in one function that reports every mistake.
 
-use std::{fs, io, net::SocketAddr, path::{Path, PathBuf}, time::Duration};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use evidence::Operator;
 use serde::Deserialize;
@@ -80,7 +85,9 @@ impl Config {
             None => None,
             Some((Ok(address), _)) => Some(address),
             Some((Err(_), text)) => {
-                mistakes.push(format!("{key}: {text:?} is not an address and port, such as 0.0.0.0:8443"));
+                mistakes.push(format!(
+                    "{key}: {text:?} is not an address and port, such as 0.0.0.0:8443"
+                ));
                 None
             }
         };
@@ -89,7 +96,8 @@ impl Config {
         let tiles_listen = address("tiles_listen", tiles_listen);
         let metrics_listen = address("metrics_listen", metrics_listen);
         if missing_listen {
-            mistakes.push("listen is missing: an address and port, such as 0.0.0.0:8443".to_owned());
+            mistakes
+                .push("listen is missing: an address and port, such as 0.0.0.0:8443".to_owned());
         }
         let publish_interval_ms = publish_interval_ms.unwrap_or(PUBLISH_INTERVAL_MS);
         if !(100..=60_000).contains(&publish_interval_ms) {

@@ -27,8 +27,7 @@ fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     name.push(".new");
     let temporary = PathBuf::from(name);
     let mut options = OpenOptions::new();
-    let mut file =
-        options.write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
@@ -47,7 +46,9 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 
 /// Keeps a second collector away from the same directory, for as long as it lives.
 #[derive(Debug)]
-pub struct DirectoryLock(#[expect(dead_code, reason = "the lock lives as long as the file")] nix::fcntl::Flock<File>);
+pub struct DirectoryLock(
+    #[expect(dead_code, reason = "the lock lives as long as the file")] nix::fcntl::Flock<File>,
+);
 
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -64,8 +65,8 @@ pub enum LockError {
 impl DirectoryLock {
     pub fn take(dir: &Path) -> Result<Self, LockError> {
         let path = dir.join("lock");
-        let file = File::create(&path)
-            .map_err(|source| LockError::Io { path: path.clone(), source })?;
+        let file =
+            File::create(&path).map_err(|source| LockError::Io { path: path.clone(), source })?;
         nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock)
             .map(Self)
             .map_err(|(_, errno)| match errno {

@@ -36,8 +36,7 @@ impl Collector {
         let program = programs.path("remit-collector");
         let program = program.to_string_lossy();
         let config = collector.config.to_string_lossy().into_owned();
-        let arguments =
-            ["--config", &config, "init", "--name", &address, "--name", "localhost"];
+        let arguments = ["--config", &config, "init", "--name", &address, "--name", "localhost"];
         let printed = run(&program, &arguments)?;
         let key = |name: &str| {
             let line = printed.lines().find(|line| line.starts_with(name)).unwrap_or_default();
@@ -81,8 +80,7 @@ impl Collector {
     }
 
     pub fn serve(&mut self, network: &Network, programs: &Programs) -> Result<()> {
-        let mut command =
-            network.command(Host::Management, &programs.path("remit-collector"));
+        let mut command = network.command(Host::Management, &programs.path("remit-collector"));
         command.arg("--config").arg(&self.config).arg("serve");
         let mut process =
             Process::start("remit-collector", &mut command, &self.dir.with_extension("log"))?;

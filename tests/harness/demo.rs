@@ -169,7 +169,8 @@ impl Demo {
             syn(network, Host::Subscriber, std::net::Ipv4Addr::new(10, 99, 1, 1), 23)?;
         }
         seen.push("sends 3 packets to the router's own port 23: no answer".to_owned());
-        for name in ["news.example", "forum.example", "www.forum.example", "phish.example", "open.test"]
+        for name in
+            ["news.example", "forum.example", "www.forum.example", "phish.example", "open.test"]
         {
             let answer = dig(network, Host::Subscriber, Host::Resolver, name)?;
             seen.push(format!("asks for {name}: {} {}", answer.status, answer.data));
@@ -224,9 +225,7 @@ impl Demo {
     }
 
     pub fn export(&self, person: &Person, url: &str, file: &Path) -> Result<()> {
-        person
-            .remit(&["--collector", url, "export", "-o", &file.to_string_lossy()])
-            .map(drop)
+        person.remit(&["--collector", url, "export", "-o", &file.to_string_lossy()]).map(drop)
     }
 
     /// `remit verify`: exit code and what it printed.

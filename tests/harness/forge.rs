@@ -126,7 +126,9 @@ pub fn forge(honest: &Path, forged: &Path, keys: &AllKeys, lies: &Lies<'_>) -> R
     let dropped = forger
         .trees
         .iter()
-        .find_map(|(origin, tree)| tree.dropped.as_ref().map(|(at, _)| format!("{origin} leaf {at}")))
+        .find_map(|(origin, tree)| {
+            tree.dropped.as_ref().map(|(at, _)| format!("{origin} leaf {at}"))
+        })
         .context("no leaf fits what was to be dropped")?;
     let differs_below = forger.differs_at.context("the forged log is the honest one")? + 1;
     Ok(Forged { dropped, recorded_at_was_s, recorded_at_is_s, differs_below })

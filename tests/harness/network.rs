@@ -88,8 +88,18 @@ impl Network {
             let (end, router_end) = ("eth0", format!("r-{}", host.word()));
             let (inside, router) = (self.name(host), self.name(Host::Router));
             ip(&[
-                "link", "add", end, "netns", &inside, "type", "veth", "peer", "name", &router_end,
-                "netns", &router,
+                "link",
+                "add",
+                end,
+                "netns",
+                &inside,
+                "type",
+                "veth",
+                "peer",
+                "name",
+                &router_end,
+                "netns",
+                &router,
             ])?;
             let own = host.address();
             self.ip_in(host, &["addr", "add", &format!("{own}/24"), "dev", end])?;
@@ -153,8 +163,7 @@ impl Network {
 
     /// Packets that a named counter has counted.
     pub fn counter(&self, host: Host, family: &str, table: &str, name: &str) -> Result<u64> {
-        let json =
-            self.run_in(host, "nft", &["-j", "list", "counter", family, table, name])?;
+        let json = self.run_in(host, "nft", &["-j", "list", "counter", family, table, name])?;
         let value: serde_json::Value = serde_json::from_str(&json)?;
         value["nftables"]
             .as_array()

@@ -43,7 +43,13 @@ impl Person {
         let ca = collector.ca();
         let url = &collector.url;
         person.remit(&[
-            "enrol", "--collector", url, "--ca", &ca.to_string_lossy(), "--token", &token,
+            "enrol",
+            "--collector",
+            url,
+            "--ca",
+            &ca.to_string_lossy(),
+            "--token",
+            &token,
         ])?;
         Ok(person)
     }

@@ -10,10 +10,7 @@ const CARGO: &str = env!("CARGO");
 /// Formatting and lints.
 pub fn check() -> Result<()> {
     shell(CARGO, &["fmt", "--all", "--check"])?;
-    shell(
-        CARGO,
-        &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
-    )
+    shell(CARGO, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
 }
 
 /// Everything that CI runs.

@@ -69,11 +69,8 @@ pub fn issue_token(
     let mut random = [0; 20];
     getrandom::fill(&mut random).map_err(|_| EnrolmentError::Random)?;
     let token = base32(&random);
-    let file = TokenFile {
-        subject: subject.to_owned(),
-        role: role_word(role).to_owned(),
-        expires_at_s,
-    };
+    let file =
+        TokenFile { subject: subject.to_owned(), role: role_word(role).to_owned(), expires_at_s };
     let text = toml::to_string(&file).unwrap_or_default();
     files::replace_secret(&token_path(dir, &token), text.as_bytes()).map_err(EnrolmentError::Io)?;
     Ok(token)
@@ -155,9 +152,8 @@ impl Enrolment {
             return Err(invalid("proof", message));
         }
         let (subject, role) = self.take_token(&token)?;
-        let certificate = self
-            .sign(&certificate_request, &subject, role, &public_key)
-            .ok_or_else(|| {
+        let certificate =
+            self.sign(&certificate_request, &subject, role, &public_key).ok_or_else(|| {
                 let message = "certificate_request: not a PKCS#10 request with a good signature; \
                                the token is used up: ask for a new one";
                 invalid("certificate_request", message.to_owned())

@@ -143,11 +143,7 @@ impl Session {
         }
     }
 
-    async fn hello(
-        &mut self,
-        hello: Hello,
-        answers: &Answers,
-    ) -> Result<Option<Greeted>, Status> {
+    async fn hello(&mut self, hello: Hello, answers: &Answers) -> Result<Option<Greeted>, Status> {
         let Hello { origin, size: _, checkpoint_size: _, public_key } = hello;
         let parsed: Option<AgentOrigin> = origin.parse().ok();
         let (Some(origin), Ok(public_key)) =

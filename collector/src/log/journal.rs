@@ -123,13 +123,8 @@ impl Journal {
         };
         fs::create_dir_all(dir).map_err(at(dir))?;
         let (position, last) = read_all(dir, &mut each)?;
-        let (path, sound_size) =
-            last.unwrap_or_else(|| (dir.join(segment_name(position + 1)), 0));
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(at(&path))?;
+        let (path, sound_size) = last.unwrap_or_else(|| (dir.join(segment_name(position + 1)), 0));
+        let file = OpenOptions::new().append(true).create(true).open(&path).map_err(at(&path))?;
         let found = file.metadata().map_err(at(&path))?.len();
         if found > sound_size {
             tracing::warn!(bytes = found - sound_size, "cut an interrupted write off the journal");
@@ -212,8 +207,8 @@ fn read_all<E: From<JournalError>>(
         if name.to_str() != Some(segment_name(want).as_str()) {
             return Err(JournalError::MissingSegment { path, want }.into());
         }
-        let bytes = fs::read(&path)
-            .map_err(|source| JournalError::Io { path: path.clone(), source })?;
+        let bytes =
+            fs::read(&path).map_err(|source| JournalError::Io { path: path.clone(), source })?;
         let mut at = 0;
         loop {
             match frame::next(&bytes, at) {

@@ -63,18 +63,15 @@ impl Replay {
     ) -> Result<Committed, Fatal> {
         let (at_s, held) = match &record {
             Record::Batch(batch) => {
-                let (from, count) = batch
-                    .batch
-                    .as_ref()
-                    .map_or((0, 0), |b| (b.old_size, b.leaves.len() as u64));
+                let (from, count) =
+                    batch.batch.as_ref().map_or((0, 0), |b| (b.old_size, b.leaves.len() as u64));
                 let at_s = batch.received_at_s;
                 (at_s, self.openings.of(&batch.origin, from, count, at_s)?)
             }
             Record::LogEntry(entry) | Record::Statement(entry) => (entry.at_s, Vec::new()),
             Record::Published(published) => (published.at_s, Vec::new()),
         };
-        let mut what =
-            state.apply(record, |statement| items_of(&self.chunks, statement))?;
+        let mut what = state.apply(record, |statement| items_of(&self.chunks, statement))?;
         if let What::Batch { openings, .. } = &mut what {
             *openings = held;
         }
@@ -103,10 +100,7 @@ pub fn check_not_rolled_back(dir: &Path, state: &State) -> Result<(), Fatal> {
 }
 
 /// Entries that the next checkpoint must cover: the newest head of each agent, and the register's.
-pub fn entries_due(
-    state: &State,
-    register_key: &SigningKey,
-) -> Result<Vec<Entry>, Fatal> {
+pub fn entries_due(state: &State, register_key: &SigningKey) -> Result<Vec<Entry>, Fatal> {
     let mut due: Vec<_> = state
         .agents
         .values()
@@ -188,10 +182,8 @@ fn write_tiles(public: &Path, log: &OwnLog, old_size: u64) -> Result<(), Fatal> 
 fn tile_bytes(log: &OwnLog, path: &TilePath) -> Result<Vec<u8>, Fatal> {
     let failed = |detail: String| Fatal::Publish(format!("{path}: {detail}"));
     match path.kind {
-        TileKind::Hashes { level } => {
-            tile::hash_tile(&log.tree, level, path.index, path.width)
-                .map_err(|error| failed(error.to_string()))
-        }
+        TileKind::Hashes { level } => tile::hash_tile(&log.tree, level, path.index, path.width)
+            .map_err(|error| failed(error.to_string())),
         TileKind::Entries => {
             let from = (path.index * 256).checked_sub(log.tail_from);
             let from = from.and_then(|f| usize::try_from(f).ok());

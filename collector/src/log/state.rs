@@ -222,15 +222,20 @@ impl State {
                 let head = head_of(note).ok_or(StateError::Unreadable { what: "an agent head" })?;
                 let origin = head.origin.parse().ok();
                 if let Some(agent) = origin.and_then(|o: AgentOrigin| self.agents.get_mut(&o)) {
-                    agent.logged =
-                        Some(LoggedHead { size: head.size, log_index: index, entry: bytes.clone() });
+                    agent.logged = Some(LoggedHead {
+                        size: head.size,
+                        log_index: index,
+                        entry: bytes.clone(),
+                    });
                 }
             }
             Entry::NodeKey(key) => self.apply_node_key(key)?,
             Entry::PersonKey(v1::PersonKey { person, public_key, revoked, approver: _ }) => {
                 let person = person.as_ref().ok_or(StateError::Unreadable { what: "a person" })?;
-                let id: PersonId =
-                    person.person.parse().map_err(|_| StateError::Unreadable { what: "a person" })?;
+                let id: PersonId = person
+                    .person
+                    .parse()
+                    .map_err(|_| StateError::Unreadable { what: "a person" })?;
                 let key = verifier(id.as_str(), public_key)?;
                 if *revoked {
                     self.revoked_keys.insert(key.public_bytes());
@@ -308,12 +313,8 @@ impl State {
         let id = evidence::chunk::chunk_id(&checkpoint);
         self.log.trim(head.size);
         self.register_log.trim(register_size);
-        self.published = Some(Published {
-            note: checkpoint,
-            size: head.size,
-            root: head.root,
-            register_size,
-        });
+        self.published =
+            Some(Published { note: checkpoint, size: head.size, root: head.root, register_size });
         Ok(What::Published { log_size: head.size, register_size, checkpoint: id })
     }
 }

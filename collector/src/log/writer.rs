@@ -10,9 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evidence::{
-    AgentOrigin, Operator, PersonId, batch,
-};
+use evidence::{AgentOrigin, Operator, PersonId, batch};
 use prost::Message;
 use remit_proto::v1::{self, RefusalCode, leaf::Body, log_entry::Entry};
 use tlog::{Hash, note::SigningKey};
@@ -212,9 +210,7 @@ impl Writer {
             self.append_entry(now_s, entry)?;
         }
         self.commit()?;
-        if let Some(record) =
-            publish::publish(&self.dir, &mut self.state, &self.log_key, now_s)?
-        {
+        if let Some(record) = publish::publish(&self.dir, &mut self.state, &self.log_key, now_s)? {
             self.append(Record::Published(record), now_s)?;
             self.commit()?;
             publish::expose(&self.dir, &self.state)?;
@@ -225,11 +221,7 @@ impl Writer {
     }
 
     /// Handles a command in memory; the returned closure answers it after the commit.
-    fn handle(
-        &mut self,
-        command: Command,
-        full: bool,
-    ) -> Result<Box<dyn FnOnce() + Send>, Fatal> {
+    fn handle(&mut self, command: Command, full: bool) -> Result<Box<dyn FnOnce() + Send>, Fatal> {
         fn answer<T: Send + 'static>(
             reply: Reply<T>,
             result: Result<T, Refusal>,
@@ -417,11 +409,8 @@ impl Writer {
             self.append_entry(received_at_s, Entry::NodeKey(key))?;
         }
         let openings = std::mem::take(&mut batch.openings);
-        let record = BatchRecord {
-            origin: origin.to_string(),
-            received_at_s,
-            batch: Some(batch.clone()),
-        };
+        let record =
+            BatchRecord { origin: origin.to_string(), received_at_s, batch: Some(batch.clone()) };
         let position = self.journal.push(&Record::Batch(record));
         self.openings.push(&origin, openings.clone());
         batch.openings = openings;
@@ -472,9 +461,9 @@ impl Writer {
             Some(Body::RuleSnapshot(v1::RuleSnapshot { rules: Some(set), .. })) => {
                 match self.chunks.all_of(&set.chunks) {
                     Err(id) => Some(format!("chunk {id} of a snapshot has not been sent")),
-                    Ok(chunks) => evidence::chunk::open_set(set, &chunks)
-                        .err()
-                        .map(|error| error.to_string()),
+                    Ok(chunks) => {
+                        evidence::chunk::open_set(set, &chunks).err().map(|error| error.to_string())
+                    }
                 }
             }
             _ => None,
@@ -532,4 +521,3 @@ fn refusal(code: RefusalCode, size: u64, detail: impl Into<String>) -> Refusal {
 pub(crate) fn bad(reason: &'static str, detail: impl Into<String>) -> Refusal {
     Refusal { code: RefusalCode::Unspecified, reason, size: 0, detail: detail.into() }
 }
-

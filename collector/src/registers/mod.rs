@@ -49,12 +49,7 @@ impl Writer {
         }
     }
 
-    fn check_statement(
-        &self,
-        bytes: &[u8],
-        caller: &PersonId,
-        now_s: i64,
-    ) -> Result<(), Refusal> {
+    fn check_statement(&self, bytes: &[u8], caller: &PersonId, now_s: i64) -> Result<(), Refusal> {
         let decoded =
             decode_signed(bytes).map_err(|error| bad("MALFORMED_STATEMENT", error.to_string()))?;
         let SignedStatement::Known { statement, bytes, signatures } = decoded else {
@@ -104,12 +99,10 @@ impl Writer {
             let detail = format!("author: want {caller}, whose certificate this is");
             return Err(bad("NOT_THE_AUTHOR", detail));
         }
-        let person = self
-            .state
-            .persons
-            .get(caller)
-            .filter(|person| !person.revoked)
-            .ok_or_else(|| bad("UNKNOWN_PERSON", "the author has no valid PersonKey; enrol again"))?;
+        let person =
+            self.state.persons.get(caller).filter(|person| !person.revoked).ok_or_else(|| {
+                bad("UNKNOWN_PERSON", "the author has no valid PersonKey; enrol again")
+            })?;
         if person.role != v1::Role::Operator {
             return Err(bad("NOT_AUTHORISED", "only the role operator writes the register"));
         }
@@ -140,11 +133,7 @@ impl Writer {
         })
     }
 
-    fn check_facts(
-        &self,
-        bytes: &[u8],
-        caller: &PersonId,
-    ) -> Result<v1::SignedNodeFacts, Refusal> {
+    fn check_facts(&self, bytes: &[u8], caller: &PersonId) -> Result<v1::SignedNodeFacts, Refusal> {
         let signed: v1::SignedNodeFacts =
             evidence::canonical::decode(bytes, evidence::ENTRY_SIZE_MAX)
                 .map_err(|error| bad("MALFORMED_FACTS", error.to_string()))?;

@@ -1,0 +1,115 @@
+//! A restart comes to the state that was answered from, or does not start.
+
+use std::fs;
+
+use remit_collector::{
+    files::{DirectoryLock, LockError},
+    log::writer::Fatal,
+};
+
+use crate::rig::{Agent, Rig};
+
+fn journal_file(rig_dir: &std::path::Path) -> std::path::PathBuf {
+    fs::read_dir(rig_dir.join("journal")).unwrap().next().unwrap().unwrap().path()
+}
+
+#[test]
+fn after_a_restart_the_tree_goes_on_where_it_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let rig = Rig::new(dir.path());
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    rig.wait_until_logged(&agent);
+    let before = rig.stop();
+    let rig = Rig::open(dir.path()).unwrap();
+    assert_eq!(rig.submit(&agent.clone(), agent.batch(vec![])).unwrap(), 3);
+    rig.wait_until_logged(&agent);
+    let after = rig.stop();
+    assert_eq!(
+        format!("{:?}", &after[..before.len()]),
+        format!("{before:?}"),
+        "recovery hands to assess what the normal path did"
+    );
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_a_damaged_middle_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let rig = Rig::new(dir.path());
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    rig.wait_until_logged(&agent);
+    rig.stop();
+    let path = journal_file(dir.path());
+    let sound = fs::read(&path).unwrap();
+
+    let mut torn = sound.clone();
+    torn.extend_from_slice(&[0, 0, 0, 99, 1, 2, 3]);
+    fs::write(&path, &torn).unwrap();
+    Rig::open(dir.path()).unwrap().stop();
+    assert_eq!(fs::read(&path).unwrap(), sound, "the interrupted write is gone");
+
+    let mut damaged = sound.clone();
+    damaged[20] ^= 1;
+    fs::write(&path, &damaged).unwrap();
+    assert!(matches!(Rig::open(dir.path()), Err(Fatal::Journal(_))));
+}
+
+#[test]
+fn a_journal_behind_what_was_signed_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let rig = Rig::new(dir.path());
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    rig.wait_until_logged(&agent);
+    rig.stop();
+    let old_copy = fs::read(journal_file(dir.path())).unwrap();
+    let rig = Rig::open(dir.path()).unwrap();
+    rig.submit(&agent.clone(), agent.batch(vec![])).unwrap();
+    rig.wait_until_logged(&agent);
+    rig.stop();
+    fs::write(journal_file(dir.path()), old_copy).unwrap();
+    let error = Rig::open(dir.path()).err().unwrap().to_string();
+    assert!(error.contains("rolled back"), "{error}");
+}
+
+#[test]
+fn tiles_hold_the_log_that_was_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agents: Vec<Agent> = (1..=5).map(|n| Agent::new(&format!("n-{n}"), n, 1)).collect();
+    for agent in &mut agents {
+        rig.submit(&agent.clone(), agent.first()).unwrap();
+    }
+    for round in 0..60 {
+        for agent in &mut agents {
+            rig.submit(&agent.clone(), agent.batch(vec![])).unwrap();
+        }
+        if round % 2 == 0 {
+            rig.wait_until_logged(&agents[0]);
+        }
+    }
+    rig.wait_until_logged(&agents[4]);
+    rig.stop();
+    let public = dir.path().join("public");
+    let note = tlog::note::Note::parse(fs::read(public.join("checkpoint")).unwrap()).unwrap();
+    let head = tlog::checkpoint::Checkpoint::parse_text(&note.text).unwrap();
+    let mut leaves = Vec::new();
+    for path in tlog::tile::new_tiles(0, head.size) {
+        let bytes = fs::read(public.join(path.to_string())).unwrap();
+        if path.kind == tlog::tile::TileKind::Entries {
+            let entries = tlog::tile::decode_entries(&bytes).unwrap();
+            leaves.extend(entries.into_iter().map(tlog::leaf_hash));
+        }
+    }
+    assert_eq!(tlog::root_of(&leaves), head.root);
+}
+
+#[test]
+fn a_second_collector_on_the_same_directory_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = DirectoryLock::take(dir.path()).unwrap();
+    let error = DirectoryLock::take(dir.path()).unwrap_err();
+    assert!(matches!(error, LockError::Taken { .. }));
+    assert!(error.to_string().contains("another collector is running"));
+}

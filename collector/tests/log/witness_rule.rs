@@ -1,0 +1,170 @@
+//! From the size last accepted, with a proof, in one step.
+
+use remit_collector::committed::What;
+use remit_proto::v1::{RefusalCode, log_entry::Entry};
+use tlog::{Hash, checkpoint::Checkpoint, leaf_hash, note::Note, verify_inclusion};
+
+use crate::rig::{Agent, NOW_S, Rig};
+
+fn refused(result: Result<u64, remit_collector::log::writer::Refusal>) -> (RefusalCode, u64) {
+    let refusal = result.expect_err("refused");
+    (refusal.code, refusal.size)
+}
+
+fn kinds(committed: &[What]) -> Vec<&'static str> {
+    committed
+        .iter()
+        .map(|what| match what {
+            What::Batch { .. } => "batch",
+            What::Entry { entry: Entry::NodeKey(_), .. } => "node_key",
+            What::Entry { entry: Entry::AgentHead(_), .. } => "agent_head",
+            What::Entry { entry: Entry::Fork(_), .. } => "fork",
+            What::Entry { .. } => "entry",
+            What::Statement { .. } => "statement",
+            What::Published { .. } => "published",
+        })
+        .collect()
+}
+
+#[test]
+fn a_batch_is_taken_once_and_its_head_is_logged_with_a_proof() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let first = agent.first();
+    assert_eq!(rig.submit(&agent, first.clone()).unwrap(), 2);
+    assert_eq!(refused(rig.submit(&agent, first)), (RefusalCode::WrongSize, 2), "sent twice");
+    let receipt = rig.wait_until_logged(&agent);
+    let head = Checkpoint::parse_text(&Note::parse(&receipt.checkpoint).unwrap().text).unwrap();
+    let proof: Vec<Hash> = receipt.inclusion.iter().map(|h| Hash::from_slice(h).unwrap()).collect();
+    let leaf = leaf_hash(&receipt.entry);
+    verify_inclusion(receipt.log_index, head.size, &leaf, &proof, &head.root).unwrap();
+    let committed = rig.stop();
+    assert_eq!(kinds(&committed)[..4], ["node_key", "batch", "agent_head", "published"]);
+}
+
+#[test]
+fn a_batch_with_a_gap_is_refused_and_told_where_to_resume() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let _missing = agent.batch(vec![]);
+    let later = agent.batch(vec![]);
+    assert_eq!(refused(rig.submit(&agent, later)), (RefusalCode::WrongSize, 2));
+    rig.stop();
+}
+
+#[test]
+fn a_fork_is_refused_and_both_heads_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let mut clone = agent.clone();
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let _ = clone.first();
+    rig.submit(&agent.clone(), agent.batch(vec![Agent::seal(NOW_S - 1)])).unwrap();
+
+    // The clone goes another way from the same size, and signs it.
+    let other = clone.batch(vec![Agent::seal(NOW_S - 2)]);
+    assert_eq!(refused(rig.submit(&clone, other)).0, RefusalCode::Fork, "a head of an old size");
+    let further = clone.batch(vec![]);
+    assert_eq!(refused(rig.submit(&clone, further)).0, RefusalCode::Fork, "a head beyond ours");
+    let committed = rig.stop();
+    let forks = kinds(&committed).into_iter().filter(|kind| *kind == "fork").count();
+    assert_eq!(forks, 2);
+}
+
+#[test]
+fn a_repeated_old_head_that_agrees_is_no_fork() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let first = agent.first();
+    rig.submit(&agent, first.clone()).unwrap();
+    rig.submit(&agent.clone(), agent.batch(vec![])).unwrap();
+    assert_eq!(refused(rig.submit(&agent, first)), (RefusalCode::WrongSize, 3));
+    rig.stop();
+}
+
+#[test]
+fn signatures_leaves_and_openings_are_each_refused_by_their_own_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let first = agent.first();
+    let check = |change: &dyn Fn(&mut remit_proto::v1::Batch), code| {
+        let mut bad = first.clone();
+        change(&mut bad);
+        assert_eq!(refused(rig.submit(&agent, bad)).0, code);
+    };
+    check(&|b| *b.note.last_mut().unwrap() ^= 1, RefusalCode::BadSignature);
+    check(
+        &|b| {
+            b.leaves.pop();
+        },
+        RefusalCode::RootMismatch,
+    );
+    check(&|b| b.leaves[0][5] ^= 1, RefusalCode::RootMismatch);
+    check(&|b| b.openings.push(remit_proto::v1::LeafOpening::default()), RefusalCode::WrongOpening);
+    let mut stranger = Agent::new("edge-1", 1, 2);
+    let forged = stranger.first();
+    assert_eq!(refused(rig.submit(&agent, forged)).0, RefusalCode::BadSignature, "a foreign key");
+    assert_eq!(rig.submit(&agent, first).unwrap(), 2, "and nothing has changed");
+    rig.stop();
+}
+
+#[test]
+fn a_later_generation_supersedes_the_former_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let (mut old, mut new) = (Agent::new("edge-1", 1, 1), Agent::new("edge-1", 2, 1));
+    rig.submit(&old.clone(), old.first()).unwrap();
+    rig.submit(&new.clone(), new.first()).unwrap();
+    let late = old.batch(vec![]);
+    assert_eq!(refused(rig.submit(&old, late)).0, RefusalCode::SupersededGeneration);
+    assert!(kinds(&rig.stop()).contains(&"fork"), "what came late is kept as evidence");
+}
+
+#[test]
+fn a_revoked_key_is_refused_at_once() {
+    use remit_collector::log::writer::{Command, Subject};
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let subject = Subject::Node("edge-1".parse().unwrap());
+    rig.ask(|reply| Command::Revoke { subject, reply }).unwrap();
+    let late = agent.batch(vec![]);
+    assert_eq!(refused(rig.submit(&agent, late)).0, RefusalCode::RevokedKey);
+    rig.stop();
+}
+
+#[test]
+fn a_snapshot_without_its_chunks_is_refused_until_they_came() {
+    use evidence::{chunk::SetBuilder, commitment::Salt};
+    use remit_collector::log::writer::Command;
+    use remit_proto::v1::{RuleSnapshot, SourceKind, leaf::Body};
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let mut set = SetBuilder::new();
+    assert!(set.push(Salt([1; 16]), b"an item".to_vec()).is_none());
+    let (rules, chunk) = set.finish();
+    let snapshot = RuleSnapshot {
+        source: SourceKind::Nftables.into(),
+        at_s: NOW_S,
+        rules: Some(rules),
+        ..Default::default()
+    };
+    let batch = agent.batch(vec![Body::RuleSnapshot(snapshot)]);
+    let first_try = rig.submit(&agent, batch.clone());
+    assert_eq!(refused(first_try), (RefusalCode::MissingChunk, 2));
+    let bytes = chunk.unwrap();
+    rig.ask(|reply| Command::Chunk { bytes, reply }).unwrap();
+    assert_eq!(rig.submit(&agent, batch).unwrap(), 4);
+    let malformed = rig.ask(|reply| Command::Chunk { bytes: vec![0xff], reply }).unwrap_err();
+    assert_eq!(malformed.code, RefusalCode::MalformedChunk);
+    rig.stop();
+}
