@@ -44,8 +44,8 @@ pub(crate) struct Agent<'a> {
 #[derive(Default)]
 pub(crate) struct Agents<'a> {
     pub(crate) by_origin: BTreeMap<String, Agent<'a>>,
-    /// Index of an `AgentHead` entry → the tree and its size there; only heads that count.
-    pub(crate) heads: BTreeMap<u64, (String, u64)>,
+    /// Tree → index of each `AgentHead` entry and size there, in order; only heads that count.
+    pub(crate) heads: BTreeMap<String, Vec<(u64, u64)>>,
 }
 
 /// Reads each tree at the newest head that the log holds of it.
@@ -180,7 +180,7 @@ fn decode(agent: &mut Agent<'_>, tree: &Tree<'_>, findings: &mut Findings) {
 
 /// What the log has said so far of one tree.
 struct State {
-    enrolled: [u8; 32],
+    chain: KeyChain,
     revoked_from_size: Option<u64>,
     size: u64,
 }
@@ -200,7 +200,7 @@ pub(crate) fn heads(
         match entry {
             Entry::NodeKey(key) => {
                 keys += 1;
-                node_key(*index, key, operator, &mut states, &mut active, findings);
+                node_key(*index, key, operator, agents, &mut states, &mut active, findings);
             }
             Entry::AgentHead(v1::AgentHead { note }) => {
                 let Some((note, head)) = parse_unchecked(note) else { continue };
@@ -208,7 +208,7 @@ pub(crate) fn heads(
                 match agent_head(&note, &head, &mut states, &active, agents) {
                     Ok(read) => {
                         unread += u64::from(!read);
-                        agents.heads.insert(*index, (head.origin, head.size));
+                        agents.heads.entry(head.origin).or_default().push((*index, head.size));
                     }
                     Err(text) => findings.contradicted(
                         Step::AgentHeads,
@@ -255,6 +255,7 @@ fn node_key(
     index: u64,
     key: &v1::NodeKey,
     operator: &str,
+    agents: &Agents<'_>,
     states: &mut BTreeMap<String, State>,
     active: &mut BTreeMap<String, String>,
     findings: &mut Findings,
@@ -284,7 +285,9 @@ fn node_key(
         return;
     }
     let size = states.get(origin).map_or(0, |state| state.size);
-    states.insert(origin.clone(), State { enrolled: public, revoked_from_size: None, size });
+    let leaves = agents.by_origin.get(origin).map_or(&[][..], |agent| agent.leaves.as_slice());
+    let chain = KeyChain::of(public, leaves);
+    states.insert(origin.clone(), State { chain, revoked_from_size: None, size });
     active.insert(parsed.node.to_string(), origin.clone());
 }
 
@@ -307,8 +310,7 @@ fn agent_head(
     if state.revoked_from_size.is_some_and(|size| head.size > size) {
         return Err("its key had been revoked below this size".to_owned());
     }
-    let key_bytes =
-        KeyChain::of(state.enrolled, &agent.leaves).at(head.size).ok_or("no key for this size")?;
+    let key_bytes = state.chain.at(head.size).ok_or("no key for this size")?;
     let key = KeyName::new(head.origin.as_str())
         .and_then(|name| VerifierKey::new(name, key_bytes))
         .map_err(|error| chain(&error))?;

@@ -142,12 +142,12 @@ pub(crate) fn named(
 pub(crate) fn seals(agents: &Agents<'_>, named: &BTreeMap<Hash, u64>, findings: &mut Findings) {
     let (mut seen, mut unknown) = (0_u64, 0_u64);
     for (name, agent) in &agents.by_origin {
-        let mut heads = agents.heads.iter().filter(|(_, (origin, _))| origin == name).peekable();
+        let mut heads = agents.heads.get(name).into_iter().flatten().peekable();
         for (index, leaf) in (0_u64..).zip(&agent.leaves) {
             let Some(Body::Seal(seal)) = leaf.body() else { continue };
-            while heads.next_if(|(_, (_, size))| *size <= index).is_some() {}
+            while heads.next_if(|(_, size)| *size <= index).is_some() {}
             let Some(hash) = Hash::from_slice(&seal.collector_checkpoint) else { continue };
-            let covered_by = heads.peek().map(|(entry, _)| **entry);
+            let covered_by = heads.peek().map(|(entry, _)| *entry);
             match (named.get(&hash), covered_by) {
                 (Some(size), Some(entry)) if *size > entry => findings.contradicted(
                     Step::NamedCheckpoints,

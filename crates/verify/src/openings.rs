@@ -98,12 +98,13 @@ pub(crate) fn read(
             }
         }
     }
+    let erased = erasures(entries);
     for (name, agent) in &agents.by_origin {
         for (index, leaf) in (0_u64..).zip(&agent.leaves) {
             let Some(body) = leaf.body() else { continue };
             for (field, _) in commitments(body) {
                 if agent.openings.has(index, field) {
-                } else if is_erased(entries, name, index) {
+                } else if is_erased(&erased, name, index) {
                     not_opened.erased += 1;
                 } else if any_file {
                     not_opened.absent += 1;
@@ -158,11 +159,18 @@ fn check(opening: &v1::LeafOpening, leaves: &[Leaf]) -> Option<(u64, v1::Opening
     commits_to(body, field, &hash).then(|| (*index, opening.clone()))
 }
 
-fn is_erased(entries: &[Known], tree: &str, at: u64) -> bool {
-    entries.iter().any(|known| {
-        matches!(&known.entry, Entry::Erasure(v1::Erasure { origin, from_index, until_index, .. })
-            if origin == tree && (*from_index..*until_index).contains(&at))
-    })
+fn erasures(entries: &[Known]) -> Vec<&v1::Erasure> {
+    entries
+        .iter()
+        .filter_map(|known| match &known.entry {
+            Entry::Erasure(erasure) => Some(erasure),
+            _ => None,
+        })
+        .collect()
+}
+
+fn is_erased(erasures: &[&v1::Erasure], tree: &str, at: u64) -> bool {
+    erasures.iter().any(|e| e.origin == tree && (e.from_index..e.until_index).contains(&at))
 }
 
 /// Opens every rule snapshot from its chunks.

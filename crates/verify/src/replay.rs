@@ -49,8 +49,8 @@ struct Said {
 #[serde(deny_unknown_fields)]
 struct SaidVerdict {
     code: String,
-    #[serde(default)]
-    request: Option<String>,
+    /// Empty: none speaks.
+    request: String,
 }
 
 /// What was computed here for one event.
@@ -225,10 +225,8 @@ fn compare(
 fn differs(said: &SaidVerdict, ours: &Verdict, when: &str) -> Option<String> {
     let request = ours.request().map(ToString::to_string).unwrap_or_default();
     let code = code_of(ours);
-    let plain = code.split('(').next().unwrap_or_default();
-    let same_code = said.code == code || said.code == plain;
-    let said_request = said.request.as_deref().unwrap_or_default();
-    if same_code && said_request == request {
+    let said_request = said.request.as_str();
+    if said.code == code && said_request == request {
         return None;
     }
     let named = |id: &str| if id.is_empty() { String::new() } else { format!(" ({id})") };
@@ -242,7 +240,7 @@ fn differs(said: &SaidVerdict, ours: &Verdict, when: &str) -> Option<String> {
 
 fn report(event: &str, difference: &str, manifest: &Manifest, findings: &mut Findings) {
     match &manifest.matcher_version {
-        Some(version) if *version != register::MATCHER_VERSION.to_string() => findings.incomplete(
+        Some(version) if version != register::MATCHER_VERSION => findings.incomplete(
             Step::Verdicts,
             format!(
                 "{event}: {difference}; the collector judged by matcher version {version}, this \

@@ -1,7 +1,5 @@
 //! The register: its entries, its heads in the log, and who signed each statement.
 
-use std::collections::BTreeMap;
-
 use evidence::{
     bundle::REGISTER,
     statement::{SignedStatement, decode_signed},
@@ -29,12 +27,19 @@ pub(crate) struct Stated {
 pub(crate) struct Register {
     /// By index; `None`: of a newer format, or malformed.
     pub(crate) statements: Vec<Option<Stated>>,
-    /// Index of a `RegisterHead` entry of the log → register size.
-    pub(crate) heads: BTreeMap<u64, u64>,
+    /// `RegisterHead` entries of the log, in order.
+    heads: Vec<Head>,
     /// Statements whose own time lies before that of the log entry that first shows them.
     pub(crate) late: u64,
     /// Some of it could not be read, so that verdicts cannot be recomputed.
     pub(crate) partial: bool,
+}
+
+/// What one entry of the log shows of the register.
+struct Head {
+    size: u64,
+    log_index: u64,
+    logged_at_s: i64,
 }
 
 pub(crate) fn read(
@@ -66,7 +71,7 @@ pub(crate) fn read(
         }
     };
     heads(&mut register, &tree, trust, entries, findings);
-    statements(&mut register, bundle, &tree, trust, entries, persons, findings);
+    statements(&mut register, bundle, &tree, trust, persons, findings);
     register
 }
 
@@ -79,7 +84,7 @@ fn heads(
     findings: &mut Findings,
 ) {
     let mut size = 0;
-    for Known { index, entry, .. } in entries {
+    for Known { index, logged_at_s, entry } in entries {
         let Entry::RegisterHead(v1::StatementHead { note }) = entry else { continue };
         match tree::open(note, &trust.register) {
             Ok((_, head)) if head.size < size => findings.contradicted(
@@ -103,7 +108,11 @@ fn heads(
             ),
             Ok((_, head)) => {
                 size = head.size;
-                register.heads.insert(*index, head.size);
+                register.heads.push(Head {
+                    size,
+                    log_index: *index,
+                    logged_at_s: *logged_at_s,
+                });
             }
             Err(error) => findings.add(
                 Step::RegisterEntries,
@@ -138,7 +147,6 @@ fn statements(
     bundle: &mut Bundle<'_>,
     tree: &Tree<'_>,
     trust: &Trust,
-    entries: &[Known],
     persons: &Persons,
     findings: &mut Findings,
 ) {
@@ -170,7 +178,7 @@ fn statements(
                 format!("statement {index} was made for another log, {}", statement.origin),
             );
         }
-        let (span, first_shown_s) = shown(register, entries, index);
+        let (span, first_shown_s) = shown(&register.heads, index);
         if first_shown_s.is_some_and(|at_s| at_s - statement.recorded_at_s > LATE_S) {
             register.late += 1;
         }
@@ -185,6 +193,7 @@ fn statements(
                     Items::All(items) => Some(items),
                     Items::Withheld => {
                         withheld += 1;
+                        register.partial = true;
                         None
                     }
                     Items::Wrong(text) => {
@@ -226,14 +235,12 @@ const LATE_S: i64 = 300;
 
 /// The positions of the log between which a statement came into the register, and the time of the
 /// entry that first shows it.
-fn shown(register: &Register, entries: &[Known], statement: u64) -> ((u64, u64), Option<i64>) {
-    let mut before = 0;
-    for (index, size) in &register.heads {
-        if *size > statement {
-            let at_s = entries.iter().find(|k| k.index == *index).map(|k| k.logged_at_s);
-            return ((before, *index), at_s);
-        }
-        before = *index;
+fn shown(heads: &[Head], statement: u64) -> ((u64, u64), Option<i64>) {
+    // Sizes never shrink: a head that did was refused above.
+    let first = heads.partition_point(|head| head.size <= statement);
+    let before = first.checked_sub(1).and_then(|at| heads.get(at)).map_or(0, |h| h.log_index);
+    match heads.get(first) {
+        Some(head) => ((before, head.log_index), Some(head.logged_at_s)),
+        None => ((before, u64::MAX), None),
     }
-    ((before, u64::MAX), None)
 }
