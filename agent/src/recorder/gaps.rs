@@ -15,12 +15,16 @@ pub(super) struct Key {
     /// What is known to a count and what is not are two gaps.
     count_known: bool,
     /// 0: not one rule.
-    pub(super) rule: u64,
+    rule: u64,
 }
 
 impl Key {
     pub(super) fn of(source: SourceKind, cause: LossCause) -> Self {
-        Self { source: source.into(), cause: cause.into(), count_known: true, rule: 0 }
+        Self::of_rule(source, cause, 0)
+    }
+
+    pub(super) fn of_rule(source: SourceKind, cause: LossCause, rule: u64) -> Self {
+        Self { source: source.into(), cause: cause.into(), count_known: true, rule }
     }
 }
 

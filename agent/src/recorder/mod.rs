@@ -231,7 +231,7 @@ impl Recorder {
                     let (rule, claims) = self.rule_of_counter(finding.source, &finding.counter);
                     let at_s = in_range(reading.at_s);
                     self.gaps.add(
-                        gaps::Key { rule, ..gaps::Key::of(finding.source, finding.cause) },
+                        gaps::Key::of_rule(finding.source, finding.cause, rule),
                         claims,
                         finding.count,
                         (at_s, at_s),
@@ -342,8 +342,7 @@ impl Recorder {
                 let slot = rule.slot;
                 let claims = rule.wire_claims();
                 let at_s = in_range(hit.at_s);
-                let key =
-                    gaps::Key { rule: hit.rule.0, ..gaps::Key::of(source, LossCause::SpoolFull) };
+                let key = gaps::Key::of_rule(source, LossCause::SpoolFull, hit.rule.0);
                 self.gaps.add(key, claims, Some(hit.count), (at_s, at_s));
                 self.ledger.lose(source, slot, LossCause::SpoolFull, hit.count);
                 Metric::Lost.add(hit.count);

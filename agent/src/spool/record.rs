@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 /// What a record holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecordType {
+pub(super) enum RecordType {
     /// `SegmentHeader`; the first record of a file and no other.
     Header,
     /// `BatchRecord`
@@ -29,7 +29,7 @@ impl RecordType {
 }
 
 /// Frames a message, in one buffer for one write.
-pub fn frame<M: prost::Message>(kind: RecordType, message: &M) -> io::Result<Vec<u8>> {
+pub(super) fn frame<M: prost::Message>(kind: RecordType, message: &M) -> io::Result<Vec<u8>> {
     let size = message.encoded_len() + 1;
     let length = u32::try_from(size).ok().filter(|_| size <= RECORD_SIZE_MAX);
     let length = length.ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
@@ -46,7 +46,7 @@ pub fn frame<M: prost::Message>(kind: RecordType, message: &M) -> io::Result<Vec
 
 /// What stands at a place of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub(super) enum Found {
     /// A whole record; its message is in the buffer.
     Record(RecordType),
     /// Exactly the end.
@@ -57,7 +57,11 @@ pub enum Found {
 
 /// Reads one record into `buffer`, which is reused. `left` is how much of the file is to be
 /// believed from here; returns with it how many bytes the record took.
-pub fn read(file: &mut impl Read, left: u64, buffer: &mut Vec<u8>) -> io::Result<(Found, u64)> {
+pub(super) fn read(
+    file: &mut impl Read,
+    left: u64,
+    buffer: &mut Vec<u8>,
+) -> io::Result<(Found, u64)> {
     buffer.clear();
     if left == 0 {
         return Ok((Found::End, 0));
@@ -86,7 +90,7 @@ pub fn read(file: &mut impl Read, left: u64, buffer: &mut Vec<u8>) -> io::Result
 
 /// Whether a whole record begins anywhere in these bytes. That is what tells damage from a torn
 /// tail: after the last write nothing can follow.
-pub fn any_within(bytes: &[u8]) -> bool {
+pub(super) fn any_within(bytes: &[u8]) -> bool {
     (0..bytes.len()).any(|at| {
         let rest = bytes.get(at..).unwrap_or_default();
         let Some((head, rest)) = rest.split_first_chunk::<HEAD_SIZE>() else { return false };
@@ -110,4 +114,4 @@ fn checksum(length: u32, body: &[u8]) -> u32 {
 /// Length and checksum.
 const HEAD_SIZE: usize = 8;
 /// A batch message of at most 1 MiB and its state; a header with all open windows.
-pub const RECORD_SIZE_MAX: usize = 8 * 1024 * 1024;
+pub(super) const RECORD_SIZE_MAX: usize = 8 * 1024 * 1024;

@@ -1,0 +1,339 @@
+//! The recorder: reports in, leaves out, read back from the spool as a collector would check them.
+
+mod common;
+
+use common::*;
+use evidence::{chunk, commitment};
+use prost::Message as _;
+use remit_agent::{
+    observation::{CounterReading, Cursor, Report},
+    recorder::Recorder,
+};
+use remit_proto::v1::{self, GenerationReason, LossCause, RuleChangeKind, leaf::Body};
+
+/// Everything that is durable of the newest generation.
+fn recorded(node: &Node, recorder: &Recorder) -> Vec<Body> {
+    let view = recorder.watch().borrow().clone();
+    leaves(&node.spool_dir(), &view, recorder.tree().ordinal)
+}
+
+fn reading(value: u64) -> Report {
+    Report::Counters(CounterReading {
+        source: SOURCE,
+        at_s: NOW_S,
+        counters: vec![("inet/t/c".into(), value)],
+        self_protection: vec![v1::SelfProtection {
+            chain: "inet/t/input".into(),
+            packets: 17,
+            uncounted_rules: 1,
+        }],
+    })
+}
+
+#[test]
+fn a_new_spool_opens_with_genesis_start_and_seal() {
+    let node = Node::individual();
+    let recorder = node.start();
+    let bodies = recorded(&node, &recorder);
+    assert_eq!(kinds(&bodies), "genesis start seal");
+    let Some(Body::Genesis(genesis)) = bodies.first() else { panic!() };
+    assert_eq!(genesis.reason(), GenerationReason::Enrolled);
+    assert!(genesis.individual_actions && genesis.previous.is_none());
+}
+
+#[test]
+fn a_spool_that_was_lost_is_not_taken_for_a_new_one() {
+    let node = Node::individual();
+    std::fs::remove_dir_all(node.spool_dir()).unwrap();
+    let recorder = node.start();
+    let bodies = recorded(&node, &recorder);
+    let Some(Body::Genesis(genesis)) = bodies.first() else { panic!() };
+    assert_eq!(genesis.reason(), GenerationReason::SpoolDamaged);
+    assert_eq!(gaps(&bodies)[0].cause(), LossCause::SpoolDamaged);
+}
+
+#[test]
+fn rules_come_as_a_snapshot_and_then_as_changes() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1"), rule(2, "")])).unwrap();
+    recorder.report(state(vec![rule(1, "de/2"), rule(3, "")])).unwrap();
+    node.pass(&mut recorder, 1000);
+    let view = recorder.watch().borrow().clone();
+    let (batches, _) = batches(&node.spool_dir(), &view, 1);
+    let bodies = recorded(&node, &recorder);
+    assert_eq!(kinds(&bodies), "genesis start seal snapshot change change change seal");
+
+    let Body::RuleSnapshot(snapshot) = &bodies[3] else { panic!() };
+    assert_eq!((snapshot.without_claim, snapshot.source_generation), (1, 7));
+    let set = snapshot.rules.as_ref().unwrap();
+    let file = std::fs::read_dir(node.spool_dir().join("chunks")).unwrap().next().unwrap().unwrap();
+    let items = chunk::open_set(set, &[std::fs::read(file.path()).unwrap()]).unwrap();
+    let item = v1::SnapshotRule::decode(items[0].as_slice()).unwrap();
+    assert_eq!(item.target.unwrap().value, "203.0.113.1");
+
+    let mut changes: Vec<_> = bodies
+        .iter()
+        .filter_map(|b| if let Body::RuleChange(c) = b { Some(c) } else { None })
+        .map(|c| (c.rule.as_ref().unwrap().number, c.kind()))
+        .collect();
+    changes.sort();
+    assert_eq!(
+        changes,
+        [
+            (1, RuleChangeKind::Modified),
+            (2, RuleChangeKind::Removed),
+            (3, RuleChangeKind::Installed)
+        ]
+    );
+    // Each change opens to its target and its native text.
+    assert_eq!(batches[1].openings.len(), 6);
+}
+
+#[test]
+fn many_changes_at_once_are_one_snapshot() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![])).unwrap();
+    recorder.report(state((1..=257).map(|n| rule(n, "")).collect())).unwrap();
+    node.pass(&mut recorder, 1000);
+    assert_eq!(kinds(&recorded(&node, &recorder)), "genesis start seal snapshot snapshot seal");
+}
+
+#[test]
+fn with_window_0_each_hit_is_a_leaf_that_opens_to_its_targets() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    let mut second = hit(1, NOW_S + 1, 1);
+    second.hit_target =
+        Some(v1::Target { kind: v1::TargetKind::Ip.into(), value: "203.0.113.77".into() });
+    recorder.report(hits(vec![hit(1, NOW_S, 2), second])).unwrap();
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    let activities = activities(&bodies);
+    assert_eq!(activities.iter().map(|a| a.hits).collect::<Vec<_>>(), [2, 1]);
+    let claim = activities[0].rule.as_ref().unwrap().claims[0].claim.clone();
+    assert_eq!(claim, Some(v1::claim::Claim::RequestId("de/1".into())));
+
+    let view = recorder.watch().borrow().clone();
+    let (batches, _) = batches(&node.spool_dir(), &view, 1);
+    let opened: Vec<String> = batches[1]
+        .openings
+        .iter()
+        .map(|o| o.opening.as_ref().unwrap())
+        .map(|o| {
+            commitment::opened(o).unwrap();
+            v1::Target::decode(o.value.as_slice()).unwrap().value
+        })
+        .collect();
+    assert_eq!(opened, ["203.0.113.1", "203.0.113.1", "203.0.113.77"]);
+}
+
+#[test]
+fn a_batch_closes_at_its_limits_and_not_only_in_time() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    recorder.report(hits(vec![hit(1, NOW_S, 1); 5000])).unwrap();
+    let durable = recorded(&node, &recorder);
+    assert!(activities(&durable).len() >= 4000);
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    assert_eq!(activities(&bodies).len(), 5000);
+}
+
+#[test]
+fn windows_count_exactly_survive_a_restart_and_close_when_they_end() {
+    let node = Node::new("lines_served = 1000");
+    let start_s = NOW_S - NOW_S % 900;
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    recorder.report(hits(vec![hit(1, start_s + 5, 3), hit(1, start_s + 2, 4)])).unwrap();
+    node.pass(&mut recorder, 1000);
+    assert_eq!(activities(&recorded(&node, &recorder)).len(), 0);
+    drop(recorder); // kill -9
+    node.clock.advance_ms(900_000);
+    let mut recorder = node.start();
+    node.pass(&mut recorder, 1000);
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    let [activity] = activities(&bodies).try_into().unwrap();
+    assert_eq!((activity.hits, activity.first_s, activity.last_s), (7, start_s + 2, start_s + 5));
+    assert_eq!((activity.window_start_s, activity.window_s), (start_s, 900));
+    // Not once more after another restart.
+    drop(recorder);
+    let mut recorder = node.start();
+    node.pass(&mut recorder, 900_000);
+    assert_eq!(activities(&recorded(&node, &recorder)).len(), 1);
+}
+
+#[test]
+fn below_k_lines_what_was_hit_is_dropped_and_windows_are_hourly() {
+    let node = Node::new("lines_served = 9");
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "")])).unwrap();
+    for value in ["198.51.100.1", "198.51.100.2"] {
+        let mut hit = hit(1, NOW_S, 1);
+        hit.hit_target = Some(v1::Target { kind: v1::TargetKind::Ip.into(), value: value.into() });
+        recorder.report(hits(vec![hit])).unwrap();
+    }
+    node.pass(&mut recorder, 7_200_000);
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    let [activity] = activities(&bodies).try_into().unwrap();
+    assert_eq!((activity.hits, activity.window_s), (2, 3600));
+    assert!(activity.hit_target.is_empty());
+}
+
+#[test]
+fn a_changed_rule_closes_its_window_under_the_old_claim() {
+    let node = Node::new("lines_served = 1000");
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    recorder.report(hits(vec![hit(1, NOW_S, 3)])).unwrap();
+    recorder.report(state(vec![rule(1, "de/2")])).unwrap();
+    recorder.report(hits(vec![hit(1, NOW_S, 4)])).unwrap();
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    assert_eq!(kinds(&bodies), "genesis start seal snapshot activity change seal");
+    assert_eq!(activities(&bodies)[0].hits, 3);
+}
+
+#[test]
+fn an_idle_agent_seals_and_the_seal_accounts() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    recorder.report(reading(100)).unwrap();
+    recorder.report(hits(vec![hit(1, NOW_S, 5)])).unwrap();
+    for _ in 0..4 {
+        recorder.report(reading(105)).unwrap();
+    }
+    node.pass(&mut recorder, 1000);
+    let before = recorded(&node, &recorder).len();
+    node.pass(&mut recorder, 29_000);
+    assert_eq!(recorded(&node, &recorder).len(), before);
+    node.pass(&mut recorder, 1_000);
+    let bodies = recorded(&node, &recorder);
+    assert_eq!(bodies.len(), before + 1);
+    let seal = last_seal(&bodies);
+    let [account] = seal.sources.as_slice() else { panic!() };
+    assert_eq!((account.offered, account.recorded, account.lost.len()), (5, 5, 0));
+    assert_eq!(seal.self_protection[0].packets, 17);
+    assert!(!seal.stopping);
+}
+
+#[test]
+fn downtime_is_told_to_the_unit_with_a_gap_that_names_the_claim() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    recorder.report(reading(0)).unwrap();
+    recorder.report(hits(vec![hit(1, NOW_S, 5)])).unwrap();
+    node.pass(&mut recorder, 1000);
+    recorder.report(hits(vec![hit(1, NOW_S, 2)])).unwrap(); // never durable
+    drop(recorder); // kill -9
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    recorder.report(reading(17)).unwrap();
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    let [gap] = gaps(&bodies).try_into().unwrap();
+    assert_eq!((gap.cause(), gap.rule, gap.count), (LossCause::AgentDown, 1, 12));
+    assert_eq!(gap.claims.len(), 1);
+    let account = &last_seal(&bodies).sources[0];
+    assert_eq!((account.offered, account.recorded, account.lost[0].count), (17, 5, 12));
+}
+
+#[test]
+fn a_clean_stop_says_so_and_an_unclean_one_too() {
+    let node = Node::individual();
+    let recorder = node.start();
+    let (sender, messages) = remit_agent::recorder::channel();
+    sender.stop();
+    recorder.run(&messages).unwrap();
+    let recorder = node.start();
+    drop(recorder);
+    let recorder = node.start();
+    let starts: Vec<bool> = recorded(&node, &recorder)
+        .iter()
+        .filter_map(|b| if let Body::Start(s) = b { Some(s.previous_stop_clean) } else { None })
+        .collect();
+    assert_eq!(starts, [false, true, false]);
+}
+
+#[test]
+fn cursors_are_durable_with_the_hits() {
+    let node = Node::individual();
+    let cursor = Cursor {
+        path: "/var/log/rpz.log".into(),
+        inode: 5,
+        offset: 4711,
+        head_size: 256,
+        head_digest: [3; 32],
+    };
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "")])).unwrap();
+    recorder
+        .report(Report::Hits {
+            source: SOURCE,
+            hits: vec![hit(1, NOW_S, 1)],
+            cursor: Some(cursor.clone()),
+            import: None,
+        })
+        .unwrap();
+    drop(recorder);
+    let mut recorder = node.start();
+    assert_eq!(recorder.cursors(), []);
+    recorder
+        .report(Report::Hits {
+            source: SOURCE,
+            hits: vec![],
+            cursor: Some(cursor.clone()),
+            import: None,
+        })
+        .unwrap();
+    node.pass(&mut recorder, 1000);
+    drop(recorder);
+    assert_eq!(node.start().cursors(), [cursor]);
+}
+
+#[test]
+fn a_hit_of_an_unknown_rule_is_lost_and_counted_not_guessed() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "")])).unwrap();
+    recorder.report(state(vec![])).unwrap();
+    // Removed a moment ago: its hits may still come.
+    recorder.report(hits(vec![hit(1, NOW_S, 1), hit(2, NOW_S, 3)])).unwrap();
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    assert_eq!(activities(&bodies).len(), 1);
+    assert_eq!((gaps(&bodies)[0].cause(), gaps(&bodies)[0].count), (LossCause::NotParsed, 3));
+}
+
+#[test]
+fn what_the_collector_knows_more_of_begins_a_new_generation() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    recorder.report(hits(vec![hit(1, NOW_S, 1)])).unwrap();
+    node.receipts.send_modify(|receipts| receipts.rolled_back = Some(1));
+    node.pass(&mut recorder, 1000);
+    assert_eq!(recorder.tree().ordinal, 2);
+    recorder.report(hits(vec![hit(1, NOW_S, 2)])).unwrap();
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    assert_eq!(kinds(&bodies), "genesis start snapshot seal activity seal");
+    let Some(Body::Genesis(genesis)) = bodies.first() else { panic!() };
+    assert_eq!(genesis.reason(), GenerationReason::SpoolRolledBack);
+    let view = recorder.watch().borrow().clone();
+    let (_, old) = batches(&node.spool_dir(), &view, 1);
+    let previous = genesis.previous.as_ref().unwrap();
+    assert_eq!((previous.size, &previous.root), (old.edge.size(), &old.edge.root().0.to_vec()));
+    assert_eq!(last_seal(&bodies).sources[0].recorded, 2);
+    // And it is continued after a restart.
+    drop(recorder);
+    assert_eq!(node.start().tree().ordinal, 2);
+}
