@@ -17,6 +17,10 @@
 
 mod accounts;
 mod rebuild;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 use std::{

@@ -66,27 +66,29 @@ pub(super) fn completeness(
 /// How a point is looked at in fact. Declared as observed is not enough: an agent must have said that
 /// it reads this technology, else nobody looks.
 fn observed(scene: &Scene<'_>, node: &str, point: &v1::EnforcementPoint) -> Option<Observation> {
-    let declared = Observation::try_from(point.observation).unwrap_or_default();
-    match declared {
-        Observation::Observed | Observation::Relayed => {
-            reports(scene, node, &point.technology).then_some(declared)
-        }
-        Observation::Unobserved | Observation::Unspecified => None,
-    }
+    let declared = point.observation();
+    (is_looked_at(declared) && reports(scene, node, point)).then_some(declared)
 }
 
-/// Whether an agent for this technology has reported.
-pub(super) fn reports(scene: &Scene<'_>, node: &str, technology: &str) -> bool {
-    let wanted = source_of(technology);
+/// Whether an agent for the point's technology has reported.
+pub(super) fn reports(scene: &Scene<'_>, node: &str, point: &v1::EnforcementPoint) -> bool {
+    let wanted = source_of(&point.technology);
     scene.generations.iter().filter(|generation| generation.node == node).any(|generation| {
         let started = generation.start.iter().flat_map(|start| start.sources.iter().copied());
         let sealed = generation.seal.iter().flat_map(|seal| &seal.sources).map(|a| a.source);
         match wanted {
             Some(wanted) => started.chain(sealed).any(|source| source == i32::from(wanted)),
-            // A technology of another name is told of by a source that the agent reads.
-            None => generation.covered_size > 0,
+            // A technology of another name is told of by some source that the agent reads.
+            None => is_looked_at(point.observation()) && generation.covered_size > 0,
         }
     })
+}
+
+fn is_looked_at(declared: Observation) -> bool {
+    match declared {
+        Observation::Observed | Observation::Relayed => true,
+        Observation::Unobserved | Observation::Unspecified => false,
+    }
 }
 
 /// "unbound_rpz", "unbound-rpz" → the source of that name.

@@ -26,6 +26,8 @@ mod requests;
 mod rules;
 pub mod service;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,

@@ -53,7 +53,7 @@ impl QueryHandle {
                 point: Some(point.clone()),
                 country: facts.country.clone(),
                 region: facts.region.clone(),
-                reporting: reports(&scene, &facts.node, &point.technology),
+                reporting: reports(&scene, &facts.node, point),
             }));
         }
         points.sort_by_cached_key(point_key);

@@ -1,0 +1,556 @@
+//! A small operator for tests: says what happened, and gives the stream that the log would commit.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex},
+};
+
+use evidence::{
+    AgentOrigin, Leaf, Operator,
+    chunk::{SetBuilder, chunk_id},
+    commitment::Salt,
+};
+use prost::Message;
+use register::Target;
+use remit_proto::v1::{self, leaf::Body, log_entry::Entry, statement};
+use tlog::{
+    Hash,
+    checkpoint::Checkpoint,
+    note::{KeyName, SigningKey},
+};
+
+use crate::committed::{Chunks, Committed, What};
+
+/// 2026-01-15T12:00:00Z
+pub(crate) const NOON: i64 = 1_768_478_400;
+
+pub(crate) fn operator() -> Operator {
+    "example.net".parse().unwrap()
+}
+
+#[derive(Default)]
+pub(crate) struct MemoryChunks(Mutex<HashMap<Hash, Vec<u8>>>);
+
+impl Chunks for MemoryChunks {
+    fn chunk(&self, id: &Hash) -> Option<Vec<u8>> {
+        self.0.lock().unwrap().get(id).cloned()
+    }
+}
+
+/// One rule of a node.
+#[derive(Clone)]
+pub(crate) struct Block {
+    pub(crate) number: u64,
+    target: v1::Target,
+    technique: v1::Technique,
+    claim: String,
+}
+
+/// "ip:192.0.2.7 for req-7"
+pub(crate) fn block(number: u64, text: &str) -> Block {
+    let (target, claim) = text.split_once(" for ").unwrap_or((text, ""));
+    let target: Target = target.parse().unwrap();
+    let technique = match target {
+        Target::Ip(_) | Target::Cidr(_) => v1::Technique::IpAclDrop,
+        _ => v1::Technique::DnsNxdomain,
+    };
+    Block { number, target: target.to_wire(), technique, claim: claim.to_owned() }
+}
+
+impl Block {
+    fn rule(&self) -> v1::Rule {
+        let claims: Vec<v1::Claim> = self
+            .claim
+            .split(',')
+            .filter(|claim| !claim.is_empty())
+            .map(|claim| (&claim.parse::<evidence::Claim>().unwrap()).into())
+            .collect();
+        let none = claims.is_empty();
+        let origin = if none { v1::ClaimOrigin::None } else { v1::ClaimOrigin::Carried };
+        v1::Rule {
+            number: self.number,
+            source: v1::SourceKind::Nftables.into(),
+            technique: self.technique.into(),
+            trigger: v1::Trigger::Destination.into(),
+            direction: v1::Direction::ToTarget.into(),
+            actor: v1::Actor::OperatorStaff.into(),
+            claims,
+            claim_origin: origin.into(),
+            narrowed: false,
+            counted: true,
+        }
+    }
+}
+
+struct Tree {
+    origin: AgentOrigin,
+    size: u64,
+    logged: u64,
+    leaves: Vec<Leaf>,
+    openings: Vec<v1::LeafOpening>,
+    accounts: Vec<v1::SourceAccount>,
+}
+
+pub(crate) struct Stream {
+    pub(crate) committed: Vec<Committed>,
+    pub(crate) chunks: Arc<MemoryChunks>,
+    pub(crate) now_s: i64,
+    log_size: u64,
+    statements: u64,
+    register_size: u64,
+    published: u64,
+    checkpoint: Vec<u8>,
+    trees: BTreeMap<String, Tree>,
+}
+
+impl Stream {
+    pub(crate) fn new() -> Self {
+        Self {
+            committed: Vec::new(),
+            chunks: Arc::default(),
+            now_s: NOON,
+            log_size: 0,
+            statements: 0,
+            register_size: 0,
+            published: 0,
+            checkpoint: Vec::new(),
+            trees: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn wait(&mut self, seconds: i64) {
+        self.now_s += seconds;
+    }
+
+    /// A node with a first generation and its first snapshot.
+    pub(crate) fn enrol(&mut self, node: &str) {
+        self.generation(node, 1);
+    }
+
+    pub(crate) fn generation(&mut self, node: &str, generation: u64) {
+        let origin = format!("example.net/agent/{node}/{generation:016x}");
+        self.entry(Entry::NodeKey(v1::NodeKey {
+            origin: origin.clone(),
+            public_key: vec![1; 32],
+            ..v1::NodeKey::default()
+        }));
+        let tree = Tree {
+            origin: origin.parse().unwrap(),
+            size: 0,
+            logged: 0,
+            leaves: Vec::new(),
+            openings: Vec::new(),
+            accounts: Vec::new(),
+        };
+        self.trees.insert(node.to_owned(), tree);
+        self.leaf(
+            node,
+            Body::Genesis(v1::Genesis { individual_actions: true, ..v1::Genesis::default() }),
+        );
+        self.leaf(
+            node,
+            Body::Start(v1::Start {
+                at_s: self.now_s,
+                sources: vec![v1::SourceKind::Nftables.into()],
+                ..v1::Start::default()
+            }),
+        );
+    }
+
+    pub(crate) fn revoke(&mut self, node: &str, from_size: u64) {
+        let origin = self.trees[node].origin.to_string();
+        self.entry(Entry::NodeKey(v1::NodeKey {
+            origin,
+            public_key: vec![1; 32],
+            revoked: true,
+            revoked_from_size: from_size,
+            approver: None,
+        }));
+    }
+
+    /// `points`: "<id> <technology> <observed|relayed|unobserved>"
+    pub(crate) fn declare(&mut self, node: &str, region: &str, points: &[&str]) {
+        let points = points.iter().map(|text| {
+            let parts: Vec<&str> = text.split(' ').collect();
+            let observation = match parts[2] {
+                "observed" => v1::Observation::Observed,
+                "relayed" => v1::Observation::Relayed,
+                _ => v1::Observation::Unobserved,
+            };
+            v1::EnforcementPoint {
+                id: parts[0].into(),
+                technology: parts[1].into(),
+                observation: observation.into(),
+            }
+        });
+        let person = v1::PersonRef { person: "p1".into(), role: v1::Role::Operator.into() };
+        let facts = v1::NodeFacts {
+            format: 1,
+            operator: operator().to_string(),
+            node: node.into(),
+            role: v1::NodeRole::Router.into(),
+            country: region[..2].into(),
+            region: if region.len() > 2 { region.into() } else { String::new() },
+            network_type: v1::NetworkType::Fixed.into(),
+            lines_served: 1000,
+            points: points.collect(),
+            recorded_at_s: self.now_s,
+            author: Some(person),
+            ..v1::NodeFacts::default()
+        };
+        let facts = facts.encode_to_vec();
+        self.entry(Entry::NodeFacts(v1::SignedNodeFacts { facts, signatures: Vec::new() }));
+    }
+
+    /// A request by authority "court", in force in DE for ever, for any technique; and its head.
+    pub(crate) fn request(&mut self, id: &str, target: &str) {
+        self.request_with(id, target, |_| {});
+    }
+
+    pub(crate) fn request_with(
+        &mut self,
+        id: &str,
+        target: &str,
+        change: impl FnOnce(&mut v1::Request),
+    ) {
+        let target: Target = target.parse().unwrap();
+        let mut request = v1::Request {
+            id: id.into(),
+            version: 1,
+            instrument: v1::Instrument::CourtOrderFinal.into(),
+            basis_class: v1::BasisClass::Law.into(),
+            authority: Some(v1::Authority { id: "court".into(), ..v1::Authority::default() }),
+            form: v1::RequestForm::Letter.into(),
+            targets: vec![v1::RequestTarget {
+                target: Some(target.to_wire()),
+                ..v1::RequestTarget::default()
+            }],
+            measure: Some(v1::Measure {
+                techniques: vec![
+                    v1::Technique::IpAclDrop.into(),
+                    v1::Technique::DnsNxdomain.into(),
+                ],
+                ..v1::Measure::default()
+            }),
+            scope: Some(v1::Scope { territories: vec!["DE".into()], ..v1::Scope::default() }),
+            effective_from_s: NOON - 1_000_000,
+            status: v1::RequestStatus::Accepted.into(),
+            basis_proof: v1::BasisProof::DocumentHeld.into(),
+            ..v1::Request::default()
+        };
+        change(&mut request);
+        let items =
+            vec![v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) }];
+        let import = v1::Import {
+            items: Some(v1::ItemSet { count: 1, ..v1::ItemSet::default() }),
+            ..v1::Import::default()
+        };
+        self.statement(statement::Body::Import(import), Some(items));
+    }
+
+    pub(crate) fn transition(&mut self, id: &str, kind: v1::TransitionKind, effective_at_s: i64) {
+        let transition = v1::Transition {
+            request_id: id.into(),
+            kind: kind.into(),
+            by_request_id: String::new(),
+        };
+        self.statement_at(statement::Body::Transition(transition), None, effective_at_s);
+    }
+
+    fn statement(&mut self, body: statement::Body, items: Option<Vec<v1::RegisterItem>>) {
+        self.statement_at(body, items, self.now_s);
+    }
+
+    fn statement_at(
+        &mut self,
+        body: statement::Body,
+        items: Option<Vec<v1::RegisterItem>>,
+        effective_at_s: i64,
+    ) {
+        let statement = v1::Statement {
+            format: 1,
+            origin: operator().register_origin(),
+            recorded_at_s: self.now_s,
+            effective_at_s,
+            author: Some(v1::PersonRef { person: "p1".into(), role: v1::Role::Operator.into() }),
+            approver: None,
+            body: Some(body),
+        };
+        let index = self.statements;
+        self.statements += 1;
+        self.push(What::Statement { index, statement, items });
+    }
+
+    pub(crate) fn hit(&mut self, node: &str, block: &Block, hits: u64) {
+        let at_s = self.now_s;
+        let activity = v1::Activity {
+            rule: Some(block.rule()),
+            response: Some(v1::Response { response: Some(v1::response::Response::Silent(true)) }),
+            rule_target: vec![0; 32],
+            hits,
+            window_start_s: at_s,
+            first_s: at_s,
+            last_s: at_s,
+            ..v1::Activity::default()
+        };
+        self.open(node, evidence::leaf::ACTIVITY_RULE_TARGET, &block.target);
+        self.leaf(node, Body::Activity(activity));
+    }
+
+    pub(crate) fn install(&mut self, node: &str, block: &Block) {
+        self.change(node, block, v1::RuleChangeKind::Installed);
+    }
+
+    pub(crate) fn remove(&mut self, node: &str, block: &Block) {
+        self.change(node, block, v1::RuleChangeKind::Removed);
+    }
+
+    fn change(&mut self, node: &str, block: &Block, kind: v1::RuleChangeKind) {
+        let change = v1::RuleChange {
+            kind: kind.into(),
+            at_s: self.now_s,
+            rule: Some(block.rule()),
+            rule_target: vec![0; 32],
+            ..v1::RuleChange::default()
+        };
+        self.open(node, evidence::leaf::RULE_CHANGE_TARGET, &block.target);
+        self.leaf(node, Body::RuleChange(change));
+    }
+
+    pub(crate) fn snapshot(&mut self, node: &str, blocks: &[&Block]) {
+        let mut set = SetBuilder::new();
+        let mut chunks = Vec::new();
+        for block in blocks {
+            let rule = v1::SnapshotRule {
+                rule: Some(block.rule()),
+                target: Some(block.target.clone()),
+                native: format!("drop {}", block.number),
+            };
+            chunks.extend(set.push(Salt([7; 16]), rule.encode_to_vec()));
+        }
+        let (set, last) = set.finish();
+        chunks.extend(last);
+        for chunk in chunks {
+            self.chunks.0.lock().unwrap().insert(chunk_id(&chunk), chunk);
+        }
+        let snapshot = v1::RuleSnapshot {
+            source: v1::SourceKind::Nftables.into(),
+            at_s: self.now_s,
+            rules: Some(set),
+            ..v1::RuleSnapshot::default()
+        };
+        self.leaf(node, Body::RuleSnapshot(snapshot));
+    }
+
+    pub(crate) fn gap(&mut self, node: &str, count: u64, from_s: i64, until_s: i64) {
+        let gap = v1::Gap {
+            source: v1::SourceKind::Nftables.into(),
+            cause: v1::LossCause::AgentDown.into(),
+            count_known: true,
+            count,
+            from_s,
+            until_s,
+            ..v1::Gap::default()
+        };
+        self.leaf(node, Body::Gap(gap));
+        let tree = self.trees.get_mut(node).unwrap();
+        let before = tree.accounts.first().map_or(0, |a| a.offered);
+        let loss = v1::Loss { cause: v1::LossCause::AgentDown.into(), count: before + count };
+        tree.accounts = vec![v1::SourceAccount {
+            source: v1::SourceKind::Nftables.into(),
+            offered_known: true,
+            offered: before + count,
+            lost: vec![loss],
+            ..v1::SourceAccount::default()
+        }];
+    }
+
+    fn open(&mut self, node: &str, field: u32, target: &v1::Target) {
+        let tree = self.trees.get_mut(node).unwrap();
+        let index = tree.size + tree.leaves.len() as u64;
+        let opening = v1::Opening { field, salt: vec![9; 16], value: target.encode_to_vec() };
+        tree.openings.push(v1::LeafOpening { index, opening: Some(opening) });
+    }
+
+    /// Takes back what was opened since the last batch: as if withheld.
+    pub(crate) fn withhold(&mut self, node: &str) {
+        self.trees.get_mut(node).unwrap().openings.clear();
+    }
+
+    fn leaf(&mut self, node: &str, body: Body) {
+        self.trees.get_mut(node).unwrap().leaves.push(Leaf::Known(body));
+    }
+
+    /// Seals and sends what a node has recorded.
+    pub(crate) fn send(&mut self, node: &str) {
+        let seal = v1::Seal {
+            at_s: self.now_s,
+            clock: v1::ClockState::Synced.into(),
+            sources: self.trees[node].accounts.clone(),
+            collector_checkpoint: self.checkpoint.clone(),
+            ..v1::Seal::default()
+        };
+        self.leaf(node, Body::Seal(seal));
+        let tree = self.trees.get_mut(node).unwrap();
+        let leaves: Vec<(Hash, Leaf)> =
+            std::mem::take(&mut tree.leaves).into_iter().map(|l| (Hash([0; 32]), l)).collect();
+        let (origin, old_size) = (tree.origin.clone(), tree.size);
+        tree.size += leaves.len() as u64;
+        let openings = std::mem::take(&mut tree.openings);
+        self.push(What::Batch { origin, old_size, leaves, openings });
+    }
+
+    /// Everybody sends, and the collector publishes.
+    pub(crate) fn publish(&mut self) {
+        let nodes: Vec<String> = self.trees.keys().cloned().collect();
+        for node in &nodes {
+            if !self.trees[node].leaves.is_empty() {
+                self.send(node);
+            }
+        }
+        self.publish_only();
+    }
+
+    /// The collector publishes what it has.
+    pub(crate) fn publish_only(&mut self) {
+        if self.register_size < self.statements {
+            self.register_size = self.statements;
+            let note = note(&operator().register_origin(), self.register_size);
+            self.entry(Entry::RegisterHead(v1::StatementHead { note }));
+        }
+        let heads: Vec<(String, u64)> = self
+            .trees
+            .values_mut()
+            .filter(|tree| tree.logged < tree.size)
+            .map(|tree| {
+                tree.logged = tree.size;
+                (tree.origin.to_string(), tree.size)
+            })
+            .collect();
+        for (origin, size) in heads {
+            let note = note(&origin, size);
+            self.entry(Entry::AgentHead(v1::AgentHead { note }));
+        }
+        self.published += 1;
+        let mut checkpoint = [0xcc; 32];
+        checkpoint[..8].copy_from_slice(&self.published.to_be_bytes());
+        self.checkpoint = checkpoint.to_vec();
+        self.push(What::Published {
+            log_size: self.log_size,
+            register_size: self.register_size,
+            checkpoint: Hash(checkpoint),
+        });
+    }
+
+    fn entry(&mut self, entry: Entry) {
+        let index = self.log_size;
+        self.log_size += 1;
+        self.push(What::Entry { index, entry });
+    }
+
+    fn push(&mut self, what: What) {
+        let position = self.committed.len() as u64;
+        self.committed.push(Committed { position, at_s: self.now_s, what });
+    }
+}
+
+fn note(origin: &str, size: u64) -> Vec<u8> {
+    let key = SigningKey::new(KeyName::new(origin).unwrap(), [5; 32]);
+    Checkpoint::new(origin, size, Hash([3; 32])).sign(&key).unwrap().encode()
+}
+
+/// An index in a folder of its own, fed with a stream.
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) assessor: super::Assessor,
+    pub(crate) query: crate::query::QueryHandle,
+}
+
+impl World {
+    /// `now_s` is the collector's clock; runs of `run` committed things are applied at once.
+    pub(crate) fn at(stream: &Stream, now_s: i64, run: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (assessor, query) = super::Assessor::open_with_clock(
+            folder.path(),
+            operator(),
+            Arc::<MemoryChunks>::clone(&stream.chunks),
+            Arc::new(move || now_s),
+        )
+        .unwrap();
+        let mut world = Self { folder, assessor, query };
+        for run in stream.committed.chunks(run) {
+            world.assessor.apply(run.to_vec()).unwrap();
+        }
+        world
+    }
+
+    pub(crate) fn of(stream: &Stream) -> Self {
+        Self::at(stream, stream.now_s, usize::MAX)
+    }
+
+    /// "<hits> <then> <now> <request>" of each event, oldest first.
+    pub(crate) fn events(&self) -> Vec<String> {
+        let answer = self.query.list_events(v1::ListEventsRequest::default()).unwrap();
+        let mut lines: Vec<String> = answer
+            .events
+            .iter()
+            .map(|event| {
+                let then = code(event.as_known_then.as_ref());
+                let now = event.as_known_now.as_ref();
+                let by = now.and_then(|v| v.clause.as_ref()).map_or("", |c| &c.request_id);
+                format!("{} {then} {} {by}", event.hits, code(now)).trim_end().to_owned()
+            })
+            .collect();
+        lines.reverse();
+        lines
+    }
+
+    /// "<node> <rule> <code> <request> <hits> <standing|gone>", "<request> NOT_ENFORCED <points>".
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let answer = self.query.list_findings(v1::ListFindingsRequest::default()).unwrap();
+        let line = |finding: &v1::FindingRow| {
+            if finding.rule == 0 {
+                let points = finding.unobserved_points.join(",");
+                return format!("{} {} {points}", finding.request_id, finding.code)
+                    .trim_end()
+                    .to_owned();
+            }
+            let v1::FindingRow { node, rule, code, request_id, hits, installed_now, .. } = finding;
+            let by = if request_id.is_empty() { "-" } else { request_id };
+            let stands = if *installed_now { "standing" } else { "gone" };
+            format!("{node} {rule} {code} {by} {hits} {stands}")
+        };
+        answer.findings.iter().map(line).collect()
+    }
+
+    /// "<node> <rule> <code> <hits>" of each rule that stands.
+    pub(crate) fn rules(&self) -> Vec<String> {
+        let answer = self.query.list_rules(v1::ListRulesRequest::default()).unwrap();
+        answer
+            .rules
+            .iter()
+            .map(|row| {
+                let number = row.rule.as_ref().map_or(0, |rule| rule.number);
+                format!("{} {number} {} {}", row.node, code(row.verdict.as_ref()), row.hits)
+            })
+            .collect()
+    }
+
+    pub(crate) fn completeness(&self, filter: v1::Filter) -> v1::Completeness {
+        let request =
+            v1::ListEventsRequest { filter: Some(filter), ..v1::ListEventsRequest::default() };
+        self.query.list_events(request).unwrap().completeness.unwrap()
+    }
+}
+
+pub(crate) fn code(verdict: Option<&v1::Verdict>) -> String {
+    let verdict = verdict.cloned().unwrap_or_default();
+    let code = verdict.code().as_str_name().replace("VERDICT_CODE_", "");
+    match verdict.undetermined() {
+        v1::UndeterminedReason::Unspecified => code,
+        reason => {
+            let reason = reason.as_str_name().replace("UNDETERMINED_REASON_", "").to_lowercase();
+            format!("{code}({reason})")
+        }
+    }
+}

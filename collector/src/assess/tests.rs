@@ -1,0 +1,284 @@
+//! Streams of committed things, and what the index makes of them.
+
+use remit_proto::v1::{self, TransitionKind};
+
+use super::{
+    AssessError, Assessor, rebuild,
+    testing::{Block, NOON, Stream, World, block, operator},
+};
+use crate::store::{EventId, StoreError};
+
+/// A router in Germany with one observed point.
+fn router() -> Stream {
+    let mut stream = Stream::new();
+    stream.enrol("r1");
+    stream.declare("r1", "DE", &["acl nftables observed"]);
+    stream
+}
+
+fn blocks() -> (Block, Block) {
+    (block(1, "ip:192.0.2.7 for req-7"), block(2, "ip:198.51.100.1"))
+}
+
+#[test]
+fn a_block_is_judged_by_the_register() {
+    let mut stream = router();
+    let (covered, bare) = blocks();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    stream.hit("r1", &covered, 3);
+    stream.hit("r1", &bare, 1);
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(world.events(), ["3 AUTHORISED AUTHORISED req-7", "1 NO_BASIS NO_BASIS"]);
+}
+
+#[test]
+fn leaves_that_no_head_covers_are_counted_and_not_judged() {
+    let mut stream = router();
+    let (covered, _) = blocks();
+    stream.publish();
+    stream.hit("r1", &covered, 1);
+    stream.send("r1");
+    let world = World::of(&stream);
+    assert!(world.events().is_empty());
+    assert_eq!(world.completeness(v1::Filter::default()).not_yet_assessed, 2, "hit and seal");
+    stream.publish_only();
+    let world = World::of(&stream);
+    assert_eq!(world.events().len(), 1);
+    assert_eq!(world.completeness(v1::Filter::default()).not_yet_assessed, 0);
+}
+
+#[test]
+fn a_late_statement_changes_now_and_not_then() {
+    let mut stream = router();
+    let (covered, _) = blocks();
+    stream.hit("r1", &covered, 1);
+    stream.publish();
+    let id = EventId { node: "r1".into(), generation: format!("{:016x}", 1), index: 2 };
+    let mut world = World::of(&stream);
+    assert_eq!(world.events(), ["1 UNKNOWN_BASIS UNKNOWN_BASIS"]);
+    let applied = stream.committed.len();
+    stream.wait(60);
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    let done = world.assessor.apply(stream.committed[applied..].to_vec()).unwrap();
+    assert_eq!((done.events, done.revised), (0, 1));
+    assert_eq!(world.events(), ["1 UNKNOWN_BASIS AUTHORISED req-7"]);
+    // Both verdicts stand in the history, and the late one says that it is late.
+    let store = crate::store::SqliteStore::open(world.folder.path()).unwrap();
+    let history = store.index().read().unwrap().verdicts(&id).unwrap();
+    let codes: Vec<(bool, v1::VerdictCode)> = history.iter().map(|(t, v)| (*t, v.code())).collect();
+    assert_eq!(
+        codes,
+        [
+            (true, v1::VerdictCode::UnknownBasis),
+            (false, v1::VerdictCode::UnknownBasis),
+            (false, v1::VerdictCode::Authorised),
+        ]
+    );
+    assert_eq!(history[2].1.registered_before_act(), v1::Ternary::No);
+}
+
+#[test]
+fn a_statement_counts_when_its_head_is_logged() {
+    let mut stream = router();
+    let (covered, _) = blocks();
+    stream.hit("r1", &covered, 1);
+    stream.publish();
+    stream.request("req-7", "ip:192.0.2.7");
+    assert_eq!(World::of(&stream).events(), ["1 UNKNOWN_BASIS UNKNOWN_BASIS"]);
+}
+
+#[test]
+fn registered_before_the_act_needs_a_seal_before_it() {
+    let mut stream = router();
+    let (covered, _) = blocks();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    // No seal has named a checkpoint yet.
+    stream.hit("r1", &covered, 1);
+    stream.publish();
+    // That seal named one; in its own second it is not before the hit.
+    stream.hit("r1", &covered, 2);
+    stream.wait(1);
+    stream.hit("r1", &covered, 3);
+    stream.publish();
+    let world = World::of(&stream);
+    let answer = world.query.list_events(v1::ListEventsRequest::default()).unwrap();
+    let mut told: Vec<_> = answer
+        .events
+        .iter()
+        .map(|e| (e.hits, e.as_known_now.as_ref().unwrap().registered_before_act()))
+        .collect();
+    told.sort_by_key(|(hits, _)| *hits);
+    use v1::Ternary::{Unknown, Yes};
+    assert_eq!(told, [(1, Unknown), (2, Unknown), (3, Yes)]);
+}
+
+#[test]
+fn a_node_declared_late_has_a_place_now_and_had_none_then() {
+    let mut stream = Stream::new();
+    stream.enrol("r1");
+    let (covered, _) = blocks();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    stream.hit("r1", &covered, 1);
+    stream.publish();
+    stream.declare("r1", "DE", &[]);
+    assert_eq!(
+        World::of(&stream).events(),
+        ["1 UNDETERMINED(scope) AUTHORISED req-7"],
+        "not declared is not outside"
+    );
+    // Where it is declared to be later does not move what it did.
+    stream.declare("r1", "FR", &[]);
+    assert_eq!(World::of(&stream).events(), ["1 UNDETERMINED(scope) AUTHORISED req-7"]);
+    stream.wait(1);
+    stream.hit("r1", &covered, 2);
+    stream.publish();
+    assert_eq!(World::of(&stream).events()[1], "2 WRONG_PLACE WRONG_PLACE req-7");
+}
+
+#[test]
+fn a_revoked_key_makes_its_leaves_unverifiable_from_a_size_on() {
+    let mut stream = router();
+    let (_, bare) = blocks();
+    stream.hit("r1", &bare, 1);
+    stream.publish();
+    stream.hit("r1", &bare, 2);
+    stream.publish();
+    stream.revoke("r1", 4);
+    let world = World::of(&stream);
+    assert_eq!(world.events(), ["1 NO_BASIS NO_BASIS", "2 NO_BASIS UNVERIFIABLE"]);
+}
+
+#[test]
+fn a_withheld_target_is_undetermined() {
+    let mut stream = router();
+    let (covered, _) = blocks();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    stream.hit("r1", &covered, 1);
+    stream.withhold("r1");
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(world.events(), ["1 UNDETERMINED(erased) UNDETERMINED(erased) req-7"]);
+}
+
+/// Everything that the index can hold, in one stream.
+fn eventful() -> Stream {
+    let mut stream = router();
+    let (covered, bare) = blocks();
+    let domain = block(3, "domain_subtree:example.org for req-9");
+    stream.enrol("r2");
+    stream.snapshot("r1", &[&covered]);
+    stream.publish();
+    for round in 0..5 {
+        stream.wait(7);
+        stream.hit("r1", &covered, round + 1);
+        stream.hit("r2", &bare, 1);
+        stream.install("r2", &domain);
+        if round == 1 {
+            stream.request("req-7", "ip:192.0.2.7");
+        }
+        if round == 2 {
+            stream.request("req-9", "domain_exact:example.org");
+            stream.gap("r1", 4, NOON, NOON + 10);
+            stream.send("r1");
+            stream.declare("r2", "DE-BE", &["acl nftables observed", "dpi vendor-dpi unobserved"]);
+        }
+        if round == 3 {
+            let at_s = stream.now_s;
+            stream.transition("req-7", TransitionKind::Revoke, at_s - 10);
+            stream.remove("r2", &domain);
+            stream.snapshot("r1", &[&bare]);
+        }
+        if round == 4 {
+            stream.generation("r1", 2);
+            stream.snapshot("r1", &[&covered, &bare]);
+            stream.revoke("r2", 3);
+        }
+        stream.publish();
+    }
+    stream
+}
+
+#[test]
+fn the_rows_depend_on_the_stream_and_not_on_its_portions() {
+    let stream = eventful();
+    let whole = World::of(&stream).assessor.dump().unwrap();
+    assert!(whole.iter().filter(|row| row.starts_with("event|")).count() > 10);
+    assert!(whole.iter().any(|row| row.starts_with("gap|")));
+    assert!(whole.iter().any(|row| row.starts_with("loss|")));
+    for run in [1, 2, 3, 7, 16] {
+        let cut = World::at(&stream, stream.now_s, run).assessor.dump().unwrap();
+        assert_eq!(cut, whole, "runs of {run}");
+    }
+}
+
+#[test]
+fn a_restart_at_any_point_comes_to_the_same() {
+    let stream = eventful();
+    let whole = World::of(&stream).assessor.dump().unwrap();
+    for stop in (0..stream.committed.len()).step_by(3) {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            Assessor::open(folder.path(), operator(), std::sync::Arc::clone(&stream.chunks) as _)
+                .unwrap()
+                .0
+        };
+        let mut first = open();
+        first.apply(stream.committed[..stop].to_vec()).unwrap();
+        assert_eq!(first.watermark(), stop.checked_sub(1).map(|p| p as u64));
+        drop(first);
+        // The whole journal again.
+        let mut second = open();
+        second.apply(stream.committed.clone()).unwrap();
+        assert_eq!(second.dump().unwrap(), whole, "stopped after {stop}");
+    }
+}
+
+#[test]
+fn a_rebuilt_index_is_the_same_and_takes_its_place() {
+    let stream = eventful();
+    let world = World::at(&stream, stream.now_s, 5);
+    let live = world.assessor.dump().unwrap();
+    let World { folder, assessor, query } = world;
+    drop((assessor, query));
+    let chunks = || std::sync::Arc::clone(&stream.chunks) as _;
+    let last = rebuild(folder.path(), &operator(), chunks(), stream.committed.clone().into_iter())
+        .unwrap();
+    assert_eq!(last, Some(stream.committed.len() as u64 - 1));
+    let (assessor, _) = Assessor::open(folder.path(), operator(), chunks()).unwrap();
+    assert_eq!(assessor.dump().unwrap(), live);
+    // Dropping and replaying is the other way.
+    drop(assessor);
+    Assessor::drop_index(folder.path()).unwrap();
+    let (mut assessor, _) = Assessor::open(folder.path(), operator(), chunks()).unwrap();
+    assert_eq!(assessor.watermark(), None);
+    assessor.apply(stream.committed.clone()).unwrap();
+    assert_eq!(assessor.dump().unwrap(), live);
+}
+
+#[test]
+fn a_stream_out_of_order_is_refused() {
+    let stream = eventful();
+    let mut world = World::at(&stream, stream.now_s, 5);
+    let again = world.assessor.apply(vec![stream.committed[3].clone()]);
+    assert!(matches!(again, Err(AssessError::OutOfOrder { position: 3, .. })));
+}
+
+#[test]
+fn an_index_of_another_schema_is_refused() {
+    let stream = eventful();
+    let world = World::of(&stream);
+    let World { folder, assessor, query } = world;
+    drop((assessor, query));
+    let connection = rusqlite::Connection::open(folder.path().join("index.db")).unwrap();
+    connection.execute("UPDATE projection SET schema = 99", []).unwrap();
+    drop(connection);
+    let opened =
+        Assessor::open(folder.path(), operator(), std::sync::Arc::clone(&stream.chunks) as _);
+    assert!(matches!(opened, Err(AssessError::Store(StoreError::Schema { found: 99 }))));
+}

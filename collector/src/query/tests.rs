@@ -1,0 +1,337 @@
+//! Answers to questions about small streams.
+
+use remit_proto::v1::{self, TransitionKind};
+
+use crate::assess::testing::{NOON, Stream, World, block, code};
+
+fn network() -> Stream {
+    let mut stream = Stream::new();
+    stream.enrol("r1");
+    stream.declare("r1", "DE", &["acl nftables observed", "dpi vendor-dpi unobserved"]);
+    stream.snapshot("r1", &[]);
+    stream.publish();
+    stream
+}
+
+fn events(world: &World, filter: v1::Filter) -> Vec<u64> {
+    let request =
+        v1::ListEventsRequest { filter: Some(filter), ..v1::ListEventsRequest::default() };
+    world.query.list_events(request).unwrap().events.iter().map(|event| event.hits).collect()
+}
+
+#[test]
+fn an_uncovered_rule_is_a_finding_before_anybody_hit_it() {
+    let mut stream = network();
+    stream.install("r1", &block(1, "ip:192.0.2.7"));
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(world.rules(), ["r1 1 NO_BASIS 0"]);
+    assert_eq!(world.findings(), ["r1 1 NO_BASIS - 0 standing"]);
+}
+
+#[test]
+fn a_rule_and_its_hits_are_one_finding() {
+    let mut stream = network();
+    let rule = block(1, "ip:192.0.2.7");
+    stream.install("r1", &rule);
+    stream.hit("r1", &rule, 3);
+    stream.publish();
+    stream.wait(5);
+    stream.hit("r1", &rule, 4);
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(world.rules(), ["r1 1 NO_BASIS 7"]);
+    assert_eq!(world.findings(), ["r1 1 NO_BASIS - 7 standing"]);
+    // Gone, it stays a finding: it did what it did.
+    stream.remove("r1", &rule);
+    stream.publish();
+    let world = World::of(&stream);
+    assert!(world.rules().is_empty());
+    assert_eq!(world.findings(), ["r1 1 NO_BASIS - 7 gone"]);
+}
+
+#[test]
+fn what_is_covered_or_an_own_measure_is_no_finding() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.request_with("spam", "domain_exact:spam.example", |request| {
+        request.instrument = v1::Instrument::TosMeasure.into();
+    });
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    stream.install("r1", &block(2, "domain_exact:spam.example for spam"));
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(world.rules(), ["r1 1 AUTHORISED 0", "r1 2 TOS_MEASURE 0"]);
+    assert!(world.findings().is_empty(), "{:?}", world.findings());
+}
+
+#[test]
+fn a_standing_rule_turns_when_its_request_ends() {
+    let mut stream = network();
+    stream.request_with("req-7", "ip:192.0.2.7", |r| r.effective_until_s = NOON + 60);
+    stream.publish();
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    stream.publish();
+    assert_eq!(World::of(&stream).rules(), ["r1 1 AUTHORISED 0"]);
+    stream.wait(60);
+    stream.send("r1");
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(world.rules(), ["r1 1 EXPIRED 0"], "no leaf but a seal has said anything");
+    assert_eq!(world.findings(), ["r1 1 EXPIRED req-7 0 standing"]);
+}
+
+#[test]
+fn a_request_that_is_installed_nowhere_names_where_nobody_looks() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(world.findings(), ["req-7 NOT_ENFORCED r1/dpi"]);
+    let request = v1::GetRequestRequest { id: "req-7".into() };
+    let answer = world.query.get_request(request).unwrap();
+    assert_eq!(answer.versions.len(), 1);
+    assert_eq!(
+        (answer.versions[0].state.as_str(), answer.versions[0].author.as_str()),
+        ("active", "p1")
+    );
+    assert_eq!(answer.findings.len(), 1);
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    stream.publish();
+    assert!(World::of(&stream).findings().is_empty());
+}
+
+#[test]
+fn a_snapshot_is_the_truth_about_its_source() {
+    let mut stream = network();
+    let (one, two) = (block(1, "ip:192.0.2.1"), block(2, "ip:192.0.2.2"));
+    stream.install("r1", &one);
+    stream.publish();
+    stream.snapshot("r1", &[&two]);
+    stream.publish();
+    assert_eq!(World::of(&stream).rules(), ["r1 2 NO_BASIS 0"]);
+    // A new generation numbers anew; until its first snapshot the old picture stands.
+    stream.generation("r1", 2);
+    stream.publish();
+    assert_eq!(World::of(&stream).rules(), ["r1 2 NO_BASIS 0"]);
+    stream.snapshot("r1", &[&one, &two]);
+    stream.publish();
+    assert_eq!(World::of(&stream).rules(), ["r1 1 NO_BASIS 0", "r1 2 NO_BASIS 0"]);
+}
+
+#[test]
+fn filters_take_what_they_say() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    stream.hit("r1", &block(1, "ip:192.0.2.7 for req-7"), 1);
+    stream.wait(10);
+    stream.hit("r1", &block(2, "cidr:192.0.2.0/24"), 2);
+    stream.wait(10);
+    stream.hit("r1", &block(3, "domain_subtree:example.org for gone"), 4);
+    stream.publish();
+    let world = World::of(&stream);
+    let d = v1::Filter::default;
+    assert_eq!(events(&world, d()), [4, 2, 1], "newest first");
+    assert_eq!(events(&world, v1::Filter { since_s: NOON + 10, ..d() }), [4, 2]);
+    assert_eq!(
+        events(&world, v1::Filter { since_s: NOON, until_s: NOON + 10, ..d() }),
+        [1],
+        "half-open"
+    );
+    assert!(events(&world, v1::Filter { nodes: vec!["r2".into()], ..d() }).is_empty());
+    assert_eq!(events(&world, v1::Filter { target: "192.0.2.7".into(), ..d() }), [2, 1]);
+    assert_eq!(events(&world, v1::Filter { target: "www.example.org".into(), ..d() }), [4]);
+    let dns = vec![v1::Technique::DnsNxdomain.into()];
+    assert_eq!(events(&world, v1::Filter { techniques: dns, ..d() }), [4]);
+    assert_eq!(events(&world, v1::Filter { requests: vec!["gone".into()], ..d() }), [4], "claimed");
+    assert_eq!(
+        events(&world, v1::Filter { requests: vec!["req-7".into()], ..d() }),
+        [2, 1],
+        "claimed, and speaking of a wider block"
+    );
+    assert_eq!(events(&world, v1::Filter { authorities: vec!["court".into()], ..d() }), [2, 1]);
+    let overbroad = vec![v1::VerdictCode::Overbroad.into()];
+    assert_eq!(events(&world, v1::Filter { verdicts: overbroad, ..d() }), [2]);
+}
+
+#[test]
+fn pages_of_events_together_are_all_events() {
+    let mut stream = network();
+    for hits in 1..=25 {
+        stream.wait(hits % 2);
+        stream.hit("r1", &block(1, "ip:192.0.2.7"), hits.cast_unsigned());
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let (mut seen, mut token, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let request = v1::ListEventsRequest {
+            filter: None,
+            page_size: 10,
+            page_token: std::mem::take(&mut token),
+        };
+        let answer = world.query.list_events(request).unwrap();
+        seen.extend(answer.events.iter().map(|event| event.hits));
+        pages += 1;
+        if answer.next_page_token.is_empty() {
+            break;
+        }
+        token = answer.next_page_token;
+    }
+    assert_eq!(pages, 3);
+    assert_eq!(seen, (1..=25).rev().collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_token_of_another_question_is_refused_by_its_field() {
+    use tonic_types::StatusExt;
+    let mut stream = network();
+    stream.hit("r1", &block(1, "ip:192.0.2.7"), 1);
+    stream.hit("r1", &block(1, "ip:192.0.2.7"), 2);
+    stream.publish();
+    let world = World::of(&stream);
+    let first = v1::ListEventsRequest { page_size: 1, ..v1::ListEventsRequest::default() };
+    let token = world.query.list_events(first).unwrap().next_page_token;
+    assert!(!token.is_empty());
+    let other = v1::ListRulesRequest { page_token: token, ..v1::ListRulesRequest::default() };
+    let status = world.query.list_rules(other).unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "PAGE_TOKEN_INVALID");
+    assert_eq!(info.metadata.get("field").unwrap(), "page_token");
+}
+
+#[test]
+fn a_gap_shows_where_it_overlaps_the_question() {
+    let mut stream = network();
+    stream.wait(100);
+    stream.gap("r1", 4, NOON, NOON + 50);
+    stream.publish();
+    let world = World::of(&stream);
+    let all = world.completeness(v1::Filter::default());
+    assert_eq!((all.gaps.len(), all.lost, all.gaps[0].count), (1, 4, 4));
+    let later = world.completeness(v1::Filter { since_s: NOON + 200, ..v1::Filter::default() });
+    assert_eq!((later.gaps.len(), later.lost), (0, 0));
+    let elsewhere =
+        world.completeness(v1::Filter { nodes: vec!["r2".into()], ..v1::Filter::default() });
+    assert_eq!((elsewhere.gaps.len(), elsewhere.lost), (0, 0));
+}
+
+#[test]
+fn a_quiet_node_and_a_dead_one_look_different() {
+    let stream = network();
+    let quiet = World::at(&stream, stream.now_s + 90, usize::MAX);
+    assert!(quiet.completeness(v1::Filter::default()).silent_nodes.is_empty());
+    let dead = World::at(&stream, stream.now_s + 91, usize::MAX);
+    assert_eq!(dead.completeness(v1::Filter::default()).silent_nodes, ["r1"]);
+    let before = v1::Filter { until_s: stream.now_s, ..v1::Filter::default() };
+    assert!(dead.completeness(before).silent_nodes.is_empty(), "the silence began after");
+    let nodes = dead.query.list_nodes(v1::ListNodesRequest::default()).unwrap().nodes;
+    assert!(nodes[0].silent && !nodes[0].stopped_cleanly);
+}
+
+#[test]
+fn points_count_as_observed_when_an_agent_says_that_it_looks() {
+    let mut stream = Stream::new();
+    stream.declare("r1", "DE", &["acl nftables observed", "dpi vendor-dpi unobserved"]);
+    stream.declare("r9", "DE", &["acl nftables observed"]);
+    let counts = |stream: &Stream| {
+        let answer = World::of(stream).completeness(v1::Filter::default());
+        (answer.points_declared, answer.points_observed, answer.unobserved_points)
+    };
+    let all = vec!["r1/acl".to_owned(), "r1/dpi".to_owned(), "r9/acl".to_owned()];
+    assert_eq!(counts(&stream), (3, 0, all));
+    stream.enrol("r1");
+    stream.enrol("r5");
+    stream.publish();
+    assert_eq!(counts(&stream), (3, 1, vec!["r1/dpi".to_owned(), "r9/acl".to_owned()]));
+    let answer = World::of(&stream).completeness(v1::Filter::default());
+    assert_eq!(answer.undeclared_nodes, ["r5"]);
+    assert_eq!((answer.log_size, answer.witnesses), (6, 0));
+    let points =
+        World::of(&stream).query.list_points(v1::ListPointsRequest::default()).unwrap().points;
+    let reporting: Vec<bool> = points.iter().map(|point| point.reporting).collect();
+    assert_eq!(reporting, [true, false, false]);
+}
+
+#[test]
+fn a_target_is_shown_with_its_rules_events_and_requests() {
+    let mut stream = network();
+    stream.request("req-7", "domain_exact:www.example.org");
+    stream.publish();
+    let rule = block(1, "domain_subtree:example.org for req-7");
+    stream.install("r1", &rule);
+    stream.hit("r1", &rule, 2);
+    stream.install("r1", &block(2, "ip:192.0.2.7"));
+    stream.publish();
+    stream.remove("r1", &rule);
+    stream.publish();
+    let world = World::of(&stream);
+    let ask = |target: &str| world.query.get_target(v1::GetTargetRequest { target: target.into() });
+    let answer = ask("WWW.example.org").unwrap();
+    assert_eq!(answer.targets[0].value, "www.example.org");
+    assert_eq!(answer.rules.len(), 1);
+    assert!(!answer.rules[0].installed_now, "formerly");
+    assert_eq!(code(answer.rules[0].verdict.as_ref()), "OVERBROAD");
+    assert_eq!(answer.events.len(), 1);
+    assert_eq!(answer.requests, ["req-7"]);
+    assert!(ask("no such thing").is_err());
+}
+
+#[test]
+fn requests_are_listed_with_where_they_stand() {
+    let mut stream = network();
+    stream.request("req-7", "domain_subtree:example.org");
+    stream.request_with("req-8", "ip:192.0.2.7", |r| r.effective_from_s = NOON + 1000);
+    stream.transition("req-7", TransitionKind::Suspend, NOON);
+    stream.publish();
+    let world = World::of(&stream);
+    let ask = |request: v1::ListRequestsRequest| -> Vec<(String, String)> {
+        let answer = world.query.list_requests(request).unwrap();
+        let row = |row: v1::RequestRow| (row.request.unwrap().id, row.state);
+        answer.requests.into_iter().map(row).collect()
+    };
+    let d = v1::ListRequestsRequest::default;
+    let pair = |id: &str, state: &str| (id.to_owned(), state.to_owned());
+    assert_eq!(ask(d()), [pair("req-7", "suspended"), pair("req-8", "scheduled")]);
+    let in_force = v1::ListRequestsRequest { in_force_at_s: NOON - 1, ..d() };
+    assert_eq!(ask(in_force), [pair("req-7", "suspended")]);
+    let covering = v1::ListRequestsRequest { target: "www.example.org".into(), ..d() };
+    assert_eq!(ask(covering), [pair("req-7", "suspended")]);
+    let missing = world.query.get_request(v1::GetRequestRequest { id: "req-0".into() });
+    assert_eq!(missing.unwrap_err().code(), tonic::Code::NotFound);
+}
+
+#[test]
+fn a_reader_waits_for_the_replay() {
+    let stream = network();
+    let world = World::of(&stream);
+    let World { folder, assessor, query } = world;
+    drop((assessor, query));
+    let (mut assessor, query) = crate::assess::Assessor::open(
+        folder.path(),
+        crate::assess::testing::operator(),
+        std::sync::Arc::clone(&stream.chunks) as _,
+    )
+    .unwrap();
+    let starting = query.list_rules(v1::ListRulesRequest::default()).unwrap_err();
+    assert_eq!(starting.code(), tonic::Code::Unavailable);
+    assessor.apply(stream.committed.clone()).unwrap();
+    assert!(query.list_rules(v1::ListRulesRequest::default()).is_ok());
+}
+
+#[test]
+fn every_event_has_a_line_for_the_export() {
+    let mut stream = network();
+    let rule = block(1, "ip:192.0.2.7");
+    stream.install("r1", &rule);
+    stream.hit("r1", &rule, 1);
+    stream.remove("r1", &rule);
+    stream.publish();
+    let lines = World::of(&stream).query.verdict_lines().unwrap();
+    assert_eq!(lines.lines().count(), 3);
+    let wanted = "{\"event\":\"r1/0000000000000001/4\",\"now\":{\"code\":\"NO_BASIS\",\"request\":\"\"},\
+                  \"then\":{\"code\":\"NO_BASIS\",\"request\":\"\"}}";
+    assert_eq!(lines.lines().next(), Some(wanted));
+}
