@@ -104,10 +104,18 @@ impl Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open(RequestStatus),
+    /// Withdrawn before anybody accepted it: it never was a basis, so it has no end and no grace.
+    Dropped(RequestStatus),
     Active,
     Provisional,
-    Suspended { since_s: i64, provisional: bool },
-    Ended { at_s: i64, how: TransitionKind },
+    Suspended {
+        since_s: i64,
+        provisional: bool,
+    },
+    Ended {
+        at_s: i64,
+        how: TransitionKind,
+    },
 }
 
 /// The transition does not lead anywhere from where the request stands.
@@ -209,7 +217,7 @@ fn by_time(
     confirmed_in_time: bool,
     at_s: i64,
 ) -> Standing {
-    if let Phase::Open(status) = phase {
+    if let Phase::Open(status) | Phase::Dropped(status) = phase {
         return Standing::NotAccepted(status);
     }
     if at_s < bounds.from_s {
@@ -219,13 +227,18 @@ fn by_time(
     let expired = bounds.until_s.filter(|until| *until <= at_s);
     let revoked = match phase {
         Phase::Ended { at_s: ended, how } => Some((ended, how)),
-        Phase::Open(_) | Phase::Active | Phase::Provisional | Phase::Suspended { .. } => None,
+        Phase::Open(_)
+        | Phase::Dropped(_)
+        | Phase::Active
+        | Phase::Provisional
+        | Phase::Suspended { .. } => None,
     };
     let lapsed = match phase {
         Phase::Provisional | Phase::Suspended { provisional: true, .. } if !confirmed_in_time => {
             request.confirm_by_s.filter(|by| *by <= at_s)
         }
         Phase::Open(_)
+        | Phase::Dropped(_)
         | Phase::Active
         | Phase::Provisional
         | Phase::Suspended { .. }
@@ -253,7 +266,7 @@ fn by_time(
         Phase::Provisional => {
             Standing::Provisional { confirm_by_s: request.confirm_by_s.unwrap_or(i64::MAX) }
         }
-        Phase::Open(status) => Standing::NotAccepted(status),
+        Phase::Open(status) | Phase::Dropped(status) => Standing::NotAccepted(status),
     }
 }
 
@@ -306,33 +319,46 @@ impl Phase {
                 Self::Suspended { since_s, provisional: true } => {
                     Ok(Self::Suspended { since_s, provisional: false })
                 }
-                Self::Open(_) | Self::Active | Self::Suspended { .. } | Self::Ended { .. } => {
-                    Err(NoSuchStep)
-                }
+                Self::Open(_)
+                | Self::Dropped(_)
+                | Self::Active
+                | Self::Suspended { .. }
+                | Self::Ended { .. } => Err(NoSuchStep),
             },
             TransitionKind::Suspend => match self {
                 Self::Active => Ok(Self::Suspended { since_s: at_s, provisional: false }),
                 Self::Provisional => Ok(Self::Suspended { since_s: at_s, provisional: true }),
-                Self::Open(_) | Self::Suspended { .. } | Self::Ended { .. } => Err(NoSuchStep),
+                Self::Open(_) | Self::Dropped(_) | Self::Suspended { .. } | Self::Ended { .. } => {
+                    Err(NoSuchStep)
+                }
             },
             TransitionKind::Resume => match self {
                 Self::Suspended { provisional: false, .. } => Ok(Self::Active),
                 Self::Suspended { provisional: true, .. } => Ok(Self::Provisional),
-                Self::Open(_) | Self::Active | Self::Provisional | Self::Ended { .. } => {
-                    Err(NoSuchStep)
-                }
+                Self::Open(_)
+                | Self::Dropped(_)
+                | Self::Active
+                | Self::Provisional
+                | Self::Ended { .. } => Err(NoSuchStep),
             },
-            TransitionKind::Withdraw | TransitionKind::Revoke if running || undecided => {
+            TransitionKind::Withdraw | TransitionKind::Revoke if running => {
                 Ok(Self::Ended { at_s, how })
             }
+            TransitionKind::Withdraw | TransitionKind::Revoke => match self {
+                Self::Open(status) if undecided => Ok(Self::Dropped(status)),
+                Self::Open(_)
+                | Self::Dropped(_)
+                | Self::Active
+                | Self::Provisional
+                | Self::Suspended { .. }
+                | Self::Ended { .. } => Err(NoSuchStep),
+            },
             TransitionKind::Supersede if running => Ok(Self::Ended { at_s, how }),
             // Laid over the rest: it is not a step but says that there was nothing to step on.
             TransitionKind::Annul => Ok(self),
             TransitionKind::Accept
             | TransitionKind::Refuse
             | TransitionKind::Challenge
-            | TransitionKind::Withdraw
-            | TransitionKind::Revoke
             | TransitionKind::Supersede => Err(NoSuchStep),
         }
     }

@@ -99,38 +99,44 @@ impl Target {
     /// that address, as `common.proto` says, and the repair says so.
     pub fn parse(kind: TargetKind, text: &str) -> Result<(Self, Vec<Repair>), TargetError> {
         let (text, mut repairs) = repair::tidy(text)?;
-        let target = match kind {
+        let target = Self::read(kind, text, &mut repairs)?;
+        Ok((target, repairs))
+    }
+
+    /// What stands around the value is dealt with.
+    fn read(kind: TargetKind, text: &str, repairs: &mut Vec<Repair>) -> Result<Self, TargetError> {
+        Ok(match kind {
             TargetKind::Unspecified | TargetKind::NotUnderstood => {
                 return Err(TargetError::UnknownKind);
             }
-            TargetKind::Url => Self::Url(WebAddress::parse(&text, &mut repairs)?),
+            TargetKind::Url => Self::Url(WebAddress::parse(text, repairs)?),
             TargetKind::UrlPrefix => {
-                let url = WebAddress::parse(&text, &mut repairs)?;
+                let url = WebAddress::parse(text, repairs)?;
                 if url.query().is_some() {
                     return Err(TargetError::Url("a URL prefix cannot hold a query"));
                 }
                 Self::UrlPrefix(url)
             }
-            TargetKind::DomainExact => Self::DomainExact(Name::parse(&text, &mut repairs)?),
-            TargetKind::DomainSubtree => subtree(&text, &mut repairs)?,
-            TargetKind::Ip => Self::Ip(address::ip(&text, &mut repairs)?),
-            TargetKind::Cidr => match address::prefix(&text, &mut repairs)? {
+            TargetKind::DomainExact => Self::DomainExact(Name::parse(text, repairs)?),
+            TargetKind::DomainSubtree => subtree(text, repairs)?,
+            TargetKind::Ip => Self::Ip(address::ip(text, repairs)?),
+            TargetKind::Cidr => match address::prefix(text, repairs)? {
                 address::Prefix::One(ip) => Self::Ip(ip),
                 address::Prefix::Many(net) => Self::Cidr(net),
             },
             TargetKind::IpPort => {
-                let (ip, port) = address::ip_port(&text, &mut repairs)?;
+                let (ip, port) = address::ip_port(text, repairs)?;
                 Self::IpPort { ip, port }
             }
-            TargetKind::Sni => Self::Sni(Name::parse(&text, &mut repairs)?),
-            TargetKind::HttpHost => Self::HttpHost(Name::parse(&text, &mut repairs)?),
-            TargetKind::ProtocolApp => Self::ProtocolApp(text.into_owned()),
-            TargetKind::Port => Self::Port(Port::parse(&text, &mut repairs)?),
-            TargetKind::Keyword => Self::Keyword(text.into_owned()),
-            TargetKind::Category => Self::Category(text.into_owned()),
-            TargetKind::AsnRoute => Self::AsnRoute(address::asn(&text)?),
-            TargetKind::LineAccount => Self::LineAccount(text.into_owned()),
-            TargetKind::CellArea => Self::CellArea(text.into_owned()),
+            TargetKind::Sni => Self::Sni(Name::parse(text, repairs)?),
+            TargetKind::HttpHost => Self::HttpHost(Name::parse(text, repairs)?),
+            TargetKind::ProtocolApp => Self::ProtocolApp(text.to_owned()),
+            TargetKind::Port => Self::Port(Port::parse(text, repairs)?),
+            TargetKind::Keyword => Self::Keyword(text.to_owned()),
+            TargetKind::Category => Self::Category(text.to_owned()),
+            TargetKind::AsnRoute => Self::AsnRoute(address::asn(text)?),
+            TargetKind::LineAccount => Self::LineAccount(text.to_owned()),
+            TargetKind::CellArea => Self::CellArea(text.to_owned()),
             TargetKind::WholeService if text == "*" => Self::WholeService,
             TargetKind::WholeService => {
                 return Err(TargetError::Other {
@@ -138,9 +144,8 @@ impl Target {
                     reason: "its value is \"*\"",
                 });
             }
-            TargetKind::CustomerToken => Self::CustomerToken(customer_token(&text)?),
-        };
-        Ok((target, repairs))
+            TargetKind::CustomerToken => Self::CustomerToken(customer_token(text)?),
+        })
     }
 
     /// What a person means who types a target: a URL, an address with port, a prefix, an address,
@@ -173,10 +178,12 @@ impl Target {
     pub fn from_wire(wire: &v1::Target) -> Result<Self, TargetError> {
         let v1::Target { kind, value } = wire;
         let kind = TargetKind::try_from(*kind).map_err(|_| TargetError::UnknownKind)?;
-        let (target, _) = Self::parse(kind, value)?;
+        // Not tidied first: a canonical URL may end in a comma.
+        repair::check(value)?;
+        let target = Self::read(kind, value, &mut Vec::new())?;
         // The kind too: a /32 under kind CIDR is not canonical.
         let canonical = target.to_string();
-        if canonical != *value || target.kind() != kind {
+        if canonical != *value || value.trim() != value || target.kind() != kind {
             return Err(TargetError::NotCanonical { canonical });
         }
         Ok(target)
@@ -461,6 +468,12 @@ mod tests {
         ] {
             assert_eq!(Target::guess(text).unwrap().0.kind(), kind, "{text}");
         }
+    }
+
+    #[test]
+    fn a_canonical_url_may_look_as_if_it_needed_repair() {
+        let wire = v1::Target { kind: TargetKind::Url.into(), value: "http://a.example/,".into() };
+        assert_eq!(Target::from_wire(&wire).unwrap().to_wire(), wire);
     }
 
     #[test]

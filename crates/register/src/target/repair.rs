@@ -1,7 +1,7 @@
 //! Known damage in published registers, and what was done about it (DOMAIN.md 3f "IDN": registers
 //! contain commas, spaces, backslashes, doubled schemes; record every repair).
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use super::{TARGET_TEXT_MAX, TargetError};
 
@@ -42,7 +42,7 @@ impl fmt::Display for Repair {
 }
 
 /// What is wrong around a value, whatever its kind.
-pub(super) fn tidy(raw: &str) -> Result<(Cow<'_, str>, Vec<Repair>), TargetError> {
+pub(super) fn tidy(raw: &str) -> Result<(&str, Vec<Repair>), TargetError> {
     if raw.len() > TARGET_TEXT_MAX {
         return Err(TargetError::TooLong);
     }
@@ -61,16 +61,25 @@ pub(super) fn tidy(raw: &str) -> Result<(Cow<'_, str>, Vec<Repair>), TargetError
         repairs.push(Repair::TrailingPunctuation);
         text = outer_space(bare, &mut repairs);
     }
+    check(text)?;
+    repairs.dedup();
+    Ok((text, repairs))
+}
+
+/// What no value may be, repaired or not.
+pub(super) fn check(text: &str) -> Result<(), TargetError> {
     if text.is_empty() {
         return Err(TargetError::Empty);
+    }
+    if text.len() > TARGET_TEXT_MAX {
+        return Err(TargetError::TooLong);
     }
     // Includes tab and line feed, which URL parsers drop in silence, and the direction marks that
     // make a name look like another one.
     if text.chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)) {
         return Err(TargetError::ControlCharacter);
     }
-    repairs.dedup();
-    Ok((Cow::Borrowed(text), repairs))
+    Ok(())
 }
 
 fn outer_space<'a>(text: &'a str, repairs: &mut Vec<Repair>) -> &'a str {

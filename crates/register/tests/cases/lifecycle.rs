@@ -70,6 +70,10 @@ fn enforced_before_it_was_accepted() {
     let accepted = "req-7 ip:192.0.2.7 status received; req-7 accepts effective 2026-01-10";
     check("block 192.0.2.7 at 2026-01-09T23:59:59Z for req-7", accepted, "BASIS_NOT_ACCEPTED");
     check("block 192.0.2.7 at 2026-01-10T00:00:00Z for req-7", accepted, "AUTHORISED");
+    // Withdrawn before it was accepted: it never was a basis, so nothing ends and no grace begins.
+    let dropped =
+        "req-7 ip:192.0.2.7 status received grace 48; req-7 withdraws effective 2026-01-10";
+    check("block 192.0.2.7 at 2026-01-10T01:00:00Z for req-7", dropped, "BASIS_NOT_ACCEPTED");
     let challenged = "req-7 ip:192.0.2.7 status received; req-7 challenges effective 2026-01-02";
     check("block 192.0.2.7 for req-7", challenged, "BASIS_NOT_ACCEPTED by req-7");
     let refused = "req-7 ip:192.0.2.7 status received; req-7 refuses effective 2026-01-02";
