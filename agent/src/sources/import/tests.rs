@@ -48,14 +48,19 @@ fn times_are_the_files_own() {
 #[test]
 fn a_year_is_asked_for_and_moves_on_after_december() {
     let at = |date: &str| format!("{date} ns1 unbound[7]: [7:0] {NXDOMAIN} a.example. A IN\n");
-    let text = [at("Dec 31 23:59:59"), at("Jan  1 00:00:00"), at("Dec 31 23:59:58"), at("Jan  1 00:00:01")].concat();
+    let text = [
+        at("Dec 31 23:59:59"),
+        at("Jan  1 00:00:00"),
+        at("Dec 31 23:59:58"),
+        at("Jan  1 00:00:01"),
+    ]
+    .concat();
     let (result, _) = import(&text, None);
     let error = result.expect_err("no year");
     assert!(matches!(error, ImportError::YearMissing { line: 1 }), "{error}");
     assert!(error.to_string().contains("--year"), "{error}");
     let new_year = 1_798_761_600;
-    let summary =
-        check(&text, Some(2026), &[new_year - 1, new_year, new_year - 2, new_year + 1]);
+    let summary = check(&text, Some(2026), &[new_year - 1, new_year, new_year - 2, new_year + 1]);
     assert_eq!(summary.year_assumed, 2026);
 }
 
@@ -109,7 +114,13 @@ fn rules_come_from_the_lines() {
         .iter()
         .map(|r| {
             let claims: Vec<_> = r.claims.iter().map(ToString::to_string).collect();
-            format!("{:?} {:?} {} {:?}", r.technique, r.target.kind(), claims.join(","), r.claim_origin)
+            format!(
+                "{:?} {:?} {} {:?}",
+                r.technique,
+                r.target.kind(),
+                claims.join(","),
+                r.claim_origin
+            )
         })
         .collect();
     shown.sort();

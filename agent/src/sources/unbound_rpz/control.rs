@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn serials_as_old_and_new_versions_print_them() {
-        let zones = "other.\tserial 3\nRPZ.test.\tserial 7\t since 1795459103 2026-11-23T18:38:23\n";
+        let zones =
+            "other.\tserial 3\nRPZ.test.\tserial 7\t since 1795459103 2026-11-23T18:38:23\n";
         assert_eq!(loaded_serial(zones, "rpz.test"), Some(7));
         assert_eq!(loaded_serial(zones, "other."), Some(3));
         assert_eq!(loaded_serial("rpz.test.\texpired\n", "rpz.test"), None);

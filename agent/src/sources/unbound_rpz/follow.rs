@@ -78,7 +78,8 @@ impl Follow {
     pub fn start(path: &Path, cursor: Option<&Cursor>) -> io::Result<(Self, bool)> {
         let mut follow = Self { path: path.to_owned(), open: None };
         let Some(cursor) = cursor else {
-            follow.open = open(path)?.map(|mut new| new.skip_to_last_line().map(|()| new)).transpose()?;
+            follow.open =
+                open(path)?.map(|mut new| new.skip_to_last_line().map(|()| new)).transpose()?;
             return Ok((follow, false));
         };
         let mark = Mark {

@@ -117,7 +117,9 @@ mod tests {
     #[test]
     fn lines_that_unbound_wrote() {
         check(
-            &format!("{HEAD} [remit=de/2026-42] blocked.example. rpz-nxdomain 127.0.0.1@36430 Blocked.example. A IN"),
+            &format!(
+                "{HEAD} [remit=de/2026-42] blocked.example. rpz-nxdomain 127.0.0.1@36430 Blocked.example. A IN"
+            ),
             r#"Some("remit=de/2026-42") QueryName("blocked.example") rpz-nxdomain Blocked.example"#,
         );
         check(
@@ -141,16 +143,28 @@ mod tests {
     #[test]
     fn traps() {
         check("[1] unbound[1:0] info: start of service (unbound 1.17.1).", "not ours");
-        check(&format!("{HEAD} [a] b] x. rpz-drop 1.2.3.4@5 x. A IN"), r#"Some("a] b") QueryName("x") rpz-drop x"#);
-        check(&format!("{HEAD} rpz-drop. rpz-drop 1.2.3.4@5 rpz-drop. A IN"), r#"None QueryName("rpz-drop") rpz-drop rpz-drop"#);
+        check(
+            &format!("{HEAD} [a] b] x. rpz-drop 1.2.3.4@5 x. A IN"),
+            r#"Some("a] b") QueryName("x") rpz-drop x"#,
+        );
+        check(
+            &format!("{HEAD} rpz-drop. rpz-drop 1.2.3.4@5 rpz-drop. A IN"),
+            r#"None QueryName("rpz-drop") rpz-drop rpz-drop"#,
+        );
         check(&format!("{HEAD} x. rpz-whim 1.2.3.4@5 x. A IN"), "not understood");
         check(&format!("{HEAD} x. rpz-drop 1.2.3.4@5 x. A"), "not understood");
         check(&format!("{HEAD} x. rpz-drop 1.2.3.4@5 x. A IN more"), "not understood");
         check(&format!("{HEAD}  rpz-drop 1.2.3.4@5 x. A IN"), "not understood");
         check(&format!("{HEAD} x\0. rpz-drop 1.2.3.4@5 x. A IN"), "not understood");
-        check(&format!("{HEAD} {}. rpz-drop 1.2.3.4@5 x. A IN", "x".repeat(LINE_SIZE_MAX)), "not understood");
+        check(
+            &format!("{HEAD} {}. rpz-drop 1.2.3.4@5 x. A IN", "x".repeat(LINE_SIZE_MAX)),
+            "not understood",
+        );
         check("someday info: rpz: applied x. rpz-drop 1.2.3.4@5 x. A IN", "not understood");
-        assert_eq!(parse(b"[1] u info: rpz: applied \xff. rpz-drop a@1 x. A IN", &[]), Line::NotUnderstood);
+        assert_eq!(
+            parse(b"[1] u info: rpz: applied \xff. rpz-drop a@1 x. A IN", &[]),
+            Line::NotUnderstood
+        );
     }
 
     proptest! {

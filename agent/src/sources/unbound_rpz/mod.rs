@@ -169,9 +169,8 @@ impl Source {
         loop {
             let mut gathered = Gathered::default();
             // An error of the disk is tried again at the next poll; nothing has moved.
-            let step = follow
-                .step(&mut |piece| self.gather(piece, &mut gathered))
-                .unwrap_or_default();
+            let step =
+                follow.step(&mut |piece| self.gather(piece, &mut gathered)).unwrap_or_default();
             self.report(gathered, &follow, step)?;
             if !step.more {
                 break;
@@ -241,7 +240,12 @@ impl Source {
         cause
     }
 
-    fn report(&mut self, gathered: Gathered, follow: &Follow, step: Step) -> Result<(), RecorderGone> {
+    fn report(
+        &mut self,
+        gathered: Gathered,
+        follow: &Follow,
+        step: Step,
+    ) -> Result<(), RecorderGone> {
         let Gathered { hits, not_parsed, new_rules } = gathered;
         let now_s = (self.context.now_s)();
         if new_rules {
@@ -328,7 +332,9 @@ pub fn hit(applied: &Applied<'_>, cause: Cause, at_s: i64, context: &SourceConte
 /// Equal neighbours are one hit with their count.
 pub fn add_hit(hits: &mut Vec<Hit>, hit: Hit) {
     match hits.last_mut() {
-        Some(last) if (Hit { count: last.count, ..hit.clone() }) == *last => last.count += hit.count,
+        Some(last) if (Hit { count: last.count, ..hit.clone() }) == *last => {
+            last.count += hit.count
+        }
         Some(_) | None => hits.push(hit),
     }
 }

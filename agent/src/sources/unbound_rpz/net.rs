@@ -166,7 +166,10 @@ mod tests {
         check("32.zz.db8.2001", "2001:db8::/32");
         check("48.zz.aa.db8.2001", "2001:db8:aa::/48");
         check("128.1.zz.cc.bb.aa.db8.2001", "2001:db8:aa:bb:cc::1/128");
-        check("128.124.0.0.cc.bb.aa.db8.2001", "2001:db8:aa:bb:cc:0:0:124/128".replace(":0:0:", "::").as_str());
+        check(
+            "128.124.0.0.cc.bb.aa.db8.2001",
+            "2001:db8:aa:bb:cc:0:0:124/128".replace(":0:0:", "::").as_str(),
+        );
     }
 
     #[test]

@@ -35,8 +35,12 @@ impl Owner {
             Some((last, rest)) if is(last, "rpz-client-ip") => {
                 Net::from_labels(rest).map(Self::ClientIp)
             }
-            Some((last, rest)) if is(last, "rpz-ip") => Net::from_labels(rest).map(Self::ResponseIp),
-            Some((last, rest)) if is(last, "rpz-nsip") => Net::from_labels(rest).map(Self::ServerIp),
+            Some((last, rest)) if is(last, "rpz-ip") => {
+                Net::from_labels(rest).map(Self::ResponseIp)
+            }
+            Some((last, rest)) if is(last, "rpz-nsip") => {
+                Net::from_labels(rest).map(Self::ServerIp)
+            }
             Some((last, rest)) if is(last, "rpz-nsdname") => {
                 Some(Self::ServerName(logged_name(rest).into()))
             }
@@ -76,7 +80,11 @@ impl Owner {
         match self {
             Self::QueryName(name) | Self::ServerName(name) => name_target(name, privacy),
             Self::ResponseIp(net) | Self::ServerIp(net) => {
-                if is_customer(*net, privacy) { privacy.token_net(net.ipnet()) } else { net.target() }
+                if is_customer(*net, privacy) {
+                    privacy.token_net(net.ipnet())
+                } else {
+                    net.target()
+                }
             }
             Self::ClientIp(net) => privacy.token_net(net.ipnet()),
         }
@@ -182,7 +190,12 @@ mod tests {
         check("a/b.example", "a?b.example.", NotUnderstood, "");
         check("32.7.2.0.192.rpz-ip", "192.0.2.7/32", Ip, "192.0.2.7");
         check("24.0.113.0.203.rpz-nsip", "nsip 203.0.113.0/24", Cidr, "203.0.113.0/24");
-        check("ns.evil.example.rpz-nsdname", "nsdname ns.evil.example.", DomainExact, "ns.evil.example");
+        check(
+            "ns.evil.example.rpz-nsdname",
+            "nsdname ns.evil.example.",
+            DomainExact,
+            "ns.evil.example",
+        );
     }
 
     #[test]

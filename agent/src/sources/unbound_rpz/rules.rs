@@ -119,13 +119,14 @@ impl Rules {
             || self.zones.iter().any(|z| z.disagrees || z.pending.is_some());
         let answer = match &self.control {
             // An Unbound that does not answer has no serial: unstable below.
-            Some(socket) if ask => Some(control::ask(socket, "list_auth_zones").unwrap_or_default()),
+            Some(socket) if ask => {
+                Some(control::ask(socket, "list_auth_zones").unwrap_or_default())
+            }
             Some(_) | None => None,
         };
         for (zone, read) in self.zones.iter_mut().zip(read) {
-            let loaded = answer
-                .as_deref()
-                .map(|answer| control::loaded_serial(answer, &zone.config.name));
+            let loaded =
+                answer.as_deref().map(|answer| control::loaded_serial(answer, &zone.config.name));
             changed |= zone.settle(read, loaded);
         }
         if changed {
@@ -204,7 +205,8 @@ impl Rules {
         if identity.is_some() && identity == zone.identity {
             return None;
         }
-        let parsed = File::open(path).and_then(|f| zone::read(BufReader::new(f), &zone.config.name));
+        let parsed =
+            File::open(path).and_then(|f| zone::read(BufReader::new(f), &zone.config.name));
         let Ok(parsed) = parsed else {
             zone.unreadable = true;
             return None;

@@ -78,8 +78,11 @@ fn iso(text: &str) -> Option<Stamp> {
     let (year, month, day) = (number(year, 4, 4)?, number(month, 2, 2)?, number(day, 2, 2)?);
     let (clock_text, rest) = time.split_at_checked(8)?;
     let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let time =
-        LocalTime { month: month.try_into().ok()?, day: date_day(day)?, second: clock(clock_text)? };
+    let time = LocalTime {
+        month: month.try_into().ok()?,
+        day: date_day(day)?,
+        second: clock(clock_text)?,
+    };
     // The date must exist whatever the zone.
     time.at(year, 0)?;
     if zone.is_empty() {
@@ -119,8 +122,8 @@ fn date_day(day: i64) -> Option<u8> {
 }
 
 fn number(text: &str, at_least: usize, at_most: usize) -> Option<i64> {
-    let right = (at_least..=at_most).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_digit());
+    let right =
+        (at_least..=at_most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     right.then(|| text.parse().ok()).flatten()
 }
 
@@ -185,9 +188,18 @@ mod tests {
     #[test]
     fn what_is_no_time_is_none() {
         for line in [
-            "", "[]", "[12a]", "[123456789012]", "Foo 1 01:00:00", "Nov 31 01:00:00 x",
-            "Nov 23 25:00:00", "2026-02-29T00:00:00Z", "2026-11-23 18:39:59", "2026-11-23T18:39",
-            "2026-11-23T18:39:59+1", "<9999>[1]",
+            "",
+            "[]",
+            "[12a]",
+            "[123456789012]",
+            "Foo 1 01:00:00",
+            "Nov 31 01:00:00 x",
+            "Nov 23 25:00:00",
+            "2026-02-29T00:00:00Z",
+            "2026-11-23 18:39:59",
+            "2026-11-23T18:39",
+            "2026-11-23T18:39:59+1",
+            "<9999>[1]",
         ] {
             check(line, None);
         }

@@ -152,7 +152,10 @@ mod tests {
 
     #[test]
     fn comments_quotes_and_parentheses() {
-        check("a CNAME . ; remit=x\n; whole line\n\n\tTXT \"a;b (c\"\n", "a CNAME . | _ TXT a;b (c");
+        check(
+            "a CNAME . ; remit=x\n; whole line\n\n\tTXT \"a;b (c\"\n",
+            "a CNAME . | _ TXT a;b (c",
+        );
         check("@ SOA a b ( 1 ; serial\n 2\n3 )\nb A 192.0.2.1", "@ SOA a b 1 2 3 | b A 192.0.2.1");
         check("a\\;b CNAME .", "a\\;b CNAME .");
     }

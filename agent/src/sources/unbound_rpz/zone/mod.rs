@@ -132,12 +132,11 @@ impl Reader {
     }
 
     fn add(&mut self, owner: Owner, action: Action, kind: &[u8], data: &[&[u8]], comment: &[u8]) {
-        let by_address = matches!(
-            owner,
-            Owner::ResponseIp(_) | Owner::ServerIp(_) | Owner::ClientIp(_)
-        );
+        let by_address =
+            matches!(owner, Owner::ResponseIp(_) | Owner::ServerIp(_) | Owner::ClientIp(_));
         let carried = carried(comment);
-        let claims = (carried.not_understood || !carried.claims.is_empty()).then_some(carried.claims);
+        let claims =
+            (carried.not_understood || !carried.claims.is_empty()).then_some(carried.claims);
         let shown = match kind {
             b"CNAME" | b"A" | b"AAAA" => data.first().copied().unwrap_or_default(),
             // Anything may stand in there.

@@ -77,8 +77,14 @@ fn unbounds_own_zones_of_every_other_trigger() {
 #[test]
 fn owners_relative_absolute_repeated_and_foreign() {
     check("A CNAME .\nb.rpz.example.com. CNAME .\n", "a Nxdomain; b Nxdomain");
-    check("$ORIGIN x.rpz.example.com.\na CNAME .\n$ORIGIN y\nb CNAME .", "a.x Nxdomain; b.y.x Nxdomain");
-    check("a 300 IN CNAME .\n  IN 1h AAAA ::1\nb A 192.0.2.1\n\tTXT x", "a Nxdomain; b ForgedAddress");
+    check(
+        "$ORIGIN x.rpz.example.com.\na CNAME .\n$ORIGIN y\nb CNAME .",
+        "a.x Nxdomain; b.y.x Nxdomain",
+    );
+    check(
+        "a 300 IN CNAME .\n  IN 1h AAAA ::1\nb A 192.0.2.1\n\tTXT x",
+        "a Nxdomain; b ForgedAddress",
+    );
     check("elsewhere.example. CNAME .", "");
     check("a CNAME rpz-drop", "a Redirect");
     check("a CNAME rpz-whim.\nb CNAME x.rpz-whim.", "");

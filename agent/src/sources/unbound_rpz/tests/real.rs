@@ -1,0 +1,204 @@
+//! Against the real Unbound: what it blocks, what it logs and what it counts are one number.
+//! Needs `unbound` and `dig` (Debian packages unbound and bind9-dnsutils); without them it fails.
+
+use std::{
+    net::UdpSocket,
+    process::{Child, Command, Stdio},
+};
+
+use super::*;
+
+const ZONE: &str = "$ORIGIN rpz.test.\n$TTL 300\n@ IN SOA ns. root. ( 7 3600 600 86400 300 )\n\
+    nx.example CNAME .\n\
+    UPPER.Example CNAME . ; remit=de/own\n\
+    *.wild.example CNAME .\n\
+    nodata.example CNAME *.\n\
+    drop.example CNAME rpz-drop.\n\
+    pass.example CNAME rpz-passthru.\n\
+    tcp.example CNAME rpz-tcp-only.\n\
+    local.example A 192.0.2.99\n\
+    32.9.0.0.127.rpz-client-ip CNAME .\n\
+    32.7.2.0.192.rpz-ip CNAME .\n";
+
+/// A process that is ended, by its own number, whatever the test does.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Resolver {
+    folder: tempfile::TempDir,
+    port: u16,
+    _running: Running,
+}
+
+impl Resolver {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        fs::write(folder.path().join("zone"), ZONE).expect("written");
+        let free = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port");
+        let port = free.port();
+        let config = format!(
+            "server:\n interface: 127.0.0.1\n port: {port}\n chroot: \"\"\n username: \"\"\n\
+             do-daemonize: no\n use-syslog: no\n do-ip6: no\n pidfile: \"\"\n\
+             directory: \"{}\"\n logfile: \"{}\"\n extended-statistics: yes\n\
+             module-config: \"respip validator iterator\"\n\
+             local-zone: \"pass.example.\" static\n\
+             local-zone: \"seen.example.\" redirect\n local-data: \"seen.example. A 192.0.2.7\"\n\
+             remote-control:\n control-enable: yes\n control-interface: \"{}\"\n\
+             control-use-cert: no\n\
+             rpz:\n name: \"rpz.test.\"\n zonefile: \"{}\"\n rpz-log: yes\n\
+             rpz-log-name: \"remit=de/2026-42\"\n",
+            folder.path().display(),
+            at("log"),
+            at("control"),
+            at("zone"),
+        );
+        fs::write(folder.path().join("unbound.conf"), config).expect("written");
+        fs::write(folder.path().join("log"), "").expect("written");
+        let path = ["/usr/sbin/unbound", "/usr/local/sbin/unbound"]
+            .into_iter()
+            .find(|p| Path::new(p).exists())
+            .expect("unbound is not installed: apt-get install unbound");
+        let child = Command::new(path)
+            .args(["-c", &at("unbound.conf")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("unbound starts");
+        let resolver = Self { folder, port, _running: Running(child) };
+        let control = resolver.folder.path().join("control");
+        let ready = || control::ask(&control, "status").is_ok_and(|a| a.contains("is running"));
+        wait_for("unbound to answer", ready);
+        resolver
+    }
+
+    fn config(&self) -> UnboundRpz {
+        UnboundRpz {
+            log: self.folder.path().join("log"),
+            control: Some(self.folder.path().join("control")),
+            zones: vec![RpzZone {
+                name: "rpz.test".into(),
+                file: self.folder.path().join("zone"),
+                log_name: Some("remit=de/2026-42".into()),
+                action_override: None,
+            }],
+            poll_ms: 20,
+            counters_interval_s: 1,
+            utc_offset_s: 0,
+        }
+    }
+
+    /// The answer's status; `None`: there was none.
+    fn dig(&self, arguments: &[&str]) -> Option<String> {
+        let output = Command::new("dig")
+            .args(["@127.0.0.1", "-p", &self.port.to_string(), "+tries=1", "+time=1"])
+            .args(arguments)
+            .output()
+            .expect("dig is not installed: apt-get install bind9-dnsutils");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (_, rest) = text.split_once("status: ")?;
+        Some(rest.split(',').next()?.to_owned())
+    }
+
+    fn control(&self, command: &str) -> String {
+        control::ask(&self.folder.path().join("control"), command).expect("unbound answers")
+    }
+}
+
+fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn counted(reports: &[Report]) -> Option<u64> {
+    reports.iter().rev().find_map(|r| match r {
+        Report::Counters(reading) => reading.counters.first().map(|(_, count)| *count),
+        _ => None,
+    })
+}
+
+fn hit_count(reports: &[Report]) -> u64 {
+    hits(reports).iter().map(|h| h.count).sum()
+}
+
+#[test]
+fn rules_hits_and_counters_agree_with_the_real_unbound() {
+    let resolver = Resolver::start();
+    let (context, sent) = context(true);
+    let stop = std::sync::Arc::clone(&context.stop);
+    let thread = spawn(resolver.config(), context).expect("a thread");
+    let reports = || sent.lock().expect("not poisoned").clone();
+    wait_for("the first counters", || counted(&reports()) == Some(0));
+    let first = reports();
+    assert_eq!(unstable(&first), Some(false), "file and Unbound have the same serial");
+    let known = rules(&first);
+    assert_eq!(known.len(), 9, "all but passthru");
+
+    let nxdomain = Some("NXDOMAIN".to_owned());
+    let noerror = Some("NOERROR".to_owned());
+    for _ in 0..3 {
+        assert_eq!(resolver.dig(&["nx.example"]), nxdomain);
+    }
+    assert_eq!(resolver.dig(&["upper.example"]), nxdomain);
+    assert_eq!(resolver.dig(&["Sub.wild.example"]), nxdomain);
+    assert_eq!(resolver.dig(&["NoData.example"]), noerror);
+    assert_eq!(resolver.dig(&["drop.example"]), None);
+    assert_eq!(resolver.dig(&["local.example"]), noerror);
+    assert_eq!(resolver.dig(&["local.example", "TXT"]), noerror);
+    assert_eq!(resolver.dig(&["-b", "127.0.0.9", "whatever.example"]), nxdomain);
+    // Not blocks: the exemption, and tcp-only with its retry over TCP.
+    resolver.dig(&["pass.example"]);
+    resolver.dig(&["tcp.example"]);
+    wait_for("ten blocks", || counted(&reports()) == Some(10));
+    let now = reports();
+    assert_eq!(hit_count(&now), 10, "{:?}", hits(&now));
+
+    let of = |target: &str| -> u64 {
+        let rule = number(&known, target);
+        hits(&now).iter().filter(|h| h.rule == rule).map(|h| h.count).sum()
+    };
+    assert_eq!((of("nx.example"), of("upper.example"), of("local.example")), (3, 1, 2));
+    let wild: Vec<Hit> =
+        hits(&now).into_iter().filter(|h| h.rule == number(&known, "*.wild.example")).collect();
+    assert_eq!(wild[0].hit_target.as_ref().map(|t| t.value.as_str()), Some("sub.wild.example"));
+    let dropped = number(&known, "drop.example");
+    assert!(hits(&now).iter().any(|h| h.rule == dropped && h.response == Response::Silent));
+    let shown = format!("{now:?}");
+    assert!(!shown.contains("127.0.0") && !shown.contains("whatever"), "{shown}");
+
+    // A changed file is in force only when Unbound has loaded it.
+    let newer = format!("{}new.example CNAME .\n", ZONE.replace("( 7 ", "( 8 "));
+    fs::write(resolver.folder.path().join("zone"), newer).expect("written");
+    wait_for("instability", || unstable(&reports()) == Some(true));
+    assert_eq!(rules(&reports()).len(), 9);
+    let before = Instant::now();
+    assert!(resolver.control("auth_zone_reload rpz.test").contains("ok"));
+    wait_for("the new rule", || {
+        let now = reports();
+        rules(&now).len() == 10 && unstable(&now) == Some(false)
+    });
+    assert!(before.elapsed() < Duration::from_secs(3), "{:?}", before.elapsed());
+
+    // Rotation by rename, as logrotate does it.
+    assert_eq!(resolver.dig(&["new.example"]), nxdomain);
+    let log = resolver.folder.path().join("log");
+    fs::rename(&log, resolver.folder.path().join("log.1")).expect("renamed");
+    assert_eq!(resolver.dig(&["new.example"]), nxdomain);
+    assert!(resolver.control("log_reopen").contains("ok"));
+    assert_eq!(resolver.dig(&["nx.example"]), nxdomain);
+    wait_for("thirteen blocks", || counted(&reports()) == Some(13));
+    assert_eq!(hit_count(&reports()), 13);
+    assert!(!reports().iter().any(|r| matches!(r, Report::Unsure { .. } | Report::Lost { .. })));
+
+    stop.store(true, Ordering::Relaxed);
+    thread.join().expect("no panic");
+}
