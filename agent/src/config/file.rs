@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BATCH_INTERVAL_S_DEFAULT, BasisMap, COUNTERS_INTERVAL_S_DEFAULT, CollectorEndpoint, Config,
-    K_DEFAULT, Mistake, NftablesConfig, RpzZoneConfig, SEAL_INTERVAL_S_DEFAULT,
+    ConfigError, K_DEFAULT, Mistake, NftablesConfig, RpzZoneConfig, SEAL_INTERVAL_S_DEFAULT,
     SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MIN, UnboundRpzConfig, WINDOW_S_DEFAULT,
 };
 use crate::sources::unbound_rpz::action::Action;
@@ -83,15 +83,12 @@ struct RpzZoneSection {
 impl ConfigFile {
     /// Reads the text key by key: a key that is unknown or of the wrong type is a mistake and is
     /// taken out, until the rest can be read.
-    pub(super) fn parse(text: &str) -> (Self, Vec<Mistake>) {
+    pub(super) fn parse(text: &str) -> Result<(Self, Vec<Mistake>), ConfigError> {
         let mut mistakes = Vec::new();
-        let mut table: toml::Table = match text.parse() {
-            Ok(table) => table,
-            Err(error) => {
-                mistakes.push(Mistake::new("(file)", one_line(&error)));
-                return (Self::default(), mistakes);
-            }
-        };
+        // In a text that is not TOML nothing else can be looked for.
+        let mut table: toml::Table = text
+            .parse()
+            .map_err(|error| ConfigError(vec![Mistake::new("(file)", one_line(&error))]))?;
         for (section, known) in KNOWN {
             let Some(section_table) = descend(&mut table, section) else { continue };
             let unknown: Vec<String> = section_table
@@ -116,7 +113,7 @@ impl ConfigFile {
                 table.remove(&key);
             }
         }
-        (table.try_into().unwrap_or_default(), mistakes)
+        Ok((table.try_into().unwrap_or_default(), mistakes))
     }
 }
 

@@ -107,7 +107,7 @@ impl Config {
         text: &str,
         read: &dyn Fn(&Path) -> Result<String, String>,
     ) -> Result<Self, ConfigError> {
-        let (file, mut mistakes) = ConfigFile::parse(text);
+        let (file, mut mistakes) = ConfigFile::parse(text)?;
         let config = file::check(file, Sha256::digest(text).into(), read, &mut mistakes);
         match config {
             Some(config) if mistakes.is_empty() => Ok(config),
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn a_basis_map_is_checked_with_the_file() {
         check(&format!("basis_map = \"/basis\"\n{GOOD}"), &[]);
-        check(&format!("basis_map = \"/broken\"\n{GOOD}"), &["basis_map: x", "basis_map: set:y"]);
+        check(&format!("basis_map = \"/broken\"\n{GOOD}"), &["basis_map: set:y", "basis_map: x"]);
     }
 
     #[test]
