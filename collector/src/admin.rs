@@ -1,12 +1,17 @@
 //! What an operator does by hand: init, tokens, revocation, rebuild.
 
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use remit_proto::v1::Role;
 
 use crate::{
     access::RevokedKeys,
-    assess::Assessor,
+    assess,
+    committed::Committed,
     config::Config,
     files::{self, DirectoryLock, LockError},
     ingest::{EnrolmentError, issue_token},
@@ -21,6 +26,9 @@ use crate::{
     revoke,
     serve::{chain, now_s},
 };
+
+/// Records that may wait for the index.
+const RUN: usize = 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
@@ -63,15 +71,45 @@ pub fn revoke(config: &Config, kind: &'static str, id: &str) -> Result<(), Admin
     Ok(())
 }
 
-/// Drops the index and the tiles and derives them again from the journal.
+/// Derives the index and the tiles again from the journal.
 pub fn rebuild(config: &Config) -> Result<String, AdminError> {
     let dir = &config.dir;
     let _lock = DirectoryLock::take(dir)?;
-    Assessor::drop_index(dir)?;
     let chunks = ChunkFiles::new(dir.join("chunks"));
-    let (mut assessor, _query) =
-        Assessor::open(dir, config.operator.clone(), Arc::new(chunks.clone()))
-            .map_err(|error| AdminError::Index(chain(&error)))?;
+    let (sender, committed) = mpsc::sync_channel(RUN);
+    // The journal is read here while the index is written there.
+    let (replayed, indexed) = thread::scope(|scope| {
+        let index = scope.spawn(|| {
+            let held = Arc::new(chunks.clone());
+            assess::rebuild(dir, &config.operator, held, committed.into_iter())
+        });
+        let replayed = replay(config, chunks.clone(), &sender);
+        drop(sender);
+        (replayed, index.join())
+    });
+    let (state, mut entries, records) = replayed?;
+    match indexed {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(AdminError::Index(chain(&error))),
+        Err(_) => return Err(AdminError::Index("its thread ended".to_owned())),
+    }
+    // Tiles of what was published; entries after that are the running collector's business.
+    let published = state.published.as_ref().map_or(0, |p| p.size);
+    entries.truncate(usize::try_from(published).unwrap_or(usize::MAX));
+    if !entries.is_empty() {
+        publish::rewrite_tiles(dir, entries)?;
+    }
+    publish::expose(dir, &state)?;
+    Ok(format!("{records} records replayed; index and tiles of log size {published} made anew"))
+}
+
+/// The state after the journal, the entries of the log, and the number of records.
+fn replay(
+    config: &Config,
+    chunks: ChunkFiles,
+    to_index: &mpsc::SyncSender<Committed>,
+) -> Result<(State, Vec<Vec<u8>>, u64), AdminError> {
+    let dir = &config.dir;
     let mut state = State::new(config.operator.clone(), RevokedKeys::default());
     let mut replay = Replay::new(dir, chunks);
     let mut entries = Vec::new();
@@ -82,16 +120,11 @@ pub fn rebuild(config: &Config) -> Result<String, AdminError> {
         }
         records = position;
         let committed = replay.committed(&mut state, position, record)?;
-        assessor.apply(vec![committed]).map_err(|error| AdminError::Index(chain(&error)))
+        // If the index has failed, its own error says why.
+        drop(to_index.send(committed));
+        Ok(())
     })?;
-    // Tiles of what was published; entries after that are the running collector's business.
-    let published = state.published.as_ref().map_or(0, |p| p.size);
-    entries.truncate(usize::try_from(published).unwrap_or(usize::MAX));
-    if !entries.is_empty() {
-        publish::rewrite_tiles(dir, entries)?;
-    }
-    publish::expose(dir, &state)?;
-    Ok(format!("{records} records replayed; index and tiles of log size {published} made anew"))
+    Ok((state, entries, records))
 }
 
 impl From<journal::JournalError> for AdminError {

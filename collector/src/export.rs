@@ -39,6 +39,8 @@ use crate::{
 
 /// Bytes of one message of the stream.
 const PART_SIZE: usize = 256 * 1024;
+/// A publish takes milliseconds; this is two seconds of them.
+const ATTEMPTS_MAX: u32 = 40;
 
 /// What this evidence cannot show (DESIGN.md section 1, idea 12), carried in every bundle.
 const LIMITS: &str = include_str!("limits.txt");
@@ -67,7 +69,7 @@ struct Manifest {
     openings_withheld: bool,
     chunks_held: u64,
     chunks_not_held: u64,
-    matcher_version: u32,
+    matcher_version: &'static str,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,8 +78,8 @@ pub enum ExportError {
     Journal(#[from] JournalError),
     #[error("the evidence cannot be read")]
     Io(#[from] std::io::Error),
-    #[error("nothing has been published yet; try again in a few seconds")]
-    NothingPublished,
+    #[error("no checkpoint of log size {log_size} was published; try again in a few seconds")]
+    NotPublished { log_size: u64 },
     #[error("an entry does not fit its bundle")]
     Bundle(#[from] tile::InvalidBundle),
     #[error("the manifest cannot be written")]
@@ -101,22 +103,22 @@ struct Gathered {
     agents: BTreeMap<AgentOrigin, AgentTree>,
     checkpoints: HashMap<Hash, Vec<u8>>,
     newest: Vec<u8>,
-    log_size: u64,
     register_size: u64,
     register_note: Vec<u8>,
 }
 
-/// Makes the bundle.
+/// Makes the bundle of the history up to the checkpoint of this log size, to which the verdicts
+/// belong.
 pub fn make(
     dir: &Path,
     chunks: &ChunkFiles,
     vkeys: &(String, String),
     request: &ExportRequest,
-    verdicts: &str,
+    (log_size, verdicts): (u64, &str),
 ) -> Result<Vec<u8>, ExportError> {
-    let mut gathered = gather(dir)?;
+    let mut gathered = gather(dir, log_size)?;
     if gathered.newest.is_empty() {
-        return Err(ExportError::NothingPublished);
+        return Err(ExportError::NotPublished { log_size });
     }
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut manifest = Manifest {
@@ -207,11 +209,14 @@ fn population(request: &ExportRequest) -> String {
     if request.nodes.is_empty() {
         "every leaf of every agent's tree, up to the newest head in the log".to_owned()
     } else {
-        format!("every leaf of the nodes {}, up to the newest head in the log", request.nodes.join(", "))
+        format!(
+            "every leaf of the nodes {}, up to the newest head in the log",
+            request.nodes.join(", ")
+        )
     }
 }
 
-fn gather(dir: &Path) -> Result<Gathered, ExportError> {
+fn gather(dir: &Path, log_size: u64) -> Result<Gathered, ExportError> {
     let mut all = Gathered::default();
     journal::read::<ExportError>(&journal_dir(dir), |_, record| {
         match record {
@@ -227,18 +232,17 @@ fn gather(dir: &Path) -> Result<Gathered, ExportError> {
             Record::LogEntry(record) => all.entries.push(record.entry),
             Record::Statement(record) => all.statements.push(record.entry),
             Record::Published(record) => {
-                if let Some(head) = head_of(&record.checkpoint) {
-                    all.log_size = head.size;
-                    all.register_size = record.register_size;
-                }
                 all.checkpoints.insert(chunk_id(&record.checkpoint), record.checkpoint.clone());
-                all.newest = record.checkpoint;
+                if head_of(&record.checkpoint).is_some_and(|head| head.size == log_size) {
+                    all.register_size = record.register_size;
+                    all.newest = record.checkpoint;
+                }
             }
         }
         Ok(())
     })?;
-    // What was committed after the newest checkpoint is not yet evidence.
-    all.entries.truncate(usize::try_from(all.log_size).unwrap_or(usize::MAX));
+    // What was committed after that checkpoint is not in this bundle.
+    all.entries.truncate(usize::try_from(log_size).unwrap_or(usize::MAX));
     all.statements.truncate(usize::try_from(all.register_size).unwrap_or(usize::MAX));
     for entry in &all.entries {
         let Ok(evidence::log_entry::LogEntry::Known { entry, .. }) =
@@ -353,11 +357,23 @@ impl EvidenceService for EvidenceEdge {
         let (dir, chunks, vkeys) = (self.dir.clone(), self.chunks.clone(), self.vkeys.clone());
         let query = self.query.clone();
         let made = tokio::task::spawn_blocking(move || {
-            let verdicts = query.verdict_lines()?;
-            make(&dir, &chunks, &vkeys, &request, &verdicts).map_err(|error| {
-                tracing::error!(%error, "export failed");
-                refuse(Code::Internal, "EXPORT_FAILED", error.to_string(), &[])
-            })
+            let mut attempts = 0;
+            loop {
+                let (log_size, verdicts) = query.verdict_lines()?;
+                match make(&dir, &chunks, &vkeys, &request, (log_size, &verdicts)) {
+                    // The index stood between the entries of a publish and its checkpoint.
+                    Err(ExportError::NotPublished { .. }) if attempts < ATTEMPTS_MAX => {
+                        attempts += 1;
+                        std::thread::sleep(std::time::Duration::from_millis(50));
+                    }
+                    made => {
+                        return made.map_err(|error| {
+                            tracing::error!(%error, "export failed");
+                            refuse(Code::Internal, "EXPORT_FAILED", error.to_string(), &[])
+                        });
+                    }
+                }
+            }
         })
         .await;
         let bytes = made.map_err(|_| {

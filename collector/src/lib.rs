@@ -4,9 +4,11 @@
 //! has committed leaves it as [`committed::Committed`], in order, once, and again on a rebuild.
 
 pub mod access;
+pub mod admin;
 pub mod assess;
 pub mod committed;
 pub mod config;
+pub mod export;
 pub mod files;
 pub mod http;
 pub mod ingest;
@@ -15,5 +17,6 @@ pub mod log;
 pub mod query;
 pub mod registers;
 pub mod revoke;
+pub mod serve;
 pub mod status;
 pub mod store;

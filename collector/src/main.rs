@@ -1,1 +1,173 @@
-fn main() {}
+//! `remit-collector`: thin; everything is in the library.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+use remit_collector::{access::role_word, admin, config::Config, serve};
+use remit_proto::v1::Role;
+
+#[derive(Parser)]
+#[command(version, about = "Verifies, logs and judges what agents record")]
+struct Arguments {
+    /// Configuration file (TOML).
+    #[arg(
+        long,
+        short,
+        env = "REMIT_COLLECTOR_CONFIG",
+        default_value = "/etc/remit/collector.toml"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make keys, CA and directories, once.
+    Init {
+        /// DNS name or address under which agents and people reach this collector; repeatable.
+        #[arg(long = "name", required = true)]
+        names: Vec<String>,
+    },
+    /// Make a one-time token for a node or a person.
+    Enrol {
+        #[command(subcommand)]
+        who: Enrol,
+    },
+    /// Run.
+    Serve,
+    /// Check the configuration and stop.
+    CheckConfig,
+    /// Revoke a node's or a person's key; takes effect within seconds, without a restart.
+    Revoke {
+        #[arg(value_enum)]
+        kind: Kind,
+        id: String,
+    },
+    /// Make index and tiles anew from the evidence; the collector must be stopped.
+    Rebuild,
+}
+
+#[derive(Subcommand)]
+enum Enrol {
+    Node {
+        id: String,
+        #[arg(long, default_value_t = 3600)]
+        ttl_s: i64,
+    },
+    Person {
+        /// Opaque; never a name.
+        id: String,
+        #[arg(long, value_enum)]
+        role: PersonRole,
+        #[arg(long, default_value_t = 3600)]
+        ttl_s: i64,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    Node,
+    Person,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PersonRole {
+    Operator,
+    Officer,
+    Assessor,
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .init();
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("remit-collector: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let config = Config::load(&arguments.config)?;
+    match arguments.command {
+        Command::CheckConfig => {
+            println!("{} is sound", arguments.config.display());
+            Ok(())
+        }
+        Command::Init { names } => {
+            let keys = admin::init(&config, &names)?;
+            println!("log key       {}", keys.log.verifier());
+            println!("register key  {}", keys.register.verifier());
+            println!("CA            {}", config.dir.join("keys/ca.pem").display());
+            Ok(())
+        }
+        Command::Enrol { who } => {
+            let (id, role, ttl_s) = match who {
+                Enrol::Node { id, ttl_s } => (id, Role::Agent, ttl_s),
+                Enrol::Person { id, role, ttl_s } => {
+                    let role = match role {
+                        PersonRole::Operator => Role::Operator,
+                        PersonRole::Officer => Role::Officer,
+                        PersonRole::Assessor => Role::Assessor,
+                    };
+                    (id, role, ttl_s)
+                }
+            };
+            let token = admin::token(&config, &id, role, ttl_s)?;
+            eprintln!("one-time token for {} {id}, valid for {ttl_s} s:", role_word(role));
+            println!("{token}");
+            Ok(())
+        }
+        Command::Revoke { kind, id } => {
+            let kind = match kind {
+                Kind::Node => "node",
+                Kind::Person => "person",
+            };
+            admin::revoke(&config, kind, &id)?;
+            eprintln!("{kind} {id} will be revoked within seconds by the running collector");
+            Ok(())
+        }
+        Command::Rebuild => {
+            let report = admin::rebuild(&config)?;
+            println!("{report}");
+            Ok(())
+        }
+        Command::Serve => {
+            if let Some(address) = config.metrics_listen {
+                metrics_exporter_prometheus::PrometheusBuilder::new()
+                    .with_http_listener(address)
+                    .install()
+                    .with_context(|| format!("metrics_listen: cannot listen on {address}"))?;
+            }
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(serve::serve(config, stop_signal()?))?;
+            Ok(())
+        }
+    }
+}
+
+/// SIGTERM or SIGINT.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    Ok(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut term), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            tracing::error!("signals cannot be caught; stop with SIGKILL");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

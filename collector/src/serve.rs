@@ -126,8 +126,9 @@ pub async fn serve(
         }
         None => None,
     };
-    let router = router(&config, &keys, access, enrolment, commands, published, query, chunks, vkeys)
-        .await?;
+    let router =
+        router(&config, &keys, access, enrolment, commands, published, query, chunks, vkeys)
+            .await?;
     let listener = listen(config.listen).await?;
     tracing::info!(address = %config.listen, operator = %config.operator, "collector is serving");
     let (ended_tx, ended) = tokio::sync::oneshot::channel();
@@ -254,9 +255,7 @@ async fn router(
         .add_service(health)
         .add_service(reflection().build_v1().map_err(failed)?)
         .add_service(reflection().build_v1alpha().map_err(failed)?)
-        .add_service(
-            IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_SIZE_MAX),
-        )
+        .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_SIZE_MAX))
         .add_service(
             RegisterServiceServer::new(register).max_decoding_message_size(MESSAGE_SIZE_MAX),
         )

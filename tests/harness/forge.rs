@@ -245,8 +245,8 @@ impl Forger<'_> {
         let old_size = batch.old_size + batch.leaves.len() as u64;
         let closed = batch::close(&mut tree.edge, &key, &parsed, leaves, Vec::new())?;
         tree.notes.insert(old_size, closed.note.clone());
-        self.openings.push(&parsed, openings);
-        self.openings.commit(received_at_s)?;
+        self.openings.push(&parsed, openings, received_at_s);
+        self.openings.commit()?;
         Ok(Record::Batch(BatchRecord { origin, received_at_s, batch: Some(closed) }))
     }
 

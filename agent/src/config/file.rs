@@ -301,7 +301,7 @@ pub(super) fn check(
 
 fn check_collector(check: &mut Check<'_>, section: CollectorSection) -> Vec<CollectorEndpoint> {
     let CollectorSection { url, fallback_urls, tls_name } = section;
-    let url = check.given(url, "collector.url", "set the address, such as https://host:7443");
+    let url = check.given(url, "collector.url", "set the address, such as https://host:8443");
     let first = url.map(|url| ("collector.url".to_owned(), url));
     let others = fallback_urls
         .into_iter()

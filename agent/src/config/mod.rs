@@ -172,7 +172,7 @@ mod tests {
         dir = "/var/lib/remit-agent"
         lines_served = 1000
         [collector]
-        url = "https://collector.example.net:7443"
+        url = "https://collector.example.net:8443"
     "#;
 
     fn parse(text: &str) -> Result<Config, ConfigError> {

@@ -6,7 +6,7 @@
 //! equal, and a reader takes the first.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -32,42 +32,46 @@ pub struct OpeningsRecord {
 pub struct Openings {
     dir: PathBuf,
     open: Option<(String, File)>,
-    pending: Vec<u8>,
+    /// By day of receipt, as the journal states it: that is where a reader will look.
+    pending: BTreeMap<String, Vec<u8>>,
 }
 
 impl Openings {
     pub fn open(dir: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&dir)?;
-        Ok(Self { dir, open: None, pending: Vec::new() })
+        Ok(Self { dir, open: None, pending: BTreeMap::new() })
     }
 
-    pub fn push(&mut self, origin: &AgentOrigin, openings: Vec<v1::LeafOpening>) {
+    pub fn push(
+        &mut self,
+        origin: &AgentOrigin,
+        openings: Vec<v1::LeafOpening>,
+        received_at_s: i64,
+    ) {
         if !openings.is_empty() {
             let record = OpeningsRecord { origin: origin.to_string(), openings };
-            frame::append(&mut self.pending, 1, &record.encode_to_vec());
+            let pending = self.pending.entry(day(received_at_s)).or_default();
+            frame::append(pending, 1, &record.encode_to_vec());
         }
     }
 
-    /// Makes everything pushed durable in the file of this day.
-    pub fn commit(&mut self, at_s: i64) -> io::Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
+    /// Makes everything pushed durable.
+    pub fn commit(&mut self) -> io::Result<()> {
+        for (day, bytes) in std::mem::take(&mut self.pending) {
+            let mut file = match self.open.take() {
+                Some((open_day, file)) if open_day == day => file,
+                _ => {
+                    let path = self.dir.join(&day);
+                    let file = OpenOptions::new().append(true).create(true).open(path)?;
+                    file.sync_all()?;
+                    files::sync_folder(&self.dir)?;
+                    file
+                }
+            };
+            file.write_all(&bytes)?;
+            file.sync_data()?;
+            self.open = Some((day, file));
         }
-        let day = day(at_s);
-        let mut file = match self.open.take() {
-            Some((open_day, file)) if open_day == day => file,
-            _ => {
-                let path = self.dir.join(&day);
-                let file = OpenOptions::new().append(true).create(true).open(path)?;
-                file.sync_all()?;
-                files::sync_folder(&self.dir)?;
-                file
-            }
-        };
-        file.write_all(&self.pending)?;
-        file.sync_data()?;
-        self.pending.clear();
-        self.open = Some((day, file));
         Ok(())
     }
 }
@@ -91,8 +95,7 @@ impl Reader {
         Self { dir, day: String::new(), held: HashMap::new() }
     }
 
-    /// The openings of leaves `from ..` of a batch that was received at this time. A batch may have
-    /// been committed just after midnight of the day on which it came, so the next day counts too.
+    /// The openings of leaves `from ..` of a batch that was received at this time.
     pub fn of(
         &mut self,
         origin: &str,

@@ -194,7 +194,7 @@ impl Writer {
 
     /// Openings, then the journal: the commit point. Then assess.
     fn commit(&mut self) -> Result<(), Fatal> {
-        self.openings.commit((self.clock)())?;
+        self.openings.commit()?;
         self.journal.commit()?;
         let group = std::mem::take(&mut self.group);
         if group.is_empty() {
@@ -412,7 +412,7 @@ impl Writer {
         let record =
             BatchRecord { origin: origin.to_string(), received_at_s, batch: Some(batch.clone()) };
         let position = self.journal.push(&Record::Batch(record));
-        self.openings.push(&origin, openings.clone());
+        self.openings.push(&origin, openings.clone(), received_at_s);
         batch.openings = openings;
         let new_size = checked.head.size;
         let what = self.state.apply_batch(batch, checked, received_at_s)?;

@@ -37,8 +37,9 @@ impl QueryHandle {
         })
     }
 
-    /// Every event and rule change with both verdicts, a line of JSON each, for an export.
-    pub fn verdict_lines(&self) -> Result<String, Status> {
+    /// Every event and rule change with both verdicts, a line of JSON each, for an export; and the
+    /// size of the log at which they hold.
+    pub fn verdict_lines(&self) -> Result<(u64, String), Status> {
         let scene = self.scene()?;
         let mut lines = String::new();
         let told = scene.reading.for_each_event(&mut |event| {
@@ -51,7 +52,7 @@ impl QueryHandle {
             lines.push('\n');
         });
         told.map_err(QueryError::from)?;
-        Ok(lines)
+        Ok((scene.position.log_size, lines))
     }
 }
 

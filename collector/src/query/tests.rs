@@ -329,7 +329,7 @@ fn every_event_has_a_line_for_the_export() {
     stream.hit("r1", &rule, 1);
     stream.remove("r1", &rule);
     stream.publish();
-    let lines = World::of(&stream).query.verdict_lines().unwrap();
+    let (_, lines) = World::of(&stream).query.verdict_lines().unwrap();
     assert_eq!(lines.lines().count(), 3);
     let wanted = "{\"event\":\"r1/0000000000000001/4\",\"now\":{\"code\":\"NO_BASIS\",\"request\":\"\"},\
                   \"then\":{\"code\":\"NO_BASIS\",\"request\":\"\"}}";

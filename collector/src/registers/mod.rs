@@ -8,9 +8,9 @@
 //! operator, signed exactly these bytes for exactly this log, and recorded it now; and if the
 //! register can take it in as a whole.
 
-// mod service;
+mod service;
 
-// pub use service::RegisterEdge;
+pub use service::RegisterEdge;
 
 use evidence::{
     PersonId,

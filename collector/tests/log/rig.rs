@@ -1,11 +1,6 @@
 //! A writer on a directory of its own, and agents that sign by hand.
 
-use std::{
-    path::Path,
-    sync::mpsc,
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{path::Path, sync::mpsc, thread::JoinHandle, time::Duration};
 
 use evidence::{AgentOrigin, Operator, batch, leaf};
 use remit_collector::{

@@ -1,8 +1,7 @@
 //! How records lie in an append-only file: length, checksum, kind, payload.
 //!
 //! `u32 big-endian payload length ‖ u32 big-endian CRC-32C of kind and payload ‖ u8 kind ‖ payload`.
-//! Spool segments, the collector's journal and its openings files are such records one after the
-//! other. A checksum finds damage; it proves nothing, which is the tree's business.
+//! The collector's journal and its openings files are such records one after the other. A checksum finds damage; it proves nothing, which is the tree's business.
 
 /// Bytes before the payload.
 pub const HEADER_SIZE: usize = 9;
