@@ -1,0 +1,368 @@
+//! The spool against an obvious model: a list of what was made durable.
+
+mod common;
+
+use std::{fs, path::PathBuf};
+
+use common::*;
+use proptest::prelude::*;
+use remit_agent::{
+    recorder::{Receipt, Recorder, RecorderError},
+    spool::{Spool, View},
+};
+use remit_proto::v1::{GenerationReason, LossCause, leaf::Body};
+
+fn segments(node: &Node) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(node.spool_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "seg"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn damaged(node: &Node) -> usize {
+    fs::read_dir(node.spool_dir())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "damaged"))
+        .count()
+}
+
+/// Total of hits that the leaves of a generation tell of.
+fn total(node: &Node, view: &View, ordinal: u32) -> u64 {
+    activities(&leaves(&node.spool_dir(), view, ordinal)).iter().map(|a| a.hits).sum()
+}
+
+fn work(node: &Node, recorder: &mut Recorder, count: u64) {
+    recorder.report(hits(vec![hit(1, NOW_S, count)])).unwrap();
+    node.pass(recorder, 1000);
+}
+
+fn view(recorder: &Recorder) -> View {
+    recorder.watch().borrow().clone()
+}
+
+/// A node with three batches of hits (1, 2 and 4), stopped by a kill.
+fn killed() -> (Node, u64) {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    work(&node, &mut recorder, 1);
+    work(&node, &mut recorder, 2);
+    let before_last = fs::metadata(&segments(&node)[0]).unwrap().len();
+    work(&node, &mut recorder, 4);
+    (node, before_last)
+}
+
+#[test]
+fn wherever_the_last_append_is_torn_everything_before_it_is_there() {
+    let (node, before_last) = killed();
+    let path = segments(&node).remove(0);
+    let whole = fs::read(&path).unwrap();
+    for size in before_last as usize..whole.len() {
+        fs::write(&path, &whole[..size]).unwrap();
+        let (spool, recovery) = node.open().unwrap();
+        assert_eq!(recovery.torn_bytes, size as u64 - before_last, "at {size}");
+        assert_eq!(recovery.damage, None, "at {size}");
+        assert_eq!(total(&node, &spool.watch().borrow(), 1), 3, "at {size}");
+        drop(spool);
+        assert_eq!(fs::metadata(&path).unwrap().len(), before_last);
+    }
+    // And it goes on from there, in the same tree.
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    work(&node, &mut recorder, 8);
+    assert_eq!(recorder.tree().ordinal, 1);
+    assert_eq!(total(&node, &view(&recorder), 1), 11);
+    assert_eq!(last_seal(&leaves(&node.spool_dir(), &view(&recorder), 1)).sources[0].recorded, 11);
+}
+
+#[test]
+fn a_tail_of_zeroes_or_of_noise_is_torn_as_well() {
+    let (node, before_last) = killed();
+    let path = segments(&node).remove(0);
+    let whole = fs::read(&path).unwrap();
+    for fill in [0_u8, 0x5a] {
+        let mut bytes = whole[..before_last as usize].to_vec();
+        bytes.extend(vec![fill; whole.len() - before_last as usize]);
+        fs::write(&path, &bytes).unwrap();
+        let (spool, recovery) = node.open().unwrap();
+        assert_eq!((recovery.damage, recovery.torn_bytes > 0), (None, true));
+        assert_eq!(total(&node, &spool.watch().borrow(), 1), 3);
+    }
+}
+
+#[test]
+fn damage_before_the_end_is_no_torn_tail() {
+    let (node, before_last) = killed();
+    let path = segments(&node).remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = before_last as usize - 20;
+    bytes[at] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let mut recorder = node.start();
+    assert_eq!(damaged(&node), 1);
+    assert_eq!(recorder.tree().ordinal, 2);
+    let bodies = leaves(&node.spool_dir(), &view(&recorder), 2);
+    assert_eq!(kinds(&bodies), "genesis start gap seal");
+    let Some(Body::Genesis(genesis)) = bodies.first() else { panic!() };
+    assert_eq!(genesis.reason(), GenerationReason::SpoolDamaged);
+    // The last head that can be read, and its leaves, which can still be sent.
+    assert_eq!(total(&node, &view(&recorder), 1), 1);
+    let (_, old) = batches(&node.spool_dir(), &view(&recorder), 1);
+    assert_eq!(genesis.previous.as_ref().unwrap().size, old.edge.size());
+    assert_eq!(gaps(&bodies)[0].cause(), LossCause::SpoolDamaged);
+    assert!(!gaps(&bodies)[0].count_known);
+    // No human is needed, now or at the next start.
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    work(&node, &mut recorder, 5);
+    drop(recorder);
+    assert_eq!(node.start().tree().ordinal, 2);
+}
+
+#[test]
+fn a_segment_that_is_gone_or_another_ones_is_damage() {
+    for swap in [false, true] {
+        let node = Node::individual();
+        let mut recorder = node.start();
+        recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+        while view(&recorder).segments.len() < 4 {
+            recorder.report(hits(vec![hit(1, NOW_S, 1); 1000])).unwrap();
+            node.pass(&mut recorder, 1000);
+        }
+        drop(recorder);
+        let paths = segments(&node);
+        if swap {
+            fs::copy(&paths[2], &paths[1]).unwrap();
+        } else {
+            fs::remove_file(&paths[1]).unwrap();
+        }
+        let recorder = node.start();
+        assert_eq!(recorder.tree().ordinal, 2);
+    }
+}
+
+#[test]
+fn a_whole_backlog_of_segments_reads_back_and_goes_on() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    let mut sum = 0;
+    while view(&recorder).segments.len() < 3 {
+        recorder.report(hits(vec![hit(1, NOW_S, 3); 900])).unwrap();
+        node.pass(&mut recorder, 1000);
+        sum += 2700;
+    }
+    drop(recorder);
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    work(&node, &mut recorder, 1);
+    assert_eq!(total(&node, &view(&recorder), 1), sum + 1);
+    assert_eq!(
+        last_seal(&leaves(&node.spool_dir(), &view(&recorder), 1)).sources[0].recorded,
+        sum + 1
+    );
+    let longest = view(&recorder).segments.iter().map(|segment| segment.bytes).max().unwrap();
+    assert!(longest <= 4 * 1024 * 1024, "{longest}");
+}
+
+#[test]
+fn two_agents_cannot_have_one_spool() {
+    let node = Node::individual();
+    let _first = node.start();
+    let second = Spool::open(&node.spool_dir(), u64::MAX).map(|_| ()).unwrap_err();
+    assert!(second.to_string().contains("another agent"), "{second}");
+}
+
+#[test]
+fn at_the_byte_limit_logged_leaves_go_early_and_unlogged_ones_never() {
+    let mut node = Node::individual();
+    node.config.spool_bytes_max = 16 * 1024 * 1024;
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    let fill = |recorder: &mut Recorder, batches: u64| {
+        for _ in 0..batches {
+            recorder.report(hits(vec![hit(1, NOW_S, 1); 900])).unwrap();
+            node.pass(recorder, 1000);
+        }
+    };
+    fill(&mut recorder, 200);
+    let recorded_then =
+        last_seal(&leaves(&node.spool_dir(), &view(&recorder), 1)).sources[0].clone();
+    assert!(recorded_then.recorded < 180_000, "the limit was reached");
+    let first = view(&recorder).segments[0];
+    assert_eq!(first.first, 0, "nothing unlogged was released");
+
+    // Logged, and not yet safe: it goes early, is counted, and nothing is lost any more.
+    let end = view(&recorder).segments.last().unwrap().first;
+    node.receipts.send_modify(|receipts| {
+        receipts.generations.insert(1, Receipt { safe: 0, logged: end });
+    });
+    node.pass(&mut recorder, 1000);
+    node.pass(&mut recorder, 1000);
+    fill(&mut recorder, 5);
+    let mut reader = remit_agent::spool::Reader::new(node.spool_dir());
+    let view = view(&recorder);
+    assert!(view.segments[0].first > 0);
+    let mut size = view.segments[0].first;
+    let mut seal = None;
+    let mut lost = 0;
+    while let Some(spooled) = reader.batch(&view, 1, size).unwrap() {
+        size = spooled.size;
+        for leaf in &spooled.batch.leaves {
+            match evidence::Leaf::decode(leaf).unwrap().body() {
+                Some(Body::Seal(s)) => seal = Some(s.clone()),
+                Some(Body::Gap(gap)) if gap.cause() == LossCause::SpoolFull => lost += gap.count,
+                _ => {}
+            }
+        }
+    }
+    let seal = seal.unwrap();
+    assert_eq!(seal.released_early, view.segments[0].first);
+    let account = &seal.sources[0];
+    assert_eq!(account.recorded + lost, 205 * 900, "each hit is recorded or lost(SPOOL_FULL)");
+    let in_account: u64 = account.lost.iter().map(|loss| loss.count).sum();
+    assert_eq!(in_account, lost);
+}
+
+/// A disk that is really full. Needs to be root for its own small file system.
+#[test]
+fn a_full_disk_is_counted_to_the_unit_and_survived() {
+    let dir = tempfile::tempdir().unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=3m", "remit-test"])
+        .arg(dir.path())
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        eprintln!("not root: a small file system cannot be mounted, nothing was tested");
+        return;
+    }
+    let path = dir.path().to_owned();
+    let _unmount = Unmount(path.clone());
+    let settings = "lines_served = 1000\nwindow_s = 0\nindividual_actions = true";
+    let node = Node::at(dir, settings);
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1"), rule(2, "de/2")])).unwrap();
+    let mut offered = 0;
+    let mut give = |recorder: &mut Recorder, rounds: u64| {
+        for _ in 0..rounds {
+            recorder.report(hits(vec![hit(1, NOW_S, 3), hit(2, NOW_S, 4)])).unwrap();
+            node.pass(recorder, 1000);
+            offered += 7;
+        }
+        offered
+    };
+    give(&mut recorder, 20);
+    // Somebody else fills the disk.
+    let filler = path.join("filler");
+    let chunk = vec![1_u8; 4096];
+    let mut file = fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &chunk).is_ok() {}
+    give(&mut recorder, 500);
+    recorder.report(state(vec![rule(1, "de/1"), rule(3, "de/3")])).unwrap();
+    drop(file);
+    fs::remove_file(&filler).unwrap();
+    node.pass(&mut recorder, 1000);
+    let offered = give(&mut recorder, 1);
+    let bodies = leaves(&node.spool_dir(), &view(&recorder), 1);
+    let told: u64 = activities(&bodies).iter().map(|a| a.hits).sum();
+    let full: Vec<_> =
+        gaps(&bodies).into_iter().filter(|g| g.cause() == LossCause::SpoolFull).cloned().collect();
+    assert_eq!(told + full.iter().map(|gap| gap.count).sum::<u64>(), offered);
+    assert!(full.iter().all(|gap| gap.rule != 0 && gap.claims.len() == 1));
+    // The rules changed meanwhile: a snapshot says how they stand.
+    assert!(kinds(&bodies).contains("gap"));
+    assert_eq!(bodies.iter().filter(|b| matches!(b, Body::RuleSnapshot(_))).count(), 2);
+}
+
+struct Unmount(PathBuf);
+
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_start_without_room_says_so() {
+    let mut node = Node::individual();
+    node.config.spool_bytes_max = 10;
+    // The header fits no limit, the first batch does not: it waits, and nothing is signed away.
+    let recorder = node.try_start();
+    assert!(matches!(recorder, Ok(_) | Err(RecorderError::NoRoom)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// One flipped bit anywhere: never misread. What is told is a beginning of what was recorded,
+    /// and if any of it is missing, that is said or the last append is what is missing.
+    #[test]
+    fn a_flipped_bit_is_never_misread(place in 0.0..1.0_f64, bit in 0..8_u8) {
+        let (node, before_last) = killed();
+        let path = segments(&node).remove(0);
+        let mut bytes = fs::read(&path).unwrap();
+        let at = (place * bytes.len() as f64) as usize;
+        bytes[at] ^= 1 << bit;
+        fs::write(&path, &bytes).unwrap();
+        let (spool, recovery) = node.open().unwrap();
+        let view = spool.watch().borrow().clone();
+        if view.segments.is_empty() {
+            prop_assert!(recovery.damage.is_some());
+        } else {
+            let told = total(&node, &view, 1);
+            prop_assert!([0, 1, 3].contains(&told), "{}", told);
+            if (at as u64) < before_last {
+                prop_assert!(recovery.damage.is_some());
+                prop_assert_eq!(damaged(&node), 1);
+            } else {
+                prop_assert!(recovery.torn_bytes > 0);
+                prop_assert_eq!(told, 3);
+            }
+        }
+    }
+
+    /// Random work, kills and torn tails: every hit that was durable is told once, in order, and
+    /// the ledger agrees with the leaves.
+    #[test]
+    fn what_was_durable_is_told_exactly_once(
+        steps in proptest::collection::vec((0..5_u8, 1..50_u64), 1..40),
+    ) {
+        let node = Node::individual();
+        let mut recorder = node.start();
+        recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+        let mut model: Vec<u64> = Vec::new();
+        let mut waiting: Vec<u64> = Vec::new();
+        for (step, count) in steps {
+            match step {
+                0..=2 => {
+                    recorder.report(hits(vec![hit(1, NOW_S, count)])).unwrap();
+                    waiting.push(count);
+                }
+                3 => {
+                    node.pass(&mut recorder, 1000);
+                    model.append(&mut waiting);
+                }
+                _ => {
+                    drop(recorder);
+                    waiting.clear();
+                    if count % 2 == 0 {
+                        // The crash tore an append.
+                        let path = segments(&node).pop().unwrap();
+                        let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+                        std::io::Write::write_all(&mut file, &vec![7; count as usize]).unwrap();
+                    }
+                    recorder = node.start();
+                    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+                }
+            }
+        }
+        node.pass(&mut recorder, 1000);
+        model.append(&mut waiting);
+        let bodies = leaves(&node.spool_dir(), &view(&recorder), 1);
+        let told: Vec<u64> = activities(&bodies).iter().map(|a| a.hits).collect();
+        prop_assert_eq!(&told, &model);
+        prop_assert_eq!(last_seal(&bodies).sources[0].recorded, model.iter().sum::<u64>());
+    }
+}
