@@ -1,0 +1,285 @@
+//! From a stream of leaves and entries to verdicts; the judge's own cases are in `tests/cases`.
+
+use evidence::{AgentOrigin, Leaf};
+use prost::Message;
+use remit_proto::v1::{self, Ternary, VerdictCode, leaf::Body, log_entry::Entry, statement};
+use tlog::{
+    Hash,
+    checkpoint::Checkpoint,
+    note::{KeyName, SigningKey},
+};
+
+use super::{Assessment, Facts, InvalidEntry, Item};
+use crate::{Parameters, Target};
+
+const REGISTER: &str = "example.net/register";
+const ORIGIN: &str = "example.net/agent/r1/0000000000000001";
+const NOON: i64 = 1_768_478_400;
+
+/// A collector's log in short words.
+struct Log {
+    assessment: Assessment,
+    size: u64,
+    statements: u64,
+    leaves: u64,
+}
+
+impl Log {
+    fn new() -> Self {
+        let assessment = Assessment::new(REGISTER, Parameters::default());
+        Self { assessment, size: 0, statements: 0, leaves: 0 }
+    }
+
+    fn entry(&mut self, entry: &Entry) -> Result<(), InvalidEntry> {
+        let result = self.assessment.entry(self.size, entry);
+        self.size += 1;
+        result
+    }
+
+    fn head(&mut self, origin: &str, size: u64) {
+        let key = SigningKey::new(KeyName::new(origin).unwrap(), [5; 32]);
+        let note = Checkpoint::new(origin, size, Hash([3; 32])).sign(&key).unwrap().encode();
+        let entry = if origin == REGISTER {
+            Entry::RegisterHead(v1::StatementHead { note })
+        } else {
+            Entry::AgentHead(v1::AgentHead { note })
+        };
+        self.entry(&entry).unwrap();
+    }
+
+    /// A request for 192.0.2.7 in DE, and its head.
+    fn request(&mut self, id: &str) {
+        let request = v1::Request {
+            id: id.into(),
+            version: 1,
+            instrument: v1::Instrument::CourtOrderFinal.into(),
+            basis_class: v1::BasisClass::Law.into(),
+            form: v1::RequestForm::Letter.into(),
+            targets: vec![v1::RequestTarget { target: Some(target()), ..Default::default() }],
+            measure: Some(v1::Measure { outcome_only: true, ..Default::default() }),
+            scope: Some(v1::Scope { territories: vec!["DE".into()], ..Default::default() }),
+            effective_from_s: NOON - 1000,
+            status: v1::RequestStatus::Accepted.into(),
+            basis_proof: v1::BasisProof::DocumentHeld.into(),
+            ..Default::default()
+        };
+        let items = Some(v1::ItemSet { count: 1, ..Default::default() });
+        let statement = v1::Statement {
+            format: 1,
+            origin: REGISTER.into(),
+            recorded_at_s: NOON,
+            effective_at_s: NOON,
+            author: None,
+            approver: None,
+            body: Some(statement::Body::Import(v1::Import { items, ..Default::default() })),
+        };
+        let item = v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) };
+        self.assessment.statement(&statement, Some(vec![item])).unwrap();
+        self.statements += 1;
+        self.head(REGISTER, self.statements);
+    }
+
+    fn declare(&mut self, country: &str) {
+        let person = v1::PersonRef { person: "p1".into(), role: v1::Role::Operator.into() };
+        let facts = v1::NodeFacts {
+            format: 1,
+            operator: "example.net".into(),
+            node: "r1".into(),
+            role: v1::NodeRole::Router.into(),
+            country: country.into(),
+            network_type: v1::NetworkType::Fixed.into(),
+            recorded_at_s: NOON,
+            author: Some(person),
+            ..Default::default()
+        };
+        let facts = facts.encode_to_vec();
+        self.entry(&Entry::NodeFacts(v1::SignedNodeFacts { facts, signatures: Vec::new() }))
+            .unwrap();
+    }
+
+    /// A checkpoint over everything so far.
+    fn publish(&mut self, checkpoint: u8) {
+        self.assessment.published(self.size, Hash([checkpoint; 32]));
+    }
+
+    /// A batch: one hit at each time, a seal that names this checkpoint; 0: none.
+    fn batch(&mut self, hits_s: &[i64], seal_s: i64, checkpoint: u8, clock: v1::ClockState) {
+        let rule = v1::Rule { number: 1, technique: 10, actor: 1, ..Default::default() };
+        let mut leaves: Vec<Leaf> = hits_s
+            .iter()
+            .map(|at_s| {
+                let rule = Some(v1::Rule {
+                    claims: vec![(&"req-7".parse::<evidence::Claim>().unwrap()).into()],
+                    ..rule.clone()
+                });
+                let (first_s, last_s) = (*at_s, *at_s);
+                let activity =
+                    v1::Activity { rule, first_s, last_s, hits: 1, ..Default::default() };
+                Leaf::Known(Body::Activity(activity))
+            })
+            .collect();
+        leaves.push(Leaf::Known(Body::Seal(v1::Seal {
+            at_s: seal_s,
+            clock: clock.into(),
+            collector_checkpoint: if checkpoint == 0 { Vec::new() } else { vec![checkpoint; 32] },
+            ..Default::default()
+        })));
+        let openings: Vec<v1::LeafOpening> = (self.leaves..)
+            .zip(hits_s)
+            .map(|(index, _)| {
+                let value = target().encode_to_vec();
+                let opening = Some(v1::Opening { field: 3, salt: vec![0; 16], value });
+                v1::LeafOpening { index, opening }
+            })
+            .collect();
+        let count = leaves.len() as u64;
+        self.assessment.leaves(&origin(), self.leaves, leaves, &openings);
+        self.leaves += count;
+    }
+
+    fn cover(&mut self) -> Vec<Facts> {
+        self.head(ORIGIN, self.leaves);
+        let facts = |item| match item {
+            Item::Activity { facts, leaf: _ } => Some(*facts),
+            _ => None,
+        };
+        self.assessment.take_assessed().into_iter().filter_map(|a| facts(a.item)).collect()
+    }
+}
+
+fn origin() -> AgentOrigin {
+    ORIGIN.parse().unwrap()
+}
+
+fn target() -> v1::Target {
+    "ip:192.0.2.7".parse::<Target>().unwrap().to_wire()
+}
+
+const SYNCED: v1::ClockState = v1::ClockState::Synced;
+
+#[test]
+fn then_is_before_the_covering_head_and_now_is_the_size_asked_for() {
+    let mut log = Log::new();
+    log.declare("DE");
+    log.batch(&[NOON], NOON, 0, SYNCED);
+    let facts = log.cover().remove(0);
+    log.request("req-7");
+    let size = log.size;
+    assert_eq!(log.assessment.then(&facts).code, VerdictCode::UnknownBasis);
+    let now = log.assessment.now(&facts, size, NOON);
+    assert_eq!((now.code, now.register_size), (VerdictCode::Authorised, 1));
+    assert_eq!(now.registered_before_act, Ternary::No, "logged after the leaf was");
+    // At the size of then, now is then.
+    let earlier = log.assessment.now(&facts, size - 1, NOON);
+    assert_eq!((earlier.code, earlier.register_size), (VerdictCode::UnknownBasis, 0));
+}
+
+#[test]
+fn the_last_seal_before_the_hit_says_what_was_registered_before_it() {
+    let before_act = |hit_s: i64, seal_s: i64| {
+        let mut log = Log::new();
+        log.declare("DE");
+        log.publish(1);
+        log.request("req-7");
+        log.publish(2);
+        log.batch(&[], NOON, 1, SYNCED);
+        log.batch(&[], seal_s, 2, SYNCED);
+        log.batch(&[hit_s], hit_s, 2, SYNCED);
+        let facts = log.cover().remove(0);
+        (facts.before_act, log.assessment.then(&facts).registered_before_act)
+    };
+    assert_eq!(before_act(NOON + 9, NOON + 5), (Some(1), Ternary::Yes));
+    assert_eq!(before_act(NOON + 5, NOON + 5), (Some(0), Ternary::Unknown), "in the same second");
+    assert_eq!(before_act(NOON - 5, NOON + 5), (None, Ternary::No), "recorded after the hit");
+}
+
+#[test]
+fn checkpoints_that_nobody_published_prove_nothing() {
+    let mut log = Log::new();
+    log.request("req-7");
+    log.batch(&[], NOON, 9, SYNCED);
+    log.batch(&[NOON + 5], NOON + 5, 9, SYNCED);
+    assert_eq!(log.cover().remove(0).before_act, None);
+}
+
+#[test]
+fn the_seal_of_the_batch_tells_of_the_clock() {
+    let mut log = Log::new();
+    log.batch(&[NOON], NOON, 0, v1::ClockState::Unsynced);
+    log.batch(&[NOON], NOON, 0, SYNCED);
+    let errors: Vec<u32> = log.cover().iter().map(|f| f.span.clock_error_s).collect();
+    assert_eq!(errors, [super::CLOCK_ERROR_UNSYNCED_S, 0]);
+}
+
+#[test]
+fn a_standing_rule_is_judged_where_its_node_is_now() {
+    let mut log = Log::new();
+    log.declare("DE");
+    log.request("req-7");
+    log.batch(&[NOON], NOON, 0, SYNCED);
+    let facts = log.cover().remove(0);
+    log.declare("FR");
+    let size = log.size;
+    let standing = log.assessment.standing(&facts, NOON + 60, size);
+    assert_eq!(standing.code, VerdictCode::WrongPlace);
+    assert_eq!(log.assessment.now(&facts, size, NOON).code, VerdictCode::Authorised);
+}
+
+#[test]
+fn leaves_told_twice_are_assessed_once() {
+    let mut log = Log::new();
+    log.batch(&[NOON], NOON, 0, SYNCED);
+    log.leaves = 0;
+    log.batch(&[NOON], NOON, 0, SYNCED);
+    assert_eq!(log.cover().len(), 1);
+    log.leaves = 0;
+    log.batch(&[NOON], NOON, 0, SYNCED);
+    assert!(log.cover().is_empty());
+}
+
+#[test]
+fn everything_before_may_come_first_or_in_between() {
+    // The verifier feeds whole trees and then the log; the collector feeds as it goes.
+    let mut live = Log::new();
+    live.declare("DE");
+    live.publish(1);
+    live.batch(&[NOON], NOON, 1, SYNCED);
+    let mut events = live.cover();
+    live.request("req-7");
+    live.publish(2);
+    live.batch(&[NOON + 1], NOON + 2, 2, SYNCED);
+    live.batch(&[NOON + 3], NOON + 3, 2, SYNCED);
+    events.extend(live.cover());
+
+    let mut whole = Log::new();
+    whole.assessment.published(1, Hash([1; 32]));
+    whole.assessment.published(3, Hash([2; 32]));
+    whole.batch(&[NOON], NOON, 1, SYNCED);
+    let first = whole.leaves;
+    whole.batch(&[NOON + 1], NOON + 2, 2, SYNCED);
+    whole.batch(&[NOON + 3], NOON + 3, 2, SYNCED);
+    let last = std::mem::replace(&mut whole.leaves, first);
+    whole.declare("DE");
+    let mut again = whole.cover();
+    whole.request("req-7");
+    whole.leaves = last;
+    again.extend(whole.cover());
+    assert_eq!(again, events);
+    assert_eq!(events[2].before_act, Some(1));
+}
+
+#[test]
+fn entries_that_are_not_what_they_say_are_refused_and_change_nothing() {
+    let mut log = Log::new();
+    let nonsense = Entry::AgentHead(v1::AgentHead { note: b"nonsense".to_vec() });
+    assert_eq!(log.entry(&nonsense), Err(InvalidEntry::Note { log_index: 0 }));
+    let facts = Entry::NodeFacts(v1::SignedNodeFacts { facts: vec![1], signatures: Vec::new() });
+    assert_eq!(log.entry(&facts), Err(InvalidEntry::Facts { log_index: 1 }));
+    let key = Entry::NodeKey(v1::NodeKey { origin: "x".into(), ..Default::default() });
+    assert!(matches!(log.entry(&key), Err(InvalidEntry::Origin { log_index: 2, .. })));
+    assert!(log.assessment.take_assessed().is_empty());
+    // A refused statement keeps its place, so that later sizes mean what they say.
+    let statement = v1::Statement { origin: "other".into(), ..Default::default() };
+    assert!(log.assessment.statement(&statement, None).is_err());
+    assert_eq!(log.assessment.register().size(), 1);
+}

@@ -1,0 +1,177 @@
+//! One agent's tree on its way from accepted to assessed.
+//!
+//! Leaves wait until a logged head covers them. Seals, in passing, prove what register the node's
+//! agent knew of, and say how far its clock may be wrong.
+
+use std::collections::{HashMap, VecDeque};
+
+use evidence::{AgentOrigin, Leaf, leaf};
+use prost::Message;
+use remit_proto::v1::{self, leaf::Body};
+use tlog::Hash;
+
+use super::{Assessed, Facts, Item};
+use crate::judge::Span;
+
+/// By so much a clock may be wrong that its node calls unsynchronised. Belongs to the matcher version.
+pub const CLOCK_ERROR_UNSYNCED_S: u32 = 300;
+
+/// One agent's tree, as far as it is logged and beyond.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tree {
+    /// Accepted and not yet covered by a logged head.
+    waiting: VecDeque<Waiting>,
+    logged_size: u64,
+    /// What seals prove to have known: time of the seal and the register size in the checkpoint that
+    /// it names; only where that size grew.
+    knew: Vec<(i64, u64)>,
+    /// Log index of the revocation, and the size above which heads are not valid.
+    pub(super) revoked: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    index: u64,
+    leaf: Leaf,
+    openings: Vec<v1::Opening>,
+}
+
+impl Tree {
+    pub(super) fn receive(
+        &mut self,
+        old_size: u64,
+        leaves: impl IntoIterator<Item = Leaf>,
+        openings: &[v1::LeafOpening],
+    ) {
+        let mut by_index: HashMap<u64, Vec<v1::Opening>> = HashMap::new();
+        for v1::LeafOpening { index, opening } in openings {
+            by_index.entry(*index).or_default().extend(opening.clone());
+        }
+        let next = self.waiting.back().map_or(self.logged_size, |w| w.index.saturating_add(1));
+        for (index, leaf) in (old_size..).zip(leaves) {
+            // Told twice: the first telling stands.
+            if index >= next {
+                let openings = by_index.remove(&index).unwrap_or_default();
+                self.waiting.push_back(Waiting { index, leaf, openings });
+            }
+        }
+    }
+
+    /// The leaves that a head newly covers. A head ends a batch, and a batch ends with a seal, so
+    /// each leaf has the seal that tells of its clock.
+    pub(super) fn cover(
+        &mut self,
+        origin: &AgentOrigin,
+        size: u64,
+        log_index: u64,
+        register_size_of: impl Fn(&Hash) -> Option<u64>,
+    ) -> Vec<Assessed> {
+        let mut assessed = Vec::new();
+        let mut batch = Vec::new();
+        while self.waiting.front().is_some_and(|w| w.index < size) {
+            let Some(waiting) = self.waiting.pop_front() else { break };
+            let seal = match &waiting.leaf {
+                Leaf::Known(Body::Seal(seal)) => Some(seal.clone()),
+                Leaf::Known(_) | Leaf::NotUnderstood { .. } => None,
+            };
+            batch.push(waiting);
+            if let Some(seal) = seal {
+                let error_s = clock_error(&seal);
+                assessed
+                    .extend(batch.drain(..).map(|w| self.assess(origin, w, log_index, error_s)));
+                self.learn(&seal, &register_size_of);
+            }
+        }
+        let unsealed = batch.into_iter();
+        assessed
+            .extend(unsealed.map(|w| self.assess(origin, w, log_index, CLOCK_ERROR_UNSYNCED_S)));
+        self.logged_size = self.logged_size.max(size);
+        assessed
+    }
+
+    fn assess(
+        &self,
+        origin: &AgentOrigin,
+        waiting: Waiting,
+        covered_by: u64,
+        clock_error_s: u32,
+    ) -> Assessed {
+        let Waiting { index, leaf, openings } = waiting;
+        let facts = |rule: &Option<v1::Rule>, first_s: i64, last_s: i64, target: u32| Facts {
+            origin: origin.clone(),
+            index,
+            rule: rule.clone().unwrap_or_default(),
+            target: opened_target(&openings, target),
+            hit_target: None,
+            response: None,
+            span: Span { first_s, last_s, clock_error_s },
+            imported: false,
+            before_act: self.knew_before(first_s),
+            covered_by,
+        };
+        let item = match leaf {
+            Leaf::NotUnderstood { format } => Item::NotUnderstood { format },
+            Leaf::Known(Body::Activity(activity)) => {
+                let mut facts = facts(
+                    &activity.rule,
+                    activity.first_s,
+                    activity.last_s,
+                    leaf::ACTIVITY_RULE_TARGET,
+                );
+                facts.hit_target = opened_target(&openings, leaf::ACTIVITY_HIT_TARGET);
+                facts.response = activity.response.clone();
+                facts.imported = activity.imported.is_some();
+                Item::Activity { facts: Box::new(facts), leaf: Box::new(activity) }
+            }
+            Leaf::Known(Body::RuleChange(change)) => {
+                let facts = facts(&change.rule, change.at_s, change.at_s, leaf::RULE_CHANGE_TARGET);
+                let native = opened(&openings, leaf::RULE_CHANGE_NATIVE)
+                    .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+                Item::RuleChange { facts: Box::new(facts), leaf: Box::new(change), native }
+            }
+            Leaf::Known(Body::RuleSnapshot(snapshot)) => {
+                let before_act = self.knew_before(snapshot.at_s);
+                Item::Snapshot { leaf: Box::new(snapshot), before_act }
+            }
+            Leaf::Known(
+                body @ (Body::Genesis(_)
+                | Body::Start(_)
+                | Body::ConfigChange(_)
+                | Body::Seal(_)
+                | Body::Gap(_)
+                | Body::KeyChange(_)
+                | Body::ServiceAction(_)
+                | Body::Probe(_)),
+            ) => Item::Other(Box::new(body)),
+        };
+        Assessed { origin: origin.clone(), index, covered_by, item }
+    }
+
+    fn learn(&mut self, seal: &v1::Seal, register_size_of: impl Fn(&Hash) -> Option<u64>) {
+        let named = Hash::from_slice(&seal.collector_checkpoint);
+        let Some(size) = named.and_then(|note| register_size_of(&note)) else { return };
+        if self.knew.last().is_none_or(|(_, known)| *known < size) {
+            self.knew.push((seal.at_s, size));
+        }
+    }
+
+    /// What the last seal before this second proves to have known.
+    fn knew_before(&self, first_s: i64) -> Option<u64> {
+        self.knew.iter().rfind(|(at_s, _)| *at_s < first_s).map(|(_, size)| *size)
+    }
+}
+
+fn clock_error(seal: &v1::Seal) -> u32 {
+    match v1::ClockState::try_from(seal.clock).unwrap_or_default() {
+        v1::ClockState::Synced => 0,
+        v1::ClockState::Unsynced | v1::ClockState::Unspecified => CLOCK_ERROR_UNSYNCED_S,
+    }
+}
+
+fn opened(openings: &[v1::Opening], field: u32) -> Option<&[u8]> {
+    openings.iter().find(|o| o.field == field).map(|o| o.value.as_slice())
+}
+
+fn opened_target(openings: &[v1::Opening], field: u32) -> Option<v1::Target> {
+    opened(openings, field).and_then(|bytes| v1::Target::decode(bytes).ok())
+}
