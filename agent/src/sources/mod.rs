@@ -11,6 +11,7 @@
 
 pub mod import;
 pub mod nflog;
+pub mod nftables;
 pub mod registry;
 pub mod unbound_rpz;
 

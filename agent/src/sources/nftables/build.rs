@@ -1,0 +1,564 @@
+//! One reading of the kernel becomes what the recorder and the hit threads need to know.
+//!
+//! In: a ruleset with the elements of its sets, of one generation. Out: a [`State`].
+//!
+//! **Which drops are judged.** Traffic of others is (forward, and hooks that see both); a drop on
+//! the input or output hook, one that asks for `ct state invalid`, and one of sources that no
+//! packet can rightly have (0.0.0.0/8, 127.0.0.0/8, 240.0.0.0/4, ::, ::1) is the node's own
+//! protection: it is counted per chain and is no rule. Private addresses are not among them: a
+//! block must not hide there.
+//!
+//! **Identity.** A rule's number follows from its chain, its action, its conditions and its
+//! target, not from its handle, comment, log or counter: what is loaded again is the same rule,
+//! and a new comment is a modification. Of several alike in one chain the second is "#1".
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+use remit_proto::v1::{Actor, Direction, Target, TargetKind, Technique, Trigger};
+
+use super::{
+    account::{CANDIDATES_MAX, Counters, Standing, Unlogged},
+    attribution::{Attribution, Duty, Way, response},
+    claim::{Carriers, family_word, native},
+    reach::{Of, Piece, Primary, pieces},
+    sets::Sets,
+    target::{Aim, Naming, aims},
+};
+use crate::{
+    observation::{CounterKey, KnownRule, Response, RuleNumber},
+    privacy,
+    rules::nftables::{
+        Action, AddrSet, BaseChain, DropPath, Element, Family, Hook, KeyField, Log, Match,
+        PolicyDrop, ReadError, Reader, RuleId, Ruleset, Side,
+    },
+    sources::SourceContext,
+};
+
+/// All that is known at one generation.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) generation: u32,
+    pub(super) rules: Vec<Arc<KnownRule>>,
+    pub(super) attribution: Arc<Attribution>,
+    pub(super) counters: Counters,
+    pub(super) unlogged: Vec<Unlogged>,
+    /// Elements change without a commit.
+    pub(super) moving: bool,
+}
+
+/// What does not change from one reading to the next.
+pub(super) struct Settings<'a> {
+    pub(super) groups: &'a [u16],
+    pub(super) default_actor: Actor,
+    pub(super) context: &'a SourceContext,
+}
+
+impl State {
+    pub(super) fn read(reader: &mut Reader, settings: &Settings<'_>) -> Result<Self, ReadError> {
+        /// A set that changes between the rules and its elements is read with them again.
+        const ATTEMPTS: u32 = 3;
+        let mut attempt = 1;
+        loop {
+            let ruleset = reader.read_ruleset()?;
+            let judged = ruleset.drops.iter().filter(|path| !is_own(path));
+            match Sets::read(reader, &ruleset, judged) {
+                Ok(sets) => return Ok(Builder::new(&ruleset, &sets, settings).build()),
+                Err(ReadError::NotStable | ReadError::Disordered) if attempt < ATTEMPTS => {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// A rule before it is known who else uses its counter.
+struct Draft {
+    rule: KnownRule,
+    key: Option<CounterKey>,
+    logged: bool,
+    response: Response,
+}
+
+struct Builder<'a> {
+    ruleset: &'a Ruleset,
+    sets: &'a Sets,
+    settings: &'a Settings<'a>,
+    drafts: Vec<Draft>,
+    /// The same rule on several ways, by its target.
+    by_target: HashMap<(&'a RuleId, String), usize>,
+    /// Who has a number.
+    taken: HashMap<RuleNumber, &'a RuleId>,
+    own_seen: HashSet<&'a RuleId>,
+    attribution: Attribution,
+    counters: Counters,
+}
+
+impl<'a> Builder<'a> {
+    fn new(ruleset: &'a Ruleset, sets: &'a Sets, settings: &'a Settings<'a>) -> Self {
+        Self {
+            ruleset,
+            sets,
+            settings,
+            drafts: Vec::new(),
+            by_target: HashMap::new(),
+            taken: HashMap::new(),
+            own_seen: HashSet::new(),
+            attribution: Attribution::default(),
+            counters: Counters::new(ruleset),
+        }
+    }
+
+    fn build(mut self) -> State {
+        let sharing = self.rules_by_set();
+        for path in &self.ruleset.drops {
+            let key = self.counters.of_path(path, self.settings.context);
+            if is_own(path) {
+                let new = self.own_seen.insert(&path.rule);
+                self.counters.own(path, key, new);
+                self.add_ways(path, None, |_| {});
+            } else {
+                self.judged(path, key, &sharing);
+            }
+        }
+        for policy in &self.ruleset.policies {
+            self.policy(policy);
+        }
+        self.finish()
+    }
+
+    /// How many rules ask for each set: an element's counter then counts for all of them.
+    fn rules_by_set(&self) -> HashMap<(Family, &'a str, &'a str), HashSet<u64>> {
+        let mut sharing: HashMap<_, HashSet<u64>> = HashMap::new();
+        for path in &self.ruleset.drops {
+            let table = path.rule.table.as_str();
+            for condition in &path.matches {
+                let set = match condition {
+                    Match::Address { set: AddrSet::Named(set), .. } | Match::Member { set, .. } => set,
+                    _ => continue,
+                };
+                let name = (path.rule.family, table, set.name.as_str());
+                sharing.entry(name).or_default().insert(path.rule.handle);
+            }
+        }
+        sharing
+    }
+
+    fn judged(
+        &mut self,
+        path: &'a DropPath,
+        rule_key: Option<CounterKey>,
+        sharing: &HashMap<(Family, &'a str, &'a str), HashSet<u64>>,
+    ) {
+        let settings = self.settings;
+        let privacy = &settings.context.privacy;
+        let logged = recording_log(path, settings.groups).is_some();
+        let (primary, pieces) = pieces(path, self.sets, privacy);
+        let own_counters = primary.as_ref().is_some_and(|primary| {
+            let name =
+                (path.rule.family, path.rule.table.as_str(), primary.membership.set.name.as_str());
+            primary.last && sharing.get(&name).is_some_and(|rules| rules.len() == 1)
+        });
+        let conditions = conditions_text(path);
+        let text = native(&path.native, privacy);
+        let mut outcomes = Vec::new();
+        for piece in &pieces {
+            let key = match piece.of {
+                Of::Element(_, element) if own_counters => element.counter.map(|count| {
+                    let key = self.element_key(path, primary.as_ref(), element);
+                    self.counters.of_element(key, count.packets)
+                }),
+                Of::Element(..) | Of::Rule | Of::Rest(_) => None,
+            };
+            let key = key.or_else(|| rule_key.clone());
+            for aim in self.aims_of(piece, primary.as_ref()) {
+                let draft = |number| self::draft(path, piece, &aim, number, &text, settings);
+                let (number, at, new) = self.place(path, piece, &aim, &conditions);
+                if new {
+                    let rule = draft(number);
+                    self.drafts.push(Draft {
+                        rule,
+                        key: key.clone(),
+                        logged,
+                        response: response(path.action, version(path)),
+                    });
+                } else {
+                    self.merge(at, &aim, key.as_ref(), logged);
+                }
+                outcomes.push((number, aim, matches!(piece.of, Of::Rest(_))));
+            }
+            if let Some(key) = &key {
+                self.counters.used(key, logged);
+            }
+        }
+        if let (true, Some(key)) = (pieces.is_empty(), &rule_key) {
+            // A rule over an empty set: its counter may have counted what it held before.
+            self.counters.used(key, logged);
+        }
+        self.add_ways(path, Some(logged), |way| {
+            for (number, aim, rest) in &outcomes {
+                way.add(*number, aim, aim.naming, *rest);
+            }
+        });
+    }
+
+    /// The same rule on another way: it blocks what either of them blocks.
+    fn merge(&mut self, at: usize, aim: &Aim, key: Option<&CounterKey>, logged: bool) {
+        let Some(draft) = self.drafts.get_mut(at) else { return };
+        draft.rule.narrowed &= aim.narrowed;
+        draft.logged &= logged;
+        if draft.key.as_ref() != key {
+            for key in [draft.key.as_ref(), key].into_iter().flatten() {
+                self.counters.spoil(key);
+            }
+        }
+    }
+
+    fn aims_of(&self, piece: &Piece<'a>, primary: Option<&Primary<'a>>) -> Vec<Aim> {
+        let mut found = aims(&piece.reach, &self.settings.context.privacy);
+        let (Of::Rest(known), Some(primary)) = (piece.of, primary) else { return found };
+        let side = if primary.membership.has_address(Side::Destination) {
+            Side::Destination
+        } else {
+            Side::Source
+        };
+        for aim in &mut found {
+            (aim.trigger, aim.direction) = match side {
+                Side::Destination => (Trigger::Destination, Direction::ToTarget),
+                Side::Source => (Trigger::Source, Direction::FromTarget),
+            };
+            aim.naming = Naming::Within(side);
+            aim.narrowed = true;
+            if !known.complete || known.is_dynamic() {
+                aim.target =
+                    Target { kind: TargetKind::NotUnderstood.into(), value: String::new() };
+            }
+        }
+        found.truncate(1);
+        found
+    }
+
+    /// The number of the rule with this target, its place among the drafts, and whether it is new.
+    fn place(
+        &mut self,
+        path: &'a DropPath,
+        piece: &Piece<'_>,
+        aim: &Aim,
+        conditions: &str,
+    ) -> (RuleNumber, usize, bool) {
+        let Target { kind, value } = &aim.target;
+        let mut target = format!("{kind}:{value}/{}", i32::from(aim.direction));
+        // Two elements with one address and two ports may have one target; they claim each its own.
+        if let Of::Element(_, element) = piece.of
+            && element.low.len() > 1
+        {
+            target = format!("{target}/{}", element_text(element));
+        }
+        let id = (&path.rule, target);
+        if let Some(at) = self.by_target.get(&id).copied()
+            && let Some(draft) = self.drafts.get(at)
+        {
+            return (draft.rule.number, at, false);
+        }
+        let RuleId { family, table, chain, handle: _ } = &path.rule;
+        let (family, action) = (family_word(*family), action_word(path.action));
+        let key = format!("nftables/{family}/{table}/{chain}/{action}/{conditions}/{}", id.1);
+        let mut number = (self.settings.context.rule_number)(&key);
+        let mut copy = 0u32;
+        while self.taken.contains_key(&number) {
+            copy += 1;
+            number = (self.settings.context.rule_number)(&format!("{key}#{copy}"));
+        }
+        self.taken.insert(number, &path.rule);
+        let at = self.drafts.len();
+        self.by_target.insert(id, at);
+        (number, at, true)
+    }
+
+    fn element_key(
+        &self,
+        path: &DropPath,
+        primary: Option<&Primary<'a>>,
+        element: &Element,
+    ) -> CounterKey {
+        let set = primary.map_or("", |primary| primary.membership.set.name.as_str());
+        let place = format!("{}/{}/{set}", family_word(path.rule.family), path.rule.table);
+        let element = format!("nftables/element/{place}/{:?}-{:?}", element.low, element.high);
+        let number = (self.settings.context.rule_number)(&element);
+        format!("{place}/element/{:016x}", number.0).into()
+    }
+
+    /// Every log of the way to a group of ours. `logged`: `None` for the node's own protection.
+    fn add_ways(&mut self, path: &DropPath, logged: Option<bool>, fill: impl FnOnce(&mut Way)) {
+        let groups = self.settings.groups;
+        let recording = logged.and_then(|_| recording_log(path, groups)).map(|at| (at, fill));
+        let at = recording.as_ref().map(|(at, _)| *at);
+        let ours = path.logs.iter().enumerate().filter(|(_, log)| groups.contains(&log.group));
+        for (_, log) in ours.filter(|(other, _)| Some(*other) != at) {
+            let way = Way::new(&path.base, &path.matches, path.action, Duty::Ignore);
+            self.attribution.add(log, way);
+        }
+        if let Some((at, fill)) = recording
+            && let Some(log) = path.logs.get(at)
+        {
+            let mut way = Way::new(&path.base, &path.matches, path.action, Duty::Record);
+            fill(&mut way);
+            self.attribution.add(log, way);
+        }
+    }
+
+    /// A base chain that drops what no rule accepted.
+    fn policy(&mut self, policy: &PolicyDrop) {
+        let PolicyDrop { base, counter } = policy;
+        if is_own_hook(base.hook) {
+            return self.counters.own_policy(base, counter.map(|count| count.packets));
+        }
+        let context = self.settings.context;
+        let BaseChain { family, table, chain, hook: _, priority: _, devices: _ } = &**base;
+        let place = format!("{}/{table}/{chain}", family_word(*family));
+        let claims = (context.mapped)(&format!("chain:{place}"));
+        let rule = KnownRule {
+            number: (context.rule_number)(&format!("nftables/{place}/policy")),
+            technique: Technique::IpAclDrop,
+            trigger: Trigger::Other,
+            direction: Direction::Both,
+            actor: self.settings.default_actor,
+            claim_origin: if claims.is_empty() {
+                remit_proto::v1::ClaimOrigin::None
+            } else {
+                remit_proto::v1::ClaimOrigin::Mapped
+            },
+            claims,
+            narrowed: true,
+            counter: None,
+            target: Target { kind: TargetKind::WholeService.into(), value: "*".into() },
+            native: format!("chain {place}: policy drop"),
+        };
+        self.drafts.push(Draft { rule, key: None, logged: false, response: Response::Silent });
+    }
+
+    fn finish(self) -> State {
+        let Self { ruleset, sets, mut drafts, attribution, counters, .. } = self;
+        let mut by_key: HashMap<&CounterKey, Vec<usize>> = HashMap::new();
+        for (at, Draft { key, .. }) in drafts.iter().enumerate() {
+            if let Some(key) = key {
+                by_key.entry(key).or_default().push(at);
+            }
+        }
+        let mut unlogged = Vec::new();
+        let mut standings = HashMap::new();
+        for (key, rules) in by_key {
+            let mut standing = counters.standing(key);
+            let mut numbers = rules.iter().filter_map(|at| drafts.get(*at)).map(|d| d.rule.number);
+            if standing == Standing::Source && rules.len() > CANDIDATES_MAX {
+                standing = Standing::Mixed;
+            }
+            if let (Standing::Source, Some(rule)) = (standing, numbers.next()) {
+                let first = rules.first().and_then(|at| drafts.get(*at));
+                unlogged.push(Unlogged {
+                    key: key.clone(),
+                    rule,
+                    others: numbers.collect(),
+                    response: first.map_or(Response::Silent, |draft| draft.response.clone()),
+                });
+            }
+            standings.insert(key.clone(), standing);
+        }
+        for draft in &mut drafts {
+            let standing = draft.key.as_ref().and_then(|key| standings.get(key));
+            match standing {
+                Some(Standing::Checked | Standing::Source) => draft.rule.counter = draft.key.take(),
+                Some(Standing::Mixed) => {
+                    draft.rule.native.push_str(" [not counted: its counter counts other things too]");
+                }
+                None => {}
+            }
+        }
+        State {
+            generation: ruleset.generation,
+            rules: drafts.into_iter().map(|draft| Arc::new(draft.rule)).collect(),
+            attribution: Arc::new(attribution),
+            counters,
+            unlogged,
+            moving: sets.are_moving(),
+        }
+    }
+}
+
+fn draft(
+    path: &DropPath,
+    piece: &Piece<'_>,
+    aim: &Aim,
+    number: RuleNumber,
+    text: &str,
+    settings: &Settings<'_>,
+) -> KnownRule {
+    let (set, element, addition) = match piece.of {
+        Of::Rule => (None, None, String::new()),
+        Of::Element(known, element) => {
+            let comment = element.comment.as_ref().map(|c| format!(" comment {c:?}"));
+            let element_text = element_text(element) + comment.as_deref().unwrap_or_default();
+            (Some(&known.info), element.comment.as_deref(), format!("; element {element_text}"))
+        }
+        Of::Rest(known) => {
+            let info = &known.info;
+            let why = if !known.complete {
+                "more than are kept one by one"
+            } else if known.is_dynamic() {
+                "they change without a commit"
+            } else {
+                "and this is what none of them matches"
+            };
+            let addition = format!("; set {} has {} elements, {why}", info.name, info.count);
+            (Some(info), None, addition)
+        }
+    };
+    let named = set.filter(|info| !info.reference().anonymous).map(|info| info.name.as_str());
+    let carriers = Carriers { path, set: named, element };
+    let (claims, claim_origin) = carriers.claims(settings.context);
+    let privacy = &settings.context.privacy;
+    KnownRule {
+        number,
+        technique: match path.action {
+            Action::Drop => Technique::IpAclDrop,
+            Action::Reject { .. } => Technique::IpAclReject,
+        },
+        trigger: aim.trigger,
+        direction: aim.direction,
+        actor: carriers.actor(settings.default_actor),
+        claims,
+        claim_origin,
+        narrowed: aim.narrowed,
+        counter: None,
+        target: aim.target.clone(),
+        native: format!("{text}{}", native(&addition, privacy)),
+    }
+}
+
+/// The log whose messages are this way's hits.
+fn recording_log(path: &DropPath, groups: &[u16]) -> Option<usize> {
+    let ours = |log: &Log| log.exact && !log.limited && groups.contains(&log.group);
+    path.logs.iter().position(ours)
+}
+
+/// The node protects itself (DESIGN.md idea 9).
+fn is_own(path: &DropPath) -> bool {
+    const INVALID: u32 = 1;
+    let (mut invalid, mut impossible, mut other_address) = (false, false, false);
+    for condition in &path.matches {
+        match condition {
+            Match::ConnectionState { any_of: INVALID, inverted: false } => invalid = true,
+            Match::Address { side: Side::Source, set, inverted: false } if is_impossible(set) => {
+                impossible = true;
+            }
+            Match::Address { .. } => other_address = true,
+            _ => {}
+        }
+    }
+    is_own_hook(path.base.hook) || invalid || (impossible && !other_address)
+}
+
+fn is_own_hook(hook: Hook) -> bool {
+    let hook = match hook {
+        Hook::Ingress => privacy::Hook::Ingress,
+        Hook::Prerouting => privacy::Hook::Prerouting,
+        Hook::Input => privacy::Hook::Input,
+        Hook::Forward => privacy::Hook::Forward,
+        Hook::Output => privacy::Hook::Output,
+        Hook::Postrouting => privacy::Hook::Postrouting,
+        Hook::Egress => privacy::Hook::Egress,
+        // One that did not exist when this was written: a block must not hide behind it.
+        Hook::Other(_) => return false,
+    };
+    !hook.is_judged()
+}
+
+/// Sources that no packet on a network has: RFC 6890, "Source: False" and no use beyond the host.
+fn is_impossible(set: &AddrSet) -> bool {
+    let AddrSet::Prefix(address, size) = set else { return false };
+    match address {
+        IpAddr::V4(address) => [
+            (Ipv4Addr::new(0, 0, 0, 0), 8),
+            (Ipv4Addr::new(127, 0, 0, 0), 8),
+            (Ipv4Addr::new(240, 0, 0, 0), 4),
+        ]
+        .iter()
+        .any(|(network, width)| {
+            let differ = network.to_bits() ^ address.to_bits();
+            size >= width && differ.leading_zeros() >= u32::from(*width)
+        }),
+        IpAddr::V6(address) => {
+            *size == 128 && [Ipv6Addr::UNSPECIFIED, Ipv6Addr::LOCALHOST].contains(address)
+        }
+    }
+}
+
+fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Drop => "drop",
+        Action::Reject { .. } => "reject",
+    }
+}
+
+fn version(path: &DropPath) -> Option<u8> {
+    let of_family = match path.base.family {
+        Family::Ip => Some(4),
+        Family::Ip6 => Some(6),
+        Family::Inet | Family::Arp | Family::Netdev | Family::Bridge | Family::Other(_) => None,
+    };
+    of_family.or_else(|| {
+        path.matches.iter().find_map(|condition| match condition {
+            Match::Version { version, inverted: false } => Some(*version),
+            _ => None,
+        })
+    })
+}
+
+/// The conditions as a key: anonymous sets have numbers that say nothing.
+fn conditions_text(path: &DropPath) -> String {
+    let mut text = String::new();
+    for condition in &path.matches {
+        let set = match condition {
+            Match::Address { set: AddrSet::Named(set), .. } | Match::Member { set, .. } => Some(set),
+            Match::Port { set: crate::rules::nftables::PortSet::Named(set), .. } => Some(set),
+            _ => None,
+        };
+        let mut said = condition.to_string();
+        if let Some(set) = set.filter(|set| set.anonymous) {
+            said = said.replace(&set.name, "");
+        }
+        text.push_str(&said);
+        text.push(',');
+    }
+    for what in &path.not_understood {
+        text.push_str(what);
+        text.push(',');
+    }
+    text
+}
+
+fn element_text(element: &Element) -> String {
+    let fields = |fields: &[KeyField]| {
+        let fields: Vec<_> = fields.iter().map(key_text).collect();
+        fields.join(" . ")
+    };
+    let low = fields(&element.low);
+    if element.low == element.high { low } else { format!("{low}-{}", fields(&element.high)) }
+}
+
+fn key_text(field: &KeyField) -> String {
+    match field {
+        KeyField::Address(address) => address.to_string(),
+        KeyField::Protocol(protocol) => format!("protocol {protocol}"),
+        KeyField::Port(port) => port.to_string(),
+        KeyField::Mark(mark) => format!("{mark:#x}"),
+        KeyField::Interface(name) => format!("{name:?}"),
+        KeyField::Other(bytes) => {
+            bytes.iter().fold(String::from("0x"), |text, byte| format!("{text}{byte:02x}"))
+        }
+    }
+}

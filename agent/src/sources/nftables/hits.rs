@@ -1,0 +1,330 @@
+//! One thread for each NFLOG group: messages become hits.
+//!
+//! The thread waits for its socket and for the recorder's channel, and for nothing else but one
+//! look of the state thread at the ruleset when a message fits no rule that is known. While it
+//! waits the kernel queues; what the queue does not hold is seen in the sequence numbers.
+//!
+//! A packet's addresses are read within the callback that borrows it. What leaves it is a rule's
+//! number and, where it may be named, the address of the blocked side.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use remit_proto::v1::{LossCause, SourceKind};
+
+use super::{
+    NftablesError,
+    account::CANDIDATES_MAX,
+    attribution::{Attribution, Found, Names},
+    target,
+};
+use crate::{
+    observation::{Hit, Report, Response, RuleNumber},
+    sources::{
+        RecorderGone, SourceContext,
+        nflog::{NflogReader, Packet, ReadStats},
+    },
+};
+
+/// Between two looks at the stop flag.
+const READ_TIMEOUT: Duration = Duration::from_millis(100);
+/// The kernel sends what it has after a tenth of a second; then nothing more is on its way.
+const LAST_TIMEOUT: Duration = Duration::from_millis(250);
+/// For the state thread to look at the ruleset once.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
+/// A message that fits no rule is worth a look this often: a flood of them must not stop the rest.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long rules that are gone may still have messages in the queue.
+const BEFORE_VALID: Duration = Duration::from_secs(5);
+
+/// What the threads of this source tell each other. Written by the state thread; hit threads only
+/// ask for a look, and say how they failed.
+#[derive(Default)]
+pub(super) struct Shared {
+    views: Mutex<Views>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Views {
+    now: Option<Arc<Attribution>>,
+    before: Option<(Arc<Attribution>, Instant)>,
+    /// Looks at the ruleset that were asked for and have been taken.
+    asked: u64,
+    looked: u64,
+    ended: bool,
+    failed: Option<NftablesError>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Views> {
+        // Every change is one assignment: what a panicked thread leaves is whole.
+        self.views.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn publish(&self, attribution: Arc<Attribution>) {
+        let mut views = self.lock();
+        if let Some(before) = views.now.replace(attribution) {
+            views.before = Some((before, Instant::now()));
+        }
+        self.changed.notify_all();
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        let views = self.lock();
+        views.asked > views.looked
+    }
+
+    pub(super) fn answer(&self) {
+        let mut views = self.lock();
+        views.looked = views.asked;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn end(&self) {
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn fail(&self, error: NftablesError) {
+        self.lock().failed = Some(error);
+    }
+
+    pub(super) fn failure(&self) -> Option<NftablesError> {
+        self.lock().failed.take()
+    }
+}
+
+/// What is the same but for its time, and how often.
+#[derive(Debug)]
+struct Deed {
+    rule: RuleNumber,
+    address: Option<IpAddr>,
+    response: Response,
+    others: Vec<RuleNumber>,
+    count: u64,
+}
+
+pub(super) struct Hits<'a> {
+    group: u16,
+    context: &'a SourceContext,
+    shared: &'a Shared,
+    names: Option<Names<'a>>,
+    now: Arc<Attribution>,
+    before: Option<Arc<Attribution>>,
+    deeds: Vec<Deed>,
+    not_parsed: u64,
+    looked_at: Option<Instant>,
+    /// When the last read ended: what is lost was lost after it.
+    sure_until_s: i64,
+}
+
+/// The thread's work, until the agent stops, the recorder is gone or the socket fails.
+pub(super) fn run(mut reader: NflogReader, group: u16, context: &SourceContext, shared: &Shared) {
+    let Some(mut hits) = Hits::new(group, context, shared) else { return };
+    if let Err(Ended::Socket(error)) = hits.follow(&mut reader) {
+        shared.fail(error);
+    }
+}
+
+enum Ended {
+    Recorder,
+    Socket(NftablesError),
+}
+
+impl From<RecorderGone> for Ended {
+    fn from(RecorderGone: RecorderGone) -> Self {
+        Self::Recorder
+    }
+}
+
+impl<'a> Hits<'a> {
+    /// Waits for the first rules.
+    fn new(group: u16, context: &'a SourceContext, shared: &'a Shared) -> Option<Self> {
+        let mut views = shared.lock();
+        let now = loop {
+            if views.ended {
+                return None;
+            }
+            if let Some(now) = &views.now {
+                break Arc::clone(now);
+            }
+            views = shared.changed.wait(views).unwrap_or_else(PoisonError::into_inner);
+        };
+        Some(Self {
+            group,
+            context,
+            shared,
+            names: Names::new(&context.privacy),
+            now,
+            before: None,
+            deeds: Vec::new(),
+            not_parsed: 0,
+            looked_at: None,
+            sure_until_s: (context.now_s)(),
+        })
+    }
+
+    fn follow(&mut self, reader: &mut NflogReader) -> Result<(), Ended> {
+        while !self.ending() {
+            self.read(reader, READ_TIMEOUT)?;
+        }
+        // What the kernel has of it is recorded now and not lost to the downtime.
+        let until = Instant::now() + LOOK_WITHIN;
+        while self.read(reader, LAST_TIMEOUT)? && Instant::now() < until {}
+        Ok(())
+    }
+
+    fn ending(&self) -> bool {
+        self.context.stopping() || self.shared.lock().ended
+    }
+
+    /// One datagram. True if there was one.
+    fn read(&mut self, reader: &mut NflogReader, timeout: Duration) -> Result<bool, Ended> {
+        self.update();
+        let read = reader.read(timeout, &mut |packet| self.take(packet));
+        let stats = read.map_err(|error| {
+            Ended::Socket(NftablesError::nflog(self.group, error))
+        })?;
+        self.report(stats)?;
+        Ok(stats != ReadStats::default())
+    }
+
+    fn update(&mut self) {
+        let views = self.shared.lock();
+        if let Some(now) = &views.now
+            && !Arc::ptr_eq(now, &self.now)
+        {
+            self.now = Arc::clone(now);
+        }
+        let before = views.before.as_ref().filter(|(_, since)| since.elapsed() < BEFORE_VALID);
+        self.before = before.map(|(before, _)| Arc::clone(before));
+    }
+
+    fn take(&mut self, packet: &Packet<'_>) {
+        let now = Arc::clone(&self.now);
+        if self.attribute(&now, packet) {
+            return;
+        }
+        if let Some(before) = self.before.clone()
+            && self.attribute(&before, packet)
+        {
+            return;
+        }
+        if self.look() {
+            let now = Arc::clone(&self.now);
+            if self.attribute(&now, packet) {
+                return;
+            }
+        }
+        self.not_parsed += 1;
+    }
+
+    /// False if no rule logs so.
+    fn attribute(&mut self, attribution: &Attribution, packet: &Packet<'_>) -> bool {
+        let mut first: Option<(RuleNumber, Option<IpAddr>, Response)> = None;
+        let mut others = Vec::new();
+        let names = self.names.as_ref();
+        let found = attribution.find(self.group, packet, |way, outcome| match &first {
+            None => {
+                let headers = packet.headers.as_ref();
+                let address = headers.zip(names).and_then(|(h, names)| outcome.named(h, names));
+                first = Some((outcome.rule, address, way.response(headers)));
+            }
+            Some((rule, ..)) => {
+                let new = *rule != outcome.rule && !others.contains(&outcome.rule);
+                if new && others.len() < CANDIDATES_MAX {
+                    others.push(outcome.rule);
+                }
+            }
+        });
+        if let Some((rule, address, response)) = first {
+            self.add(Deed { rule, address, response, others, count: 1 });
+        }
+        match found {
+            Found::Rules | Found::Ignored => true,
+            Found::Nothing => false,
+        }
+    }
+
+    fn add(&mut self, deed: Deed) {
+        let same = self.deeds.iter_mut().rev().find(|known| {
+            known.rule == deed.rule
+                && known.address == deed.address
+                && known.response == deed.response
+                && known.others == deed.others
+        });
+        match same {
+            Some(known) => known.count += 1,
+            None => self.deeds.push(deed),
+        }
+    }
+
+    /// Asks the state thread to look at the ruleset once more. True if there are other rules now.
+    fn look(&mut self) -> bool {
+        if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_INTERVAL) {
+            return false;
+        }
+        let mut views = self.shared.lock();
+        views.asked += 1;
+        let ticket = views.asked;
+        let until = Instant::now() + LOOK_WITHIN;
+        while views.looked < ticket && !views.ended && !self.context.stopping() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let left = left.min(READ_TIMEOUT);
+            views = match self.shared.changed.wait_timeout(views, left) {
+                Ok((views, _)) => views,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        self.looked_at = Some(Instant::now());
+        match views.now.as_ref().filter(|now| !Arc::ptr_eq(now, &self.now)) {
+            Some(now) => {
+                self.now = Arc::clone(now);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn report(&mut self, stats: ReadStats) -> Result<(), RecorderGone> {
+        let ReadStats { messages: _, lost_by_sequence, enobufs, malformed, truncated: _ } = stats;
+        let at_s = (self.context.now_s)();
+        if !self.deeds.is_empty() {
+            let hits = self.deeds.drain(..).map(|deed| Hit {
+                rule: deed.rule,
+                at_s,
+                count: deed.count,
+                hit_target: deed.address.map(target::ip),
+                response: deed.response,
+                other_candidates: deed.others,
+            });
+            let hits = hits.collect();
+            let source = SourceKind::Nftables;
+            (self.context.send)(Report::Hits { source, hits, cursor: None, import: None })?;
+        }
+        let not_parsed = malformed + std::mem::take(&mut self.not_parsed);
+        let losses =
+            [(LossCause::KernelQueue, lost_by_sequence), (LossCause::NotParsed, not_parsed)];
+        for (cause, count) in losses.into_iter().filter(|(_, count)| *count > 0) {
+            let source = SourceKind::Nftables;
+            (self.context.send)(Report::Lost { source, cause, count, at_s })?;
+        }
+        if enobufs > 0 {
+            (self.context.send)(Report::Unsure {
+                source: SourceKind::Nftables,
+                cause: LossCause::KernelQueue,
+                from_s: self.sure_until_s.min(at_s),
+                until_s: at_s,
+            })?;
+        }
+        self.sure_until_s = at_s;
+        Ok(())
+    }
+}

@@ -1,0 +1,517 @@
+//! nftables: which rules drop or reject traffic of others, and how often they did.
+//!
+//! In: the ruleset of the network namespace that the calling thread is in, word of each commit,
+//! counters, and the messages of the NFLOG groups that blocking rules log to (`log group 42 prefix
+//! "remit=…"`; iptables-nft's `-j NFLOG` alike). Out: [`Report`]s.
+//!
+//! Threads: one for the state, which owns what is known of the ruleset and alone reads it; one for
+//! each NFLOG group.
+//!
+//! # Order at start
+//!
+//! 1. A reading of all counters, before a group is bound: what they show above the last one
+//!    happened while the agent was down.
+//! 2. The groups are bound. From here on the kernel queues messages.
+//! 3. The ruleset is read and reported; then the queues are read.
+//!
+//! # Promised
+//!
+//! - A commit is reported within a second: [`DEBOUNCE`] after its notification, or after the poll
+//!   of the generation each second. While the ruleset does not hold still, the last known rules
+//!   stand; after [`UNSTABLE_AFTER`] that is said.
+//! - A hit belongs to a rule only if the rule's log is about just what it drops and is not rate
+//!   limited. Rules of which we get no such messages are counted by their counters (`account`).
+//! - A message that fits no rule that is or was just in force is a loss (`NOT_PARSED`). Give the
+//!   groups to blocking rules alone.
+//! - No client's address leaves the packet that it was in (`hits`, `attribution`), and none is in
+//!   the text of a rule (`claim`, `target`).
+//!
+//! | file | idea |
+//! |---|---|
+//! | `build` | one reading: rules, ways, counters |
+//! | `reach`, `target` | what a rule matches, and the target that is |
+//! | `sets` | elements, and how many are kept |
+//! | `claim` | what a rule says that it rests on |
+//! | `account` | which counter counts what; the node's own protection |
+//! | `attribution`, `hits` | from a message to its rule |
+//!
+//! Not done here: windows, leaves, the comparison of two states, the comparison of counters and
+//! hits (recorder and ledger). Not known: who made a rule, beyond the process name of the commit.
+
+mod account;
+mod attribution;
+mod build;
+mod claim;
+mod hits;
+mod reach;
+mod sets;
+mod target;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use remit_proto::v1::{Actor, SourceKind};
+
+use self::{
+    account::{Values, grown},
+    build::{Settings, State},
+    hits::Shared,
+};
+use super::{
+    RecorderGone, SourceContext,
+    nflog::{self, NflogError, NflogReader},
+};
+use crate::{
+    observation::{CounterReading, Report, RuleState},
+    rules::nftables::{ReadError, Reader, Watch, WatchError},
+};
+
+/// Several commits of one tool come within this time.
+const DEBOUNCE: Duration = Duration::from_millis(200);
+/// A tool that never rests must not hide what it does.
+const DEBOUNCE_MAX: Duration = Duration::from_secs(1);
+/// Should a notification be lost.
+const POLL: Duration = Duration::from_secs(1);
+/// Between two looks at the stop flag and at what hit threads ask for.
+const TICK: Duration = Duration::from_millis(50);
+/// Until then the last known rules are as good as any.
+const UNSTABLE_AFTER: Duration = Duration::from_secs(5);
+/// A `RuleChange` holds 64 bytes.
+const CHANGED_BY_MAX: usize = 64;
+
+/// What the source needs to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nftables {
+    /// NFLOG groups to bind; none: rules and counters alone.
+    pub groups: Vec<u16>,
+    pub counters_interval: Duration,
+    /// Who is said to have made a rule that does not say it.
+    pub default_actor: Actor,
+    /// How the groups are bound.
+    pub nflog: nflog::Settings,
+}
+
+impl Default for Nftables {
+    fn default() -> Self {
+        Self {
+            groups: Vec::new(),
+            // Reading all counters costs less than a millisecond; the account of a loss is then
+            // settled within ten seconds.
+            counters_interval: Duration::from_secs(5),
+            default_actor: Actor::OperatorStaff,
+            nflog: nflog::Settings::default(),
+        }
+    }
+}
+
+/// Why the source cannot go on. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum NftablesError {
+    #[error(
+        "nftables and NFLOG need CAP_NET_ADMIN: start the agent as root or give it this capability"
+    )]
+    NotPermitted(#[source] io::Error),
+    #[error(
+        "NFLOG group {group} is bound by another program (see /proc/net/netfilter/nfnetlink_log): \
+         stop it, or let the blocking rules log to another group and name that one"
+    )]
+    GroupTaken { group: u16, source: io::Error },
+    #[error("the kernel has no {module}: load that module, or build it into the kernel")]
+    NoModule { module: &'static str, source: io::Error },
+    #[error("NFLOG group {group} cannot be followed")]
+    Nflog { group: u16, source: NflogError },
+    #[error("the ruleset cannot be read")]
+    Read(#[source] ReadError),
+    #[error("changes of the ruleset cannot be followed")]
+    Watch(#[source] WatchError),
+    #[error("no thread for an NFLOG group")]
+    Thread(#[source] io::Error),
+}
+
+/// Starts the source's threads, in the network namespace of the caller. They end when the stop
+/// flag is set or the recorder is gone, or with an error that an operator must act on.
+pub fn spawn(
+    config: Nftables,
+    context: SourceContext,
+) -> io::Result<JoinHandle<Result<(), NftablesError>>> {
+    thread::Builder::new().name("nftables".into()).spawn(move || run(&config, &context))
+}
+
+fn run(config: &Nftables, context: &SourceContext) -> Result<(), NftablesError> {
+    let shared = Arc::new(Shared::default());
+    let mut threads = Vec::new();
+    let mut source = match Source::start(config, context, &shared) {
+        Ok(source) => source,
+        Err(ended) => return ended.result(),
+    };
+    let followed = source.bind(&mut threads).and_then(|()| source.follow());
+    shared.end();
+    for thread in threads {
+        // A hit thread has no result; if it panicked, its messages show as missing.
+        let _panicked = thread.join();
+    }
+    match followed.and_then(|()| source.count()) {
+        Ok(()) => shared.failure().map_or(Ok(()), Err),
+        Err(ended) => ended.result(),
+    }
+}
+
+/// The state thread.
+struct Source<'a> {
+    config: &'a Nftables,
+    context: &'a SourceContext,
+    shared: &'a Arc<Shared>,
+    reader: Reader,
+    watch: Watch,
+    /// As last reported.
+    state: State,
+    reported: bool,
+    values: Values,
+    /// Who committed since then.
+    changed_by: Vec<String>,
+    /// A commit is known that was not read: since when, and when to read it.
+    due: Option<(Instant, Instant)>,
+    unstable_since: Option<Instant>,
+    said_unstable: bool,
+}
+
+enum Ended {
+    Recorder,
+    /// The agent stops before the ruleset could be read.
+    Stopped,
+    Failed(NftablesError),
+}
+
+impl Ended {
+    fn result(self) -> Result<(), NftablesError> {
+        match self {
+            Self::Recorder | Self::Stopped => Ok(()),
+            Self::Failed(error) => Err(error),
+        }
+    }
+}
+
+impl From<RecorderGone> for Ended {
+    fn from(RecorderGone: RecorderGone) -> Self {
+        Self::Recorder
+    }
+}
+
+impl From<NftablesError> for Ended {
+    fn from(error: NftablesError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<'a> Source<'a> {
+    /// Takes the first reading of the counters.
+    fn start(
+        config: &'a Nftables,
+        context: &'a SourceContext,
+        shared: &'a Arc<Shared>,
+    ) -> Result<Self, Ended> {
+        let watch = Watch::open().map_err(NftablesError::watch)?;
+        let reader = Reader::open().map_err(NftablesError::read)?;
+        let mut source = Self {
+            config,
+            context,
+            shared,
+            reader,
+            watch,
+            state: State::default(),
+            reported: false,
+            values: Values::new(),
+            changed_by: Vec::new(),
+            due: None,
+            unstable_since: None,
+            said_unstable: false,
+        };
+        source.state = source.read_until_stable()?;
+        source.values = source.state.counters.values.clone();
+        source.send_counters()?;
+        Ok(source)
+    }
+
+    /// There is no honest first report without the rules.
+    fn read_until_stable(&mut self) -> Result<State, Ended> {
+        let mut said = false;
+        while !self.context.stopping() {
+            if let Some(state) = self.read()? {
+                return Ok(state);
+            }
+            if !said && self.unstable_since.is_some_and(|since| since.elapsed() > UNSTABLE_AFTER) {
+                tracing::warn!("the nftables ruleset does not hold still; nothing is reported yet");
+                said = true;
+            }
+            thread::sleep(DEBOUNCE);
+        }
+        Err(Ended::Stopped)
+    }
+
+    fn bind(&mut self, threads: &mut Vec<JoinHandle<()>>) -> Result<(), Ended> {
+        let bound: Result<Vec<_>, _> = self
+            .config
+            .groups
+            .iter()
+            .map(|group| match NflogReader::bind(*group, &self.config.nflog) {
+                Ok(reader) => Ok((*group, reader)),
+                Err(error) => Err(NftablesError::nflog(*group, error)),
+            })
+            .collect();
+        for (group, reader) in bound? {
+            let (context, shared) = (self.context.clone(), Arc::clone(self.shared));
+            let thread = thread::Builder::new()
+                .name(format!("nflog-{group}"))
+                .spawn(move || hits::run(reader, group, &context, &shared))
+                .map_err(NftablesError::Thread)?;
+            threads.push(thread);
+        }
+        let state = self.read_until_stable()?;
+        self.adopt(state)
+    }
+
+    fn follow(&mut self) -> Result<(), Ended> {
+        let mut counters_due = Instant::now() + self.config.counters_interval;
+        let mut poll_due = Instant::now() + POLL;
+        while !self.context.stopping() {
+            self.listen(TICK)?;
+            if let Some(error) = self.shared.failure() {
+                return Err(error.into());
+            }
+            let asked = self.shared.is_asked();
+            if asked || Instant::now() >= poll_due {
+                poll_due = Instant::now() + POLL;
+                self.poll(asked)?;
+            }
+            if self.due.is_some_and(|(_, when)| Instant::now() >= when) {
+                self.refresh()?;
+            }
+            if asked {
+                self.shared.answer();
+            }
+            if Instant::now() >= counters_due {
+                counters_due = Instant::now() + self.config.counters_interval;
+                self.count()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears of commits for as long as `timeout`.
+    fn listen(&mut self, timeout: Duration) -> Result<(), Ended> {
+        let mut left = timeout;
+        loop {
+            match self.watch.next(left) {
+                Ok(None) => return Ok(()),
+                Ok(Some(commit)) => {
+                    if !self.changed_by.contains(&commit.process_name) {
+                        self.changed_by.push(commit.process_name);
+                    }
+                    self.due_in(DEBOUNCE);
+                }
+                Err(WatchError::Lost | WatchError::Malformed(_)) => self.due_in(Duration::ZERO),
+                Err(error @ WatchError::Socket(_)) => {
+                    return Err(NftablesError::watch(error).into());
+                }
+            }
+            left = Duration::ZERO;
+        }
+    }
+
+    fn due_in(&mut self, wait: Duration) {
+        let now = Instant::now();
+        let since = self.due.map_or(now, |(since, _)| since);
+        self.due = Some((since, (now + wait).min(since + DEBOUNCE_MAX)));
+    }
+
+    fn poll(&mut self, at_once: bool) -> Result<(), Ended> {
+        match self.reader.generation() {
+            Ok(generation) if generation == self.state.generation => {}
+            Ok(_) | Err(ReadError::NotStable) if at_once || self.due.is_none() => {
+                self.due_in(Duration::ZERO);
+            }
+            Ok(_) | Err(ReadError::NotStable) => {}
+            Err(error) => self.cannot_read(error)?,
+        }
+        Ok(())
+    }
+
+    fn refresh(&mut self) -> Result<(), Ended> {
+        match self.read()? {
+            Some(state) => self.adopt(state),
+            None => {
+                self.due = None;
+                self.due_in(DEBOUNCE);
+                self.say_unstable()
+            }
+        }
+    }
+
+    /// `None`: it did not hold still, or cannot be read now.
+    fn read(&mut self) -> Result<Option<State>, Ended> {
+        let Nftables { groups, default_actor, .. } = self.config;
+        let context = self.context;
+        let settings = Settings { groups, default_actor: *default_actor, context };
+        match State::read(&mut self.reader, &settings) {
+            Ok(state) => {
+                self.unstable_since = None;
+                Ok(Some(state))
+            }
+            Err(error) => {
+                self.unstable_since.get_or_insert_with(Instant::now);
+                self.cannot_read(error)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// What the kernel will never show ends the source; all else is tried again.
+    fn cannot_read(&self, error: ReadError) -> Result<(), Ended> {
+        match error {
+            ReadError::NotStable => Ok(()),
+            ReadError::Socket(_) | ReadError::Refused(_) => Err(NftablesError::read(error).into()),
+            ReadError::NoSuchSet
+            | ReadError::Timeout
+            | ReadError::Malformed(_)
+            | ReadError::Disordered => {
+                tracing::warn!(error = %error, "the nftables ruleset could not be read");
+                Ok(())
+            }
+        }
+    }
+
+    /// Reports the rules, and then lets the hit threads have them.
+    fn adopt(&mut self, state: State) -> Result<(), Ended> {
+        self.listen(Duration::ZERO)?;
+        let same = self.reported
+            && !self.said_unstable
+            && state.generation == self.state.generation
+            && state.rules == self.state.rules;
+        self.state = state;
+        self.due = None;
+        if !same {
+            self.send_rules(false)?;
+        }
+        self.shared.publish(Arc::clone(&self.state.attribution));
+        Ok(())
+    }
+
+    fn say_unstable(&mut self) -> Result<(), Ended> {
+        let long = self.unstable_since.is_some_and(|since| since.elapsed() > UNSTABLE_AFTER);
+        if long && !self.said_unstable {
+            tracing::warn!("the nftables ruleset does not hold still; the last known rules stand");
+            self.send_rules(true)?;
+        }
+        Ok(())
+    }
+
+    fn send_rules(&mut self, unstable: bool) -> Result<(), RecorderGone> {
+        let mut changed_by = self.changed_by.join(",");
+        let cut = (0..=CHANGED_BY_MAX).rev().find(|at| changed_by.is_char_boundary(*at));
+        changed_by.truncate(cut.unwrap_or(0));
+        if !unstable {
+            self.changed_by.clear();
+        }
+        (self.said_unstable, self.reported) = (unstable, true);
+        (self.context.send)(Report::Rules(RuleState {
+            source: SourceKind::Nftables,
+            at_s: (self.context.now_s)(),
+            generation: self.state.generation.into(),
+            changed_by,
+            rules: self.state.rules.clone(),
+            unstable,
+        }))
+    }
+
+    /// Reads the counters. If the ruleset does not hold still, the next reading says it all.
+    fn count(&mut self) -> Result<(), Ended> {
+        if self.state.moving || self.state.counters.need_ruleset {
+            let Some(state) = self.read()? else { return Ok(()) };
+            self.adopt(state)?;
+        } else {
+            match self.reader.read_counters() {
+                Ok(named) => self.state.counters.take_named(&named),
+                Err(error) => return self.cannot_read(error),
+            }
+        }
+        let values = self.state.counters.values.clone();
+        let at_s = (self.context.now_s)();
+        let hits = grown(&self.state.unlogged, &self.values, &values, at_s);
+        self.values = values;
+        if !hits.is_empty() {
+            let source = SourceKind::Nftables;
+            (self.context.send)(Report::Hits { source, hits, cursor: None, import: None })?;
+        }
+        Ok(self.send_counters()?)
+    }
+
+    fn send_counters(&self) -> Result<(), RecorderGone> {
+        (self.context.send)(Report::Counters(CounterReading {
+            source: SourceKind::Nftables,
+            at_s: (self.context.now_s)(),
+            counters: self.values.iter().map(|(key, value)| (key.clone(), *value)).collect(),
+            self_protection: self.state.counters.self_protection(),
+        }))
+    }
+}
+
+impl NftablesError {
+    fn watch(error: WatchError) -> Self {
+        match error {
+            WatchError::Socket(source) if not_permitted(&source) => Self::NotPermitted(source),
+            WatchError::Socket(source) if missing(&source) => {
+                Self::NoModule { module: "nf_tables", source }
+            }
+            error => Self::Watch(error),
+        }
+    }
+
+    fn read(error: ReadError) -> Self {
+        match error {
+            ReadError::Socket(source) | ReadError::Refused(source) if not_permitted(&source) => {
+                Self::NotPermitted(source)
+            }
+            ReadError::Socket(source) | ReadError::Refused(source) if missing(&source) => {
+                Self::NoModule { module: "nf_tables", source }
+            }
+            error => Self::Read(error),
+        }
+    }
+
+    fn nflog(group: u16, error: NflogError) -> Self {
+        match error {
+            NflogError::Refused { source, .. } | NflogError::Socket(source)
+                if not_permitted(&source) =>
+            {
+                Self::NotPermitted(source)
+            }
+            NflogError::Refused { source, .. } if source.raw_os_error() == Some(libc::EBUSY) => {
+                Self::GroupTaken { group, source }
+            }
+            NflogError::Refused { source, .. } | NflogError::Socket(source) if missing(&source) => {
+                Self::NoModule { module: "nfnetlink_log", source }
+            }
+            source => Self::Nflog { group, source },
+        }
+    }
+}
+
+fn not_permitted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES))
+}
+
+/// What nfnetlink answers for a subsystem that nobody registered, and the socket call without
+/// netfilter netlink.
+fn missing(error: &io::Error) -> bool {
+    const ANSWERS: [i32; 4] =
+        [libc::EINVAL, libc::EOPNOTSUPP, libc::EPROTONOSUPPORT, libc::EAFNOSUPPORT];
+    error.raw_os_error().is_some_and(|code| ANSWERS.contains(&code))
+}
