@@ -142,7 +142,10 @@ impl From<tonic::Status> for CliError {
         let stated = info.as_ref().and_then(|i| i.metadata.get("remedy")).cloned();
         let by_code = match status.code() {
             Grpc::Unauthenticated => "enrol with `remit enrol`, or use --dir for other credentials",
-            Grpc::PermissionDenied => "ask the operator for a token of a role that may",
+            // Other refusals of this kind name their own remedy.
+            Grpc::PermissionDenied if reason == "NOT_AUTHORISED" => {
+                "ask the operator for a token of a role that may"
+            }
             Grpc::Unavailable | Grpc::DeadlineExceeded => "try again in a moment",
             Grpc::Unimplemented => "the collector is of another version than this program",
             _ => "",

@@ -26,6 +26,8 @@ pub struct Coverage {
     pub points_declared: u64,
     pub points_observed: u64,
     pub points_relayed: u64,
+    /// Declared as observed, and no agent of the node says that it reads such a source.
+    pub points_without_reports: Vec<String>,
     /// `<node>/<point>`
     pub points_unobserved: Vec<String>,
     pub leaves: u64,
@@ -79,7 +81,7 @@ pub(crate) fn measure(
         forks: entries.iter().filter(|k| matches!(k.entry, Entry::Fork(_))).count() as u64,
         ..Coverage::default()
     };
-    points(&mut coverage, facts);
+    points(&mut coverage, facts, &sources(agents));
     let reporting: BTreeSet<&str> =
         agents.by_origin.values().map(|agent| agent.origin.node.as_str()).collect();
     coverage.nodes_declared = facts.len() as u64;
@@ -95,15 +97,35 @@ pub(crate) fn measure(
     coverage
 }
 
-fn points(coverage: &mut Coverage, facts: &[v1::NodeFacts]) {
+/// Node and technology, for every source that an agent said at its last start that it reads.
+fn sources(agents: &Agents<'_>) -> BTreeSet<(String, String)> {
+    let mut sources = BTreeSet::new();
+    for agent in agents.by_origin.values() {
+        let start = agent.leaves.iter().rev().find_map(|leaf| match leaf.body() {
+            Some(Body::Start(start)) => Some(start),
+            _ => None,
+        });
+        for source in start.into_iter().flat_map(v1::Start::sources) {
+            let word = source.as_str_name().trim_start_matches("SOURCE_KIND_").to_lowercase();
+            sources.insert((agent.origin.node.to_string(), word));
+        }
+    }
+    sources
+}
+
+fn points(coverage: &mut Coverage, facts: &[v1::NodeFacts], sources: &BTreeSet<(String, String)>) {
     for node in facts {
         for point in &node.points {
             coverage.points_declared += 1;
-            match point.observation() {
-                v1::Observation::Observed => coverage.points_observed += 1,
-                v1::Observation::Relayed => coverage.points_relayed += 1,
-                v1::Observation::Unobserved | v1::Observation::Unspecified => {
-                    coverage.points_unobserved.push(format!("{}/{}", node.node, point.id));
+            let name = format!("{}/{}", node.node, point.id);
+            let read = sources.contains(&(node.node.clone(), point.technology.clone()));
+            match (point.observation(), read) {
+                (v1::Observation::Observed, true) => coverage.points_observed += 1,
+                // Another box tells the agent, under its own technology's name.
+                (v1::Observation::Relayed, _) => coverage.points_relayed += 1,
+                (v1::Observation::Observed, false) => coverage.points_without_reports.push(name),
+                (v1::Observation::Unobserved | v1::Observation::Unspecified, _) => {
+                    coverage.points_unobserved.push(name);
                 }
             }
         }
@@ -175,11 +197,12 @@ impl fmt::Display for Coverage {
         row(
             "points",
             format!(
-                "observes {} of {} declared points ({} relayed); unobserved: {}",
+                "observes {} of {} declared points ({} relayed); unobserved: {}; declared as observed, and no agent reports: {}",
                 self.points_observed,
                 self.points_declared,
                 self.points_relayed,
-                list(&self.points_unobserved)
+                list(&self.points_unobserved),
+                list(&self.points_without_reports)
             ),
         )?;
         row(

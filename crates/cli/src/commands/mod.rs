@@ -2,11 +2,15 @@
 //! or what went wrong.
 
 mod enrol;
+mod events;
 mod evidence;
+mod findings;
 mod list;
+mod nodes;
 mod points;
-mod query;
 mod requests;
+mod row;
+mod rules;
 mod target;
 mod verify;
 
@@ -32,11 +36,13 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         }
         Command::Points(Points::Declare { file }) => points::declare(&config, &file).await?,
         Command::Points(Points::List(page)) => points::list(&config, &page, output).await?,
-        Command::Nodes(NodesCommand::List(page)) => query::nodes(&config, &page, output).await?,
-        Command::Rules(RulesCommand::List(args)) => query::rules(&config, &args, output).await?,
-        Command::Events(EventsCommand::List(args)) => query::events(&config, &args, output).await?,
+        Command::Nodes(NodesCommand::List(page)) => nodes::nodes(&config, &page, output).await?,
+        Command::Rules(RulesCommand::List(args)) => rules::rules(&config, &args, output).await?,
+        Command::Events(EventsCommand::List(args)) => {
+            events::events(&config, &args, output).await?
+        }
         Command::Findings(FindingsCommand::List(args)) => {
-            query::findings(&config, &args, output).await?;
+            findings::findings(&config, &args, output).await?;
         }
         Command::Target(args) => target::target(&config, &args, output).await?,
         Command::Checkpoint(args) => evidence::checkpoint(&config, &args).await?,

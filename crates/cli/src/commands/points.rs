@@ -8,7 +8,7 @@ use remit_proto::v1;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{list::Pages, query::or_dash};
+use super::{list::Pages, row::or_dash};
 use crate::{
     cli::{Format, Page},
     client,

@@ -11,10 +11,7 @@ use remit_proto::v1::{self, statement::Body};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{
-    list::Pages,
-    query::{finding_listing, or_dash, rule_listing},
-};
+use super::{findings::finding_listing, list::Pages, row::or_dash, rules::rule_listing};
 use crate::{
     cli::{Format, Import, ListRequests, Transition, TransitionWord},
     client,

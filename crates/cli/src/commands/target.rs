@@ -3,7 +3,7 @@
 use remit_proto::v1::{GetTargetRequest, GetTargetResponse};
 use serde_json::json;
 
-use super::query::{event_listing, rule_listing};
+use super::{events::event_listing, rules::rule_listing};
 use crate::{
     cli::{Format, TargetArgs},
     client,
