@@ -19,12 +19,17 @@
 //! Not done here: verdicts (`assess` passes a judge), requests (the register lives in memory), day
 //! partitions, ageing out.
 
+mod columns;
+mod conditions;
+mod dictionary;
 mod dump;
 mod read;
 mod rows;
 mod schema;
 mod sqlite;
 mod write;
+mod write_events;
+mod write_rules;
 
 use register::assessment::Facts;
 use remit_proto::v1;

@@ -1,21 +1,21 @@
 //! Reads of one consistent state: a connection of the pool inside one transaction.
 //!
-//! SQL text is put together from constants of this file only; every value is a parameter, and lists
-//! go as one JSON text through `json_each`.
+//! SQL text is put together from constants of this program only; every value is a parameter.
 
 use std::sync::Arc;
 
-use evidence::{AgentOrigin, Generation};
-use prost::Message;
-use register::{Span, assessment::Facts};
 use remit_proto::v1;
-use rusqlite::{Connection, Row, params_from_iter, types::Value};
+use rusqlite::{Connection, params_from_iter};
 
 use super::{
     EventId, EventKey, EventQuery, GenerationRow, Group, LossSum, Position, Reading, RuleId,
     RuleQuery, StoreError, StoredEvent, StoredGap, StoredRule, TargetNumber,
+    columns::{
+        EVENT_COLUMNS, EVENT_TABLES, decode, event_by_number, event_from, rule_from, unsigned,
+    },
+    conditions::{Where, event_filter, overlap},
+    dictionary::{json, number},
     sqlite::Readers,
-    write::{json, number},
 };
 
 pub(super) struct SqliteReading {
@@ -271,189 +271,4 @@ impl Reading for SqliteReading {
         }
         Ok(found)
     }
-}
-
-/// Conditions with their values.
-#[derive(Default)]
-struct Where {
-    conditions: Vec<&'static str>,
-    values: Vec<Value>,
-}
-
-impl Where {
-    fn and<const N: usize>(&mut self, condition: &'static str, values: [Value; N]) {
-        self.conditions.push(condition);
-        self.values.extend(values);
-    }
-
-    fn sql(&self) -> String {
-        if self.conditions.is_empty() {
-            return String::new();
-        }
-        format!("WHERE ({})", self.conditions.join(") AND ("))
-    }
-}
-
-fn event_filter(query: &EventQuery) -> Where {
-    let EventQuery {
-        since_s,
-        until_s,
-        nodes,
-        targets,
-        techniques,
-        requests,
-        speaking,
-        codes,
-        with_changes,
-    } = query;
-    let mut filter = Where::default();
-    if !with_changes {
-        filter.and("event.kind = 1", []);
-    } else {
-        filter.and("event.kind IN (1, 2)", []);
-    }
-    if *since_s != 0 {
-        filter.and("last_s >= ?", [(*since_s).into()]);
-    }
-    if *until_s != 0 {
-        filter.and("last_s < ?", [(*until_s).into()]);
-    }
-    if !nodes.is_empty() {
-        filter.and("event.node IN (SELECT value FROM json_each(?))", [json(nodes).into()]);
-    }
-    if let Some(targets) = targets {
-        let list = json(targets);
-        filter.and(
-            "event.target IN (SELECT value FROM json_each(?))
-             OR event.hit_target IN (SELECT value FROM json_each(?))",
-            [list.clone().into(), list.into()],
-        );
-    }
-    if !techniques.is_empty() {
-        filter.and(
-            "rule_fact.technique IN (SELECT value FROM json_each(?))",
-            [json(techniques).into()],
-        );
-    }
-    if !requests.is_empty() {
-        let list = json(requests);
-        filter.and(
-            "event.request IN (SELECT value FROM json_each(?)) OR event.fact IN
-             (SELECT fact FROM rule_claim WHERE claim IN (SELECT value FROM json_each(?)))",
-            [list.clone().into(), list.into()],
-        );
-    }
-    if let Some(speaking) = speaking {
-        filter.and("event.request IN (SELECT value FROM json_each(?))", [json(speaking).into()]);
-    }
-    if !codes.is_empty() {
-        filter.and("event.code IN (SELECT value FROM json_each(?))", [json(codes).into()]);
-    }
-    filter
-}
-
-/// A span that touches `[since_s, until_s)`; its ends are seconds, both inside.
-fn overlap(filter: &mut Where, since_s: i64, until_s: i64) {
-    if since_s != 0 {
-        filter.and("until_s >= ?", [since_s.into()]);
-    }
-    if until_s != 0 {
-        filter.and("from_s < ?", [until_s.into()]);
-    }
-}
-
-pub(super) const EVENT_COLUMNS: &str = "event.id, event.node, event.generation, event.operator,
-    leaf, rule_fact.rule, own.kind, own.value, hit.kind, hit.value, response, hits, first_s, last_s,
-    clock_error_s, imported, detail_reduced, before_act, covered_by, then_verdict, now_verdict";
-
-pub(super) const EVENT_TABLES: &str = "event JOIN rule_fact ON rule_fact.id = event.fact
-    LEFT JOIN target AS own ON own.id = event.target
-    LEFT JOIN target AS hit ON hit.id = event.hit_target";
-
-/// Reads a row of [`EVENT_COLUMNS`].
-pub(super) fn event_from(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
-    let response: Option<Vec<u8>> = row.get(10)?;
-    let (rule, then, now): (Vec<u8>, Vec<u8>, Vec<u8>) = (row.get(5)?, row.get(19)?, row.get(20)?);
-    let facts = Facts {
-        origin: origin(row.get(3)?, row.get(1)?, row.get(2)?)?,
-        index: unsigned(row.get(4)?),
-        rule: decode(&rule, "rule_fact.rule")?,
-        target: target(row.get(6)?, row.get(7)?),
-        hit_target: target(row.get(8)?, row.get(9)?),
-        response: response.map(|bytes| decode(&bytes, "event.response")).transpose()?,
-        span: Span { first_s: row.get(12)?, last_s: row.get(13)?, clock_error_s: row.get(14)? },
-        imported: row.get(15)?,
-        before_act: row.get::<_, Option<i64>>(17)?.map(unsigned),
-        covered_by: unsigned(row.get(18)?),
-    };
-    Ok(StoredEvent {
-        key: EventKey { last_s: facts.span.last_s, number: row.get(0)? },
-        hits: unsigned(row.get(11)?),
-        detail_reduced: row.get(16)?,
-        then: decode(&then, "event.then_verdict")?,
-        now: decode(&now, "event.now_verdict")?,
-        facts,
-    })
-}
-
-fn event_by_number(
-    connection: &Connection,
-    number: i64,
-) -> Result<Option<StoredEvent>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {EVENT_COLUMNS} FROM {EVENT_TABLES} WHERE event.id = ?"
-    ))?;
-    let mut rows = statement.query([number])?;
-    rows.next()?.map(event_from).transpose()
-}
-
-fn rule_from(row: &Row<'_>) -> Result<StoredRule, StoreError> {
-    let (node, generation): (String, String) = (row.get(0)?, row.get(1)?);
-    let rule: Vec<u8> = row.get(4)?;
-    let shown_at_s: i64 = row.get(10)?;
-    Ok(StoredRule {
-        facts: Facts {
-            origin: origin(row.get(2)?, node.clone(), generation.clone())?,
-            index: unsigned(row.get(9)?),
-            rule: decode(&rule, "rule_fact.rule")?,
-            target: target(row.get(5)?, row.get(6)?),
-            hit_target: None,
-            response: None,
-            span: Span { first_s: shown_at_s, last_s: shown_at_s, clock_error_s: row.get(11)? },
-            imported: false,
-            before_act: row.get::<_, Option<i64>>(12)?.map(unsigned),
-            covered_by: unsigned(row.get(13)?),
-        },
-        id: RuleId { node, generation, number: row.get::<_, i64>(3)?.cast_unsigned() },
-        native: row.get(7)?,
-        shown: row.get(8)?,
-        shown_at_s,
-        installed_at_s: row.get(14)?,
-        installed_now: row.get(15)?,
-        hits: unsigned(row.get(16)?),
-        first_hit_s: row.get(17)?,
-        last_hit_s: row.get(18)?,
-        first_shown_s: row.get(19)?,
-    })
-}
-
-fn origin(operator: String, node: String, generation: String) -> Result<AgentOrigin, StoreError> {
-    let damaged = |_| StoreError::Damaged { what: "origin" };
-    Ok(AgentOrigin {
-        operator: operator.parse().map_err(damaged)?,
-        node: node.parse().map_err(damaged)?,
-        generation: generation.parse::<Generation>().map_err(damaged)?,
-    })
-}
-
-fn target(kind: Option<i32>, value: Option<String>) -> Option<v1::Target> {
-    Some(v1::Target { kind: kind?, value: value? })
-}
-
-fn decode<M: Message + Default>(bytes: &[u8], what: &'static str) -> Result<M, StoreError> {
-    M::decode(bytes).map_err(|_| StoreError::Damaged { what })
-}
-
-fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
 }

@@ -1,0 +1,155 @@
+//! Writing which rules stand, and what hits them.
+
+use evidence::AgentOrigin;
+use register::assessment::Facts;
+use remit_proto::v1;
+use rusqlite::{Connection, params};
+
+use super::{
+    RuleId, ShownRule, StoreError,
+    dictionary::{json, number, rule_fact, target_number},
+};
+
+pub(super) fn show_rule(connection: &Connection, shown: &ShownRule) -> Result<(), StoreError> {
+    let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
+    let fact = rule_fact(connection, &facts.rule)?;
+    let target = target_number(connection, facts.target.as_ref())?;
+    // What was known of its installation stays known, unless the rule had gone and came back.
+    connection
+        .prepare_cached(
+            "INSERT INTO rule (node, generation, number, operator, source, fact, target, native,
+                 shown, shown_by, first_shown_s, shown_at_s, clock_error_s, before_act,
+                 covered_by, installed_at_s, installed_now)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?10, ?11, ?12, ?13, ?14, 1)
+             ON CONFLICT (node, generation, number) DO UPDATE SET
+                 fact = excluded.fact,
+                 target = excluded.target,
+                 native = CASE excluded.native WHEN '' THEN native ELSE excluded.native END,
+                 installed_at_s = CASE
+                     WHEN shown = 1 AND installed_now = 1 THEN installed_at_s
+                     ELSE excluded.installed_at_s END,
+                 shown = 1,
+                 shown_by = excluded.shown_by,
+                 shown_at_s = excluded.shown_at_s,
+                 clock_error_s = excluded.clock_error_s,
+                 before_act = excluded.before_act,
+                 covered_by = excluded.covered_by,
+                 removed_at_s = NULL,
+                 installed_now = 1",
+        )?
+        .execute(params![
+            facts.origin.node.as_str(),
+            facts.origin.generation.to_string(),
+            facts.rule.number.cast_signed(),
+            facts.origin.operator.as_str(),
+            facts.rule.source,
+            fact,
+            target,
+            native,
+            number(facts.index),
+            shown_at_s,
+            facts.span.clock_error_s,
+            facts.before_act.map(number),
+            number(facts.covered_by),
+            installed_at_s.unwrap_or(0),
+        ])?;
+    Ok(())
+}
+
+pub(super) fn remove_rule(
+    connection: &Connection,
+    rule: &RuleId,
+    at_s: i64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE rule SET installed_now = 0, removed_at_s = ?4
+             WHERE node = ?1 AND generation = ?2 AND number = ?3",
+        )?
+        .execute(params![rule.node, rule.generation, rule.number.cast_signed(), at_s])?;
+    Ok(())
+}
+
+/// A snapshot is the truth about one source: what it lists stands, the rest does not. A first
+/// snapshot also ends what the generations before had shown of the source, under other numbers.
+pub(super) fn apply_snapshot(
+    connection: &Connection,
+    origin: &AgentOrigin,
+    source: v1::SourceKind,
+    at_s: i64,
+    rules: &[ShownRule],
+    unstable: bool,
+) -> Result<(), StoreError> {
+    let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
+    let source = i32::from(source);
+    let first = connection
+        .prepare_cached("INSERT OR IGNORE INTO snapshot VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![node, generation, source, at_s])?
+        == 1;
+    if first {
+        connection
+            .prepare_cached(
+                "UPDATE rule SET installed_now = 0
+                 WHERE node = ?1 AND source = ?2 AND generation <> ?3 AND installed_now = 1",
+            )?
+            .execute(params![node, source, generation])?;
+    }
+    if !unstable {
+        let listed: Vec<i64> = rules.iter().map(|r| r.facts.rule.number.cast_signed()).collect();
+        connection
+            .prepare_cached(
+                "UPDATE rule SET installed_now = 0, removed_at_s = ?4
+                 WHERE node = ?1 AND source = ?2 AND generation = ?3 AND installed_now = 1
+                   AND number NOT IN (SELECT value FROM json_each(?5))",
+            )?
+            .execute(params![node, source, generation, at_s, json(&listed)])?;
+    }
+    for rule in rules {
+        let mut rule = rule.clone();
+        if !first {
+            // Its installation was not seen; it happened before this snapshot and after the last.
+            rule.installed_at_s = Some(at_s);
+        }
+        show_rule(connection, &rule)?;
+    }
+    Ok(())
+}
+
+/// Hits of a rule that nothing has shown make a row that says so.
+pub(super) fn count_hits(
+    connection: &Connection,
+    facts: &Facts,
+    hits: u64,
+    fact: i64,
+    target: Option<i64>,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO rule (node, generation, number, operator, source, fact, target, shown,
+                 shown_by, first_shown_s, shown_at_s, clock_error_s, before_act, covered_by,
+                 installed_now, hits, first_hit_s, last_hit_s)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?9, ?10, ?11, ?12, 0, ?13, ?9, ?14)
+             ON CONFLICT (node, generation, number) DO UPDATE SET
+                 first_hit_s = CASE hits WHEN 0 THEN excluded.first_hit_s
+                     ELSE min(first_hit_s, excluded.first_hit_s) END,
+                 last_hit_s = max(last_hit_s, excluded.last_hit_s),
+                 hits = hits + min(excluded.hits, 9223372036854775807 - hits)",
+        )?
+        .execute(params![
+            facts.origin.node.as_str(),
+            facts.origin.generation.to_string(),
+            facts.rule.number.cast_signed(),
+            facts.origin.operator.as_str(),
+            facts.rule.source,
+            fact,
+            target,
+            number(facts.index),
+            facts.span.first_s,
+            facts.span.clock_error_s,
+            facts.before_act.map(number),
+            number(facts.covered_by),
+            number(hits),
+            facts.span.last_s,
+        ])?;
+    Ok(())
+}
