@@ -2,7 +2,7 @@
 
 use crate::{
     config::ConfigError, enrol::EnrolError, keys::KeyError, privileges::PrivilegeError,
-    recorder::RecorderError, spool::OpenError,
+    recorder::RecorderError, sources::registry::SourceError, spool::OpenError,
 };
 
 /// Why the agent ended, other than being told to.
@@ -18,6 +18,10 @@ pub enum Stop {
     Privileges(#[from] PrivilegeError),
     #[error("the recorder stopped")]
     Recorder(#[from] RecorderError),
+    #[error("a source cannot go on: {0}")]
+    Source(String),
+    #[error("a source stopped")]
+    Source(#[from] SourceError),
     #[error("enrolment failed")]
     Enrol(#[from] EnrolError),
     #[error("{what}")]
@@ -40,12 +44,13 @@ impl Stop {
             Self::Recorder(RecorderError::NoRoom)
             | Self::Spool(_)
             | Self::System { .. }
+            | Self::Source(_)
             | Self::Enrol(_) => 3,
             Self::Recorder(
                 RecorderError::Sign(_) | RecorderError::Key(_) | RecorderError::Random,
             )
             | Self::Lost(_) => 1,
-            Self::Keys(_) | Self::Privileges(_) => 4,
+            Self::Keys(_) | Self::Privileges(_) | Self::Source(_) => 4,
             // EX_USAGE: nobody but the operator can help; do not restart.
             Self::Config(_) => 64,
         }

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     time::sleep,
 };
 
@@ -30,7 +30,7 @@ use crate::{
     privacy::Privacy,
     privileges,
     recorder::{self, Launch, Receipts, Recorder, RecorderError, ReportSender, StartFacts},
-    sources::registry,
+    sources::registry::{self, SourceError, SourceThread},
     spool::{Spool, SpoolTree, View, contact::Contact},
     uplink::{self, Uplink},
 };
@@ -65,6 +65,7 @@ pub fn run(config: Config) -> Result<(), Stop> {
     let view = recorder.watch();
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, messages) = recorder::channel();
+    let (failed, source_failed) = mpsc::unbounded_channel();
     let line = registry::Line {
         sender: sender.clone(),
         privacy: Arc::new(Privacy::new(config.customer_prefixes.clone(), &key, !config.reduced())),
@@ -72,6 +73,7 @@ pub fn run(config: Config) -> Result<(), Stop> {
         cursors: recorder.cursors(),
         resumed_at_s,
         stop: stop.clone(),
+        failed,
     };
     let (ended, recorder_ended) = oneshot::channel();
     let recorder_thread = thread::Builder::new()
@@ -105,8 +107,9 @@ pub fn run(config: Config) -> Result<(), Stop> {
             contact,
         };
         let uplink = tokio::spawn(uplink.run());
-        let result = until_the_end(recorder_ended, &sender, &stop, source_threads).await;
-        if result.is_ok() {
+        let result =
+            until_the_end(recorder_ended, source_failed, &sender, &stop, source_threads).await;
+        if matches!(result, Ok(()) | Err(Stop::Source(_))) {
             hand_in_the_rest(&view, &receipts_sender).await;
         }
         uplink.abort();
@@ -121,18 +124,23 @@ pub fn run(config: Config) -> Result<(), Stop> {
 /// Waits for a signal or the recorder's end, then empties the line from its source.
 async fn until_the_end(
     mut recorder_ended: oneshot::Receiver<Result<(), RecorderError>>,
+    mut source_failed: mpsc::UnboundedReceiver<String>,
     sender: &ReportSender,
     stop: &AtomicBool,
-    source_threads: Vec<thread::JoinHandle<()>>,
+    mut sources: Vec<SourceThread>,
 ) -> Result<(), Stop> {
     let listen = |kind| {
         signal(kind).map_err(|source| Stop::System { what: "listening for signals", source })
     };
     let (mut terminate, mut interrupt) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut failure = None;
+    let mut failed = None;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        error = a_source_fails(&mut sources) => failed = Some(error),
+        Some(told) = source_failed.recv() => failure = Some(Stop::Source(told)),
         ended = &mut recorder_ended => {
             stop.store(true, Ordering::Relaxed);
             return ended.map_err(|_| Stop::Lost("the recorder"))?.map_err(Stop::Recorder);
@@ -143,17 +151,18 @@ async fn until_the_end(
     // Sources look at the flag at least once a second. They are waited for without the runtime,
     // which meanwhile keeps the uplink going.
     let sources = tokio::task::spawn_blocking(move || {
-        source_threads.into_iter().map(|thread| thread.join().is_err()).filter(|e| *e).count()
+        sources.into_iter().filter_map(|thread| thread.join().err()).next()
     });
     match tokio::time::timeout(SOURCES_END, sources).await {
-        Ok(Ok(0)) => {}
-        Ok(_) => tracing::error!("a source has ended by a defect"),
+        Ok(Ok(error)) => failed = failed.or(error),
+        Ok(Err(_)) => failed = failed.or(Some(SourceError::Defect("join"))),
         Err(_) => tracing::warn!("a source does not end; stopping without it"),
     }
     let sender = sender.clone();
     // The channel may be full for a moment.
     tokio::task::spawn_blocking(move || sender.stop());
-    recorder_ended.await.map_err(|_| Stop::Lost("the recorder"))?.map_err(Stop::Recorder)
+    recorder_ended.await.map_err(|_| Stop::Lost("the recorder"))?.map_err(Stop::Recorder)?;
+    failure.map_or(Ok(()), Err)
 }
 
 /// Gives the last seal a chance to arrive.
@@ -209,6 +218,8 @@ fn start_facts(config: &Config) -> Result<StartFacts, Stop> {
     })
 }
 
+/// How soon a source that failed is noticed.
+const SOURCES_LOOK: Duration = Duration::from_millis(500);
 /// Sources look at the flag at least once a second.
 const SOURCES_END: Duration = Duration::from_secs(5);
 /// What a service manager grants before it kills is 90 s; a reboot should not wait for us.

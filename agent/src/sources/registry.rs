@@ -3,18 +3,22 @@
 use std::{
     io,
     sync::{Arc, atomic::AtomicBool},
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use remit_proto::v1::SourceKind;
+use tokio::sync::mpsc;
 
 use super::{
     Resume, SourceContext,
+    nftables::{self, Nftables},
     unbound_rpz::{self, RpzZone, UnboundRpz},
 };
 use crate::{
     clock::Clock,
-    config::{Config, UnboundRpzConfig},
+    config::{Config, NftablesConfig, UnboundRpzConfig},
+    logging::chain,
     observation::Cursor,
     privacy::Privacy,
     recorder::{ReportSender, rule_number},
@@ -31,6 +35,8 @@ pub struct Line {
     pub cursors: Vec<Cursor>,
     pub resumed_at_s: Option<i64>,
     pub stop: Arc<AtomicBool>,
+    /// Told by a source that cannot go on, in words for an operator: the agent then stops.
+    pub failed: mpsc::UnboundedSender<String>,
 }
 
 /// The sources that the configuration asks for, as `Start` names them.
@@ -41,15 +47,57 @@ pub fn kinds(config: &Config) -> Vec<SourceKind> {
     nftables.chain(unbound).collect()
 }
 
-/// Starts them, one thread each.
-pub fn spawn_all(config: &Config, line: &Line) -> io::Result<Vec<JoinHandle<()>>> {
+/// Starts them.
+pub fn spawn_all(config: &Config, line: &Line) -> io::Result<Vec<SourceThread>> {
     let mut threads = Vec::new();
+    if let Some(settings) = &config.nftables {
+        let context = context(config, line, SourceKind::Nftables, None);
+        threads.push(SourceThread::Nftables(nftables::spawn(nftables(settings), context)?));
+    }
     for unbound in &config.unbound_rpz {
         let cursor = line.cursors.iter().find(|cursor| cursor.path == unbound.log);
         let context = context(config, line, SourceKind::UnboundRpz, cursor);
-        threads.push(unbound_rpz::spawn(unbound_rpz(unbound), context)?);
+        threads.push(SourceThread::UnboundRpz(unbound_rpz::spawn(unbound_rpz(unbound), context)?));
     }
     Ok(threads)
+}
+
+/// A source at work.
+#[derive(Debug)]
+pub enum SourceThread {
+    Nftables(JoinHandle<Result<(), NftablesError>>),
+    UnboundRpz(JoinHandle<()>),
+}
+
+/// Why a source ended that was not told to. An agent that goes on without it would look healthy
+/// and see nothing, so the process stops.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("nftables cannot be observed")]
+    Nftables(#[source] NftablesError),
+    #[error("the source {0} ended by a defect")]
+    Defect(&'static str),
+}
+
+impl SourceThread {
+    pub fn is_finished(&self) -> bool {
+        match self {
+            Self::Nftables(thread) => thread.is_finished(),
+            Self::UnboundRpz(thread) => thread.is_finished(),
+        }
+    }
+
+    pub fn join(self) -> Result<(), SourceError> {
+        match self {
+            Self::Nftables(thread) => thread
+                .join()
+                .map_err(|_| SourceError::Defect("nftables"))?
+                .map_err(SourceError::Nftables),
+            Self::UnboundRpz(thread) => {
+                thread.join().map_err(|_| SourceError::Defect("unbound_rpz"))
+            }
+        }
+    }
 }
 
 fn context(
@@ -70,6 +118,14 @@ fn context(
         privacy: line.privacy.clone(),
         stop: line.stop.clone(),
         resume: resume.map(|(cursor, at_s)| Resume { cursor, at_s }),
+    }
+}
+
+fn nftables(config: &NftablesConfig) -> Nftables {
+    Nftables {
+        groups: config.groups.clone(),
+        counters_interval: Duration::from_secs(config.counters_interval_s.into()),
+        ..Nftables::default()
     }
 }
 
