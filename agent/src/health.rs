@@ -18,8 +18,6 @@ pub enum Stop {
     Privileges(#[from] PrivilegeError),
     #[error("the recorder stopped")]
     Recorder(#[from] RecorderError),
-    #[error("a source cannot go on: {0}")]
-    Source(String),
     #[error("a source stopped")]
     Source(#[from] SourceError),
     #[error("enrolment failed")]
@@ -44,7 +42,6 @@ impl Stop {
             Self::Recorder(RecorderError::NoRoom)
             | Self::Spool(_)
             | Self::System { .. }
-            | Self::Source(_)
             | Self::Enrol(_) => 3,
             Self::Recorder(
                 RecorderError::Sign(_) | RecorderError::Key(_) | RecorderError::Random,

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, oneshot, watch},
+    sync::{oneshot, watch},
     time::sleep,
 };
 
@@ -65,7 +65,6 @@ pub fn run(config: Config) -> Result<(), Stop> {
     let view = recorder.watch();
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, messages) = recorder::channel();
-    let (failed, source_failed) = mpsc::unbounded_channel();
     let line = registry::Line {
         sender: sender.clone(),
         privacy: Arc::new(Privacy::new(config.customer_prefixes.clone(), &key, !config.reduced())),
@@ -73,7 +72,6 @@ pub fn run(config: Config) -> Result<(), Stop> {
         cursors: recorder.cursors(),
         resumed_at_s,
         stop: stop.clone(),
-        failed,
     };
     let (ended, recorder_ended) = oneshot::channel();
     let recorder_thread = thread::Builder::new()
@@ -107,8 +105,7 @@ pub fn run(config: Config) -> Result<(), Stop> {
             contact,
         };
         let uplink = tokio::spawn(uplink.run());
-        let result =
-            until_the_end(recorder_ended, source_failed, &sender, &stop, source_threads).await;
+        let result = until_the_end(recorder_ended, &sender, &stop, source_threads).await;
         if matches!(result, Ok(()) | Err(Stop::Source(_))) {
             hand_in_the_rest(&view, &receipts_sender).await;
         }
@@ -124,7 +121,6 @@ pub fn run(config: Config) -> Result<(), Stop> {
 /// Waits for a signal or the recorder's end, then empties the line from its source.
 async fn until_the_end(
     mut recorder_ended: oneshot::Receiver<Result<(), RecorderError>>,
-    mut source_failed: mpsc::UnboundedReceiver<String>,
     sender: &ReportSender,
     stop: &AtomicBool,
     mut sources: Vec<SourceThread>,
@@ -134,13 +130,11 @@ async fn until_the_end(
     };
     let (mut terminate, mut interrupt) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let mut failure = None;
     let mut failed = None;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         error = a_source_fails(&mut sources) => failed = Some(error),
-        Some(told) = source_failed.recv() => failure = Some(Stop::Source(told)),
         ended = &mut recorder_ended => {
             stop.store(true, Ordering::Relaxed);
             return ended.map_err(|_| Stop::Lost("the recorder"))?.map_err(Stop::Recorder);
@@ -162,7 +156,18 @@ async fn until_the_end(
     // The channel may be full for a moment.
     tokio::task::spawn_blocking(move || sender.stop());
     recorder_ended.await.map_err(|_| Stop::Lost("the recorder"))?.map_err(Stop::Recorder)?;
-    failure.map_or(Ok(()), Err)
+    failed.map_or(Ok(()), |error| Err(Stop::Source(error)))
+}
+
+/// Waits until a source ends without having been told to.
+async fn a_source_fails(sources: &mut Vec<SourceThread>) -> SourceError {
+    loop {
+        sleep(SOURCES_LOOK).await;
+        if let Some(at) = sources.iter().position(SourceThread::is_finished) {
+            let ended = sources.swap_remove(at).join();
+            return ended.err().unwrap_or(SourceError::Defect("(without an error)"));
+        }
+    }
 }
 
 /// Gives the last seal a chance to arrive.

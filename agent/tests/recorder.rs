@@ -235,8 +235,9 @@ fn downtime_is_told_to_the_unit_with_a_gap_that_names_the_claim() {
     recorder.report(hits(vec![hit(1, NOW_S, 2)])).unwrap(); // never durable
     drop(recorder); // kill -9
     let mut recorder = node.start();
-    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    // The reading is taken before the rules are read.
     recorder.report(reading(17)).unwrap();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
     node.pass(&mut recorder, 1000);
     let bodies = recorded(&node, &recorder);
     let [gap] = gaps(&bodies).try_into().unwrap();

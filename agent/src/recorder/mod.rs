@@ -60,7 +60,7 @@ use crate::{
     clock::{Clock, in_range},
     config::Config,
     keys::{Identity, NodeKey},
-    ledger::Ledger,
+    ledger::{Finding, Ledger},
     metrics::Metric,
     observation::{Cursor, Hit, Import, Report, RuleNumber, RuleState},
     sources::RecorderGone,
@@ -168,6 +168,8 @@ pub struct Recorder {
     rules: BTreeMap<i32, SourceRules>,
     windows: Windows,
     gaps: Gaps,
+    /// Proven, and not yet gaps.
+    findings: Vec<(Finding, i64)>,
     cursors: BTreeMap<PathBuf, (Cursor, bool)>,
     self_protection: BTreeMap<i32, Vec<v1::SelfProtection>>,
     batch: OpenBatch,
@@ -227,17 +229,11 @@ impl Recorder {
             Report::Counters(reading) => {
                 let findings = self.ledger.reading(&reading);
                 self.self_protection.insert(reading.source.into(), reading.self_protection);
-                for finding in findings {
-                    let (rule, claims) = self.rule_of_counter(finding.source, &finding.counter);
-                    let at_s = in_range(reading.at_s);
-                    self.gaps.add(
-                        gaps::Key::of_rule(finding.source, finding.cause, rule),
-                        claims,
-                        finding.count,
-                        (at_s, at_s),
-                    );
+                let at_s = in_range(reading.at_s);
+                self.findings.extend(findings.into_iter().map(|finding| (finding, at_s)));
+                if self.rules.contains_key(&reading.source.into()) {
+                    self.write_findings();
                 }
-                self.open_batch_for_gaps();
                 Ok(())
             }
             Report::Lost { source, cause, count, at_s } => {
@@ -287,6 +283,7 @@ impl Recorder {
     /// Writes the last seal. Windows stay open: the next start continues them.
     fn stop(mut self) -> Result<(), RecorderError> {
         self.retry()?;
+        self.write_findings();
         if self.stuck.is_none() {
             self.close_batch(true)?;
         }
@@ -395,6 +392,8 @@ impl Recorder {
         let now_ms = self.clock.monotonic_ms();
         let known = self.rules.entry(source.into()).or_insert_with(|| SourceRules::new(source));
         let changes = known.update(&state, &mut self.ledger, now_ms);
+        self.write_findings();
+        let Some(known) = self.rules.get_mut(&source.into()) else { return Ok(()) };
         if self.stuck.is_some() {
             if !changes.list.is_empty() {
                 known.needs_snapshot = true;
@@ -420,6 +419,17 @@ impl Recorder {
             self.push(leaf, openings)?;
         }
         Ok(())
+    }
+
+    /// Makes gaps of what readings proved, with the rules that the counters belong to. The first
+    /// reading comes before the rules are known; what it proves waits for them.
+    fn write_findings(&mut self) {
+        for (finding, at_s) in std::mem::take(&mut self.findings) {
+            let (rule, claims) = self.rule_of_counter(finding.source, &finding.counter);
+            let key = gaps::Key::of_rule(finding.source, finding.cause, rule);
+            self.gaps.add(key, claims, finding.count, (at_s, at_s));
+        }
+        self.open_batch_for_gaps();
     }
 
     fn rule_of_counter(&self, source: SourceKind, counter: &str) -> (u64, Vec<v1::Claim>) {

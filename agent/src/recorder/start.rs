@@ -109,6 +109,7 @@ impl Recorder {
             rules: BTreeMap::new(),
             windows,
             gaps: Gaps::default(),
+            findings: Vec::new(),
             cursors: restore_cursors(cursors),
             self_protection: BTreeMap::new(),
             batch: OpenBatch::default(),

@@ -3,22 +3,20 @@
 use std::{
     io,
     sync::{Arc, atomic::AtomicBool},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Duration,
 };
 
 use remit_proto::v1::SourceKind;
-use tokio::sync::mpsc;
 
 use super::{
     Resume, SourceContext,
-    nftables::{self, Nftables},
+    nftables::{self, Nftables, NftablesError},
     unbound_rpz::{self, RpzZone, UnboundRpz},
 };
 use crate::{
     clock::Clock,
     config::{Config, NftablesConfig, UnboundRpzConfig},
-    logging::chain,
     observation::Cursor,
     privacy::Privacy,
     recorder::{ReportSender, rule_number},
@@ -35,8 +33,6 @@ pub struct Line {
     pub cursors: Vec<Cursor>,
     pub resumed_at_s: Option<i64>,
     pub stop: Arc<AtomicBool>,
-    /// Told by a source that cannot go on, in words for an operator: the agent then stops.
-    pub failed: mpsc::UnboundedSender<String>,
 }
 
 /// The sources that the configuration asks for, as `Start` names them.
