@@ -31,7 +31,7 @@ use super::{
     unbound_rpz::{
         add_hit, hit,
         line::{self, Applied, LINE_SIZE_MAX, Line},
-        rules::{Cause, line_key, rule_of_line},
+        rules::{Cause, LineKey, line_key, rule_of_line},
         stamp::Stamp,
     },
 };
@@ -99,9 +99,9 @@ pub fn read(
     }
 
     let mut first = Pass::new(options);
-    let mut rules: BTreeMap<Box<str>, Arc<KnownRule>> = BTreeMap::new();
+    let mut rules: BTreeMap<LineKey, Arc<KnownRule>> = BTreeMap::new();
     let digest = first.read(path, &mut |applied, _| {
-        let key = line_key(applied.label, &applied.owner);
+        let key = line_key(applied);
         if !rules.contains_key(&key) {
             if rules.len() >= RULES_MAX {
                 return Err(ImportError::TooManyRules);
@@ -129,7 +129,7 @@ pub fn read(
         }
     };
     let again = second.read(path, &mut |applied, at_s| {
-        let key = line_key(applied.label, &applied.owner);
+        let key = line_key(applied);
         let rule = rules.get(&key).ok_or(ImportError::Changed)?.number;
         let cause = Cause { rule, other_candidates: Vec::new() };
         add_hit(&mut hits, hit(applied, cause, at_s, context));

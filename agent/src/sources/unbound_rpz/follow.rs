@@ -31,9 +31,11 @@ use crate::observation::Cursor;
 const READ_SIZE: usize = 64 * 1024;
 /// First bytes by which a file is known again.
 const HEAD_SIZE: usize = 256;
+/// No file has this inode number.
+const NO_FILE: u64 = 0;
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub(super) enum Piece<'a> {
     /// Without its end.
     Line(&'a [u8]),
     /// A line that is too long, or was cut off where its file ended; whether it would have been ours.
@@ -42,7 +44,7 @@ pub enum Piece<'a> {
 
 /// What one step of reading came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Step {
+pub(super) struct Step {
     /// There may be more right now.
     pub more: bool,
     /// Lines may have been missed.
@@ -51,7 +53,7 @@ pub struct Step {
     pub switched: bool,
 }
 
-pub struct Follow {
+pub(super) struct Follow {
     path: PathBuf,
     open: Option<Open>,
 }
@@ -75,7 +77,7 @@ struct Open {
 impl Follow {
     /// Continues at the cursor, or with the next line that is written. The flag: lines may have
     /// been missed since the cursor.
-    pub fn start(path: &Path, cursor: Option<&Cursor>) -> io::Result<(Self, bool)> {
+    pub(super) fn start(path: &Path, cursor: Option<&Cursor>) -> io::Result<(Self, bool)> {
         let mut follow = Self { path: path.to_owned(), open: None };
         let Some(cursor) = cursor else {
             follow.open =
@@ -96,6 +98,10 @@ impl Follow {
             follow.open = Some(same);
             return Ok((follow, false));
         }
+        if mark.inode == NO_FILE {
+            follow.open = open(path)?;
+            return Ok((follow, false));
+        }
         let truncated = open(path)?.is_some_and(|same| same.inode == mark.inode);
         follow.open = follow.find_moved(&mark)?;
         let lost = truncated || follow.open.is_none();
@@ -106,7 +112,7 @@ impl Follow {
     }
 
     /// Reads a little and hands over the lines that are complete.
-    pub fn step(&mut self, take: &mut dyn FnMut(Piece<'_>)) -> io::Result<Step> {
+    pub(super) fn step(&mut self, take: &mut dyn FnMut(Piece<'_>)) -> io::Result<Step> {
         let Some(current) = &mut self.open else {
             self.open = open(&self.path)?;
             let opened = self.open.is_some();
@@ -130,29 +136,34 @@ impl Follow {
             current.closing = true;
             return Ok(Step { more: true, ..Step::default() });
         }
+        let (next, lost) = match successor {
+            // It may have been renamed since: then it is looked for again.
+            Successor::File(next) => match open(&next)? {
+                Some(next) => (Some(next), false),
+                None => return Ok(Step { more: true, ..Step::default() }),
+            },
+            Successor::Unreadable => (open(&self.path)?, true),
+        };
         current.cut(take);
-        match successor {
-            Successor::File(next) => {
-                self.open = open(&next)?;
-                Ok(Step { more: true, lost: self.open.is_none(), switched: true })
-            }
-            Successor::Unreadable => {
-                self.open = open(&self.path)?;
-                Ok(Step { more: true, lost: true, switched: true })
-            }
-        }
+        self.open = next;
+        Ok(Step { more: true, lost, switched: true })
     }
 
-    /// Where to continue after a restart; `None` until there has been a file.
-    pub fn cursor(&self) -> Option<Cursor> {
-        let mark = self.open.as_ref()?.mark();
-        Some(Cursor {
+    /// Past complete lines of the file that is read now.
+    pub(super) fn offset(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.offset)
+    }
+
+    /// Where to continue after a restart.
+    pub(super) fn cursor(&self) -> Cursor {
+        let mark = self.open.as_ref().map_or_else(Mark::no_file, Open::mark);
+        Cursor {
             path: self.path.clone(),
             inode: mark.inode,
             offset: mark.offset,
             head_size: mark.head_size as u32,
             head_digest: mark.head_digest,
-        })
+        }
     }
 
     /// What to read when the current file has ended; `None`: it has not.
@@ -202,8 +213,11 @@ enum Successor {
 impl Open {
     /// Hands over what is complete; false at the end of the file.
     fn read(&mut self, take: &mut dyn FnMut(Piece<'_>)) -> io::Result<bool> {
+        let position = self.position();
+        if self.file.metadata()?.len() <= position {
+            return Ok(false);
+        }
         let mut chunk = vec![0; READ_SIZE];
-        let position = self.offset + self.skipped + self.pending.len() as u64;
         let size = self.file.read_at(&mut chunk, position)?;
         chunk.truncate(size);
         if size == 0 {
@@ -248,10 +262,14 @@ impl Open {
     }
 
     fn was_truncated(&self) -> io::Result<bool> {
-        let size = self.file.metadata()?.len();
-        let position = self.offset + self.skipped + self.pending.len() as u64;
+        let (size, position) = (self.file.metadata()?.len(), self.position());
         // Only where something is new can the beginning have changed unnoticed.
         Ok(size < position || (size > position && !self.mark().fits(&self.file)?))
+    }
+
+    /// Of the next byte to read.
+    fn position(&self) -> u64 {
+        self.offset + self.skipped + self.pending.len() as u64
     }
 
     fn mark(&self) -> Mark {
@@ -297,6 +315,11 @@ struct Mark {
 }
 
 impl Mark {
+    /// There has not been a file yet: whatever comes is read from its beginning.
+    fn no_file() -> Self {
+        Self { inode: NO_FILE, offset: 0, head_size: 0, head_digest: Sha256::digest([]).into() }
+    }
+
     /// The file begins as it did, and reaches as far.
     fn fits(&self, file: &File) -> io::Result<bool> {
         if self.head_size > HEAD_SIZE || file.metadata()?.len() < self.offset {

@@ -43,7 +43,7 @@ pub struct Applied<'a> {
 }
 
 /// Reads one line without its end. `labels` are the known log names: one of them may hold "] ".
-pub fn parse<'a>(line: &'a [u8], labels: &[&str]) -> Line<'a> {
+pub fn parse<'a>(line: &'a [u8], labels: &[String]) -> Line<'a> {
     if !is_ours(line) {
         return Line::NotOurs;
     }
@@ -59,7 +59,7 @@ pub fn is_ours(line: &[u8]) -> bool {
     line.windows(MARKER.len()).any(|w| w == MARKER)
 }
 
-fn applied<'a>(text: &'a str, labels: &[&str]) -> Option<Applied<'a>> {
+fn applied<'a>(text: &'a str, labels: &[String]) -> Option<Applied<'a>> {
     let (head, rest) = text.split_once("info: rpz: applied ")?;
     let stamp = stamp::parse(head)?;
     let (label, rest) = match rest.strip_prefix('[') {
@@ -67,7 +67,7 @@ fn applied<'a>(text: &'a str, labels: &[&str]) -> Option<Applied<'a>> {
             let (label, rest) = labels
                 .iter()
                 .filter_map(|known| {
-                    let after = rest.strip_prefix(known)?.strip_prefix("] ")?;
+                    let after = rest.strip_prefix(known.as_str())?.strip_prefix("] ")?;
                     Some((rest.get(..known.len())?, after))
                 })
                 .max_by_key(|(label, _)| label.len())
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn check(line: &str, want: &str) {
-        let shown = match parse(line.as_bytes(), &["a] b", "a"]) {
+        let shown = match parse(line.as_bytes(), &["a] b".to_owned(), "a".to_owned()]) {
             Line::NotOurs => "not ours".to_owned(),
             Line::NotUnderstood => "not understood".to_owned(),
             Line::Applied(Applied { stamp: _, label, owner, done, asked }) => {
@@ -171,7 +171,7 @@ mod tests {
         #[test]
         fn nothing_panics(line: Vec<u8>, text: String) {
             let _ = parse(&line, &[]);
-            let _ = parse(format!("{HEAD} {text}").as_bytes(), &["a", ""]);
+            let _ = parse(format!("{HEAD} {text}").as_bytes(), &["a".to_owned(), String::new()]);
             let mut marked = HEAD.as_bytes().to_vec();
             marked.extend(&line);
             let _ = parse(&marked, &[]);

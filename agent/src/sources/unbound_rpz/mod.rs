@@ -59,6 +59,10 @@ use crate::observation::{CounterKey, CounterReading, Hit, Report};
 const ZONES_INTERVAL: Duration = Duration::from_secs(1);
 /// A position without hits is worth a report only now and then.
 const QUIET_BYTES: u64 = 256 * 1024;
+/// What is left in the log when the agent stops is read on; a backlog waits for the next start.
+const LAST_READ: Duration = Duration::from_secs(2);
+/// A resolver that pauses at all has paused once in so many tries.
+const BASELINE_TRIES: usize = 8;
 /// Between two looks at the stop flag.
 const NAP: Duration = Duration::from_millis(50);
 
@@ -111,6 +115,14 @@ struct Source {
     sure_until_s: i64,
     /// Position of the last report.
     reported_offset: u64,
+    told: Told,
+}
+
+/// What has been logged and need not be repeated each second.
+#[derive(Default)]
+struct Told {
+    unreadable: bool,
+    uncounted: bool,
 }
 
 /// What the lines of one step came to.
@@ -119,6 +131,8 @@ struct Gathered {
     hits: Vec<Hit>,
     not_parsed: u64,
     new_rules: bool,
+    /// The zone files were looked at for the sake of a line; once is enough.
+    refreshed: bool,
 }
 
 impl Source {
@@ -126,7 +140,16 @@ impl Source {
         let rules = Rules::new(config.zones.clone(), &config.log, config.control.clone());
         let labels = rules.labels();
         let sure_until_s = context.resume.as_ref().map_or_else(context.now_s, |r| r.at_s);
-        Self { config, context, rules, follow: None, labels, sure_until_s, reported_offset: 0 }
+        Self {
+            config,
+            context,
+            rules,
+            follow: None,
+            labels,
+            sure_until_s,
+            reported_offset: 0,
+            told: Told::default(),
+        }
     }
 
     fn run(&mut self) -> Result<(), RecorderGone> {
@@ -163,16 +186,28 @@ impl Source {
         self.send(Report::Rules(self.rules.state((self.context.now_s)())))
     }
 
-    /// Reads the log to its end.
+    /// Reads the log to its end; when stopping, no longer than [`LAST_READ`].
     fn read_log(&mut self) -> Result<(), RecorderGone> {
-        let Some(mut follow) = self.take_follow()? else { return Ok(()) };
+        let mut follow = match self.follow.take() {
+            Some(follow) => follow,
+            None => match self.open_log()? {
+                Some(follow) => follow,
+                None => return Ok(()),
+            },
+        };
+        let began = Instant::now();
         loop {
             let mut gathered = Gathered::default();
-            // An error of the disk is tried again at the next poll; nothing has moved.
-            let step =
-                follow.step(&mut |piece| self.gather(piece, &mut gathered)).unwrap_or_default();
+            let step = follow.step(&mut |piece| self.gather(piece, &mut gathered));
+            self.log_readable(step.as_ref().err());
+            let readable = step.is_ok();
+            // An error of the disk is tried again at the next poll: nothing has moved since.
+            let step = step.unwrap_or_default();
             self.report(gathered, &follow, step)?;
-            if !step.more {
+            if readable && !step.more {
+                self.sure_until_s = (self.context.now_s)();
+            }
+            if !step.more || (self.context.stopping() && began.elapsed() > LAST_READ) {
                 break;
             }
         }
@@ -180,17 +215,40 @@ impl Source {
         Ok(())
     }
 
-    fn take_follow(&mut self) -> Result<Option<Follow>, RecorderGone> {
-        if let Some(follow) = self.follow.take() {
-            return Ok(Some(follow));
-        }
-        let cursor = self.context.resume.as_ref().map(|r| &r.cursor);
-        let Ok((follow, lost)) = Follow::start(&self.config.log, cursor) else { return Ok(None) };
+    /// Continues where the last run stood, or begins with the next line that is written.
+    fn open_log(&mut self) -> Result<Option<Follow>, RecorderGone> {
+        let resume = self.context.resume.clone();
+        let started = match &resume {
+            Some(resume) => Follow::start(&self.config.log, Some(&resume.cursor)),
+            None => self.first_start(),
+        };
+        self.log_readable(started.as_ref().err());
+        let Ok((follow, lost)) = started else { return Ok(None) };
         if lost {
             self.send_unsure()?;
         }
-        self.reported_offset = follow.cursor().map_or(0, |c| c.offset);
+        self.reported_offset = follow.cursor().offset;
+        if resume.is_none() {
+            // The baseline of the account, and a position that makes the next start a continuation.
+            if let Some(blocks) = self.ask_blocks() {
+                self.send_counters(blocks)?;
+            }
+            self.send_hits(Vec::new(), &follow)?;
+        }
         Ok(Some(follow))
+    }
+
+    /// Finds an instant at which the end of the log and the counter speak of the same blocks. On a
+    /// resolver that never pauses, a few of that instant stay unexplained.
+    fn first_start(&mut self) -> io::Result<(Follow, bool)> {
+        for _ in 0..BASELINE_TRIES {
+            let before = self.ask_blocks();
+            let started = Follow::start(&self.config.log, None)?;
+            if before == self.ask_blocks() {
+                return Ok(started);
+            }
+        }
+        Follow::start(&self.config.log, None)
     }
 
     fn gather(&mut self, piece: Piece<'_>, gathered: &mut Gathered) {
@@ -201,8 +259,7 @@ impl Source {
                 return;
             }
         };
-        let labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
-        let applied = match line::parse(line, &labels) {
+        let applied = match line::parse(line, &self.labels) {
             Line::NotOurs => return,
             Line::NotUnderstood => None,
             Line::Applied(applied) if !applied.done.is_hit() => return,
@@ -231,9 +288,12 @@ impl Source {
         if let Some(cause) = self.rules.cause(applied) {
             return cause;
         }
-        gathered.new_rules |= self.rules.refresh(&self.context, false);
-        if let Some(cause) = self.rules.cause(applied) {
-            return cause;
+        if !gathered.refreshed {
+            gathered.refreshed = true;
+            gathered.new_rules |= self.rules.refresh(&self.context, false);
+            if let Some(cause) = self.rules.cause(applied) {
+                return cause;
+            }
         }
         let (cause, new) = self.rules.add_from_line(applied, &self.context);
         gathered.new_rules |= new;
@@ -246,8 +306,7 @@ impl Source {
         follow: &Follow,
         step: Step,
     ) -> Result<(), RecorderGone> {
-        let Gathered { hits, not_parsed, new_rules } = gathered;
-        let now_s = (self.context.now_s)();
+        let Gathered { hits, not_parsed, new_rules, refreshed: _ } = gathered;
         if new_rules {
             self.send_rules()?;
         }
@@ -259,20 +318,20 @@ impl Source {
                 source: SourceKind::UnboundRpz,
                 cause: LossCause::NotParsed,
                 count: not_parsed,
-                at_s: now_s,
+                at_s: (self.context.now_s)(),
             })?;
         }
-        if !step.more {
-            self.sure_until_s = now_s;
-        }
-        let cursor = follow.cursor();
-        let offset = cursor.as_ref().map_or(0, |c| c.offset);
-        let moved = offset.abs_diff(self.reported_offset) >= QUIET_BYTES;
+        let moved = follow.offset().abs_diff(self.reported_offset) >= QUIET_BYTES;
         if !hits.is_empty() || not_parsed > 0 || step.switched || moved {
-            self.reported_offset = offset;
-            self.send(Report::Hits { source: SourceKind::UnboundRpz, hits, cursor, import: None })?;
+            self.reported_offset = follow.offset();
+            self.send_hits(hits, follow)?;
         }
         Ok(())
+    }
+
+    fn send_hits(&self, hits: Vec<Hit>, follow: &Follow) -> Result<(), RecorderGone> {
+        let cursor = Some(follow.cursor());
+        self.send(Report::Hits { source: SourceKind::UnboundRpz, hits, cursor, import: None })
     }
 
     fn send_unsure(&mut self) -> Result<(), RecorderGone> {
@@ -287,20 +346,54 @@ impl Source {
         })
     }
 
-    /// An Unbound that does not answer, or counts no actions, gives no reading: the recorder sees
-    /// that it is missing.
     fn read_counters(&mut self) -> Result<(), RecorderGone> {
-        let Some(socket) = &self.config.control else { return Ok(()) };
-        let answer = control::ask(socket, "stats_noreset").unwrap_or_default();
-        let Some(blocks) = control::blocks(&answer) else { return Ok(()) };
+        let Some(blocks) = self.ask_blocks() else { return Ok(()) };
         // Unbound writes the line before it counts: every block counted is in the log by now.
         self.read_log()?;
+        self.send_counters(blocks)
+    }
+
+    /// `None`: there is no control socket, Unbound does not answer, or it does not count actions.
+    /// There is no reading then, and the account says so.
+    fn ask_blocks(&mut self) -> Option<u64> {
+        let socket = self.config.control.as_ref()?;
+        let answer = control::ask(socket, "stats_noreset");
+        let blocks = answer.as_ref().ok().and_then(|answer| control::blocks(answer));
+        if blocks.is_none() && !self.told.uncounted {
+            match &answer {
+                Ok(_) => tracing::warn!("unbound counts no actions: set extended-statistics: yes"),
+                Err(error) => tracing::warn!(
+                    control = %socket.display(), %error,
+                    "unbound does not answer on its control socket: no counters to check against"
+                ),
+            }
+        }
+        self.told.uncounted = blocks.is_none();
+        blocks
+    }
+
+    fn send_counters(&self, blocks: u64) -> Result<(), RecorderGone> {
         self.send(Report::Counters(CounterReading {
             source: SourceKind::UnboundRpz,
             at_s: (self.context.now_s)(),
             counters: vec![(counter_key(&self.config.log), blocks)],
             self_protection: Vec::new(),
         }))
+    }
+
+    /// Says once that the log cannot be read, and once that it can again.
+    fn log_readable(&mut self, error: Option<&io::Error>) {
+        let log = self.config.log.display();
+        match error {
+            Some(error) if !self.told.unreadable => {
+                tracing::error!(%log, %error, "the log of unbound cannot be read: hits are not recorded");
+            }
+            None if self.told.unreadable => {
+                tracing::info!(%log, "the log of unbound is read again")
+            }
+            Some(_) | None => {}
+        }
+        self.told.unreadable = error.is_some();
     }
 
     fn nap(&self, long: Duration) {

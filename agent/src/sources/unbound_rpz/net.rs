@@ -121,7 +121,7 @@ fn digits(label: &[u8], radix: u32) -> Option<u16> {
 
 /// The address that a name below in-addr.arpa or ip6.arpa stands for, as far as it says one: a
 /// reverse name names a customer as surely as his address does.
-pub fn reverse_name(name: &str) -> Option<Net> {
+pub(super) fn reverse_name(name: &str) -> Option<Net> {
     if let Some(rest) = name.strip_suffix(".in-addr.arpa") {
         let mut bytes = [0u8; 4];
         let mut count = 0usize;

@@ -42,7 +42,9 @@ const FROM_LINES_MAX: usize = 16 * 1024;
 
 pub struct Rules {
     zones: Vec<LoadedZone>,
-    from_lines: BTreeMap<Box<str>, Arc<KnownRule>>,
+    from_lines: BTreeMap<LineKey, Arc<KnownRule>>,
+    /// Stands for all that did not fit into `from_lines`.
+    further: Option<Arc<KnownRule>>,
     control: Option<PathBuf>,
     /// Prefix of the key texts: two resolvers on one node may have zones of the same name.
     instance: String,
@@ -99,7 +101,15 @@ impl Rules {
             .collect();
         let counter = control.as_ref().map(|_| super::counter_key(log));
         let instance = format!("unbound_rpz/{}", log.display());
-        Self { zones, from_lines: BTreeMap::new(), control, instance, counter, unstable: false }
+        Self {
+            zones,
+            from_lines: BTreeMap::new(),
+            further: None,
+            control,
+            instance,
+            counter,
+            unstable: false,
+        }
     }
 
     pub fn labels(&self) -> Vec<String> {
@@ -131,7 +141,11 @@ impl Rules {
         }
         if changed {
             let zones = &self.zones;
-            self.from_lines.retain(|key, _| !zones.iter().any(|z| z.holds(key)));
+            self.from_lines.retain(|(label, owner), _| {
+                !zones.iter().any(|z| {
+                    z.config.log_name.as_deref() == label.as_deref() && z.rule(owner).is_some()
+                })
+            });
         }
         let unstable = self.zones.iter().any(LoadedZone::is_unstable);
         changed |= unstable != self.unstable;
@@ -143,7 +157,7 @@ impl Rules {
         let current = || self.zones.iter().filter_map(|z| z.current.as_ref());
         let rules = current()
             .flat_map(|built| built.rules.iter().map(|(_, _, rule)| Arc::clone(rule)))
-            .chain(self.from_lines.values().cloned())
+            .chain(self.from_lines.values().chain(&self.further).cloned())
             .collect();
         RuleState {
             source: v1::SourceKind::UnboundRpz,
@@ -168,33 +182,43 @@ impl Rules {
         if let Some(rule) = numbers.next() {
             return Some(Cause { rule, other_candidates: numbers.collect() });
         }
-        let made = self.from_lines.get(&*line_key(line.label, &line.owner))?;
+        let made = self.from_lines.get(&line_key(line))?;
         Some(Cause { rule: made.number, other_candidates: Vec::new() })
     }
 
     /// Makes a rule of what the line says; true if it is new.
     pub fn add_from_line(&mut self, line: &Applied<'_>, context: &SourceContext) -> (Cause, bool) {
-        let full = self.from_lines.len() >= FROM_LINES_MAX;
-        let key = if full { "".into() } else { line_key(line.label, &line.owner) };
-        if let Some(known) = self.from_lines.get(&key) {
-            return (Cause { rule: known.number, other_candidates: Vec::new() }, false);
+        let alone = |rule: &KnownRule| Cause { rule: rule.number, other_candidates: Vec::new() };
+        if self.from_lines.len() >= FROM_LINES_MAX {
+            let new = self.further.is_none();
+            let rule = self.further.get_or_insert_with(|| {
+                Arc::new(KnownRule {
+                    number: (context.rule_number)(&format!("{}/further", self.instance)),
+                    technique: Technique::Other,
+                    trigger: v1::Trigger::Other,
+                    direction: v1::Direction::ToTarget,
+                    actor: v1::Actor::Unknown,
+                    claims: Vec::new(),
+                    claim_origin: ClaimOrigin::None,
+                    narrowed: false,
+                    counter: self.counter.clone(),
+                    target: v1::Target {
+                        kind: v1::TargetKind::NotUnderstood.into(),
+                        value: String::new(),
+                    },
+                    native: "further rules known from log lines alone".to_owned(),
+                })
+            });
+            return (alone(rule), new);
         }
-        let zone = self.zones.iter().find(|z| z.config.log_name.as_deref() == line.label);
         let mut rule = rule_of_line(line, &self.instance, self.counter.clone(), context);
+        let zone = self.zones.iter().find(|z| z.config.log_name.as_deref() == line.label);
         if let Some(zone) = zone {
             (rule.claims, rule.claim_origin) = zone_claims(&zone.config, context);
         }
-        if full {
-            rule.number = (context.rule_number)(&format!("{}/more", self.instance));
-            rule.target =
-                v1::Target { kind: v1::TargetKind::NotUnderstood.into(), value: String::new() };
-            rule.native = "further rules known from log lines alone".to_owned();
-            (rule.claims, rule.claim_origin) = (Vec::new(), ClaimOrigin::None);
-        }
-        let rule = Arc::new(rule);
-        let number = rule.number;
-        self.from_lines.insert(key, rule);
-        (Cause { rule: number, other_candidates: Vec::new() }, true)
+        let cause = alone(&rule);
+        self.from_lines.insert(line_key(line), Arc::new(rule));
+        (cause, true)
     }
 
     /// The zone's new rules, if the file is not what it was.
@@ -203,13 +227,20 @@ impl Rules {
         let path = zone.config.file.as_path();
         let identity = identity(path).ok();
         if identity.is_some() && identity == zone.identity {
+            zone.unreadable = false;
             return None;
         }
         let parsed =
             File::open(path).and_then(|f| zone::read(BufReader::new(f), &zone.config.name));
-        let Ok(parsed) = parsed else {
-            zone.unreadable = true;
-            return None;
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                if !zone.unreadable {
+                    tracing::warn!(zone = zone.config.name, %error, "a zone file cannot be read; its rules stay as they were known");
+                }
+                zone.unreadable = true;
+                return None;
+            }
         };
         zone.unreadable = false;
         // Written while it was read: read again next time.
@@ -291,15 +322,6 @@ impl LoadedZone {
         let at = rules.binary_search_by(|(known, _, _)| known.cmp(owner)).ok()?;
         rules.get(at).map(|(_, action, rule)| (*action, rule.number))
     }
-
-    /// Whether the zone has the rule that was known from a line under this key.
-    fn holds(&self, key: &str) -> bool {
-        let label = self.config.log_name.as_deref();
-        self.current.as_ref().is_some_and(|built| {
-            key.starts_with(&*label_key(label))
-                && built.rules.iter().any(|(owner, _, _)| *line_key(label, owner) == *key)
-        })
-    }
 }
 
 /// A rule that is known from a line alone: for imports, and for zones that are not configured.
@@ -311,7 +333,7 @@ pub fn rule_of_line(
 ) -> KnownRule {
     let label = line.label.unwrap_or_default();
     known_rule(Known {
-        key: format!("{instance}/line/{}", line_key(line.label, &line.owner)),
+        key: format!("{instance}/line/{:?}/{:?}", line.label, line.owner),
         owner: &line.owner,
         technique: line.done.technique().unwrap_or(Technique::Other),
         claims: claims(label, || (context.mapped)(&format!("zone:{label}"))),
@@ -321,16 +343,11 @@ pub fn rule_of_line(
     })
 }
 
-/// Identifies a rule by what its lines say.
-pub fn line_key(label: Option<&str>, owner: &Owner) -> Box<str> {
-    format!("{}{owner:?}", label_key(label)).into()
-}
+/// Identifies a rule by what its lines say: log name and owner.
+pub type LineKey = (Option<Box<str>>, Owner);
 
-fn label_key(label: Option<&str>) -> Box<str> {
-    match label {
-        Some(label) => format!("[{label}] ").into(),
-        None => "".into(),
-    }
+pub fn line_key(line: &Applied<'_>) -> LineKey {
+    (line.label.map(Box::from), line.owner.clone())
 }
 
 struct Known<'a> {

@@ -327,6 +327,31 @@ fn a_restart_goes_on_where_the_last_report_stood() {
 }
 
 #[test]
+fn the_first_look_already_fixes_the_position() {
+    let mut rig = Rig::new(true);
+    let reports = rig.round();
+    let empty =
+        |r: &Report| matches!(r, Report::Hits { hits, cursor: Some(_), .. } if hits.is_empty());
+    assert!(reports.iter().any(empty), "else a stop before the first hit would skip what follows");
+}
+
+#[test]
+fn rules_known_from_lines_alone_are_bounded_and_still_exact() {
+    let mut rig = Rig::new(true);
+    rig.round();
+    let count = 16 * 1024 + 50;
+    for n in 0..count {
+        rig.applied(&format!("[other] n{n}.example. rpz-drop {CLIENT} n{n}.example. A IN"));
+    }
+    let reports = rig.round();
+    let known = rules(&reports);
+    let further = number(&known, "");
+    let got = hits(&reports);
+    assert_eq!(got.iter().map(|h| h.count).sum::<u64>(), count);
+    assert_eq!(got.iter().filter(|h| h.rule == further).map(|h| h.count).sum::<u64>(), 50);
+}
+
+#[test]
 fn the_thread_ends_when_it_is_told_to() {
     let rig = Rig::new(true);
     let (context, sent) = context(true);

@@ -82,7 +82,12 @@ fn a_file_that_comes_later_is_read_from_its_beginning() {
     let log = Log::new();
     let (mut follow, _) = start(&log, None);
     assert_eq!(drain(&mut follow), "");
+    let cursor = follow.cursor();
     log.write("a\n");
+    assert_eq!(drain(&mut follow), "a");
+    // Also if it came while the agent was down.
+    let (mut follow, lost) = start(&log, Some(&cursor));
+    assert!(!lost);
     assert_eq!(drain(&mut follow), "a");
 }
 
@@ -159,7 +164,7 @@ fn every_offset_resumes_with_each_line_exactly_once() {
             let (mut first, _) = start(&log, None);
             log.write(before);
             let mut got = drain(&mut first);
-            let cursor = first.cursor().expect("a file");
+            let cursor = first.cursor();
             drop(first);
             log.write(after);
             if how == 1 {
@@ -190,7 +195,7 @@ fn a_lost_or_another_file_is_unsure() {
     let (mut first, _) = start(&log, None);
     log.write("a\n");
     assert_eq!(drain(&mut first), "a");
-    let cursor = first.cursor().expect("a file");
+    let cursor = first.cursor();
     drop(first);
     // Rewritten in place: the same inode, another beginning, longer than before.
     fs::write(&log.path, "b\nc\n").expect("written");
@@ -214,7 +219,7 @@ fn a_line_that_is_too_long_is_passed_over() {
     let (mut follow, _) = start(&log, None);
     log.write(&format!("rpz: applied {}", "x".repeat(3 * LINE_SIZE_MAX)));
     assert_eq!(drain(&mut follow), "");
-    assert_eq!(follow.cursor().map(|c| c.offset), Some(0));
+    assert_eq!(follow.cursor().offset, 0);
     log.write(&format!("\n{}\nb\n", "y".repeat(3 * LINE_SIZE_MAX)));
     assert_eq!(drain(&mut follow), "? - b");
 }
@@ -241,7 +246,7 @@ fn random_writes_and_rotations_against_a_list() {
                 7 => {
                     got.push_str(&drain(&mut follow));
                     got.push(' ');
-                    let cursor = follow.cursor().expect("a file");
+                    let cursor = follow.cursor();
                     follow = start(&log, Some(&cursor)).0;
                 }
                 size => {

@@ -33,45 +33,43 @@ impl Drop for Running {
 struct Resolver {
     folder: tempfile::TempDir,
     port: u16,
-    _running: Running,
+    _running: [Running; 2],
 }
 
 impl Resolver {
+    /// A resolver with a policy zone, and a second one that stands for the rest of the world.
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name).display().to_string();
+        let (port, world_port) = (free_port(), free_port());
         fs::write(folder.path().join("zone"), ZONE).expect("written");
-        let free = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port");
-        let port = free.port();
-        let config = format!(
-            "server:\n interface: 127.0.0.1\n port: {port}\n chroot: \"\"\n username: \"\"\n\
-             do-daemonize: no\n use-syslog: no\n do-ip6: no\n pidfile: \"\"\n\
-             directory: \"{}\"\n logfile: \"{}\"\n extended-statistics: yes\n\
-             module-config: \"respip validator iterator\"\n\
-             local-zone: \"pass.example.\" static\n\
-             local-zone: \"seen.example.\" redirect\n local-data: \"seen.example. A 192.0.2.7\"\n\
+        fs::write(folder.path().join("log"), "").expect("written");
+        let world = format!(
+            "{}local-zone: \"auth.example.\" static\n\
+             local-data: \"auth.example. NS ns.auth.example.\"\n\
+             local-data: \"ns.auth.example. A 127.0.0.1\"\n\
+             local-data: \"seen.auth.example. A 192.0.2.7\"\n\
+             local-data: \"free.auth.example. A 192.0.2.8\"\n",
+            common(folder.path(), world_port, "world.log"),
+        );
+        let resolver = format!(
+            "{}extended-statistics: yes\nmodule-config: \"respip validator iterator\"\n\
+             do-not-query-localhost: no\nlocal-zone: \"pass.example.\" static\n\
+             stub-zone:\n name: \"auth.example.\"\n stub-addr: 127.0.0.1@{world_port}\n\
              remote-control:\n control-enable: yes\n control-interface: \"{}\"\n\
              control-use-cert: no\n\
              rpz:\n name: \"rpz.test.\"\n zonefile: \"{}\"\n rpz-log: yes\n\
              rpz-log-name: \"remit=de/2026-42\"\n",
-            folder.path().display(),
-            at("log"),
+            common(folder.path(), port, "log"),
             at("control"),
             at("zone"),
         );
-        fs::write(folder.path().join("unbound.conf"), config).expect("written");
-        fs::write(folder.path().join("log"), "").expect("written");
-        let path = ["/usr/sbin/unbound", "/usr/local/sbin/unbound"]
-            .into_iter()
-            .find(|p| Path::new(p).exists())
-            .expect("unbound is not installed: apt-get install unbound");
-        let child = Command::new(path)
-            .args(["-c", &at("unbound.conf")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("unbound starts");
-        let resolver = Self { folder, port, _running: Running(child) };
+        let running = [("world", world), ("unbound", resolver)].map(|(name, config)| {
+            let file = folder.path().join(format!("{name}.conf"));
+            fs::write(&file, config).expect("written");
+            run_unbound(&file)
+        });
+        let resolver = Self { folder, port, _running: running };
         let control = resolver.folder.path().join("control");
         let ready = || control::ask(&control, "status").is_ok_and(|a| a.contains("is running"));
         wait_for("unbound to answer", ready);
@@ -109,6 +107,34 @@ impl Resolver {
     fn control(&self, command: &str) -> String {
         control::ask(&self.folder.path().join("control"), command).expect("unbound answers")
     }
+}
+
+fn common(folder: &Path, port: u16, log: &str) -> String {
+    let folder = folder.display();
+    format!(
+        "server:\ninterface: 127.0.0.1\nport: {port}\nchroot: \"\"\nusername: \"\"\n\
+         do-daemonize: no\nuse-syslog: no\ndo-ip6: no\npidfile: \"\"\n\
+         directory: \"{folder}\"\nlogfile: \"{folder}/{log}\"\n"
+    )
+}
+
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port").port()
+}
+
+fn run_unbound(config: &Path) -> Running {
+    let path = ["/usr/sbin/unbound", "/usr/local/sbin/unbound"]
+        .into_iter()
+        .find(|p| Path::new(p).exists())
+        .expect("unbound is not installed: apt-get install unbound");
+    let child = Command::new(path)
+        .arg("-c")
+        .arg(config)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("unbound starts");
+    Running(child)
 }
 
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
@@ -158,9 +184,11 @@ fn rules_hits_and_counters_agree_with_the_real_unbound() {
     // Not blocks: the exemption, and tcp-only with its retry over TCP.
     resolver.dig(&["pass.example"]);
     resolver.dig(&["tcp.example"]);
-    wait_for("ten blocks", || counted(&reports()) == Some(10));
+    assert_eq!(resolver.dig(&["seen.auth.example"]), nxdomain);
+    assert_eq!(resolver.dig(&["free.auth.example"]), noerror);
+    wait_for("eleven blocks", || counted(&reports()) == Some(11));
     let now = reports();
-    assert_eq!(hit_count(&now), 10, "{:?}", hits(&now));
+    assert_eq!(hit_count(&now), 11, "{:?}", hits(&now));
 
     let of = |target: &str| -> u64 {
         let rule = number(&known, target);
@@ -170,6 +198,9 @@ fn rules_hits_and_counters_agree_with_the_real_unbound() {
     let wild: Vec<Hit> =
         hits(&now).into_iter().filter(|h| h.rule == number(&known, "*.wild.example")).collect();
     assert_eq!(wild[0].hit_target.as_ref().map(|t| t.value.as_str()), Some("sub.wild.example"));
+    let by_address = number(&known, "192.0.2.7");
+    let seen = hits(&now).into_iter().find(|h| h.rule == by_address).and_then(|h| h.hit_target);
+    assert_eq!(seen.map(|t| t.value).as_deref(), Some("seen.auth.example"));
     let dropped = number(&known, "drop.example");
     assert!(hits(&now).iter().any(|h| h.rule == dropped && h.response == Response::Silent));
     let shown = format!("{now:?}");
@@ -195,10 +226,34 @@ fn rules_hits_and_counters_agree_with_the_real_unbound() {
     assert_eq!(resolver.dig(&["new.example"]), nxdomain);
     assert!(resolver.control("log_reopen").contains("ok"));
     assert_eq!(resolver.dig(&["nx.example"]), nxdomain);
-    wait_for("thirteen blocks", || counted(&reports()) == Some(13));
-    assert_eq!(hit_count(&reports()), 13);
-    assert!(!reports().iter().any(|r| matches!(r, Report::Unsure { .. } | Report::Lost { .. })));
+    wait_for("fourteen blocks", || counted(&reports()) == Some(14));
+    assert_eq!(hit_count(&reports()), 14);
 
+    // What is blocked while the agent is down, over another rotation, is in the log.
+    stop.store(true, Ordering::Relaxed);
+    thread.join().expect("no panic");
+    let cursor = reports().iter().rev().find_map(|r| match r {
+        Report::Hits { cursor, .. } => cursor.clone(),
+        _ => None,
+    });
+    assert_eq!(resolver.dig(&["nx.example"]), nxdomain);
+    fs::rename(resolver.folder.path().join("log.1"), resolver.folder.path().join("log.2"))
+        .expect("renamed");
+    fs::rename(&log, resolver.folder.path().join("log.1")).expect("renamed");
+    assert!(resolver.control("log_reopen").contains("ok"));
+    assert_eq!(resolver.dig(&["nx.example"]), nxdomain);
+    let (mut context, _) = super::context(true);
+    let to = std::sync::Arc::clone(&sent);
+    context.send = std::sync::Arc::new(move |report| {
+        to.lock().expect("not poisoned").push(report);
+        Ok(())
+    });
+    context.resume = cursor.map(|cursor| Resume { cursor, at_s: (context.now_s)() });
+    let stop = std::sync::Arc::clone(&context.stop);
+    let thread = spawn(resolver.config(), context).expect("a thread");
+    wait_for("sixteen blocks", || counted(&reports()) == Some(16));
+    assert_eq!(hit_count(&reports()), 16);
+    assert!(!reports().iter().any(|r| matches!(r, Report::Unsure { .. } | Report::Lost { .. })));
     stop.store(true, Ordering::Relaxed);
     thread.join().expect("no panic");
 }

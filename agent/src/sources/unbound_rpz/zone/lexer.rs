@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Read};
 const RECORD_SIZE_MAX: usize = 128 * 1024;
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub(super) struct Record {
     /// The line began with a blank: the owner is the one of the record before.
     pub owner_omitted: bool,
     /// Escapes are kept; quotes are not.
@@ -17,24 +17,24 @@ pub struct Record {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Lexed {
+pub(super) enum Lexed {
     Record(Record),
     /// A quote or a parenthesis that is not closed, or more than fits into memory.
     NotUnderstood,
     End,
 }
 
-pub struct Lexer<R> {
+pub(super) struct Lexer<R> {
     input: R,
     line: Vec<u8>,
 }
 
 impl<R: BufRead> Lexer<R> {
-    pub fn new(input: R) -> Self {
+    pub(super) fn new(input: R) -> Self {
         Self { input, line: Vec::new() }
     }
 
-    pub fn next_record(&mut self) -> io::Result<Lexed> {
+    pub(super) fn next_record(&mut self) -> io::Result<Lexed> {
         let mut record = Record::default();
         let mut depth = 0u32;
         let mut size = 0;

@@ -2,11 +2,11 @@
 //! section 5.1), compared without regard to case.
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Name(Vec<Vec<u8>>);
+pub(super) struct Name(Vec<Vec<u8>>);
 
 impl Name {
     /// `None` if a label or the name is too long, empty, or wrongly escaped.
-    pub fn parse(text: &[u8], origin: &Self) -> Option<Self> {
+    pub(super) fn parse(text: &[u8], origin: &Self) -> Option<Self> {
         match text {
             b"@" => return Some(origin.clone()),
             b"." => return Some(Self::default()),
@@ -46,21 +46,21 @@ impl Name {
     }
 
     /// The labels in front of `apex`, if the name lies in it.
-    pub fn below(&self, apex: &Self) -> Option<Vec<&[u8]>> {
+    pub(super) fn below(&self, apex: &Self) -> Option<Vec<&[u8]>> {
         let count = self.0.len().checked_sub(apex.0.len())?;
         let (front, back) = self.0.split_at_checked(count)?;
         (back == apex.0).then(|| front.iter().map(Vec::as_slice).collect())
     }
 
-    pub fn is_root(&self) -> bool {
+    pub(super) fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub fn is_single(&self, label: &[u8]) -> bool {
+    pub(super) fn is_single(&self, label: &[u8]) -> bool {
         matches!(self.0.as_slice(), [only] if only == label)
     }
 
-    pub fn last_starts_with(&self, prefix: &[u8]) -> bool {
+    pub(super) fn last_starts_with(&self, prefix: &[u8]) -> bool {
         self.0.last().is_some_and(|l| l.starts_with(prefix))
     }
 }
