@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone)]
 pub struct SourceContext {
     /// To the recorder; waits while the channel is full, which is the natural brake for files.
-    pub send: Arc<dyn Fn(Report) -> Result<(), RecorderGone> + Send + Sync>,
+    pub send: SendReport,
     /// Seconds since 1970.
     pub now_s: fn() -> i64,
     /// The opaque number of the rule with this key text (see [`RuleNumber`]).
@@ -45,6 +45,9 @@ pub struct SourceContext {
     /// Where the last durable record of this source stands; `None` on the first start.
     pub resume: Option<Resume>,
 }
+
+/// Hands one report to the recorder.
+pub type SendReport = Arc<dyn Fn(Report) -> Result<(), RecorderGone> + Send + Sync>;
 
 /// Where a source stood when the agent last recorded something of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
