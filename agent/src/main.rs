@@ -12,7 +12,11 @@ use remit_agent::{
 use tracing::level_filters::LevelFilter;
 
 #[derive(Parser)]
-#[command(version, about = "Records every blocking rule and hit with its claimed legal basis")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    version,
+    about = "Records every blocking rule and hit with its claimed legal basis"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

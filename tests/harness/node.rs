@@ -73,7 +73,7 @@ impl Node {
 
     pub fn start(&mut self, network: &Network, programs: &Programs) -> Result<()> {
         let mut command = network.command(self.host, &programs.path("remit-agent"));
-        command.arg("--config").arg(&self.config).arg("run");
+        command.arg("run").arg("--config").arg(&self.config);
         let mut process = Process::start("remit-agent", &mut command, &self.dir.join("agent.log"))?;
         // An agent that cannot run says so at once.
         std::thread::sleep(Duration::from_millis(200));
