@@ -39,12 +39,15 @@ pub struct SourceContext {
     pub rule_number: Arc<dyn Fn(&str) -> RuleNumber + Send + Sync>,
     /// The basis map of the node: what it says about a selector ("zone:rpz.example.org"); empty if
     /// it says nothing.
-    pub mapped: Arc<dyn Fn(&str) -> Vec<Claim> + Send + Sync>,
+    pub mapped: LookUpClaims,
     pub privacy: Arc<Privacy>,
     pub stop: Arc<AtomicBool>,
     /// Where the last durable record of this source stands; `None` on the first start.
     pub resume: Option<Resume>,
 }
+
+/// Finds what the basis map says about a selector.
+pub type LookUpClaims = Arc<dyn Fn(&str) -> Vec<Claim> + Send + Sync>;
 
 /// Hands one report to the recorder.
 pub type SendReport = Arc<dyn Fn(Report) -> Result<(), RecorderGone> + Send + Sync>;
