@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use remit_proto::v1::SelfProtection;
 
-use super::claim::family_word;
+use super::text::family_word;
 use crate::{
     observation::{CounterKey, Hit, Response, RuleNumber},
     rules::nftables::{BaseChain, CounterUse, DropPath, NamedCounter, Ruleset},
@@ -98,7 +98,11 @@ impl Counters {
     }
 
     /// The counter of one way to a drop; `None` if it has none that counts just these drops.
-    pub(super) fn of_path(&mut self, path: &DropPath, context: &SourceContext) -> Option<CounterKey> {
+    pub(super) fn of_path(
+        &mut self,
+        path: &DropPath,
+        context: &SourceContext,
+    ) -> Option<CounterKey> {
         let place = format!("{}/{}", family_word(path.rule.family), path.rule.table);
         let key: CounterKey = match path.counter.as_ref()? {
             CounterUse::Named(name) => format!("{place}/{name}").into(),
@@ -144,12 +148,8 @@ impl Counters {
     /// A rule that drops for the node's own sake. `rule` is new: the same rule on another way
     /// counts in the same counter.
     pub(super) fn own(&mut self, path: &DropPath, key: Option<CounterKey>, new: bool) {
-        let chain = format!(
-            "{}/{}/{}",
-            family_word(path.rule.family),
-            path.rule.table,
-            path.rule.chain
-        );
+        let chain =
+            format!("{}/{}/{}", family_word(path.rule.family), path.rule.table, path.rule.chain);
         let chain = self.own.entry(chain).or_default();
         match key {
             Some(key) => {
@@ -193,13 +193,11 @@ impl Counters {
         let mut counted_once = Vec::new();
         let mut chains = Vec::new();
         for (name, OwnChain { keys, uncounted }) in &self.own {
-            let mut chain = SelfProtection {
-                chain: name.clone(),
-                packets: 0,
-                uncounted_rules: *uncounted,
-            };
+            let mut chain =
+                SelfProtection { chain: name.clone(), packets: 0, uncounted_rules: *uncounted };
             for key in keys {
-                let shared = self.uses.get(key).is_some_and(|u| u.logged || u.unlogged || u.inexact);
+                let shared =
+                    self.uses.get(key).is_some_and(|u| u.logged || u.unlogged || u.inexact);
                 if shared {
                     chain.uncounted_rules += 1;
                 } else if !counted_once.contains(&key) {

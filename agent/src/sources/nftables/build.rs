@@ -2,38 +2,33 @@
 //!
 //! In: a ruleset with the elements of its sets, of one generation. Out: a [`State`].
 //!
-//! **Which drops are judged.** Traffic of others is (forward, and hooks that see both); a drop on
-//! the input or output hook, one that asks for `ct state invalid`, and one of sources that no
-//! packet can rightly have (0.0.0.0/8, 127.0.0.0/8, 240.0.0.0/4, ::, ::1) is the node's own
-//! protection: it is counted per chain and is no rule. Private addresses are not among them: a
-//! block must not hide there.
-//!
 //! **Identity.** A rule's number follows from its chain, its action, its conditions and its
 //! target, not from its handle, comment, log or counter: what is loaded again is the same rule,
 //! and a new comment is a modification. Of several alike in one chain the second is "#1".
 
 use std::{
     collections::{HashMap, HashSet},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
-use remit_proto::v1::{Actor, Direction, Target, TargetKind, Technique, Trigger};
+use remit_proto::v1::{Actor, ClaimOrigin, Direction, Target, TargetKind, Technique, Trigger};
 
 use super::{
     account::{CANDIDATES_MAX, Counters, Standing, Unlogged},
-    attribution::{Attribution, Duty, Way, response},
-    claim::{Carriers, family_word, native},
+    attribution::{Attribution, Duty, Way},
+    claim::Carriers,
+    own::{is_own, is_own_hook},
     reach::{Of, Piece, Primary, pieces},
+    response::response,
     sets::Sets,
     target::{Aim, Naming, aims},
+    text::{action_word, conditions_text, element_text, family_word, native},
 };
 use crate::{
     observation::{CounterKey, KnownRule, Response, RuleNumber},
-    privacy,
     rules::nftables::{
-        Action, AddrSet, BaseChain, DropPath, Element, Family, Hook, KeyField, Log, Match,
-        PolicyDrop, ReadError, Reader, RuleId, Ruleset, Side,
+        Action, AddrSet, BaseChain, DropPath, Element, Family, Log, Match, PolicyDrop, ReadError,
+        Reader, RuleId, Ruleset, Side,
     },
     sources::SourceContext,
 };
@@ -73,6 +68,24 @@ impl State {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+impl State {
+    /// Rules that are as they were become the same memory: the recorder holds them too. True if all
+    /// are, in whatever order.
+    pub(super) fn keep_known(&mut self, before: &Self) -> bool {
+        let mut kept = 0;
+        let known: HashMap<_, _> = before.rules.iter().map(|rule| (rule.number, rule)).collect();
+        for rule in &mut self.rules {
+            if let Some(known) = known.get(&rule.number)
+                && **known == *rule
+            {
+                *rule = Arc::clone(known);
+                kept += 1;
+            }
+        }
+        kept == self.rules.len() && kept == before.rules.len()
     }
 }
 
@@ -138,7 +151,9 @@ impl<'a> Builder<'a> {
             let table = path.rule.table.as_str();
             for condition in &path.matches {
                 let set = match condition {
-                    Match::Address { set: AddrSet::Named(set), .. } | Match::Member { set, .. } => set,
+                    Match::Address { set: AddrSet::Named(set), .. } | Match::Member { set, .. } => {
+                        set
+                    }
                     _ => continue,
                 };
                 let name = (path.rule.family, table, set.name.as_str());
@@ -327,11 +342,7 @@ impl<'a> Builder<'a> {
             trigger: Trigger::Other,
             direction: Direction::Both,
             actor: self.settings.default_actor,
-            claim_origin: if claims.is_empty() {
-                remit_proto::v1::ClaimOrigin::None
-            } else {
-                remit_proto::v1::ClaimOrigin::Mapped
-            },
+            claim_origin: if claims.is_empty() { ClaimOrigin::None } else { ClaimOrigin::Mapped },
             claims,
             narrowed: true,
             counter: None,
@@ -373,7 +384,10 @@ impl<'a> Builder<'a> {
             match standing {
                 Some(Standing::Checked | Standing::Source) => draft.rule.counter = draft.key.take(),
                 Some(Standing::Mixed) => {
-                    draft.rule.native.push_str(" [not counted: its counter counts other things too]");
+                    draft
+                        .rule
+                        .native
+                        .push_str(" [not counted: its counter counts other things too]");
                 }
                 None => {}
             }
@@ -445,65 +459,6 @@ fn recording_log(path: &DropPath, groups: &[u16]) -> Option<usize> {
     path.logs.iter().position(ours)
 }
 
-/// The node protects itself (DESIGN.md idea 9).
-fn is_own(path: &DropPath) -> bool {
-    const INVALID: u32 = 1;
-    let (mut invalid, mut impossible, mut other_address) = (false, false, false);
-    for condition in &path.matches {
-        match condition {
-            Match::ConnectionState { any_of: INVALID, inverted: false } => invalid = true,
-            Match::Address { side: Side::Source, set, inverted: false } if is_impossible(set) => {
-                impossible = true;
-            }
-            Match::Address { .. } => other_address = true,
-            _ => {}
-        }
-    }
-    is_own_hook(path.base.hook) || invalid || (impossible && !other_address)
-}
-
-fn is_own_hook(hook: Hook) -> bool {
-    let hook = match hook {
-        Hook::Ingress => privacy::Hook::Ingress,
-        Hook::Prerouting => privacy::Hook::Prerouting,
-        Hook::Input => privacy::Hook::Input,
-        Hook::Forward => privacy::Hook::Forward,
-        Hook::Output => privacy::Hook::Output,
-        Hook::Postrouting => privacy::Hook::Postrouting,
-        Hook::Egress => privacy::Hook::Egress,
-        // One that did not exist when this was written: a block must not hide behind it.
-        Hook::Other(_) => return false,
-    };
-    !hook.is_judged()
-}
-
-/// Sources that no packet on a network has: RFC 6890, "Source: False" and no use beyond the host.
-fn is_impossible(set: &AddrSet) -> bool {
-    let AddrSet::Prefix(address, size) = set else { return false };
-    match address {
-        IpAddr::V4(address) => [
-            (Ipv4Addr::new(0, 0, 0, 0), 8),
-            (Ipv4Addr::new(127, 0, 0, 0), 8),
-            (Ipv4Addr::new(240, 0, 0, 0), 4),
-        ]
-        .iter()
-        .any(|(network, width)| {
-            let differ = network.to_bits() ^ address.to_bits();
-            size >= width && differ.leading_zeros() >= u32::from(*width)
-        }),
-        IpAddr::V6(address) => {
-            *size == 128 && [Ipv6Addr::UNSPECIFIED, Ipv6Addr::LOCALHOST].contains(address)
-        }
-    }
-}
-
-fn action_word(action: Action) -> &'static str {
-    match action {
-        Action::Drop => "drop",
-        Action::Reject { .. } => "reject",
-    }
-}
-
 fn version(path: &DropPath) -> Option<u8> {
     let of_family = match path.base.family {
         Family::Ip => Some(4),
@@ -516,49 +471,4 @@ fn version(path: &DropPath) -> Option<u8> {
             _ => None,
         })
     })
-}
-
-/// The conditions as a key: anonymous sets have numbers that say nothing.
-fn conditions_text(path: &DropPath) -> String {
-    let mut text = String::new();
-    for condition in &path.matches {
-        let set = match condition {
-            Match::Address { set: AddrSet::Named(set), .. } | Match::Member { set, .. } => Some(set),
-            Match::Port { set: crate::rules::nftables::PortSet::Named(set), .. } => Some(set),
-            _ => None,
-        };
-        let mut said = condition.to_string();
-        if let Some(set) = set.filter(|set| set.anonymous) {
-            said = said.replace(&set.name, "");
-        }
-        text.push_str(&said);
-        text.push(',');
-    }
-    for what in &path.not_understood {
-        text.push_str(what);
-        text.push(',');
-    }
-    text
-}
-
-fn element_text(element: &Element) -> String {
-    let fields = |fields: &[KeyField]| {
-        let fields: Vec<_> = fields.iter().map(key_text).collect();
-        fields.join(" . ")
-    };
-    let low = fields(&element.low);
-    if element.low == element.high { low } else { format!("{low}-{}", fields(&element.high)) }
-}
-
-fn key_text(field: &KeyField) -> String {
-    match field {
-        KeyField::Address(address) => address.to_string(),
-        KeyField::Protocol(protocol) => format!("protocol {protocol}"),
-        KeyField::Port(port) => port.to_string(),
-        KeyField::Mark(mark) => format!("{mark:#x}"),
-        KeyField::Interface(name) => format!("{name:?}"),
-        KeyField::Other(bytes) => {
-            bytes.iter().fold(String::from("0x"), |text, byte| format!("{text}{byte:02x}"))
-        }
-    }
 }

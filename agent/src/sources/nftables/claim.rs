@@ -1,4 +1,4 @@
-//! What a rule claims, who made it as far as it says, and its text without customers.
+//! What a rule claims, and who made it as far as it says.
 //!
 //! The nearest carrier speaks: an element's comment, the rule's comment, the prefix of its log;
 //! then what the basis map says about its mark, its comment, its set, its chain. A carrier that
@@ -12,14 +12,8 @@
 use evidence::{Claim, claim::carried};
 use remit_proto::v1::{Actor, ClaimOrigin};
 
-use crate::{
-    privacy::Privacy,
-    rules::nftables::{DropPath, Family},
-    sources::SourceContext,
-};
-
-/// Longer texts are cut: no rule that a person reads is longer.
-const NATIVE_MAX: usize = 2048;
+use super::text::family_word;
+use crate::{rules::nftables::DropPath, sources::SourceContext};
 
 /// Where a rule of nftables says what it rests on.
 #[derive(Debug, Clone, Copy)]
@@ -86,58 +80,9 @@ fn actor(text: &[u8]) -> Option<Actor> {
     }
 }
 
-/// "inet", as nft writes it.
-pub(super) fn family_word(family: Family) -> String {
-    match family {
-        Family::Inet => "inet".into(),
-        Family::Ip => "ip".into(),
-        Family::Arp => "arp".into(),
-        Family::Netdev => "netdev".into(),
-        Family::Bridge => "bridge".into(),
-        Family::Ip6 => "ip6".into(),
-        Family::Other(number) => format!("family{number}"),
-    }
-}
-
-/// A native text as it may be written down: without customers' addresses, also where they stand
-/// as raw bytes of a condition that was not understood, and not too long.
-pub(super) fn native(text: &str, privacy: &Privacy) -> String {
-    let mut text = privacy.redact(&without_raw_customers(text, privacy));
-    if text.len() > NATIVE_MAX {
-        let cut = (0..=NATIVE_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(cut);
-        text.push('…');
-    }
-    text
-}
-
-/// Hexadecimal words in which four or sixteen bytes are a customer's address.
-fn without_raw_customers(text: &str, privacy: &Privacy) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("0x") {
-        let (before, hex) = rest.split_at(at);
-        out.push_str(before);
-        let digits = hex.bytes().skip(2).take_while(u8::is_ascii_hexdigit).count();
-        let (word, after) = hex.split_at(2 + digits);
-        out.push_str(if holds_customer(word, privacy) { "0x(customer)" } else { word });
-        rest = after;
-    }
-    out.push_str(rest);
-    out
-}
-
-fn holds_customer(word: &str, privacy: &Privacy) -> bool {
-    let digits: Vec<u8> = word.bytes().skip(2).filter_map(|b| (b as char).to_digit(16)).map(|d| d as u8).collect();
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |n, d| n << 4 | d)).collect();
-    let v4 = bytes.array_windows::<4>().any(|w| privacy.is_customer((*w).into()));
-    v4 || bytes.array_windows::<16>().any(|w| privacy.is_customer((*w).into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::nftables::testing::privacy;
 
     #[test]
     fn actors_are_named_or_unknown() {
@@ -145,21 +90,5 @@ mod tests {
         assert_eq!(actor(b"actor=government_box;x"), Some(Actor::GovernmentBox));
         assert_eq!(actor(b"actor=somebody"), Some(Actor::Unknown));
         assert_eq!(actor(b"factor=vendor"), None);
-    }
-
-    #[test]
-    fn customers_are_in_no_text_not_even_as_bytes() {
-        for text in [
-            "ip saddr 100.64.0.7 drop",
-            "ip saddr 100.64.0.7-100.64.0.9 drop",
-            "[not understood: ct == 0x64400007] drop",
-            "[not understood: ct == 0x000064400007ffff] drop",
-        ] {
-            let shown = native(text, &privacy(true));
-            assert!(shown.contains("customer"), "{shown}");
-            assert!(!shown.contains("100.64") && !shown.contains("644000"), "{shown}");
-        }
-        assert_eq!(native("meta mark 0x2a drop", &privacy(true)), "meta mark 0x2a drop");
-        assert!(native(&"é".repeat(3000), &privacy(true)).len() < 2060);
     }
 }

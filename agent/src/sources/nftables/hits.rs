@@ -186,9 +186,7 @@ impl<'a> Hits<'a> {
     fn read(&mut self, reader: &mut NflogReader, timeout: Duration) -> Result<bool, Ended> {
         self.update();
         let read = reader.read(timeout, &mut |packet| self.take(packet));
-        let stats = read.map_err(|error| {
-            Ended::Socket(NftablesError::nflog(self.group, error))
-        })?;
+        let stats = read.map_err(|error| Ended::Socket(NftablesError::nflog(self.group, error)))?;
         self.report(stats)?;
         Ok(stats != ReadStats::default())
     }

@@ -24,16 +24,17 @@
 //! - A message that fits no rule that is or was just in force is a loss (`NOT_PARSED`). Give the
 //!   groups to blocking rules alone.
 //! - No client's address leaves the packet that it was in (`hits`, `attribution`), and none is in
-//!   the text of a rule (`claim`, `target`).
+//!   the text of a rule (`text`, `target`).
 //!
 //! | file | idea |
 //! |---|---|
 //! | `build` | one reading: rules, ways, counters |
 //! | `reach`, `target` | what a rule matches, and the target that is |
 //! | `sets` | elements, and how many are kept |
-//! | `claim` | what a rule says that it rests on |
-//! | `account` | which counter counts what; the node's own protection |
-//! | `attribution`, `hits` | from a message to its rule |
+//! | `claim`, `text` | what a rule says that it rests on; its text without customers |
+//! | `own` | what the node drops for its own sake |
+//! | `account` | which counter counts what |
+//! | `attribution`, `hits`, `response` | from a message to its rule |
 //!
 //! Not done here: windows, leaves, the comparison of two states, the comparison of counters and
 //! hits (recorder and ledger). Not known: who made a rule, beyond the process name of the commit.
@@ -42,14 +43,18 @@ mod account;
 mod attribution;
 mod build;
 mod claim;
+mod error;
 mod hits;
+mod own;
 mod reach;
+mod response;
 mod sets;
 mod target;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::{
     io,
@@ -60,6 +65,7 @@ use std::{
 
 use remit_proto::v1::{Actor, SourceKind};
 
+pub use self::error::NftablesError;
 use self::{
     account::{Values, grown},
     build::{Settings, State},
@@ -67,7 +73,7 @@ use self::{
 };
 use super::{
     RecorderGone, SourceContext,
-    nflog::{self, NflogError, NflogReader},
+    nflog::{self, NflogReader},
 };
 use crate::{
     observation::{CounterReading, Report, RuleState},
@@ -110,30 +116,6 @@ impl Default for Nftables {
             nflog: nflog::Settings::default(),
         }
     }
-}
-
-/// Why the source cannot go on. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum NftablesError {
-    #[error(
-        "nftables and NFLOG need CAP_NET_ADMIN: start the agent as root or give it this capability"
-    )]
-    NotPermitted(#[source] io::Error),
-    #[error(
-        "NFLOG group {group} is bound by another program (see /proc/net/netfilter/nfnetlink_log): \
-         stop it, or let the blocking rules log to another group and name that one"
-    )]
-    GroupTaken { group: u16, source: io::Error },
-    #[error("the kernel has no {module}: load that module, or build it into the kernel")]
-    NoModule { module: &'static str, source: io::Error },
-    #[error("NFLOG group {group} cannot be followed")]
-    Nflog { group: u16, source: NflogError },
-    #[error("the ruleset cannot be read")]
-    Read(#[source] ReadError),
-    #[error("changes of the ruleset cannot be followed")]
-    Watch(#[source] WatchError),
-    #[error("no thread for an NFLOG group")]
-    Thread(#[source] io::Error),
 }
 
 /// Starts the source's threads, in the network namespace of the caller. They end when the stop
@@ -181,6 +163,8 @@ struct Source<'a> {
     due: Option<(Instant, Instant)>,
     unstable_since: Option<Instant>,
     said_unstable: bool,
+    /// The last reading failed, and that was logged.
+    in_trouble: bool,
 }
 
 enum Ended {
@@ -233,6 +217,7 @@ impl<'a> Source<'a> {
             due: None,
             unstable_since: None,
             said_unstable: false,
+            in_trouble: false,
         };
         source.state = source.read_until_stable()?;
         source.values = source.state.counters.values.clone();
@@ -363,6 +348,7 @@ impl<'a> Source<'a> {
         match State::read(&mut self.reader, &settings) {
             Ok(state) => {
                 self.unstable_since = None;
+                self.in_trouble = false;
                 Ok(Some(state))
             }
             Err(error) => {
@@ -374,33 +360,35 @@ impl<'a> Source<'a> {
     }
 
     /// What the kernel will never show ends the source; all else is tried again.
-    fn cannot_read(&self, error: ReadError) -> Result<(), Ended> {
-        match error {
-            ReadError::NotStable => Ok(()),
-            ReadError::Socket(_) | ReadError::Refused(_) => Err(NftablesError::read(error).into()),
-            ReadError::NoSuchSet
-            | ReadError::Timeout
-            | ReadError::Malformed(_)
-            | ReadError::Disordered => {
-                tracing::warn!(error = %error, "the nftables ruleset could not be read");
+    fn cannot_read(&mut self, error: ReadError) -> Result<(), Ended> {
+        match NftablesError::read(error) {
+            NftablesError::Read(ReadError::NotStable) => Ok(()),
+            NftablesError::Read(error) => {
+                if !std::mem::replace(&mut self.in_trouble, true) {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the nftables ruleset could not be read"
+                    );
+                }
                 Ok(())
             }
+            error => Err(error.into()),
         }
     }
 
     /// Reports the rules, and then lets the hit threads have them.
-    fn adopt(&mut self, state: State) -> Result<(), Ended> {
+    fn adopt(&mut self, mut state: State) -> Result<(), Ended> {
         self.listen(Duration::ZERO)?;
-        let same = self.reported
+        let same = state.keep_known(&self.state)
+            && self.reported
             && !self.said_unstable
-            && state.generation == self.state.generation
-            && state.rules == self.state.rules;
+            && state.generation == self.state.generation;
         self.state = state;
         self.due = None;
         if !same {
             self.send_rules(false)?;
+            self.shared.publish(Arc::clone(&self.state.attribution));
         }
-        self.shared.publish(Arc::clone(&self.state.attribution));
         Ok(())
     }
 
@@ -461,57 +449,4 @@ impl<'a> Source<'a> {
             self_protection: self.state.counters.self_protection(),
         }))
     }
-}
-
-impl NftablesError {
-    fn watch(error: WatchError) -> Self {
-        match error {
-            WatchError::Socket(source) if not_permitted(&source) => Self::NotPermitted(source),
-            WatchError::Socket(source) if missing(&source) => {
-                Self::NoModule { module: "nf_tables", source }
-            }
-            error => Self::Watch(error),
-        }
-    }
-
-    fn read(error: ReadError) -> Self {
-        match error {
-            ReadError::Socket(source) | ReadError::Refused(source) if not_permitted(&source) => {
-                Self::NotPermitted(source)
-            }
-            ReadError::Socket(source) | ReadError::Refused(source) if missing(&source) => {
-                Self::NoModule { module: "nf_tables", source }
-            }
-            error => Self::Read(error),
-        }
-    }
-
-    fn nflog(group: u16, error: NflogError) -> Self {
-        match error {
-            NflogError::Refused { source, .. } | NflogError::Socket(source)
-                if not_permitted(&source) =>
-            {
-                Self::NotPermitted(source)
-            }
-            NflogError::Refused { source, .. } if source.raw_os_error() == Some(libc::EBUSY) => {
-                Self::GroupTaken { group, source }
-            }
-            NflogError::Refused { source, .. } | NflogError::Socket(source) if missing(&source) => {
-                Self::NoModule { module: "nfnetlink_log", source }
-            }
-            source => Self::Nflog { group, source },
-        }
-    }
-}
-
-fn not_permitted(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES))
-}
-
-/// What nfnetlink answers for a subsystem that nobody registered, and the socket call without
-/// netfilter netlink.
-fn missing(error: &io::Error) -> bool {
-    const ANSWERS: [i32; 4] =
-        [libc::EINVAL, libc::EOPNOTSUPP, libc::EPROTONOSUPPORT, libc::EAFNOSUPPORT];
-    error.raw_os_error().is_some_and(|code| ANSWERS.contains(&code))
 }

@@ -158,7 +158,8 @@ fn primary<'a>(
     let with = |side| {
         let at = memberships.iter().position(|m| m.has_address(side))?;
         let membership = memberships.get(at)?.clone();
-        let last = path.matches.last().and_then(membership_set) == Some(membership.set.name.as_str());
+        let last =
+            path.matches.last().and_then(membership_set) == Some(membership.set.name.as_str());
         Some(Primary { known: sets.get(path, membership.set)?, membership, last })
     };
     let (dst, src) = (with(Side::Destination), with(Side::Source));
@@ -261,7 +262,11 @@ fn says<'a>(condition: &'a Match, membership: &Membership<'_>) -> Option<&'a str
     rest.strip_prefix(" says ")
 }
 
-fn narrowed_without_verdict(path: &DropPath, memberships: &[Membership<'_>], narrowed: bool) -> bool {
+fn narrowed_without_verdict(
+    path: &DropPath,
+    memberships: &[Membership<'_>],
+    narrowed: bool,
+) -> bool {
     if !narrowed || path.limit || !path.not_understood.is_empty() || memberships.len() > 1 {
         return narrowed;
     }
