@@ -90,7 +90,6 @@ impl Access {
     }
 
     /// The caller, if the table lets it do this.
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     pub fn check<T>(&self, request: &Request<T>, operation: Operation) -> Result<Caller, Status> {
         let caller = self.caller(request.peer_certs().as_deref().map(Vec::as_slice))?;
         let role = match &caller {
@@ -122,7 +121,6 @@ impl Access {
         }
     }
 
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     fn caller(&self, certificates: Option<&[CertificateDer<'_>]>) -> Result<Caller, Status> {
         // The TLS layer has verified the chain; what is left is to read the name.
         let Some(certificate) = certificates.and_then(<[_]>::first) else {

@@ -16,7 +16,6 @@ pub struct Committed {
 }
 
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "batches, the large variant, are the common one")]
 pub enum What {
     /// Leaves `old_size ..` of an agent's tree were accepted.
     Batch {

@@ -41,7 +41,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 /// Bytes that may still be written to the file system of `path`.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let stat = nix::sys::statvfs::statvfs(path)?;
-    Ok(u64::from(stat.blocks_available()).saturating_mul(stat.fragment_size()))
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
 /// Keeps a second collector away from the same directory, for as long as it lives.

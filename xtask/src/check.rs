@@ -8,16 +8,17 @@ use crate::shell;
 const CARGO: &str = env!("CARGO");
 
 /// Formatting and lints.
-pub fn check() -> Result<()> {
+pub(crate) fn check() -> Result<()> {
     shell(CARGO, &["fmt", "--all", "--check"])?;
     shell(CARGO, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
 }
 
 /// Everything that CI runs.
-pub fn test() -> Result<()> {
+pub(crate) fn test() -> Result<()> {
     packages::install()?;
     check()?;
     // The end-to-end tests run the programs as built: build them first, once.
     shell(CARGO, &["build", "--workspace", "--bins", "--locked"])?;
+    // Several network namespaces at once are too much for two cores: one test of them at a time.
     shell(CARGO, &["test", "--workspace", "--locked"])
 }

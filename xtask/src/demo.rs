@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: tells the story of `remit_tests::demo` on the terminal.
 
-use std::{fs, io::Read, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use anyhow::{Result, ensure};
 use remit_tests::{
@@ -11,7 +11,7 @@ use remit_tests::{
 
 use crate::shell;
 
-pub fn run(once: bool, json: Option<&Path>) -> Result<()> {
+pub(crate) fn run(once: bool, json: Option<&Path>) -> Result<()> {
     packages::install()?;
     shell(env!("CARGO"), &["build", "--workspace", "--bins", "--locked", "--quiet"])?;
     ensure!(
@@ -128,8 +128,7 @@ fn explore(demo: &Demo, dir: &Path) -> Result<()> {
         remit = wrapper.display(),
         subscriber = demo.network.name(Host::Subscriber),
     );
-    // Any byte, or the end of the input.
-    std::io::stdin().read(&mut [0])?;
+    std::io::stdin().read_line(&mut String::new())?;
     Ok(())
 }
 

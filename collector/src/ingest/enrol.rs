@@ -178,7 +178,6 @@ impl Enrolment {
         })
     }
 
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     fn take_token(&self, token: &str) -> Result<(String, Role), Status> {
         let refused = || {
             let message = "the token is unknown, used or expired; ask the operator for a new one \

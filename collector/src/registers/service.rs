@@ -34,7 +34,6 @@ fn status(refusal: Refusal) -> Status {
     refuse(grpc, reason, detail, &[])
 }
 
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 fn person(caller: Caller) -> Result<evidence::PersonId, Status> {
     match caller {
         Caller::Person { id, role: _, key: _ } => Ok(id),

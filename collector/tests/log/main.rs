@@ -1,5 +1,7 @@
 //! The log by its promises: the witness rule, refusals, recovery, and what is kept as evidence.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod recovery;
 mod rig;
 mod statements;
