@@ -209,6 +209,7 @@ impl Uplink {
             next: 0,
             unacknowledged: 0,
             last_answer: Instant::now(),
+            recorder_ended: false,
         };
         session.resume(&mut self.contact, progress).await?;
         Metric::Connected.set(1);
@@ -288,6 +289,7 @@ struct Session {
     next: u64,
     unacknowledged: usize,
     last_answer: Instant,
+    recorder_ended: bool,
 }
 
 impl Session {
@@ -339,7 +341,10 @@ impl Session {
                     self.last_answer = Instant::now();
                     self.take(message, progress, receipts)?;
                 }
-                changed = self.view.changed() => changed.map_err(|_| UplinkError::Closed)?,
+                // The recorder has ended: what is durable is still to be handed in.
+                changed = self.view.changed(), if !self.recorder_ended => {
+                    self.recorder_ended = changed.is_err();
+                }
                 () = tokio::time::sleep_until(deadline) => {
                     if self.unacknowledged > 0 {
                         return Err(UplinkError::Silence);

@@ -1,4 +1,10 @@
 //! The recorder: reports in, leaves out, read back from the spool as a collector would check them.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "helpers of tests: each file uses its part, and what fails should fail loudly"
+)]
 
 mod common;
 

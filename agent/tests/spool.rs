@@ -1,4 +1,10 @@
 //! The spool against an obvious model: a list of what was made durable.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "helpers of tests: each file uses its part, and what fails should fail loudly"
+)]
 
 mod common;
 

@@ -1,4 +1,10 @@
 //! The uplink against a collector in the same process: resume, replay, refusals, receipts.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "helpers of tests: each file uses its part, and what fails should fail loudly"
+)]
 
 #[path = "common/collector.rs"]
 mod collector;
@@ -147,6 +153,23 @@ async fn a_collector_that_holds_more_than_the_spool_ever_sent_is_believed_and_ne
     assert_eq!(recorder.tree().ordinal, 2);
     collector.until("the new generation", |held| held.size() == end).await;
     assert!(node.spool_dir().join("unconfirmed").exists() || recorder.tree().ordinal == 2);
+    uplink.abort();
+}
+
+#[tokio::test]
+async fn what_the_recorder_left_behind_is_handed_in() {
+    let node = Node::individual();
+    let mut recorder = started(&node);
+    work(&node, &mut recorder, 3);
+    let collector = Collector::default();
+    let uplink = connect(&node, &recorder, &collector, 0).await;
+    collector.until("contact", |held| held.size() > 0).await;
+    let (sender, messages) = remit_agent::recorder::channel();
+    sender.stop();
+    let end = recorder.tree().edge.size() + 1;
+    recorder.run(&messages).unwrap();
+    collector.until("the last seal", |held| held.size() == end).await;
+    collector.with(|held| assert_eq!(held.hellos.len(), 1));
     uplink.abort();
 }
 

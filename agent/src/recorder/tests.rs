@@ -1,1 +1,148 @@
+//! Each durable step of an append in its forms: it did not land, it failed and did not land, it
+//! failed and did land. (What is read back in general is tested in `tests/recorder.rs`.)
 
+use std::sync::Arc;
+
+use remit_proto::v1::{self, SourceKind};
+use tokio::sync::watch;
+
+use super::{Launch, Receipts, Recorder, RecorderError, StartFacts};
+use crate::{
+    clock::Clock,
+    config::Config,
+    keys::{Identity, NodeKey},
+    observation::{Hit, KnownRule, Report, Response, RuleNumber, RuleState},
+    spool::{Fault, Spool, prepare_new},
+};
+
+const NOW_S: i64 = 1_700_000_000;
+
+struct Node {
+    dir: tempfile::TempDir,
+    clock: Clock,
+}
+
+impl Node {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        prepare_new(dir.path()).unwrap();
+        Self { dir, clock: Clock::manual(NOW_S) }
+    }
+
+    fn start(&self) -> Recorder {
+        let text = "dir = \"/d\"\nlines_served = 1000\nwindow_s = 0\nindividual_actions = true\n\
+                    [collector]\nurl = \"https://c\"\n";
+        let (spool, recovery) = Spool::open(self.dir.path(), u64::MAX).unwrap();
+        let log = NodeKey::from_secret([5; 32]).enrolling().unwrap().verifier().to_string();
+        let (_, receipts) = watch::channel(Receipts::default());
+        let mut recorder = Recorder::start(Launch {
+            config: Config::parse(text, &|_| Err(String::new())).unwrap(),
+            clock: self.clock.clone(),
+            key: NodeKey::from_secret([9; 32]),
+            identity: Identity::parse("example.net", "edge-1", &log, "").unwrap(),
+            facts: StartFacts {
+                boot_id: [1; 16],
+                kernel_version: String::new(),
+                sandbox: v1::Sandbox::default(),
+                sources: vec![SourceKind::Nftables],
+            },
+            spool,
+            recovery,
+            receipts,
+        })
+        .unwrap();
+        recorder.report(rules()).unwrap();
+        recorder
+    }
+
+    fn hit(&self, recorder: &mut Recorder, count: u64) -> Result<(), RecorderError> {
+        let hit = Hit {
+            rule: RuleNumber(1),
+            at_s: NOW_S,
+            count,
+            hit_target: None,
+            response: Response::Silent,
+            other_candidates: Vec::new(),
+        };
+        let source = SourceKind::Nftables;
+        recorder.report(Report::Hits { source, hits: vec![hit], cursor: None, import: None })?;
+        self.clock.advance_ms(1000);
+        recorder.tick()
+    }
+}
+
+fn rules() -> Report {
+    let rule = KnownRule {
+        number: RuleNumber(1),
+        technique: v1::Technique::IpAclDrop,
+        trigger: v1::Trigger::Destination,
+        direction: v1::Direction::ToTarget,
+        actor: v1::Actor::Unknown,
+        claims: Vec::new(),
+        claim_origin: v1::ClaimOrigin::None,
+        narrowed: false,
+        counter: None,
+        target: v1::Target { kind: v1::TargetKind::Ip.into(), value: "203.0.113.1".into() },
+        native: String::new(),
+    };
+    Report::Rules(RuleState {
+        source: SourceKind::Nftables,
+        at_s: NOW_S,
+        generation: 1,
+        changed_by: String::new(),
+        rules: vec![Arc::new(rule)],
+        unstable: false,
+    })
+}
+
+/// Recorded and lost, by the ledger that is durable.
+fn account(recorder: &Recorder) -> (u64, u64) {
+    let [account] = recorder.ledger.accounts().try_into().unwrap();
+    (account.recorded, account.lost.iter().map(|loss| loss.count).sum())
+}
+
+#[test]
+fn without_room_the_batch_waits_and_lands_once() {
+    let node = Node::new();
+    let mut recorder = node.start();
+    recorder.spool.fail(Fault::NoSpace);
+    node.hit(&mut recorder, 1).unwrap();
+    assert!(recorder.stuck.is_some());
+    let before = recorder.watch().borrow().segments[0].end;
+    node.hit(&mut recorder, 2).unwrap(); // counted, and the waiting batch lands in this tick
+    assert!(recorder.stuck.is_none());
+    assert!(recorder.watch().borrow().segments[0].end > before);
+    node.hit(&mut recorder, 4).unwrap();
+    assert_eq!(account(&recorder), (5, 2));
+    drop(recorder);
+    assert_eq!(account(&node.start()), (5, 2));
+}
+
+#[test]
+fn a_write_that_failed_and_did_not_land_stops_and_is_as_if_it_had_not_been() {
+    let node = Node::new();
+    let mut recorder = node.start();
+    node.hit(&mut recorder, 1).unwrap();
+    recorder.spool.fail(Fault::WriteFails);
+    let error = node.hit(&mut recorder, 2).unwrap_err();
+    assert!(matches!(error, RecorderError::Spool(_)));
+    drop(recorder);
+    assert_eq!(account(&node.start()), (1, 0));
+}
+
+#[test]
+fn a_sync_that_failed_and_did_land_stops_and_is_found_at_the_next_start() {
+    let node = Node::new();
+    let mut recorder = node.start();
+    node.hit(&mut recorder, 1).unwrap();
+    let published = recorder.watch().borrow().segments[0].end;
+    recorder.spool.fail(Fault::SyncFailsButLands);
+    let error = node.hit(&mut recorder, 2).unwrap_err();
+    assert!(matches!(error, RecorderError::Spool(_)));
+    // Nobody has heard of it: its head did not leave the node.
+    assert_eq!(recorder.watch().borrow().segments[0].end, published);
+    drop(recorder);
+    let recorder = node.start();
+    assert_eq!(account(&recorder), (3, 0));
+    assert_eq!(recorder.tree().ordinal, 1);
+}

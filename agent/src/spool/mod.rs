@@ -66,6 +66,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[cfg(test)]
+pub(crate) use append::Fault;
 pub use append::{AppendError, SafeBelow, Spool};
 use evidence::{AgentOrigin, Generation};
 pub use reader::{ReadError, Reader, SpooledBatch};

@@ -1,4 +1,10 @@
 //! A collector for tests: the witness rule and a log, both in memory, with faults on demand.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "helpers of tests: each file uses its part, and what fails should fail loudly"
+)]
 
 use std::{
     net::SocketAddr,

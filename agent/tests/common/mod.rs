@@ -1,5 +1,10 @@
 //! A node for tests: a recorder on a temporary spool, and reading back what it recorded.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "helpers of tests: each file uses its part, and what fails should fail loudly"
+)]
 
 use std::{path::Path, sync::Arc};
 
@@ -115,7 +120,10 @@ pub fn rule(number: u64, claim: &str) -> KnownRule {
         },
         narrowed: false,
         counter: Some("inet/t/c".into()),
-        target: v1::Target { kind: v1::TargetKind::Ip.into(), value: format!("203.0.113.{number}") },
+        target: v1::Target {
+            kind: v1::TargetKind::Ip.into(),
+            value: format!("203.0.113.{number}"),
+        },
         native: format!("ip daddr 203.0.113.{number} drop"),
     }
 }
