@@ -360,3 +360,44 @@ fn version_of(family: Family) -> Option<u8> {
         Family::Inet | Family::Arp | Family::Netdev | Family::Bridge | Family::Other(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The sorted array finds what looking at all of them finds.
+        #[test]
+        fn overlapping_ranges_are_all_found(
+            ranges in proptest::collection::vec((0u128..40, 0u128..12), 0..20), address in 0u128..60,
+        ) {
+            let mut outcomes = Outcomes::default();
+            for (at, (low, size)) in ranges.iter().enumerate() {
+                outcomes.by_dst.push(Outcome {
+                    rule: RuleNumber(at as u64),
+                    naming: Naming::Never,
+                    reach: Reach::default(),
+                    low: *low,
+                    high: low + size,
+                    highest: 0,
+                });
+            }
+            outcomes.sort();
+            let mut found: Vec<_> = holding(&outcomes.by_dst, address).map(|o| o.rule.0).collect();
+            found.sort_unstable();
+            let holds = |(_, (low, size)): &(usize, &(u128, u128))| (*low..=low + size).contains(&address);
+            let expected: Vec<_> =
+                ranges.iter().enumerate().filter(holds).map(|(at, _)| at as u64).collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn prefixes_hold_what_they_should(bits in any::<u32>(), other in any::<u32>(), size in 0u8..=32) {
+            let net = IpNet::new(Ipv4Addr::from_bits(bits).into(), size).expect("a size of IPv4");
+            let address = Ipv4Addr::from_bits(other).into();
+            prop_assert_eq!(in_prefix(net.addr(), size, address), net.contains(&address));
+        }
+    }
+}
