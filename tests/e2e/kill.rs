@@ -74,6 +74,12 @@ fn play(seed: u64) -> Result<()> {
          [sources.nftables]\ngroups = [7]\ncounters_interval_s = 1\n",
     )?;
     node.start(&network, &programs)?;
+    // The account begins with the first reading that is durable; what came before is nobody's.
+    wait_for("the first account", Duration::from_secs(20), || {
+        let nodes = assessor.rows(&["nodes", "list"])?;
+        ensure!(nodes.iter().any(|node| node["offered"] == 0), "{nodes:?}");
+        Ok(())
+    })?;
 
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| -> Result<()> {
