@@ -392,7 +392,12 @@ impl Operator {
             files.insert(bundle::chunk_name(&chunk_id(chunk)), chunk.clone());
         }
         let mut named = Vec::new();
-        for note in &self.checkpoints {
+        // As the collector does: only those that a seal names, so that each of them is needed.
+        let is_named = |note: &&Vec<u8>| {
+            let digest = Sha256::digest(note);
+            self.leaves.iter().any(|leaf| leaf.windows(32).any(|part| part == digest.as_slice()))
+        };
+        for note in self.checkpoints.iter().filter(is_named) {
             named.extend_from_slice(&(note.len() as u32).to_be_bytes());
             named.extend_from_slice(note);
         }
