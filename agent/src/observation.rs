@@ -119,7 +119,17 @@ pub enum Report {
     },
     Counters(CounterReading),
     /// The source knows that it lost this many events.
-    Lost { source: v1::SourceKind, cause: v1::LossCause, count: u64, at_s: i64 },
+    Lost {
+        source: v1::SourceKind,
+        cause: v1::LossCause,
+        count: u64,
+        at_s: i64,
+    },
     /// Something was there and its amount is not known (ENOBUFS, a file that vanished).
-    Unsure { source: v1::SourceKind, cause: v1::LossCause, from_s: i64, until_s: i64 },
+    Unsure {
+        source: v1::SourceKind,
+        cause: v1::LossCause,
+        from_s: i64,
+        until_s: i64,
+    },
 }
