@@ -1,0 +1,78 @@
+//! Well-formed messages that the tests change one thing of.
+
+use remit_proto::v1::{self, leaf::Body};
+
+pub(crate) const AT_S: i64 = 1_790_000_000;
+
+pub(crate) fn rule() -> v1::Rule {
+    v1::Rule {
+        number: 7,
+        source: v1::SourceKind::Nftables.into(),
+        technique: v1::Technique::IpAclDrop.into(),
+        trigger: v1::Trigger::Destination.into(),
+        direction: v1::Direction::ToTarget.into(),
+        actor: v1::Actor::OperatorStaff.into(),
+        claims: vec![v1::Claim {
+            claim: Some(v1::claim::Claim::RequestId("court/2026-001".to_owned())),
+        }],
+        claim_origin: v1::ClaimOrigin::Carried.into(),
+        narrowed: false,
+        counted: true,
+    }
+}
+
+pub(crate) fn activity() -> v1::Activity {
+    v1::Activity {
+        rule: Some(rule()),
+        response: Some(v1::Response { response: Some(v1::response::Response::Silent(true)) }),
+        rule_target: vec![1; 32],
+        hit_target: Vec::new(),
+        hits: 3,
+        window_start_s: AT_S,
+        window_s: 0,
+        first_s: AT_S,
+        last_s: AT_S,
+        detail_reduced: false,
+        other_candidates: vec![8, 9],
+        imported: None,
+    }
+}
+
+pub(crate) fn genesis() -> v1::Genesis {
+    v1::Genesis {
+        format: 1,
+        operator: "example.net".to_owned(),
+        node: "edge-1".to_owned(),
+        generation: 0x1122_3344_5566_7788,
+        durability: v1::Durability::Disk.into(),
+        loss_bound_s: 0,
+        window_s: 900,
+        individual_actions: false,
+        reason: v1::GenerationReason::Enrolled.into(),
+        previous: None,
+        at_s: AT_S,
+        lines_served: 1000,
+        k: 10,
+    }
+}
+
+pub(crate) fn seal() -> v1::Seal {
+    v1::Seal {
+        at_s: AT_S,
+        clock: v1::ClockState::Synced.into(),
+        sources: vec![v1::SourceAccount {
+            source: v1::SourceKind::Nftables.into(),
+            offered_known: true,
+            offered: 10,
+            recorded: 7,
+            lost: vec![v1::Loss { cause: v1::LossCause::AgentDown.into(), count: 3 }],
+            unexplained_missing: 0,
+            unexplained_surplus: 0,
+        }],
+        ..v1::Seal::default()
+    }
+}
+
+pub(crate) fn encode(body: Body) -> Vec<u8> {
+    prost::Message::encode_to_vec(&v1::Leaf { body: Some(body) })
+}

@@ -1,0 +1,195 @@
+//! Vectors of the byte check and the value check, for anybody who writes another reader.
+//!
+//! `testdata/vectors.json` is the published form. This file makes the cases and compares; after a
+//! wanted change, `UPDATE_VECTORS=1 cargo test -p evidence` writes it anew.
+
+use evidence::{Leaf, Malformed};
+use prost::Message;
+use remit_proto::v1::{self, leaf::Body};
+use serde::{Deserialize, Serialize};
+
+use crate::sample;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Vector {
+    name: String,
+    /// What the bytes are meant to be: a `remit.v1.Leaf`.
+    message: String,
+    hex: String,
+    /// "ok", "not protobuf", "not canonical", "too large", "not understood", or "value: <field>".
+    result: String,
+}
+
+fn result(bytes: &[u8]) -> String {
+    match Leaf::decode(bytes) {
+        Ok(Leaf::Known(_)) => "ok".to_owned(),
+        Ok(Leaf::NotUnderstood { .. }) => "not understood".to_owned(),
+        Err(Malformed::NotProtobuf) => "not protobuf".to_owned(),
+        Err(Malformed::NotCanonical) => "not canonical".to_owned(),
+        Err(Malformed::TooLarge { .. }) => "too large".to_owned(),
+        Err(Malformed::Missing { field } | Malformed::Range { field, .. }) => {
+            format!("value: {field}")
+        }
+    }
+}
+
+/// A leaf around the bytes of a body, with a length that fits.
+fn wrap(field: u32, body: &[u8]) -> Vec<u8> {
+    let mut leaf = Vec::new();
+    prost::encoding::encode_key(field, prost::encoding::WireType::LengthDelimited, &mut leaf);
+    prost::encoding::encode_varint(body.len() as u64, &mut leaf);
+    leaf.extend_from_slice(body);
+    leaf
+}
+
+fn activity(change: impl FnOnce(&mut v1::Activity)) -> Vec<u8> {
+    let mut activity = sample::activity();
+    change(&mut activity);
+    sample::encode(Body::Activity(activity))
+}
+
+fn genesis(change: impl FnOnce(&mut v1::Genesis)) -> Vec<u8> {
+    let mut genesis = sample::genesis();
+    change(&mut genesis);
+    sample::encode(Body::Genesis(genesis))
+}
+
+fn seal(change: impl FnOnce(&mut v1::Seal)) -> Vec<u8> {
+    let mut seal = sample::seal();
+    change(&mut seal);
+    sample::encode(Body::Seal(seal))
+}
+
+fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let plain = sample::activity().encode_to_vec();
+    let with = |extra: &[u8]| wrap(4, &[plain.as_slice(), extra].concat());
+    vec![
+        ("a genesis", genesis(|_| {}), "ok"),
+        ("an activity", activity(|_| {}), "ok"),
+        ("a seal", seal(|_| {}), "ok"),
+        // The byte check.
+        ("nothing at all", Vec::new(), "value: body"),
+        ("half a message", activity(|_| {})[..20].to_vec(), "not protobuf"),
+        ("an unknown field at the end", with(&[0x98, 0x06, 0x01]), "not canonical"),
+        // hits (5) again, after the fields that follow it.
+        ("a field out of order", with(&[0x28, 0x03]), "not canonical"),
+        // detail_reduced (10) = false, written out.
+        ("an explicit default", with(&[0x50, 0x00]), "not canonical"),
+        (
+            "a varint longer than needed",
+            {
+                let mut bytes = plain.clone();
+                let at = bytes.windows(2).position(|w| w == [0x28, 0x03]).unwrap();
+                bytes.splice(at + 1..at + 2, [0x83, 0x00]);
+                wrap(4, &bytes)
+            },
+            "not canonical",
+        ),
+        (
+            "a repeated scalar that is not packed",
+            {
+                let mut activity = sample::activity();
+                activity.other_candidates.clear();
+                let bytes = activity.encode_to_vec();
+                wrap(4, &[bytes.as_slice(), &[0x58, 0x08, 0x58, 0x09]].concat())
+            },
+            "not canonical",
+        ),
+        ("two bodies", [activity(|_| {}), seal(|_| {})].concat(), "not canonical"),
+        // The value check.
+        ("no rule", activity(|a| a.rule = None), "value: rule"),
+        (
+            "an enum at 0",
+            activity(|a| a.rule.as_mut().unwrap().technique = 0),
+            "value: rule.technique",
+        ),
+        (
+            "an enum that nobody knows",
+            activity(|a| a.rule.as_mut().unwrap().source = 99),
+            "value: rule.source",
+        ),
+        (
+            "a claim without an origin",
+            activity(|a| a.rule.as_mut().unwrap().claim_origin = v1::ClaimOrigin::None.into()),
+            "value: rule.claim_origin",
+        ),
+        (
+            "a claim of 49 characters",
+            activity(|a| {
+                let id = "a".repeat(49);
+                a.rule.as_mut().unwrap().claims[0].claim = Some(v1::claim::Claim::RequestId(id));
+            }),
+            "value: claim.request_id",
+        ),
+        (
+            "a commitment of 31 bytes",
+            activity(|a| {
+                a.rule_target.pop();
+            }),
+            "value: rule_target",
+        ),
+        ("no hits", activity(|a| a.hits = 0), "value: hits"),
+        (
+            "a window that is not aligned",
+            activity(|a| {
+                a.window_s = 900;
+                a.window_start_s += 1;
+                a.first_s += 1;
+                a.last_s += 1;
+            }),
+            "value: window_start_s",
+        ),
+        ("a hit outside its window", activity(|a| a.last_s += 1), "value: first_s"),
+        (
+            "short windows without individual_actions",
+            genesis(|g| g.window_s = 30),
+            "value: window_s",
+        ),
+        (
+            "an operator that is no DNS name",
+            genesis(|g| g.operator = "Example".to_owned()),
+            "value: operator",
+        ),
+        ("a disk that may lose a second", genesis(|g| g.loss_bound_s = 1), "value: loss_bound_s"),
+        (
+            "an account that does not add up",
+            seal(|s| s.sources[0].recorded = 8),
+            "value: sources.offered",
+        ),
+        (
+            "a loss of nothing",
+            seal(|s| s.sources[0].lost[0].count = 0),
+            "value: sources.lost.count",
+        ),
+        (
+            "control characters in a chain's name",
+            seal(|s| {
+                s.self_protection
+                    .push(v1::SelfProtection { chain: "a\nb".to_owned(), ..Default::default() })
+            }),
+            "value: self_protection.chain",
+        ),
+        // Kept and proven, never refused as forged.
+        ("a genesis of a newer format", genesis(|g| g.format = 2), "not understood"),
+    ]
+}
+
+#[test]
+fn every_case_has_its_result_and_the_published_file_says_the_same() {
+    let vectors: Vec<Vector> = cases()
+        .into_iter()
+        .map(|(name, bytes, want)| {
+            assert_eq!(result(&bytes), want, "{name}");
+            let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let (message, result) = ("remit.v1.Leaf".to_owned(), want.to_owned());
+            Vector { name: name.to_owned(), message, hex, result }
+        })
+        .collect();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/vectors.json");
+    if std::env::var_os("UPDATE_VECTORS").is_some() {
+        std::fs::write(path, serde_json::to_string_pretty(&vectors).unwrap() + "\n").unwrap();
+    }
+    let published: Vec<Vector> =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(published, vectors);
+}
