@@ -412,8 +412,8 @@ mod tests {
             let _ = intervals(endpoints.collect());
             let set = SetInfo {
                 family: super::super::model::Family::Inet, table: String::new(),
-                name: String::new(), flags: 0, key_type, key_size: key.len(),
-                field_sizes: vec![], verdicts: false, count: 0, comment: None,
+                name: String::new(), flags: 0, handle: 0, key_type, key_size: key.len(),
+                field_sizes: vec![], verdicts: false, count: 0, count_known: false, comment: None,
             };
             let _ = key_fields(&set, &key);
         }

@@ -268,10 +268,10 @@ impl Walk<'_> {
                 branch.path.context.learn(&condition);
                 branch.path.matches.push(condition);
             }
-            if let Some(comment) = &element.comment {
+            if let (Some(comment), false) = (&element.comment, map.abridged) {
                 branch.comment = Some(comment.clone());
             }
-            if let Some(count) = element.counter {
+            if let (Some(count), false) = (element.counter, map.abridged) {
                 branch.counter = Some(CounterUse::Inline(count));
                 branch.counter_exact = true;
             }

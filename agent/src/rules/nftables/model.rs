@@ -285,6 +285,7 @@ pub struct SetInfo {
     pub family: Family,
     pub table: String,
     pub name: String,
+    pub handle: u64,
     pub flags: u32,
     pub key_type: u32,
     pub key_size: usize,
@@ -292,8 +293,10 @@ pub struct SetInfo {
     pub field_sizes: Vec<usize>,
     /// Data of a map is a verdict.
     pub verdicts: bool,
-    /// Elements as the user wrote them, without the ends of intervals.
+    /// Elements as the user wrote them, without the ends of intervals and the catch-all.
     pub count: u32,
+    /// Older kernels do not say; `count` is then 0.
+    pub count_known: bool,
     pub comment: Option<String>,
 }
 
@@ -325,7 +328,7 @@ pub enum KeyField {
     Other(Vec<u8>),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Verdict {
     Drop,
     Accept,
@@ -398,6 +401,7 @@ impl SetInfo {
     pub const MAP: u32 = 0x8;
     pub const TIMEOUT: u32 = 0x10;
     pub const EVAL: u32 = 0x20;
+    pub const CONCAT: u32 = 0x80;
 
     pub fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0

@@ -4,11 +4,14 @@
 //! Set-element dumps never say so themselves. A reading is therefore accepted only if the
 //! generation was the same before and after, every message carries the low half of that
 //! generation, no message is flagged NLM_F_DUMP_INTR, every dump ended with 0 and no datagram was
-//! cut. Otherwise it is thrown away and tried again, [`RETRIES`] times, then it is
-//! [`ReadError::NotStable`]. There is no partial ruleset.
+//! cut, and hash sets have as many different elements as the kernel says ([`Census`]). Otherwise
+//! it is thrown away and tried again, [`RETRIES`] times, then it is [`ReadError::NotStable`].
+//! There is no partial ruleset. All of this does not suffice in the moments in which a commit takes
+//! effect, so a new generation must also read the same twice, [`SETTLE`] apart.
 //!
 //! Source: kernel `net/netfilter/nf_tables_api.c` (nf_tables_dump_*).
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -24,6 +27,9 @@ use crate::kernel::Malformed;
 /// seconds in user space but commits at once, so that waiting longer gains little.
 const RETRIES: u32 = 5;
 const BACKOFF: Duration = Duration::from_millis(10);
+/// Between two readings that must be alike. A commit of a large set takes longer to finish, but
+/// then it is in the middle of unlinking, which no two readings see alike.
+const SETTLE: Duration = Duration::from_millis(10);
 /// Elements of one verdict map that are followed one by one.
 const MAP_ELEMENTS_MAX: usize = 1024;
 
@@ -31,6 +37,9 @@ const MAP_ELEMENTS_MAX: usize = 1024;
 #[derive(Debug)]
 pub struct Reader {
     kernel: Exchange,
+    /// The generation that was last read twice alike, and its shape.
+    settled: Option<(u32, u64)>,
+    shapes: RandomState,
 }
 
 /// What [`Reader::for_each_element`] has read.
@@ -42,7 +51,7 @@ pub struct ElementsRead {
 
 impl Reader {
     pub fn open() -> Result<Self, ReadError> {
-        Ok(Self { kernel: Exchange::open()? })
+        Ok(Self { kernel: Exchange::open()?, settled: None, shapes: RandomState::new() })
     }
 
     /// The number of the last commit.
@@ -53,8 +62,7 @@ impl Reader {
     pub fn read_ruleset(&mut self) -> Result<Ruleset, ReadError> {
         self.retry(|reader| {
             let generation = reader.generation_now()?;
-            let snapshot = reader.snapshot(generation)?;
-            reader.still(generation)?;
+            let snapshot = reader.settled_snapshot(generation)?;
             let mut ruleset = Ruleset { generation, ..Ruleset::default() };
             follow::follow(&snapshot, &mut ruleset);
             ruleset.counters = snapshot.counters;
@@ -70,7 +78,18 @@ impl Reader {
     pub fn read_counters(&mut self) -> Result<Vec<NamedCounter>, ReadError> {
         self.retry(|reader| {
             let generation = reader.generation_now()?;
-            reader.counters(generation)
+            let counters = reader.counters(generation)?;
+            if !reader.has_settled(generation) {
+                std::thread::sleep(SETTLE);
+                let again = reader.counters(generation)?;
+                let same = |(a, b): (&NamedCounter, &NamedCounter)| {
+                    (a.family, &a.table, &a.name) == (b.family, &b.table, &b.name)
+                };
+                if again.len() != counters.len() || !again.iter().zip(&counters).all(same) {
+                    return Err(Fault::Unstable);
+                }
+            }
+            Ok(counters)
         })
     }
 
@@ -86,6 +105,9 @@ impl Reader {
         let mut once = || {
             let generation = self.generation_now()?;
             let info = self.set_info(family, table, set)?;
+            if !self.has_settled(generation) {
+                self.settled_snapshot(generation)?;
+            }
             let mut count = 0;
             let result = self.elements(generation, &info, &mut |element| {
                 count += 1;
@@ -162,6 +184,45 @@ impl Reader {
         attempt(self).map_err(error)
     }
 
+    /// A snapshot that was read twice alike, unless its generation is known to have settled.
+    ///
+    /// The kernel raises the generation first, then makes new objects visible, then unlinks the
+    /// old ones one by one; dumps count their way through these lists. A dump during that time can
+    /// repeat objects and leave others out although all of it carries the new generation (seen on
+    /// 6.18: one reading in a thousand while rulesets of 700 rules were replaced without pause).
+    fn settled_snapshot(&mut self, generation: u32) -> Result<Snapshot, Fault> {
+        let snapshot = self.distinct_snapshot(generation)?;
+        let shape = snapshot.shape(&self.shapes);
+        match self.settled {
+            Some((settled, known)) if settled == generation => {
+                if shape == known {
+                    return Ok(snapshot);
+                }
+                // A commit that was taken back may disturb a dump too. Or we settled too early.
+                self.settled = None;
+                return Err(Fault::Unstable);
+            }
+            _ => drop(snapshot),
+        }
+        std::thread::sleep(SETTLE);
+        let snapshot = self.distinct_snapshot(generation)?;
+        if snapshot.shape(&self.shapes) != shape {
+            return Err(Fault::Unstable);
+        }
+        self.settled = Some((generation, shape));
+        Ok(snapshot)
+    }
+
+    fn distinct_snapshot(&mut self, generation: u32) -> Result<Snapshot, Fault> {
+        let snapshot = self.snapshot(generation)?;
+        self.still(generation)?;
+        if snapshot.is_distinct() { Ok(snapshot) } else { Err(Fault::Unstable) }
+    }
+
+    fn has_settled(&self, generation: u32) -> bool {
+        self.settled.is_some_and(|(settled, _)| settled == generation)
+    }
+
     fn still(&mut self, generation: u32) -> Result<(), Fault> {
         if self.generation_now()? == generation { Ok(()) } else { Err(Fault::Unstable) }
     }
@@ -193,7 +254,7 @@ impl Reader {
         self.dump(wire::GET_SET, wire::NEW_SET, generation, &mut |family, attributes| {
             let set = snapshot::set(family, attributes)?;
             let name = (set.family, set.table.clone(), set.name.clone());
-            snapshot.sets.insert(name, set);
+            snapshot.repeated_set |= snapshot.sets.insert(name, set).is_some();
             Ok(())
         })?;
         self.dump(wire::GET_RULE, wire::NEW_RULE, generation, &mut |family, attributes| {
@@ -249,6 +310,8 @@ impl Reader {
             }
             map.elements.push(element);
         })?;
+        // Hash sets come in an order that is different each time.
+        map.elements.sort_by(|a, b| (a.catch_all, &a.low).cmp(&(b.catch_all, &b.low)));
         Ok(map)
     }
 
@@ -264,21 +327,31 @@ impl Reader {
             .string(1, &set.table)
             .string(2, &set.name);
         // Entries of other sets come in any order and are whole.
-        let mut pairing = set.has(SetInfo::INTERVAL).then(Pairing::default);
+        let mut pairing =
+            (set.has(SetInfo::INTERVAL) && !set.has(SetInfo::CONCAT)).then(Pairing::default);
         let mut ordered = Ok(());
-        self.kernel.exchange(
-            request,
-            wire::NEW_ELEMENT,
-            Some(generation),
-            &mut |_, attributes| {
-                snapshot::elements(attributes, |entry| match &mut pairing {
-                    None => each(entry),
+        let mut census = Census::of(set);
+        let generation = Some(generation);
+        let result =
+            self.kernel.exchange(request, wire::NEW_ELEMENT, generation, &mut |_, list| {
+                snapshot::elements(list, |entry| match &mut pairing {
+                    None => {
+                        census.add(&entry);
+                        each(entry);
+                    }
                     Some(pairing) => {
                         ordered = ordered.and_then(|()| pairing.push(entry, &mut *each));
                     }
                 })
-            },
-        )?;
+            });
+        match result {
+            // It was there a moment ago.
+            Err(Fault::Fatal(ReadError::NoSuchSet)) => return Err(Fault::Unstable),
+            other => other?,
+        }
+        if !census.agrees() {
+            return Err(Fault::Unstable);
+        }
         if let Some(pairing) = pairing {
             ordered = ordered.and_then(|()| pairing.finish(each));
         }
@@ -341,10 +414,89 @@ impl Reader {
     }
 }
 
+/// Whether a set came whole, each element once.
+///
+/// The kernel's hash tables are rebuilt in the background while they grow, also by elements of a
+/// commit that is still being prepared. A dump meanwhile repeats elements and leaves others out, in
+/// one unchanged generation. So elements are counted, by hashes of their keys: 8 bytes each.
+struct Census {
+    /// `None` where elements come and go without a commit, so that no count can agree, and for
+    /// interval trees, which are walked in order under a lock.
+    seen: Option<Vec<u64>>,
+    expected: Option<u32>,
+    keys: RandomState,
+}
+
+impl Census {
+    fn of(set: &SetInfo) -> Self {
+        let tree = set.has(SetInfo::INTERVAL) && !set.has(SetInfo::CONCAT);
+        let dynamic = set.has(SetInfo::TIMEOUT) || set.has(SetInfo::EVAL);
+        let seen = (!tree && !dynamic).then(Vec::new);
+        Self { seen, expected: set.count_known.then_some(set.count), keys: RandomState::new() }
+    }
+
+    fn add(&mut self, entry: &RawElement) {
+        if let Some(seen) = self.seen.as_mut().filter(|_| !entry.catch_all) {
+            seen.push(self.keys.hash_one((&entry.low, &entry.key_end)));
+        }
+    }
+
+    fn agrees(self) -> bool {
+        let Some(mut seen) = self.seen else { return true };
+        let all = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        seen.len() == all && self.expected.is_none_or(|expected| expected as usize == all)
+    }
+}
+
 fn error(fault: Fault) -> ReadError {
     match fault {
         Fault::Unstable => ReadError::NotStable,
         Fault::Disordered => ReadError::Disordered,
         Fault::Fatal(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys as dumped, what the kernel says it has, and whether that is believed.
+    fn check(flags: u32, keys: &[u8], count: Option<u32>, expected: bool) {
+        let set = SetInfo {
+            family: Family::Inet,
+            table: String::new(),
+            name: String::new(),
+            handle: 1,
+            flags,
+            key_type: 0,
+            key_size: 1,
+            field_sizes: Vec::new(),
+            verdicts: false,
+            count: count.unwrap_or(0),
+            count_known: count.is_some(),
+            comment: None,
+        };
+        let mut census = Census::of(&set);
+        for &key in keys {
+            census.add(&RawElement { low: vec![key], ..RawElement::default() });
+        }
+        census.add(&RawElement { catch_all: true, ..RawElement::default() });
+        assert_eq!(census.agrees(), expected, "{flags:#x} {keys:?} {count:?}");
+    }
+
+    #[test]
+    fn a_hash_set_must_come_whole_and_once() {
+        check(0, &[1, 2, 3], Some(3), true);
+        check(0, &[1, 2, 3], Some(4), false);
+        check(0, &[1, 2, 2], Some(3), false);
+        check(0, &[1, 2, 2], None, false);
+        check(0, &[1, 2, 3], None, true);
+        check(SetInfo::INTERVAL | SetInfo::CONCAT, &[1, 2, 2], Some(3), false);
+        // Counted otherwise, or not to be counted at all.
+        check(SetInfo::INTERVAL, &[1, 2, 3], Some(1), true);
+        check(SetInfo::TIMEOUT, &[1, 2, 2], Some(9), true);
+        check(SetInfo::EVAL, &[1], Some(9), true);
     }
 }

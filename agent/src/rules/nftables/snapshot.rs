@@ -4,7 +4,8 @@
 //! `NFTA_OBJ_*` in `linux/netfilter/nf_tables.h`. Attributes that say nothing about dropping are
 //! passed over, `NFTA_SET` 19 with reason: on some kernels it is a bare pointer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 use super::elements::RawElement;
 use super::model::{BaseChain, Count, Family, Hook, NamedCounter, SetInfo};
@@ -25,12 +26,16 @@ pub(super) struct Snapshot {
     pub(super) sets: HashMap<Name, SetInfo>,
     pub(super) counters: Vec<NamedCounter>,
     pub(super) verdict_maps: HashMap<Name, VerdictMap>,
+    /// A set came twice in one dump.
+    pub(super) repeated_set: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) family: Family,
     pub(super) name: String,
+    /// Unlike others, not used again when a table of this name is made anew.
+    pub(super) handle: u64,
     pub(super) dormant: bool,
 }
 
@@ -39,6 +44,7 @@ pub(super) struct Chain {
     pub(super) family: Family,
     pub(super) table: String,
     pub(super) name: String,
+    pub(super) handle: u64,
     pub(super) base: Option<BaseChain>,
     pub(super) policy_drop: bool,
     pub(super) counter: Option<Count>,
@@ -62,13 +68,62 @@ pub(super) struct VerdictMap {
     pub(super) abridged: bool,
 }
 
+impl Snapshot {
+    /// Whether nothing came twice.
+    pub(super) fn is_distinct(&self) -> bool {
+        !self.repeated_set
+            && distinct(self.tables.iter().map(|t| (t.family, &t.name)))
+            && distinct(self.chains.iter().map(|c| (c.family, &c.table, &c.name)))
+            && distinct(self.rules.iter().map(|r| (r.family, &r.table, r.handle)))
+            && distinct(self.counters.iter().map(|c| (c.family, &c.table, &c.name)))
+    }
+
+    /// A hash of which objects there are. What an object says never changes under its handle (a
+    /// replaced rule gets a new one) while its table lives, so that the same shape means the same
+    /// ruleset; counts of packets are left out.
+    pub(super) fn shape(&self, state: &RandomState) -> u64 {
+        let mut hasher = state.build_hasher();
+        for table in &self.tables {
+            (table.family, &table.name, table.handle, table.dormant).hash(&mut hasher);
+        }
+        for chain in &self.chains {
+            let id = (chain.family, &chain.table, &chain.name, chain.handle);
+            (id, chain.policy_drop, chain.base.is_some()).hash(&mut hasher);
+        }
+        for rule in &self.rules {
+            (rule.family, &rule.table, &rule.chain, rule.handle).hash(&mut hasher);
+        }
+        let mut sets: Vec<_> = self.sets.iter().map(|(name, set)| (name, set.handle)).collect();
+        sets.sort();
+        sets.hash(&mut hasher);
+        for counter in &self.counters {
+            (counter.family, &counter.table, &counter.name).hash(&mut hasher);
+        }
+        for (name, _) in sets {
+            let Some(map) = self.verdict_maps.get(name).filter(|map| !map.abridged) else {
+                continue;
+            };
+            for element in &map.elements {
+                (&element.low, &element.key_end, &element.verdict).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+}
+
+fn distinct<K: Eq + Hash>(mut keys: impl Iterator<Item = K>) -> bool {
+    let mut seen = HashSet::new();
+    keys.all(|key| seen.insert(key))
+}
+
 pub(super) fn table(family: u8, attributes: Attributes<'_>) -> Result<Table, Malformed> {
-    let mut table =
-        Table { family: Family::from_number(family), name: String::new(), dormant: false };
+    let family = Family::from_number(family);
+    let mut table = Table { family, name: String::new(), handle: 0, dormant: false };
     for attribute in attributes {
         match attribute? {
             (1, value) => table.name = text(value),
             (2, value) => table.dormant = be_u32(value)? & 1 != 0,
+            (4, value) => table.handle = be_u64(value)?,
             _ => {}
         }
     }
@@ -81,6 +136,7 @@ pub(super) fn chain(family: u8, attributes: Attributes<'_>) -> Result<Chain, Mal
         family,
         table: String::new(),
         name: String::new(),
+        handle: 0,
         base: None,
         policy_drop: false,
         counter: None,
@@ -90,6 +146,7 @@ pub(super) fn chain(family: u8, attributes: Attributes<'_>) -> Result<Chain, Mal
     for attribute in attributes {
         match attribute? {
             (1, value) => chain.table = text(value),
+            (2, value) => chain.handle = be_u64(value)?,
             (3, value) => chain.name = text(value),
             (4, value) => hook = Some(value),
             (5, value) => chain.policy_drop = be_u32(value)? == 0,
@@ -152,12 +209,14 @@ pub(super) fn set(family: u8, attributes: Attributes<'_>) -> Result<SetInfo, Mal
         family: Family::from_number(family),
         table: String::new(),
         name: String::new(),
+        handle: 0,
         flags: 0,
         key_type: 0,
         key_size: 0,
         field_sizes: Vec::new(),
         verdicts: false,
         count: 0,
+        count_known: false,
         comment: None,
     };
     for attribute in attributes {
@@ -170,7 +229,11 @@ pub(super) fn set(family: u8, attributes: Attributes<'_>) -> Result<SetInfo, Mal
             (6, value) => set.verdicts = be_u32(value)? == VERDICT,
             (9, value) => set.field_sizes = field_sizes(value)?,
             (13, value) => set.comment = comment(value, SET_COMMENT),
-            (20, value) => set.count = be_u32(value)?,
+            (16, value) => set.handle = be_u64(value)?,
+            (20, value) => {
+                set.count = be_u32(value)?;
+                set.count_known = true;
+            }
             _ => {}
         }
     }

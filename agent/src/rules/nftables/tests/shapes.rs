@@ -93,10 +93,7 @@ fn conditions_that_cannot_be_read_are_named() {
             "ip daddr 192.0.2.1 numgen inc mod 2 == 0 drop",
             "meta nfproto ipv4, ip daddr 192.0.2.1, ? numgen, ? numgen == -> drop",
         );
-        check(
-            "tcp option maxseg size 1-500 drop",
-            "meta l4proto tcp, ? exthdr, ? exthdr >=, ? exthdr <= -> drop",
-        );
+        check("tcp option maxseg size 1-500 drop", "? exthdr, ? exthdr >=, ? exthdr <= -> drop");
         check(
             "ip daddr and 255.0.255.0 == 10.0.5.0 drop",
             "meta nfproto ipv4, ? @nh,128,32 & -> drop",
@@ -298,11 +295,11 @@ fn other_hooks_and_tables_that_sleep() {
 #[test]
 fn diversions_are_listed() {
     in_namespace(|| {
-        nft(r#"table inet t { chain c { type filter hook input priority 0;
-            tcp dport 80 queue num 5; ip daddr 192.0.2.1 drop; } }"#);
+        nft(r#"table ip t { chain c { type nat hook prerouting priority 0;
+            tcp dport 80 redirect to 8080; ip daddr 192.0.2.1 drop; } }"#);
         let ruleset = read();
         assert_eq!(ruleset.diversions.len(), 1);
-        assert_eq!(ruleset.diversions[0].to, "queue num 5");
+        assert_eq!(ruleset.diversions[0].to, "redir");
         assert_eq!((ruleset.drops.len(), ruleset.drops[0].earlier_exits), (1, 1));
     });
 }

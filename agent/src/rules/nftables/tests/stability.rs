@@ -35,6 +35,7 @@ fn a_watcher_that_slept_has_heard_every_commit() {
 /// error.
 #[test]
 fn a_reading_is_whole_or_refused() {
+    const READINGS: u32 = 100;
     in_namespace(|| {
         let version = |name: &str, count: usize| {
             let rules: String = (0..count)
@@ -53,6 +54,13 @@ fn a_reading_is_whole_or_refused() {
         let (small, large) = (version("small", 300), version("large", 700));
         nft(&small);
         let stop = AtomicBool::new(false);
+        // Also when an assertion fails, or the writer would go on for ever.
+        struct Stop<'a>(&'a AtomicBool);
+        impl Drop for Stop<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
         // The writer must be in our namespace: it is a thread of ours, which inherits it.
         let (whole, refused) = std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
@@ -60,12 +68,15 @@ fn a_reading_is_whole_or_refused() {
                 while !stop.load(Ordering::Relaxed) {
                     nft(if writes % 2 == 0 { &large } else { &small });
                     writes += 1;
+                    // Long enough for a reading, sometimes.
+                    std::thread::sleep(Duration::from_millis(writes % 4 * 15));
                 }
                 writes
             });
+            let done = Stop(&stop);
             let mut reader = Reader::open().unwrap();
             let (mut whole, mut refused) = (0, 0);
-            for _ in 0..300 {
+            for _ in 0..READINGS {
                 match reader.read_ruleset() {
                     Ok(ruleset) => {
                         whole += 1;
@@ -79,11 +90,12 @@ fn a_reading_is_whole_or_refused() {
                     Err(other) => panic!("{other:?}"),
                 }
             }
-            stop.store(true, Ordering::Relaxed);
+            drop(done);
             assert!(writer.join().unwrap() > 1);
             (whole, refused)
         });
-        assert_eq!(whole + refused, 300);
+        eprintln!("{whole} whole, {refused} refused");
+        assert_eq!(whole + refused, READINGS);
         assert!(whole > 0);
     });
 }
