@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::mpsc::SyncSender, time::Duration};
 
 use crate::{
     ingest::ask,
-    log::writer::{Command, Subject},
+    log::command::{Command, Subject},
 };
 
 /// Well within the 60 s that an operator may be promised.

@@ -28,7 +28,8 @@ use crate::{
     keys::{KeyError, Keys},
     log::{
         chunks::ChunkFiles,
-        writer::{Command, Fatal, Parts, QUEUE_LENGTH, Writer},
+        command::Command,
+        writer::{Fatal, Parts, QUEUE_LENGTH, Writer},
     },
     query::{QueryEdge, QueryHandle},
     registers::RegisterEdge,

@@ -24,7 +24,7 @@ use super::session::ask;
 use crate::{
     access::{role_of, role_word, uris},
     files,
-    log::{state::verifier, writer::Command},
+    log::{command::Command, state::verifier},
     status::refuse,
 };
 

@@ -21,7 +21,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::{
     access::{Access, Caller, Operation},
-    log::writer::Command,
+    log::command::Command,
     status::refuse,
 };
 

@@ -13,7 +13,7 @@ use tonic::{Code, Status, Streaming};
 
 use crate::{
     access::{Access, Caller},
-    log::writer::{Command, Refusal, Reply},
+    log::command::{Command, Refusal, Reply},
     status::refuse,
 };
 

@@ -1,6 +1,6 @@
 //! The append-only heart: one writer, one journal, two trees.
 //!
-//! **In**: [`writer::Command`]s from the gRPC edge. **Out**: replies, once durable; and
+//! **In**: [`command::Command`]s from the gRPC edge. **Out**: replies, once durable; and
 //! [`Committed`](crate::committed::Committed), in order, to `assess`.
 //!
 //! **On disk**, below the collector's directory:
@@ -26,10 +26,13 @@
 //!
 //! **Not done here**: several shards, cosignatures, a second copy.
 
+mod agents;
 pub mod chunks;
+pub mod command;
 pub mod journal;
 pub mod openings;
 pub mod publish;
 pub mod receipts;
+mod revocation;
 pub mod state;
 pub mod writer;

@@ -4,7 +4,7 @@ use evidence::{AgentOrigin, batch::BatchError};
 use remit_proto::v1::RefusalCode;
 use tlog::{consistency_proof, inclusion_proof};
 
-use super::{state::State, writer::Refusal};
+use super::{command::Refusal, state::State};
 
 /// The head of this size is in the log under this checkpoint.
 #[derive(Debug, Clone)]

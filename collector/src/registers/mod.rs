@@ -19,10 +19,11 @@ use evidence::{
 use remit_proto::v1::{self, log_entry::Entry};
 
 use crate::log::{
+    command::Refusal,
     journal::{EntryRecord, Record},
     publish,
     state::StateError,
-    writer::{Fatal, Refusal, Writer, bad},
+    writer::{Fatal, Writer},
 };
 
 /// A statement's `recorded_at_s` may differ from the collector's clock by this much.
@@ -43,23 +44,23 @@ impl Writer {
             Ok(_) => Ok(Ok(self.state.register_log.tree.size())),
             // The register changes as a whole or not at all.
             Err(Fatal::State(error @ StateError::Register { .. })) => {
-                Ok(Err(bad("REFUSED_BY_REGISTER", error.to_string())))
+                Ok(Err(Refusal::because("REFUSED_BY_REGISTER", error.to_string())))
             }
             Err(fatal) => Err(fatal),
         }
     }
 
     fn check_statement(&self, bytes: &[u8], caller: &PersonId, now_s: i64) -> Result<(), Refusal> {
-        let decoded =
-            decode_signed(bytes).map_err(|error| bad("MALFORMED_STATEMENT", error.to_string()))?;
+        let decoded = decode_signed(bytes)
+            .map_err(|error| Refusal::because("MALFORMED_STATEMENT", error.to_string()))?;
         let SignedStatement::Known { statement, bytes, signatures } = decoded else {
             let detail = "the statement is of a newer format; update the collector";
-            return Err(bad("NEWER_FORMAT", detail));
+            return Err(Refusal::because("NEWER_FORMAT", detail));
         };
         let origin = self.state.operator.register_origin();
         if statement.origin != origin {
             let detail = format!("origin: want {origin}, found {}", statement.origin);
-            return Err(bad("WRONG_ORIGIN", detail));
+            return Err(Refusal::because("WRONG_ORIGIN", detail));
         }
         if (statement.recorded_at_s - now_s).abs() > RECORDED_AT_TOLERANCE_S {
             let detail = format!(
@@ -67,20 +68,20 @@ impl Writer {
                  {RECORDED_AT_TOLERANCE_S} s; a statement is recorded when it is made: correct the \
                  clock, and put earlier dates into effective_at"
             );
-            return Err(bad("BACKDATED", detail));
+            return Err(Refusal::because("BACKDATED", detail));
         }
         self.check_person(&origin, &bytes, &signatures, statement.author.as_ref(), caller)?;
         let Some(v1::statement::Body::Import(import)) = &statement.body else { return Ok(()) };
         let set = import.items.as_ref();
-        let chunks = self
-            .chunks
-            .all_of(set.map_or(&[], |s| s.chunks.as_slice()))
-            .map_err(|id| bad("MISSING_CHUNK", format!("chunk {id}: send it first")))?;
+        let chunks =
+            self.chunks.all_of(set.map_or(&[], |s| s.chunks.as_slice())).map_err(|id| {
+                Refusal::because("MISSING_CHUNK", format!("chunk {id}: send it first"))
+            })?;
         let opened = set.map(|set| evidence::chunk::open_set(set, &chunks)).transpose();
-        opened.map_err(|error| bad("MALFORMED_IMPORT", error.to_string()))?;
+        opened.map_err(|error| Refusal::because("MALFORMED_IMPORT", error.to_string()))?;
         if publish::items_of(&self.chunks, &statement).is_none() {
             let detail = "an item of the import is not a canonical RegisterItem";
-            return Err(bad("MALFORMED_IMPORT", detail));
+            return Err(Refusal::because("MALFORMED_IMPORT", detail));
         }
         Ok(())
     }
@@ -97,14 +98,17 @@ impl Writer {
         let author = author.map_or("", |a| a.person.as_str());
         if author != caller.as_str() {
             let detail = format!("author: want {caller}, whose certificate this is");
-            return Err(bad("NOT_THE_AUTHOR", detail));
+            return Err(Refusal::because("NOT_THE_AUTHOR", detail));
         }
         let person =
             self.state.persons.get(caller).filter(|person| !person.revoked).ok_or_else(|| {
-                bad("UNKNOWN_PERSON", "the author has no valid PersonKey; enrol again")
+                Refusal::because("UNKNOWN_PERSON", "the author has no valid PersonKey; enrol again")
             })?;
         if person.role != v1::Role::Operator {
-            return Err(bad("NOT_AUTHORISED", "only the role operator writes the register"));
+            return Err(Refusal::because(
+                "NOT_AUTHORISED",
+                "only the role operator writes the register",
+            ));
         }
         let text = signed_text(origin, bytes);
         let signed = signatures.iter().any(|s| {
@@ -114,7 +118,10 @@ impl Writer {
         if signed {
             Ok(())
         } else {
-            Err(bad("BAD_SIGNATURE", "no signature of the author's statement key fits"))
+            Err(Refusal::because(
+                "BAD_SIGNATURE",
+                "no signature of the author's statement key fits",
+            ))
         }
     }
 
@@ -136,12 +143,12 @@ impl Writer {
     fn check_facts(&self, bytes: &[u8], caller: &PersonId) -> Result<v1::SignedNodeFacts, Refusal> {
         let signed: v1::SignedNodeFacts =
             evidence::canonical::decode(bytes, evidence::ENTRY_SIZE_MAX)
-                .map_err(|error| bad("MALFORMED_FACTS", error.to_string()))?;
+                .map_err(|error| Refusal::because("MALFORMED_FACTS", error.to_string()))?;
         let facts = evidence::log_entry::decode_facts(&signed.facts)
-            .map_err(|error| bad("MALFORMED_FACTS", error.to_string()))?;
+            .map_err(|error| Refusal::because("MALFORMED_FACTS", error.to_string()))?;
         if facts.operator != self.state.operator.as_str() {
             let detail = format!("operator: want {}", self.state.operator);
-            return Err(bad("WRONG_ORIGIN", detail));
+            return Err(Refusal::because("WRONG_ORIGIN", detail));
         }
         let origin = self.log_key.name().as_str();
         self.check_person(

@@ -12,7 +12,7 @@ use tonic::{Code, Request, Response, Status};
 use crate::{
     access::{Access, Caller, Operation},
     ingest::ask,
-    log::writer::{Command, Refusal},
+    log::command::{Command, Refusal},
     query::QueryHandle,
     status::refuse,
 };

@@ -9,7 +9,8 @@ use remit_collector::{
     keys,
     log::{
         chunks::ChunkFiles,
-        writer::{Command, Fatal, Parts, Refusal, Reply, Writer},
+        command::{Command, Refusal, Reply},
+        writer::{Fatal, Parts, Writer},
     },
 };
 use remit_proto::v1::{self, leaf::Body};

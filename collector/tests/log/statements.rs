@@ -2,7 +2,7 @@
 
 use evidence::{PersonId, chunk::SetBuilder, commitment::Salt, statement::signed_text};
 use prost::Message;
-use remit_collector::log::writer::{Command, Refusal};
+use remit_collector::log::command::{Command, Refusal};
 use remit_proto::v1::{self, statement::Body};
 use tlog::note::{KeyName, SigningKey};
 
@@ -140,7 +140,7 @@ fn each_refusal_has_its_own_reason_and_changes_nothing() {
 
 #[test]
 fn a_revoked_person_writes_no_more() {
-    use remit_collector::log::writer::Subject;
+    use remit_collector::log::command::Subject;
     let dir = tempfile::tempdir().unwrap();
     let rig = Rig::new(dir.path());
     enrol(&rig, v1::Role::Operator);

@@ -6,7 +6,7 @@ use tlog::{Hash, checkpoint::Checkpoint, leaf_hash, note::Note, verify_inclusion
 
 use crate::rig::{Agent, NOW_S, Rig};
 
-fn refused(result: Result<u64, remit_collector::log::writer::Refusal>) -> (RefusalCode, u64) {
+fn refused(result: Result<u64, remit_collector::log::command::Refusal>) -> (RefusalCode, u64) {
     let refusal = result.expect_err("refused");
     (refusal.code, refusal.size)
 }
@@ -128,7 +128,7 @@ fn a_later_generation_supersedes_the_former_one() {
 
 #[test]
 fn a_revoked_key_is_refused_at_once() {
-    use remit_collector::log::writer::{Command, Subject};
+    use remit_collector::log::command::{Command, Subject};
     let dir = tempfile::tempdir().unwrap();
     let rig = Rig::new(dir.path());
     let mut agent = Agent::new("edge-1", 1, 1);
@@ -143,7 +143,7 @@ fn a_revoked_key_is_refused_at_once() {
 #[test]
 fn a_snapshot_without_its_chunks_is_refused_until_they_came() {
     use evidence::{chunk::SetBuilder, commitment::Salt};
-    use remit_collector::log::writer::Command;
+    use remit_collector::log::command::Command;
     use remit_proto::v1::{RuleSnapshot, SourceKind, leaf::Body};
     let dir = tempfile::tempdir().unwrap();
     let rig = Rig::new(dir.path());

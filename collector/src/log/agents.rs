@@ -1,0 +1,202 @@
+//! Trees of agents: the witness rule, and what is kept when a node breaks it.
+
+use evidence::{AgentOrigin, Leaf, batch};
+use remit_proto::v1::{self, RefusalCode, leaf::Body, log_entry::Entry};
+use tlog::{Hash, note::VerifierKey};
+
+use super::{
+    chunks::PutError,
+    command::Refusal,
+    journal::{BatchRecord, Record},
+    publish, receipts,
+    state::{Agent, verifier},
+    writer::{Fatal, Writer},
+};
+use crate::committed::Committed;
+
+/// Notes kept as forks per run; more of the same is counted, not kept.
+const FORKS_KEPT_MAX: usize = 64;
+
+impl Writer {
+    pub(super) fn hello(
+        &self,
+        origin: &AgentOrigin,
+        public_key: [u8; 32],
+        bound_key: [u8; 32],
+    ) -> Result<u64, Refusal> {
+        if origin.operator != self.state.operator {
+            return Err(Refusal::coded(
+                RefusalCode::UnknownOrigin,
+                0,
+                format!("this collector belongs to {}", self.state.operator),
+            ));
+        }
+        match self.state.agents.get(origin) {
+            Some(agent) => {
+                self.active_only(origin, agent)?;
+                let known = agent.key.public_bytes() == public_key;
+                if !known {
+                    return Err(Refusal::coded(
+                        RefusalCode::BadSignature,
+                        agent.tree.edge.size(),
+                        "public_key is not the key that signs this tree; enrol the node again",
+                    ));
+                }
+                Ok(agent.tree.edge.size())
+            }
+            // A new generation begins under the key that was bound at enrolment.
+            None if public_key == bound_key => Ok(0),
+            None => Err(Refusal::coded(
+                RefusalCode::UnknownOrigin,
+                0,
+                "public_key is not the one that was enrolled for this node; enrol it again",
+            )),
+        }
+    }
+
+    fn active_only(&self, origin: &AgentOrigin, agent: &Agent) -> Result<(), Refusal> {
+        let size = agent.tree.edge.size();
+        if agent.revoked {
+            let detail = "the key of this node was revoked; enrol the node again";
+            return Err(Refusal::coded(RefusalCode::RevokedKey, size, detail));
+        }
+        if self.state.active.get(&origin.node) != Some(origin) {
+            let detail = "a later generation of this node is active";
+            return Err(Refusal::coded(RefusalCode::SupersededGeneration, size, detail));
+        }
+        Ok(())
+    }
+
+    /// The witness rule: from the size last accepted, with a proof, in one step.
+    pub(super) fn batch(
+        &mut self,
+        origin: AgentOrigin,
+        public_key: [u8; 32],
+        mut batch: v1::Batch,
+    ) -> Result<Result<u64, Refusal>, Fatal> {
+        let new_tree = batch::Tree::new(origin.clone());
+        let (tree, key) = match self.state.agents.get(&origin) {
+            Some(agent) => {
+                if let Err(refused) = self.active_only(&origin, agent) {
+                    if refused.code == RefusalCode::SupersededGeneration {
+                        let accepted = agent.note.clone();
+                        let genuine = batch::open_head(&batch.note, &origin, &agent.key).is_ok();
+                        if genuine && accepted != batch.note {
+                            let kind = v1::ForkKind::SupersededGeneration;
+                            self.keep_fork(kind, accepted, batch.note)?;
+                        }
+                    }
+                    return Ok(Err(refused));
+                }
+                (&agent.tree, agent.key.clone())
+            }
+            // Hello has compared this key with the one bound at enrolment.
+            None => (&new_tree, verifier(&origin.to_string(), &public_key)?),
+        };
+        let size = tree.edge.size();
+        let checked = match batch::check(&batch, tree, &key) {
+            Ok(checked) => checked,
+            Err(error) => {
+                let fork = match &error {
+                    batch::BatchError::Fork => true,
+                    batch::BatchError::WrongSize { .. } => {
+                        self.contradicts(&origin, &key, &batch.note)?
+                    }
+                    _ => false,
+                };
+                if fork {
+                    let accepted = self.state.agents.get(&origin).map(|a| a.note.clone());
+                    if let Some(accepted) = accepted {
+                        let kind = v1::ForkKind::ConflictingHead;
+                        self.keep_fork(kind, accepted, batch.note)?;
+                    }
+                }
+                return Ok(Err(receipts::batch_refusal(&error, fork, size)));
+            }
+        };
+        if let Some(missing) = self.missing_chunk(&checked.leaves) {
+            return Ok(Err(Refusal::coded(RefusalCode::MissingChunk, size, missing)));
+        }
+        let received_at_s = self.now();
+        if !self.state.agents.contains_key(&origin) {
+            let key = v1::NodeKey {
+                origin: origin.to_string(),
+                public_key: public_key.to_vec(),
+                revoked: false,
+                revoked_from_size: 0,
+                approver: None,
+            };
+            self.append_entry(received_at_s, Entry::NodeKey(key))?;
+        }
+        let openings = std::mem::take(&mut batch.openings);
+        let record =
+            BatchRecord { origin: origin.to_string(), received_at_s, batch: Some(batch.clone()) };
+        let position = self.journal.push(&Record::Batch(record));
+        self.openings.push(&origin, openings.clone(), received_at_s);
+        batch.openings = openings;
+        let new_size = checked.head.size;
+        let what = self.state.apply_batch(batch, checked, received_at_s)?;
+        self.group.push(Committed { position, at_s: received_at_s, what });
+        metrics::counter!("remit_batches_accepted_total").increment(1);
+        Ok(Ok(new_size))
+    }
+
+    /// Whether a genuine head of a size that was accepted before names another root than it had.
+    fn contradicts(
+        &mut self,
+        origin: &AgentOrigin,
+        key: &VerifierKey,
+        note: &[u8],
+    ) -> Result<bool, Fatal> {
+        let Ok(head) = batch::open_head(note, origin, key) else { return Ok(false) };
+        let Some(agent) = self.state.agents.get(origin) else { return Ok(false) };
+        if head.size > agent.tree.edge.size() {
+            return Ok(false);
+        }
+        // What this group has pushed must be readable first.
+        self.commit()?;
+        let ours = publish::agent_root_at(&self.dir, origin, head.size)?;
+        Ok(ours != Some(head.root))
+    }
+
+    fn keep_fork(
+        &mut self,
+        kind: v1::ForkKind,
+        accepted_note: Vec<u8>,
+        conflicting_note: Vec<u8>,
+    ) -> Result<(), Fatal> {
+        metrics::counter!("remit_forks_total").increment(1);
+        let id = evidence::chunk::chunk_id(&conflicting_note);
+        if self.forks_kept.len() >= FORKS_KEPT_MAX || !self.forks_kept.insert(id) {
+            return Ok(());
+        }
+        tracing::error!("a node signed two histories; both heads are kept as evidence");
+        let now_s = self.now();
+        let fork = v1::Fork { kind: kind.into(), accepted_note, conflicting_note };
+        self.append_entry(now_s, Entry::Fork(fork)).map(drop)
+    }
+
+    fn missing_chunk(&self, leaves: &[Leaf]) -> Option<String> {
+        leaves.iter().find_map(|leaf| match leaf.body() {
+            Some(Body::RuleSnapshot(v1::RuleSnapshot { rules: Some(set), .. })) => {
+                match self.chunks.all_of(&set.chunks) {
+                    Err(id) => Some(format!("chunk {id} of a snapshot has not been sent")),
+                    Ok(chunks) => {
+                        evidence::chunk::open_set(set, &chunks).err().map(|error| error.to_string())
+                    }
+                }
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) fn chunk(&mut self, bytes: &[u8]) -> Result<Result<Hash, Refusal>, Fatal> {
+        match self.chunks.put(bytes) {
+            Ok(id) => Ok(Ok(id)),
+            Err(PutError::Malformed(error)) => {
+                Ok(Err(Refusal::coded(RefusalCode::MalformedChunk, 0, error.to_string())))
+            }
+            Err(PutError::Io(error)) => Err(Fatal::Io(error)),
+        }
+    }
+}

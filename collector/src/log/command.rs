@@ -1,0 +1,58 @@
+//! What the gRPC edge asks the writer for, and how it is told no.
+
+use evidence::{AgentOrigin, NodeId, PersonId};
+use remit_proto::v1::{self, RefusalCode};
+use tlog::Hash;
+use tokio::sync::oneshot;
+
+use super::receipts::Receipt;
+
+/// Each is answered once its effect is durable.
+#[derive(Debug)]
+pub enum Command {
+    Hello { origin: AgentOrigin, public_key: [u8; 32], bound_key: [u8; 32], reply: Reply<u64> },
+    Batch { origin: AgentOrigin, public_key: [u8; 32], batch: v1::Batch, reply: Reply<u64> },
+    Chunk { bytes: Vec<u8>, reply: Reply<Hash> },
+    Receipt { origin: AgentOrigin, checkpoint_size: u64, reply: Reply<Option<Receipt>> },
+    Statement { bytes: Vec<u8>, caller: PersonId, reply: Reply<u64> },
+    NodeFacts { bytes: Vec<u8>, caller: PersonId, reply: Reply<u64> },
+    PersonKey { key: v1::PersonKey, reply: Reply<u64> },
+    Revoke { subject: Subject, reply: Reply<u64> },
+}
+
+pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+#[derive(Debug, Clone)]
+pub enum Subject {
+    Node(NodeId),
+    Person(PersonId),
+}
+
+/// The sender was wrong, or the disk is full; counted, and nothing changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{detail}")]
+pub struct Refusal {
+    pub code: RefusalCode,
+    /// UPPER_SNAKE, for `ErrorInfo.reason` where there is no batch to refuse.
+    pub reason: &'static str,
+    pub size: u64,
+    pub detail: String,
+}
+
+impl Refusal {
+    /// The code alone says which rule.
+    pub(super) fn coded(code: RefusalCode, size: u64, detail: impl Into<String>) -> Self {
+        let reason = code.as_str_name().trim_start_matches("REFUSAL_CODE_");
+        Self { code, reason, size, detail: detail.into() }
+    }
+
+    /// Of something that is no batch: `reason` says which rule.
+    pub(crate) fn because(reason: &'static str, detail: impl Into<String>) -> Self {
+        Self { code: RefusalCode::Unspecified, reason, size: 0, detail: detail.into() }
+    }
+
+    pub(super) fn disk_full(size: u64) -> Self {
+        let detail = "the collector's disk is full; free space in its dir";
+        Self::coded(RefusalCode::StorageFull, size, detail)
+    }
+}
