@@ -47,7 +47,7 @@ pub fn receipt(state: &State, origin: &AgentOrigin, from_checkpoint: u64) -> Opt
 pub fn batch_refusal(error: &BatchError, fork: bool, size: u64) -> Refusal {
     let code = match error {
         BatchError::WrongSize { .. } if fork => RefusalCode::Fork,
-        BatchError::Signature(_) => RefusalCode::BadSignature,
+        BatchError::Signature(_) | BatchError::MoreThanAHead => RefusalCode::BadSignature,
         BatchError::WrongSize { .. } => RefusalCode::WrongSize,
         BatchError::Fork => RefusalCode::Fork,
         BatchError::RootMismatch => RefusalCode::RootMismatch,

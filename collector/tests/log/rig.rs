@@ -144,7 +144,11 @@ impl Agent {
     /// These leaves and a Seal.
     pub(crate) fn batch(&mut self, leaves: Vec<Body>) -> v1::Batch {
         let sealed = leaves.into_iter().chain([Self::seal(NOW_S)]);
-        let bytes = sealed.map(leaf::encode).collect();
+        self.close(sealed.map(leaf::encode).collect())
+    }
+
+    /// These bytes, whatever they are.
+    pub(crate) fn close(&mut self, bytes: Vec<Vec<u8>>) -> v1::Batch {
         batch::close(&mut self.edge, &self.key, &self.origin, bytes, Vec::new()).unwrap()
     }
 }

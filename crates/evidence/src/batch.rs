@@ -9,10 +9,11 @@ use tlog::{
     Edge, Hash,
     checkpoint::{Checkpoint, CheckpointError},
     leaf_hash,
-    note::{SigningKey, VerifierKey},
+    note::{Note, SigningKey, VerifierKey},
 };
 
 use crate::{
+    ENTRY_SIZE_MAX, NOTE_SIZE_MAX,
     canonical::Malformed,
     commitment,
     id::AgentOrigin,
@@ -78,6 +79,8 @@ pub struct CheckedBatch {
 pub enum BatchError {
     #[error("the note is not a checkpoint of this tree signed by the node's key")]
     Signature(#[source] CheckpointError),
+    #[error("the note holds more than a head: extension lines, or signatures of others")]
+    MoreThanAHead,
     #[error("the batch begins at {offered} and the tree ends at {size}")]
     WrongSize { offered: u64, size: u64 },
     #[error("the signed head continues another tree than the accepted one")]
@@ -113,6 +116,13 @@ pub fn check(
     if leaves.iter().map(Vec::len).sum::<usize>() > LEAVES_SIZE_MAX {
         return Err(BatchError::TooLarge { what: "the size of the leaves" });
     }
+    // Said once for all leaves: those of a tree that is not understood are not decoded.
+    for (index, bytes) in (*old_size..).zip(leaves) {
+        if bytes.len() > ENTRY_SIZE_MAX {
+            let source = Malformed::TooLarge { size: bytes.len(), size_max: ENTRY_SIZE_MAX };
+            return Err(BatchError::MalformedLeaf { index, source });
+        }
+    }
     let head = open_head(note, &tree.origin, key)?;
     if *old_size != tree.edge.size() {
         return Err(BatchError::WrongSize { offered: *old_size, size: tree.edge.size() });
@@ -125,6 +135,9 @@ pub fn check(
                 Some(Ok(Leaf::NotUnderstood { .. }))
             ));
     let mut decoded = Vec::new();
+    if leaves.is_empty() {
+        return Err(BatchError::NoSeal);
+    }
     if !not_understood {
         decoded = decode_leaves(*old_size, &tree.origin, leaves)?;
         check_openings(*old_size, &decoded, openings)?;
@@ -134,6 +147,9 @@ pub fn check(
 }
 
 /// Opens a head: signature first, then origin.
+///
+/// The note goes into a log that anyone may mirror and that must not name a target, so it may hold
+/// the head, the node's signature and nothing else.
 pub fn open_head(
     note: &[u8],
     origin: &AgentOrigin,
@@ -141,7 +157,16 @@ pub fn open_head(
 ) -> Result<Checkpoint, BatchError> {
     // A key's name is the origin that it signs for, and `open` insists on that name.
     debug_assert_eq!(key.name().as_str(), origin.to_string());
-    Checkpoint::open(note, key).map_err(BatchError::Signature)
+    if note.len() > NOTE_SIZE_MAX {
+        return Err(BatchError::TooLarge { what: "the note" });
+    }
+    let note = Note::parse(note).map_err(|error| BatchError::Signature(error.into()))?;
+    let head = Checkpoint::from_note(&note, key, key.name().as_str());
+    let head = head.map_err(BatchError::Signature)?;
+    if !head.extensions.is_empty() || note.signatures.len() != 1 {
+        return Err(BatchError::MoreThanAHead);
+    }
+    Ok(head)
 }
 
 fn recombine(
@@ -176,7 +201,11 @@ fn decode_leaves(
         let leaf =
             Leaf::decode(bytes).map_err(|source| BatchError::MalformedLeaf { index, source })?;
         let opens = leaf.body().is_some_and(|body| leaf::opens(body, origin));
-        let genesis = matches!(leaf.body(), Some(v1::leaf::Body::Genesis(_)));
+        // `NotUnderstood` is a Genesis of a newer format, and belongs to the start just as well.
+        let genesis = matches!(
+            leaf,
+            Leaf::Known(v1::leaf::Body::Genesis(_)) | Leaf::NotUnderstood { format: _ }
+        );
         if genesis != (index == 0) || genesis != opens {
             return Err(BatchError::MisplacedGenesis { index });
         }

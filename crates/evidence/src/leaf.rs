@@ -2,6 +2,7 @@
 
 use prost::Message;
 use remit_proto::v1::{self, leaf::Body};
+use tlog::note::{KeyName, VerifierKey};
 
 use crate::{
     ENTRY_SIZE_MAX, FORMAT,
@@ -136,7 +137,9 @@ fn check(body: &Body) -> Result<(), Malformed> {
         }
         Body::KeyChange(v1::KeyChange { at_s, new_public_key }) => {
             time(*at_s, "at_s")?;
-            digest(new_public_key, "new_public_key")
+            digest(new_public_key, "new_public_key")?;
+            // Whoever takes this leaf checks the next head by this key.
+            require(is_usable_key(new_public_key), "new_public_key", "a usable Ed25519 key")
         }
         Body::ServiceAction(v1::ServiceAction {
             kind,
@@ -163,6 +166,12 @@ fn check(body: &Body) -> Result<(), Malformed> {
             digest(target, "target")
         }
     }
+}
+
+fn is_usable_key(public_key: &[u8]) -> bool {
+    let name = KeyName::new("key").ok();
+    let bytes = public_key.try_into().ok();
+    name.zip(bytes).is_some_and(|(name, bytes)| VerifierKey::new(name, bytes).is_ok())
 }
 
 fn check_genesis(genesis: &v1::Genesis) -> Result<(), Malformed> {

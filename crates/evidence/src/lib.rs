@@ -33,5 +33,7 @@ pub use leaf::Leaf;
 pub const ENTRY_SIZE_MAX: usize = 32 * 1024;
 /// A chunk is never longer.
 pub const CHUNK_SIZE_MAX: usize = 256 * 1024;
+/// A signed note in an entry is never longer; a head needs less than a tenth of it.
+pub const NOTE_SIZE_MAX: usize = 8 * 1024;
 /// Format number that this version writes; a newer one is kept and reported as not understood.
 pub const FORMAT: u32 = 1;

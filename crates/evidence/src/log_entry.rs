@@ -3,7 +3,7 @@
 use remit_proto::v1::{self, log_entry::Entry};
 
 use crate::{
-    ENTRY_SIZE_MAX, FORMAT,
+    ENTRY_SIZE_MAX, FORMAT, NOTE_SIZE_MAX,
     canonical::{self, Malformed, digest, known, require, short_text, time},
     id::{AgentOrigin, NodeId, Operator, PersonId},
 };
@@ -98,7 +98,7 @@ fn check(entry: &Entry) -> Result<(), Malformed> {
 }
 
 fn note_size(note: &[u8], field: &'static str) -> Result<(), Malformed> {
-    require(!note.is_empty() && note.len() <= 8 * 1024, field, "1 byte to 8 KiB")
+    require(!note.is_empty() && note.len() <= NOTE_SIZE_MAX, field, "1 byte to 8 KiB")
 }
 
 pub(crate) fn check_person(person: &v1::PersonRef) -> Result<(), Malformed> {
