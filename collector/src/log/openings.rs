@@ -62,7 +62,8 @@ impl Openings {
                 Some((open_day, file)) if open_day == day => file,
                 _ => {
                     let path = self.dir.join(&day);
-                    let file = OpenOptions::new().append(true).create(true).open(path)?;
+                    let file = OpenOptions::new().append(true).create(true).open(&path)?;
+                    cut_to_sound(&path, &file)?;
                     file.sync_all()?;
                     files::sync_folder(&self.dir)?;
                     file
@@ -74,6 +75,35 @@ impl Openings {
         }
         Ok(())
     }
+}
+
+/// A reader stops at the first thing that is no record, so nothing may be appended behind one.
+fn cut_to_sound(path: &Path, file: &File) -> io::Result<()> {
+    let bytes = fs::read(path)?;
+    let mut sound_size = 0;
+    while let frame::Next::Record { end, .. } = frame::next(&bytes, sound_size) {
+        sound_size = end;
+    }
+    match frame::next(&bytes, sound_size) {
+        frame::Next::Record { .. } | frame::Next::End => return Ok(()),
+        // Openings are synced before the journal, so the batch of this one was never answered.
+        frame::Next::Torn => {
+            let bytes = bytes.len() - sound_size;
+            tracing::warn!(bytes, "cut an interrupted write off the openings");
+        }
+        frame::Next::Damaged => {
+            let mut kept = path.as_os_str().to_owned();
+            kept.push(".damaged");
+            files::replace(Path::new(&kept), &bytes)?;
+            tracing::error!(
+                path = %path.display(),
+                at = sound_size,
+                "openings are damaged; the file is kept beside as .damaged, and what follows the \
+                 damage counts as absent: stop the collector and restore the file from a copy"
+            );
+        }
+    }
+    file.set_len(sound_size as u64)
 }
 
 /// Name of the file of a day, `YYYY-MM-DD` in UTC.

@@ -2,12 +2,19 @@
 
 use std::fs;
 
+use evidence::{
+    commitment::{self, Salt},
+    leaf,
+};
+use prost::Message;
 use remit_collector::{
+    committed::What,
     files::{DirectoryLock, LockError},
     log::writer::Fatal,
 };
+use remit_proto::v1::{self, leaf::Body};
 
-use crate::rig::{Agent, Rig};
+use crate::rig::{Agent, NOW_S, Rig};
 
 fn journal_file(rig_dir: &std::path::Path) -> std::path::PathBuf {
     fs::read_dir(rig_dir.join("journal")).unwrap().next().unwrap().unwrap().path()
@@ -53,6 +60,62 @@ fn a_torn_tail_is_cut_and_a_damaged_middle_is_refused() {
     damaged[20] ^= 1;
     fs::write(&path, &damaged).unwrap();
     assert!(matches!(Rig::open(dir.path()), Err(Fatal::Journal(_))));
+}
+
+/// A batch of one probe with the opening of its target.
+fn probe(agent: &mut Agent) -> v1::Batch {
+    let target = v1::Target { kind: v1::TargetKind::Ip.into(), value: "192.0.2.7".to_owned() };
+    let field = leaf::PROBE_TARGET;
+    let (target, opening) = commitment::make(field, Salt([4; 16]), target.encode_to_vec());
+    let probe = v1::Probe {
+        at_s: NOW_S,
+        result: v1::ProbeResult::Blocked.into(),
+        technique: v1::Technique::IpAclDrop.into(),
+        measurement_digest: vec![1; 32],
+        target,
+    };
+    let index = agent.edge.size();
+    let mut batch = agent.batch(vec![Body::Probe(probe)]);
+    batch.openings = vec![v1::LeafOpening { index, opening: Some(opening) }];
+    batch
+}
+
+fn openings_of(committed: &[What]) -> Vec<usize> {
+    let count = |what: &What| match what {
+        What::Batch { openings, .. } => Some(openings.len()),
+        _ => None,
+    };
+    committed.iter().filter_map(count).collect()
+}
+
+#[test]
+fn openings_that_came_after_an_interrupted_write_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let rig = Rig::new(dir.path());
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    rig.submit(&agent.clone(), probe(&mut agent)).unwrap();
+    rig.stop();
+    let day = fs::read_dir(dir.path().join("openings")).unwrap().next().unwrap().unwrap().path();
+    let sound = fs::read(&day).unwrap();
+    // A power cut or a full disk leaves part of a record.
+    fs::write(&day, [sound.as_slice(), &[0, 0, 1, 0, 7, 7, 7]].concat()).unwrap();
+    let rig = Rig::open(dir.path()).unwrap();
+    rig.submit(&agent.clone(), probe(&mut agent)).unwrap();
+    rig.stop();
+    let recovered = Rig::open(dir.path()).unwrap().stop();
+    assert_eq!(openings_of(&recovered), [0, 1, 1]);
+
+    // Damage is no interrupted write: what stood behind it is kept for whoever can restore it.
+    let mut damaged = fs::read(&day).unwrap();
+    damaged[20] ^= 1;
+    fs::write(&day, &damaged).unwrap();
+    let rig = Rig::open(dir.path()).unwrap();
+    rig.submit(&agent.clone(), probe(&mut agent)).unwrap();
+    rig.stop();
+    let recovered = Rig::open(dir.path()).unwrap().stop();
+    assert_eq!(openings_of(&recovered), [0, 0, 0, 1]);
+    assert_eq!(fs::read(day.with_extension("damaged")).unwrap(), damaged);
 }
 
 #[test]
