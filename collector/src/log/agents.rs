@@ -1,8 +1,10 @@
 //! Trees of agents: the witness rule, and what is kept when a node breaks it.
 
+use std::time::{Duration, Instant};
+
 use evidence::{AgentOrigin, Leaf, batch};
 use remit_proto::v1::{self, RefusalCode, leaf::Body, log_entry::Entry};
-use tlog::{Hash, note::VerifierKey};
+use tlog::{Hash, checkpoint::Checkpoint};
 
 use super::{
     chunks::PutError,
@@ -14,8 +16,10 @@ use super::{
 };
 use crate::committed::Committed;
 
-/// Notes kept as forks per run; more of the same is counted, not kept.
+/// Notes kept as forks per run and node; more is counted, not kept.
 const FORKS_KEPT_MAX: usize = 64;
+/// A node that sends old heads all day must not keep the writer reading all day.
+const LOOK_PAUSE: Duration = Duration::from_secs(60);
 
 impl Writer {
     pub(super) fn hello(
@@ -79,16 +83,16 @@ impl Writer {
             Some(agent) => {
                 if let Err(refused) = self.active_only(&origin, agent) {
                     if refused.code == RefusalCode::SupersededGeneration {
-                        let accepted = agent.note.clone();
-                        let genuine = batch::open_head(&batch.note, &origin, &agent.key).is_ok();
-                        if genuine && accepted != batch.note {
-                            let kind = v1::ForkKind::SupersededGeneration;
-                            self.keep_fork(kind, accepted, batch.note)?;
-                        }
+                        self.superseded(&origin, batch.note)?;
                     }
                     return Ok(Err(refused));
                 }
                 (&agent.tree, agent.key.clone())
+            }
+            // The edge looked before it asked; the revocation may have come in between.
+            None if self.state.revoked_keys.contains(&public_key) => {
+                let detail = "the key of this node was revoked; enrol the node again";
+                return Ok(Err(Refusal::coded(RefusalCode::RevokedKey, 0, detail)));
             }
             // Hello has compared this key with the one bound at enrolment.
             None => (&new_tree, verifier(&origin.to_string(), &public_key)?),
@@ -100,7 +104,10 @@ impl Writer {
                 let fork = match &error {
                     batch::BatchError::Fork => true,
                     batch::BatchError::WrongSize { .. } => {
-                        self.contradicts(&origin, &key, &batch.note)?
+                        match batch::open_head(&batch.note, &origin, &key) {
+                            Ok(head) => self.contradicts(&origin, &head, &batch.note)?,
+                            Err(_) => false,
+                        }
                     }
                     _ => false,
                 };
@@ -108,7 +115,7 @@ impl Writer {
                     let accepted = self.state.agents.get(&origin).map(|a| a.note.clone());
                     if let Some(accepted) = accepted {
                         let kind = v1::ForkKind::ConflictingHead;
-                        self.keep_fork(kind, accepted, batch.note)?;
+                        self.keep_fork(&origin, kind, accepted, batch.note)?;
                     }
                 }
                 return Ok(Err(receipts::batch_refusal(&error, fork, size)));
@@ -131,43 +138,72 @@ impl Writer {
         let openings = std::mem::take(&mut batch.openings);
         let record =
             BatchRecord { origin: origin.to_string(), received_at_s, batch: Some(batch.clone()) };
-        let position = self.journal.push(&Record::Batch(record));
-        self.openings.push(&origin, openings.clone(), received_at_s);
-        batch.openings = openings;
+        batch.openings = openings.clone();
         let new_size = checked.head.size;
+        // What the state refuses is never written.
         let what = self.state.apply_batch(batch, checked, received_at_s)?;
+        let position = self.journal.push(&Record::Batch(record));
+        self.openings.push(&origin, openings, received_at_s);
         self.group.push(Committed { position, at_s: received_at_s, what });
         metrics::counter!("remit_batches_accepted_total").increment(1);
         Ok(Ok(new_size))
     }
 
+    /// A generation that is no longer active goes on, or says something else than it did.
+    fn superseded(&mut self, origin: &AgentOrigin, note: Vec<u8>) -> Result<(), Fatal> {
+        let Some(agent) = self.state.agents.get(origin) else { return Ok(()) };
+        let Ok(head) = batch::open_head(&note, origin, &agent.key) else { return Ok(()) };
+        let accepted = agent.note.clone();
+        let kind = if head.size > agent.tree.edge.size() {
+            v1::ForkKind::SupersededGeneration
+        } else if self.contradicts(origin, &head, &note)? {
+            v1::ForkKind::ConflictingHead
+        } else {
+            // Accepted before, and sent once more: no evidence of anything.
+            return Ok(());
+        };
+        self.keep_fork(origin, kind, accepted, note)
+    }
+
     /// Whether a genuine head of a size that was accepted before names another root than it had.
+    /// The whole journal is read for it, so a node is looked into once a minute at the most; in
+    /// between, its old heads are refused as what they are anyhow, heads of a wrong size.
     fn contradicts(
         &mut self,
         origin: &AgentOrigin,
-        key: &VerifierKey,
+        head: &Checkpoint,
         note: &[u8],
     ) -> Result<bool, Fatal> {
-        let Ok(head) = batch::open_head(note, origin, key) else { return Ok(false) };
         let Some(agent) = self.state.agents.get(origin) else { return Ok(false) };
-        if head.size > agent.tree.edge.size() {
+        if head.size > agent.tree.edge.size() || agent.note == note {
+            return Ok(false);
+        }
+        if self.looked_into.get(&origin.node).is_some_and(|at| at.elapsed() < LOOK_PAUSE) {
             return Ok(false);
         }
         // What this group has pushed must be readable first.
         self.commit()?;
         let ours = publish::agent_root_at(&self.dir, origin, head.size)?;
+        self.looked_into.insert(origin.node.clone(), Instant::now());
         Ok(ours != Some(head.root))
     }
 
     fn keep_fork(
         &mut self,
+        origin: &AgentOrigin,
         kind: v1::ForkKind,
         accepted_note: Vec<u8>,
         conflicting_note: Vec<u8>,
     ) -> Result<(), Fatal> {
         metrics::counter!("remit_forks_total").increment(1);
+        // The journal was cut between the key of this tree and its first batch: there is no head yet
+        // that another one could conflict with.
+        if accepted_note.is_empty() {
+            return Ok(());
+        }
         let id = evidence::chunk::chunk_id(&conflicting_note);
-        if self.forks_kept.len() >= FORKS_KEPT_MAX || !self.forks_kept.insert(id) {
+        let kept = self.forks_kept.entry(origin.node.clone()).or_default();
+        if kept.len() >= FORKS_KEPT_MAX || !kept.insert(id) {
             return Ok(());
         }
         tracing::error!("a node signed two histories; both heads are kept as evidence");

@@ -4,13 +4,13 @@
 //! behind them keep their spools.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender},
     time::{Duration, Instant},
 };
 
-use evidence::Operator;
+use evidence::{NodeId, Operator};
 use prost::Message;
 use remit_proto::v1::{self, log_entry::Entry};
 use tlog::{Hash, note::SigningKey};
@@ -62,7 +62,9 @@ pub struct Writer {
     pub(super) dir: std::path::PathBuf,
     clock: fn() -> i64,
     pub(super) group: Vec<Committed>,
-    pub(super) forks_kept: HashSet<Hash>,
+    pub(super) forks_kept: HashMap<NodeId, HashSet<Hash>>,
+    /// When an old head of a node was last compared with the journal.
+    pub(super) looked_into: HashMap<NodeId, Instant>,
     to_assess: SyncSender<Vec<Committed>>,
     published: watch::Sender<u64>,
 }
@@ -111,7 +113,8 @@ impl Writer {
             dir: dir.to_owned(),
             clock,
             group: Vec::new(),
-            forks_kept: HashSet::new(),
+            forks_kept: HashMap::new(),
+            looked_into: HashMap::new(),
             to_assess,
             published,
         };

@@ -1,7 +1,7 @@
 //! From the size last accepted, with a proof, in one step.
 
 use remit_collector::committed::What;
-use remit_proto::v1::{RefusalCode, log_entry::Entry};
+use remit_proto::v1::{self, RefusalCode, log_entry::Entry};
 use tlog::{Hash, checkpoint::Checkpoint, leaf_hash, note::Note, verify_inclusion};
 
 use crate::rig::{Agent, NOW_S, Rig};
@@ -124,6 +124,73 @@ fn a_later_generation_supersedes_the_former_one() {
     let late = old.batch(vec![]);
     assert_eq!(refused(rig.submit(&old, late)).0, RefusalCode::SupersededGeneration);
     assert!(kinds(&rig.stop()).contains(&"fork"), "what came late is kept as evidence");
+}
+
+#[test]
+fn a_batch_of_a_superseded_generation_that_is_sent_once_more_is_no_fork() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let (mut old, mut new) = (Agent::new("edge-1", 1, 1), Agent::new("edge-1", 2, 1));
+    let first = old.first();
+    rig.submit(&old, first.clone()).unwrap();
+    rig.submit(&old.clone(), old.batch(vec![])).unwrap();
+    rig.submit(&new.clone(), new.first()).unwrap();
+    assert_eq!(refused(rig.submit(&old, first)).0, RefusalCode::SupersededGeneration);
+    assert!(!kinds(&rig.stop()).contains(&"fork"), "it was accepted in its time");
+}
+
+#[test]
+fn a_node_with_many_forks_does_not_hide_those_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let fork = |node: &str, count: u8| {
+        let mut agent = Agent::new(node, 1, 1);
+        let mut clone = agent.clone();
+        rig.submit(&agent.clone(), agent.first()).unwrap();
+        let _ = clone.batch(vec![Agent::seal(NOW_S - 1)]);
+        for at in 0..count {
+            let other = clone.clone().batch(vec![Agent::seal(NOW_S - 2 - i64::from(at))]);
+            assert_eq!(refused(rig.submit(&clone, other)).0, RefusalCode::Fork, "{node} {at}");
+        }
+    };
+    fork("edge-1", 100);
+    fork("edge-2", 1);
+    let forks = kinds(&rig.stop()).into_iter().filter(|kind| *kind == "fork").count();
+    assert_eq!(forks, 64 + 1, "64 of the first, and the one of the second");
+}
+
+#[test]
+fn a_node_is_not_looked_into_for_each_old_head_that_it_sends() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let mut clone = agent.clone();
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let _ = clone.first();
+    rig.submit(&agent.clone(), agent.batch(vec![Agent::seal(NOW_S - 1)])).unwrap();
+    for (at, code) in [(2, RefusalCode::Fork), (3, RefusalCode::WrongSize)] {
+        let other = clone.clone().batch(vec![Agent::seal(NOW_S - at)]);
+        let other = v1::Batch { old_size: 1, ..other };
+        assert_eq!(refused(rig.submit(&clone, other)).0, code);
+    }
+    rig.stop();
+}
+
+#[test]
+fn a_revoked_key_opens_no_new_generation() {
+    use remit_collector::log::command::{Command, Subject};
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let subject = Subject::Node("edge-1".parse().unwrap());
+    rig.ask(|reply| Command::Revoke { subject, reply }).unwrap();
+    // The edge let it through a moment before the revocation was logged.
+    let mut again = Agent::new("edge-1", 2, 1);
+    assert_eq!(refused(rig.submit(&again.clone(), again.first())).0, RefusalCode::RevokedKey);
+    let mut enrolled_again = Agent::new("edge-1", 3, 2);
+    assert_eq!(rig.submit(&enrolled_again.clone(), enrolled_again.first()).unwrap(), 2);
+    rig.stop();
 }
 
 #[test]
