@@ -1,8 +1,14 @@
 //! How the agent ends: the exit codes, in one place. A supervisor restarts on all but 0 and 64.
+//! Those of an import are for whoever typed it; they are sysexits(3).
 
 use crate::{
-    config::ConfigError, enrol::EnrolError, keys::KeyError, privileges::PrivilegeError,
-    recorder::RecorderError, sources::registry::SourceError, spool::OpenError,
+    config::ConfigError,
+    enrol::EnrolError,
+    keys::KeyError,
+    privileges::PrivilegeError,
+    recorder::RecorderError,
+    sources::{import::ImportError, registry::SourceError},
+    spool::OpenError,
 };
 
 /// Why the agent ended, other than being told to.
@@ -22,6 +28,8 @@ pub enum Stop {
     Source(#[from] SourceError),
     #[error("enrolment failed")]
     Enrol(#[from] EnrolError),
+    #[error("nothing more was imported")]
+    Import(#[from] ImportError),
     #[error("{what}")]
     System {
         what: &'static str,
@@ -48,8 +56,28 @@ impl Stop {
             )
             | Self::Lost(_) => 1,
             Self::Keys(_) | Self::Privileges(_) | Self::Source(_) => 4,
-            // EX_USAGE: nobody but the operator can help; do not restart.
-            Self::Config(_) => 64,
+            Self::Import(error) => match error {
+                ImportError::YearMissing { .. }
+                | ImportError::Year(_)
+                | ImportError::UtcOffset(_)
+                | ImportError::Source(_) => USAGE,
+                ImportError::TooManyRules | ImportError::OtherOptions => DATA,
+                ImportError::Open { .. } | ImportError::NotAFile { .. } | ImportError::Read(_) => {
+                    NO_INPUT
+                }
+                ImportError::Changed | ImportError::Interrupted | ImportError::NoRoom => AGAIN,
+            },
+            // Nobody but the operator can help; do not restart.
+            Self::Config(_) => USAGE,
         }
     }
 }
+
+/// EX_USAGE: what was typed is wrong.
+pub const USAGE: u8 = 64;
+/// EX_DATAERR: the file is not one that can be imported here.
+const DATA: u8 = 65;
+/// EX_NOINPUT: the file cannot be read.
+const NO_INPUT: u8 = 66;
+/// EX_TEMPFAIL: the same command can be given again.
+const AGAIN: u8 = 75;

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod enrol;
 pub mod health;
+pub mod import;
 pub mod kernel;
 pub mod keys;
 pub mod ledger;

@@ -6,9 +6,12 @@ use clap::{Args, Parser, Subcommand};
 use remit_agent::{
     config::Config,
     enrol::{self, Enrolment},
-    health::Stop,
+    health::{self, Stop},
+    import::{self, ImportOrder, Imported},
     logging, run,
+    sources::import::{ImportOptions, ImportSummary},
 };
+use remit_proto::v1::SourceKind;
 use tracing::level_filters::LevelFilter;
 
 #[derive(Parser)]
@@ -33,6 +36,8 @@ enum Command {
     Run(RunArguments),
     /// Make this node's keys, and have the collector know them
     Enrol(EnrolArguments),
+    /// Record an old log file, as a node of its own
+    Import(ImportArguments),
 }
 
 #[derive(Args)]
@@ -66,13 +71,49 @@ struct EnrolArguments {
     dir: PathBuf,
 }
 
+#[derive(Args)]
+struct ImportArguments {
+    file: PathBuf,
+    /// What wrote it: unbound_rpz
+    #[arg(long, value_parser = source)]
+    source: SourceKind,
+    /// Of the import's own node: individual_actions = true, no sources
+    #[arg(long)]
+    config: PathBuf,
+    /// Year of the first line, where lines carry none
+    #[arg(long)]
+    year: Option<u32>,
+    /// Of the clock that wrote lines without a zone, in seconds east of UTC
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    utc_offset: i64,
+    /// Record only; `remit-agent run` hands it in
+    #[arg(long)]
+    offline: bool,
+}
+
+fn source(word: &str) -> Result<SourceKind, String> {
+    match word {
+        "unbound_rpz" => Ok(SourceKind::UnboundRpz),
+        _ => Err("old logs of unbound_rpz alone can be imported".to_owned()),
+    }
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody can be told that the terminal is gone.
+            let _ = error.print();
+            // Help and version are no mistakes.
+            return ExitCode::from(if error.use_stderr() { health::USAGE } else { 0 });
+        }
+    };
     logging::init(arguments.log);
     let result = match arguments.command {
         None => start(&arguments.run),
         Some(Command::Run(run)) => start(&run),
         Some(Command::Enrol(enrol)) => enrol_node(enrol),
+        Some(Command::Import(import)) => import_file(import),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -106,5 +147,40 @@ fn enrol_node(arguments: EnrolArguments) -> Result<(), Stop> {
         .map_err(|source| Stop::System { what: "starting the runtime", source })?;
     let identity = runtime.block_on(enrol::enrol(&enrolment))?;
     println!("enrolled as {} at {}", identity.node, identity.operator);
+    Ok(())
+}
+
+fn import_file(arguments: ImportArguments) -> Result<(), Stop> {
+    let ImportArguments { file, source, config, year, utc_offset, offline } = arguments;
+    let config = Config::load(&config)?;
+    let options = ImportOptions { source, year, utc_offset_s: utc_offset };
+    let order = ImportOrder { file, options, offline };
+    let Imported { summary, known, logged } = import::import(&config, &order)?;
+    let ImportSummary {
+        file_digest,
+        year_assumed,
+        rules,
+        parsed,
+        not_understood,
+        no_block,
+        skipped,
+        last_s: _,
+    } = summary;
+    let digest: String = file_digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    println!("{}: sha256 {digest}", order.file.display());
+    println!("{parsed} lines parsed: blocks by {rules} rules");
+    println!("{not_understood} lines not understood: counted as lost");
+    println!("{skipped} lines skipped: no word of a policy zone");
+    println!("{no_block} lines skipped: policy zones that blocked nothing");
+    if year_assumed > 0 {
+        println!("the first line is taken to be of {year_assumed}");
+    }
+    if known {
+        println!("this file was imported before: nothing new was recorded");
+    }
+    match logged {
+        true => println!("all of it is in the collector's log"),
+        false => println!("recorded; `remit-agent run` hands in what is not in the log yet"),
+    }
     Ok(())
 }

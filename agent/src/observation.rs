@@ -110,6 +110,12 @@ pub struct Import {
 #[derive(Debug, Clone)]
 pub enum Report {
     Rules(RuleState),
+    /// Rules that are known from the lines of an old log alone: hits may name them, and nothing is
+    /// said of when they were installed. They add to those that were told before.
+    RulesOfLines {
+        source: v1::SourceKind,
+        rules: Vec<Arc<KnownRule>>,
+    },
     Hits {
         source: v1::SourceKind,
         hits: Vec<Hit>,

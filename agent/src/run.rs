@@ -6,6 +6,7 @@
 
 use std::{
     fs, io,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,8 +15,9 @@ use std::{
     time::Duration,
 };
 
+use remit_proto::v1::SourceKind;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{oneshot, watch},
     time::sleep,
 };
@@ -37,37 +39,14 @@ use crate::{
 
 /// Runs until a signal ends it (`Ok`) or it must stop.
 pub fn run(config: Config) -> Result<(), Stop> {
-    match &config.user {
-        Some(user) => privileges::drop_to(user)?,
-        None => privileges::reduce()?,
-    }
-    let key = NodeKey::load(&config.dir.join(keys::NODE_KEY))?;
-    let identity = Identity::load(&config.dir)?;
-    let clock = Clock::system();
-    let facts = start_facts(&config)?;
-    let spool_dir = config.dir.join(SPOOL);
-    let (spool, recovery) = Spool::open(&spool_dir, config.spool_bytes_max)?;
-    let found = recovery.tree.clone();
-    let resumed_at_s = recovery.state.as_ref().map(|state| state.small.at_s);
-    let (receipts_sender, receipts) = watch::channel(Receipts::default());
-    let recorder = Recorder::start(Launch {
-        config: config.clone(),
-        clock: clock.clone(),
-        key: key.clone(),
-        identity: identity.clone(),
-        facts,
-        spool,
-        recovery,
-        receipts,
-    })?;
-    let contact =
-        Contact::begin(&spool_dir, &recorder.tree().origin, found_size(&found, &recorder));
-    let view = recorder.watch();
+    reduce_privileges(&config)?;
+    let Opened { recorder, exit, privacy, resumed_at_s } =
+        Opened::open(&config, registry::kinds(&config))?;
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, messages) = recorder::channel();
     let line = registry::Line {
         sender: sender.clone(),
-        privacy: Arc::new(Privacy::new(config.customer_prefixes.clone(), &key, !config.reduced())),
+        privacy: Arc::new(privacy),
         secret: recorder.secret(),
         cursors: recorder.cursors(),
         resumed_at_s,
@@ -84,30 +63,18 @@ pub fn run(config: Config) -> Result<(), Stop> {
     let source_threads = registry::spawn_all(&config, &line)
         .map_err(|source| Stop::System { what: "starting a source", source })?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Stop::System { what: "starting the runtime", source })?;
-    let result = runtime.block_on(async {
+    let result = runtime()?.block_on(async {
         if let Some(listen) = config.metrics_listen
             && let Err(error) = metrics::serve(listen)
         {
             // Nobody loses evidence for want of a graph.
             tracing::error!(%error, "the metrics endpoint cannot be served");
         }
-        let uplink = Uplink {
-            endpoints: uplink::endpoints(&config.collectors, &config.dir).map_err(endpoints)?,
-            identity,
-            key,
-            spool: spool_dir,
-            view: view.clone(),
-            receipts: receipts_sender.clone(),
-            contact,
-        };
-        let uplink = tokio::spawn(uplink.run());
+        let (view, receipts) = (exit.view.clone(), exit.receipts.clone());
+        let uplink = tokio::spawn(exit.uplink(&config)?.run());
         let result = until_the_end(recorder_ended, &sender, &stop, source_threads).await;
         if matches!(result, Ok(()) | Err(Stop::Source(_))) {
-            hand_in_the_rest(&view, &receipts_sender).await;
+            hand_in_the_rest(&view, &receipts).await;
         }
         uplink.abort();
         result
@@ -118,6 +85,79 @@ pub fn run(config: Config) -> Result<(), Stop> {
     result
 }
 
+/// What the configuration says, before any thread is started.
+pub(crate) fn reduce_privileges(config: &Config) -> Result<(), Stop> {
+    match &config.user {
+        Some(user) => privileges::drop_to(user)?,
+        None => privileges::reduce()?,
+    }
+    Ok(())
+}
+
+/// For uplink, metrics and signals.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Stop> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Stop::System { what: "starting the runtime", source })
+}
+
+/// A node at work: its spool is open and its `Start` durable.
+pub(crate) struct Opened {
+    pub(crate) recorder: Recorder,
+    pub(crate) exit: Exit,
+    pub(crate) privacy: Privacy,
+    /// Time of the last durable record before this start.
+    pub(crate) resumed_at_s: Option<i64>,
+}
+
+/// The end of the line on this node.
+pub(crate) struct Exit {
+    identity: Identity,
+    key: NodeKey,
+    spool: PathBuf,
+    pub(crate) view: watch::Receiver<View>,
+    pub(crate) receipts: watch::Sender<Receipts>,
+    contact: Contact,
+}
+
+impl Opened {
+    pub(crate) fn open(config: &Config, sources: Vec<SourceKind>) -> Result<Self, Stop> {
+        let key = NodeKey::load(&config.dir.join(keys::NODE_KEY))?;
+        let identity = Identity::load(&config.dir)?;
+        let facts = start_facts(sources)?;
+        let spool_dir = config.dir.join(SPOOL);
+        let (spool, recovery) = Spool::open(&spool_dir, config.spool_bytes_max)?;
+        let found = recovery.tree.clone();
+        let resumed_at_s = recovery.state.as_ref().map(|state| state.small.at_s);
+        let (sender, receipts) = watch::channel(Receipts::default());
+        let recorder = Recorder::start(Launch {
+            config: config.clone(),
+            clock: Clock::system(),
+            key: key.clone(),
+            identity: identity.clone(),
+            facts,
+            spool,
+            recovery,
+            receipts,
+        })?;
+        let size = found_size(&found, &recorder);
+        let contact = Contact::begin(&spool_dir, &recorder.tree().origin, size);
+        let privacy = Privacy::new(config.customer_prefixes.clone(), &key, !config.reduced());
+        let view = recorder.watch();
+        let exit = Exit { identity, key, spool: spool_dir, view, receipts: sender, contact };
+        Ok(Self { recorder, exit, privacy, resumed_at_s })
+    }
+}
+
+impl Exit {
+    pub(crate) fn uplink(self, config: &Config) -> Result<Uplink, Stop> {
+        let Self { identity, key, spool, view, receipts, contact } = self;
+        let endpoints = uplink::endpoints(&config.collectors, &config.dir).map_err(endpoints)?;
+        Ok(Uplink { endpoints, identity, key, spool, view, receipts, contact })
+    }
+}
+
 /// Waits for a signal or the recorder's end, then empties the line from its source.
 async fn until_the_end(
     mut recorder_ended: oneshot::Receiver<Result<(), RecorderError>>,
@@ -125,15 +165,10 @@ async fn until_the_end(
     stop: &AtomicBool,
     mut sources: Vec<SourceThread>,
 ) -> Result<(), Stop> {
-    let listen = |kind| {
-        signal(kind).map_err(|source| Stop::System { what: "listening for signals", source })
-    };
-    let (mut terminate, mut interrupt) =
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut signals = Signals::listen()?;
     let mut failed = None;
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signals.wait() => {}
         error = a_source_fails(&mut sources) => failed = Some(error),
         ended = &mut recorder_ended => {
             stop.store(true, Ordering::Relaxed);
@@ -159,6 +194,29 @@ async fn until_the_end(
     failed.map_or(Ok(()), |error| Err(Stop::Source(error)))
 }
 
+/// What tells the agent to stop.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> Result<Self, Stop> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| Stop::System { what: "listening for signals", source })
+        };
+        let terminate = listen(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    pub(crate) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Waits until a source ends without having been told to.
 async fn a_source_fails(sources: &mut Vec<SourceThread>) -> SourceError {
     loop {
@@ -172,22 +230,24 @@ async fn a_source_fails(sources: &mut Vec<SourceThread>) -> SourceError {
 
 /// Gives the last seal a chance to arrive.
 async fn hand_in_the_rest(view: &watch::Receiver<View>, receipts: &watch::Sender<Receipts>) {
-    let done = async {
-        loop {
-            let newest = view.borrow().segments.last().copied();
-            let logged = newest.is_none_or(|segment| {
-                let receipts = receipts.borrow();
-                let receipt = receipts.generations.get(&segment.ordinal);
-                receipt.is_some_and(|receipt| receipt.logged >= segment.end)
-            });
-            if logged {
-                return;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    if tokio::time::timeout(LAST_WORDS, done).await.is_err() {
+    if tokio::time::timeout(LAST_WORDS, all_logged(view, receipts)).await.is_err() {
         tracing::info!("stopped before everything was logged; the spool keeps the rest");
+    }
+}
+
+/// Waits until the collector's log holds all that is durable here.
+pub(crate) async fn all_logged(view: &watch::Receiver<View>, receipts: &watch::Sender<Receipts>) {
+    loop {
+        let newest = view.borrow().segments.last().copied();
+        let logged = newest.is_none_or(|segment| {
+            let receipts = receipts.borrow();
+            let receipt = receipts.generations.get(&segment.ordinal);
+            receipt.is_some_and(|receipt| receipt.logged >= segment.end)
+        });
+        if logged {
+            return;
+        }
+        sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -207,7 +267,7 @@ fn found_size(found: &Option<SpoolTree>, recorder: &Recorder) -> u64 {
     same.map_or(0, |tree| tree.edge.size())
 }
 
-fn start_facts(config: &Config) -> Result<StartFacts, Stop> {
+fn start_facts(sources: Vec<SourceKind>) -> Result<StartFacts, Stop> {
     let read = |path: &str| {
         fs::read_to_string(path).map_err(|source| Stop::System { what: "reading /proc", source })
     };
@@ -215,12 +275,7 @@ fn start_facts(config: &Config) -> Result<StartFacts, Stop> {
     let digits: String = boot_id.chars().filter(char::is_ascii_hexdigit).collect();
     let boot_id = u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes();
     let kernel_version = read("/proc/sys/kernel/osrelease")?.trim().to_owned();
-    Ok(StartFacts {
-        boot_id,
-        kernel_version,
-        sandbox: privileges::sandbox(),
-        sources: registry::kinds(config),
-    })
+    Ok(StartFacts { boot_id, kernel_version, sandbox: privileges::sandbox(), sources })
 }
 
 /// How soon a source that failed is noticed.

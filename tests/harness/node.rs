@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Output,
     time::Duration,
 };
 
@@ -82,6 +83,19 @@ impl Node {
         }
         self.process = Some(process);
         Ok(())
+    }
+
+    /// Runs `remit-agent import` to its end, whatever its exit code.
+    pub fn import(
+        &self,
+        network: &Network,
+        programs: &Programs,
+        arguments: &[&str],
+    ) -> Result<Output> {
+        let mut command = network.command(self.host, &programs.path("remit-agent"));
+        command.arg("import").arg("--config").arg(&self.config);
+        command.args(["--source", "unbound_rpz"]).args(arguments);
+        Ok(command.output()?)
     }
 
     pub fn process(&self) -> Option<&Process> {

@@ -131,7 +131,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    fn new(key: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn new(key: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { key: key.into(), remedy: remedy.into() }
     }
 }

@@ -53,6 +53,16 @@ impl Recorder {
         }
     }
 
+    /// Closes the batch unless what comes next fits into it as a whole: the leaves of one report, and
+    /// the position up to which it was read, become durable together.
+    pub(super) fn make_room(&mut self) -> Result<(), RecorderError> {
+        let OpenBatch { leaves, leaves_size, openings_size, .. } = &self.batch;
+        let tight = leaves.len() > LEAVES_MAX - GAP_LEAVES - REPORT_LEAVES
+            || *leaves_size > LEAVES_SIZE_MAX / 2
+            || *openings_size > OPENINGS_SIZE_MAX / 2;
+        if tight && self.stuck.is_none() { self.close_batch(false) } else { Ok(()) }
+    }
+
     /// Gives a leaf the next index. If the batch before finds no room the leaf waits for the next
     /// one; who has more to push looks at `stuck` in between, so that what waits is bounded.
     pub(super) fn push(
@@ -176,7 +186,8 @@ impl Recorder {
 
     /// Writes all rules of a source: chunks first, then the leaf that names them.
     pub(super) fn snapshot(&mut self, source: SourceKind) -> Result<(), RecorderError> {
-        let Some(known) = self.rules.get_mut(&source.into()) else { return Ok(()) };
+        let known = self.rules.get_mut(&source.into()).filter(|known| !known.deeds_alone);
+        let Some(known) = known else { return Ok(()) };
         known.needs_snapshot = true;
         let (state, without_claim) = (known.newest.clone(), known.without_claim());
         let mut set = SetBuilder::new();
@@ -323,6 +334,8 @@ fn cursor_state(cursor: &Cursor) -> CursorState {
     }
 }
 
+/// Hits of one report of a file source: 64 KiB of lines, the shortest of which has 80 bytes.
+const REPORT_LEAVES: usize = 840;
 /// Kept free in each batch for its gaps and its seal.
 const GAP_LEAVES: usize = 64;
 const CLOSING_SIZE: usize = 64 * 1024;

@@ -30,6 +30,7 @@
 
 mod batch;
 mod gaps;
+mod hits;
 mod leaves;
 mod rules;
 mod start;
@@ -48,7 +49,7 @@ use std::{
 use batch::OpenBatch;
 use gaps::Gaps;
 use leaves::Salts;
-use remit_proto::v1::{self, LossCause, SourceKind};
+use remit_proto::v1::{self, SourceKind};
 use rules::SourceRules;
 use sha2::{Digest as _, Sha256};
 pub use start::{Launch, StartFacts};
@@ -62,7 +63,7 @@ use crate::{
     keys::{Identity, NodeKey},
     ledger::{Finding, Ledger},
     metrics::Metric,
-    observation::{Cursor, Hit, Import, Report, RuleNumber, RuleState},
+    observation::{Cursor, Report, RuleNumber, RuleState},
     sources::RecorderGone,
     spool::{AppendError, SafeBelow, Spool, SpoolTree, View},
 };
@@ -125,7 +126,7 @@ pub struct Receipt {
 pub enum RecorderError {
     #[error("the spool failed")]
     Spool(#[source] std::io::Error),
-    #[error("the spool has no room to begin")]
+    #[error("the spool has no room")]
     NoRoom,
     #[error("the head of the tree could not be signed")]
     Sign(#[source] CheckpointError),
@@ -218,11 +219,24 @@ impl Recorder {
     pub fn report(&mut self, report: Report) -> Result<(), RecorderError> {
         match report {
             Report::Rules(state) => self.rules(state),
+            Report::RulesOfLines { source, rules } => {
+                self.ledger.know_source(source);
+                let known =
+                    self.rules.entry(source.into()).or_insert_with(|| SourceRules::new(source));
+                known.learn(&rules, &mut self.ledger);
+                Ok(())
+            }
             Report::Hits { source, hits, cursor, import } => {
+                if cursor.is_some() {
+                    self.make_room()?;
+                }
                 self.hits(source, &hits, import.as_ref())?;
                 if let Some(cursor) = cursor {
                     self.cursors.insert(cursor.path.clone(), (cursor, true));
                     self.open_batch();
+                }
+                if self.windows.is_full() && self.stuck.is_none() {
+                    self.close_windows(true)?;
                 }
                 Ok(())
             }
@@ -238,6 +252,8 @@ impl Recorder {
             }
             Report::Lost { source, cause, count, at_s } => {
                 if count > 0 {
+                    // With the hits of the same lines, which may come next.
+                    self.make_room()?;
                     Metric::Lost.add(count);
                     self.ledger.lose(source, None, cause, count);
                     let at_s = in_range(at_s);
@@ -280,8 +296,23 @@ impl Recorder {
         Ok(())
     }
 
+    /// Whether a batch waits for room: what is reported now is counted as lost. Who can wait, as an
+    /// import can, makes sure of it before each report.
+    pub fn has_room(&mut self) -> Result<bool, RecorderError> {
+        self.make_room()?;
+        Ok(self.stuck.is_none())
+    }
+
+    /// Ends an import: there is nothing that a later start could add to the open windows.
+    pub fn finish(mut self) -> Result<(), RecorderError> {
+        let windows = self.windows.take_all();
+        self.write_windows(windows)?;
+        self.stop()?;
+        if self.stuck.is_some() { Err(RecorderError::NoRoom) } else { Ok(()) }
+    }
+
     /// Writes the last seal. Windows stay open: the next start continues them.
-    fn stop(mut self) -> Result<(), RecorderError> {
+    fn stop(&mut self) -> Result<(), RecorderError> {
         self.retry()?;
         self.write_findings();
         if self.stuck.is_none() {
@@ -311,79 +342,6 @@ impl Recorder {
 
     fn seal_ms(&self) -> i64 {
         i64::from(self.config.seal_interval_s) * 1000
-    }
-
-    fn hits(
-        &mut self,
-        source: SourceKind,
-        hits: &[Hit],
-        import: Option<&Import>,
-    ) -> Result<(), RecorderError> {
-        let window_s = self.config.window();
-        for hit in hits.iter().filter(|hit| hit.count > 0) {
-            let known = self.rules.get_mut(&source.into()).and_then(|rules| rules.of_hit(hit.rule));
-            let Some(rule) = known else {
-                // Against the contract (rules arrive first): no leaf can be made of it.
-                self.ledger.lose(source, None, LossCause::NotParsed, hit.count);
-                let at_s = in_range(hit.at_s);
-                self.gaps.add(
-                    gaps::Key::of(source, LossCause::NotParsed),
-                    Vec::new(),
-                    Some(hit.count),
-                    (at_s, at_s),
-                );
-                self.open_batch_for_gaps();
-                continue;
-            };
-            if self.stuck.is_some() {
-                let slot = rule.slot;
-                let claims = rule.wire_claims();
-                let at_s = in_range(hit.at_s);
-                let key = gaps::Key::of_rule(source, LossCause::SpoolFull, hit.rule.0);
-                self.gaps.add(key, claims, Some(hit.count), (at_s, at_s));
-                self.ledger.lose(source, slot, LossCause::SpoolFull, hit.count);
-                Metric::Lost.add(hit.count);
-                continue;
-            }
-            self.ledger.record(source, rule.slot, hit.count);
-            Metric::Hits.add(hit.count);
-            if window_s == 0 {
-                let encoded = rule.encoded();
-                let (leaf, openings) = leaves::individual(encoded, hit, import, &mut self.salts)?;
-                self.push(leaf, openings)?;
-            } else {
-                let reduced = self.config.reduced();
-                self.windows.count(rule, hit, import, window_s, reduced);
-                self.open_batch();
-                if self.windows.is_full() {
-                    self.close_windows(true)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Closes the windows that have ended, or, under pressure, the oldest ones.
-    fn close_windows(&mut self, pressure: bool) -> Result<(), RecorderError> {
-        let closed = if pressure {
-            self.windows.take_oldest()
-        } else {
-            self.windows.take_ended(self.clock.now_s())
-        };
-        self.write_windows(closed)
-    }
-
-    fn write_windows(&mut self, closed: Vec<windows::Window>) -> Result<(), RecorderError> {
-        for window in closed {
-            if self.stuck.is_some() {
-                // It was not taken out of anything durable yet.
-                self.windows.put_back(window);
-                continue;
-            }
-            let (leaf, openings) = leaves::window(&window, &mut self.salts)?;
-            self.push(leaf, openings)?;
-        }
-        Ok(())
     }
 
     fn rules(&mut self, state: RuleState) -> Result<(), RecorderError> {

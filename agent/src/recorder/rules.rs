@@ -22,6 +22,8 @@ pub(super) struct SourceRules {
     pub(super) newest: RuleState,
     /// The next thing to write is a snapshot.
     pub(super) needs_snapshot: bool,
+    /// Known from an old log: what was installed is not known, and no snapshot says it.
+    pub(super) deeds_alone: bool,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,23 @@ impl SourceRules {
             rules: Vec::new(),
             unstable: false,
         };
-        Self { source, now: HashMap::new(), retired: HashMap::new(), newest, needs_snapshot: true }
+        Self {
+            source,
+            now: HashMap::new(),
+            retired: HashMap::new(),
+            newest,
+            needs_snapshot: true,
+            deeds_alone: false,
+        }
+    }
+
+    /// Takes in rules of which nothing but hits is known.
+    pub(super) fn learn(&mut self, rules: &[Arc<KnownRule>], ledger: &mut Ledger) {
+        (self.deeds_alone, self.needs_snapshot) = (true, false);
+        for rule in rules {
+            let entry = self.entry(rule, ledger);
+            self.now.insert(rule.number, entry);
+        }
     }
 
     /// The rule that a hit names; also one that was removed a moment ago.

@@ -157,6 +157,10 @@ impl Windows {
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
+    pub(super) fn take_all(&mut self) -> Vec<Window> {
+        self.take(|_| true)
+    }
+
     /// A quarter of them, the oldest first. Counts stay exact: a later hit opens a window anew.
     pub(super) fn take_oldest(&mut self) -> Vec<Window> {
         let ids: Vec<u64> = self.open.keys().take(OPEN_MAX / 4).copied().collect();

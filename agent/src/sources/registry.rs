@@ -10,7 +10,7 @@ use std::{
 use remit_proto::v1::SourceKind;
 
 use super::{
-    Resume, SourceContext,
+    RecorderGone, Resume, SourceContext,
     nftables::{self, Nftables, NftablesError},
     unbound_rpz::{self, RpzZone, UnboundRpz},
 };
@@ -102,18 +102,34 @@ fn context(
     source: SourceKind,
     cursor: Option<&Cursor>,
 ) -> SourceContext {
-    let (sender, secret, map) = (line.sender.clone(), line.secret, config.basis_map.clone());
+    let sender = line.sender.clone();
     let resume = cursor.cloned().zip(line.resumed_at_s);
     SourceContext {
         send: Arc::new(move |report| sender.send(report)),
+        resume: resume.map(|(cursor, at_s)| Resume { cursor, at_s }),
+        ..silent_context(config, line.secret, &line.privacy, source, &line.stop)
+    }
+}
+
+/// Of a source that hands its reports to its caller, as an import does.
+pub fn silent_context(
+    config: &Config,
+    secret: [u8; 16],
+    privacy: &Arc<Privacy>,
+    source: SourceKind,
+    stop: &Arc<AtomicBool>,
+) -> SourceContext {
+    let map = config.basis_map.clone();
+    SourceContext {
+        send: Arc::new(|_| Err(RecorderGone)),
         now_s: || Clock::system().now_s(),
         rule_number: Arc::new(move |key| rule_number(&secret, source, key)),
         mapped: Arc::new(move |selector| {
             map.claims(selector).map(<[_]>::to_vec).unwrap_or_default()
         }),
-        privacy: line.privacy.clone(),
-        stop: line.stop.clone(),
-        resume: resume.map(|(cursor, at_s)| Resume { cursor, at_s }),
+        privacy: privacy.clone(),
+        stop: stop.clone(),
+        resume: None,
     }
 }
 

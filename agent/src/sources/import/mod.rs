@@ -1,41 +1,51 @@
-//! Old log files, read afterwards: `remit-agent import FILE --source unbound_rpz --node NODE
-//! [--year N] [--utc-offset ±HH:MM]`.
+//! Old log files, read afterwards: `remit-agent import FILE --source unbound_rpz --config FILE
+//! [--year N] [--utc-offset SECONDS]`.
 //!
-//! In: a file that a filter wrote, and what its lines do not say (year, zone of its clock). Out: one
-//! [`Report::Rules`] with the rules that its lines speak of, then [`Report::Hits`] in the order of the
-//! file, each with the file's digest. An import is a node of its own, so that it never mixes with
-//! what an agent saw itself.
+//! In: a file that a filter wrote, and what its lines do not say (year, zone of its clock). Out:
+//! groups of [`Report`]s, in the order of the file: rules that its lines speak of before the hits that
+//! name them, each hit with the file's digest. An import is a node of its own, so that it never mixes
+//! with what an agent saw itself.
 //!
-//! The file is read twice: once for its digest and its rules, once for its hits. If the second
-//! reading finds another file, the import has failed and nothing of it may be kept.
+//! The file is read twice: [`survey`] finds its digest and whether every line can be dated, and
+//! records nothing; [`read`] hands out the hits. Bytes that are not those of the first reading are
+//! never used (`blocks`): if the file changes before the second reading has passed, that one stops
+//! there, and what was recorded is of the file as it was first read.
 //!
-//! Promised: timestamps are the file's own; nothing is guessed: a line without a year and no
-//! `--year` is refused, and a year that is assumed is in the provenance of every hit. From December
-//! to January the assumed year moves on. Client addresses are dropped as in the live source.
+//! Promised:
+//! - Timestamps are the file's own; nothing is guessed: a line without a year and no `--year` is
+//!   refused, and a year that is assumed is in the provenance of every hit. From December to January
+//!   the assumed year moves on. Client addresses are dropped as in the live source.
+//! - Each line once: how far a file was read is durable with its hits, under its digest. An import
+//!   that was interrupted continues at the next line, and a file that was read to its end is not
+//!   read again.
 //!
-//! What the rules are is known from hits alone: the state is marked as possibly incomplete.
+//! Nothing is said of which rules were installed: a log knows deeds alone.
+
+mod blocks;
+mod pass;
 
 use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
-    path::Path,
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use remit_proto::v1::{LossCause, SourceKind};
-use sha2::{Digest, Sha256};
 
+use self::{
+    blocks::{Blocks, Reading},
+    pass::{Found, Pass},
+};
 use super::{
     SourceContext,
     unbound_rpz::{
         add_hit, hit,
-        line::{self, Applied, LINE_SIZE_MAX, Line},
         rules::{Cause, LineKey, line_key, rule_of_line},
-        stamp::Stamp,
     },
 };
-use crate::observation::{Hit, Import, KnownRule, Report, RuleState};
+use crate::observation::{Cursor, Hit, Import, KnownRule, Report};
 
 /// Hits of one report.
 const HITS_MAX: usize = 512;
@@ -66,223 +76,247 @@ pub struct ImportSummary {
     pub no_block: u64,
     /// Something else in the log.
     pub skipped: u64,
+    /// Time of the newest hit.
+    pub last_s: i64,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    #[error("the file could not be read")]
+    #[error("{} cannot be read", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{} is not a file: it has to be read twice", path.display())]
+    NotAFile { path: PathBuf },
+    #[error("the file cannot be read")]
     Read(#[source] io::Error),
     #[error("line {line} carries no year: say the year of the first line with --year")]
     YearMissing { line: u64 },
     #[error("--year {0} is not a year between 1970 and 9999")]
     Year(u32),
+    #[error("--utc-offset {0} is not within a day, in seconds east of UTC")]
+    UtcOffset(i64),
     #[error("no old logs of --source {0} can be imported; unbound_rpz can")]
     Source(&'static str),
     #[error("more than {RULES_MAX} rules: is this the log of one resolver?")]
     TooManyRules,
     #[error("the file changed while it was read: import a copy")]
     Changed,
+    #[error(
+        "this file was imported before with other values of --year or --utc-offset, which cannot be \
+         taken back: enrol another node to import it anew"
+    )]
+    OtherOptions,
+    #[error("the import was interrupted: the same command continues it")]
+    Interrupted,
+    #[error(
+        "the spool is full: let `remit-agent run` hand in what it holds, then the same command \
+         continues the import"
+    )]
+    NoRoom,
 }
 
-/// Reads a whole file. Uses of the context: rule numbers, basis map, privacy.
-pub fn read(
-    path: &Path,
-    options: &ImportOptions,
-    context: &SourceContext,
-    out: &mut dyn FnMut(Report),
-) -> Result<ImportSummary, ImportError> {
+/// Whoever takes the reports wants no more of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoMore;
+
+/// Takes reports that must become durable together.
+pub type TakeReports<'t> = &'t mut dyn FnMut(Vec<Report>) -> Result<(), NoMore>;
+
+/// What the first reading found.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    pub summary: ImportSummary,
+    blocks: Blocks,
+}
+
+/// Opens a file that can be read twice.
+pub fn open(path: &Path) -> Result<File, ImportError> {
+    let failed = |source| ImportError::Open { path: path.to_owned(), source };
+    // Before it is opened: a pipe would wait for its writer.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(ImportError::NotAFile { path: path.to_owned() });
+    }
+    File::open(path).map_err(failed)
+}
+
+/// The first reading.
+pub fn survey(file: &File, options: &ImportOptions) -> Result<Survey, ImportError> {
     if options.source != SourceKind::UnboundRpz {
         return Err(ImportError::Source(options.source.as_str_name()));
     }
-    if let Some(year) = options.year.filter(|y| !(1970..=9999).contains(y)) {
+    if let Some(year) = options.year.filter(|year| !(1970..=9999).contains(year)) {
         return Err(ImportError::Year(year));
     }
-
-    let mut first = Pass::new(options);
-    let mut rules: BTreeMap<LineKey, Arc<KnownRule>> = BTreeMap::new();
-    let digest = first.read(path, &mut |applied, _| {
-        let key = line_key(applied);
-        if !rules.contains_key(&key) {
-            if rules.len() >= RULES_MAX {
-                return Err(ImportError::TooManyRules);
-            }
-            rules.insert(key, Arc::new(rule_of_line(applied, "import", None, context)));
+    if !(-86_400..=86_400).contains(&options.utc_offset_s) {
+        return Err(ImportError::UtcOffset(options.utc_offset_s));
+    }
+    let before = blocks::Stamp::of(file).map_err(ImportError::Read)?;
+    let mut pass = Pass::new(options);
+    let mut rules: BTreeSet<LineKey> = BTreeSet::new();
+    let mut reading = Reading::first(file);
+    pass.read(&mut reading, &mut |found| {
+        if let Found::Block(applied, _) = found {
+            rules.insert(line_key(applied));
         }
-        Ok(())
+        if rules.len() > RULES_MAX { Err(ImportError::TooManyRules) } else { Ok(()) }
     })?;
-    let import = Import { file_digest: digest, year_assumed: first.year_assumed };
-    out(Report::Rules(RuleState {
-        source: options.source,
-        at_s: first.last_s,
-        generation: 0,
-        changed_by: String::new(),
-        rules: rules.values().cloned().collect(),
-        unstable: true,
-    }));
-
-    let mut hits: Vec<Hit> = Vec::new();
-    let mut second = Pass::new(options);
-    let mut send = |hits: &mut Vec<Hit>| {
-        if !hits.is_empty() {
-            let (hits, import) = (std::mem::take(hits), Some(import.clone()));
-            out(Report::Hits { source: options.source, hits, cursor: None, import });
-        }
-    };
-    let again = second.read(path, &mut |applied, at_s| {
-        let key = line_key(applied);
-        let rule = rules.get(&key).ok_or(ImportError::Changed)?.number;
-        let cause = Cause { rule, other_candidates: Vec::new() };
-        add_hit(&mut hits, hit(applied, cause, at_s, context));
-        if hits.len() >= HITS_MAX {
-            send(&mut hits);
-        }
-        Ok(())
-    })?;
-    send(&mut hits);
-    if again != digest {
+    let blocks = reading.finish();
+    if before != blocks::Stamp::of(file).map_err(ImportError::Read)? {
         return Err(ImportError::Changed);
     }
-    let Pass { parsed, not_understood, no_block, skipped, last_s, year_assumed, .. } = second;
-    if not_understood > 0 {
-        out(Report::Lost {
-            source: options.source,
-            cause: LossCause::NotParsed,
-            count: not_understood,
-            at_s: last_s,
-        });
-    }
-    Ok(ImportSummary {
-        file_digest: digest,
+    let Pass { parsed, not_understood, no_block, skipped, last_s, year_assumed, .. } = pass;
+    let summary = ImportSummary {
+        file_digest: blocks.digest,
         year_assumed,
         rules: rules.len(),
         parsed,
         not_understood,
         no_block,
         skipped,
-    })
+        last_s,
+    };
+    Ok(Survey { summary, blocks })
 }
 
-/// One reading of the file.
-struct Pass<'a> {
+impl Survey {
+    /// Where the second reading begins, by what is durable of this file.
+    pub fn position(
+        &self,
+        options: &ImportOptions,
+        cursors: &[Cursor],
+    ) -> Result<Position, ImportError> {
+        let own = self.mark(options, 0);
+        let digest = |cursor: &&Cursor| {
+            cursor.head_digest == own.head_digest && cursor.path.starts_with(MARKS)
+        };
+        match cursors.iter().find(digest) {
+            None => Ok(Position::Offset(0)),
+            Some(cursor) if cursor.path != own.path => Err(ImportError::OtherOptions),
+            Some(cursor) if cursor.offset >= self.blocks.size => Ok(Position::Done),
+            Some(cursor) => Ok(Position::Offset(cursor.offset)),
+        }
+    }
+
+    /// How far this file was read. It is known by its digest, wherever it lies.
+    fn mark(&self, options: &ImportOptions, offset: u64) -> Cursor {
+        let digest = self.blocks.digest;
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let ImportOptions { source, year, utc_offset_s } = options;
+        let (source, year) = (source.as_str_name(), year.unwrap_or_default());
+        let path = Path::new(MARKS).join(format!("{hex} {source} {year} {utc_offset_s}"));
+        Cursor { path, inode: 0, offset, head_size: 0, head_digest: digest }
+    }
+}
+
+/// Where a reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    Offset(u64),
+    /// All of it was recorded before.
+    Done,
+}
+
+/// No log file has such a path: those of the settings are absolute.
+const MARKS: &str = "import";
+
+/// The second reading, from `begin_offset` on. Uses of the context: rule numbers, basis map, privacy.
+pub fn read(
+    file: &File,
+    options: &ImportOptions,
+    survey: &Survey,
+    begin_offset: u64,
+    context: &SourceContext,
+    out: TakeReports<'_>,
+) -> Result<(), ImportError> {
+    let Survey { summary, blocks } = survey;
+    let ImportSummary { file_digest, year_assumed, .. } = summary;
+    let mut gathered = Gathered {
+        options,
+        survey,
+        import: Import { file_digest: *file_digest, year_assumed: *year_assumed },
+        rules: BTreeMap::new(),
+        new_rules: Vec::new(),
+        hits: Vec::new(),
+        not_understood: 0,
+        offset: begin_offset,
+        at_s: summary.last_s,
+        out,
+    };
+    let mut pass = Pass::new(options);
+    let mut reading = Reading::again(file, blocks);
+    let passed = pass.read(&mut reading, &mut |found| gathered.take(found, context));
+    if reading.has_changed {
+        return Err(ImportError::Changed);
+    }
+    passed?;
+    // Also without hits: that all of it was read is to be known.
+    gathered.offset = blocks.size;
+    gathered.send()
+}
+
+/// What was read and not yet handed out.
+struct Gathered<'a, 't> {
     options: &'a ImportOptions,
-    /// Of the last line that carried none.
-    year: Option<i64>,
-    month: u8,
-    year_assumed: u32,
-    last_s: i64,
-    parsed: u64,
+    survey: &'a Survey,
+    import: Import,
+    rules: BTreeMap<LineKey, Arc<KnownRule>>,
+    new_rules: Vec<Arc<KnownRule>>,
+    hits: Vec<Hit>,
     not_understood: u64,
-    no_block: u64,
-    skipped: u64,
+    /// Behind the last line that is gathered, or was recorded before.
+    offset: u64,
+    at_s: i64,
+    out: TakeReports<'t>,
 }
 
-type Take<'t> = &'t mut dyn FnMut(&Applied<'_>, i64) -> Result<(), ImportError>;
-
-impl<'a> Pass<'a> {
-    fn new(options: &'a ImportOptions) -> Self {
-        Self {
-            options,
-            year: options.year.map(i64::from),
-            month: 0,
-            year_assumed: 0,
-            last_s: 0,
-            parsed: 0,
-            not_understood: 0,
-            no_block: 0,
-            skipped: 0,
-        }
-    }
-
-    /// The digest of the file; every block goes to `take` with its time.
-    fn read(&mut self, path: &Path, take: Take<'_>) -> Result<[u8; 32], ImportError> {
-        let file = File::open(path).map_err(ImportError::Read)?;
-        let mut input = Hashing { input: file, digest: Sha256::new() };
-        let mut lines = BufReader::with_capacity(64 * 1024, &mut input);
-        let mut line = Vec::new();
-        let mut number = 0;
-        while read_line(&mut lines, &mut line).map_err(ImportError::Read)? {
-            number += 1;
-            self.line(number, line.strip_suffix(b"\n").unwrap_or(&line), take)?;
-        }
-        drop(lines);
-        Ok(input.digest.finalize().into())
-    }
-
-    fn line(&mut self, number: u64, line: &[u8], take: Take<'_>) -> Result<(), ImportError> {
-        match line::parse(line, &[]) {
-            Line::NotOurs => self.skipped += 1,
-            Line::NotUnderstood => self.not_understood += 1,
-            Line::Applied(applied) => {
-                // Every line of ours moves the calendar, whether it is a block or not.
-                let at_s = self.at(applied.stamp, number)?;
-                match at_s {
-                    _ if !applied.done.is_hit() => self.no_block += 1,
-                    Some(at_s) => {
-                        self.parsed += 1;
-                        self.last_s = self.last_s.max(at_s);
-                        take(&applied, at_s)?;
-                    }
-                    None => self.not_understood += 1,
+impl Gathered<'_, '_> {
+    fn take(&mut self, found: Found<'_, '_>, context: &SourceContext) -> Result<(), ImportError> {
+        match found {
+            Found::Block(applied, at_s) => {
+                self.at_s = at_s;
+                let rule = self.rules.entry(line_key(applied)).or_insert_with(|| {
+                    let rule = Arc::new(rule_of_line(applied, "import", None, context));
+                    self.new_rules.push(rule.clone());
+                    rule
+                });
+                let cause = Cause { rule: rule.number, other_candidates: Vec::new() };
+                add_hit(&mut self.hits, hit(applied, cause, at_s, context));
+            }
+            Found::NotUnderstood => self.not_understood += 1,
+            Found::End { offset } if offset <= self.offset => {
+                // Recorded before this run: only the calendar and the rules are of use.
+                self.hits.clear();
+                self.not_understood = 0;
+            }
+            Found::End { offset } => {
+                self.offset = offset;
+                if self.hits.len() >= HITS_MAX {
+                    return self.send();
                 }
             }
         }
         Ok(())
     }
 
-    /// `Ok(None)`: there is no such date in that year.
-    fn at(&mut self, stamp: Stamp, line: u64) -> Result<Option<i64>, ImportError> {
-        let offset = self.options.utc_offset_s;
-        match stamp {
-            Stamp::Absolute(at_s) => Ok(Some(at_s)),
-            Stamp::Local { year, time } => Ok(time.at(year, offset)),
-            Stamp::Yearless(time) => {
-                let mut year = self.year.ok_or(ImportError::YearMissing { line })?;
-                self.year_assumed = self.options.year.unwrap_or_default();
-                // Lines of several threads may be a little out of order; half a year is not little.
-                if self.month >= 10 && time.month <= 3 {
-                    year += 1;
-                    self.year = Some(year);
-                    self.month = time.month;
-                } else if !(self.month <= 3 && time.month >= 10 && self.month > 0) {
-                    self.month = time.month;
-                } else {
-                    // A straggler of December after the first line of January.
-                    return Ok(time.at(year - 1, offset));
-                }
-                Ok(time.at(year, offset))
-            }
+    fn send(&mut self) -> Result<(), ImportError> {
+        let source = self.options.source;
+        let mut reports = Vec::new();
+        if !self.new_rules.is_empty() {
+            let rules = std::mem::take(&mut self.new_rules);
+            reports.push(Report::RulesOfLines { source, rules });
         }
-    }
-}
-
-/// The next line with its end, cut where it is too long; false at the end.
-fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let limit = LINE_SIZE_MAX as u64 + 2;
-    if input.take(limit).read_until(b'\n', line)? == 0 {
-        return Ok(false);
-    }
-    if line.len() > LINE_SIZE_MAX {
-        while !line.ends_with(b"\n") {
-            let mut rest = Vec::new();
-            if input.take(limit).read_until(b'\n', &mut rest)? == 0 || rest.ends_with(b"\n") {
-                break;
-            }
+        if self.not_understood > 0 {
+            let count = std::mem::take(&mut self.not_understood);
+            let (cause, at_s) = (LossCause::NotParsed, self.at_s);
+            reports.push(Report::Lost { source, cause, count, at_s });
         }
-    }
-    Ok(true)
-}
-
-struct Hashing<R> {
-    input: R,
-    digest: Sha256,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let size = self.input.read(buffer)?;
-        self.digest.update(buffer.get(..size).unwrap_or_default());
-        Ok(size)
+        let hits = std::mem::take(&mut self.hits);
+        let cursor = Some(self.survey.mark(self.options, self.offset));
+        reports.push(Report::Hits { source, hits, cursor, import: Some(self.import.clone()) });
+        (self.out)(reports).map_err(|NoMore| ImportError::Interrupted)
     }
 }
 

@@ -1,17 +1,31 @@
-use std::io::Write;
+use std::{io::Write, os::unix::fs::FileExt};
 
 use super::*;
-use crate::sources::unbound_rpz::testing;
+use crate::sources::unbound_rpz::{line::LINE_SIZE_MAX, testing};
 
 const NXDOMAIN: &str = "info: rpz: applied [remit=de/7] a.example. rpz-nxdomain 100.64.0.5@36430";
 
-fn import(text: &str, year: Option<u32>) -> (Result<ImportSummary, ImportError>, Vec<Report>) {
+fn file(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(text.as_bytes()).expect("written");
+    file
+}
+
+fn options(year: Option<u32>) -> ImportOptions {
+    ImportOptions { source: SourceKind::UnboundRpz, year, utc_offset_s: 0 }
+}
+
+fn import(text: &str, year: Option<u32>) -> (Result<ImportSummary, ImportError>, Vec<Report>) {
     let (context, _) = testing::context(true);
-    let options = ImportOptions { source: SourceKind::UnboundRpz, year, utc_offset_s: 0 };
+    let (file, options) = (file(text), options(year));
     let mut reports = Vec::new();
-    let result = read(file.path(), &options, &context, &mut |r| reports.push(r));
+    let result = survey(file.as_file(), &options).and_then(|survey| {
+        read(file.as_file(), &options, &survey, 0, &context, &mut |group| {
+            reports.extend(group);
+            Ok(())
+        })?;
+        Ok(survey.summary)
+    });
     (result, reports)
 }
 
@@ -22,7 +36,7 @@ fn check(text: &str, year: Option<u32>, want: &[i64]) -> ImportSummary {
     let times: Vec<i64> = reports
         .iter()
         .flat_map(|r| match r {
-            Report::Hits { hits, cursor: None, import: Some(import), .. } => {
+            Report::Hits { hits, cursor: Some(_), import: Some(import), .. } => {
                 assert_eq!(import.file_digest, summary.file_digest);
                 assert_eq!(import.year_assumed, summary.year_assumed);
                 hits.iter().flat_map(|h| vec![h.at_s; h.count as usize]).collect()
@@ -31,7 +45,7 @@ fn check(text: &str, year: Option<u32>, want: &[i64]) -> ImportSummary {
         })
         .collect();
     assert_eq!(times, want, "{text}");
-    assert!(matches!(reports.first(), Some(Report::Rules(_))), "rules come first");
+    assert!(matches!(reports.first(), Some(Report::RulesOfLines { .. })), "rules come first");
     summary
 }
 
@@ -90,13 +104,110 @@ fn every_line_is_accounted_for() {
 fn refusals_name_the_option() {
     let (result, _) = import("", Some(99));
     assert!(result.expect_err("no year").to_string().contains("--year 99"));
+    let nothing = file("");
+    let refused = |options| survey(nothing.as_file(), &options).expect_err("refused").to_string();
+    let other = ImportOptions { source: SourceKind::Nftables, ..options(None) };
+    assert!(refused(other).contains("--source"));
+    let far = ImportOptions { utc_offset_s: 90_000, ..options(None) };
+    assert!(refused(far).contains("--utc-offset 90000"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = open(Path::new("/nonexistent")).expect_err("no such file");
+    assert!(error.to_string().contains("/nonexistent"), "{error}");
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(matches!(open(folder.path()), Err(ImportError::NotAFile { .. })));
+}
+
+fn lines(from: u64, count: u64) -> String {
+    (from..from + count)
+        .map(|at| format!("[{at}] unbound[1:0] {NXDOMAIN} a.example. A IN\n"))
+        .collect()
+}
+
+fn read_from(
+    file: &tempfile::NamedTempFile,
+    survey: &Survey,
+    offset: u64,
+    take: TakeReports<'_>,
+) -> Result<(), ImportError> {
     let (context, _) = testing::context(true);
-    let options = ImportOptions { source: SourceKind::Nftables, year: None, utc_offset_s: 0 };
-    let error = read(Path::new("/nonexistent"), &options, &context, &mut |_| {});
-    assert!(error.expect_err("no such source").to_string().contains("--source"));
-    let options = ImportOptions { source: SourceKind::UnboundRpz, ..options };
-    let error = read(Path::new("/nonexistent"), &options, &context, &mut |_| {});
-    assert!(matches!(error, Err(ImportError::Read(_))));
+    read(file.as_file(), &options(None), survey, offset, &context, take)
+}
+
+#[test]
+fn an_interrupted_import_continues_at_the_next_line() {
+    let file = file(&(lines(1, 600) + "[601] unbound[1:0] info: rpz: applied [x] cut\n"));
+    let survey = survey(file.as_file(), &options(None)).expect("surveyed");
+    let mut seen = Vec::new();
+    let mut cursors: Vec<Cursor> = Vec::new();
+    for _ in 0..9 {
+        let position = survey.position(&options(None), &cursors).expect("the same options");
+        let Position::Offset(offset) = position else { break };
+        // One group is taken in each run.
+        let mut taken = false;
+        let result = read_from(&file, &survey, offset, &mut |group| {
+            if std::mem::replace(&mut taken, true) {
+                return Err(NoMore);
+            }
+            for report in group {
+                match report {
+                    Report::Hits { hits, cursor, .. } => {
+                        seen.extend(hits.iter().map(|h| h.at_s));
+                        cursors = cursor.into_iter().collect();
+                    }
+                    Report::Lost { count, .. } => seen.extend(vec![0; count as usize]),
+                    _ => {}
+                }
+            }
+            Ok(())
+        });
+        assert!(matches!(result, Ok(()) | Err(ImportError::Interrupted)), "{result:?}");
+    }
+    assert_eq!(survey.position(&options(None), &cursors).expect("known"), Position::Done);
+    seen.sort_unstable();
+    assert_eq!(seen, (0..=600).collect::<Vec<i64>>(), "each line once, the last as a loss");
+    // The same file under another year would stand there twice.
+    let other = survey.position(&options(Some(2020)), &cursors);
+    assert!(matches!(other, Err(ImportError::OtherOptions)), "{other:?}");
+    let (another, _) = import(&lines(7, 1), None);
+    assert_ne!(another.expect("imported").file_digest, survey.summary.file_digest);
+}
+
+/// Where the last block of the file below begins.
+const LAST_BLOCK: u64 = 3 * 1024 * 1024;
+
+#[test]
+fn only_what_was_surveyed_is_recorded() {
+    // Three blocks and a bit; the change is in the last one.
+    let text = lines(1, 30_000);
+    let size = text.len() as u64;
+    assert!(size > LAST_BLOCK);
+    let file = file(&text);
+    let survey = survey(file.as_file(), &options(None)).expect("surveyed");
+    let passed = || {
+        let (mut hits, mut end) = (0, 0);
+        let result = read_from(&file, &survey, 0, &mut |group| {
+            for report in group {
+                if let Report::Hits { hits: some, cursor: Some(cursor), .. } = report {
+                    hits += some.len();
+                    end = cursor.offset;
+                }
+            }
+            Ok(())
+        });
+        (result, hits, end)
+    };
+    // What is appended after the survey is not part of the file.
+    file.as_file().write_all(b"[1] unbound[1:0] more\n").expect("written");
+    let (result, hits, end) = passed();
+    result.expect("the same file");
+    assert_eq!((hits, end), (30_000, size));
+    file.as_file().write_all_at(b"[9]", size - 3).expect("written");
+    let (result, hits, end) = passed();
+    assert!(matches!(result, Err(ImportError::Changed)), "{result:?}");
+    assert!(hits > 20_000 && hits < 30_000 && end <= LAST_BLOCK, "{hits} {end}");
 }
 
 #[test]
@@ -108,9 +219,10 @@ fn rules_come_from_the_lines() {
     );
     let (result, reports) = import(&text, None);
     assert_eq!(result.expect("imported").rules, 3);
-    let Some(Report::Rules(state)) = reports.first() else { panic!("rules come first") };
-    let mut shown: Vec<String> = state
-        .rules
+    let Some(Report::RulesOfLines { rules, .. }) = reports.first() else {
+        panic!("rules come first")
+    };
+    let mut shown: Vec<String> = rules
         .iter()
         .map(|r| {
             let claims: Vec<_> = r.claims.iter().map(ToString::to_string).collect();

@@ -1,0 +1,85 @@
+//! Hits: one leaf each, or counted in open windows; and windows that end.
+
+use remit_proto::v1::{LossCause, SourceKind};
+
+use super::{Recorder, RecorderError, gaps, leaves, windows};
+use crate::{
+    clock::in_range,
+    metrics::Metric,
+    observation::{Hit, Import},
+};
+
+impl Recorder {
+    pub(super) fn hits(
+        &mut self,
+        source: SourceKind,
+        hits: &[Hit],
+        import: Option<&Import>,
+    ) -> Result<(), RecorderError> {
+        let window_s = self.config.window();
+        for hit in hits.iter().filter(|hit| hit.count > 0) {
+            let known = self.rules.get_mut(&source.into()).and_then(|rules| rules.of_hit(hit.rule));
+            let Some(rule) = known else {
+                // Against the contract (rules arrive first): no leaf can be made of it.
+                self.ledger.lose(source, None, LossCause::NotParsed, hit.count);
+                let at_s = in_range(hit.at_s);
+                self.gaps.add(
+                    gaps::Key::of(source, LossCause::NotParsed),
+                    Vec::new(),
+                    Some(hit.count),
+                    (at_s, at_s),
+                );
+                self.open_batch_for_gaps();
+                continue;
+            };
+            if self.stuck.is_some() {
+                let slot = rule.slot;
+                let claims = rule.wire_claims();
+                let at_s = in_range(hit.at_s);
+                let key = gaps::Key::of_rule(source, LossCause::SpoolFull, hit.rule.0);
+                self.gaps.add(key, claims, Some(hit.count), (at_s, at_s));
+                self.ledger.lose(source, slot, LossCause::SpoolFull, hit.count);
+                Metric::Lost.add(hit.count);
+                continue;
+            }
+            self.ledger.record(source, rule.slot, hit.count);
+            Metric::Hits.add(hit.count);
+            if window_s == 0 {
+                let encoded = rule.encoded();
+                let (leaf, openings) = leaves::individual(encoded, hit, import, &mut self.salts)?;
+                self.push(leaf, openings)?;
+            } else {
+                let reduced = self.config.reduced();
+                self.windows.count(rule, hit, import, window_s, reduced);
+                self.open_batch();
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the windows that have ended, or, under pressure, the oldest ones.
+    pub(super) fn close_windows(&mut self, pressure: bool) -> Result<(), RecorderError> {
+        let closed = if pressure {
+            self.windows.take_oldest()
+        } else {
+            self.windows.take_ended(self.clock.now_s())
+        };
+        self.write_windows(closed)
+    }
+
+    pub(super) fn write_windows(
+        &mut self,
+        closed: Vec<windows::Window>,
+    ) -> Result<(), RecorderError> {
+        for window in closed {
+            if self.stuck.is_some() {
+                // It was not taken out of anything durable yet.
+                self.windows.put_back(window);
+                continue;
+            }
+            let (leaf, openings) = leaves::window(&window, &mut self.salts)?;
+            self.push(leaf, openings)?;
+        }
+        Ok(())
+    }
+}
