@@ -4,6 +4,7 @@
 //! Everything that is started here is stopped when its value is dropped: processes by their id,
 //! namespaces by their name, directories with their contents. No traffic leaves the namespaces.
 
+pub mod bench;
 pub mod collector;
 pub mod demo;
 pub mod forge;

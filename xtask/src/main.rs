@@ -1,5 +1,6 @@
 //! `cargo xtask demo | test | check | bench`: everything a developer runs.
 
+mod bench;
 mod check;
 mod demo;
 
@@ -28,6 +29,8 @@ enum Command {
     },
     /// Everything that CI runs, installing the Debian packages that it needs.
     Test,
+    /// What the programs need, over what nobody can do without: a table of ratios, and the targets.
+    Bench(bench::Arguments),
     /// Formatting, lints, licences: what needs no service and no root.
     Check,
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo { once, json } => demo::run(once, json.as_deref()),
         Command::Test => check::test(),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Check => check::check(),
     };
     match result {

@@ -1,0 +1,149 @@
+//! Benchmarks as ratios: what the real programs need for a leaf, over what nobody can do without.
+//!
+//! In: [`Settings`], and the programs as built beside the running executable. Out: [`Row`]s, one for
+//! each promise of the performance targets.
+//!
+//! Milliseconds say as much of a machine as of a program; ratios of two things measured on the same
+//! machine, in the same minute, in turns, say more of the program. So each ratio here is a median
+//! over rounds, and each round measures the program and its floor one after the other. CPU time is
+//! the kernel's account of all threads of the program's process, user and system, without what the
+//! idle program needs in the same time. Wall-clock time is measured only where a person waits.
+//!
+//! Not done here: absolute promises, a comparison with an earlier run, a pass or a fail of CI.
+
+pub mod agent;
+pub mod collector;
+pub mod cpu;
+pub mod finding;
+pub mod flood;
+pub mod floor;
+pub mod leaves;
+
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Result;
+
+use crate::{collector::Collector, network::Network, process::Programs};
+
+/// What a run may be told.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Alternating rounds of program and floor; the median counts.
+    pub rounds: usize,
+    /// Datagrams into the blocking rule, for each round.
+    pub events: u32,
+    /// Datagrams in a second.
+    pub rate: u32,
+    /// Batches of 1,024 leaves that the collector takes, for each round.
+    pub batches: usize,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub what: &'static str,
+    pub unit: &'static str,
+    /// One value for each round.
+    pub values: Vec<f64>,
+    /// At most this. `None`: for information.
+    pub target: Option<f64>,
+    /// What was measured, in absolute terms.
+    pub detail: String,
+}
+
+impl Row {
+    /// `None` where there is nothing to meet.
+    pub fn is_met(&self) -> Option<bool> {
+        self.target.map(|target| median(&self.values) <= target)
+    }
+
+    /// The line in Markdown: what, measured, spread, target, met or not.
+    pub fn markdown(&self) -> String {
+        let Self { what, unit, values, target, detail } = self;
+        let (low, high) = spread(values);
+        let spread =
+            if values.len() > 1 { format!("{low:.2} to {high:.2}") } else { "-".to_owned() };
+        let target = target.map_or("-".to_owned(), |target| format!("≤ {target} {unit}"));
+        let met = match self.is_met() {
+            Some(true) => "met",
+            Some(false) => "**not met**",
+            None => "for information",
+        };
+        let middle = median(values);
+        format!("| {what} | {middle:.2} {unit} | {spread} | {target} | {met} | {detail} |")
+    }
+}
+
+/// The head of the table that rows belong to.
+pub const TABLE_HEAD: &str = "| what | median | spread | target | | in absolute terms |\n\
+                              |---|---|---|---|---|---|";
+
+/// Runs everything. `say` hears what is being measured.
+pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
+    let programs = Programs::built()?;
+    let mut rows = Vec::new();
+    {
+        let network = Network::new()?;
+        network.nft(crate::network::Host::Router, flood::RULES)?;
+        let mut collector = Collector::start(&network, &programs, &dir.join("first"), PORT)?;
+        let bench = agent::AgentBench::enrol(&network, &programs, &collector, &dir.join("agents"))?;
+        collector.stop()?;
+        say("agent: CPU per leaf, in turns with its floor");
+        rows.extend(bench.cpu(settings)?);
+        say("agent: size, and memory with a full spool");
+        rows.extend(bench.size_and_memory(settings)?);
+        say("collector: CPU per leaf to Accepted, in turns with its floor");
+        rows.extend(collector::measure(&network, &programs, &dir.join("second"), settings)?);
+    }
+    say("from a rule to its finding");
+    rows.push(finding::measure(&dir.join("demo"), settings)?);
+    Ok(rows)
+}
+
+const PORT: u16 = 8443;
+
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match (sorted.get(middle), sorted.get(middle.wrapping_sub(1))) {
+        (Some(upper), Some(lower)) if sorted.len().is_multiple_of(2) => (upper + lower) / 2.0,
+        (Some(value), _) => *value,
+        (None, _) => f64::NAN,
+    }
+}
+
+fn spread(values: &[f64]) -> (f64, f64) {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (low, high)
+}
+
+pub(crate) fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_counts_and_not_the_best() {
+        let row = |values: &[f64]| Row {
+            what: "agent",
+            unit: "×",
+            values: values.to_vec(),
+            target: Some(3.0),
+            detail: String::new(),
+        };
+        assert_eq!(row(&[2.0, 9.0, 2.5]).is_met(), Some(true));
+        assert_eq!(row(&[2.0, 3.5, 4.0]).is_met(), Some(false));
+        assert_eq!(row(&[2.0, 4.0]).is_met(), Some(true));
+        assert_eq!(row(&[]).is_met(), Some(false));
+        assert!(row(&[3.5]).markdown().contains("**not met**"));
+    }
+}
