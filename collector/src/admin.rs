@@ -4,6 +4,7 @@ use std::{
     fs,
     sync::{Arc, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use remit_proto::v1::Role;
@@ -23,10 +24,12 @@ use crate::{
         state::State,
         writer::Fatal,
     },
-    revoke,
+    revoke::{self, Outcome},
     serve::{chain, now_s},
 };
 
+/// Several looks of the running collector.
+const REVOKE_WAIT: Duration = Duration::from_secs(5);
 /// Records that may wait for the index.
 const RUN: usize = 1024;
 
@@ -63,12 +66,21 @@ pub fn token(config: &Config, id: &str, role: Role, ttl_s: i64) -> Result<String
     Ok(issue_token(&config.dir, id, role, now_s().saturating_add(ttl_s))?)
 }
 
-pub fn revoke(config: &Config, kind: &'static str, id: &str) -> Result<(), AdminError> {
+/// Asks the running collector to revoke, and waits a moment for what becomes of it.
+pub fn revoke(config: &Config, kind: &'static str, id: &str) -> Result<Outcome, AdminError> {
     if id.parse::<evidence::NodeId>().is_err() {
         return Err(AdminError::Id { id: id.to_owned(), kind });
     }
-    files::replace(&revoke::folder(&config.dir).join(format!("{kind}-{id}")), b"")?;
-    Ok(())
+    let name = format!("{kind}-{id}");
+    revoke::ask_for(&config.dir, &name)?;
+    let until = Instant::now() + REVOKE_WAIT;
+    loop {
+        let outcome = revoke::outcome(&config.dir, &name)?;
+        if outcome != Outcome::Waiting || Instant::now() >= until {
+            return Ok(outcome);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Derives the index and the tiles again from the journal.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
-use remit_collector::{access::role_word, admin, config::Config, serve};
+use remit_collector::{access::role_word, admin, config::Config, revoke::Outcome, serve};
 use remit_proto::v1::Role;
 
 #[derive(Parser)]
@@ -132,8 +132,16 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
                 Kind::Node => "node",
                 Kind::Person => "person",
             };
-            admin::revoke(&config, kind, &id)?;
-            eprintln!("{kind} {id} will be revoked within seconds by the running collector");
+            match admin::revoke(&config, kind, &id)? {
+                Outcome::Revoked => eprintln!("{kind} {id} is revoked"),
+                Outcome::Waiting => eprintln!(
+                    "{kind} {id} is not revoked yet: the collector is not running or busy, and does \
+                     it as soon as it can"
+                ),
+                Outcome::Refused { reason } => {
+                    anyhow::bail!("{kind} {id} was not revoked: {reason}")
+                }
+            }
             Ok(())
         }
         Command::Rebuild => {

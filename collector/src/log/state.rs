@@ -28,6 +28,8 @@ pub struct Agent {
     pub tree: Tree,
     /// Signs the next head.
     pub key: VerifierKey,
+    /// The key of the `NodeKey` entry: the one that the node's certificate binds.
+    pub enrolled_key: [u8; 32],
     /// The newest accepted head, byte for byte.
     pub note: Vec<u8>,
     pub logged: Option<LoggedHead>,
@@ -48,6 +50,8 @@ pub struct Person {
     pub role: v1::Role,
     pub key: VerifierKey,
     pub revoked: bool,
+    /// Of earlier enrolments, not revoked: certificates bound to them may still be valid.
+    pub former: Vec<(v1::Role, VerifierKey)>,
 }
 
 /// One of the two logs that the collector writes itself.
@@ -237,10 +241,7 @@ impl State {
                     .parse()
                     .map_err(|_| StateError::Unreadable { what: "a person" })?;
                 let key = verifier(id.as_str(), public_key)?;
-                if *revoked {
-                    self.revoked_keys.insert(key.public_bytes());
-                }
-                self.persons.insert(id, Person { role: person.role(), key, revoked: *revoked });
+                self.apply_person_key(id, person.role(), key, *revoked);
             }
             Entry::RegisterHead(v1::StatementHead { note }) => {
                 let head =
@@ -265,6 +266,8 @@ impl State {
         if *revoked {
             if let Some(agent) = self.agents.get_mut(&parsed) {
                 agent.revoked = true;
+                // The certificate stays bound to the first key, whatever the tree changed to.
+                self.revoked_keys.insert(agent.enrolled_key);
             }
             if let Ok(key) = public_key.as_slice().try_into() {
                 self.revoked_keys.insert(key);
@@ -272,16 +275,42 @@ impl State {
             return Ok(());
         }
         let key = verifier(origin, public_key)?;
+        let enrolled_key = key.public_bytes();
         self.active.insert(parsed.node.clone(), parsed.clone());
         self.agents.entry(parsed.clone()).or_insert_with(|| Agent {
             tree: Tree::new(parsed),
             key,
+            enrolled_key,
             note: Vec::new(),
             logged: None,
             revoked: false,
             last_received_s: 0,
         });
         Ok(())
+    }
+
+    fn apply_person_key(&mut self, id: PersonId, role: v1::Role, key: VerifierKey, revoked: bool) {
+        if revoked {
+            self.revoked_keys.insert(key.public_bytes());
+        }
+        match self.persons.get_mut(&id) {
+            Some(person) if revoked => {
+                person.revoked |= person.key == key;
+                person.former.retain(|(_, former)| *former != key);
+            }
+            Some(person) => {
+                let before = std::mem::replace(&mut person.key, key);
+                if !person.revoked && before != person.key {
+                    person.former.push((person.role, before));
+                }
+                person.role = role;
+                person.revoked = false;
+            }
+            None => {
+                let former = Vec::new();
+                self.persons.insert(id, Person { role, key, revoked, former });
+            }
+        }
     }
 
     fn apply_statement(

@@ -230,7 +230,7 @@ impl Writer {
                 let index = self.append_entry(now_s, Entry::PersonKey(key))?;
                 answer(reply, Ok(index))
             }
-            Command::Revoke { subject, reply } => answer(reply, self.revoke(subject)?),
+            Command::Revoke { subject, reply } => answer(reply, self.revoke(&subject)?),
         })
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct Rig {
     commands: mpsc::SyncSender<Command>,
     writer: JoinHandle<Result<(), Fatal>>,
     committed: JoinHandle<Vec<Committed>>,
+    /// What the edges would see.
+    pub(crate) revoked_keys: RevokedKeys,
 }
 
 impl Rig {
@@ -47,6 +49,7 @@ impl Rig {
         let keys = keys::Keys::load(dir, &operator()).unwrap();
         let (to_assess, groups) = mpsc::sync_channel(64);
         let committed = std::thread::spawn(move || groups.into_iter().flatten().collect());
+        let revoked_keys = RevokedKeys::default();
         let parts = Parts {
             operator: operator(),
             log_key: keys.log.clone(),
@@ -55,12 +58,12 @@ impl Rig {
             clock,
             to_assess,
             published: watch::channel(0).0,
-            revoked_keys: RevokedKeys::default(),
+            revoked_keys: revoked_keys.clone(),
         };
         let writer = Writer::open(dir, parts)?;
         let (commands, queue) = mpsc::sync_channel(16);
         let writer = std::thread::spawn(move || writer.run(&queue, Duration::from_millis(20)));
-        Ok(Self { commands, writer, committed })
+        Ok(Self { commands, writer, committed, revoked_keys })
     }
 
     pub(crate) fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {

@@ -139,6 +139,27 @@ fn each_refusal_has_its_own_reason_and_changes_nothing() {
 }
 
 #[test]
+fn a_revoked_person_acts_in_no_former_role() {
+    use remit_collector::log::command::Subject;
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let keys =
+        [7, 9].map(|secret| SigningKey::new(KeyName::new("person-1").unwrap(), [secret; 32]));
+    for (key, role) in keys.iter().zip([v1::Role::Operator, v1::Role::Officer]) {
+        let public_key = key.verifier().public_bytes().to_vec();
+        let key = v1::PersonKey { person: Some(person(role)), public_key, ..Default::default() };
+        rig.ask(|reply| Command::PersonKey { key, reply }).unwrap();
+    }
+    let subject = Subject::Person("person-1".parse().unwrap());
+    assert_eq!(rig.ask(|reply| Command::Revoke { subject, reply }).unwrap(), 2);
+    for key in &keys {
+        let bytes = key.verifier().public_bytes();
+        assert!(rig.revoked_keys.contains(&bytes), "the certificate of this key acts no more");
+    }
+    rig.stop();
+}
+
+#[test]
 fn a_revoked_person_writes_no_more() {
     use remit_collector::log::command::Subject;
     let dir = tempfile::tempdir().unwrap();

@@ -194,6 +194,49 @@ fn a_revoked_key_opens_no_new_generation() {
 }
 
 #[test]
+fn a_revoked_node_comes_back_with_none_of_its_former_keys() {
+    use remit_collector::log::command::{Command, Subject};
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    // Enrolled twice, so that a certificate for each of the two keys may be about.
+    for (generation, secret) in [(1, 1), (2, 1), (3, 2)] {
+        let mut agent = Agent::new("edge-1", generation, secret);
+        rig.submit(&agent.clone(), agent.first()).unwrap();
+    }
+    let revoke = || {
+        let subject = Subject::Node("edge-1".parse().unwrap());
+        rig.ask(|reply| Command::Revoke { subject, reply }).unwrap()
+    };
+    assert_eq!(revoke(), 2, "one entry for each key");
+    assert_eq!(revoke(), 0, "and none for what is revoked already");
+    for secret in [1, 2] {
+        let mut again = Agent::new("edge-1", 4, secret);
+        assert_eq!(refused(rig.submit(&again.clone(), again.first())).0, RefusalCode::RevokedKey);
+    }
+    let unknown = Subject::Node("edge-9".parse().unwrap());
+    let refusal = rig.ask(|reply| Command::Revoke { subject: unknown, reply }).unwrap_err();
+    assert_eq!(refusal.reason, "UNKNOWN_SUBJECT");
+    rig.stop();
+}
+
+#[test]
+fn a_key_that_a_tree_changed_to_takes_the_enrolled_one_with_it() {
+    use remit_collector::log::command::{Command, Subject};
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let new_public_key = Agent::new("edge-1", 1, 2).key.verifier().public_bytes().to_vec();
+    let change = v1::leaf::Body::KeyChange(v1::KeyChange { at_s: NOW_S, new_public_key });
+    rig.submit(&agent.clone(), agent.batch(vec![change])).unwrap();
+    let subject = Subject::Node("edge-1".parse().unwrap());
+    rig.ask(|reply| Command::Revoke { subject, reply }).unwrap();
+    let mut again = Agent::new("edge-1", 2, 1);
+    assert_eq!(refused(rig.submit(&again.clone(), again.first())).0, RefusalCode::RevokedKey);
+    rig.stop();
+}
+
+#[test]
 fn a_revoked_key_is_refused_at_once() {
     use remit_collector::log::command::{Command, Subject};
     let dir = tempfile::tempdir().unwrap();
