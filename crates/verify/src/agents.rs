@@ -276,7 +276,11 @@ fn node_key(
     }
     if *revoked {
         match states.get_mut(origin) {
-            Some(state) => state.revoked_from_size = Some(*revoked_from_size),
+            // The smallest size counts, as in `register::assessment`.
+            Some(state) => {
+                let from = state.revoked_from_size.unwrap_or(u64::MAX).min(*revoked_from_size);
+                state.revoked_from_size = Some(from);
+            }
             None => findings.contradicted(
                 Step::Keys,
                 format!("entry {index} revokes a key of {origin} that was never enrolled"),
@@ -284,10 +288,13 @@ fn node_key(
         }
         return;
     }
-    let size = states.get(origin).map_or(0, |state| state.size);
-    let leaves = agents.by_origin.get(origin).map_or(&[][..], |agent| agent.leaves.as_slice());
-    let chain = KeyChain::of(public, leaves);
-    states.insert(origin.clone(), State { chain, revoked_from_size: None, size });
+    // A second entry of the same tree changes neither its key nor a revocation: the collector's own
+    // state does not, and whoever could append one could otherwise undo a revocation.
+    if !states.contains_key(origin) {
+        let leaves = agents.by_origin.get(origin).map_or(&[][..], |agent| agent.leaves.as_slice());
+        let chain = KeyChain::of(public, leaves);
+        states.insert(origin.clone(), State { chain, revoked_from_size: None, size: 0 });
+    }
     active.insert(parsed.node.to_string(), origin.clone());
 }
 

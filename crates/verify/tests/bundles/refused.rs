@@ -56,21 +56,39 @@ fn an_opening_of_another_target() {
     contradicted(&operator.bundle(), "is not what was committed there");
 }
 
-#[test]
-fn a_head_by_a_key_that_was_revoked() {
+/// What the log says of the key of the only tree, before its last head.
+fn before_the_last_head(entries: impl IntoIterator<Item = v1::NodeKey>) -> Files {
     let mut operator = Operator::honest();
-    let head = operator.entries.last().unwrap().clone();
-    let revocation = v1::NodeKey {
+    let head = operator.entries.pop().unwrap();
+    for entry in entries {
+        operator.logs(Entry::NodeKey(entry));
+    }
+    operator.entries.push(head);
+    operator.bundle()
+}
+
+fn node_key(revoked_from_size: Option<u64>) -> v1::NodeKey {
+    v1::NodeKey {
         origin: AGENT.into(),
         public_key: key(AGENT, 3).verifier().public_bytes().to_vec(),
-        revoked: true,
-        revoked_from_size: 7,
+        revoked: revoked_from_size.is_some(),
+        revoked_from_size: revoked_from_size.unwrap_or(0),
         approver: None,
-    };
-    operator.entries.pop();
-    operator.logs(Entry::NodeKey(revocation));
-    operator.entries.push(head);
-    contradicted(&operator.bundle(), "its key had been revoked below this size");
+    }
+}
+
+#[test]
+fn a_head_by_a_key_that_was_revoked() {
+    let files = before_the_last_head([node_key(Some(7))]);
+    contradicted(&files, "its key had been revoked below this size");
+}
+
+#[test]
+fn a_revocation_that_a_later_entry_would_undo() {
+    let again = before_the_last_head([node_key(Some(7)), node_key(None)]);
+    contradicted(&again, "its key had been revoked below this size");
+    let larger = before_the_last_head([node_key(Some(7)), node_key(Some(1000))]);
+    contradicted(&larger, "its key had been revoked below this size");
 }
 
 #[test]
