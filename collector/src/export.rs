@@ -42,9 +42,6 @@ const PART_SIZE: usize = 256 * 1024;
 /// A publish takes milliseconds; this is two seconds of them.
 const ATTEMPTS_MAX: u32 = 40;
 
-/// What this evidence cannot show (DESIGN.md section 1, idea 12), carried in every bundle.
-const LIMITS: &str = include_str!("limits.txt");
-
 pub struct EvidenceEdge {
     pub access: Access,
     pub dir: PathBuf,
@@ -198,7 +195,7 @@ pub fn make(
     if !request.withhold_openings {
         files.insert(bundle::VERDICTS.to_owned(), verdicts.as_bytes().to_vec());
     }
-    files.insert(bundle::LIMITS.to_owned(), LIMITS.as_bytes().to_vec());
+    files.insert(bundle::LIMITS.to_owned(), evidence::limits::text().into_bytes());
     let mut json = serde_json::to_vec_pretty(&manifest)?;
     json.push(b'\n');
     files.insert(bundle::MANIFEST.to_owned(), json);

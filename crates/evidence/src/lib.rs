@@ -21,6 +21,7 @@ pub mod commitment;
 pub mod frame;
 pub mod id;
 pub mod leaf;
+pub mod limits;
 pub mod log_entry;
 pub mod statement;
 

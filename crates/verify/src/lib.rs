@@ -34,7 +34,6 @@ pub mod coverage;
 pub mod files;
 mod history;
 mod keys;
-mod limits;
 mod manifest;
 mod openings;
 mod replay;
@@ -56,7 +55,7 @@ use report::Findings;
 pub fn verify(files: &Files, trust: &Trust, options: &Options) -> Report {
     let mut findings = Findings::default();
     let coverage = check(files, trust, options, &mut findings);
-    findings.finish(coverage, limits::LIMITS.to_vec())
+    findings.finish(coverage, evidence::limits::LIMITS.to_vec())
 }
 
 /// The steps, each resting on those before it.
