@@ -25,7 +25,8 @@ pub(crate) fn run(once: bool, json: Option<&Path>) -> Result<()> {
         "subscriber ── router edge-1 (nftables) ── internet\n\
          \x20                 │── resolver dns-1 (Unbound, response policy zones)\n\
          \x20                 └── management (collector, people)\n\n\
-         Declared for this demo: individual_actions = true, window 0, lines_served = 1000.\n\
+         Declared for this demo: individual_actions = true, window 0, lines_served = 1000,\n\
+         default_actor = \"operator_staff\" (who made a rule that does not say it).\n\
          In production, hits are counted per rule in windows of 15 minutes.\n"
     );
     let demo = Demo::start(dir.path())?;

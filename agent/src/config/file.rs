@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BATCH_INTERVAL_S_DEFAULT, BasisMap, COUNTERS_INTERVAL_S_DEFAULT, CollectorEndpoint, Config,
-    ConfigError, K_DEFAULT, Mistake, NftablesConfig, RpzZoneConfig, SEAL_INTERVAL_S_DEFAULT,
-    SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MIN, UnboundRpzConfig, WINDOW_S_DEFAULT,
+    ConfigError, DEFAULT_ACTOR_DEFAULT, K_DEFAULT, Mistake, NftablesConfig, RpzZoneConfig,
+    SEAL_INTERVAL_S_DEFAULT, SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MIN, UnboundRpzConfig,
+    WINDOW_S_DEFAULT,
 };
-use crate::sources::unbound_rpz::action::Action;
+use crate::sources::{actor, unbound_rpz::action::Action};
 
 /// What the operator typed. Everything is optional here, so that what is missing is reported beside
 /// what is wrong.
@@ -28,6 +29,7 @@ pub struct ConfigFile {
     #[serde(default)]
     customer_prefixes: Vec<String>,
     basis_map: Option<String>,
+    default_actor: Option<String>,
     metrics_listen: Option<String>,
     user: Option<String>,
     #[serde(default)]
@@ -143,6 +145,7 @@ const KNOWN: [(&str, &[&str]); 4] = [
             "spool_bytes_max",
             "customer_prefixes",
             "basis_map",
+            "default_actor",
             "metrics_listen",
             "user",
             "collector",
@@ -206,6 +209,7 @@ pub(super) fn check(
         spool_bytes_max,
         customer_prefixes,
         basis_map,
+        default_actor,
         metrics_listen,
         user,
         collector,
@@ -267,6 +271,11 @@ pub(super) fn check(
             }
         },
     };
+    let default_actor = default_actor.and_then(|word| {
+        let remedy = "must be operator_staff, operator_automation, vendor, upstream_provider, \
+                      government_box, customer or unknown";
+        check.given(actor::parse(&word), "default_actor", remedy)
+    });
     let metrics_listen = metrics_listen.and_then(|text| {
         let address = text.parse().ok();
         check.given(address, "metrics_listen", "must be address:port, such as 127.0.0.1:9469")
@@ -291,6 +300,7 @@ pub(super) fn check(
         spool_bytes_max,
         customer_prefixes: prefixes,
         basis_map,
+        default_actor: default_actor.unwrap_or(DEFAULT_ACTOR_DEFAULT),
         metrics_listen,
         user,
         nftables,
@@ -419,6 +429,7 @@ pub(super) fn print(config: &Config) -> String {
         spool_bytes_max: Some(config.spool_bytes_max),
         customer_prefixes: config.customer_prefixes.iter().map(ToString::to_string).collect(),
         basis_map: config.basis_map.path().map(path),
+        default_actor: Some(actor::word(config.default_actor)),
         metrics_listen: config.metrics_listen.map(|address| address.to_string()),
         user: config.user.clone(),
         collector: CollectorSection {

@@ -17,6 +17,7 @@ use std::{
 pub use basis::BasisMap;
 pub use file::ConfigFile;
 use ipnet::IpNet;
+use remit_proto::v1::Actor;
 use sha2::{Digest as _, Sha256};
 
 use crate::sources::unbound_rpz::action::Action;
@@ -36,6 +37,8 @@ pub struct Config {
     pub spool_bytes_max: u64,
     pub customer_prefixes: Vec<IpNet>,
     pub basis_map: BasisMap,
+    /// Who is said to have made a rule that does not say it.
+    pub default_actor: Actor,
     pub metrics_listen: Option<SocketAddr>,
     /// To whom the agent drops its privileges.
     pub user: Option<String>,
@@ -159,6 +162,8 @@ pub const BATCH_INTERVAL_S_DEFAULT: u32 = 1;
 pub const SEAL_INTERVAL_S_DEFAULT: u32 = 30;
 /// A week of a busy node without its collector; small enough for a router with a USB stick.
 pub const SPOOL_BYTES_MAX_DEFAULT: u64 = 256 * 1024 * 1024;
+/// Who made a rule is never guessed.
+pub const DEFAULT_ACTOR_DEFAULT: Actor = Actor::Unknown;
 /// Two segments and a batch: below this the spool could not even turn over.
 pub const SPOOL_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// A difference is provable after two readings; ten seconds keep findings fresh and the dump cheap.
@@ -217,6 +222,7 @@ mod tests {
             customer_prefixes = ["10.0.0.0/8", "nonsense", "10.0.0.1/8"]
             basis_map = "/absent"
             metrics_listen = "9100"
+            default_actor = "staff"
             colour = "blue"
             [collector]
             url = "http://collector.example.net"
@@ -241,6 +247,7 @@ mod tests {
                 "customer_prefixes[1]",
                 "customer_prefixes[2]",
                 "basis_map",
+                "default_actor",
                 "metrics_listen",
                 "sources.nftables.groups",
                 "sources.nftables.counters_interval_s",
@@ -273,6 +280,15 @@ mod tests {
         assert_eq!(parse(&text).unwrap().window(), 3600);
         let text = format!("window_s = 0\nindividual_actions = true\n{text}");
         check(&text, &["individual_actions"]);
+    }
+
+    #[test]
+    fn who_made_a_rule_is_not_guessed() {
+        assert_eq!(parse(GOOD).unwrap().default_actor, Actor::Unknown);
+        let text = format!("default_actor = \"operator_staff\"\n{GOOD}");
+        let config = parse(&text).unwrap();
+        assert_eq!(config.default_actor, Actor::OperatorStaff);
+        assert!(config.to_string().contains("default_actor = \"operator_staff\""));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //!
 //! Not done here: no leaf, no index, no salt, no file written.
 
+pub mod actor;
 pub mod import;
 pub mod nflog;
 pub mod nftables;
@@ -21,6 +22,7 @@ use std::sync::{
 };
 
 use evidence::Claim;
+use remit_proto::v1::Actor;
 
 use crate::{
     observation::{Cursor, Report, RuleNumber},
@@ -41,6 +43,8 @@ pub struct SourceContext {
     /// it says nothing.
     pub mapped: LookUpClaims,
     pub privacy: Arc<Privacy>,
+    /// Of rules that do not say who made them.
+    pub default_actor: Actor,
     pub stop: Arc<AtomicBool>,
     /// Where the last durable record of this source stands; `None` on the first start.
     pub resume: Option<Resume>,

@@ -128,6 +128,7 @@ pub fn silent_context(
             map.claims(selector).map(<[_]>::to_vec).unwrap_or_default()
         }),
         privacy: privacy.clone(),
+        default_actor: config.default_actor,
         stop: stop.clone(),
         resume: None,
     }

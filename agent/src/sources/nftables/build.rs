@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use remit_proto::v1::{Actor, ClaimOrigin, Direction, Target, TargetKind, Technique, Trigger};
+use remit_proto::v1::{ClaimOrigin, Direction, Target, TargetKind, Technique, Trigger};
 
 use super::{
     account::{CANDIDATES_MAX, Counters, Standing, Unlogged},
@@ -48,7 +48,6 @@ pub(super) struct State {
 /// What does not change from one reading to the next.
 pub(super) struct Settings<'a> {
     pub(super) groups: &'a [u16],
-    pub(super) default_actor: Actor,
     pub(super) context: &'a SourceContext,
 }
 
@@ -341,7 +340,7 @@ impl<'a> Builder<'a> {
             technique: Technique::IpAclDrop,
             trigger: Trigger::Other,
             direction: Direction::Both,
-            actor: self.settings.default_actor,
+            actor: context.default_actor,
             claim_origin: if claims.is_empty() { ClaimOrigin::None } else { ClaimOrigin::Mapped },
             claims,
             narrowed: true,
@@ -443,7 +442,7 @@ fn draft(
         },
         trigger: aim.trigger,
         direction: aim.direction,
-        actor: carriers.actor(settings.default_actor),
+        actor: carriers.actor(settings.context.default_actor),
         claims,
         claim_origin,
         narrowed: aim.narrowed,

@@ -6,14 +6,16 @@
 //! speaks for it.
 //!
 //! The kernel does not say who made a rule. A carrier may (`actor=vendor`); else it is the actor
-//! that the node's settings give, by default the operator's staff: whoever may write rules on an
-//! operator's router acts for the operator until the rule says otherwise.
+//! that the node's settings give (`sources::actor`).
 
 use evidence::{Claim, claim::carried};
 use remit_proto::v1::{Actor, ClaimOrigin};
 
 use super::text::family_word;
-use crate::{rules::nftables::DropPath, sources::SourceContext};
+use crate::{
+    rules::nftables::DropPath,
+    sources::{SourceContext, actor},
+};
 
 /// Where a rule of nftables says what it rests on.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +38,7 @@ impl Carriers<'_> {
     }
 
     pub(super) fn actor(&self, default: Actor) -> Actor {
-        self.texts().find_map(actor).unwrap_or(default)
+        self.texts().find_map(actor::carried).unwrap_or(default)
     }
 
     /// From the nearest to the furthest. A log that is not about these packets alone says nothing
@@ -61,34 +63,5 @@ impl Carriers<'_> {
         ];
         let mut found = selectors.into_iter().flatten().map(|selector| (context.mapped)(&selector));
         found.find(|claims| !claims.is_empty()).unwrap_or_default()
-    }
-}
-
-/// The word behind `actor=`, if it is one that we know.
-fn actor(text: &[u8]) -> Option<Actor> {
-    let text = String::from_utf8_lossy(text);
-    let mut words = text.split([' ', ';', ',', ']', '"']);
-    let word = words.find_map(|word| word.strip_prefix("actor="))?;
-    match word {
-        "staff" => Some(Actor::OperatorStaff),
-        "automation" => Some(Actor::OperatorAutomation),
-        "vendor" => Some(Actor::Vendor),
-        "upstream" => Some(Actor::UpstreamProvider),
-        "government_box" => Some(Actor::GovernmentBox),
-        "customer" => Some(Actor::Customer),
-        _ => Some(Actor::Unknown),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn actors_are_named_or_unknown() {
-        assert_eq!(actor(b"remit=a actor=vendor"), Some(Actor::Vendor));
-        assert_eq!(actor(b"actor=government_box;x"), Some(Actor::GovernmentBox));
-        assert_eq!(actor(b"actor=somebody"), Some(Actor::Unknown));
-        assert_eq!(actor(b"factor=vendor"), None);
     }
 }

@@ -63,7 +63,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use remit_proto::v1::{Actor, SourceKind};
+use remit_proto::v1::SourceKind;
 
 pub use self::error::NftablesError;
 use self::{
@@ -99,8 +99,6 @@ pub struct Nftables {
     /// NFLOG groups to bind; none: rules and counters alone.
     pub groups: Vec<u16>,
     pub counters_interval: Duration,
-    /// Who is said to have made a rule that does not say it.
-    pub default_actor: Actor,
     /// How the groups are bound.
     pub nflog: nflog::Settings,
 }
@@ -112,7 +110,6 @@ impl Default for Nftables {
             // Reading all counters costs less than a millisecond; the account of a loss is then
             // settled within ten seconds.
             counters_interval: Duration::from_secs(5),
-            default_actor: Actor::OperatorStaff,
             nflog: nflog::Settings::default(),
         }
     }
@@ -342,9 +339,7 @@ impl<'a> Source<'a> {
 
     /// `None`: it did not hold still, or cannot be read now.
     fn read(&mut self) -> Result<Option<State>, Ended> {
-        let Nftables { groups, default_actor, .. } = self.config;
-        let context = self.context;
-        let settings = Settings { groups, default_actor: *default_actor, context };
+        let settings = Settings { groups: &self.config.groups, context: self.context };
         match State::read(&mut self.reader, &settings) {
             Ok(state) => {
                 self.unstable_since = None;

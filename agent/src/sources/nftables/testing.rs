@@ -13,6 +13,7 @@ use std::{
 };
 
 use evidence::Claim;
+use remit_proto::v1::Actor;
 use sha2::{Digest as _, Sha256};
 
 use super::{Nftables, NftablesError, spawn};
@@ -58,6 +59,7 @@ pub(super) fn context(names: bool) -> (SourceContext, Sent) {
             claim.into_iter().collect()
         }),
         privacy: Arc::new(privacy(names)),
+        default_actor: Actor::Unknown,
         stop: Arc::new(AtomicBool::new(false)),
         resume: None,
     };

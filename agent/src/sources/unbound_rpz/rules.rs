@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     observation::{CounterKey, KnownRule, RuleNumber, RuleState},
-    sources::SourceContext,
+    sources::{SourceContext, actor},
 };
 
 /// Rules known from lines alone; a wrongly configured zone list must not eat the memory. Further
@@ -197,6 +197,7 @@ impl Rules {
                     technique: Technique::Other,
                     trigger: v1::Trigger::Other,
                     direction: v1::Direction::ToTarget,
+                    // Of several makers, perhaps.
                     actor: v1::Actor::Unknown,
                     claims: Vec::new(),
                     claim_origin: ClaimOrigin::None,
@@ -247,6 +248,7 @@ impl Rules {
         let torn = self::identity(path).ok() != identity;
         zone.identity = if torn { None } else { identity };
         let (claims, origin) = zone_claims(&zone.config, context);
+        let zone_actor = zone_actor(&zone.config);
         let rules = parsed
             .entries
             .into_iter()
@@ -257,6 +259,7 @@ impl Rules {
                     key: format!("{}/zone/{}/{owner:?}", self.instance, zone.config.name),
                     owner: &owner,
                     technique,
+                    actor: entry.actor.or(zone_actor),
                     claims: match &entry.claims {
                         Some(own) if own.is_empty() => (Vec::new(), ClaimOrigin::None),
                         Some(own) => (own.clone(), ClaimOrigin::Carried),
@@ -336,6 +339,7 @@ pub fn rule_of_line(
         key: format!("{instance}/line/{:?}/{:?}", line.label, line.owner),
         owner: &line.owner,
         technique: line.done.technique().unwrap_or(Technique::Other),
+        actor: actor::carried(label.as_bytes()),
         claims: claims(label, || (context.mapped)(&format!("zone:{label}"))),
         native: format!("{} {}", line.owner.redacted(&context.privacy), line.done.word()),
         counter,
@@ -354,6 +358,8 @@ struct Known<'a> {
     key: String,
     owner: &'a Owner,
     technique: Technique,
+    /// What the carriers say.
+    actor: Option<v1::Actor>,
     claims: (Vec<Claim>, ClaimOrigin),
     native: String,
     counter: Option<CounterKey>,
@@ -361,15 +367,14 @@ struct Known<'a> {
 }
 
 fn known_rule(known: Known<'_>) -> KnownRule {
-    let Known { key, owner, technique, claims: (claims, claim_origin), native, counter, context } =
-        known;
+    let Known { key, owner, technique, actor, claims, native, counter, context } = known;
+    let (claims, claim_origin) = claims;
     KnownRule {
         number: (context.rule_number)(&key),
         technique,
         trigger: owner.trigger(),
         direction: v1::Direction::ToTarget,
-        // A zone file does not say who wrote it.
-        actor: v1::Actor::Unknown,
+        actor: actor.unwrap_or(context.default_actor),
         claims,
         claim_origin,
         narrowed: false,
@@ -384,6 +389,11 @@ fn zone_claims(zone: &RpzZone, context: &SourceContext) -> (Vec<Claim>, ClaimOri
     let name = zone.name.trim_end_matches('.');
     let label = zone.log_name.as_deref().filter(|label| says_something(label));
     claims(label.unwrap_or(name), || (context.mapped)(&format!("zone:{name}")))
+}
+
+/// A zone file does not say who wrote it; its log name may.
+fn zone_actor(zone: &RpzZone) -> Option<v1::Actor> {
+    zone.log_name.as_deref().and_then(|label| actor::carried(label.as_bytes()))
 }
 
 fn says_something(text: &str) -> bool {

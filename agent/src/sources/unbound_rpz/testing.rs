@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
 use evidence::Claim;
+use remit_proto::v1::Actor;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -47,6 +48,7 @@ pub fn context(names: bool) -> (SourceContext, Sent) {
         rule_number: Arc::new(rule_number),
         mapped: Arc::new(mapped),
         privacy: Arc::new(privacy(names)),
+        default_actor: Actor::Unknown,
         stop: Arc::new(AtomicBool::new(false)),
         resume: None,
     };

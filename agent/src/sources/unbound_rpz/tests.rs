@@ -21,7 +21,7 @@ use crate::{
 
 const ZONE: &str = "$TTL 300\n@ SOA ns. root. 7 1 1 1 1\n\
     nx.example CNAME .\n\
-    own.example CNAME . ; remit=de/own\n\
+    own.example CNAME . ; remit=de/own actor=vendor\n\
     *.wild.example CNAME *.\n\
     pass.example CNAME rpz-passthru.\n\
     tcp.example CNAME rpz-tcp-only.\n\
@@ -138,6 +138,23 @@ fn every_owner_that_blocks_is_a_rule() {
     );
     assert_eq!(unstable(&reports), Some(false));
     assert!(rig.round().is_empty(), "nothing new, nothing said");
+}
+
+#[test]
+fn who_made_a_rule_says_the_rule_the_zone_or_the_settings() {
+    let mut rig = Rig::new(true);
+    rig.source.context.default_actor = v1::Actor::OperatorStaff;
+    let actor = |rules: &[std::sync::Arc<KnownRule>], target: &str| {
+        rules.iter().find(|r| r.target.value == target).expect("the rule").actor
+    };
+    let known = rules(&rig.round());
+    assert_eq!(actor(&known, "own.example"), v1::Actor::Vendor);
+    assert_eq!(actor(&known, "nx.example"), v1::Actor::OperatorStaff);
+    rig.applied(&format!("[actor=customer] a.example. rpz-nxdomain {CLIENT} a.example. A IN"));
+    rig.applied(&format!("[x] b.example. rpz-nxdomain {CLIENT} b.example. A IN"));
+    let known = rules(&rig.round());
+    assert_eq!(actor(&known, "a.example"), v1::Actor::Customer);
+    assert_eq!(actor(&known, "b.example"), v1::Actor::OperatorStaff);
 }
 
 #[test]

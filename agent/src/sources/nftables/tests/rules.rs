@@ -1,6 +1,6 @@
 //! What rules become: one case each, without a packet.
 
-use remit_proto::v1::{ClaimOrigin, Direction, TargetKind, Technique, Trigger};
+use remit_proto::v1::{Actor, ClaimOrigin, Direction, TargetKind, Technique, Trigger};
 
 use super::*;
 use crate::observation::KnownRule;
@@ -8,8 +8,7 @@ use crate::observation::KnownRule;
 /// What is known of the rules that are loaded now.
 fn state() -> State {
     let (context, _) = context(true);
-    let settings =
-        Settings { groups: &[GROUP], default_actor: Actor::OperatorStaff, context: &context };
+    let settings = Settings { groups: &[GROUP], context: &context };
     State::read(&mut Reader::open().unwrap(), &settings).unwrap()
 }
 
@@ -198,7 +197,7 @@ fn actors_and_techniques() {
         let state = state();
         let [a, b] = &state.rules[..] else { panic!("{:?}", state.rules) };
         assert_eq!((a.actor, a.technique), (Actor::Vendor, Technique::IpAclDrop));
-        assert_eq!((b.actor, b.technique), (Actor::OperatorStaff, Technique::IpAclReject));
+        assert_eq!((b.actor, b.technique), (Actor::Unknown, Technique::IpAclReject));
     });
 }
 

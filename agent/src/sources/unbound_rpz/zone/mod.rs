@@ -10,7 +10,7 @@
 //!   rule; everything else is local data (draft-vixie-dnsop-dns-rpz, section 3);
 //! - of several records at one name the first decides; at one address, the last.
 //!
-//! A comment `; remit=...` on a record's line is the claim of that record.
+//! A comment `; remit=... actor=...` on a record's line is the claim of that record, and who made it.
 //!
 //! Promised: no input panics or fails the whole; what is not understood is counted, and the state
 //! is then said to be possibly incomplete. Not done here: `$INCLUDE` (counted as not understood).
@@ -24,12 +24,14 @@ use std::{
 };
 
 use evidence::{Claim, claim::carried};
+use remit_proto::v1::Actor;
 
 use self::{
     lexer::{Lexed, Lexer, Record},
     name::Name,
 };
 use super::{action::Action, owner::Owner};
+use crate::sources::actor;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Zone {
@@ -48,6 +50,8 @@ pub(super) struct Entry {
     /// The record's own comment speaks of claims: these, and not the zone's. Empty if it was not
     /// understood; nothing is guessed.
     pub claims: Option<Vec<Claim>>,
+    /// Whom the comment says to have made it.
+    pub actor: Option<Actor>,
 }
 
 /// Reads a whole zone; fails only as the file does.
@@ -144,7 +148,8 @@ impl Reader {
         };
         let data =
             format!("{} {}", String::from_utf8_lossy(kind), String::from_utf8_lossy(shown)).into();
-        let entry = Entry { action, data, claims };
+        let actor = actor::carried(comment);
+        let entry = Entry { action, data, claims, actor };
         let Some(known) = self.zone.entries.get_mut(&owner) else {
             self.zone.entries.insert(owner, entry);
             return;
@@ -156,6 +161,7 @@ impl Reader {
                 known.action = action;
             }
             known.claims = known.claims.take().or(entry.claims);
+            known.actor = known.actor.or(entry.actor);
         } else if by_address {
             *known = entry;
         }
