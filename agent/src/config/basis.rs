@@ -4,10 +4,11 @@
 //! [claims]
 //! "comment:spamhaus drop" = "class:security"
 //! "set:inet/filter/blocked_de" = ["de/2026-42", "list:bpjm@2026-11"]
+//! "mark:0x2a" = "de/2026-7"
 //! ```
 //!
-//! A selector is `comment:`, `set:`, `chain:` or `zone:` and the exact text; nothing is guessed from
-//! a part of it. A claim found here has the origin "mapped". The map's digest stands in `Start`.
+//! A selector is `comment:`, `set:`, `chain:` or `zone:` and the exact text, or `mark:` and the packet
+//! mark that a rule asks for, in hexadecimal; nothing is guessed from a part of it. A claim found here has the origin "mapped". The map's digest stands in `Start`.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +28,8 @@ pub struct BasisMap {
 }
 
 impl BasisMap {
-    /// What the selector ("comment:…", "set:…", "chain:…", "zone:…") claims, if it is in the map.
+    /// What the selector ("comment:…", "set:…", "chain:…", "zone:…", "mark:0x…") claims, if it is in
+    /// the map.
     pub fn claims(&self, selector: &str) -> Option<&[Claim]> {
         self.claims.get(selector).map(Vec::as_slice)
     }
@@ -53,11 +55,8 @@ impl BasisMap {
             let mut wrong = |remedy: &str| {
                 mistakes.push(Mistake::new(format!("basis_map: {selector}"), remedy));
             };
-            let known = SELECTORS
-                .iter()
-                .any(|kind| selector.strip_prefix(kind).is_some_and(|text| !text.is_empty()));
-            if !known {
-                wrong("a selector begins with comment:, set:, chain: or zone: and names one");
+            if let Err(remedy) = check_selector(&selector) {
+                wrong(&remedy);
                 continue;
             }
             let words = match words {
@@ -91,4 +90,65 @@ enum Words {
     Many(Vec<String>),
 }
 
-const SELECTORS: [&str; 4] = ["comment:", "set:", "chain:", "zone:"];
+/// `Err`: what to do about it.
+fn check_selector(selector: &str) -> Result<(), String> {
+    match selector.split_once(':') {
+        Some(("comment" | "set" | "chain" | "zone", text)) if !text.is_empty() => Ok(()),
+        Some(("mark", mark)) => {
+            let digits = mark.strip_prefix("0x");
+            let value = digits.map_or_else(|| mark.parse(), |hex| u32::from_str_radix(hex, 16));
+            match value {
+                Ok(value) if mark == format!("{value:#x}") => Ok(()),
+                // The sources ask for this spelling.
+                Ok(value) => Err(format!("write the mark as mark:{value:#x}")),
+                Err(_) => Err("a mark is a number of 32 bits, such as mark:0x2a".to_owned()),
+            }
+        }
+        _ => Err("a selector begins with comment:, set:, chain:, zone: or mark: and names one"
+            .to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(selector: &str, remedy: &str) {
+        let text = format!("[claims]\n{selector:?} = \"de/1\"\n");
+        let mut mistakes = Vec::new();
+        let map = BasisMap::parse(&text, "/basis".into(), &mut mistakes);
+        match mistakes.as_slice() {
+            [] => assert!(remedy.is_empty() && map.claims(selector).is_some(), "{selector}"),
+            [mistake] => {
+                assert!(!remedy.is_empty() && mistake.remedy.contains(remedy), "{mistake:?}");
+                assert_eq!(mistake.key, format!("basis_map: {selector}"));
+                assert_eq!(map.claims(selector), None);
+            }
+            _ => panic!("{mistakes:?}"),
+        }
+    }
+
+    #[test]
+    fn selectors_name_something() {
+        check("comment:spamhaus drop", "");
+        check("set:inet/t/s", "");
+        check("chain:inet/t/c", "");
+        check("zone:rpz.example.org", "");
+        for wrong in ["comment:", "x", "colour:blue", ""] {
+            check(wrong, "begins with");
+        }
+    }
+
+    #[test]
+    fn a_mark_has_one_spelling() {
+        check("mark:0x2a", "");
+        check("mark:0x0", "");
+        check("mark:0xffffffff", "");
+        check("mark:42", "mark:0x2a");
+        check("mark:0x2A", "mark:0x2a");
+        check("mark:0x002a", "mark:0x2a");
+        for wrong in ["mark:", "mark:0x", "mark:0x100000000", "mark:blue", "mark:-1"] {
+            check(wrong, "32 bits");
+        }
+    }
+}
