@@ -60,7 +60,7 @@ pub struct Writer {
     pub(crate) log_key: SigningKey,
     register_key: SigningKey,
     pub(super) dir: std::path::PathBuf,
-    clock: fn() -> i64,
+    pub(crate) clock: fn() -> i64,
     pub(super) group: Vec<Committed>,
     pub(super) forks_kept: HashMap<NodeId, HashSet<Hash>>,
     /// When an old head of a node was last compared with the journal.

@@ -4,9 +4,9 @@
 //! certificate the connection carries. **Out**: entries of the register log and of the collector's
 //! log, or a refusal that names the field and the remedy.
 //!
-//! A statement is taken if its author is the caller, holds a valid `PersonKey` with the role
-//! operator, signed exactly these bytes for exactly this log, and recorded it now; and if the
-//! register can take it in as a whole.
+//! A statement is taken if its author is the caller; if author, approver and everybody else who is
+//! said to have signed it hold a valid `PersonKey` with the role operator and signed exactly these
+//! bytes for exactly this log; if it was recorded now; and if the register can take it in as a whole.
 
 mod service;
 
@@ -36,7 +36,7 @@ impl Writer {
         caller: &PersonId,
     ) -> Result<Result<u64, Refusal>, Fatal> {
         let now_s = self.now();
-        if let Err(refused) = self.check_statement(&bytes, caller, now_s) {
+        if let Err(refused) = self.check_statement(&bytes, caller) {
             return Ok(Err(refused));
         }
         let record = Record::Statement(EntryRecord { at_s: now_s, entry: bytes });
@@ -50,7 +50,7 @@ impl Writer {
         }
     }
 
-    fn check_statement(&self, bytes: &[u8], caller: &PersonId, now_s: i64) -> Result<(), Refusal> {
+    fn check_statement(&self, bytes: &[u8], caller: &PersonId) -> Result<(), Refusal> {
         let decoded = decode_signed(bytes)
             .map_err(|error| Refusal::because("MALFORMED_STATEMENT", error.to_string()))?;
         let SignedStatement::Known { statement, bytes, signatures } = decoded else {
@@ -62,15 +62,9 @@ impl Writer {
             let detail = format!("origin: want {origin}, found {}", statement.origin);
             return Err(Refusal::because("WRONG_ORIGIN", detail));
         }
-        if (statement.recorded_at_s - now_s).abs() > RECORDED_AT_TOLERANCE_S {
-            let detail = format!(
-                "recorded_at_s differs from the collector's clock by more than \
-                 {RECORDED_AT_TOLERANCE_S} s; a statement is recorded when it is made: correct the \
-                 clock, and put earlier dates into effective_at"
-            );
-            return Err(Refusal::because("BACKDATED", detail));
-        }
-        self.check_person(&origin, &bytes, &signatures, statement.author.as_ref(), caller)?;
+        self.check_recorded_now(statement.recorded_at_s)?;
+        let (author, approver) = (statement.author.as_ref(), statement.approver.as_ref());
+        self.check_people(&origin, &bytes, &signatures, author, approver, caller)?;
         let Some(v1::statement::Body::Import(import)) = &statement.body else { return Ok(()) };
         let set = import.items.as_ref();
         let chunks =
@@ -86,43 +80,60 @@ impl Writer {
         Ok(())
     }
 
-    /// The author signed it, is the caller, and may.
-    fn check_person(
+    /// By the clock itself: the log's own time stands still after a clock that was ahead.
+    fn check_recorded_now(&self, recorded_at_s: i64) -> Result<(), Refusal> {
+        if (recorded_at_s - (self.clock)()).abs() <= RECORDED_AT_TOLERANCE_S {
+            return Ok(());
+        }
+        let detail = format!(
+            "recorded_at_s differs from the collector's clock by more than \
+             {RECORDED_AT_TOLERANCE_S} s; a statement is recorded when it is made: correct the \
+             clock, and put earlier dates into effective_at"
+        );
+        Err(Refusal::because("BACKDATED", detail))
+    }
+
+    /// The author is the caller; author and approver have signed; and whoever has signed may. Every
+    /// verifier asks all of this again, and one signature that does not hold would contradict the
+    /// whole register for ever.
+    fn check_people(
         &self,
         origin: &str,
         bytes: &[u8],
         signatures: &[v1::PersonSignature],
         author: Option<&v1::PersonRef>,
+        approver: Option<&v1::PersonRef>,
         caller: &PersonId,
     ) -> Result<(), Refusal> {
-        let author = author.map_or("", |a| a.person.as_str());
-        if author != caller.as_str() {
+        if author.is_none_or(|author| author.person != caller.as_str()) {
             let detail = format!("author: want {caller}, whose certificate this is");
             return Err(Refusal::because("NOT_THE_AUTHOR", detail));
         }
-        let person =
-            self.state.persons.get(caller).filter(|person| !person.revoked).ok_or_else(|| {
-                Refusal::because("UNKNOWN_PERSON", "the author has no valid PersonKey; enrol again")
-            })?;
-        if person.role != v1::Role::Operator {
-            return Err(Refusal::because(
-                "NOT_AUTHORISED",
-                "only the role operator writes the register",
-            ));
-        }
         let text = signed_text(origin, bytes);
-        let signed = signatures.iter().any(|s| {
-            s.person.as_ref().is_some_and(|p| p.person == author)
-                && person.key.verify_raw(text.as_bytes(), &s.signature)
-        });
-        if signed {
-            Ok(())
-        } else {
-            Err(Refusal::because(
-                "BAD_SIGNATURE",
-                "no signature of the author's statement key fits",
-            ))
+        for v1::PersonSignature { person, signature } in signatures {
+            let v1::PersonRef { person, role } = person.clone().unwrap_or_default();
+            let known = person.parse().ok().and_then(|id: PersonId| self.state.persons.get(&id));
+            let Some(known) = known.filter(|known| !known.revoked) else {
+                let detail = format!("{person} has no valid PersonKey; enrol again");
+                return Err(Refusal::because("UNKNOWN_PERSON", detail));
+            };
+            if known.role != v1::Role::Operator || role != i32::from(known.role) {
+                let detail = "only the role operator writes the register, and each signature says \
+                              that it is of that role";
+                return Err(Refusal::because("NOT_AUTHORISED", detail));
+            }
+            if !known.key.verify_raw(text.as_bytes(), signature) {
+                let detail = format!("the signature of {person} is not of its statement key");
+                return Err(Refusal::because("BAD_SIGNATURE", detail));
+            }
         }
+        for (word, named) in [("author", author), ("approver", approver)] {
+            if named.is_some() && !signatures.iter().any(|s| s.person.as_ref() == named) {
+                let detail = format!("the {word} is named and has not signed in that role");
+                return Err(Refusal::because("BAD_SIGNATURE", detail));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn node_facts(
@@ -130,14 +141,19 @@ impl Writer {
         bytes: &[u8],
         caller: &PersonId,
     ) -> Result<Result<u64, Refusal>, Fatal> {
-        let checked = self.check_facts(bytes, caller);
-        Ok(match checked {
-            Err(refused) => Err(refused),
-            Ok(signed) => {
-                let now_s = self.now();
-                Ok(self.append_entry(now_s, Entry::NodeFacts(signed))?)
+        let signed = match self.check_facts(bytes, caller) {
+            Ok(signed) => signed,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let now_s = self.now();
+        match self.append_entry(now_s, Entry::NodeFacts(signed)) {
+            Ok(index) => Ok(Ok(index)),
+            // Too long for an entry, or a signature that is none: nothing was changed.
+            Err(Fatal::State(StateError::Malformed { source, .. })) => {
+                Ok(Err(Refusal::because("MALFORMED_FACTS", source.to_string())))
             }
-        })
+            Err(fatal) => Err(fatal),
+        }
     }
 
     fn check_facts(&self, bytes: &[u8], caller: &PersonId) -> Result<v1::SignedNodeFacts, Refusal> {
@@ -151,13 +167,9 @@ impl Writer {
             return Err(Refusal::because("WRONG_ORIGIN", detail));
         }
         let origin = self.log_key.name().as_str();
-        self.check_person(
-            origin,
-            &signed.facts,
-            &signed.signatures,
-            facts.author.as_ref(),
-            caller,
-        )?;
+        self.check_recorded_now(facts.recorded_at_s)?;
+        let author = facts.author.as_ref();
+        self.check_people(origin, &signed.facts, &signed.signatures, author, None, caller)?;
         Ok(signed)
     }
 }

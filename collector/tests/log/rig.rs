@@ -46,6 +46,10 @@ impl Rig {
     }
 
     pub(crate) fn open(dir: &Path) -> Result<Self, Fatal> {
+        Self::open_at(dir, clock)
+    }
+
+    pub(crate) fn open_at(dir: &Path, clock: fn() -> i64) -> Result<Self, Fatal> {
         let keys = keys::Keys::load(dir, &operator()).unwrap();
         let (to_assess, groups) = mpsc::sync_channel(64);
         let committed = std::thread::spawn(move || groups.into_iter().flatten().collect());

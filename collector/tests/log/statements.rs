@@ -139,6 +139,109 @@ fn each_refusal_has_its_own_reason_and_changes_nothing() {
 }
 
 #[test]
+fn whoever_is_said_to_have_signed_or_approved_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    enrol(&rig, v1::Role::Operator);
+    let approver = v1::PersonRef { person: "person-2".into(), role: v1::Role::Operator.into() };
+    let second = SigningKey::new(KeyName::new("person-2").unwrap(), [8; 32]);
+    let enrolment = v1::PersonKey {
+        person: Some(approver.clone()),
+        public_key: second.verifier().public_bytes().to_vec(),
+        ..Default::default()
+    };
+    let (mut statement, chunk) = import("court/1");
+    put(&rig, chunk);
+    statement.approver = Some(approver.clone());
+    let with = |signature: Vec<u8>| {
+        let mut wire = v1::SignedStatement::decode(&*signed(&statement, &key())).unwrap();
+        let person = Some(approver.clone());
+        wire.signatures.push(v1::PersonSignature { person, signature });
+        append(&rig, wire.encode_to_vec())
+    };
+    let reason = |result: Result<u64, Refusal>| result.unwrap_err().reason;
+    assert_eq!(reason(append(&rig, signed(&statement, &key()))), "BAD_SIGNATURE", "not approved");
+    assert_eq!(reason(with(vec![7; 64])), "UNKNOWN_PERSON");
+    rig.ask(|reply| Command::PersonKey { key: enrolment, reply }).unwrap();
+    assert_eq!(reason(with(vec![7; 64])), "BAD_SIGNATURE", "approved by nobody");
+    let mut as_officer = statement.clone();
+    as_officer.approver = None;
+    as_officer.author = Some(person(v1::Role::Officer));
+    assert_eq!(reason(append(&rig, signed(&as_officer, &key()))), "NOT_AUTHORISED");
+    let text = signed_text(ORIGIN, &statement.encode_to_vec());
+    assert_eq!(with(second.sign_raw(text.as_bytes()).to_vec()).unwrap(), 1);
+    rig.stop();
+}
+
+/// Signed facts of a node with this many points, and `pad` bytes more.
+fn facts(
+    signatures: impl FnOnce(&mut Vec<v1::PersonSignature>),
+    points: u32,
+    pad: usize,
+) -> Vec<u8> {
+    let facts = v1::NodeFacts {
+        format: 1,
+        operator: "example.net".to_owned(),
+        node: "edge-1".to_owned(),
+        role: v1::NodeRole::Router.into(),
+        groups: (0..pad / 50).map(|_| "x".repeat(48)).chain(["x".repeat(pad % 50)]).collect(),
+        country: "DE".to_owned(),
+        network_type: v1::NetworkType::Fixed.into(),
+        points: (0..points)
+            .map(|number| v1::EnforcementPoint {
+                id: format!("point-{number:057}"),
+                technology: "x".repeat(64),
+                observation: v1::Observation::Unobserved.into(),
+            })
+            .collect(),
+        recorded_at_s: NOW_S,
+        author: Some(person(v1::Role::Operator)),
+        ..Default::default()
+    };
+    let facts = facts.encode_to_vec();
+    let text = signed_text("example.net/log/1", &facts);
+    let signature = key().sign_raw(text.as_bytes()).to_vec();
+    let mut all = vec![v1::PersonSignature { person: Some(person(v1::Role::Operator)), signature }];
+    signatures(&mut all);
+    v1::SignedNodeFacts { facts, signatures: all }.encode_to_vec()
+}
+
+#[test]
+fn facts_that_are_no_entry_of_the_log_are_refused_and_stop_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    enrol(&rig, v1::Role::Operator);
+    let declare = |bytes: Vec<u8>| {
+        let caller: PersonId = "person-1".parse().unwrap();
+        rig.ask(|reply| Command::NodeFacts { bytes, caller, reply })
+    };
+    let again = |all: &mut Vec<v1::PersonSignature>| *all = vec![all[0].clone(); 9];
+    assert_eq!(declare(facts(again, 1, 0)).unwrap_err().reason, "MALFORMED_FACTS");
+    // As long as facts may be, they leave no room for the entry around them.
+    let size_max = evidence::ENTRY_SIZE_MAX;
+    let points = (1..256).rev().find(|n| facts(|_| {}, *n, 0).len() < size_max - 8).unwrap();
+    let longest = |pad: &usize| facts(|_| {}, points, *pad).len() <= size_max;
+    let pad = (0..1000).rev().find(longest).unwrap();
+    assert_eq!(declare(facts(|_| {}, points, pad)).unwrap_err().reason, "MALFORMED_FACTS");
+    assert!(declare(facts(|_| {}, 1, 0)).is_ok());
+    rig.stop();
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_closes_the_register_to_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    Rig::new(dir.path()).stop();
+    let rig = Rig::open_at(dir.path(), || NOW_S + 31_536_000).unwrap();
+    enrol(&rig, v1::Role::Operator);
+    rig.stop();
+    let rig = Rig::open(dir.path()).unwrap();
+    let (statement, chunk) = import("court/1");
+    put(&rig, chunk);
+    assert_eq!(append(&rig, signed(&statement, &key())).unwrap(), 1);
+    rig.stop();
+}
+
+#[test]
 fn a_revoked_person_acts_in_no_former_role() {
     use remit_collector::log::command::Subject;
     let dir = tempfile::tempdir().unwrap();
