@@ -272,6 +272,11 @@ impl Ledger {
         })
     }
 
+    /// Whether its accounts of this generation have begun.
+    pub fn has_baseline(&self, kind: SourceKind) -> bool {
+        self.sources.get(&kind.into()).is_some_and(|source| !source.without_baseline)
+    }
+
     /// Makes sure that the source has an account, also while it has nothing to say.
     pub fn know_source(&mut self, kind: SourceKind) {
         self.source(kind);

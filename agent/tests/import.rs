@@ -103,7 +103,7 @@ fn a_file_becomes_leaves_between_start_and_a_stopping_seal() {
 
     let bodies = node.bodies();
     // No snapshot and no change: a log does not say what was installed.
-    assert_eq!(kinds(&bodies), "genesis start seal activity activity gap seal");
+    assert_eq!(kinds(&bodies), "genesis start seal activity activity gap seal seal");
     let Some(Body::Genesis(genesis)) = bodies.first() else { panic!() };
     assert!(genesis.individual_actions);
     let activity = activities(&bodies)[0];

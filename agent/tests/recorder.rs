@@ -12,7 +12,7 @@ use common::*;
 use evidence::{chunk, commitment};
 use prost::Message as _;
 use remit_agent::{
-    observation::{CounterReading, Cursor, Report},
+    observation::{CounterReading, Cursor, Hit, Report},
     recorder::Recorder,
 };
 use remit_proto::v1::{self, GenerationReason, LossCause, RuleChangeKind, leaf::Body};
@@ -270,40 +270,89 @@ fn a_clean_stop_says_so_and_an_unclean_one_too() {
     assert_eq!(starts, [false, true, false]);
 }
 
+/// Where a file was read up to.
+fn at(offset: u64) -> Cursor {
+    Cursor {
+        path: "/var/log/rpz.log".into(),
+        inode: 5,
+        offset,
+        head_size: 256,
+        head_digest: [3; 32],
+    }
+}
+
+fn hits_at(list: Vec<Hit>, offset: u64) -> Report {
+    Report::Hits { source: SOURCE, hits: list, cursor: Some(at(offset)), import: None }
+}
+
 #[test]
 fn cursors_are_durable_with_the_hits() {
     let node = Node::individual();
-    let cursor = Cursor {
-        path: "/var/log/rpz.log".into(),
-        inode: 5,
-        offset: 4711,
-        head_size: 256,
-        head_digest: [3; 32],
-    };
     let mut recorder = node.start();
     recorder.report(state(vec![rule(1, "")])).unwrap();
-    recorder
-        .report(Report::Hits {
-            source: SOURCE,
-            hits: vec![hit(1, NOW_S, 1)],
-            cursor: Some(cursor.clone()),
-            import: None,
-        })
-        .unwrap();
+    // The first position of a file is durable at once, so that no later start begins anew.
+    recorder.report(hits_at(vec![], 4711)).unwrap();
+    recorder.report(hits_at(vec![hit(1, NOW_S, 1)], 4800)).unwrap();
     drop(recorder);
     let mut recorder = node.start();
-    assert_eq!(recorder.cursors(), []);
-    recorder
-        .report(Report::Hits {
-            source: SOURCE,
-            hits: vec![],
-            cursor: Some(cursor.clone()),
-            import: None,
-        })
-        .unwrap();
+    assert_eq!(recorder.cursors(), [at(4711)]);
+    recorder.report(state(vec![rule(1, "")])).unwrap();
+    recorder.report(hits_at(vec![hit(1, NOW_S, 1)], 4800)).unwrap();
     node.pass(&mut recorder, 1000);
     drop(recorder);
-    assert_eq!(node.start().cursors(), [cursor]);
+    assert_eq!(node.start().cursors(), [at(4800)]);
+}
+
+#[test]
+fn no_batch_ends_between_the_hits_of_a_file_and_its_cursor() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "")])).unwrap();
+    for step in 1..=20 {
+        recorder.report(hits_at(vec![hit(1, NOW_S, 1); 600], step)).unwrap();
+        // Whenever it is killed: 600 leaves for each step that is durable.
+        let durable = activities(&recorded(&node, &recorder)).len() as u64;
+        assert_eq!(durable % 600, 0, "step {step}");
+        assert!(durable / 600 + 1 >= step, "step {step}");
+    }
+    let durable = activities(&recorded(&node, &recorder)).len() as u64;
+    drop(recorder);
+    assert_eq!(node.start().cursors(), [at(durable / 600)]);
+}
+
+#[test]
+fn the_account_begins_with_the_first_reading_whatever_happens_next() {
+    let node = Node::new("lines_served = 1000\nbatch_interval_s = 60");
+    let mut recorder = node.start();
+    // As the nftables source does it: the counters before the queue is open and the rules are told.
+    recorder.report(reading(100)).unwrap();
+    drop(recorder); // kill -9, in the same millisecond
+    let mut recorder = node.start();
+    recorder.report(reading(107)).unwrap();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    recorder.report(reading(107)).unwrap();
+    node.pass(&mut recorder, 60_000);
+    let bodies = recorded(&node, &recorder);
+    let account = &last_seal(&bodies).sources[0];
+    assert_eq!((account.offered, account.recorded, account.lost[0].count), (7, 0, 7));
+    assert_eq!(account.lost[0].cause(), LossCause::AgentDown);
+    assert_eq!(gaps(&bodies)[0].count, 7);
+}
+
+#[test]
+fn only_the_first_reading_of_a_generation_closes_its_batch() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(reading(1)).unwrap();
+    recorder.report(state(vec![rule(1, "")])).unwrap();
+    recorder.report(reading(1)).unwrap();
+    assert_eq!(kinds(&recorded(&node, &recorder)), "genesis start seal seal");
+    node.pass(&mut recorder, 1000);
+    drop(recorder);
+    let mut recorder = node.start();
+    recorder.report(reading(1)).unwrap();
+    let durable = kinds(&recorded(&node, &recorder));
+    assert_eq!(durable, "genesis start seal seal snapshot seal start seal");
 }
 
 #[test]

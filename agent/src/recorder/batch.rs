@@ -63,6 +63,12 @@ impl Recorder {
         if tight && self.stuck.is_none() { self.close_batch(false) } else { Ok(()) }
     }
 
+    /// Makes what is known now durable at once.
+    pub(super) fn close_now(&mut self) -> Result<(), RecorderError> {
+        // A batch that waits for room carries the state of its own time; this comes after it.
+        if self.stuck.is_none() { self.close_batch(false) } else { Ok(()) }
+    }
+
     /// Gives a leaf the next index. If the batch before finds no room the leaf waits for the next
     /// one; who has more to push looks at `stuck` in between, so that what waits is bounded.
     pub(super) fn push(

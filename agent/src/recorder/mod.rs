@@ -17,6 +17,9 @@
 //!
 //! `batch_interval` after its first leaf, at 1,024 leaves or 512 KiB, and every `seal_interval` in
 //! any case. Its last leaf is a `Seal` with the accounts of all sources.
+//! At once, whatever the interval: `Genesis` and `Start`; the first reading of a source's counters in
+//! a generation, from which its account counts; the first position in a file. What happens after
+//! these is accounted for, also if the agent is killed in its first second.
 //!
 //! # When the spool has no room
 //!
@@ -232,8 +235,11 @@ impl Recorder {
                 }
                 self.hits(source, &hits, import.as_ref())?;
                 if let Some(cursor) = cursor {
-                    self.cursors.insert(cursor.path.clone(), (cursor, true));
+                    let known = self.cursors.insert(cursor.path.clone(), (cursor, true));
                     self.open_batch();
+                    if known.is_none() {
+                        self.close_now()?;
+                    }
                 }
                 if self.windows.is_full() && self.stuck.is_none() {
                     self.close_windows(true)?;
@@ -241,6 +247,7 @@ impl Recorder {
                 Ok(())
             }
             Report::Counters(reading) => {
+                let begins = !self.ledger.has_baseline(reading.source);
                 let findings = self.ledger.reading(&reading);
                 self.self_protection.insert(reading.source.into(), reading.self_protection);
                 let at_s = in_range(reading.at_s);
@@ -248,7 +255,7 @@ impl Recorder {
                 if self.rules.contains_key(&reading.source.into()) {
                     self.write_findings();
                 }
-                Ok(())
+                if begins { self.close_now() } else { Ok(()) }
             }
             Report::Lost { source, cause, count, at_s } => {
                 if count > 0 {
