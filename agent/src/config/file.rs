@@ -283,7 +283,14 @@ pub(super) fn check(
     check.that(user.as_deref() != Some(""), "user", "must name a user, or be left out");
     let SourcesSection { nftables, unbound_rpz } = sources;
     let nftables = nftables.map(|section| check_nftables(&mut check, section));
-    let unbound_rpz = unbound_rpz
+    for at in 1..unbound_rpz.len() {
+        check.wrong(
+            &format!("sources.unbound_rpz[{at}]"),
+            "one node observes one resolver: enrol a second node for it, with a directory and a \
+             configuration of its own",
+        );
+    }
+    let unbound_rpz: Vec<_> = unbound_rpz
         .into_iter()
         .enumerate()
         .filter_map(|(at, section)| check_unbound(&mut check, at, section))
@@ -304,7 +311,7 @@ pub(super) fn check(
         metrics_listen,
         user,
         nftables,
-        unbound_rpz,
+        unbound_rpz: unbound_rpz.into_iter().next(),
         digest,
     })
 }

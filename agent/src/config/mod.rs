@@ -43,7 +43,8 @@ pub struct Config {
     /// To whom the agent drops its privileges.
     pub user: Option<String>,
     pub nftables: Option<NftablesConfig>,
-    pub unbound_rpz: Vec<UnboundRpzConfig>,
+    /// One: rules and accounts of a node are told apart by technology.
+    pub unbound_rpz: Option<UnboundRpzConfig>,
     /// SHA-256 of the file as it was read.
     pub digest: [u8; 32],
 }
@@ -280,6 +281,16 @@ mod tests {
         assert_eq!(parse(&text).unwrap().window(), 3600);
         let text = format!("window_s = 0\nindividual_actions = true\n{text}");
         check(&text, &["individual_actions"]);
+    }
+
+    #[test]
+    fn a_second_resolver_is_a_second_node() {
+        let resolver = "[[sources.unbound_rpz]]\nlog = \"/l\"\n\
+                        zones = [{ name = \"z\", file = \"/z\" }]\n";
+        check(&format!("{GOOD}{resolver}"), &[]);
+        check(&format!("{GOOD}{resolver}{resolver}"), &["sources.unbound_rpz[1]"]);
+        let error = parse(&format!("{GOOD}{resolver}{resolver}")).unwrap_err().to_string();
+        assert!(error.contains("enrol a second node"), "{error}");
     }
 
     #[test]

@@ -38,8 +38,7 @@ pub struct Line {
 /// The sources that the configuration asks for, as `Start` names them.
 pub fn kinds(config: &Config) -> Vec<SourceKind> {
     let nftables = config.nftables.iter().map(|_| SourceKind::Nftables);
-    // Several resolvers are one source.
-    let unbound = config.unbound_rpz.iter().take(1).map(|_| SourceKind::UnboundRpz);
+    let unbound = config.unbound_rpz.iter().map(|_| SourceKind::UnboundRpz);
     nftables.chain(unbound).collect()
 }
 
@@ -50,7 +49,7 @@ pub fn spawn_all(config: &Config, line: &Line) -> io::Result<Vec<SourceThread>> 
         let context = context(config, line, SourceKind::Nftables, None);
         threads.push(SourceThread::Nftables(nftables::spawn(nftables(settings), context)?));
     }
-    for unbound in &config.unbound_rpz {
+    if let Some(unbound) = &config.unbound_rpz {
         let cursor = line.cursors.iter().find(|cursor| cursor.path == unbound.log);
         let context = context(config, line, SourceKind::UnboundRpz, cursor);
         threads.push(SourceThread::UnboundRpz(unbound_rpz::spawn(unbound_rpz(unbound), context)?));

@@ -46,7 +46,7 @@ pub struct Rules {
     /// Stands for all that did not fit into `from_lines`.
     further: Option<Arc<KnownRule>>,
     control: Option<PathBuf>,
-    /// Prefix of the key texts: two resolvers on one node may have zones of the same name.
+    /// Prefix of the key texts: another log is another resolver, whatever its zones are called.
     instance: String,
     counter: Option<CounterKey>,
     unstable: bool,
