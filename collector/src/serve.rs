@@ -36,8 +36,10 @@ use crate::{
     revoke,
 };
 
-/// Groups of commits that may wait for the index.
-const ASSESS_QUEUE: usize = 64;
+/// Groups of commits that may wait for the index; each is bounded in bytes by the writer, so that a
+/// slow index costs memory for a few batches and not for all that the agents have. When full, the
+/// writer waits, and the agents with it.
+const ASSESS_QUEUE: usize = 16;
 /// A client that does not finish its handshake is cut off.
 const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 

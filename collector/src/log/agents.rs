@@ -1,6 +1,9 @@
 //! Trees of agents: the witness rule, and what is kept when a node breaks it.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use evidence::{AgentOrigin, Leaf, batch};
 use remit_proto::v1::{self, RefusalCode, leaf::Body, log_entry::Entry};
@@ -231,6 +234,10 @@ impl Writer {
             Ok(id) => Ok(Ok(id)),
             Err(PutError::Malformed(error)) => {
                 Ok(Err(Refusal::coded(RefusalCode::MalformedChunk, 0, error.to_string())))
+            }
+            // Nothing names it yet, and the file under its name was not touched.
+            Err(PutError::Io(error)) if error.kind() == io::ErrorKind::StorageFull => {
+                Ok(Err(Refusal::disk_full(0)))
             }
             Err(PutError::Io(error)) => Err(Fatal::Io(error)),
         }

@@ -1,6 +1,7 @@
 //! What the gRPC edge asks the writer for, and how it is told no.
 
 use evidence::{AgentOrigin, NodeId, PersonId};
+use prost::Message;
 use remit_proto::v1::{self, RefusalCode};
 use tlog::Hash;
 use tokio::sync::oneshot;
@@ -10,14 +11,62 @@ use super::receipts::Receipt;
 /// Each is answered once its effect is durable.
 #[derive(Debug)]
 pub enum Command {
-    Hello { origin: AgentOrigin, public_key: [u8; 32], bound_key: [u8; 32], reply: Reply<u64> },
-    Batch { origin: AgentOrigin, public_key: [u8; 32], batch: v1::Batch, reply: Reply<u64> },
-    Chunk { bytes: Vec<u8>, reply: Reply<Hash> },
-    Receipt { origin: AgentOrigin, checkpoint_size: u64, reply: Reply<Option<Receipt>> },
-    Statement { bytes: Vec<u8>, caller: PersonId, reply: Reply<u64> },
-    NodeFacts { bytes: Vec<u8>, caller: PersonId, reply: Reply<u64> },
-    PersonKey { key: v1::PersonKey, reply: Reply<u64> },
-    Revoke { subject: Subject, reply: Reply<u64> },
+    Hello {
+        origin: AgentOrigin,
+        public_key: [u8; 32],
+        bound_key: [u8; 32],
+        reply: Reply<u64>,
+    },
+    Batch {
+        origin: AgentOrigin,
+        public_key: [u8; 32],
+        batch: v1::Batch,
+        reply: Reply<u64>,
+    },
+    Chunk {
+        bytes: Vec<u8>,
+        reply: Reply<Hash>,
+    },
+    Receipt {
+        origin: AgentOrigin,
+        checkpoint_size: u64,
+        reply: Reply<Option<Receipt>>,
+    },
+    Statement {
+        bytes: Vec<u8>,
+        caller: PersonId,
+        reply: Reply<u64>,
+    },
+    NodeFacts {
+        bytes: Vec<u8>,
+        caller: PersonId,
+        reply: Reply<u64>,
+    },
+    PersonKey {
+        key: v1::PersonKey,
+        reply: Reply<u64>,
+    },
+    Revoke {
+        subject: Subject,
+        reply: Reply<u64>,
+    },
+    /// Publish once more and end. Who asks after that is told that the collector stops.
+    Stop,
+}
+
+impl Command {
+    /// Bytes that it wants to add to what is on disk; 0 for what is done on a full disk too.
+    pub(super) fn size(&self) -> u64 {
+        let size = match self {
+            Self::Batch { batch, .. } => batch.encoded_len(),
+            Self::Chunk { bytes, .. }
+            | Self::Statement { bytes, .. }
+            | Self::NodeFacts { bytes, .. } => bytes.len(),
+            Self::PersonKey { key, .. } => key.encoded_len(),
+            Self::Hello { .. } | Self::Receipt { .. } | Self::Revoke { .. } | Self::Stop => 0,
+        };
+        size as u64
+    }
 }
 
 pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::ControlFlow,
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender},
     time::{Duration, Instant},
@@ -34,8 +35,11 @@ use crate::{
 pub const QUEUE_LENGTH: usize = 256;
 /// Commands that one commit takes in at the most, so that the first of them need not wait long.
 const GROUP_MAX: usize = 64;
-/// Below this the collector takes in nothing more: what is left is for what it must write itself.
-const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes after which a commit takes in nothing more: groups wait in memory for the index.
+const GROUP_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Below this the collector takes in nothing more: what is left is for what it must write itself,
+/// such as checkpoints, revocations, and the index of what was accepted last.
+pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The collector's own state is in doubt: stop. Recovery decides at the next start.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +127,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Runs until every sender is gone. An error means: stop the process.
+    /// Runs until it is told to stop, or every sender is gone. An error means: stop the process.
     pub fn run(
         mut self,
         commands: &Receiver<Command>,
@@ -137,8 +141,10 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return self.publish(),
             };
-            if let Some(first) = first {
-                self.group(first, commands)?;
+            if let Some(first) = first
+                && self.group(first, commands)?.is_break()
+            {
+                return self.publish();
             }
             if Instant::now() >= next_publish {
                 self.publish()?;
@@ -148,17 +154,35 @@ impl Writer {
     }
 
     /// One group commit: handle, sync, answer.
-    fn group(&mut self, first: Command, commands: &Receiver<Command>) -> Result<(), Fatal> {
-        let full = files::free_bytes(&self.dir)? < RESERVE_BYTES;
+    fn group(
+        &mut self,
+        first: Command,
+        commands: &Receiver<Command>,
+    ) -> Result<ControlFlow<()>, Fatal> {
+        let mut room = files::free_bytes(&self.dir)?.saturating_sub(RESERVE_BYTES);
+        let mut taken = 0;
         let mut answers: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
         let mut next = Some(first);
+        let mut flow = ControlFlow::Continue(());
         while let Some(command) = next {
+            if matches!(command, Command::Stop) {
+                flow = ControlFlow::Break(());
+                break;
+            }
+            let size = command.size();
+            // Twice: what is accepted is written once more, to the index.
+            let full = size > 0 && size * 2 > room;
+            if !full {
+                room = room.saturating_sub(size * 2);
+                taken += size;
+            }
             answers.push(self.handle(command, full)?);
-            next = if answers.len() < GROUP_MAX { commands.try_recv().ok() } else { None };
+            let more = answers.len() < GROUP_MAX && taken < GROUP_BYTES_MAX;
+            next = if more { commands.try_recv().ok() } else { None };
         }
         self.commit()?;
         answers.into_iter().for_each(|answer| answer());
-        Ok(())
+        Ok(flow)
     }
 
     /// Openings, then the journal: the commit point. Then assess.
@@ -205,7 +229,10 @@ impl Writer {
             Command::Receipt { origin, checkpoint_size, reply } => {
                 answer(reply, Ok(receipts::receipt(&self.state, &origin, checkpoint_size)))
             }
-            Command::Batch { reply, .. } if full => answer(reply, Err(Refusal::disk_full(0))),
+            Command::Batch { origin, reply, .. } if full => {
+                let size = self.state.agents.get(&origin).map_or(0, |a| a.tree.edge.size());
+                answer(reply, Err(Refusal::disk_full(size)))
+            }
             Command::Chunk { reply, .. } if full => answer(reply, Err(Refusal::disk_full(0))),
             Command::Statement { reply, .. }
             | Command::NodeFacts { reply, .. }
@@ -231,6 +258,7 @@ impl Writer {
                 answer(reply, Ok(index))
             }
             Command::Revoke { subject, reply } => answer(reply, self.revoke(&subject)?),
+            Command::Stop => Box::new(|| {}),
         })
     }
 

@@ -65,9 +65,22 @@ impl Rig {
             revoked_keys: revoked_keys.clone(),
         };
         let writer = Writer::open(dir, parts)?;
-        let (commands, queue) = mpsc::sync_channel(16);
+        let (commands, queue) = mpsc::sync_channel(64);
         let writer = std::thread::spawn(move || writer.run(&queue, Duration::from_millis(20)));
         Ok(Self { commands, writer, committed, revoked_keys })
+    }
+
+    /// Hands in without waiting for the answer.
+    pub(crate) fn hand_in(
+        &self,
+        agent: &Agent,
+        batch: v1::Batch,
+    ) -> oneshot::Receiver<Result<u64, Refusal>> {
+        let (reply, answer) = oneshot::channel();
+        let origin = agent.origin.clone();
+        let public_key = agent.key.verifier().public_bytes();
+        self.commands.send(Command::Batch { origin, public_key, batch, reply }).unwrap();
+        answer
     }
 
     pub(crate) fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
