@@ -149,6 +149,11 @@ impl Follow {
         Ok(Step { more: true, lost, switched: true })
     }
 
+    /// There is a file to read.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Past complete lines of the file that is read now.
     pub(super) fn offset(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.offset)

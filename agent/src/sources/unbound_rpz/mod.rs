@@ -6,7 +6,8 @@
 //!
 //! Promised here:
 //! - Every complete line exactly once over rotation, truncation and restart (`follow`); where lines
-//!   may have been missed, that is said.
+//!   may have been missed, that is said. A log that is not there or cannot be read is no silence: it
+//!   is said at once, each minute, and when it is back.
 //! - The rule named is the rule's own owner name. What was asked for is beside it only where the owner
 //!   does not name it singly, the node may name it, and the rule does not stand for one customer.
 //! - The client's address is stepped over while a line is read (`line`), and is in no type after it.
@@ -63,6 +64,8 @@ const QUIET_BYTES: u64 = 256 * 1024;
 const LAST_READ: Duration = Duration::from_secs(2);
 /// A resolver that pauses at all has paused once in so many tries.
 const BASELINE_TRIES: usize = 8;
+/// A log that is not to be seen is said again so often.
+const BLIND_INTERVAL: Duration = Duration::from_secs(60);
 /// Between two looks at the stop flag.
 const NAP: Duration = Duration::from_millis(50);
 
@@ -115,6 +118,8 @@ struct Source {
     sure_until_s: i64,
     /// Position of the last report.
     reported_offset: u64,
+    /// The log is not to be seen, and that was reported then.
+    blind: Option<Instant>,
     told: Told,
 }
 
@@ -148,6 +153,7 @@ impl Source {
             labels,
             sure_until_s,
             reported_offset: 0,
+            blind: None,
             told: Told::default(),
         }
     }
@@ -192,19 +198,24 @@ impl Source {
             Some(follow) => follow,
             None => match self.open_log()? {
                 Some(follow) => follow,
-                None => return Ok(()),
+                None => return self.is_blind(),
             },
         };
         let began = Instant::now();
+        let mut seen;
         loop {
             let mut gathered = Gathered::default();
             let step = follow.step(&mut |piece| self.gather(piece, &mut gathered));
-            self.log_readable(step.as_ref().err());
-            let readable = step.is_ok();
+            let missing = (!follow.is_open()).then(|| io::Error::from(io::ErrorKind::NotFound));
+            self.log_readable(step.as_ref().err().or(missing.as_ref()));
+            seen = step.is_ok() && missing.is_none();
             // An error of the disk is tried again at the next poll: nothing has moved since.
             let step = step.unwrap_or_default();
             self.report(gathered, &follow, step)?;
-            if readable && !step.more {
+            if seen {
+                self.sees()?;
+            }
+            if seen && !step.more {
                 self.sure_until_s = (self.context.now_s)();
             }
             if !step.more || (self.context.stopping() && began.elapsed() > LAST_READ) {
@@ -212,7 +223,23 @@ impl Source {
             }
         }
         self.follow = Some(follow);
-        Ok(())
+        if seen { Ok(()) } else { self.is_blind() }
+    }
+
+    /// Hits are not recorded now, and nobody knows how many: that must be seen in the evidence too.
+    fn is_blind(&mut self) -> Result<(), RecorderGone> {
+        if self.blind.is_some_and(|said| said.elapsed() < BLIND_INTERVAL) {
+            return Ok(());
+        }
+        self.blind = Some(Instant::now());
+        self.send_unsure()
+    }
+
+    fn sees(&mut self) -> Result<(), RecorderGone> {
+        match self.blind.take() {
+            Some(_) => self.send_unsure(),
+            None => Ok(()),
+        }
     }
 
     /// Continues where the last run stood, or begins with the next line that is written.
@@ -222,8 +249,13 @@ impl Source {
             Some(resume) => Follow::start(&self.config.log, Some(&resume.cursor)),
             None => self.first_start(),
         };
-        self.log_readable(started.as_ref().err());
-        let Ok((follow, lost)) = started else { return Ok(None) };
+        let (follow, lost) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                self.log_readable(Some(&error));
+                return Ok(None);
+            }
+        };
         if lost {
             self.send_unsure()?;
         }

@@ -352,6 +352,62 @@ fn the_first_look_already_fixes_the_position() {
     assert!(reports.iter().any(empty), "else a stop before the first hit would skip what follows");
 }
 
+/// How often it was said that the log may have been missed.
+fn unsure(reports: &[Report]) -> usize {
+    let is = |r: &&Report| matches!(r, Report::Unsure { cause: LossCause::FileLost, .. });
+    reports.iter().filter(is).count()
+}
+
+#[test]
+fn a_log_that_is_not_there_is_no_silence() {
+    let mut rig = Rig::new(true);
+    fs::remove_file(&rig.source.config.log).expect("removed");
+    assert_eq!(unsure(&rig.round()), 1, "said at once");
+    assert_eq!(unsure(&rig.round()), 0, "and not at every look");
+    rig.source.blind = Instant::now().checked_sub(BLIND_INTERVAL);
+    assert_eq!(unsure(&rig.round()), 1, "but again each minute");
+    rig.applied(&format!("[remit=de/42] nx.example. rpz-nxdomain {CLIENT} nx.example. A IN"));
+    let reports = rig.round();
+    assert_eq!((unsure(&reports), hits(&reports).len()), (1, 1), "until it is back");
+    assert!(rig.round().is_empty());
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_no_silence() {
+    let mut rig = Rig::new(true);
+    let log = rig.source.config.log.clone();
+    fs::remove_file(&log).expect("removed");
+    // Opened like a file, and no byte of it can be read, by root neither.
+    fs::create_dir(&log).expect("made");
+    assert_eq!(unsure(&rig.round()), 1);
+    fs::remove_dir(&log).expect("removed");
+    rig.applied(&format!("[remit=de/42] nx.example. rpz-nxdomain {CLIENT} nx.example. A IN"));
+    // What was written before the first look is not ours; that it was missed is said.
+    let reports = rig.round();
+    assert_eq!((unsure(&reports), hits(&reports).len()), (1, 0));
+    rig.applied(&format!("[remit=de/42] nx.example. rpz-nxdomain {CLIENT} nx.example. A IN"));
+    let reports = rig.round();
+    assert_eq!((unsure(&reports), hits(&reports).len()), (0, 1));
+}
+
+#[test]
+fn a_log_that_vanished_between_two_runs_is_no_silence() {
+    let mut rig = Rig::new(true);
+    rig.applied(&format!("[remit=de/42] nx.example. rpz-nxdomain {CLIENT} nx.example. A IN"));
+    let cursor = rig.round().iter().rev().find_map(|r| match r {
+        Report::Hits { cursor, .. } => cursor.clone(),
+        _ => None,
+    });
+    fs::remove_file(&rig.source.config.log).expect("removed");
+    let resume = Resume { cursor: cursor.expect("a position"), at_s: 1_795_459_103 };
+    let mut rig = Rig::on(rig.folder, true, Some(resume));
+    let reports = rig.round();
+    assert!(unsure(&reports) >= 1);
+    let from = |r: &Report| matches!(r, Report::Unsure { from_s: 1_795_459_103, .. });
+    assert!(reports.iter().any(from), "since the last record: {reports:?}");
+    assert_eq!(unsure(&rig.round()), 0);
+}
+
 #[test]
 fn rules_known_from_lines_alone_are_bounded_and_still_exact() {
     let mut rig = Rig::new(true);
