@@ -8,7 +8,13 @@
 
 mod common;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use common::{activities, gaps, kinds, last_seal};
 use evidence::{Leaf, batch};
@@ -48,14 +54,14 @@ impl Node {
         path
     }
 
-    fn import(&self, file: PathBuf, year: Option<u32>) -> Result<Imported, Stop> {
-        let text = format!(
-            "dir = {:?}\n{}[collector]\nurl = \"https://c\"\n",
-            self.dir.path(),
-            self.settings
-        );
+    fn text(&self) -> String {
         // `settings` may end with a section.
-        let config = Config::parse(&text, &|_| Err("none".into())).unwrap();
+        let (dir, settings) = (self.dir.path(), self.settings);
+        format!("dir = {dir:?}\n{settings}[collector]\nurl = \"https://c\"\n")
+    }
+
+    fn import(&self, file: PathBuf, year: Option<u32>) -> Result<Imported, Stop> {
+        let config = Config::parse(&self.text(), &|_| Err("none".into())).unwrap();
         let options = ImportOptions { source: SourceKind::UnboundRpz, year, utc_offset_s: 0 };
         import(&config, &ImportOrder { file, options, offline: true })
     }
@@ -136,6 +142,41 @@ fn a_file_is_imported_once() {
     // Another file of the same resolver may follow.
     assert!(!node.import(node.file("[1] unbound[1:0] info: x\n"), None).unwrap().known);
     assert!(last_seal(&node.bodies()).stopping);
+}
+
+#[test]
+fn killed_again_and_again_each_line_is_recorded_once() {
+    let node = Node::new(SETTINGS);
+    let count = 15_000;
+    let text: String =
+        (1..=count).map(|at| format!("[{at}] unbound[1:0] {HIT} a. A IN\n")).collect();
+    let file = node.file(&text);
+    let config = node.dir.path().join("agent.toml");
+    fs::write(&config, node.text()).unwrap();
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_remit-agent"));
+        command.args(["import", "--offline", "--source", "unbound_rpz", "--log", "error"]);
+        command.arg("--config").arg(&config).arg(&file).stdout(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let mut kills = 0;
+    // A little longer each time, so that it ends on any machine.
+    for wait_ms in (1..).map(|step| 80 * step) {
+        let mut child = start();
+        thread::sleep(Duration::from_millis(wait_ms));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{status}");
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    println!("{kills} kills");
+    let bodies = node.bodies();
+    let times: Vec<i64> = activities(&bodies).iter().map(|activity| activity.first_s).collect();
+    assert_eq!(times.len() as i64, count);
+    assert!(times.iter().copied().eq(1..=count), "each line once, in the order of the file");
 }
 
 #[test]
