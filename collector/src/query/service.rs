@@ -32,14 +32,28 @@ impl QueryEdge {
         F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
     {
         self.access.check(&request, Operation::Query)?;
-        let (query, question) = (self.query.clone(), request.into_inner());
-        let answered = tokio::task::spawn_blocking(move || ask(&query, question)).await;
-        let interrupted = |_| {
-            let message = "the question was interrupted; try again".to_owned();
-            refuse(Code::Internal, "INTERRUPTED", message, &[])
-        };
-        answered.map_err(interrupted)?.map(Response::new)
+        off_the_runtime(&self.query, request.into_inner(), ask).await
     }
+}
+
+/// Answers a question where blocking is allowed: it reads the index, and waits for the assessor.
+pub(crate) async fn off_the_runtime<Q, A, F>(
+    query: &QueryHandle,
+    question: Q,
+    ask: F,
+) -> Result<Response<A>, Status>
+where
+    Q: Send + 'static,
+    A: Send + 'static,
+    F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
+{
+    let query = query.clone();
+    let answered = tokio::task::spawn_blocking(move || ask(&query, question)).await;
+    let interrupted = |_| {
+        let message = "the question was interrupted; try again".to_owned();
+        refuse(Code::Internal, "INTERRUPTED", message, &[])
+    };
+    answered.map_err(interrupted)?.map(Response::new)
 }
 
 #[tonic::async_trait]

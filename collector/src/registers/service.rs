@@ -13,7 +13,7 @@ use crate::{
     access::{Access, Caller, Operation},
     ingest::ask,
     log::command::{Command, Refusal},
-    query::QueryHandle,
+    query::{QueryHandle, service::off_the_runtime},
     status::refuse,
 };
 
@@ -84,7 +84,7 @@ impl RegisterService for RegisterEdge {
         request: Request<ListRequestsRequest>,
     ) -> Result<Response<ListRequestsResponse>, Status> {
         self.access.check(&request, Operation::Query)?;
-        self.query.list_requests(request.into_inner()).map(Response::new)
+        off_the_runtime(&self.query, request.into_inner(), QueryHandle::list_requests).await
     }
 
     async fn get_request(
@@ -92,6 +92,6 @@ impl RegisterService for RegisterEdge {
         request: Request<GetRequestRequest>,
     ) -> Result<Response<GetRequestResponse>, Status> {
         self.access.check(&request, Operation::Query)?;
-        self.query.get_request(request.into_inner()).map(Response::new)
+        off_the_runtime(&self.query, request.into_inner(), QueryHandle::get_request).await
     }
 }
