@@ -14,6 +14,7 @@ pub mod http;
 pub mod ingest;
 pub mod keys;
 pub mod log;
+pub mod metrics;
 pub mod query;
 pub mod registers;
 pub mod revoke;

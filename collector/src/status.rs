@@ -11,15 +11,18 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::metrics;
+
 /// Domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "remit.v1";
 
-/// A refusal: `reason` in upper snake case, `message` for people, `metadata` for programs.
+/// A refusal, counted: `reason` in upper snake case, `message` for people, `metadata` for programs.
 pub fn refuse(code: Code, reason: &str, message: String, metadata: &[(&str, &str)]) -> Status {
     debug_assert!(
         reason.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'),
         "a reason is in upper snake case"
     );
+    metrics::refused(reason);
     let metadata: HashMap<String, String> =
         metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     Status::with_error_details(

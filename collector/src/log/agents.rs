@@ -17,7 +17,7 @@ use super::{
     state::{Agent, verifier},
     writer::{Fatal, Writer},
 };
-use crate::committed::Committed;
+use crate::{committed::Committed, metrics::Metric};
 
 /// Notes kept as forks per run and node; more is counted, not kept.
 const FORKS_KEPT_MAX: usize = 64;
@@ -148,7 +148,7 @@ impl Writer {
         let position = self.journal.push(&Record::Batch(record));
         self.openings.push(&origin, openings, received_at_s);
         self.group.push(Committed { position, at_s: received_at_s, what });
-        metrics::counter!("remit_batches_accepted_total").increment(1);
+        Metric::BatchesAccepted.count();
         Ok(Ok(new_size))
     }
 
@@ -198,7 +198,7 @@ impl Writer {
         accepted_note: Vec<u8>,
         conflicting_note: Vec<u8>,
     ) -> Result<(), Fatal> {
-        metrics::counter!("remit_forks_total").increment(1);
+        Metric::Forks.count();
         // The journal was cut between the key of this tree and its first batch: there is no head yet
         // that another one could conflict with.
         if accepted_note.is_empty() {
