@@ -29,7 +29,7 @@ pub enum Caller {
         role: Role,
         key: [u8; 32],
     },
-    /// No certificate: may enrol and nothing else.
+    /// No certificate: may enrol, ask for health and reflection, and nothing else.
     Nobody,
 }
 
@@ -119,6 +119,11 @@ impl Access {
             }
             Caller::Nobody => false,
         }
+    }
+
+    /// A revoked key never returns; its holder enrols with a new one.
+    pub fn is_revoked_key(&self, key: &[u8; 32]) -> bool {
+        self.revoked.contains(key)
     }
 
     fn caller(&self, certificates: Option<&[CertificateDer<'_>]>) -> Result<Caller, Status> {

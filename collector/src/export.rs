@@ -20,6 +20,7 @@ use tlog::{
     Hash,
     tile::{self, TileKind, TilePath},
 };
+use tokio::sync::watch;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status};
 
@@ -30,7 +31,7 @@ use crate::{
         chunks::ChunkFiles,
         journal::{self, JournalError, Record},
         openings,
-        publish::journal_dir,
+        publish::{Exposed, journal_dir},
         state::head_of,
     },
     query::QueryHandle,
@@ -47,6 +48,7 @@ pub struct EvidenceEdge {
     pub dir: PathBuf,
     pub chunks: ChunkFiles,
     pub query: QueryHandle,
+    pub published: watch::Receiver<Exposed>,
     pub vkeys: (String, String),
 }
 
@@ -329,14 +331,14 @@ impl EvidenceService for EvidenceEdge {
         request: Request<GetCheckpointRequest>,
     ) -> Result<Response<GetCheckpointResponse>, Status> {
         self.access.check(&request, Operation::ReadCheckpoint)?;
-        let path = self.dir.join("public").join("checkpoint");
-        let log_checkpoint = tokio::fs::read(path).await.map_err(|_| {
+        let Exposed { log_checkpoint, register_head } = self.published.borrow().clone();
+        if log_checkpoint.is_empty() {
             let message = "nothing has been published yet; try again in a few seconds".to_owned();
-            refuse(Code::Unavailable, "NOTHING_PUBLISHED", message, &[])
-        })?;
+            return Err(refuse(Code::Unavailable, "NOTHING_PUBLISHED", message, &[]));
+        }
         Ok(Response::new(GetCheckpointResponse {
             log_checkpoint,
-            register_head: Vec::new(),
+            register_head,
             log_vkey: self.vkeys.0.clone(),
             register_vkey: self.vkeys.1.clone(),
         }))

@@ -157,8 +157,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
                     .with_context(|| format!("metrics_listen: cannot listen on {address}"))?;
             }
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(serve::serve(config, stop_signal()?))?;
-            Ok(())
+            let served = runtime.block_on(serve::serve(config, stop_signal()?));
+            // An export that nobody waits for any more does not hold up the end.
+            runtime.shutdown_background();
+            Ok(served?)
         }
     }
 }

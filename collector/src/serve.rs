@@ -24,11 +24,12 @@ use crate::{
     export::EvidenceEdge,
     files::{DirectoryLock, LockError},
     http,
-    ingest::{Enrolment, EnrolmentError, IngestEdge, MESSAGE_SIZE_MAX},
+    ingest::{Enrolment, EnrolmentError, IngestEdge, MESSAGE_SIZE_MAX, tell},
     keys::{KeyError, Keys},
     log::{
         chunks::ChunkFiles,
         command::Command,
+        publish::Exposed,
         writer::{Fatal, Parts, QUEUE_LENGTH, Writer},
     },
     query::{QueryEdge, QueryHandle},
@@ -40,6 +41,8 @@ use crate::{
 /// slow index costs memory for a few batches and not for all that the agents have. When full, the
 /// writer waits, and the agents with it.
 const ASSESS_QUEUE: usize = 16;
+/// A client that keeps its connection open when the collector stops is waited for this long.
+const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 /// A client that does not finish its handshake is cut off.
 const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -53,6 +56,8 @@ pub enum ServeError {
     Enrolment(#[from] EnrolmentError),
     #[error("the log cannot be opened or continued")]
     Log(#[from] Fatal),
+    #[error("the thread of the log panicked; what is on disk is decided at the next start")]
+    Panicked,
     #[error("the index cannot be opened or continued: {0}; remit-collector rebuild makes it anew")]
     Index(String),
     #[error("cannot listen on {address}")]
@@ -84,7 +89,7 @@ pub async fn serve(
     let vkeys = (keys.log.verifier().to_string(), keys.register.verifier().to_string());
     let chunks = ChunkFiles::new(config.dir.join("chunks"));
     let revoked = RevokedKeys::default();
-    let (published_tx, published) = watch::channel(0);
+    let (published_tx, published) = watch::channel(Exposed::default());
 
     let (query, to_assess, assess) = start_assess(&config.dir, &config, chunks.clone())?;
     let parts = Parts {
@@ -99,17 +104,20 @@ pub async fn serve(
     };
     let (commands, queue) = mpsc::sync_channel::<Command>(QUEUE_LENGTH);
     let dir = config.dir.clone();
-    let writer = tokio::task::spawn_blocking(move || Writer::open(&dir, parts))
+    let opened = tokio::task::spawn_blocking(move || Writer::open(&dir, parts))
         .await
-        .map_err(std::io::Error::other)??;
+        .map_err(std::io::Error::other)?;
+    let writer = match opened {
+        Ok(writer) => writer,
+        Err(fatal) => return how_ended(Ok(Err(fatal)), assess.join()),
+    };
     let interval = config.publish_interval;
-    let (failed_tx, failed) = tokio::sync::oneshot::channel();
+    let (ended_tx, ended) = tokio::sync::oneshot::channel::<()>();
     let writer = thread::Builder::new().name("log".to_owned()).spawn(move || {
         let result = writer.run(&queue, interval);
-        if let Err(error) = result {
-            // Whoever waits for it stops the server.
-            drop(failed_tx.send(error));
-        }
+        // However it ends, in a panic too, the server is told.
+        drop(ended_tx);
+        result
     })?;
 
     let access = Access::new(config.operator.clone(), revoked);
@@ -129,43 +137,60 @@ pub async fn serve(
         }
         None => None,
     };
+    let stopping = commands.clone();
     let router =
         router(&config, &keys, access, enrolment, commands, published, query, chunks, vkeys)
             .await?;
     let listener = listen(config.listen).await?;
     tracing::info!(address = %config.listen, operator = %config.operator, "collector is serving");
-    let (ended_tx, ended) = tokio::sync::oneshot::channel();
+    let (grace_tx, grace) = tokio::sync::oneshot::channel::<()>();
     let shutdown = async move {
         tokio::select! {
-            () = stop => drop(ended_tx.send(None)),
-            error = failed => drop(ended_tx.send(error.ok())),
+            () = stop => {}
+            // The writer has ended by itself: what is left is to say why.
+            _ = ended => {}
+        }
+        // Streams of agents are open as long as the agents like, and hold the writer's queue: so it
+        // is told, and with it they end. `false` is no matter: it has ended.
+        tell(&stopping, Command::Stop).await;
+        drop(grace_tx);
+    };
+    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+    let served = tokio::select! {
+        served = router.serve_with_incoming_shutdown(incoming, shutdown) => served,
+        () = async {
+            drop(grace.await);
+            tokio::time::sleep(SHUTDOWN_GRACE).await;
+        } => {
+            tracing::warn!("cut off connections that would not end");
+            Ok(())
         }
     };
-    router
-        .serve_with_incoming_shutdown(
-            tokio_stream::wrappers::TcpListenerStream::new(listener),
-            shutdown,
-        )
-        .await?;
     revoker.abort();
     if let Some(tiles) = tiles {
         tiles.abort();
     }
-    // Every sender of commands is gone with the router: the writer publishes once more and ends,
-    // and the index after it.
-    let joined = tokio::task::spawn_blocking(move || {
-        let log = writer.join();
-        let index = assess.join();
-        (log, index)
-    });
-    let (_, index) = joined.await.map_err(std::io::Error::other)?;
-    if let Ok(Some(fatal)) = ended.await {
-        return Err(fatal.into());
-    }
-    match index {
+    // The writer publishes once more and ends, and the index after it.
+    let joined = tokio::task::spawn_blocking(move || how_ended(writer.join(), assess.join()));
+    joined.await.map_err(std::io::Error::other)??;
+    Ok(served?)
+}
+
+/// How the two threads ended. If the index failed, the writer only knows that it did.
+fn how_ended(
+    log: thread::Result<Result<(), Fatal>>,
+    index: thread::Result<Result<(), String>>,
+) -> Result<(), ServeError> {
+    let index = match index {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(ServeError::Index(error)),
-        Err(_) => Err(ServeError::Index("its thread ended".to_owned())),
+        Err(_) => Err(ServeError::Index("its thread panicked".to_owned())),
+    };
+    match log {
+        Ok(Ok(())) => index,
+        Ok(Err(Fatal::AssessEnded)) => index.and(Err(Fatal::AssessEnded.into())),
+        Ok(Err(fatal)) => Err(fatal.into()),
+        Err(_) => Err(ServeError::Panicked),
     }
 }
 
@@ -211,7 +236,7 @@ async fn router(
     access: Access,
     enrolment: Enrolment,
     writer: mpsc::SyncSender<Command>,
-    published: watch::Receiver<u64>,
+    published: watch::Receiver<Exposed>,
     query: QueryHandle,
     chunks: ChunkFiles,
     vkeys: (String, String),
@@ -220,13 +245,14 @@ async fn router(
     let tls = ServerTlsConfig::new()
         .identity(identity)
         .client_ca_root(Certificate::from_pem(&keys.ca_certificate))
-        // Enrolment comes without a certificate; `access` refuses everything else that does.
+        // Enrolment, health and reflection come without one; `access` refuses everything else that
+        // does.
         .client_auth_optional(true)
         .timeout(HANDSHAKE_TIMEOUT);
     let ingest = IngestEdge {
         access: access.clone(),
         writer: writer.clone(),
-        published,
+        published: published.clone(),
         enrolment: Arc::new(enrolment),
     };
     let register =
@@ -236,6 +262,7 @@ async fn router(
         dir: config.dir.clone(),
         chunks,
         query: query.clone(),
+        published,
         vkeys,
     };
     let query = QueryEdge::new(access, query);

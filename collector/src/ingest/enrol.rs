@@ -22,7 +22,7 @@ use tonic::{Code, Status};
 
 use super::session::ask;
 use crate::{
-    access::{role_of, role_word, uris},
+    access::{Access, role_of, role_word, uris},
     files,
     log::{command::Command, state::verifier},
     status::refuse,
@@ -137,6 +137,7 @@ impl Enrolment {
     pub(super) async fn enrol(
         &self,
         request: EnrolRequest,
+        access: &Access,
         writer: &SyncSender<Command>,
     ) -> Result<EnrolResponse, Status> {
         let EnrolRequest { token, certificate_request, public_key, proof } = request;
@@ -151,13 +152,22 @@ impl Enrolment {
             let message = "proof: not a signature by public_key over this token".to_owned();
             return Err(invalid("proof", message));
         }
+        if access.is_revoked_key(&public_key) {
+            let message = "public_key was revoked and never returns: make a new key, and enrol \
+                           with that";
+            return Err(refuse(Code::PermissionDenied, "REVOKED", message.to_owned(), &[]));
+        }
+        let der = certificate_request.as_slice().into();
+        let request = CertificateSigningRequestParams::from_der(&der).map_err(|_| {
+            let message = "certificate_request: not a PKCS#10 request with a good signature";
+            invalid("certificate_request", message.to_owned())
+        })?;
+        // Whatever can be wrong with the request has been looked at: the token is good for once.
         let (subject, role) = self.take_token(&token)?;
-        let certificate =
-            self.sign(&certificate_request, &subject, role, &public_key).ok_or_else(|| {
-                let message = "certificate_request: not a PKCS#10 request with a good signature; \
-                               the token is used up: ask for a new one";
-                invalid("certificate_request", message.to_owned())
-            })?;
+        let certificate = self.sign(request, &subject, role, &public_key).ok_or_else(|| {
+            let message = "the certificate could not be signed; ask for a new token".to_owned();
+            refuse(Code::Internal, "CERTIFICATE_FAILED", message, &[])
+        })?;
         if role != Role::Agent {
             let person = Some(v1::PersonRef { person: subject.clone(), role: role.into() });
             let public_key = public_key.to_vec();
@@ -188,6 +198,12 @@ impl Enrolment {
         let text = fs::read_to_string(&path).map_err(|_| refused())?;
         // Removing is the act that only one of two users at once can do.
         fs::remove_file(&path).map_err(|_| refused())?;
+        // A power cut must not bring it back.
+        files::sync_folder(&self.dir.join("tokens")).map_err(|error| {
+            tracing::error!(%error, "the removal of a token could not be synced");
+            let message = "the collector cannot write; ask for a new token".to_owned();
+            refuse(Code::Internal, "STORAGE_FAILED", message, &[])
+        })?;
         let file: TokenFile = toml::from_str(&text).map_err(|_| refused())?;
         if file.expires_at_s <= (self.clock)() {
             return Err(refused());
@@ -199,12 +215,11 @@ impl Enrolment {
     /// Takes the key from the request and nothing else: names and uses are ours to give.
     fn sign(
         &self,
-        request: &[u8],
+        mut request: CertificateSigningRequestParams,
         subject: &str,
         role: Role,
         public_key: &[u8; 32],
     ) -> Option<Vec<u8>> {
-        let mut request = CertificateSigningRequestParams::from_der(&request.into()).ok()?;
         let params = &mut request.params;
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, subject);

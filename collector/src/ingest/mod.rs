@@ -7,7 +7,7 @@ mod enrol;
 mod session;
 
 pub use enrol::{Enrolment, EnrolmentError, issue_token};
-pub(crate) use session::ask;
+pub(crate) use session::{ask, tell};
 
 use std::{pin::Pin, sync::mpsc::SyncSender};
 
@@ -21,7 +21,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::{
     access::{Access, Caller, Operation},
-    log::command::Command,
+    log::{command::Command, publish::Exposed},
     status::refuse,
 };
 
@@ -31,7 +31,7 @@ pub const MESSAGE_SIZE_MAX: usize = 1024 * 1024 + 4096;
 pub struct IngestEdge {
     pub access: Access,
     pub writer: SyncSender<Command>,
-    pub published: watch::Receiver<u64>,
+    pub published: watch::Receiver<Exposed>,
     pub enrolment: std::sync::Arc<Enrolment>,
 }
 
@@ -43,7 +43,8 @@ impl IngestService for IngestEdge {
         &self,
         request: Request<EnrolRequest>,
     ) -> Result<Response<EnrolResponse>, Status> {
-        let response = self.enrolment.enrol(request.into_inner(), &self.writer).await?;
+        let response =
+            self.enrolment.enrol(request.into_inner(), &self.access, &self.writer).await?;
         Ok(Response::new(response))
     }
 

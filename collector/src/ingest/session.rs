@@ -13,7 +13,11 @@ use tonic::{Code, Status, Streaming};
 
 use crate::{
     access::{Access, Caller},
-    log::command::{Command, Refusal, Reply},
+    log::{
+        command::{Command, Refusal, Reply},
+        publish::Exposed,
+    },
+    metrics,
     status::refuse,
 };
 
@@ -28,7 +32,7 @@ pub(super) struct Session {
     pub bound_key: [u8; 32],
     pub access: Access,
     pub writer: SyncSender<Command>,
-    pub published: watch::Receiver<u64>,
+    pub published: watch::Receiver<Exposed>,
 }
 
 /// What Hello has settled.
@@ -63,6 +67,39 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
+                // First, since it is ready once in a while and requests may always be: an agent
+                // that catches up would learn only at the end what it may release. And before
+                // Hello too, so that nobody holds up the end of the collector.
+                changed = self.published.changed() => {
+                    if changed.is_err() {
+                        let message = "the collector is stopping; try again later".to_owned();
+                        return Err(refuse(Code::Unavailable, "STOPPING", message, &[]));
+                    }
+                    if let Some(Greeted { origin, .. }) = &greeted {
+                        let origin = origin.clone();
+                        let from = checkpoint_size;
+                        let receipt = self.ask(|reply| {
+                            Command::Receipt { origin, checkpoint_size: from, reply }
+                        }).await?;
+                        if let Ok(Some(receipt)) = receipt
+                            && receipt.size > logged_size
+                        {
+                            logged_size = receipt.size;
+                            checkpoint_size = receipt.checkpoint_size;
+                            send(answers, Message::Logged(Logged {
+                                size: receipt.size,
+                                log_index: receipt.log_index,
+                                inclusion: receipt.inclusion,
+                                entry: receipt.entry,
+                                checkpoint: receipt.checkpoint,
+                                consistency: receipt.consistency,
+                                // No second copy is configured: this does not bind.
+                                safe_below: 0,
+                                second_copy: false,
+                            })).await?;
+                        }
+                    }
+                }
                 request = requests.next() => {
                     let Some(request) = request else { return Ok(()) };
                     let message = request?.message;
@@ -73,6 +110,7 @@ impl Session {
                     match message {
                         Some(submit_request::Message::Hello(hello)) => {
                             checkpoint_size = hello.checkpoint_size;
+                            logged_size = 0;
                             greeted = self.hello(hello, answers).await?;
                         }
                         Some(submit_request::Message::Batch(batch)) => match &greeted {
@@ -106,36 +144,6 @@ impl Session {
                             let field = [("field", "message")];
                             let code = Code::InvalidArgument;
                             return Err(refuse(code, "FIELD_MISSING", message, &field));
-                        }
-                    }
-                }
-                changed = self.published.changed(), if greeted.is_some() => {
-                    if changed.is_err() {
-                        let message = "the collector is stopping; try again later".to_owned();
-                        return Err(refuse(Code::Unavailable, "STOPPING", message, &[]));
-                    }
-                    if let Some(Greeted { origin, .. }) = &greeted {
-                        let origin = origin.clone();
-                        let from = checkpoint_size;
-                        let receipt = self.ask(|reply| {
-                            Command::Receipt { origin, checkpoint_size: from, reply }
-                        }).await?;
-                        if let Ok(Some(receipt)) = receipt
-                            && receipt.size > logged_size
-                        {
-                            logged_size = receipt.size;
-                            checkpoint_size = receipt.checkpoint_size;
-                            send(answers, Message::Logged(Logged {
-                                size: receipt.size,
-                                log_index: receipt.log_index,
-                                inclusion: receipt.inclusion,
-                                entry: receipt.entry,
-                                checkpoint: receipt.checkpoint,
-                                consistency: receipt.consistency,
-                                // No second copy is configured: this does not bind.
-                                safe_below: 0,
-                                second_copy: false,
-                            })).await?;
                         }
                     }
                 }
@@ -190,19 +198,25 @@ pub(crate) async fn ask<T>(
         refuse(Code::Unavailable, "STOPPING", message, &[])
     };
     let (reply, answer) = oneshot::channel();
-    let mut command = command(reply);
+    if !tell(writer, command(reply)).await {
+        return Err(stopped());
+    }
+    answer.await.map_err(|_| stopped())
+}
+
+/// Puts a command into the writer's queue. `false`: the writer has ended.
+pub(crate) async fn tell(writer: &SyncSender<Command>, mut command: Command) -> bool {
     // The queue is short and the writer is quick; waiting here is the back-pressure.
     loop {
         match writer.try_send(command) {
-            Ok(()) => break,
+            Ok(()) => return true,
             Err(std::sync::mpsc::TrySendError::Full(back)) => {
                 command = back;
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             }
-            Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(stopped()),
+            Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return false,
         }
     }
-    answer.await.map_err(|_| stopped())
 }
 
 async fn send(answers: &Answers, message: Message) -> Result<(), Status> {
@@ -218,6 +232,6 @@ fn refused_by(refusal: Refusal) -> Message {
 }
 
 fn refused(code: RefusalCode, size: u64, detail: &str) -> Message {
-    metrics::counter!("remit_refusals_total", "code" => code.as_str_name()).increment(1);
+    metrics::refused(code.as_str_name().trim_start_matches("REFUSAL_CODE_"));
     Message::Refused(Refused { code: code.into(), size, detail: detail.to_owned() })
 }

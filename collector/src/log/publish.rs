@@ -150,6 +150,25 @@ pub fn publish(
     Ok(Some(PublishedRecord { at_s, checkpoint, register_size: state.register_logged }))
 }
 
+/// What readers are shown of the two logs: a register head stands below its checkpoint.
+#[derive(Debug, Clone, Default)]
+pub struct Exposed {
+    /// Empty until the first publish.
+    pub log_checkpoint: Vec<u8>,
+    /// Empty while the register is empty.
+    pub register_head: Vec<u8>,
+}
+
+impl Exposed {
+    pub fn of(state: &State) -> Self {
+        let Some(published) = &state.published else { return Self::default() };
+        Self {
+            log_checkpoint: published.note.clone(),
+            register_head: published.register_head.clone(),
+        }
+    }
+}
+
 /// Puts the newest published checkpoint where readers look.
 pub fn expose(dir: &Path, state: &State) -> Result<(), Fatal> {
     if let Some(published) = &state.published {

@@ -88,6 +88,8 @@ pub struct State {
     pub register: register::Register,
     /// Register size that the newest `RegisterHead` entry states.
     pub register_logged: u64,
+    /// The note of that entry; empty while there is none.
+    pub register_head: Vec<u8>,
     pub agents: HashMap<AgentOrigin, Agent>,
     /// The active generation of each node.
     pub active: HashMap<NodeId, AgentOrigin>,
@@ -104,6 +106,8 @@ pub struct Published {
     pub size: u64,
     pub root: Hash,
     pub register_size: u64,
+    /// The newest register head below it; empty while there is none.
+    pub register_head: Vec<u8>,
 }
 
 /// The journal says something that no correct writer can have written.
@@ -142,6 +146,7 @@ impl State {
             log: OwnLog::default(),
             register_log: OwnLog::default(),
             register_logged: 0,
+            register_head: Vec::new(),
             agents: HashMap::new(),
             active: HashMap::new(),
             persons: BTreeMap::new(),
@@ -247,6 +252,7 @@ impl State {
                 let head =
                     head_of(note).ok_or(StateError::Unreadable { what: "a register head" })?;
                 self.register_logged = head.size;
+                self.register_head.clone_from(note);
             }
             Entry::NodeFacts(_)
             | Entry::CaseHead(_)
@@ -342,8 +348,13 @@ impl State {
         let id = evidence::chunk::chunk_id(&checkpoint);
         self.log.trim(head.size);
         self.register_log.trim(register_size);
-        self.published =
-            Some(Published { note: checkpoint, size: head.size, root: head.root, register_size });
+        self.published = Some(Published {
+            note: checkpoint,
+            size: head.size,
+            root: head.root,
+            register_size,
+            register_head: self.register_head.clone(),
+        });
         Ok(What::Published { log_size: head.size, register_size, checkpoint: id })
     }
 }

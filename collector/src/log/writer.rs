@@ -22,7 +22,8 @@ use super::{
     command::{Command, Refusal, Reply},
     journal::{EntryRecord, Journal, JournalError, Record},
     openings::Openings,
-    publish, receipts,
+    publish::{self, Exposed},
+    receipts,
     state::{State, StateError},
 };
 use crate::{
@@ -70,7 +71,7 @@ pub struct Writer {
     /// When an old head of a node was last compared with the journal.
     pub(super) looked_into: HashMap<NodeId, Instant>,
     to_assess: SyncSender<Vec<Committed>>,
-    published: watch::Sender<u64>,
+    published: watch::Sender<Exposed>,
 }
 
 /// Everything the writer is made of beside its state.
@@ -81,7 +82,7 @@ pub struct Parts {
     pub chunks: ChunkFiles,
     pub clock: fn() -> i64,
     pub to_assess: SyncSender<Vec<Committed>>,
-    pub published: watch::Sender<u64>,
+    pub published: watch::Sender<Exposed>,
     pub revoked_keys: RevokedKeys,
 }
 
@@ -124,6 +125,7 @@ impl Writer {
         };
         // A crash may have come between the commit of a checkpoint and its exposure.
         publish::expose(&writer.dir, &writer.state)?;
+        writer.published.send_replace(Exposed::of(&writer.state));
         Ok(writer)
     }
 
@@ -207,8 +209,7 @@ impl Writer {
             self.append(Record::Published(record), now_s)?;
             self.commit()?;
             publish::expose(&self.dir, &self.state)?;
-            let size = self.state.published.as_ref().map_or(0, |p| p.size);
-            self.published.send_replace(size);
+            self.published.send_replace(Exposed::of(&self.state));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use remit_collector::{
     log::{
         chunks::ChunkFiles,
         command::{Command, Refusal, Reply},
+        publish::Exposed,
         writer::{Fatal, Parts, Writer},
     },
 };
@@ -61,7 +62,7 @@ impl Rig {
             chunks: ChunkFiles::new(dir.join("chunks")),
             clock,
             to_assess,
-            published: watch::channel(0).0,
+            published: watch::channel(Exposed::default()).0,
             revoked_keys: revoked_keys.clone(),
         };
         let writer = Writer::open(dir, parts)?;

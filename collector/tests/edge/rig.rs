@@ -1,0 +1,235 @@
+//! A whole collector on a port of its own, and clients with every kind of certificate.
+
+use std::{net::SocketAddr, time::Duration};
+
+use rcgen::{CertificateParams, KeyPair};
+use remit_collector::{
+    admin,
+    config::Config,
+    serve::{ServeError, serve},
+};
+use remit_proto::v1::{
+    self, EnrolRequest, EnrolResponse, Role, SubmitRequest, SubmitResponse,
+    ingest_service_client::IngestServiceClient, submit_request, submit_response::Message,
+};
+use tlog::note::{KeyName, SigningKey};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Status, Streaming,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
+use tonic_types::StatusExt;
+
+pub(crate) struct Collector {
+    pub(crate) config: Config,
+    pub(crate) dir: tempfile::TempDir,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Result<(), ServeError>>,
+}
+
+/// A client certificate with its key, PEM.
+#[derive(Clone)]
+pub(crate) struct Certified {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+/// The key that signs a tree or statements.
+pub(crate) fn signing_key(name: &str, secret: u8) -> SigningKey {
+    SigningKey::new(KeyName::new(name).unwrap(), [secret; 32])
+}
+
+/// `ErrorInfo.reason`.
+pub(crate) fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+impl Collector {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // Free a moment ago.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = Config {
+            operator: "example.net".parse().unwrap(),
+            dir: dir.path().to_owned(),
+            listen: port,
+            tiles_listen: None,
+            metrics_listen: None,
+            publish_interval: Duration::from_millis(100),
+        };
+        admin::init(&config, &["localhost".to_owned()]).unwrap();
+        Self::serve(config, dir).await
+    }
+
+    async fn serve(config: Config, dir: tempfile::TempDir) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(serve(config.clone(), async {
+            drop(stopped.await);
+        }));
+        let collector = Self { config, dir, stop, served };
+        for _ in 0..200 {
+            if tokio::net::TcpStream::connect(collector.address()).await.is_ok() {
+                return collector;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the collector does not listen");
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.config.listen
+    }
+
+    /// Stops it as SIGTERM does, and says how it ended.
+    pub(crate) async fn stop(self) -> Result<(), ServeError> {
+        drop(self.stop);
+        tokio::time::timeout(Duration::from_secs(20), self.served).await.expect("it ends").unwrap()
+    }
+
+    /// How it ends by itself.
+    pub(crate) async fn ended(self) -> Result<(), ServeError> {
+        tokio::time::timeout(Duration::from_secs(20), self.served).await.expect("it ends").unwrap()
+    }
+
+    fn endpoint(&self, identity: Option<&Certified>) -> Endpoint {
+        let ca = std::fs::read(self.dir.path().join("keys/ca.pem")).unwrap();
+        let mut tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(ca))
+            .domain_name("localhost");
+        if let Some(Certified { certificate, key }) = identity {
+            tls = tls.identity(Identity::from_pem(certificate, key));
+        }
+        let url = format!("https://{}", self.address());
+        Endpoint::from_shared(url).unwrap().tls_config(tls).unwrap()
+    }
+
+    pub(crate) async fn connect(&self, identity: Option<&Certified>) -> Channel {
+        self.endpoint(identity).connect().await.unwrap()
+    }
+
+    /// For clients whom TLS itself may refuse.
+    pub(crate) fn connect_lazy(&self, identity: Option<&Certified>) -> Channel {
+        self.endpoint(identity).connect_lazy()
+    }
+
+    pub(crate) fn token(&self, id: &str, role: Role, ttl_s: i64) -> String {
+        admin::token(&self.config, id, role, ttl_s).unwrap()
+    }
+
+    pub(crate) async fn try_enrol(
+        &self,
+        token: &str,
+        secret: u8,
+    ) -> Result<(EnrolResponse, KeyPair), Status> {
+        let key = signing_key("enrolment", secret);
+        let tls_key = KeyPair::generate().unwrap();
+        let request = CertificateParams::default().serialize_request(&tls_key).unwrap();
+        let text = evidence::statement::enrolment_text(token);
+        let request = EnrolRequest {
+            token: token.to_owned(),
+            certificate_request: request.der().to_vec(),
+            public_key: key.verifier().public_bytes().to_vec(),
+            proof: key.sign_raw(text.as_bytes()).to_vec(),
+        };
+        let mut client = IngestServiceClient::new(self.connect(None).await);
+        Ok((client.enrol(request).await?.into_inner(), tls_key))
+    }
+
+    pub(crate) async fn enrol(&self, id: &str, role: Role, secret: u8) -> Certified {
+        let token = self.token(id, role, 60);
+        let (response, key) = self.try_enrol(&token, secret).await.unwrap();
+        let leaf = response.certificates.first().unwrap();
+        Certified { certificate: pem(leaf), key: key.serialize_pem() }
+    }
+
+    pub(crate) async fn submit(&self, identity: &Certified) -> Submit {
+        let channel = self.connect(Some(identity)).await;
+        Submit::open(channel).await.unwrap()
+    }
+}
+
+pub(crate) fn pem(der: &[u8]) -> String {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    let text = BASE64_STANDARD.encode(der);
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(64).map(|l| std::str::from_utf8(l).unwrap()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
+/// One Submit stream.
+pub(crate) struct Submit {
+    pub(crate) requests: mpsc::Sender<SubmitRequest>,
+    responses: Streaming<SubmitResponse>,
+}
+
+impl Submit {
+    pub(crate) async fn open(channel: Channel) -> Result<Self, Status> {
+        let (requests, receiver) = mpsc::channel(8);
+        let mut client =
+            IngestServiceClient::new(channel).max_encoding_message_size(4 * 1024 * 1024);
+        let responses = client.submit(ReceiverStream::new(receiver)).await?.into_inner();
+        Ok(Self { requests, responses })
+    }
+
+    pub(crate) async fn send(&self, message: submit_request::Message) {
+        self.requests.send(SubmitRequest { message: Some(message) }).await.unwrap();
+    }
+
+    /// The next answer that is not a receipt.
+    pub(crate) async fn answer(&mut self) -> Result<Message, Status> {
+        loop {
+            match self.next().await?.expect("an answer") {
+                Message::Logged(_) => {}
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// The next answer; `None`: the collector has closed the stream.
+    pub(crate) async fn next(&mut self) -> Result<Option<Message>, Status> {
+        let wait = tokio::time::timeout(Duration::from_secs(10), self.responses.message());
+        Ok(wait.await.expect("an answer in time")?.map(|response| response.message.unwrap()))
+    }
+
+    pub(crate) async fn ask(&mut self, message: submit_request::Message) -> Message {
+        self.send(message).await;
+        self.answer().await.unwrap()
+    }
+}
+
+pub(crate) fn hello(origin: &str, key: &SigningKey) -> submit_request::Message {
+    submit_request::Message::Hello(v1::Hello {
+        origin: origin.to_owned(),
+        size: 0,
+        checkpoint_size: 0,
+        public_key: key.verifier().public_bytes().to_vec(),
+    })
+}
+
+/// The first batch of a tree: Genesis and Seal.
+pub(crate) fn first_batch(origin: &str, key: &SigningKey) -> v1::Batch {
+    use evidence::{AgentOrigin, batch, leaf};
+    let origin: AgentOrigin = origin.parse().unwrap();
+    let at_s = 1_790_000_000;
+    let genesis = v1::Genesis {
+        format: 1,
+        operator: origin.operator.to_string(),
+        node: origin.node.to_string(),
+        generation: origin.generation.0,
+        durability: v1::Durability::Disk.into(),
+        window_s: 900,
+        reason: v1::GenerationReason::Enrolled.into(),
+        at_s,
+        lines_served: 1000,
+        k: 10,
+        ..Default::default()
+    };
+    let seal = v1::Seal { at_s, clock: v1::ClockState::Synced.into(), ..Default::default() };
+    let bodies = [v1::leaf::Body::Genesis(genesis), v1::leaf::Body::Seal(seal)];
+    let leaves = bodies.into_iter().map(leaf::encode).collect();
+    batch::close(&mut tlog::Edge::new(), key, &origin, leaves, Vec::new()).unwrap()
+}

@@ -1,0 +1,98 @@
+//! The collector ends when it is told to, whatever its clients do, and says why if it was not told.
+
+use evidence::statement::signed_text;
+use prost::Message as _;
+use remit_collector::serve::ServeError;
+use remit_proto::v1::{
+    self, GetCheckpointRequest, Role, evidence_service_client::EvidenceServiceClient,
+    register_service_client::RegisterServiceClient, statement::Body, submit_request,
+    submit_response::Message,
+};
+
+use crate::rig::{Collector, first_batch, hello, reason, signing_key};
+
+const ORIGIN: &str = "example.net/agent/edge-1/0000000000000001";
+
+#[tokio::test]
+async fn open_streams_do_not_keep_it_from_stopping() {
+    let collector = Collector::start().await;
+    let agent = collector.enrol("edge-1", Role::Agent, 1).await;
+    let key = signing_key(ORIGIN, 1);
+    let mut greeted = collector.submit(&agent).await;
+    greeted.ask(hello(ORIGIN, &key)).await;
+    let batch = submit_request::Message::Batch(first_batch(ORIGIN, &key));
+    assert_eq!(greeted.ask(batch).await, Message::Accepted(v1::Accepted { size: 2 }));
+    let silent = collector.submit(&agent).await;
+    // Somebody without a certificate who connects and says nothing.
+    let _stranger = tokio::net::TcpStream::connect(collector.address()).await.unwrap();
+    collector.stop().await.unwrap();
+    assert_eq!(reason(&greeted.answer().await.unwrap_err()), "STOPPING");
+    drop(silent);
+}
+
+#[tokio::test]
+async fn an_index_that_fails_is_named_and_not_only_missed() {
+    let collector = Collector::start().await;
+    let agent = collector.enrol("edge-1", Role::Agent, 1).await;
+    let key = signing_key(ORIGIN, 1);
+    // Somebody changes the index under the collector.
+    let index = rusqlite::Connection::open(collector.dir.path().join("index.db")).unwrap();
+    let names: Vec<String> = index
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for name in names {
+        drop(index.execute(&format!("DROP TABLE \"{name}\""), []));
+    }
+    let mut stream = collector.submit(&agent).await;
+    stream.ask(hello(ORIGIN, &key)).await;
+    stream.send(submit_request::Message::Batch(first_batch(ORIGIN, &key))).await;
+    let error = collector.ended().await.unwrap_err();
+    assert!(matches!(error, ServeError::Index(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_comes_with_the_register_head_below_it() {
+    let collector = Collector::start().await;
+    let operator = collector.enrol("p-1", Role::Operator, 1).await;
+    let channel = collector.connect(Some(&operator)).await;
+    let person = Some(v1::PersonRef { person: "p-1".into(), role: Role::Operator.into() });
+    let now_s = remit_collector::serve::now_s();
+    let statement = v1::Statement {
+        format: 1,
+        origin: "example.net/register".into(),
+        recorded_at_s: now_s,
+        effective_at_s: now_s,
+        author: person.clone(),
+        approver: None,
+        body: Some(Body::Attribution(v1::Attribution {
+            node: "edge-1".into(),
+            rules: vec![1],
+            claim: Some(v1::Claim {
+                claim: Some(v1::claim::Claim::BasisClass(v1::BasisClass::Security.into())),
+            }),
+        })),
+    }
+    .encode_to_vec();
+    let text = signed_text("example.net/register", &statement);
+    let signature = signing_key("p-1", 1).sign_raw(text.as_bytes()).to_vec();
+    let signatures = vec![v1::PersonSignature { person, signature }];
+    let signed_statement = v1::SignedStatement { statement, signatures }.encode_to_vec();
+    RegisterServiceClient::new(channel.clone())
+        .append_statement(v1::AppendStatementRequest { signed_statement })
+        .await
+        .unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let answer = EvidenceServiceClient::new(channel)
+        .get_checkpoint(GetCheckpointRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    let register_key = answer.register_vkey.parse().unwrap();
+    let head = tlog::checkpoint::Checkpoint::open(&answer.register_head, &register_key).unwrap();
+    assert_eq!(head.size, 1);
+    collector.stop().await.unwrap();
+}
