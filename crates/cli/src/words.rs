@@ -31,6 +31,12 @@ fn short(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_owned()
 }
 
+/// A rule's number as 16 digits, base 16. It uses all 64 bits: as a JSON number, or in a spreadsheet,
+/// it would be rounded to that of another rule.
+pub(crate) fn rule(number: u64) -> String {
+    format!("{number:016x}")
+}
+
 /// "domain_exact example.org"; a withheld target is said to be.
 pub(crate) fn target(target: Option<&v1::Target>) -> String {
     match target {

@@ -72,7 +72,7 @@ pub(crate) fn event_listing(
             vec![
                 time::local(row.last_s),
                 row.node.clone(),
-                rule.number.to_string(),
+                words::rule(rule.number),
                 technique(&rule),
                 words::target(row.target.as_ref()),
                 row.hits.to_string(),
@@ -98,7 +98,7 @@ fn event_values(row: &v1::EventRow) -> Vec<Value> {
     let mut values = vec![
         json!(row.id),
         json!(row.node),
-        json!(rule.number),
+        json!(words::rule(rule.number)),
         json!(words::word(rule.source().as_str_name(), "SOURCE_KIND_")),
         json!(technique(&rule)),
         json!(words::target_kind(row.target.as_ref())),

@@ -67,7 +67,7 @@ pub(crate) fn finding_listing(
         ["FINDING", "NODE", "RULE", "TARGET", "REQUEST", "CLAIMS", "AUTHORITY", "HITS", "LAST"];
     let mut table = Table::new(&header, "no findings");
     for row in rows {
-        let rule = if row.rule == 0 { "-".to_owned() } else { row.rule.to_string() };
+        let rule = if row.rule == 0 { "-".to_owned() } else { words::rule(row.rule) };
         let mut below = sentences(row.verdict.as_ref(), None);
         if !row.unobserved_points.is_empty() {
             below.push(format!(
@@ -101,7 +101,7 @@ pub(crate) fn finding_listing(
             json!(row.id),
             json!(row.code),
             json!(row.node),
-            json!(row.rule),
+            json!((row.rule != 0).then(|| words::rule(row.rule))),
             json!(words::word(row.technique().as_str_name(), "TECHNIQUE_")),
             json!(words::target_kind(row.target.as_ref())),
             json!(row.target.as_ref().map(|t| &t.value)),

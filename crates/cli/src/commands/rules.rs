@@ -72,7 +72,7 @@ pub(crate) fn rule_listing(
         table.row_with(
             vec![
                 row.node.clone(),
-                rule.number.to_string(),
+                words::rule(rule.number),
                 technique(&rule),
                 words::target(row.target.as_ref()),
                 since,
@@ -89,7 +89,7 @@ pub(crate) fn rule_listing(
         let mut values = vec![
             json!(row.event_id),
             json!(row.node),
-            json!(rule.number),
+            json!(words::rule(rule.number)),
             json!(words::word(rule.source().as_str_name(), "SOURCE_KIND_")),
             json!(technique(&rule)),
             json!(words::target_kind(row.target.as_ref())),

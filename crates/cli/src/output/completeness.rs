@@ -111,7 +111,7 @@ fn gap(row: &v1::GapRow) -> Value {
         "node": row.node,
         "source": words::word(row.source().as_str_name(), "SOURCE_KIND_"),
         "cause": words::word(row.cause().as_str_name(), "LOSS_CAUSE_"),
-        "rule": row.rule,
+        "rule": (row.rule != 0).then(|| words::rule(row.rule)),
         "claims": words::claims(&row.claims),
         "count": row.count_known.then_some(row.count),
         "from": time::utc(row.from_s),
