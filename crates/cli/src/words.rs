@@ -31,10 +31,23 @@ fn short(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_owned()
 }
 
+/// "1 rule", "2 rules".
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// A rule's number as 16 digits, base 16. It uses all 64 bits: as a JSON number, or in a spreadsheet,
 /// it would be rounded to that of another rule.
 pub(crate) fn rule(number: u64) -> String {
     format!("{number:016x}")
+}
+
+/// Every technique that can be asked for.
+pub(crate) fn techniques() -> Vec<String> {
+    (1..=64)
+        .filter_map(|number| v1::Technique::try_from(number).ok())
+        .map(|technique| word(technique.as_str_name(), "TECHNIQUE_"))
+        .collect()
 }
 
 /// "domain_exact example.org"; a withheld target is said to be.

@@ -63,30 +63,38 @@ pub(crate) fn finding_listing(
     rows: &[v1::FindingRow],
     completeness: Option<v1::Completeness>,
 ) -> Listing {
-    let header =
-        ["FINDING", "NODE", "RULE", "TARGET", "REQUEST", "CLAIMS", "AUTHORITY", "HITS", "LAST"];
+    let header = [
+        "FINDING",
+        "NODE",
+        "RULE",
+        "RULE NOW",
+        "TARGET",
+        "REQUEST",
+        "CLAIMS",
+        "AUTHORITY",
+        "HITS",
+        "LAST",
+    ];
     let mut table = Table::new(&header, "no findings");
     for row in rows {
-        let rule = if row.rule == 0 { "-".to_owned() } else { words::rule(row.rule) };
-        let mut below = sentences(row.verdict.as_ref(), None);
-        if !row.unobserved_points.is_empty() {
-            below.push(format!(
-                "Points in scope that nobody observes: {}.",
-                row.unobserved_points.join(", ")
-            ));
-        }
-        let code = match row.verdict.as_ref() {
-            Some(verdict) => verdict_cell(Some(verdict)),
-            None => row.code.clone(),
+        let (rule, rule_now, claims) = match (row.rule, row.installed_now) {
+            (0, _) => ("-".to_owned(), "-", "-".to_owned()),
+            (rule, true) => (words::rule(rule), "installed", claims_or_none(&row.claims)),
+            (rule, false) => (words::rule(rule), "removed", claims_or_none(&row.claims)),
+        };
+        let (code, below) = match row.verdict.as_ref() {
+            Some(verdict) => (verdict_cell(Some(verdict)), sentences(Some(verdict), None)),
+            None => (duty_cell(&row.code), duty_sentence(row).into_iter().collect()),
         };
         table.row_with(
             vec![
                 code,
                 or_dash(&row.node),
                 rule,
+                rule_now.to_owned(),
                 words::target(row.target.as_ref()),
                 or_dash(&row.request_id),
-                claims_or_none(&row.claims),
+                claims,
                 or_dash(&row.authority),
                 row.hits.to_string(),
                 time::local(row.last_seen_s),
@@ -108,7 +116,7 @@ pub(crate) fn finding_listing(
             json!(words::claims(&row.claims)),
             verdict,
             word,
-            reason,
+            row.verdict.as_ref().map_or_else(|| json!(duty_sentence(row)), |_| reason),
             json!(row.request_id),
             authority,
             proof,
@@ -126,5 +134,62 @@ pub(crate) fn finding_listing(
         rows: rows.iter().map(values).collect(),
         table,
         completeness,
+    }
+}
+
+/// What a request demands and is not done, or not seen to be done, has a code and no verdict.
+fn duty_cell(code: &str) -> String {
+    match code {
+        "NOT_ENFORCED" => format!("not enforced ({code})"),
+        "UNDETERMINED" => format!("undetermined ({code})"),
+        _ => code.to_owned(),
+    }
+}
+
+fn duty_sentence(row: &v1::FindingRow) -> Option<String> {
+    let seen = match row.code.as_str() {
+        "NOT_ENFORCED" => "no observed rule carries it out",
+        "UNDETERMINED" => "whether a rule carries it out is not known",
+        _ => return None,
+    };
+    let mut text = format!("Request {} is in force, and {seen}.", row.request_id);
+    if !row.unobserved_points.is_empty() {
+        text.push_str(&format!(
+            " Not observed in its scope: {}.",
+            row.unobserved_points.join(", ")
+        ));
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_enforced_is_said_in_words() {
+        let row = v1::FindingRow {
+            code: "NOT_ENFORCED".into(),
+            request_id: "court/1".into(),
+            unobserved_points: vec!["dpi-1/box".into()],
+            ..v1::FindingRow::default()
+        };
+        let text = finding_listing(&[row], None).table.render();
+        assert!(text.contains("not enforced (NOT_ENFORCED)"), "{text}");
+        assert!(text.contains("court/1 is in force, and no observed rule"), "{text}");
+        assert!(text.contains("Not observed in its scope: dpi-1/box."), "{text}");
+    }
+
+    #[test]
+    fn a_finding_says_whether_its_rule_still_stands() {
+        let row = |rule, installed_now| v1::FindingRow {
+            code: "NO_BASIS".into(),
+            rule,
+            installed_now,
+            ..v1::FindingRow::default()
+        };
+        let text = finding_listing(&[row(1, true), row(2, false)], None).table.render();
+        assert!(text.contains("0000000000000001  installed"), "{text}");
+        assert!(text.contains("0000000000000002  removed"), "{text}");
     }
 }

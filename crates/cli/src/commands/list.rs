@@ -2,7 +2,7 @@
 
 use remit_proto::v1;
 
-use crate::exit::CliError;
+use crate::{exit::CliError, words};
 
 /// The most that the collector gives at once.
 const PAGE_SIZE_MAX: usize = 1000;
@@ -48,7 +48,7 @@ impl<T> Pages<T> {
         {
             self.rows.truncate(limit);
             if !self.token.is_empty() {
-                eprintln!("the first {limit} rows; there are more");
+                eprintln!("the first {} of more", words::count(limit as u64, "row", "rows"));
             }
             return Ok(false);
         }

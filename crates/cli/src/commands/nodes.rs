@@ -98,7 +98,14 @@ fn node_listing(
             totals.lost.to_string(),
             totals.unexplained.to_string(),
             words::word(row.clock().as_str_name(), "CLOCK_STATE_"),
-            format!("{own} in {} chains", row.self_protection.len()),
+            if row.self_protection.is_empty() {
+                "-".to_owned()
+            } else {
+                format!(
+                    "{own} in {}",
+                    words::count(row.self_protection.len() as u64, "chain", "chains")
+                )
+            },
         ]);
     }
     let values = |row: &v1::NodeRow| {

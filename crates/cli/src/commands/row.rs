@@ -1,6 +1,7 @@
 //! What the rows of several answers have in common, and the filter that asks for them.
 
-use remit_proto::v1;
+use register::{ScreenWord, screen_word};
+use remit_proto::v1::{self, BasisProof, Ternary};
 use serde_json::{Value, json};
 
 use crate::{cli::Filtered, exit::CliError, time, words};
@@ -13,7 +14,8 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
     let techniques = args.technique.iter().map(|word| {
         register::words::technique_from(word).map(i32::from).ok_or_else(|| {
             CliError::Usage(format!(
-                "--technique: {word:?} is unknown; want a word such as dns_nxdomain"
+                "--technique: {word:?} is unknown; want {}",
+                words::techniques().join(", ")
             ))
         })
     });
@@ -57,6 +59,7 @@ pub(super) fn verdict_cell(verdict: Option<&v1::Verdict>) -> String {
 /// The reason, and what was known then if that was something else.
 pub(super) fn sentences(now: Option<&v1::Verdict>, then: Option<&v1::Verdict>) -> Vec<String> {
     let mut sentences: Vec<String> = now.map(register::explain).into_iter().collect();
+    sentences.extend(now.and_then(basis));
     if let (Some(now), Some(then)) = (now, then)
         && words::verdict_code(now) != words::verdict_code(then)
     {
@@ -67,6 +70,31 @@ pub(super) fn sentences(now: Option<&v1::Verdict>, then: Option<&v1::Verdict>) -
         ));
     }
     sentences
+}
+
+/// How well it is proved that the covering request exists, and whether it came before the act. Said of
+/// what is covered or the operator's own: there it is what a reader would otherwise assume.
+fn basis(verdict: &v1::Verdict) -> Option<String> {
+    match screen_word(verdict.code()) {
+        ScreenWord::Covered | ScreenWord::OwnMeasure => {}
+        ScreenWord::BeyondItsRequest
+        | ScreenWord::OutOfTime
+        | ScreenWord::NoCoveringRequest
+        | ScreenWord::Undetermined => return None,
+    }
+    let proof = match verdict.basis_proof() {
+        BasisProof::Unspecified => return None,
+        BasisProof::AuthoritySigned => "signed by the authority",
+        BasisProof::DocumentHeld => "the operator holds the document",
+        BasisProof::OperatorsWord => "the operator's word",
+        BasisProof::Oral => "oral",
+    };
+    let before = match verdict.registered_before_act() {
+        Ternary::Yes => "yes",
+        Ternary::No => "NO",
+        Ternary::Unknown | Ternary::Unspecified => "not known",
+    };
+    Some(format!("Proof of the request: {proof}. Registered before the act: {before}."))
 }
 
 pub(super) fn technique(rule: &v1::Rule) -> String {

@@ -1,6 +1,6 @@
 //! `remit target NAME`: installed where, hit where, since when, under what, is it covered.
 
-use remit_proto::v1::{GetTargetRequest, GetTargetResponse};
+use remit_proto::v1::{GetTargetRequest, GetTargetResponse, TargetKind};
 use serde_json::json;
 
 use super::{events::event_listing, rules::rule_listing};
@@ -40,17 +40,18 @@ pub(crate) async fn target(
         Format::Jsonl | Format::Csv => rule_listing(&rules, completeness).print(out),
         Format::Table => {
             let now = rules.iter().filter(|r| r.installed_now).count();
-            let word = |count: usize, what: &str| {
-                format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-            };
             let mut text = format!("understood as {}\n", understood.join(", "));
             let by = if requests.is_empty() { "none".to_owned() } else { requests.join(", ") };
             text.push_str(&format!("requests that cover or touch it: {by}\n"));
             text.push_str(&format!(
-                "installed now by {}; {} newest events\n\n",
-                word(now, "rule"),
+                "installed now by {}; newest events: {}\n",
+                words::count(now as u64, "rule", "rules"),
                 events.len()
             ));
+            for name in targets.iter().filter(|t| t.kind() == TargetKind::DomainExact) {
+                text.push_str(&format!("for names below it: remit target '*.{}'\n", name.value));
+            }
+            text.push('\n');
             output::write(output::escape_lines(&text).as_bytes())?;
             rule_listing(&rules, None).print(out)?;
             output::write(b"\n")?;

@@ -3,10 +3,14 @@
 use remit_proto::v1;
 use serde_json::{Value, json};
 
-use crate::{time, words};
+use crate::{
+    time,
+    words::{self, count},
+};
 
 /// The line lists this many names; machine formats list all.
 const NAMES_MAX: usize = 8;
+const GAPS_MAX: usize = 3;
 
 pub(crate) fn line(completeness: &v1::Completeness) -> String {
     let v1::Completeness {
@@ -31,45 +35,52 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
     }
     let mut named = |what: &str, names: &[String]| {
         if !names.is_empty() {
-            parts.push(format!("{what}: {}", some(names)));
+            parts.push(format!("{what}: {}", some(names, NAMES_MAX, ", ")));
         }
     };
     named("unobserved", unobserved_points);
     named("silent", silent_nodes);
     named("reporting but not declared", undeclared_nodes);
-    let gap_nodes: Vec<String> = gaps
-        .iter()
-        .map(|gap| {
-            format!("{} from {} to {}", gap.node, time::utc(gap.from_s), time::utc(gap.until_s))
-        })
-        .collect();
-    if gaps.is_empty() {
+    let told: Vec<String> = gaps.iter().map(gap_text).collect();
+    if told.is_empty() {
         parts.push("no gaps".to_owned());
     } else {
-        parts.push(format!("{} gaps ({})", gaps.len(), some(&gap_nodes)));
+        let counted = count(told.len() as u64, "gap", "gaps");
+        parts.push(format!("{counted} ({})", some(&told, GAPS_MAX, " | ")));
     }
     if *lost > 0 {
-        parts.push(format!("{lost} hits lost"));
+        parts.push(format!("{} lost", count(*lost, "hit", "hits")));
     }
     if *unexplained > 0 {
-        parts.push(format!("{unexplained} hits unexplained"));
+        parts.push(format!("{} unexplained", count(*unexplained, "hit", "hits")));
     }
     if *not_yet_assessed > 0 {
-        parts.push(format!("{not_yet_assessed} leaves not yet assessed"));
+        parts.push(format!("{} not yet assessed", count(*not_yet_assessed, "leaf", "leaves")));
     }
     parts.push(format!("register size {register_size}"));
     parts.push(format!("log size {log_size}"));
-    parts.push(format!("{witnesses} witnesses"));
+    parts.push(count(u64::from(*witnesses), "witness", "witnesses"));
     parts.join("; ")
 }
 
-fn some(names: &[String]) -> String {
-    match names.get(NAMES_MAX..) {
+/// "edge-1 at 2026-11-23T22:55:49Z, agent_down".
+fn gap_text(gap: &v1::GapRow) -> String {
+    let (from, until) = (time::utc(gap.from_s), time::utc(gap.until_s));
+    let span = if from == until { format!("at {from}") } else { format!("from {from} to {until}") };
+    format!("{} {span}, {}", gap.node, cause(gap))
+}
+
+fn cause(gap: &v1::GapRow) -> String {
+    words::word(gap.cause().as_str_name(), "LOSS_CAUSE_")
+}
+
+fn some(names: &[String], max: usize, between: &str) -> String {
+    match names.get(max..) {
         Some(rest) if !rest.is_empty() => {
-            let shown = names.get(..NAMES_MAX).unwrap_or_default();
-            format!("{} and {} more", shown.join(", "), rest.len())
+            let shown = names.get(..max).unwrap_or_default();
+            format!("{} and {} more", shown.join(between), rest.len())
         }
-        _ => names.join(", "),
+        _ => names.join(between),
     }
 }
 
@@ -110,7 +121,7 @@ fn gap(row: &v1::GapRow) -> Value {
     json!({
         "node": row.node,
         "source": words::word(row.source().as_str_name(), "SOURCE_KIND_"),
-        "cause": words::word(row.cause().as_str_name(), "LOSS_CAUSE_"),
+        "cause": cause(row),
         "rule": (row.rule != 0).then(|| words::rule(row.rule)),
         "claims": words::claims(&row.claims),
         "count": row.count_known.then_some(row.count),
@@ -122,6 +133,29 @@ fn gap(row: &v1::GapRow) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gap_is_told_with_its_cause_and_counts_in_the_right_number() {
+        let gap = |from_s, until_s| v1::GapRow {
+            node: "edge-1".into(),
+            cause: v1::LossCause::AgentDown.into(),
+            from_s,
+            until_s,
+            ..v1::GapRow::default()
+        };
+        let completeness = v1::Completeness {
+            gaps: vec![gap(60, 60)],
+            lost: 1,
+            witnesses: 1,
+            ..v1::Completeness::default()
+        };
+        let text = line(&completeness);
+        assert!(text.contains("1 gap (edge-1 at 1970-01-01T00:01:00Z, agent_down); 1 hit lost"));
+        assert!(text.ends_with("; 1 witness"), "{text}");
+        let many = v1::Completeness { gaps: vec![gap(60, 90); 5], ..v1::Completeness::default() };
+        assert!(line(&many).contains("5 gaps (edge-1 from 1970-01-01T00:01:00Z to "));
+        assert!(line(&many).contains(" and 2 more)"), "{}", line(&many));
+    }
 
     #[test]
     fn the_line_names_what_is_not_observed() {
