@@ -18,19 +18,51 @@ const EXIT_CODES: &str = "Exit codes: 0 done, proven; 1 contradicted; 2 could no
     input or output, malformed); 3 incomplete (part or quorum missing); 4 not authorised. If several \
     apply: the first of 1, 2, 4, 3. Verdicts and findings change none.";
 
+/// Else they would stand between a command's own options.
+const EVERYWHERE: &str = "Options of every command";
+
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Form of the answer on stdout
-    #[arg(long, global = true, env = "REMIT_OUTPUT", value_enum, default_value_t)]
+    /// Form of the answer on stdout: table, json, jsonl or csv
+    #[arg(
+        long,
+        global = true,
+        env = "REMIT_OUTPUT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        help_heading = EVERYWHERE
+    )]
     pub(crate) output: Format,
     /// Directory with your keys and config.toml [default: ~/.config/remit]
-    #[arg(long, global = true, env = "REMIT_DIR", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "REMIT_DIR",
+        value_name = "DIR",
+        hide_env_values = true,
+        help_heading = EVERYWHERE
+    )]
     pub(crate) dir: Option<PathBuf>,
     /// Address of the collector, such as https://collector.example.net:8443
-    #[arg(long, global = true, env = "REMIT_COLLECTOR", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "REMIT_COLLECTOR",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = EVERYWHERE
+    )]
     pub(crate) collector: Option<String>,
     /// Certificate of the collector's authority
-    #[arg(long, global = true, env = "REMIT_CA", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "REMIT_CA",
+        value_name = "FILE",
+        hide_env_values = true,
+        help_heading = EVERYWHERE
+    )]
     pub(crate) ca: Option<PathBuf>,
 }
 
@@ -82,18 +114,22 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Enrol {
     /// One-time token from the operator
-    #[arg(long, env = "REMIT_TOKEN", value_name = "TOKEN")]
+    #[arg(long, env = "REMIT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: String,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Requests {
     /// Enter the requests of a TOML or CSV file
+    #[command(after_help = REQUESTS_FILE)]
     Import(Import),
     /// All requests
     List(ListRequests),
     /// One request: its versions, its rules, what is not done
-    Show { id: String },
+    Show {
+        /// As `remit requests list` shows it
+        id: String,
+    },
     /// State that a request was suspended, revoked, confirmed, ...
     Transition(Transition),
 }
@@ -128,7 +164,9 @@ pub(crate) struct ListRequests {
 
 #[derive(Debug, Args)]
 pub(crate) struct Transition {
+    /// Which request
     pub(crate) id: String,
+    /// What happened to it
     #[arg(value_enum)]
     pub(crate) kind: TransitionWord,
     /// When it takes effect [default: now]
@@ -156,7 +194,9 @@ pub(crate) enum TransitionWord {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Points {
     /// Declare nodes and their enforcement points from a TOML file
+    #[command(after_help = INVENTORY)]
     Declare {
+        /// Sections [[node]], each with its [[node.point]]; see below
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
     },
@@ -166,21 +206,25 @@ pub(crate) enum Points {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodesCommand {
+    /// All nodes: who reports, how recently, and what was lost
     List(Page),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesCommand {
+    /// Blocking rules that are installed now, each with its verdict
     List(Filtered),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EventsCommand {
+    /// Hits, newest first, each with its verdict now and then
     List(Filtered),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FindingsCommand {
+    /// What is not covered, and what a request demands and is not done
     List(Filtered),
 }
 
@@ -199,9 +243,10 @@ pub(crate) struct Filtered {
     /// Before this time
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
+    /// Only these nodes; several are separated by commas, here and below
     #[arg(long, value_delimiter = ',')]
     pub(crate) node: Vec<String>,
-    /// Equal, containing or contained
+    /// What equals, contains or lies inside this name, address, prefix or URL
     #[arg(long)]
     pub(crate) target: Option<String>,
     /// Such as dns_nxdomain or ip_acl_drop
@@ -210,6 +255,7 @@ pub(crate) struct Filtered {
     /// Claimed, or the one that the verdict speaks of
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     pub(crate) request: Vec<String>,
+    /// Whose request it is
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     pub(crate) authority: Vec<String>,
     /// A code such as expired or no-basis, or a screen word such as "out of time"
@@ -221,6 +267,7 @@ pub(crate) struct Filtered {
 
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
+    /// Such as example.org, '*.example.org', 192.0.2.1, 192.0.2.0/24 or https://example.org/page
     pub(crate) name: String,
 }
 
@@ -246,6 +293,7 @@ pub(crate) struct Export {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
+    /// The file that `remit export` wrote
     pub(crate) bundle: PathBuf,
     /// The log's key: name+id+base64, or a file that holds it
     #[arg(long, env = "REMIT_LOG_KEY", value_name = "VKEY|FILE")]
@@ -269,3 +317,51 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "BYTES", default_value_t = verify::BUNDLE_SIZE_MAX)]
     pub(crate) max_size: u64,
 }
+
+const INVENTORY: &str = r#"The file, with what each key may be:
+  [[node]]
+  node = "edge-1"                  # as the agent is enrolled
+  role = "router"                  # resolver router proxy dpi cpe mobile_core mail
+  country = "DE"
+  region = "DE-BE"                 # may be left out, as may groups, asn and audiences
+  network_type = "fixed"           # fixed mobile wholesale enterprise roaming
+  lines_served = 1000
+  [[node.point]]
+  id = "filter"
+  technology = "nftables"          # the agent's source, or the maker's name
+  observation = "observed"         # observed relayed unobserved"#;
+
+const REQUESTS_FILE: &str = r#"A .toml file holds requests:
+  time_zone = "Europe/Berlin"      # of times without one
+  end_date = "last_day"            # of an "until" that is a date: or removal_day
+  [[request]]
+  id = "court/2026-001"
+  instrument = "court_order_final"
+  form = "letter"
+  authority = { id = "court", name = "Regional Court", branch = "judicial", country = "DE" }
+  from = 2026-01-01
+  territories = ["DE"]
+  techniques = ["ip_acl_drop"]
+  targets = ["ip:198.51.100.10"]
+
+A .csv file needs a --mapping, which says where the same keys come from:
+  delimiter = ";"
+  encoding = "windows-1251"        # left out: utf-8
+  date_format = "%d.%m.%Y"
+  time_zone = "Europe/Berlin"
+  end_date = "removal_day"
+  [columns]                        # key = the column's name
+  id = { column = "No", prefix = "agency/" }
+  from = "Blocked from"
+  status = { column = "State", values = { "in force" = "accepted", "pending" = "under_review" } }
+  [[targets]]
+  column = "Resource"
+  separator = "|"                  # between several in one cell
+  kind_column = "Kind"             # or kind = "domain_exact" for all
+  kinds = { "Domain" = "domain_exact", "Page" = "url", "Address" = "ip" }
+  [constants]                      # what no column holds
+  instrument = "regulator_order"
+  form = "portal_list"
+  territories = ["DE"]
+
+Rows that are refused are named with line, field and remedy; the others are entered."#;
