@@ -77,6 +77,11 @@ impl fmt::Display for CliError {
             Self::File { path, doing, source: _ } => {
                 write!(f, "{}: cannot {doing}", path.display())
             }
+            Self::Connect { url, source } if is_about_certificates(source) => write!(
+                f,
+                "what answers at {url} is not the collector that you are enrolled with, or --ca is \
+                 another authority's certificate"
+            ),
             Self::Connect { url, source: _ } => write!(
                 f,
                 "cannot reach the collector at {url}; is it running, and is this its address?"
@@ -179,11 +184,19 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let cause_text = cause.to_string();
+        // Some errors say again what caused them.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
         source = cause.source();
     }
     text
+}
+
+fn is_about_certificates(error: &dyn std::error::Error) -> bool {
+    chain(error).contains("invalid peer certificate")
 }
 
 #[cfg(test)]

@@ -90,8 +90,10 @@ fn read(
     author: &v1::PersonRef,
     now_s: i64,
 ) -> Result<Vec<v1::NodeFacts>, String> {
-    let Inventory { node: nodes } =
-        toml::from_str(text).map_err(|error| error.to_string().trim_end().replace('\n', " "))?;
+    let Inventory { node: nodes } = toml::from_str(text).map_err(|error| match error.span() {
+        Some(span) => format!("line {}: {}", line_at(text, span.start), error.message()),
+        None => error.message().to_owned(),
+    })?;
     if nodes.is_empty() {
         return Err("it declares no node; write [[node]] sections".to_owned());
     }
@@ -106,6 +108,10 @@ fn read(
         }
     }
     if mistakes.is_empty() { Ok(rows) } else { Err(mistakes.join("; ")) }
+}
+
+fn line_at(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|b| *b == b'\n').count() + 1
 }
 
 fn facts(
@@ -270,5 +276,7 @@ mod tests {
                 .contains("lines_served")
         );
         assert!(read_one("").is_err());
+        let text = read_one("[[node]]\nnode = \"a\"\nrol = \"router\"\n").unwrap_err();
+        assert!(text.starts_with("line 3: unknown field `rol`"), "{text}");
     }
 }

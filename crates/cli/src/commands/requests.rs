@@ -25,7 +25,10 @@ use crate::{
 pub(crate) async fn import(config: &Config, args: &Import) -> Result<(), CliError> {
     let bytes = home::read(&args.file)?;
     let mapping = args.mapping.as_deref().map(home::read_text).transpose()?;
-    let imported = read(&args.file, &bytes, mapping.as_deref())?;
+    let imported = match (&args.mapping, &mapping) {
+        (Some(path), Some(mapping)) => read_csv(&args.file, &bytes, path, mapping)?,
+        _ => read_toml(&args.file, &bytes)?,
+    };
     for row in &imported.report {
         match &row.action {
             Action::Accepted if row.notes.is_empty() => {}
@@ -74,25 +77,34 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<(), CliErro
     Ok(())
 }
 
-fn read(file: &Path, bytes: &[u8], mapping: Option<&str>) -> Result<Imported, CliError> {
-    let name = file.display();
-    let is = |extension: &str| file.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
-    match mapping {
-        Some(mapping) => {
-            let mapping = Mapping::parse(mapping)
-                .map_err(|error| CliError::Malformed(format!("--mapping: {}", chain(&error))))?;
-            from_csv(bytes, &mapping)
-                .map_err(|e| CliError::Malformed(format!("{name}: {}", chain(&e))))
-        }
-        None if is("toml") => {
-            let text = std::str::from_utf8(bytes)
-                .map_err(|_| CliError::Malformed(format!("{name}: not UTF-8 text")))?;
-            from_toml(text).map_err(|e| CliError::Malformed(format!("{name}: {}", chain(&e))))
-        }
-        None => Err(CliError::Usage(format!(
-            "{name}: what its columns mean is not known; give --mapping, or a .toml file"
-        ))),
+fn is_toml(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+}
+
+fn read_csv(file: &Path, bytes: &[u8], path: &Path, mapping: &str) -> Result<Imported, CliError> {
+    if is_toml(file) {
+        return Err(CliError::Usage(format!(
+            "--mapping: says what the columns of a CSV file mean, and {} is TOML; leave it out",
+            file.display()
+        )));
     }
+    let wrong = |file: &Path, error: &dyn std::error::Error| {
+        CliError::Malformed(format!("{}: {}", file.display(), chain(error)))
+    };
+    let mapping = Mapping::parse(mapping).map_err(|error| wrong(path, &error))?;
+    from_csv(bytes, &mapping).map_err(|error| wrong(file, &error))
+}
+
+fn read_toml(file: &Path, bytes: &[u8]) -> Result<Imported, CliError> {
+    let name = file.display();
+    if !is_toml(file) {
+        return Err(CliError::Usage(format!(
+            "{name}: what its columns mean is not known; give --mapping, or a .toml file"
+        )));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| CliError::Malformed(format!("{name}: not UTF-8 text")))?;
+    from_toml(text).map_err(|e| CliError::Malformed(format!("{name}: {}", chain(&e))))
 }
 
 /// The items of an import as a salted set, and its chunks.
@@ -201,6 +213,9 @@ const COLUMNS: &[&str] = &[
     "author",
     "statement",
     "time_assumption",
+    "authority_name",
+    "authority_branch",
+    "authority_country",
 ];
 
 /// The first targets tell what a request is about; machine formats have all of them.
@@ -244,6 +259,7 @@ fn values(row: &v1::RequestRow) -> Vec<Value> {
     let request = row.request.clone().unwrap_or_default();
     let measure = request.measure.clone().unwrap_or_default();
     let scope = request.scope.clone().unwrap_or_default();
+    let issuer = request.authority.clone().unwrap_or_default();
     let techniques: Vec<&str> = measure.techniques().map(field::technique).collect();
     vec![
         json!(request.id),
@@ -264,6 +280,9 @@ fn values(row: &v1::RequestRow) -> Vec<Value> {
         json!(row.author),
         json!(row.statement_index),
         json!(request.time_assumption),
+        json!(issuer.name),
+        json!(issuer.branch),
+        json!(issuer.country),
     ]
 }
 
@@ -303,7 +322,7 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
         Format::Jsonl | Format::Csv => listing(&versions, completeness).print(out),
         Format::Table => {
             output::write(output::escape_lines(&details(&versions)).as_bytes())?;
-            output::write(b"\nrules installed now that claim it or fall under it\n")?;
+            output::write(b"rules installed now that claim it or fall under it\n")?;
             rule_listing(&rules, None).print(out)?;
             output::write(b"\nfindings\n")?;
             finding_listing(&findings, completeness).print(out)
