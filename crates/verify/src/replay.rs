@@ -90,22 +90,35 @@ pub(crate) fn verdicts(
 /// Replays the log.
 fn compute(trust: &Trust, past: &Past<'_>, findings: &mut Findings) -> BTreeMap<String, Computed> {
     let mut assessment = Assessment::new(trust.register.name().as_str(), Parameters::default());
+    let mut without_its_request = 0_u64;
     for (index, stated) in past.register.statements.iter().enumerate() {
         match stated {
             Some(stated) => {
                 let result = assessment.statement(&stated.statement, stated.items.clone());
-                if let Err(error) = result {
-                    findings.could_not_check(
+                match result {
+                    Ok(_) => {}
+                    // What it changes may be what is not here.
+                    Err(_) if past.register.partial => without_its_request += 1,
+                    Err(error) => findings.could_not_check(
                         Step::Verdicts,
                         format!(
                             "statement {index} is none that the register takes: {}",
                             chain(&error)
                         ),
-                    );
+                    ),
                 }
             }
             None => assessment.statement_not_understood(),
         }
+    }
+    if without_its_request > 0 {
+        findings.incomplete(
+            Step::Verdicts,
+            format!(
+                "{without_its_request} statements could not be applied: parts of the register that \
+                 they build on are withheld, erased or unreadable"
+            ),
+        );
     }
     for (hash, size) in past.named {
         assessment.published(*size, *hash);

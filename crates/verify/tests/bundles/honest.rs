@@ -117,6 +117,19 @@ fn withheld_openings_are_counted() {
 }
 
 #[test]
+fn a_statement_about_a_withheld_request_is_no_mistake_of_the_register() {
+    let mut operator = Operator::honest();
+    operator.suspends("r-1");
+    let mut files = operator.bundle();
+    let report = check(&files, &[]);
+    assert_eq!(report.result, Outcome::Proven, "{report}");
+    files.retain(|name, _| !name.starts_with("chunks/") && !name.ends_with(bundle::OPENINGS));
+    let report = check(&files, &[]);
+    assert_eq!(report.result, Outcome::Incomplete, "{report}");
+    assert!(says(&report, Outcome::Incomplete, "1 statements could not be applied"), "{report}");
+}
+
+#[test]
 fn a_file_that_nobody_knows_is_not_proven() {
     let mut files = Operator::honest().bundle();
     files.insert("agents/edge-9/secret".into(), b"?".to_vec());

@@ -217,6 +217,23 @@ impl Operator {
         };
         let item = v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) };
         let items = self.set(vec![canonical::encode(&item)]);
+        self.states(statement::Body::Import(v1::Import {
+            items: Some(items),
+            rows_read: 1,
+            ..v1::Import::default()
+        }));
+    }
+
+    pub(crate) fn suspends(&mut self, id: &str) {
+        self.states(statement::Body::Transition(v1::Transition {
+            request_id: id.to_owned(),
+            kind: v1::TransitionKind::Suspend.into(),
+            ..v1::Transition::default()
+        }));
+        self.publishes();
+    }
+
+    fn states(&mut self, body: statement::Body) {
         let statement = v1::Statement {
             format: 1,
             origin: REGISTER.to_owned(),
@@ -224,11 +241,7 @@ impl Operator {
             effective_at_s: self.at_s,
             author: Some(person()),
             approver: None,
-            body: Some(statement::Body::Import(v1::Import {
-                items: Some(items),
-                rows_read: 1,
-                ..v1::Import::default()
-            })),
+            body: Some(body),
         };
         let statement = canonical::encode(&statement);
         let signatures = self.signed(REGISTER, &statement);
