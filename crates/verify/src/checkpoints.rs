@@ -75,11 +75,15 @@ pub(crate) fn old(
                 format!("{name}: the history below size {size} is the one that you saw then"),
             );
         } else {
+            let agreed = match agreed_size {
+                0 => String::new(),
+                agreed => format!(" (below size {agreed} it is as you saved it then)"),
+            };
             findings.contradicted(
                 Step::OldCheckpoint,
                 format!(
-                    "{name}: history below size {size} differs from the checkpoint you saved \
-                     (above size {agreed_size} of what agrees); the same key signed both; keep both"
+                    "{name}: history below size {size} differs from the checkpoint you saved\
+                     {agreed}; the same key signed both; keep both"
                 ),
             );
         }

@@ -20,7 +20,7 @@ const NAME_SIZE_MAX: usize = 256;
 /// Why bytes are not a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum NotABundle {
-    #[error("the archive cannot be read as tar")]
+    #[error("it is no tar archive, or it is cut off, or compressed: unpack or fetch it again")]
     Tar(#[source] io::Error),
     #[error("the archive holds something that is not a plain file: {0:?}")]
     NotAFile(String),
