@@ -162,7 +162,8 @@ impl Demo {
             ("2001:db8:100::11", 2),
         ] {
             datagrams(network, Host::Subscriber, address, 443, count)?;
-            seen.push(format!("sends {count} datagrams to {address}: no answer"));
+            let datagrams = if count == 1 { "datagram" } else { "datagrams" };
+            seen.push(format!("sends {count} {datagrams} to {address}: no answer"));
         }
         // For the router itself: dropped in its input hook, for its own sake.
         for _ in 0..3 {
@@ -173,7 +174,8 @@ impl Demo {
             ["news.example", "forum.example", "www.forum.example", "phish.example", "open.test"]
         {
             let answer = dig(network, Host::Subscriber, Host::Resolver, name)?;
-            seen.push(format!("asks for {name}: {} {}", answer.status, answer.data));
+            let said = format!("asks for {name}: {} {}", answer.status, answer.data);
+            seen.push(said.trim_end().to_owned());
         }
         Ok(seen)
     }

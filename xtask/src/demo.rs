@@ -1,12 +1,17 @@
 //! `cargo xtask demo`: tells the story of `remit_tests::demo` on the terminal.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, ensure};
 use remit_tests::{
     demo::{Demo, PLANTED},
     network::Host,
     packages,
+    person::Person,
 };
 
 use crate::shell;
@@ -30,7 +35,7 @@ pub(crate) fn run(once: bool, json: Option<&Path>) -> Result<()> {
          In production, hits are counted per rule in windows of 15 minutes.\n"
     );
     let demo = Demo::start(dir.path())?;
-    println!("collector and two agents are up; {} requests' worth of rules installed", 9);
+    println!("collector and two agents are up; {} blocking rules are installed", PLANTED.len());
 
     title("What is blocked: rules installed now (remit rules list)");
     print(&demo.operator.output(&["rules", "list"])?);
@@ -63,7 +68,11 @@ pub(crate) fn run(once: bool, json: Option<&Path>) -> Result<()> {
         println!("The verdict table is in {}.", path.display());
     }
 
-    title("Evidence to take home (remit export, remit verify)");
+    title("Evidence to take home (remit export, remit verify --quorum none)");
+    println!(
+        "--quorum none, because no witness cosigns in this demo: without it the result would be\n\
+         \"incomplete\", exit code 3.\n"
+    );
     let bundle = dir.path().join("bundle.tar");
     demo.export(&demo.assessor, &demo.collector.url, &bundle)?;
     let (code, report) = demo.verify(&bundle, Some(&saved))?;
@@ -92,7 +101,17 @@ fn dishonest(demo: &Demo, saved: &Path) -> Result<()> {
     );
     println!("With the checkpoint that the assessor saved (remit verify --old-checkpoint):\n");
     let (code, report) = demo.verify(&bundle, Some(saved))?;
-    println!("{report}exit code {code}");
+    let (checks, rest) = report.split_once("\ncoverage\n").unwrap_or((report.as_str(), ""));
+    let (proven, others): (Vec<_>, Vec<_>) =
+        checks.lines().partition(|line| line.starts_with("proven"));
+    for line in others {
+        println!("{line}");
+    }
+    println!("proven          {} other checks; coverage and limits are left out here", proven.len());
+    for line in rest.lines().filter(|line| line.starts_with("result:")) {
+        println!("{line}");
+    }
+    println!("exit code {code}");
     ensure!(code == 1 && report.contains("CONTRADICTED"), "the lie must be contradicted");
 
     title("One lie that this evidence cannot catch");
@@ -108,25 +127,37 @@ fn dishonest(demo: &Demo, saved: &Path) -> Result<()> {
 
 fn explore(demo: &Demo, dir: &Path) -> Result<()> {
     title("Explore");
-    let wrapper = dir.join("remit");
-    fs::write(
-        &wrapper,
-        format!(
-            "#!/bin/sh\nexec ip netns exec {} {} --dir {} \"$@\"\n",
-            demo.network.name(Host::Management),
-            demo.programs.path("remit").display(),
-            demo.operator.dir.display()
-        ),
-    )?;
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
+    let wrapper = |name: &str, person: &Person| -> Result<PathBuf> {
+        let path = dir.join(name);
+        fs::write(
+            &path,
+            format!(
+                "#!/bin/sh\nexec ip netns exec {} {} --dir {} \"$@\"\n",
+                demo.network.name(Host::Management),
+                demo.programs.path("remit").display(),
+                person.dir.display()
+            ),
+        )?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        Ok(path)
+    };
+    let operator = wrapper("remit", &demo.operator)?;
+    let assessor = wrapper("remit-assessor", &demo.assessor)?;
     println!(
         "Everything stays up. In another terminal:\n\n\
          \x20 {remit} findings list\n\
          \x20 {remit} target 203.0.113.7\n\
          \x20 {remit} requests show court/2026-004\n\
-         \x20 ip netns exec {subscriber} dig @10.99.2.2 news.example\n\n\
+         \x20 ip netns exec {subscriber} dig @10.99.2.2 news.example\n\
+         \x20 ip netns exec {router} nft add rule inet blocks forward ip daddr 198.51.100.44 drop\n\n\
+         The last is a finding within 3 s. As the assessor:\n\n\
+         \x20 {assessor} export -o bundle.tar\n\
+         \x20 {assessor} verify bundle.tar --old-checkpoint {saved} --quorum none\n\n\
          Press Enter (or end the input) to stop and remove it all.",
-        remit = wrapper.display(),
+        remit = operator.display(),
+        assessor = assessor.display(),
+        saved = dir.join("saved.checkpoint").display(),
+        router = demo.network.name(Host::Router),
         subscriber = demo.network.name(Host::Subscriber),
     );
     std::io::stdin().read_line(&mut String::new())?;
