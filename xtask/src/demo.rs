@@ -107,7 +107,10 @@ fn dishonest(demo: &Demo, saved: &Path) -> Result<()> {
     for line in others {
         println!("{line}");
     }
-    println!("proven          {} other checks; coverage and limits are left out here", proven.len());
+    println!(
+        "proven          {} other checks; coverage and limits are left out here",
+        proven.len()
+    );
     for line in rest.lines().filter(|line| line.starts_with("result:")) {
         println!("{line}");
     }
