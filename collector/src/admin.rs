@@ -87,6 +87,7 @@ pub fn revoke(config: &Config, kind: &'static str, id: &str) -> Result<Outcome, 
 pub fn rebuild(config: &Config) -> Result<String, AdminError> {
     let dir = &config.dir;
     let _lock = DirectoryLock::take(dir)?;
+    let keys = Keys::load(dir, &config.operator)?;
     let chunks = ChunkFiles::new(dir.join("chunks"));
     let (sender, committed) = mpsc::sync_channel(RUN);
     // The journal is read here while the index is written there.
@@ -106,6 +107,7 @@ pub fn rebuild(config: &Config) -> Result<String, AdminError> {
         Err(_) => return Err(AdminError::Index("its thread ended".to_owned())),
     }
     // Tiles of what was published; entries after that are the running collector's business.
+    publish::check_not_rolled_back(dir, &state, &keys.log.verifier())?;
     let published = state.published.as_ref().map_or(0, |p| p.size);
     entries.truncate(usize::try_from(published).unwrap_or(usize::MAX));
     if !entries.is_empty() {

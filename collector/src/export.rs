@@ -35,6 +35,7 @@ use crate::{
         state::head_of,
     },
     query::QueryHandle,
+    serve::chain,
     status::refuse,
 };
 
@@ -79,6 +80,8 @@ pub enum ExportError {
     Io(#[from] std::io::Error),
     #[error("no checkpoint of log size {log_size} was published; try again in a few seconds")]
     NotPublished { log_size: u64 },
+    #[error("nodes: the log holds no head of {node:?}; remit nodes list shows those that it knows")]
+    UnknownNode { node: String },
     #[error("an entry does not fit its bundle")]
     Bundle(#[from] tile::InvalidBundle),
     #[error("the manifest cannot be written")]
@@ -119,6 +122,15 @@ pub fn make(
     if gathered.newest.is_empty() {
         return Err(ExportError::NotPublished { log_size });
     }
+    let not_logged = |node: &&String| {
+        !gathered
+            .agents
+            .iter()
+            .any(|(origin, tree)| origin.node.as_str() == **node && tree.logged_size > 0)
+    };
+    if let Some(unknown) = request.nodes.iter().find(not_logged) {
+        return Err(ExportError::UnknownNode { node: unknown.chars().take(80).collect() });
+    }
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut manifest = Manifest {
         format: evidence::FORMAT,
@@ -148,9 +160,13 @@ pub fn make(
     let mut held = openings::Reader::new(dir.join("openings"));
     for (origin, tree) in &mut gathered.agents {
         manifest.operator = origin.operator.to_string();
+        if tree.logged_size == 0 {
+            // Not in the log yet at this checkpoint.
+            continue;
+        }
         let asked = request.nodes.is_empty()
             || request.nodes.iter().any(|node| node == origin.node.as_str());
-        if !asked || tree.logged_size == 0 {
+        if !asked {
             manifest.left_out.push(origin.to_string());
             continue;
         }
@@ -324,6 +340,25 @@ fn archive(files: &BTreeMap<String, Vec<u8>>) -> std::io::Result<Vec<u8>> {
     builder.into_inner()
 }
 
+fn status(error: ExportError) -> Status {
+    let message = error.to_string();
+    match error {
+        ExportError::UnknownNode { node: _ } => {
+            refuse(Code::InvalidArgument, "FIELD_INVALID", message, &[("field", "nodes")])
+        }
+        ExportError::NotPublished { log_size: _ } => {
+            refuse(Code::Unavailable, "NOTHING_PUBLISHED", message, &[])
+        }
+        ExportError::Journal(_)
+        | ExportError::Io(_)
+        | ExportError::Bundle(_)
+        | ExportError::Json(_) => {
+            tracing::error!(error = chain(&error), "export failed");
+            refuse(Code::Internal, "EXPORT_FAILED", message, &[])
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl EvidenceService for EvidenceEdge {
     async fn get_checkpoint(
@@ -366,10 +401,7 @@ impl EvidenceService for EvidenceEdge {
                         std::thread::sleep(std::time::Duration::from_millis(50));
                     }
                     made => {
-                        return made.map_err(|error| {
-                            tracing::error!(%error, "export failed");
-                            refuse(Code::Internal, "EXPORT_FAILED", error.to_string(), &[])
-                        });
+                        return made.map_err(status);
                     }
                 }
             }

@@ -33,9 +33,12 @@ impl ChunkFiles {
         chunk::decode_chunk(bytes).map_err(PutError::Malformed)?;
         let id = chunk::chunk_id(bytes);
         let path = self.path(&id);
-        if !path.exists() {
+        if self.chunk(&id).is_none() {
+            // Not there, or damaged: then this is the copy to restore it from.
             files::replace(&path, bytes).map_err(PutError::Io)?;
-            files::sync_folder(&self.dir).map_err(PutError::Io)?;
+        } else if let Some(folder) = path.parent() {
+            // A crash may have come between the rename of this file and the sync of its name.
+            files::sync_folder(folder).map_err(PutError::Io)?;
         }
         Ok(id)
     }

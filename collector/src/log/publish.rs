@@ -11,7 +11,7 @@ use tlog::{
     Edge, Hash, MemoryTree,
     checkpoint::Checkpoint,
     leaf_hash,
-    note::SigningKey,
+    note::{SigningKey, VerifierKey},
     tile::{self, TileKind, TilePath},
 };
 
@@ -19,7 +19,7 @@ use super::{
     chunks::ChunkFiles,
     journal::{self, JournalError, PublishedRecord, Record},
     openings,
-    state::{OwnLog, State, head_of},
+    state::{OwnLog, State},
     writer::Fatal,
 };
 use crate::{
@@ -80,15 +80,26 @@ impl Replay {
 }
 
 /// The guard against a journal that was restored from an old copy.
-pub fn check_not_rolled_back(dir: &Path, state: &State) -> Result<(), Fatal> {
+pub fn check_not_rolled_back(
+    dir: &Path,
+    state: &State,
+    log_key: &VerifierKey,
+) -> Result<(), Fatal> {
     let path = dir.join("signed");
     let signed = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let head = head_of(&signed)
-        .ok_or_else(|| Fatal::Publish(format!("{} is not a checkpoint", path.display())))?;
+    // Under another key or another operator's name the same tree would get a second history.
+    let head = Checkpoint::open(&signed, log_key).map_err(|error| {
+        Fatal::Publish(format!(
+            "{} is not a checkpoint of {} by the key in keys/log ({error}); restore that key, and \
+             the operator in the configuration",
+            path.display(),
+            log_key.name().as_str()
+        ))
+    })?;
     if state.log.tree.root_at(head.size).ok() != Some(head.root) {
         return Err(Fatal::Publish(format!(
             "a checkpoint of size {} was signed here, and the journal does not hold that history \

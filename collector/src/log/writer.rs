@@ -105,7 +105,7 @@ impl Writer {
             let committed = replay.committed(&mut state, position, record)?;
             to_assess.send(vec![committed]).map_err(|_| Fatal::AssessEnded)
         })?;
-        publish::check_not_rolled_back(dir, &state)?;
+        publish::check_not_rolled_back(dir, &state, &log_key.verifier())?;
         let openings = Openings::open(dir.join("openings"))?;
         std::fs::create_dir_all(chunks.dir())?;
         let writer = Self {

@@ -55,6 +55,18 @@ async fn an_index_that_fails_is_named_and_not_only_missed() {
 }
 
 #[tokio::test]
+async fn an_export_of_a_node_that_nobody_knows_is_no_export() {
+    let collector = Collector::start().await;
+    let operator = collector.enrol("p-1", Role::Operator, 1).await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let mut evidence = EvidenceServiceClient::new(collector.connect(Some(&operator)).await);
+    let request = v1::ExportRequest { nodes: vec!["edge-9".into()], withhold_openings: false };
+    assert_eq!(reason(&evidence.export(request).await.err().unwrap()), "FIELD_INVALID");
+    assert!(evidence.export(v1::ExportRequest::default()).await.is_ok());
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_checkpoint_comes_with_the_register_head_below_it() {
     let collector = Collector::start().await;
     let operator = collector.enrol("p-1", Role::Operator, 1).await;

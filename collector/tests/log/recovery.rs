@@ -8,9 +8,10 @@ use evidence::{
 };
 use prost::Message;
 use remit_collector::{
-    committed::What,
+    committed::{Chunks as _, What},
+    config::Config,
     files::{DirectoryLock, LockError},
-    log::writer::Fatal,
+    log::{chunks::ChunkFiles, writer::Fatal},
 };
 use remit_proto::v1::{self, leaf::Body};
 
@@ -134,6 +135,55 @@ fn a_journal_behind_what_was_signed_does_not_start() {
     fs::write(journal_file(dir.path()), old_copy).unwrap();
     let error = Rig::open(dir.path()).err().unwrap().to_string();
     assert!(error.contains("rolled back"), "{error}");
+}
+
+#[test]
+fn neither_another_key_nor_an_old_journal_is_taken_for_this_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let rig = Rig::new(dir.path());
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    rig.wait_until_logged(&agent);
+    rig.stop();
+    let key = dir.path().join("keys/log");
+    let own = fs::read(&key).unwrap();
+    fs::write(&key, "11".repeat(32)).unwrap();
+    let error = Rig::open(dir.path()).err().unwrap().to_string();
+    assert!(error.contains("by the key in keys/log"), "{error}");
+    fs::write(&key, own).unwrap();
+
+    let old_copy = fs::read(journal_file(dir.path())).unwrap();
+    let rig = Rig::open(dir.path()).unwrap();
+    rig.submit(&agent.clone(), agent.batch(vec![])).unwrap();
+    rig.wait_until_logged(&agent);
+    rig.stop();
+    let checkpoint = || fs::read(dir.path().join("public/checkpoint")).unwrap();
+    let newest = checkpoint();
+    fs::write(journal_file(dir.path()), old_copy).unwrap();
+    let config = Config {
+        operator: crate::rig::operator(),
+        dir: dir.path().to_owned(),
+        listen: "127.0.0.1:1".parse().unwrap(),
+        tiles_listen: None,
+        metrics_listen: None,
+        publish_interval: std::time::Duration::from_secs(1),
+    };
+    assert!(remit_collector::admin::rebuild(&config).is_err(), "a rebuild from an old journal");
+    assert_eq!(checkpoint(), newest, "nobody is shown an older checkpoint again");
+}
+
+#[test]
+fn a_damaged_chunk_is_made_good_when_it_comes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let chunks = ChunkFiles::new(dir.path().join("chunks"));
+    let items = vec![v1::SaltedItem { salt: vec![1; 16], item: vec![2] }];
+    let bytes = v1::Chunk { items }.encode_to_vec();
+    let id = chunks.put(&bytes).unwrap();
+    let hex: String = id.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    fs::write(dir.path().join("chunks").join(&hex[..2]).join(&hex), b"rot").unwrap();
+    assert_eq!(chunks.chunk(&id), None);
+    chunks.put(&bytes).unwrap();
+    assert_eq!(chunks.chunk(&id), Some(bytes));
 }
 
 #[test]
