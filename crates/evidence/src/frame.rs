@@ -1,17 +1,19 @@
 //! How records lie in an append-only file: length, checksum, kind, payload.
 //!
 //! `u32 big-endian payload length ‖ u32 big-endian CRC-32C of kind and payload ‖ u8 kind ‖ payload`.
-//! The collector's journal and its openings files are such records one after the other. A checksum finds damage; it proves nothing, which is the tree's business.
+//! The collector's journal and its openings files are such records one after the other. A checksum
+//! finds damage; it proves nothing, which is the tree's business.
 
 /// Bytes before the payload.
 pub const HEADER_SIZE: usize = 9;
 
-/// Appends one record.
-///
-/// # Panics
-/// Never: payloads are bounded far below 4 GiB by their authors; a longer one is cut off by the
-/// length check on reading.
+/// No payload is longer: a batch comes in one message of 1 MiB. Without this bound, looking for sound
+/// records behind a torn end of many MiB would take hours.
+pub const PAYLOAD_SIZE_MAX: usize = 4 * 1024 * 1024;
+
+/// Appends one record. Its author keeps to [`PAYLOAD_SIZE_MAX`]; what is longer does not read back.
 pub fn append(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
+    debug_assert!(payload.len() <= PAYLOAD_SIZE_MAX, "a record that would not read back");
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(&checksum(kind, payload).to_be_bytes());
@@ -59,6 +61,9 @@ fn record(file: &[u8], at: usize) -> Option<(u8, &[u8], usize)> {
     let (length, rest) = header.split_first_chunk::<4>()?;
     let (stated, kind) = rest.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    if length > PAYLOAD_SIZE_MAX {
+        return None;
+    }
     let start = at + HEADER_SIZE;
     let end = start.checked_add(length)?;
     let payload = file.get(start..end)?;
@@ -104,6 +109,18 @@ mod tests {
             assert!([1, 2, 3].starts_with(&kinds));
             assert!(matches!(end, Next::End | Next::Torn), "cut at {cut}: {end:?}");
         }
+    }
+
+    #[test]
+    fn the_longest_record_reads_back_and_a_longer_one_is_none() {
+        let mut file = Vec::new();
+        append(&mut file, 1, &vec![7; PAYLOAD_SIZE_MAX]);
+        assert_eq!(read(&file), (vec![1], Next::End));
+        let payload = vec![7; PAYLOAD_SIZE_MAX + 1];
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let checksum = checksum(1, &payload).to_be_bytes();
+        let longer = [&length, &checksum, [1].as_slice(), &payload].concat();
+        assert_eq!(read(&longer), (vec![], Next::Torn));
     }
 
     #[test]
