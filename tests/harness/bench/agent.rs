@@ -6,6 +6,8 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -18,6 +20,7 @@ use crate::{
     network::{Host, Network},
     node::Node,
     process::{Process, Programs, wait_for},
+    traffic::on,
 };
 
 /// Nodes that are enrolled and not running.
@@ -54,7 +57,7 @@ impl<'a> AgentBench<'a> {
             let settings = format!(
                 "lines_served = 1000\nindividual_actions = true\nwindow_s = 0\n\
                  batch_interval_s = 1\nseal_interval_s = 3600\n\
-                 spool_bytes_max = {spool_bytes_max}\nmetrics_listen = \"127.0.0.1:9469\"\n"
+                 spool_bytes_max = {spool_bytes_max}\nmetrics_listen = \"{METRICS}\"\n"
             );
             let (host, dir) = (Host::Router, dir.join(name));
             let node = Node::enrol(network, programs, collector, host, name, &dir, &settings)?;
@@ -109,11 +112,13 @@ impl<'a> AgentBench<'a> {
             offered += cost.offered;
         }
         let memory = cpu::memory(agent.process.id())?;
+        let lost = agent.lost(self.network)?;
         let detail = format!(
-            "{:.0} ns over {:.0} ns; {leaves} leaves of {offered} events; highest resident memory \
-             {:.1} MB with {:.0} MB of backlog",
+            "{:.0} ns over {:.0} ns; {leaves} leaves and {lost} counted as lost of {offered} events; \
+             idle {:.2} ms/s; highest resident memory {:.1} MB with {:.0} MB of backlog",
             median(&costs),
             median(&floors),
+            idle * 1000.0,
             cpu::megabytes(memory.peak_kib * 1024),
             cpu::megabytes(agent.spool_bytes()?),
         );
@@ -245,6 +250,20 @@ impl Running {
         Ok(0)
     }
 
+    /// What the agent knows it could not record, from its metrics endpoint. Asked after measuring:
+    /// the answer costs CPU as well.
+    fn lost(&self, network: &Network) -> Result<u64> {
+        let mut text = String::new();
+        on(network, Host::Router, || {
+            let mut stream = TcpStream::connect(METRICS)?;
+            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+            Ok(stream.read_to_string(&mut text).map(drop)?)
+        })?;
+        // A counter that was never counted up is not there.
+        let value = text.lines().find_map(|line| line.strip_prefix("remit_agent_lost_total "));
+        Ok(value.map_or(Ok(0), str::parse)?)
+    }
+
     fn spool_bytes(&self) -> Result<u64> {
         let mut bytes = 0;
         for entry in fs::read_dir(&self.spool)? {
@@ -285,6 +304,7 @@ fn newest_size(segment: &[u8], node: &str) -> Option<u64> {
 const SPOOL_LARGE: u64 = 16 << 30;
 /// The smallest that a configuration may name.
 const SPOOL_SMALL: u64 = 16 << 20;
+const METRICS: &str = "127.0.0.1:9469";
 const IDLE: Duration = Duration::from_secs(5);
 /// Longer than a batch stays open (1 s).
 const QUIET: Duration = Duration::from_millis(2500);
