@@ -43,6 +43,16 @@ pub enum Operation {
     ReadCheckpoint,
 }
 
+fn deed(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Submit => "hand in what a node recorded",
+        Operation::WriteRegister => "write the register or the inventory",
+        Operation::Query => "ask what is blocked",
+        Operation::Export => "export evidence",
+        Operation::ReadCheckpoint => "read the checkpoint",
+    }
+}
+
 /// The table.
 fn may(role: Role, operation: Operation) -> bool {
     match (role, operation) {
@@ -105,7 +115,7 @@ impl Access {
             return Err(refuse(Code::PermissionDenied, "REVOKED", message.into(), &[]));
         }
         if !may(role, operation) {
-            let message = format!("role {} may not do this", role.as_str_name());
+            let message = format!("the role {} may not {}", role_word(role), deed(operation));
             return Err(refuse(Code::PermissionDenied, "NOT_AUTHORISED", message, &[]));
         }
         Ok(caller)

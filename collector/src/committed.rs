@@ -21,7 +21,7 @@ pub enum What {
     Batch {
         origin: AgentOrigin,
         old_size: u64,
-        leaves: Vec<(Hash, Leaf)>,
+        leaves: Vec<Leaf>,
         /// Checked against the leaves. Absent ones are withheld or erased.
         openings: Vec<v1::LeafOpening>,
     },

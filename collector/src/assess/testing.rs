@@ -392,8 +392,7 @@ impl Stream {
         };
         self.leaf(node, Body::Seal(seal));
         let tree = self.trees.get_mut(node).unwrap();
-        let leaves: Vec<(Hash, Leaf)> =
-            std::mem::take(&mut tree.leaves).into_iter().map(|l| (Hash([0; 32]), l)).collect();
+        let leaves = std::mem::take(&mut tree.leaves);
         let (origin, old_size) = (tree.origin.clone(), tree.size);
         tree.size += leaves.len() as u64;
         let openings = std::mem::take(&mut tree.openings);

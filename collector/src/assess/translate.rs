@@ -30,7 +30,6 @@ pub(super) fn step(
     match what {
         What::Batch { origin, old_size, leaves, openings } => {
             let size = old_size.saturating_add(leaves.len() as u64);
-            let leaves = leaves.into_iter().map(|(_, leaf)| leaf);
             assessment.leaves(&origin, old_size, leaves, &openings);
             ops.push(Op::Received { origin, size, at_s });
         }

@@ -211,9 +211,9 @@ impl State {
         }
         let leaves = if agent.tree.not_understood {
             let not_understood = || Leaf::NotUnderstood { format: evidence::FORMAT + 1 };
-            batch.leaves.iter().map(|bytes| (leaf_hash(bytes), not_understood())).collect()
+            batch.leaves.iter().map(|_| not_understood()).collect()
         } else {
-            batch.leaves.iter().map(|bytes| leaf_hash(bytes)).zip(leaves).collect()
+            leaves
         };
         Ok(What::Batch { origin, old_size: batch.old_size, leaves, openings: batch.openings })
     }
