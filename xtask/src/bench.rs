@@ -4,7 +4,7 @@
 
 use anyhow::{Result, ensure};
 use remit_tests::{
-    bench::{Row, Settings, TABLE_HEAD},
+    bench::{Part, Row, Settings, TABLE_HEAD},
     packages,
 };
 
@@ -24,70 +24,61 @@ pub(crate) struct Arguments {
     /// Batches of 1,024 leaves that the collector takes, for each round.
     #[arg(long, default_value_t = 150)]
     batches: usize,
+    /// Measure one part alone: agent, collector or finding.
+    #[arg(long, value_name = "PART")]
+    only: Option<Part>,
+    /// Measure the release programs as they lie there.
+    #[arg(long)]
+    no_build: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { rounds, events, rate, batches } = *arguments;
+    let Arguments { rounds, events, rate, batches, only, no_build } = *arguments;
     ensure!(rounds > 0 && events > 0 && rate > 0 && batches > 0, "every number must be above 0");
     packages::install()?;
     let cargo = env!("CARGO");
+    let settings = Settings { rounds, events, rate, batches, only };
     if cfg!(debug_assertions) {
         // The floors are measured in this process: it must be built as the programs are.
-        let words = [rounds.to_string(), events.to_string(), rate.to_string(), batches.to_string()];
-        let [rounds, events, rate, batches] = words.each_ref().map(String::as_str);
-        return shell(
-            cargo,
-            &[
-                "run",
-                "--quiet",
-                "--release",
-                "--locked",
-                "--package",
-                "xtask",
-                "--",
-                "bench",
-                "--rounds",
-                rounds,
-                "--events",
-                events,
-                "--rate",
-                rate,
-                "--batches",
-                batches,
-            ],
-        );
+        let built = if no_build { " --no-build" } else { "" };
+        let words = words(&settings);
+        let line = format!("run --quiet --release --locked --package xtask -- {words}{built}");
+        return shell(cargo, &line.split(' ').collect::<Vec<_>>());
     }
-    shell(
-        cargo,
-        &[
-            "build",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--package",
-            "remit-agent",
-            "--package",
-            "remit-collector",
-            "--package",
-            "remit-cli",
-        ],
-    )?;
-    shell(
-        cargo,
-        &["build", "--quiet", "--profile", "size", "--locked", "--package", "remit-agent"],
-    )?;
+    if !no_build {
+        build(cargo, only)?;
+    }
     let dir = tempfile::Builder::new().prefix("remit-bench-").tempdir()?;
-    let settings = Settings { rounds, events, rate, batches };
     let rows = remit_tests::bench::run(&settings, dir.path(), &mut |what| eprintln!("{what} …"))?;
     print(&settings, &rows);
     Ok(())
 }
 
+fn build(cargo: &str, only: Option<Part>) -> Result<()> {
+    let release = "build --quiet --release --locked --package remit-agent \
+                   --package remit-collector --package remit-cli";
+    shell(cargo, &release.split(' ').collect::<Vec<_>>())?;
+    if only.is_none_or(|only| only == Part::Agent) {
+        let size = "build --quiet --profile size --locked --package remit-agent";
+        shell(cargo, &size.split(' ').collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+/// How to ask for the same again.
+fn words(settings: &Settings) -> String {
+    let Settings { rounds, events, rate, batches, only } = settings;
+    let mut line =
+        format!("bench --rounds {rounds} --events {events} --rate {rate} --batches {batches}");
+    if let Some(part) = only {
+        line.push_str(" --only ");
+        line.push_str(part.word());
+    }
+    line
+}
+
 fn print(settings: &Settings, rows: &[Row]) {
-    let Settings { rounds, events, rate, batches } = settings;
-    println!(
-        "cargo xtask bench --rounds {rounds} --events {events} --rate {rate} --batches {batches}\n"
-    );
+    println!("cargo xtask {}\n", words(settings));
     println!("{TABLE_HEAD}");
     rows.iter().for_each(|row| println!("{}", row.markdown()));
     let missed: Vec<&str> =

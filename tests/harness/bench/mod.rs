@@ -24,7 +24,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{collector::Collector, network::Network, process::Programs};
 
@@ -39,6 +39,36 @@ pub struct Settings {
     pub rate: u32,
     /// Batches of 1,024 leaves that the collector takes, for each round.
     pub batches: usize,
+    /// This part alone; `None`: all of them.
+    pub only: Option<Part>,
+}
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Agent,
+    Collector,
+    Finding,
+}
+
+impl Part {
+    pub const ALL: [Self; 3] = [Self::Agent, Self::Collector, Self::Finding];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Collector => "collector",
+            Self::Finding => "finding",
+        }
+    }
+}
+
+impl std::str::FromStr for Part {
+    type Err = anyhow::Error;
+    fn from_str(word: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|part| part.word() == word);
+        found.context("not a part: want agent, collector or finding")
+    }
 }
 
 /// One line of the table.
@@ -81,11 +111,12 @@ impl Row {
 pub const TABLE_HEAD: &str = "| what | median | spread | target | | in absolute terms |\n\
                               |---|---|---|---|---|---|";
 
-/// Runs everything. `say` hears what is being measured.
+/// Runs everything, or the one part. `say` hears what is being measured.
 pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
     let programs = Programs::built()?;
+    let wanted = |part| settings.only.is_none_or(|only| only == part);
     let mut rows = Vec::new();
-    {
+    if wanted(Part::Agent) {
         let network = Network::new()?;
         network.nft(crate::network::Host::Router, flood::RULES)?;
         let mut collector = Collector::start(&network, &programs, &dir.join("first"), PORT)?;
@@ -95,11 +126,16 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
         rows.extend(bench.cpu(settings)?);
         say("agent: size, and memory with a full spool");
         rows.extend(bench.size_and_memory(settings)?);
+    }
+    if wanted(Part::Collector) {
+        let network = Network::new()?;
         say("collector: CPU per leaf to Accepted, in turns with its floor");
         rows.extend(collector::measure(&network, &programs, &dir.join("second"), settings)?);
     }
-    say("from a rule to its finding");
-    rows.push(finding::measure(&dir.join("demo"), settings)?);
+    if wanted(Part::Finding) {
+        say("from a rule to its finding");
+        rows.push(finding::measure(&dir.join("demo"), settings)?);
+    }
     Ok(rows)
 }
 
