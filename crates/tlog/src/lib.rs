@@ -11,7 +11,7 @@
 //! | [`Edge`] | the right edge of a tree: enough to append and to prove consistency onwards | RFC 6962 section 2.1 |
 //! | [`NodeReader`], [`MemoryTree`], [`root_at`] | where perfect subtrees come from | RFC 6962 section 2.1 |
 //! | [`inclusion_proof`], [`consistency_proof`] | making proofs | RFC 6962 sections 2.1.1, 2.1.2 |
-//! | [`verify_inclusion`], [`verify_consistency`] | checking proofs | RFC 9162 sections 2.1.3.2, 2.1.4.2 |
+//! | [`verify_inclusion`], [`verify_consistency`], [`consistency_roots`] | checking proofs | RFC 9162 sections 2.1.3.2, 2.1.4.2 |
 //! | [`tile`] | a tree as static files | <https://c2sp.org/tlog-tiles> |
 //! | [`note`] | signed text, Ed25519 | <https://c2sp.org/signed-note> |
 //! | [`checkpoint`] | the signed head of a log | <https://c2sp.org/tlog-checkpoint> |
@@ -40,7 +40,7 @@ pub use edge::{Edge, InvalidEdge};
 pub use hash::{HASH_SIZE, Hash, empty_root, leaf_hash, node_hash, root_of};
 pub use nodes::{MemoryTree, MissingNode, NodeReader, root_at};
 pub use prove::{ProofError, consistency_proof, inclusion_proof};
-pub use verify::{InvalidProof, verify_consistency, verify_inclusion};
+pub use verify::{InvalidProof, consistency_roots, verify_consistency, verify_inclusion};
 
 /// The largest tree size that is accepted anywhere, 2^63 - 1.
 ///

@@ -15,6 +15,10 @@ pub enum InvalidProof {
     IndexOutOfRange { index: u64, size: u64 },
     #[error("a tree of size {new} cannot continue one of size {old}")]
     OldLargerThanNew { old: u64, new: u64 },
+    #[error(
+        "a proof from size {old} to size {new} leads nowhere: it begins in a tree and ends in a larger one"
+    )]
+    NoPath { old: u64, new: u64 },
     #[error("proof has the wrong number of hashes")]
     WrongLength,
     #[error("proof does not lead to the root hash")]
@@ -95,7 +99,34 @@ pub fn verify_consistency(
         return Ok(());
     }
 
-    // If the old tree is perfect, its root begins the path and is not sent.
+    let (old_hash, new_hash) = consistency_roots(old, new, proof, old_root)?;
+    if old_hash != *old_root {
+        return Err(InvalidProof::WrongOldRoot);
+    }
+    if new_hash != *new_root {
+        return Err(InvalidProof::WrongRoot);
+    }
+    Ok(())
+}
+
+/// The old and the new root that a consistency proof yields, whatever they ought to be.
+///
+/// If the new one is the root of a signed head, then the old one is what the tree of that head was at
+/// `old`, however little it is the root that one knows: together they tell another history from a
+/// proof that proves nothing. Where the old tree is perfect, `old` a power of two, its root is not in
+/// the proof: the path begins with `old_root`, which is then the old root that comes back.
+pub fn consistency_roots(
+    old: u64,
+    new: u64,
+    proof: &[Hash],
+    old_root: &Hash,
+) -> Result<(Hash, Hash), InvalidProof> {
+    if new > SIZE_MAX {
+        return Err(InvalidProof::SizeTooLarge(new));
+    }
+    if old == 0 || old >= new {
+        return Err(InvalidProof::NoPath { old, new });
+    }
     let (first, rest) = if old.is_power_of_two() {
         (old_root, proof)
     } else {
@@ -123,13 +154,7 @@ pub fn verify_consistency(
     if last != 0 {
         return Err(InvalidProof::WrongLength);
     }
-    if old_hash != *old_root {
-        return Err(InvalidProof::WrongOldRoot);
-    }
-    if new_hash != *new_root {
-        return Err(InvalidProof::WrongRoot);
-    }
-    Ok(())
+    Ok((old_hash, new_hash))
 }
 
 /// On the right edge a subtree may have no sibling for some levels; the path skips them.

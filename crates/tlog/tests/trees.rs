@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use sha2::Sha256;
 use tlog::{
     Edge, Hash, InvalidEdge, InvalidProof, MemoryTree, NodeReader, ProofError, SIZE_MAX,
-    consistency_proof, empty_root, inclusion_proof, leaf_hash, node_hash, root_at, root_of,
-    verify_consistency, verify_inclusion,
+    consistency_proof, consistency_roots, empty_root, inclusion_proof, leaf_hash, node_hash,
+    root_at, root_of, verify_consistency, verify_inclusion,
 };
 
 /// Past two powers of two, so that every shape of right edge up to seven peaks occurs.
@@ -243,6 +243,31 @@ fn a_forked_tree_is_not_a_continuation() {
         let proof = consistency_proof(&rewritten, old, 80).unwrap();
         let old_root = honest.root_at(old).unwrap();
         assert!(verify_consistency(old, 80, &proof, &old_root, &rewritten.root()).is_err());
+    }
+}
+
+#[test]
+fn a_proof_yields_the_roots_of_the_tree_that_it_was_made_of() {
+    let honest = tree(50);
+    let mut rewritten = leaves(80);
+    rewritten[3] = leaf_hash(b"something else");
+    let rewritten: MemoryTree = rewritten.into_iter().collect();
+    for old in 4..=50 {
+        let proof = consistency_proof(&rewritten, old, 80).unwrap();
+        let (ours, theirs) = (honest.root_at(old).unwrap(), rewritten.root_at(old).unwrap());
+        let yields = consistency_roots(old, 80, &proof, &ours).unwrap();
+        if old.is_power_of_two() {
+            // The old root is not in the proof, so the path that begins at ours leads elsewhere.
+            assert_eq!(yields.0, ours);
+            assert_ne!(yields.1, rewritten.root());
+        } else {
+            assert_eq!(yields, (theirs, rewritten.root()), "from {old}");
+        }
+        assert_eq!(consistency_roots(old, 80, &proof, &theirs), Ok((theirs, rewritten.root())));
+    }
+    for (old, new) in [(0, 5), (5, 5), (6, 5)] {
+        let nowhere = Err(InvalidProof::NoPath { old, new });
+        assert_eq!(consistency_roots(old, new, &[], &empty_root()), nowhere);
     }
 }
 
