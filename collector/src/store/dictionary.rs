@@ -1,5 +1,7 @@
 //! What many rows repeat, kept once; and how values become parameters.
 
+use std::collections::HashMap;
+
 use evidence::Claim;
 use prost::Message;
 use remit_proto::v1;
@@ -7,43 +9,80 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
 
-pub(super) fn target_number(
-    connection: &Connection,
-    target: Option<&v1::Target>,
-) -> Result<Option<i64>, StoreError> {
-    let Some(v1::Target { kind, value }) = target else { return Ok(None) };
-    let found = connection
-        .prepare_cached("SELECT id FROM target WHERE kind = ?1 AND value = ?2")?
-        .query_row(params![kind, value], |row| row.get(0))
-        .optional()?;
-    if found.is_some() {
-        return Ok(found);
-    }
-    connection
-        .prepare_cached("INSERT INTO target (kind, value) VALUES (?1, ?2)")?
-        .execute(params![kind, value])?;
-    Ok(Some(connection.last_insert_rowid()))
+/// The dictionaries, and what was looked up in them. It lives as long as one transaction, so that it
+/// knows of no row that was rolled back.
+pub(super) struct Dictionary<'a> {
+    connection: &'a Connection,
+    targets: HashMap<v1::Target, i64>,
+    /// By the encoded rule.
+    rules: HashMap<Vec<u8>, i64>,
+    /// Where rules are encoded.
+    encoded: Vec<u8>,
 }
 
-pub(super) fn rule_fact(connection: &Connection, rule: &v1::Rule) -> Result<i64, StoreError> {
-    let bytes = rule.encode_to_vec();
-    let found = connection
-        .prepare_cached("SELECT id FROM rule_fact WHERE rule = ?1")?
-        .query_row([&bytes], |row| row.get(0))
-        .optional()?;
-    if let Some(found) = found {
-        return Ok(found);
+impl<'a> Dictionary<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Self {
+        Self { connection, targets: HashMap::new(), rules: HashMap::new(), encoded: Vec::new() }
     }
-    connection
-        .prepare_cached("INSERT INTO rule_fact (rule, technique) VALUES (?1, ?2)")?
-        .execute(params![bytes, rule.technique])?;
-    let id = connection.last_insert_rowid();
-    for claim in rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok()) {
-        connection
-            .prepare_cached("INSERT OR IGNORE INTO rule_claim (fact, claim) VALUES (?1, ?2)")?
-            .execute(params![id, claim.to_string()])?;
+
+    pub(super) fn target(
+        &mut self,
+        target: Option<&v1::Target>,
+    ) -> Result<Option<i64>, StoreError> {
+        let Some(target) = target else { return Ok(None) };
+        if let Some(known) = self.targets.get(target) {
+            return Ok(Some(*known));
+        }
+        let v1::Target { kind, value } = target;
+        let found = self
+            .connection
+            .prepare_cached("SELECT id FROM target WHERE kind = ?1 AND value = ?2")?
+            .query_row(params![kind, value], |row| row.get(0))
+            .optional()?;
+        let id = match found {
+            Some(id) => id,
+            None => {
+                self.connection
+                    .prepare_cached("INSERT INTO target (kind, value) VALUES (?1, ?2)")?
+                    .execute(params![kind, value])?;
+                self.connection.last_insert_rowid()
+            }
+        };
+        self.targets.insert(target.clone(), id);
+        Ok(Some(id))
     }
-    Ok(id)
+
+    pub(super) fn rule(&mut self, rule: &v1::Rule) -> Result<i64, StoreError> {
+        self.encoded.clear();
+        rule.encode_raw(&mut self.encoded);
+        if let Some(known) = self.rules.get(&self.encoded) {
+            return Ok(*known);
+        }
+        let found = self
+            .connection
+            .prepare_cached("SELECT id FROM rule_fact WHERE rule = ?1")?
+            .query_row([&self.encoded], |row| row.get(0))
+            .optional()?;
+        let id = match found {
+            Some(id) => id,
+            None => self.add_rule(rule)?,
+        };
+        self.rules.insert(self.encoded.clone(), id);
+        Ok(id)
+    }
+
+    fn add_rule(&self, rule: &v1::Rule) -> Result<i64, StoreError> {
+        self.connection
+            .prepare_cached("INSERT INTO rule_fact (rule, technique) VALUES (?1, ?2)")?
+            .execute(params![self.encoded, rule.technique])?;
+        let id = self.connection.last_insert_rowid();
+        for claim in rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok()) {
+            self.connection
+                .prepare_cached("INSERT OR IGNORE INTO rule_claim (fact, claim) VALUES (?1, ?2)")?
+                .execute(params![id, claim.to_string()])?;
+        }
+        Ok(id)
+    }
 }
 
 /// A list of numbers or words as one parameter, for `json_each`.

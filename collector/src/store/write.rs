@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     Applied, Chunk, Judge, NewGap, NewLoss, Op, StoreError,
-    dictionary::number,
+    dictionary::{Dictionary, number},
     write_events::{insert_event, rejudge},
     write_rules::{apply_snapshot, remove_rule, show_rule},
 };
@@ -28,8 +28,9 @@ pub(super) fn apply(
         return Err(StoreError::NotAtWatermark { after: *after, watermark });
     }
     let mut applied = Applied::default();
+    let mut dictionary = Dictionary::new(connection);
     for op in ops {
-        apply_one(connection, op, judge, &mut applied)?;
+        apply_one(connection, &mut dictionary, op, judge, &mut applied)?;
     }
     connection
         .prepare_cached("UPDATE projection SET watermark = ?1, at_s = max(at_s, ?2)")?
@@ -39,6 +40,7 @@ pub(super) fn apply(
 
 fn apply_one(
     connection: &Connection,
+    dictionary: &mut Dictionary<'_>,
     op: &Op,
     judge: &Judge<'_>,
     applied: &mut Applied,
@@ -137,13 +139,13 @@ fn apply_one(
                 .execute([node])?;
         }
         Op::Event(event) => {
-            insert_event(connection, event)?;
+            insert_event(connection, dictionary, event)?;
             applied.events = applied.events.saturating_add(1);
         }
-        Op::RuleShown(rule) => show_rule(connection, rule)?,
+        Op::RuleShown(rule) => show_rule(connection, dictionary, rule)?,
         Op::RuleRemoved { rule, at_s } => remove_rule(connection, rule, *at_s)?,
         Op::Snapshot { origin, source, at_s, rules, unstable } => {
-            apply_snapshot(connection, origin, *source, *at_s, rules, *unstable)?;
+            apply_snapshot(connection, dictionary, origin, *source, *at_s, rules, *unstable)?;
         }
         Op::LogSize(size) => {
             connection

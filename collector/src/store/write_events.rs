@@ -7,12 +7,16 @@ use rusqlite::{Connection, params};
 use super::{
     EventKind, Judge, NewEvent, StoreError,
     columns::{EVENT_COLUMNS, EVENT_TABLES, event_from},
-    dictionary::{number, rule_fact, target_number},
+    dictionary::{Dictionary, number},
     write_rules::count_hits,
 };
 use register::assessment::Facts;
 
-pub(super) fn insert_event(connection: &Connection, event: &NewEvent) -> Result<(), StoreError> {
+pub(super) fn insert_event(
+    connection: &Connection,
+    dictionary: &mut Dictionary<'_>,
+    event: &NewEvent,
+) -> Result<(), StoreError> {
     let NewEvent { kind, facts, hits, detail_reduced, then, now } = event;
     let Facts {
         origin,
@@ -26,9 +30,11 @@ pub(super) fn insert_event(connection: &Connection, event: &NewEvent) -> Result<
         before_act,
         covered_by,
     } = facts;
-    let fact = rule_fact(connection, rule)?;
-    let target = target_number(connection, target.as_ref())?;
-    let hit_target = target_number(connection, hit_target.as_ref())?;
+    let fact = dictionary.rule(rule)?;
+    let target = dictionary.target(target.as_ref())?;
+    let hit_target = dictionary.target(hit_target.as_ref())?;
+    let (speaking, code) = (speaking(now), now.code);
+    let (then, now) = (then.encode_to_vec(), now.encode_to_vec());
     connection
         .prepare_cached(
             "INSERT INTO event (node, generation, leaf, operator, kind, number, fact, target,
@@ -56,15 +62,17 @@ pub(super) fn insert_event(connection: &Connection, event: &NewEvent) -> Result<
             detail_reduced,
             before_act.map(number),
             number(*covered_by),
-            now.code,
-            speaking(now),
-            then.encode_to_vec(),
-            now.encode_to_vec(),
+            code,
+            speaking,
+            then,
+            now,
         ])?;
     let id = connection.last_insert_rowid();
-    let log_size = covered_by.saturating_add(1);
-    add_verdict(connection, id, true, log_size, then)?;
-    add_verdict(connection, id, false, log_size, now)?;
+    let log_size = number(covered_by.saturating_add(1));
+    // Its history begins with two: as known then, and now.
+    connection
+        .prepare_cached("INSERT INTO verdict VALUES (?1, 0, 1, ?2, ?3), (?1, 1, 0, ?2, ?4)")?
+        .execute(params![id, log_size, then, now])?;
     match kind {
         EventKind::Activity => count_hits(connection, facts, *hits, fact, target),
         EventKind::Installed | EventKind::Removed => Ok(()),
@@ -101,7 +109,7 @@ pub(super) fn rejudge(
         }
     }
     for (id, now) in &changed {
-        add_verdict(connection, *id, false, log_size, now)?;
+        revise(connection, *id, log_size, now)?;
         connection
             .prepare_cached(
                 "UPDATE event SET code = ?2, request = ?3, now_verdict = ?4 WHERE id = ?1",
@@ -130,19 +138,19 @@ fn same(one: &v1::Verdict, other: &v1::Verdict) -> bool {
         && *registered_before_act == other.registered_before_act
 }
 
-fn add_verdict(
+/// Adds a verdict as known now to the history of an event.
+fn revise(
     connection: &Connection,
     event: i64,
-    as_known_then: bool,
     log_size: u64,
     verdict: &v1::Verdict,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO verdict VALUES (?1,
-                 (SELECT coalesce(max(revision) + 1, 0) FROM verdict WHERE event = ?1), ?2, ?3, ?4)",
+                 (SELECT coalesce(max(revision) + 1, 0) FROM verdict WHERE event = ?1), 0, ?2, ?3)",
         )?
-        .execute(params![event, as_known_then, number(log_size), verdict.encode_to_vec()])?;
+        .execute(params![event, number(log_size), verdict.encode_to_vec()])?;
     Ok(())
 }
 

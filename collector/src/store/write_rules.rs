@@ -7,13 +7,17 @@ use rusqlite::{Connection, params};
 
 use super::{
     RuleId, ShownRule, StoreError,
-    dictionary::{json, number, rule_fact, target_number},
+    dictionary::{Dictionary, json, number},
 };
 
-pub(super) fn show_rule(connection: &Connection, shown: &ShownRule) -> Result<(), StoreError> {
+pub(super) fn show_rule(
+    connection: &Connection,
+    dictionary: &mut Dictionary<'_>,
+    shown: &ShownRule,
+) -> Result<(), StoreError> {
     let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
-    let fact = rule_fact(connection, &facts.rule)?;
-    let target = target_number(connection, facts.target.as_ref())?;
+    let fact = dictionary.rule(&facts.rule)?;
+    let target = dictionary.target(facts.target.as_ref())?;
     // What was known of its installation stays known, unless the rule had gone and came back.
     connection
         .prepare_cached(
@@ -74,6 +78,7 @@ pub(super) fn remove_rule(
 /// snapshot also ends what the generations before had shown of the source, under other numbers.
 pub(super) fn apply_snapshot(
     connection: &Connection,
+    dictionary: &mut Dictionary<'_>,
     origin: &AgentOrigin,
     source: v1::SourceKind,
     at_s: i64,
@@ -110,7 +115,7 @@ pub(super) fn apply_snapshot(
             // Its installation was not seen; it happened before this snapshot and after the last.
             rule.installed_at_s = Some(at_s);
         }
-        show_rule(connection, &rule)?;
+        show_rule(connection, dictionary, &rule)?;
     }
     Ok(())
 }
