@@ -24,6 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_client(env::var_os("CARGO_FEATURE_CLIENT").is_some())
         .build_server(env::var_os("CARGO_FEATURE_SERVER").is_some())
+        // What arrives stays where it arrived, until it is written to disk.
+        .bytes(".remit.v1.SubmitRequest")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -370,7 +370,7 @@ impl Session {
         for id in &spooled.chunks {
             match self.reader.chunk(id)? {
                 Some(bytes) => {
-                    send(&self.outbound, submit_request::Message::Chunk(bytes)).await?;
+                    send(&self.outbound, submit_request::Message::Chunk(bytes.into())).await?;
                 }
                 // The collector may hold it; if not, it says so.
                 None => tracing::warn!("a chunk of a snapshot is not in the spool any more"),
@@ -379,7 +379,7 @@ impl Session {
         if self.unacknowledged == 0 {
             self.last_answer = Instant::now();
         }
-        send(&self.outbound, submit_request::Message::Batch(spooled.batch)).await?;
+        send(&self.outbound, submit_request::Message::Batch(spooled.encoded.into())).await?;
         self.next = spooled.size;
         self.unacknowledged += 1;
         Ok(true)

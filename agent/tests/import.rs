@@ -83,7 +83,7 @@ impl Node {
         let mut reader = Reader::new(spool_dir);
         let mut bodies = Vec::new();
         while let Some(spooled) = reader.batch(&view, 1, tree.edge.size()).unwrap() {
-            tree = batch::check(&spooled.batch, &tree, &verifier).unwrap().tree;
+            tree = batch::check_bytes(&spooled.encoded, &tree, &verifier).unwrap().tree;
             bodies.extend(spooled.batch.leaves.iter().map(|leaf| match Leaf::decode(leaf) {
                 Ok(Leaf::Known(body)) => body,
                 other => panic!("{other:?}"),

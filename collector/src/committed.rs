@@ -4,6 +4,7 @@
 //! else may reach the index, so that the index can always be dropped.
 
 use evidence::{AgentOrigin, Leaf};
+use prost::bytes::Bytes;
 use remit_proto::v1;
 use tlog::Hash;
 
@@ -22,8 +23,9 @@ pub enum What {
         origin: AgentOrigin,
         old_size: u64,
         leaves: Vec<Leaf>,
-        /// Checked against the leaves. Absent ones are withheld or erased.
-        openings: Vec<v1::LeafOpening>,
+        /// A `Batch` of openings alone, as it came, checked against the leaves. Absent ones are
+        /// withheld or erased.
+        openings: Bytes,
     },
     /// An entry of the collector's log.
     Entry { index: u64, entry: v1::log_entry::Entry },

@@ -236,7 +236,7 @@ fn gather(dir: &Path, log_size: u64) -> Result<Gathered, ExportError> {
     journal::read::<ExportError>(&journal_dir(dir), |_, record| {
         match record {
             Record::Batch(record) => {
-                let Some(batch) = record.batch else { return Ok(()) };
+                let Ok(batch) = v1::Batch::decode(record.batch.as_slice()) else { return Ok(()) };
                 let Ok(origin) = record.origin.parse() else { return Ok(()) };
                 let tree = all.agents.entry(origin).or_default();
                 let count = batch.leaves.len() as u64;

@@ -108,7 +108,7 @@ pub fn forge(honest: &Path, forged: &Path, keys: &AllKeys, lies: &Lies<'_>) -> R
         state: State::new(operator.clone(), RevokedKeys::default()),
         operator,
         chunks: ChunkFiles::new(forged.join("chunks")),
-        journal: Journal::open::<JournalError>(&forged.join("journal"), |_, _| Ok(()))?,
+        journal: Journal::replay::<JournalError>(&forged.join("journal"), |_, _| Ok(()))?.open()?,
         honest_openings: openings::Reader::new(honest.join("openings")),
         openings: Openings::open(forged.join("openings"))?,
         trees: HashMap::new(),
@@ -200,7 +200,7 @@ impl Forger<'_> {
 
     fn batch(&mut self, record: BatchRecord, lies: &Lies<'_>) -> Result<Record> {
         let BatchRecord { origin, received_at_s, batch } = record;
-        let batch = batch.context("a batch record holds a batch")?;
+        let batch = v1::Batch::decode(batch.as_slice())?;
         let parsed: AgentOrigin = origin.parse()?;
         let held = self.honest_openings.of(
             &origin,
@@ -245,9 +245,11 @@ impl Forger<'_> {
         let old_size = batch.old_size + batch.leaves.len() as u64;
         let closed = batch::close(&mut tree.edge, &key, &parsed, leaves, Vec::new())?;
         tree.notes.insert(old_size, closed.note.clone());
-        self.openings.push(&parsed, openings, received_at_s);
+        let openings = v1::Batch { openings, ..v1::Batch::default() }.encode_to_vec();
+        self.openings.push(&origin, &openings, received_at_s);
         self.openings.commit()?;
-        Ok(Record::Batch(BatchRecord { origin, received_at_s, batch: Some(closed) }))
+        let batch = closed.encode_to_vec();
+        Ok(Record::Batch(BatchRecord { origin, received_at_s, batch }))
     }
 
     fn entry(&mut self, record: EntryRecord) -> Result<Record> {

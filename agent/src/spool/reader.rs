@@ -55,6 +55,8 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct SpooledBatch {
     pub batch: v1::Batch,
+    /// The same, as it was recorded and is sent.
+    pub encoded: Vec<u8>,
     /// Tree size after it.
     pub size: u64,
     pub chunks: Vec<Hash>,
@@ -111,8 +113,8 @@ impl Reader {
             }
             place.offset += taken;
             let record = BatchRecord::decode(self.buffer.as_slice());
-            let batch = record.ok().and_then(|r| v1::Batch::decode(r.batch.as_slice()).ok());
-            let batch = batch.ok_or(ReadError::Damaged)?;
+            let encoded = record.map_err(|_| ReadError::Damaged)?.batch;
+            let batch = v1::Batch::decode(encoded.as_slice()).map_err(|_| ReadError::Damaged)?;
             if batch.old_size > size {
                 return Err(ReadError::NoBoundary { size });
             }
@@ -123,7 +125,7 @@ impl Reader {
                 self.place = Some(place);
                 // The next batch may be small; a large one should not stay around.
                 self.buffer.shrink_to(BUFFER_KEPT);
-                return Ok(SpooledBatch { batch, size, chunks });
+                return Ok(SpooledBatch { batch, encoded, size, chunks });
             }
         }
     }

@@ -103,7 +103,7 @@ impl Collector {
                 let digest = evidence::chunk::chunk_id(&bytes).0.to_vec();
                 (vec![submit_response::Message::ChunkStored(v1::ChunkStored { digest })], false)
             }
-            submit_request::Message::Batch(batch) => {
+            submit_request::Message::Batch(bytes) => {
                 let refused = |code: RefusalCode, detail: String| {
                     let refused = v1::Refused { code: code.into(), size, detail };
                     (vec![submit_response::Message::Refused(refused)], false)
@@ -113,7 +113,7 @@ impl Collector {
                 }
                 let tree = held.trees.last().unwrap().clone();
                 let verifier = key().signer(&tree.origin).unwrap().verifier();
-                let checked = match batch::check(&batch, &tree, &verifier) {
+                let checked = match batch::check_bytes(&bytes, &tree, &verifier) {
                     Ok(checked) => checked,
                     Err(batch::BatchError::WrongSize { .. }) => {
                         return refused(RefusalCode::WrongSize, String::new());
@@ -122,6 +122,7 @@ impl Collector {
                 };
                 let size = checked.tree.edge.size();
                 *held.trees.last_mut().unwrap() = checked.tree;
+                let batch = v1::Batch::decode(bytes).unwrap();
                 let note = batch.note.clone();
                 held.batches.push(batch);
                 let mut answers = vec![submit_response::Message::Accepted(v1::Accepted { size })];

@@ -179,7 +179,7 @@ pub fn batches(spool: &Path, view: &View, ordinal: u32) -> (Vec<v1::Batch>, batc
     let mut size = 0;
     let mut batches = Vec::new();
     while let Some(spooled) = reader.batch(view, ordinal, size).unwrap() {
-        let checked = batch::check(&spooled.batch, &tree, &verifier).unwrap();
+        let checked = batch::check_bytes(&spooled.encoded, &tree, &verifier).unwrap();
         tree = checked.tree;
         size = spooled.size;
         assert_eq!(tree.edge.size(), size);

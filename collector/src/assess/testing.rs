@@ -396,6 +396,7 @@ impl Stream {
         let (origin, old_size) = (tree.origin.clone(), tree.size);
         tree.size += leaves.len() as u64;
         let openings = std::mem::take(&mut tree.openings);
+        let openings = v1::Batch { openings, ..v1::Batch::default() }.encode_to_vec().into();
         self.push(What::Batch { origin, old_size, leaves, openings });
     }
 

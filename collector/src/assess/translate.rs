@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use evidence::AgentOrigin;
+use prost::Message as _;
 use register::{
     Span,
     assessment::{Assessed, Assessment, Facts, Item, open_snapshot},
@@ -30,6 +31,8 @@ pub(super) fn step(
     match what {
         What::Batch { origin, old_size, leaves, openings } => {
             let size = old_size.saturating_add(leaves.len() as u64);
+            // The writer has read them before it committed.
+            let v1::Batch { openings, .. } = v1::Batch::decode(openings).unwrap_or_default();
             assessment.leaves(&origin, old_size, leaves, &openings);
             ops.push(Op::Received { origin, size, at_s });
         }

@@ -1,6 +1,9 @@
 //! One agent's stream: Hello, then chunks and batches, answered in order; receipts as they come.
+//!
+//! Batches are passed on before the ones ahead of them are answered, so that one commit of the writer
+//! takes in several. Everything else waits until they are.
 
-use std::{pin::Pin, sync::mpsc::SyncSender};
+use std::{collections::VecDeque, pin::Pin, sync::mpsc::SyncSender};
 
 use evidence::{AgentOrigin, NodeId};
 use remit_proto::v1::{
@@ -23,6 +26,10 @@ use crate::{
 
 /// Answers that may wait for a slow agent; when full, its own stream stops being read.
 const ANSWERS: usize = 16;
+
+/// Batches of one stream that may be with the writer: as many as an agent may have unacknowledged
+/// (`ingest.proto`). When they are, the stream is not read.
+const BATCHES: usize = 8;
 
 type Answers = mpsc::Sender<Result<SubmitResponse, Status>>;
 
@@ -64,6 +71,7 @@ impl Session {
         let mut greeted: Option<Greeted> = None;
         let mut checkpoint_size = 0;
         let mut logged_size = 0;
+        let mut batches = Batches::default();
         loop {
             tokio::select! {
                 biased;
@@ -72,10 +80,10 @@ impl Session {
                 // Hello too, so that nobody holds up the end of the collector.
                 changed = self.published.changed() => {
                     if changed.is_err() {
-                        let message = "the collector is stopping; try again later".to_owned();
-                        return Err(refuse(Code::Unavailable, "STOPPING", message, &[]));
+                        return Err(stopped());
                     }
                     if let Some(Greeted { origin, .. }) = &greeted {
+                        batches.settle(answers).await?;
                         let origin = origin.clone();
                         let from = checkpoint_size;
                         let receipt = self.ask(|reply| {
@@ -100,9 +108,13 @@ impl Session {
                         }
                     }
                 }
-                request = requests.next() => {
-                    let Some(request) = request else { return Ok(()) };
+                answer = batches.next_answer() => send(answers, answer?).await?,
+                request = requests.next(), if batches.0.len() < BATCHES => {
+                    let Some(request) = request else { return batches.settle(answers).await };
                     let message = request?.message;
+                    if !matches!(message, Some(submit_request::Message::Batch(_))) {
+                        batches.settle(answers).await?;
+                    }
                     if self.access.is_revoked(&self.caller) {
                         let detail = "the key of this node was revoked; enrol the node again";
                         return send(answers, refused(RefusalCode::RevokedKey, 0, detail)).await;
@@ -116,16 +128,16 @@ impl Session {
                         Some(submit_request::Message::Batch(batch)) => match &greeted {
                             Some(Greeted { origin, public_key }) => {
                                 let (origin, public_key) = (origin.clone(), *public_key);
-                                let accepted = self.ask(|reply| {
-                                    Command::Batch { origin, public_key, batch, reply }
-                                }).await?;
-                                let message = accepted.map_or_else(
-                                    refused_by,
-                                    |size| Message::Accepted(Accepted { size }),
-                                );
-                                send(answers, message).await?;
+                                let (reply, answer) = oneshot::channel();
+                                let command =
+                                    Command::Batch { origin, public_key, batch, reply };
+                                if !tell(&self.writer, command).await {
+                                    return Err(stopped());
+                                }
+                                batches.0.push_back(answer);
                             }
                             None => {
+                                batches.settle(answers).await?;
                                 let detail = "the first message of a stream is Hello";
                                 let no_hello = refused(RefusalCode::NoHello, 0, detail);
                                 send(answers, no_hello).await?;
@@ -188,15 +200,39 @@ impl Session {
     }
 }
 
+/// The batches of a stream that are with the writer, oldest first.
+#[derive(Default)]
+struct Batches(VecDeque<oneshot::Receiver<Result<u64, Refusal>>>);
+
+impl Batches {
+    /// The answer to the oldest; never, if there is none. Dropping this future loses nothing.
+    async fn next_answer(&mut self) -> Result<Message, Status> {
+        let Some(oldest) = self.0.front_mut() else { return std::future::pending().await };
+        let answer = oldest.await;
+        self.0.pop_front();
+        let accepted = answer.map_err(|_| stopped())?;
+        Ok(accepted.map_or_else(refused_by, |size| Message::Accepted(Accepted { size })))
+    }
+
+    async fn settle(&mut self, answers: &Answers) -> Result<(), Status> {
+        while !self.0.is_empty() {
+            let answer = self.next_answer().await?;
+            send(answers, answer).await?;
+        }
+        Ok(())
+    }
+}
+
+fn stopped() -> Status {
+    let message = "the collector is stopping; try again later".to_owned();
+    refuse(Code::Unavailable, "STOPPING", message, &[])
+}
+
 /// Sends a command to the writer and waits until its effect is durable.
 pub(crate) async fn ask<T>(
     writer: &SyncSender<Command>,
     command: impl FnOnce(Reply<T>) -> Command,
 ) -> Result<Result<T, Refusal>, Status> {
-    let stopped = || {
-        let message = "the collector is stopping; try again later".to_owned();
-        refuse(Code::Unavailable, "STOPPING", message, &[])
-    };
     let (reply, answer) = oneshot::channel();
     if !tell(writer, command(reply)).await {
         return Err(stopped());

@@ -5,14 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evidence::{AgentOrigin, Leaf, batch};
+use evidence::{
+    AgentOrigin, Leaf,
+    batch::{self, BatchError, Received},
+};
+use prost::bytes::Bytes;
 use remit_proto::v1::{self, RefusalCode, leaf::Body, log_entry::Entry};
 use tlog::{Hash, checkpoint::Checkpoint};
 
 use super::{
     chunks::PutError,
     command::Refusal,
-    journal::{BatchRecord, Record},
     publish, receipts,
     state::{Agent, verifier},
     writer::{Fatal, Writer},
@@ -79,8 +82,16 @@ impl Writer {
         &mut self,
         origin: AgentOrigin,
         public_key: [u8; 32],
-        mut batch: v1::Batch,
+        bytes: &Bytes,
     ) -> Result<Result<u64, Refusal>, Fatal> {
+        let batch = match Received::read(bytes) {
+            Ok(batch) => batch,
+            Err(malformed) => {
+                let size = self.state.agents.get(&origin).map_or(0, |a| a.tree.edge.size());
+                let error = BatchError::Malformed(malformed);
+                return Ok(Err(receipts::batch_refusal(&error, false, size)));
+            }
+        };
         let new_tree = batch::Tree::new(origin.clone());
         let (tree, key) = match self.state.agents.get(&origin) {
             Some(agent) => {
@@ -105,10 +116,11 @@ impl Writer {
             Ok(checked) => checked,
             Err(error) => {
                 let fork = match &error {
-                    batch::BatchError::Fork => true,
-                    batch::BatchError::WrongSize { .. } => {
-                        match batch::open_head(&batch.note, &origin, &key) {
-                            Ok(head) => self.contradicts(&origin, &head, &batch.note)?,
+                    BatchError::Fork => true,
+                    // A head of a size that was accepted before can still be compared.
+                    BatchError::WrongSize { .. } | BatchError::UnprovenHead => {
+                        match batch::open_head(batch.note, &origin, &key) {
+                            Ok(head) => self.contradicts(&origin, &head, batch.note)?,
                             Err(_) => false,
                         }
                     }
@@ -118,7 +130,7 @@ impl Writer {
                     let accepted = self.state.agents.get(&origin).map(|a| a.note.clone());
                     if let Some(accepted) = accepted {
                         let kind = v1::ForkKind::ConflictingHead;
-                        self.keep_fork(&origin, kind, accepted, batch.note)?;
+                        self.keep_fork(&origin, kind, accepted, batch.note.to_vec())?;
                     }
                 }
                 return Ok(Err(receipts::batch_refusal(&error, fork, size)));
@@ -138,14 +150,13 @@ impl Writer {
             };
             self.append_entry(received_at_s, Entry::NodeKey(key))?;
         }
-        let openings = std::mem::take(&mut batch.openings);
-        let record =
-            BatchRecord { origin: origin.to_string(), received_at_s, batch: Some(batch.clone()) };
-        batch.openings = openings.clone();
+        let (evidence, openings) = bytes.split_at(batch.evidence_size());
         let new_size = checked.head.size;
         // What the state refuses is never written.
-        let what = self.state.apply_batch(batch, checked, received_at_s)?;
-        let position = self.journal.push(&Record::Batch(record));
+        let passed_on = bytes.slice_ref(openings);
+        let what = self.state.apply_batch(&batch, checked, received_at_s, passed_on)?;
+        let origin = origin.to_string();
+        let position = self.journal.push_batch(&origin, received_at_s, evidence);
         self.openings.push(&origin, openings, received_at_s);
         self.group.push(Committed { position, at_s: received_at_s, what });
         Metric::BatchesAccepted.count();
@@ -153,19 +164,19 @@ impl Writer {
     }
 
     /// A generation that is no longer active goes on, or says something else than it did.
-    fn superseded(&mut self, origin: &AgentOrigin, note: Vec<u8>) -> Result<(), Fatal> {
+    fn superseded(&mut self, origin: &AgentOrigin, note: &[u8]) -> Result<(), Fatal> {
         let Some(agent) = self.state.agents.get(origin) else { return Ok(()) };
-        let Ok(head) = batch::open_head(&note, origin, &agent.key) else { return Ok(()) };
+        let Ok(head) = batch::open_head(note, origin, &agent.key) else { return Ok(()) };
         let accepted = agent.note.clone();
         let kind = if head.size > agent.tree.edge.size() {
             v1::ForkKind::SupersededGeneration
-        } else if self.contradicts(origin, &head, &note)? {
+        } else if self.contradicts(origin, &head, note)? {
             v1::ForkKind::ConflictingHead
         } else {
             // Accepted before, and sent once more: no evidence of anything.
             return Ok(());
         };
-        self.keep_fork(origin, kind, accepted, note)
+        self.keep_fork(origin, kind, accepted, note.to_vec())
     }
 
     /// Whether a genuine head of a size that was accepted before names another root than it had.

@@ -1,7 +1,7 @@
 //! What the gRPC edge asks the writer for, and how it is told no.
 
 use evidence::{AgentOrigin, NodeId, PersonId};
-use prost::Message;
+use prost::{Message, bytes::Bytes};
 use remit_proto::v1::{self, RefusalCode};
 use tlog::Hash;
 use tokio::sync::oneshot;
@@ -20,11 +20,12 @@ pub enum Command {
     Batch {
         origin: AgentOrigin,
         public_key: [u8; 32],
-        batch: v1::Batch,
+        /// A `Batch`, as it came.
+        batch: Bytes,
         reply: Reply<u64>,
     },
     Chunk {
-        bytes: Vec<u8>,
+        bytes: Bytes,
         reply: Reply<Hash>,
     },
     Receipt {
@@ -58,10 +59,8 @@ impl Command {
     /// Bytes that it wants to add to what is on disk; 0 for what is done on a full disk too.
     pub(super) fn size(&self) -> u64 {
         let size = match self {
-            Self::Batch { batch, .. } => batch.encoded_len(),
-            Self::Chunk { bytes, .. }
-            | Self::Statement { bytes, .. }
-            | Self::NodeFacts { bytes, .. } => bytes.len(),
+            Self::Batch { batch: bytes, .. } | Self::Chunk { bytes, .. } => bytes.len(),
+            Self::Statement { bytes, .. } | Self::NodeFacts { bytes, .. } => bytes.len(),
             Self::PersonKey { key, .. } => key.encoded_len(),
             Self::Hello { .. } | Self::Receipt { .. } | Self::Revoke { .. } | Self::Stop => 0,
         };

@@ -1,7 +1,8 @@
 //! The journal: what was committed, in order. The commit point of everything.
 //!
-//! Segments of at most 64 MiB, named by the position of their first record. A position is the
-//! ordinal number of a record, from 1.
+//! Segments of at most 64 MiB and one commit, named by the position of their first record. A position
+//! is the ordinal number of a record, from 1. Each group commit is one frame (`evidence::frame`), so
+//! that a commit is there as a whole or not at all.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,23 +10,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use evidence::frame;
-use prost::Message;
-use remit_proto::v1;
+use evidence::frame::{self, Frame};
+use prost::{
+    Message,
+    encoding::{WireType, encode_key, encode_varint},
+};
 
 use crate::files;
 
 const SEGMENT_SIZE_MAX: u64 = 64 * 1024 * 1024;
 
-/// An accepted batch without its openings.
+/// An accepted batch.
 #[derive(Clone, PartialEq, Message)]
 pub struct BatchRecord {
     #[prost(string, tag = "1")]
     pub origin: String,
     #[prost(int64, tag = "2")]
     pub received_at_s: i64,
-    #[prost(message, optional, tag = "3")]
-    pub batch: Option<v1::Batch>,
+    /// A `Batch` as it came, up to its openings.
+    #[prost(bytes = "vec", tag = "3")]
+    pub batch: Vec<u8>,
 }
 
 /// An entry of one of the two logs, byte for byte.
@@ -56,23 +60,27 @@ pub enum Record {
     Published(PublishedRecord),
 }
 
+const BATCH: u8 = 1;
+const LOG_ENTRY: u8 = 2;
+const STATEMENT: u8 = 3;
+const PUBLISHED: u8 = 4;
+
 impl Record {
-    fn encode(&self, out: &mut Vec<u8>) {
-        let (kind, payload) = match self {
-            Self::Batch(record) => (1, record.encode_to_vec()),
-            Self::LogEntry(record) => (2, record.encode_to_vec()),
-            Self::Statement(record) => (3, record.encode_to_vec()),
-            Self::Published(record) => (4, record.encode_to_vec()),
-        };
-        frame::append(out, kind, &payload);
+    fn encode(&self) -> (u8, Vec<u8>) {
+        match self {
+            Self::Batch(record) => (BATCH, record.encode_to_vec()),
+            Self::LogEntry(record) => (LOG_ENTRY, record.encode_to_vec()),
+            Self::Statement(record) => (STATEMENT, record.encode_to_vec()),
+            Self::Published(record) => (PUBLISHED, record.encode_to_vec()),
+        }
     }
 
     fn decode(kind: u8, payload: &[u8]) -> Option<Self> {
         match kind {
-            1 => BatchRecord::decode(payload).ok().map(Self::Batch),
-            2 => EntryRecord::decode(payload).ok().map(Self::LogEntry),
-            3 => EntryRecord::decode(payload).ok().map(Self::Statement),
-            4 => PublishedRecord::decode(payload).ok().map(Self::Published),
+            BATCH => BatchRecord::decode(payload).ok().map(Self::Batch),
+            LOG_ENTRY => EntryRecord::decode(payload).ok().map(Self::LogEntry),
+            STATEMENT => EntryRecord::decode(payload).ok().map(Self::Statement),
+            PUBLISHED => PublishedRecord::decode(payload).ok().map(Self::Published),
             _ => None,
         }
     }
@@ -88,7 +96,7 @@ pub enum JournalError {
         source: io::Error,
     },
     #[error(
-        "{path} is damaged at byte {at}: records follow that are sound, so this is not the end of \
+        "{path} is damaged at byte {at}: something was written behind it, so this is not the end of \
          an interrupted write; restore the file from a copy"
     )]
     Damaged { path: PathBuf, at: usize },
@@ -107,44 +115,67 @@ pub struct Journal {
     size: u64,
     /// Of the newest record.
     position: u64,
-    pending: Vec<u8>,
+    pending: Frame,
+}
+
+/// A journal that was read to its end, and not touched yet.
+#[derive(Debug)]
+pub struct Replayed {
+    dir: PathBuf,
+    position: u64,
+    /// The last segment, and the size of its sound part.
+    last: Option<(PathBuf, u64)>,
+}
+
+impl Replayed {
+    /// Opens the journal for appending. The torn tail of the last segment, if there is one, was never
+    /// acknowledged and is cut off.
+    pub fn open(self) -> Result<Journal, JournalError> {
+        let Self { dir, position, last } = self;
+        let (path, size) = last.unwrap_or_else(|| (dir.join(segment_name(position + 1)), 0));
+        let opened = || {
+            let file = OpenOptions::new().append(true).create(true).open(&path)?;
+            let found = file.metadata()?.len();
+            if found > size {
+                tracing::warn!(bytes = found - size, "cut an interrupted write off the journal");
+                file.set_len(size)?;
+            }
+            file.sync_all()?;
+            files::sync_folder(&dir)?;
+            Ok(file)
+        };
+        let file = opened().map_err(|source| JournalError::Io { path: path.clone(), source })?;
+        Ok(Journal { dir, path, file, size, position, pending: Frame::default() })
+    }
 }
 
 impl Journal {
-    /// Reads all records in order, then opens the journal for appending. The torn tail of the last
-    /// segment, if there is one, was never acknowledged and is cut off.
-    pub fn open<E: From<JournalError>>(
+    /// Reads all records in order, and changes nothing: what they add up to can be checked before
+    /// anything is cut off.
+    pub fn replay<E: From<JournalError>>(
         dir: &Path,
         mut each: impl FnMut(u64, Record) -> Result<(), E>,
-    ) -> Result<Self, E> {
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |source| JournalError::Io { path, source }
-        };
-        fs::create_dir_all(dir).map_err(at(dir))?;
+    ) -> Result<Replayed, E> {
+        fs::create_dir_all(dir)
+            .map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
         let (position, last) = read_all(dir, &mut each)?;
-        let (path, sound_size) = last.unwrap_or_else(|| (dir.join(segment_name(position + 1)), 0));
-        let file = OpenOptions::new().append(true).create(true).open(&path).map_err(at(&path))?;
-        let found = file.metadata().map_err(at(&path))?.len();
-        if found > sound_size {
-            tracing::warn!(bytes = found - sound_size, "cut an interrupted write off the journal");
-            file.set_len(sound_size).map_err(at(&path))?;
-        }
-        file.sync_all().map_err(at(&path))?;
-        files::sync_folder(dir).map_err(at(dir))?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            path,
-            file,
-            size: sound_size,
-            position,
-            pending: Vec::new(),
-        })
+        Ok(Replayed { dir: dir.to_owned(), position, last })
     }
 
     /// Adds a record to the next commit and returns its position.
     pub fn push(&mut self, record: &Record) -> u64 {
-        record.encode(&mut self.pending);
+        let (kind, bytes) = record.encode();
+        self.pending.push(kind, &[&bytes]);
+        self.position += 1;
+        self.position
+    }
+
+    /// As [`push`](Self::push), for a batch whose bytes are copied here and nowhere else.
+    pub fn push_batch(&mut self, origin: &str, received_at_s: i64, batch: &[u8]) -> u64 {
+        let before = BatchRecord { origin: origin.to_owned(), received_at_s, batch: Vec::new() };
+        let mut before = before.encode_to_vec();
+        begin_bytes_field(&mut before, 3, batch.len());
+        self.pending.push(BATCH, &[&before, batch]);
         self.position += 1;
         self.position
     }
@@ -154,9 +185,10 @@ impl Journal {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.file.write_all(&self.pending)?;
+        let frame = self.pending.finish(self.size);
+        self.file.write_all(frame)?;
         self.file.sync_data()?;
-        self.size += self.pending.len() as u64;
+        self.size += frame.len() as u64;
         self.pending.clear();
         if self.size >= SEGMENT_SIZE_MAX {
             self.roll()?;
@@ -172,6 +204,12 @@ impl Journal {
         self.size = 0;
         Ok(())
     }
+}
+
+/// The last field of a message, without its bytes.
+pub(super) fn begin_bytes_field(message: &mut Vec<u8>, tag: u32, size: usize) {
+    encode_key(tag, WireType::LengthDelimited, message);
+    encode_varint(size as u64, message);
 }
 
 fn segment_name(first_position: u64) -> String {
@@ -212,16 +250,21 @@ fn read_all<E: From<JournalError>>(
         let mut at = 0;
         loop {
             match frame::next(&bytes, at) {
-                frame::Next::Record { kind, payload, end } => {
-                    position += 1;
-                    let record = Record::decode(kind, payload).ok_or_else(|| {
-                        JournalError::UnknownRecord { path: path.clone(), position }
-                    })?;
-                    each(position, record)?;
+                frame::Next::Frame { payload, end } => {
+                    for record in frame::records(payload) {
+                        position += 1;
+                        let record = record
+                            .and_then(|(kind, bytes)| Record::decode(kind, bytes))
+                            .ok_or_else(|| {
+                            let path = path.clone();
+                            JournalError::UnknownRecord { path, position }
+                        })?;
+                        each(position, record)?;
+                    }
                     at = end;
                 }
                 frame::Next::End => break,
-                // Only the end of the newest segment can be an interrupted write.
+                // Only the last commit of the newest segment can be an interrupted write.
                 frame::Next::Torn if number + 1 == count => break,
                 frame::Next::Torn | frame::Next::Damaged => {
                     return Err(JournalError::Damaged { path, at }.into());
@@ -231,4 +274,31 @@ fn read_all<E: From<JournalError>>(
         last = Some((path, at as u64));
     }
     Ok((position, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_is_not_copied_twice_reads_back_as_the_same_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = [b"a batch".to_vec(), vec![7; 300], Vec::new()].map(|batch| {
+            let origin = "example.net/agent/edge-1/0000000000000001".to_owned();
+            BatchRecord { origin, received_at_s: 1_800_000_000, batch }
+        });
+        let replayed = Journal::replay::<JournalError>(dir.path(), |_, _| Ok(()));
+        let mut journal = replayed.and_then(Replayed::open).unwrap();
+        for (position, BatchRecord { origin, received_at_s, batch }) in (1..).zip(&records) {
+            assert_eq!(journal.push_batch(origin, *received_at_s, batch), position);
+        }
+        journal.commit().unwrap();
+        let mut found = Vec::new();
+        read::<JournalError>(dir.path(), |_, record| {
+            found.push(record);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(found, records.map(Record::Batch));
+    }
 }

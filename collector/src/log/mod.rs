@@ -7,14 +7,15 @@
 //!
 //! | path | what | truth or derived |
 //! |---|---|---|
-//! | `journal/<first position, 20 digits>` | records as in `evidence::frame`, kinds in [`journal`] | truth |
+//! | `journal/<first position, 20 digits>` | a frame for each commit (`evidence::frame`), kinds in [`journal`] | truth |
 //! | `openings/<YYYY-MM-DD>` | openings of the batches received that day (UTC); may be erased | truth |
 //! | `chunks/<2 hex>/<64 hex>` | content-addressed parts of sets; may be erased | truth |
 //! | `signed` | the newest checkpoint ever signed | guard against a rolled-back journal |
 //! | `public/checkpoint`, `public/tile/…` | the log as C2SP tlog-tiles | derived |
 //!
 //! **Order of a commit**: openings and chunks, sync; journal, sync — the commit point; then the
-//! reply. A crash before the commit point leaves at most openings that nothing names.
+//! reply. A crash before the commit point leaves at most openings that nothing names, and at the end of
+//! the journal a frame of which pages are missing: it is cut off.
 //!
 //! **Order of a publish**: entries for new heads into the journal, sync; tiles, sync; read the tiles
 //! back and hash what is about to be signed; `signed`, sync; journal the checkpoint, sync; expose

@@ -1,8 +1,8 @@
 //! Openings of commitments: day files outside the trees, so that they can be withheld or erased
 //! without breaking a proof.
 //!
-//! One file per UTC day of receipt, records as in `evidence::frame`, kind 1: [`OpeningsRecord`].
-//! A record may stand twice (a crash between here and the journal, then a repetition); both are
+//! One file per UTC day of receipt, a frame for each commit (`evidence::frame`) with records of kind 1:
+//! [`OpeningsRecord`]. A record may stand twice (a crash between here and the journal, then a repetition); both are
 //! equal, and a reader takes the first.
 
 use std::{
@@ -12,10 +12,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use evidence::{AgentOrigin, frame};
+use evidence::frame::{self, Frame};
 use prost::Message;
 use remit_proto::v1;
 
+use super::journal::begin_bytes_field;
 use crate::files;
 
 /// The openings that came with one batch.
@@ -23,17 +24,25 @@ use crate::files;
 pub struct OpeningsRecord {
     #[prost(string, tag = "1")]
     pub origin: String,
-    #[prost(message, repeated, tag = "2")]
-    pub openings: Vec<v1::LeafOpening>,
+    /// A `Batch` of openings alone: the end of the one that came.
+    #[prost(bytes = "vec", tag = "2")]
+    pub batch: Vec<u8>,
 }
 
 /// Appends; owned by the writer.
 #[derive(Debug)]
 pub struct Openings {
     dir: PathBuf,
-    open: Option<(String, File)>,
+    open: Option<Day>,
     /// By day of receipt, as the journal states it: that is where a reader will look.
-    pending: BTreeMap<String, Vec<u8>>,
+    pending: BTreeMap<String, Frame>,
+}
+
+#[derive(Debug)]
+struct Day {
+    name: String,
+    file: File,
+    size: u64,
 }
 
 impl Openings {
@@ -42,50 +51,59 @@ impl Openings {
         Ok(Self { dir, open: None, pending: BTreeMap::new() })
     }
 
-    pub fn push(
-        &mut self,
-        origin: &AgentOrigin,
-        openings: Vec<v1::LeafOpening>,
-        received_at_s: i64,
-    ) {
+    /// Adds the openings of a batch, an encoded `Batch` of nothing else, to the next commit.
+    pub fn push(&mut self, origin: &str, openings: &[u8], received_at_s: i64) {
         if !openings.is_empty() {
-            let record = OpeningsRecord { origin: origin.to_string(), openings };
-            let pending = self.pending.entry(day(received_at_s)).or_default();
-            frame::append(pending, 1, &record.encode_to_vec());
+            let before = OpeningsRecord { origin: origin.to_owned(), batch: Vec::new() };
+            let mut before = before.encode_to_vec();
+            begin_bytes_field(&mut before, 2, openings.len());
+            let frame = self.pending.entry(day(received_at_s)).or_default();
+            frame.push(1, &[&before, openings]);
         }
     }
 
     /// Makes everything pushed durable.
     pub fn commit(&mut self) -> io::Result<()> {
-        for (day, bytes) in std::mem::take(&mut self.pending) {
-            let mut file = match self.open.take() {
-                Some((open_day, file)) if open_day == day => file,
-                _ => {
-                    let path = self.dir.join(&day);
-                    let file = OpenOptions::new().append(true).create(true).open(&path)?;
-                    cut_to_sound(&path, &file)?;
-                    file.sync_all()?;
-                    files::sync_folder(&self.dir)?;
-                    file
-                }
+        let Self { dir, open, pending } = self;
+        for (name, frame) in pending.iter_mut().filter(|(_, frame)| !frame.is_empty()) {
+            let mut day = match open.take() {
+                Some(day) if day.name == *name => day,
+                _ => Day::open(dir, name.clone())?,
             };
-            file.write_all(&bytes)?;
-            file.sync_data()?;
-            self.open = Some((day, file));
+            let bytes = frame.finish(day.size);
+            day.file.write_all(bytes)?;
+            day.file.sync_data()?;
+            day.size += bytes.len() as u64;
+            frame.clear();
+            *open = Some(day);
         }
+        // The memory of the day's frame is used again; that of other days is not needed.
+        pending.retain(|name, _| open.as_ref().is_some_and(|day| day.name == *name));
         Ok(())
     }
 }
 
-/// A reader stops at the first thing that is no record, so nothing may be appended behind one.
-fn cut_to_sound(path: &Path, file: &File) -> io::Result<()> {
+impl Day {
+    fn open(dir: &Path, name: String) -> io::Result<Self> {
+        let path = dir.join(&name);
+        let file = OpenOptions::new().append(true).create(true).open(&path)?;
+        let size = cut_to_sound(&path, &file)?;
+        file.sync_all()?;
+        files::sync_folder(dir)?;
+        Ok(Self { name, file, size })
+    }
+}
+
+/// A reader stops at the first thing that is no frame, so nothing may be appended behind one. Returns
+/// the size of the file as it is then.
+fn cut_to_sound(path: &Path, file: &File) -> io::Result<u64> {
     let bytes = fs::read(path)?;
     let mut sound_size = 0;
-    while let frame::Next::Record { end, .. } = frame::next(&bytes, sound_size) {
+    while let frame::Next::Frame { end, .. } = frame::next(&bytes, sound_size) {
         sound_size = end;
     }
     match frame::next(&bytes, sound_size) {
-        frame::Next::Record { .. } | frame::Next::End => return Ok(()),
+        frame::Next::Frame { .. } | frame::Next::End => return Ok(sound_size as u64),
         // Openings are synced before the journal, so the batch of this one was never answered.
         frame::Next::Torn => {
             let bytes = bytes.len() - sound_size;
@@ -103,7 +121,8 @@ fn cut_to_sound(path: &Path, file: &File) -> io::Result<()> {
             );
         }
     }
-    file.set_len(sound_size as u64)
+    file.set_len(sound_size as u64)?;
+    Ok(sound_size as u64)
 }
 
 /// Name of the file of a day, `YYYY-MM-DD` in UTC.
@@ -157,15 +176,20 @@ fn load(path: &Path) -> io::Result<HashMap<(String, u64), Vec<v1::LeafOpening>>>
     let mut held: HashMap<(String, u64), Vec<v1::LeafOpening>> = HashMap::new();
     let mut at = 0;
     // A torn or damaged part opens nothing; what it held counts as absent, and is reported so.
-    while let frame::Next::Record { payload, end, .. } = frame::next(&bytes, at) {
+    while let frame::Next::Frame { payload, end } = frame::next(&bytes, at) {
         at = end;
-        let Ok(OpeningsRecord { origin, openings }) = OpeningsRecord::decode(payload) else {
-            continue;
-        };
-        for opening in openings {
-            let of_leaf = held.entry((origin.clone(), opening.index)).or_default();
-            if !of_leaf.contains(&opening) {
-                of_leaf.push(opening);
+        for (_, record) in frame::records(payload).flatten() {
+            let Ok(OpeningsRecord { origin, batch }) = OpeningsRecord::decode(record) else {
+                continue;
+            };
+            let Ok(v1::Batch { openings, .. }) = v1::Batch::decode(batch.as_slice()) else {
+                continue;
+            };
+            for opening in openings {
+                let of_leaf = held.entry((origin.clone(), opening.index)).or_default();
+                if !of_leaf.contains(&opening) {
+                    of_leaf.push(opening);
+                }
             }
         }
     }

@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use evidence::{AgentOrigin, canonical};
+use evidence::{AgentOrigin, batch::Received, canonical};
+use prost::Message;
 use remit_proto::v1::{self, log_entry::Entry};
 use tlog::{
     Edge, Hash, MemoryTree,
@@ -17,7 +18,7 @@ use tlog::{
 
 use super::{
     chunks::ChunkFiles,
-    journal::{self, JournalError, PublishedRecord, Record},
+    journal::{self, BatchRecord, JournalError, PublishedRecord, Record},
     openings,
     state::{OwnLog, State},
     writer::Fatal,
@@ -62,18 +63,19 @@ impl Replay {
         record: Record,
     ) -> Result<Committed, Fatal> {
         let (at_s, held) = match &record {
-            Record::Batch(batch) => {
-                let (from, count) =
-                    batch.batch.as_ref().map_or((0, 0), |b| (b.old_size, b.leaves.len() as u64));
-                let at_s = batch.received_at_s;
-                (at_s, self.openings.of(&batch.origin, from, count, at_s)?)
+            Record::Batch(BatchRecord { origin, received_at_s, batch }) => {
+                // One that cannot be read is refused below.
+                let (from, count) = Received::read(batch)
+                    .map_or((0, 0), |batch| (batch.old_size, batch.leaves.len() as u64));
+                (*received_at_s, self.openings.of(origin, from, count, *received_at_s)?)
             }
             Record::LogEntry(entry) | Record::Statement(entry) => (entry.at_s, Vec::new()),
             Record::Published(published) => (published.at_s, Vec::new()),
         };
         let mut what = state.apply(record, |statement| items_of(&self.chunks, statement))?;
         if let What::Batch { openings, .. } = &mut what {
-            *openings = held;
+            let held = v1::Batch { openings: held, ..v1::Batch::default() };
+            *openings = held.encode_to_vec().into();
         }
         Ok(Committed { position, at_s, what })
     }
@@ -267,10 +269,10 @@ pub fn agent_root_at(
         if let Record::Batch(record) = record
             && record.origin == origin
         {
-            let leaves = record.batch.map(|batch| batch.leaves).unwrap_or_default();
-            for leaf in leaves {
+            let leaves = Received::read(&record.batch).map(|batch| batch.leaves);
+            for leaf in leaves.unwrap_or_default() {
                 if edge.size() < size {
-                    edge.append(leaf_hash(&leaf));
+                    edge.append(leaf_hash(leaf));
                 }
             }
         }

@@ -46,11 +46,13 @@ pub fn receipt(state: &State, origin: &AgentOrigin, from_checkpoint: u64) -> Opt
 /// Each rule of a batch has its own code. `size` is where the collector stands.
 pub fn batch_refusal(error: &BatchError, fork: bool, size: u64) -> Refusal {
     let code = match error {
-        BatchError::WrongSize { .. } if fork => RefusalCode::Fork,
+        BatchError::Malformed(_) => RefusalCode::MalformedBatch,
+        BatchError::WrongSize { .. } | BatchError::UnprovenHead if fork => RefusalCode::Fork,
         BatchError::Signature(_) | BatchError::MoreThanAHead => RefusalCode::BadSignature,
         BatchError::WrongSize { .. } => RefusalCode::WrongSize,
         BatchError::Fork => RefusalCode::Fork,
         BatchError::RootMismatch => RefusalCode::RootMismatch,
+        BatchError::UnprovenHead => RefusalCode::BadProof,
         BatchError::MalformedLeaf { .. }
         | BatchError::MisplacedGenesis { .. }
         | BatchError::NoSeal => RefusalCode::MalformedLeaf,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use evidence::{
     AgentOrigin, Leaf, NodeId, Operator, PersonId,
-    batch::{self, BatchError, CheckedBatch, Tree},
+    batch::{self, BatchError, CheckedBatch, Received, Tree},
     log_entry::LogEntry,
     statement::{SignedStatement, decode_signed},
 };
@@ -18,6 +18,8 @@ use tlog::{
     leaf_hash,
     note::{KeyName, Note, VerifierKey},
 };
+
+use prost::bytes::Bytes;
 
 use super::journal::{BatchRecord, EntryRecord, PublishedRecord, Record};
 use crate::{access::RevokedKeys, committed::What};
@@ -165,7 +167,6 @@ impl State {
         match record {
             Record::Batch(record) => {
                 let BatchRecord { origin, received_at_s, batch } = record;
-                let batch = batch.ok_or(StateError::Unreadable { what: "a batch" })?;
                 let parsed: AgentOrigin = origin
                     .parse()
                     .map_err(|_| StateError::UnknownOrigin { origin: origin.clone() })?;
@@ -173,9 +174,11 @@ impl State {
                     .agents
                     .get(&parsed)
                     .ok_or_else(|| StateError::UnknownOrigin { origin: origin.clone() })?;
-                let checked = batch::check(&batch, &agent.tree, &agent.key)
-                    .map_err(|source| StateError::Batch { origin, source })?;
-                self.apply_batch(batch, checked, received_at_s)
+                let refused = |source| StateError::Batch { origin: origin.clone(), source };
+                let batch =
+                    Received::read(&batch).map_err(BatchError::Malformed).map_err(refused)?;
+                let checked = batch::check(&batch, &agent.tree, &agent.key).map_err(refused)?;
+                self.apply_batch(&batch, checked, received_at_s, Bytes::new())
             }
             Record::LogEntry(EntryRecord { at_s, entry }) => self.apply_entry(at_s, entry),
             Record::Statement(EntryRecord { at_s, entry }) => {
@@ -186,12 +189,13 @@ impl State {
         }
     }
 
-    /// The same for a batch that was just checked. Openings are the caller's.
+    /// The same for a batch that was just checked. Openings are passed on; they are no state.
     pub fn apply_batch(
         &mut self,
-        batch: v1::Batch,
+        batch: &Received<'_>,
         checked: CheckedBatch,
         received_at_s: i64,
+        openings: Bytes,
     ) -> Result<What, StateError> {
         let CheckedBatch { head: _, tree, leaves } = checked;
         let origin = tree.origin.clone();
@@ -201,7 +205,7 @@ impl State {
             .get_mut(&origin)
             .ok_or_else(|| StateError::UnknownOrigin { origin: origin.to_string() })?;
         agent.tree = tree;
-        agent.note = batch.note;
+        agent.note = batch.note.to_vec();
         agent.last_received_s = received_at_s;
         for leaf in &leaves {
             if let Some(Body::KeyChange(change)) = leaf.body() {
@@ -215,7 +219,7 @@ impl State {
         } else {
             leaves
         };
-        Ok(What::Batch { origin, old_size: batch.old_size, leaves, openings: batch.openings })
+        Ok(What::Batch { origin, old_size: batch.old_size, leaves, openings })
     }
 
     fn apply_entry(&mut self, at_s: i64, bytes: Vec<u8>) -> Result<What, StateError> {

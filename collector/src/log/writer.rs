@@ -101,11 +101,13 @@ impl Writer {
         } = parts;
         let mut state = State::new(operator, revoked_keys);
         let mut replay = publish::Replay::new(dir, chunks.clone());
-        let journal = Journal::open::<Fatal>(&dir.join("journal"), |position, record| {
+        let replayed = Journal::replay::<Fatal>(&dir.join("journal"), |position, record| {
             let committed = replay.committed(&mut state, position, record)?;
             to_assess.send(vec![committed]).map_err(|_| Fatal::AssessEnded)
         })?;
+        // Before a torn tail is cut off: it may be all there is of a journal of another format.
         publish::check_not_rolled_back(dir, &state, &log_key.verifier())?;
+        let journal = replayed.open()?;
         let openings = Openings::open(dir.join("openings"))?;
         std::fs::create_dir_all(chunks.dir())?;
         let writer = Self {
@@ -243,7 +245,7 @@ impl Writer {
                 answer(reply, Err(Refusal::disk_full(0)))
             }
             Command::Batch { origin, public_key, batch, reply } => {
-                let result = self.batch(origin, public_key, batch)?;
+                let result = self.batch(origin, public_key, &batch)?;
                 answer(reply, result)
             }
             Command::Chunk { bytes, reply } => answer(reply, self.chunk(&bytes)?),

@@ -52,7 +52,7 @@ impl RegisterService for RegisterEdge {
     ) -> Result<Response<PutChunkResponse>, Status> {
         self.access.check(&request, Operation::WriteRegister)?;
         let bytes = request.into_inner().chunk;
-        let id = ask(&self.writer, |reply| Command::Chunk { bytes, reply }).await?;
+        let id = ask(&self.writer, |reply| Command::Chunk { bytes: bytes.into(), reply }).await?;
         let digest = id.map_err(status)?.0.to_vec();
         Ok(Response::new(PutChunkResponse { digest }))
     }

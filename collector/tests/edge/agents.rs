@@ -55,7 +55,7 @@ async fn each_message_out_of_place_has_its_code_and_the_stream_goes_on() {
     let other_key = stream.ask(hello(ORIGIN, &signing_key(ORIGIN, 2))).await;
     assert_eq!(code(&other_key), RefusalCode::UnknownOrigin, "a key that was not enrolled");
     assert_eq!(code(&stream.ask(batch()).await), RefusalCode::NoHello, "after a refused Hello");
-    let garbage = stream.ask(submit_request::Message::Chunk(vec![0xff; 100])).await;
+    let garbage = stream.ask(submit_request::Message::Chunk(vec![0xff; 100].into())).await;
     assert_eq!(code(&garbage), RefusalCode::MalformedChunk);
     stream.ask(hello(ORIGIN, &key)).await;
     let forged = submit_request::Message::Batch(first_batch(ORIGIN, &signing_key(ORIGIN, 2)));
@@ -67,12 +67,50 @@ async fn each_message_out_of_place_has_its_code_and_the_stream_goes_on() {
 }
 
 #[tokio::test]
+async fn batches_ahead_of_their_answers_are_answered_in_order() {
+    let collector = Collector::start().await;
+    let agent = collector.enrol("edge-1", Role::Agent, 1).await;
+    let key = signing_key(ORIGIN, 1);
+    let mut stream = collector.submit(&agent).await;
+    stream.ask(hello(ORIGIN, &key)).await;
+    // More than the collector takes ahead, and what is no batch in between and at the end.
+    let first = submit_request::Message::Batch(first_batch(ORIGIN, &key));
+    let garbage = || submit_request::Message::Chunk(vec![0xff].into());
+    let requests: Vec<_> = [first.clone(), garbage()]
+        .into_iter()
+        .chain(std::iter::repeat_n(first, 20))
+        .chain([garbage()])
+        .collect();
+    let outbound = stream.requests.clone();
+    let sender = tokio::spawn(async move {
+        for message in requests {
+            outbound.send(SubmitRequest { message: Some(message) }).await.unwrap();
+        }
+    });
+    let mut answers = Vec::new();
+    while answers.len() < 23 {
+        match stream.next().await.unwrap().unwrap() {
+            Message::Logged(_) => {}
+            answer => answers.push(answer),
+        }
+    }
+    sender.await.unwrap();
+    assert_eq!(answers[0], Message::Accepted(v1::Accepted { size: 2 }));
+    assert_eq!(code(&answers[1]), RefusalCode::MalformedChunk);
+    assert!(answers[2..22].iter().all(|answer| code(answer) == RefusalCode::WrongSize));
+    assert_eq!(code(&answers[22]), RefusalCode::MalformedChunk);
+    let malformed = submit_request::Message::Batch(vec![0x0a, 0xff].into());
+    assert_eq!(code(&stream.ask(malformed).await), RefusalCode::MalformedBatch);
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_message_without_meaning_or_above_the_limit_ends_its_stream_and_no_other() {
     let collector = Collector::start().await;
     let agent = collector.enrol("edge-1", Role::Agent, 1).await;
     let mut bystander = collector.submit(&agent).await;
     let mut stream = collector.submit(&agent).await;
-    stream.send(submit_request::Message::Chunk(vec![1; 1_200_000])).await;
+    stream.send(submit_request::Message::Chunk(vec![1; 1_200_000].into())).await;
     assert_eq!(stream.answer().await.unwrap_err().code(), Code::OutOfRange);
     let mut stream = collector.submit(&agent).await;
     stream.requests.send(SubmitRequest { message: None }).await.unwrap();
@@ -92,7 +130,7 @@ async fn receipts_come_while_requests_never_cease() {
     stream.ask(submit_request::Message::Batch(first_batch(ORIGIN, &key))).await;
     let flood = stream.requests.clone();
     let flood = tokio::spawn(async move {
-        let message = Some(submit_request::Message::Chunk(vec![0xff; 10]));
+        let message = Some(submit_request::Message::Chunk(vec![0xff; 10].into()));
         while flood.send(SubmitRequest { message: message.clone() }).await.is_ok() {}
     });
     let receipt = async {
@@ -138,7 +176,7 @@ async fn a_revocation_ends_open_streams_and_no_certificate_of_that_key_is_given_
     let revoke = move || remit_collector::admin::revoke(&config, "node", "edge-1");
     let outcome = tokio::task::spawn_blocking(revoke).await.unwrap().unwrap();
     assert_eq!(outcome, remit_collector::revoke::Outcome::Revoked);
-    let refused = stream.ask(submit_request::Message::Chunk(vec![0xff; 10])).await;
+    let refused = stream.ask(submit_request::Message::Chunk(vec![0xff; 10].into())).await;
     assert_eq!(code(&refused), RefusalCode::RevokedKey);
     assert_eq!(stream.next().await.unwrap(), None, "and the stream ends");
     let again = crate::rig::Submit::open(collector.connect(Some(&agent)).await).await;

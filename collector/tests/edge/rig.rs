@@ -210,8 +210,8 @@ pub(crate) fn hello(origin: &str, key: &SigningKey) -> submit_request::Message {
     })
 }
 
-/// The first batch of a tree: Genesis and Seal.
-pub(crate) fn first_batch(origin: &str, key: &SigningKey) -> v1::Batch {
+/// The first batch of a tree, encoded: Genesis and Seal.
+pub(crate) fn first_batch(origin: &str, key: &SigningKey) -> prost::bytes::Bytes {
     use evidence::{AgentOrigin, batch, leaf};
     let origin: AgentOrigin = origin.parse().unwrap();
     let at_s = 1_790_000_000;
@@ -231,5 +231,6 @@ pub(crate) fn first_batch(origin: &str, key: &SigningKey) -> v1::Batch {
     let seal = v1::Seal { at_s, clock: v1::ClockState::Synced.into(), ..Default::default() };
     let bodies = [v1::leaf::Body::Genesis(genesis), v1::leaf::Body::Seal(seal)];
     let leaves = bodies.into_iter().map(leaf::encode).collect();
-    batch::close(&mut tlog::Edge::new(), key, &origin, leaves, Vec::new()).unwrap()
+    let batch = batch::close(&mut tlog::Edge::new(), key, &origin, leaves, Vec::new()).unwrap();
+    prost::Message::encode_to_vec(&batch).into()
 }

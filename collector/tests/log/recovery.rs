@@ -11,7 +11,12 @@ use remit_collector::{
     committed::{Chunks as _, What},
     config::Config,
     files::{DirectoryLock, LockError},
-    log::{chunks::ChunkFiles, writer::Fatal},
+    log::{
+        chunks::ChunkFiles,
+        command::Command,
+        journal::{self, Journal, JournalError, Replayed},
+        writer::Fatal,
+    },
 };
 use remit_proto::v1::{self, leaf::Body};
 
@@ -40,8 +45,96 @@ fn after_a_restart_the_tree_goes_on_where_it_ended() {
     );
 }
 
+/// A journal of several commits, the last of which was never answered: the file without it, and with
+/// it. That one holds many records, and more than a page.
+fn journal_with_a_last_commit(dir: &std::path::Path) -> (Agent, Vec<u8>, Vec<u8>) {
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let rig = Rig::new(dir);
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    rig.wait_until_logged(&agent);
+    rig.stop();
+    let path = journal_file(dir);
+    let answered = fs::read(&path).unwrap();
+    let replayed = Journal::replay::<JournalError>(&dir.join("journal"), |_, _| Ok(()));
+    let mut journal = replayed.and_then(Replayed::open).unwrap();
+    let mut ahead = agent.clone();
+    for _ in 0..40 {
+        let batch = ahead.batch(vec![]).encode_to_vec();
+        journal.push_batch(&agent.origin.to_string(), NOW_S, &batch);
+    }
+    journal.commit().unwrap();
+    (agent, answered, fs::read(&path).unwrap())
+}
+
+/// Bytes of a disk's page; the last commit does not begin at one.
+const PAGE: usize = 4096;
+
 #[test]
-fn a_torn_tail_is_cut_and_a_damaged_middle_is_refused() {
+fn whatever_pages_of_the_last_commit_are_missing_it_is_cut_off_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (agent, answered, whole) = journal_with_a_last_commit(dir.path());
+    let path = journal_file(dir.path());
+    let pages = answered.len() / PAGE..=whole.len() / PAGE;
+    assert!(pages.clone().count() >= 3, "{pages:?}");
+    let mut cases = vec![answered[..].to_vec(), whole[..answered.len() + 1].to_vec()];
+    for page in pages {
+        // What was on disk before this commit is not written again with other bytes.
+        let from = (page * PAGE).max(answered.len());
+        let until = ((page + 1) * PAGE).min(whole.len());
+        if from < whole.len() {
+            cases.push(whole[..from].to_vec());
+            for scramble in [|_: u8| 0, |byte: u8| byte ^ 0x5a, |_: u8| 0xff] {
+                let mut torn = whole.clone();
+                torn[from..until].iter_mut().for_each(|byte| *byte = scramble(*byte));
+                cases.push(torn);
+            }
+            // Only this page came.
+            let mut torn = whole.clone();
+            torn[answered.len()..from].fill(0);
+            torn[until..].fill(0);
+            cases.push(torn);
+        }
+    }
+    for torn in cases {
+        fs::write(&path, &torn).unwrap();
+        let rig = Rig::open(dir.path()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), answered, "the interrupted write is gone");
+        let hello = rig.ask(|reply| {
+            let key = agent.key.verifier().public_bytes();
+            let origin = agent.origin.clone();
+            Command::Hello { origin, public_key: key, bound_key: key, reply }
+        });
+        assert_eq!(hello.unwrap(), 2, "what was answered is there");
+        rig.stop();
+    }
+}
+
+#[test]
+fn any_byte_of_an_earlier_commit_that_is_not_as_it_was_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, answered, whole) = journal_with_a_last_commit(dir.path());
+    let path = journal_file(dir.path());
+    for at in 0..answered.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        let error = journal::read::<JournalError>(&dir.path().join("journal"), |_, _| Ok(()));
+        let said = error.unwrap_err().to_string();
+        let begin = format!("{} is damaged at byte ", path.display());
+        let offset = said.strip_prefix(&begin).and_then(|rest| rest.split_once(':'));
+        let (offset, rest) = offset.expect(&said);
+        assert!(offset.parse::<usize>().unwrap() <= at, "byte {at}: {said}");
+        assert!(rest.ends_with("restore the file from a copy"), "{said}");
+        if at % 97 == 0 {
+            let refused = Rig::open(dir.path()).err();
+            assert!(matches!(refused, Some(Fatal::Journal(JournalError::Damaged { .. }))));
+            assert_eq!(fs::read(&path).unwrap(), damaged, "nothing is cut off");
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_at_all_is_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let mut agent = Agent::new("edge-1", 1, 1);
     let rig = Rig::new(dir.path());
@@ -49,18 +142,12 @@ fn a_torn_tail_is_cut_and_a_damaged_middle_is_refused() {
     rig.wait_until_logged(&agent);
     rig.stop();
     let path = journal_file(dir.path());
-    let sound = fs::read(&path).unwrap();
-
-    let mut torn = sound.clone();
-    torn.extend_from_slice(&[0, 0, 0, 99, 1, 2, 3]);
-    fs::write(&path, &torn).unwrap();
-    Rig::open(dir.path()).unwrap().stop();
-    assert_eq!(fs::read(&path).unwrap(), sound, "the interrupted write is gone");
-
-    let mut damaged = sound.clone();
-    damaged[20] ^= 1;
-    fs::write(&path, &damaged).unwrap();
-    assert!(matches!(Rig::open(dir.path()), Err(Fatal::Journal(_))));
+    // Of another format, or of another program: no frame in it, as in an interrupted first write.
+    let foreign: Vec<u8> = fs::read(&path).unwrap().iter().map(|byte| byte ^ 0x5a).collect();
+    fs::write(&path, &foreign).unwrap();
+    let error = Rig::open(dir.path()).err().unwrap().to_string();
+    assert!(error.contains("rolled back or damaged"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), foreign);
 }
 
 /// A batch of one probe with the opening of its target.
@@ -83,7 +170,9 @@ fn probe(agent: &mut Agent) -> v1::Batch {
 
 fn openings_of(committed: &[What]) -> Vec<usize> {
     let count = |what: &What| match what {
-        What::Batch { openings, .. } => Some(openings.len()),
+        What::Batch { openings, .. } => {
+            Some(v1::Batch::decode(openings.clone()).unwrap().openings.len())
+        }
         _ => None,
     };
     committed.iter().filter_map(count).collect()

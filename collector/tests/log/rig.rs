@@ -3,6 +3,7 @@
 use std::{path::Path, sync::mpsc, thread::JoinHandle, time::Duration};
 
 use evidence::{AgentOrigin, Operator, batch, leaf};
+use prost::Message as _;
 use remit_collector::{
     access::RevokedKeys,
     committed::{Committed, What},
@@ -80,6 +81,7 @@ impl Rig {
         let (reply, answer) = oneshot::channel();
         let origin = agent.origin.clone();
         let public_key = agent.key.verifier().public_bytes();
+        let batch = batch.encode_to_vec().into();
         self.commands.send(Command::Batch { origin, public_key, batch, reply }).unwrap();
         answer
     }
@@ -93,6 +95,7 @@ impl Rig {
     pub(crate) fn submit(&self, agent: &Agent, batch: v1::Batch) -> Result<u64, Refusal> {
         let origin = agent.origin.clone();
         let public_key = agent.key.verifier().public_bytes();
+        let batch = batch.encode_to_vec().into();
         self.ask(|reply| Command::Batch { origin, public_key, batch, reply })
     }
 

@@ -63,16 +63,37 @@ fn a_fork_is_refused_and_both_heads_are_kept() {
     let mut clone = agent.clone();
     rig.submit(&agent.clone(), agent.first()).unwrap();
     let _ = clone.first();
-    rig.submit(&agent.clone(), agent.batch(vec![Agent::seal(NOW_S - 1)])).unwrap();
+    // To size 5: a proof from a power of two cannot show another history.
+    let two_seals = |at_s| vec![Agent::seal(at_s), Agent::seal(at_s)];
+    rig.submit(&agent.clone(), agent.batch(two_seals(NOW_S - 1))).unwrap();
 
     // The clone goes another way from the same size, and signs it.
-    let other = clone.batch(vec![Agent::seal(NOW_S - 2)]);
+    let other = clone.batch(two_seals(NOW_S - 2));
     assert_eq!(refused(rig.submit(&clone, other)).0, RefusalCode::Fork, "a head of an old size");
     let further = clone.batch(vec![]);
     assert_eq!(refused(rig.submit(&clone, further)).0, RefusalCode::Fork, "a head beyond ours");
     let committed = rig.stop();
     let forks = kinds(&committed).into_iter().filter(|kind| *kind == "fork").count();
     assert_eq!(forks, 2);
+}
+
+#[test]
+fn a_proof_that_leads_nowhere_is_refused_and_nothing_is_kept_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let mut old = agent.clone();
+    rig.submit(&agent.clone(), agent.batch(vec![])).unwrap();
+    // The right head, and a bit of leaf and proof is not.
+    let mut bad = agent.clone().batch(vec![Agent::seal(NOW_S - 1)]);
+    bad.leaves.pop();
+    bad.consistency[0][0] ^= 1;
+    assert_eq!(refused(rig.submit(&agent, bad)), (RefusalCode::BadProof, 3));
+    // An accepted head that is called a continuation of a later one contradicts nothing.
+    let again = v1::Batch { old_size: 3, ..old.batch(vec![]) };
+    assert_eq!(refused(rig.submit(&agent, again)).0, RefusalCode::RootMismatch);
+    assert!(!kinds(&rig.stop()).contains(&"fork"));
 }
 
 #[test]
@@ -147,7 +168,8 @@ fn a_node_with_many_forks_does_not_hide_those_of_another() {
         let mut agent = Agent::new(node, 1, 1);
         let mut clone = agent.clone();
         rig.submit(&agent.clone(), agent.first()).unwrap();
-        let _ = clone.batch(vec![Agent::seal(NOW_S - 1)]);
+        rig.submit(&agent.clone(), agent.batch(vec![])).unwrap();
+        let _ = clone.batch(vec![Agent::seal(NOW_S - 1), Agent::seal(NOW_S - 1)]);
         for at in 0..count {
             let other = clone.clone().batch(vec![Agent::seal(NOW_S - 2 - i64::from(at))]);
             assert_eq!(refused(rig.submit(&clone, other)).0, RefusalCode::Fork, "{node} {at}");
@@ -272,9 +294,10 @@ fn a_snapshot_without_its_chunks_is_refused_until_they_came() {
     let first_try = rig.submit(&agent, batch.clone());
     assert_eq!(refused(first_try), (RefusalCode::MissingChunk, 2));
     let bytes = chunk.unwrap();
-    rig.ask(|reply| Command::Chunk { bytes, reply }).unwrap();
+    rig.ask(|reply| Command::Chunk { bytes: bytes.into(), reply }).unwrap();
     assert_eq!(rig.submit(&agent, batch).unwrap(), 4);
-    let malformed = rig.ask(|reply| Command::Chunk { bytes: vec![0xff], reply }).unwrap_err();
+    let malformed =
+        rig.ask(|reply| Command::Chunk { bytes: vec![0xff].into(), reply }).unwrap_err();
     assert_eq!(malformed.code, RefusalCode::MalformedChunk);
     rig.stop();
 }

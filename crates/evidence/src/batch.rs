@@ -4,6 +4,10 @@
 //! it last accepted, with a proof, in one step. What to do about the size is the collector's; here
 //! is what can be decided from the bytes and the edge alone.
 
+mod received;
+
+pub use received::{Received, ReceivedOpening};
+
 use remit_proto::v1;
 use tlog::{
     Edge, Hash,
@@ -77,6 +81,8 @@ pub struct CheckedBatch {
 /// Which rule a batch breaks.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
+    #[error("the message is not a batch in canonical form")]
+    Malformed(#[source] Malformed),
     #[error("the note is not a checkpoint of this tree signed by the node's key")]
     Signature(#[source] CheckpointError),
     #[error("the note holds more than a head: extension lines, or signatures of others")]
@@ -87,6 +93,8 @@ pub enum BatchError {
     Fork,
     #[error("the leaves do not make up the signed head")]
     RootMismatch,
+    #[error("the consistency proof does not lead to the signed head")]
+    UnprovenHead,
     #[error("leaf {index} is malformed")]
     MalformedLeaf {
         index: u64,
@@ -103,17 +111,26 @@ pub enum BatchError {
     TooLarge { what: &'static str },
 }
 
-/// Checks a batch against the tree as accepted so far.
-pub fn check(
-    batch: &v1::Batch,
+/// Reads a batch, and checks it against the tree as accepted so far.
+pub fn check_bytes(
+    bytes: &[u8],
     tree: &Tree,
     key: &VerifierKey,
 ) -> Result<CheckedBatch, BatchError> {
-    let v1::Batch { note, old_size, consistency, leaves, openings } = batch;
+    check(&Received::read(bytes).map_err(BatchError::Malformed)?, tree, key)
+}
+
+/// Checks a batch against the tree as accepted so far.
+pub fn check(
+    batch: &Received<'_>,
+    tree: &Tree,
+    key: &VerifierKey,
+) -> Result<CheckedBatch, BatchError> {
+    let Received { note, old_size, consistency, leaves, openings, .. } = batch;
     if leaves.len() > LEAVES_MAX {
         return Err(BatchError::TooLarge { what: "the number of leaves" });
     }
-    if leaves.iter().map(Vec::len).sum::<usize>() > LEAVES_SIZE_MAX {
+    if leaves.iter().map(|bytes| bytes.len()).sum::<usize>() > LEAVES_SIZE_MAX {
         return Err(BatchError::TooLarge { what: "the size of the leaves" });
     }
     // Said once for all leaves: those of a tree that is not understood are not decoded.
@@ -172,34 +189,52 @@ pub fn open_head(
 fn recombine(
     edge: &Edge,
     head: &Checkpoint,
-    consistency: &[Vec<u8>],
-    leaves: &[Vec<u8>],
+    consistency: &[&[u8]],
+    leaves: &[&[u8]],
 ) -> Result<Edge, BatchError> {
     let mut next = edge.clone();
     leaves.iter().for_each(|bytes| next.append(leaf_hash(bytes)));
     if next.size() == head.size && next.root() == head.root {
         return Ok(next);
     }
-    // The signature is good, so this head is evidence. If its own proof ties it to our root, only
-    // the leaves are wrong; if not, it continues another tree.
+    Err(whose_fault(edge, head, consistency))
+}
+
+/// Why a signed head is not what our tree and the leaves make up. The signature is good, so a head
+/// that shows another history is evidence; but only a head of our own size, or a proof that does lead
+/// to it, shows one. A proof that leads nowhere shows nothing: C2SP `tlog-witness` answers it with
+/// 422, and not with 409.
+fn whose_fault(edge: &Edge, head: &Checkpoint, consistency: &[&[u8]]) -> BatchError {
+    let old_size = edge.size();
+    if old_size == 0 {
+        // Every tree continues the empty one.
+        return BatchError::RootMismatch;
+    }
+    if head.size == old_size {
+        // Our own head, with leaves that it does not count; or another one of the same size.
+        let ours = head.root == edge.root();
+        return if ours { BatchError::RootMismatch } else { BatchError::Fork };
+    }
     let proof: Option<Vec<Hash>> = consistency.iter().map(|h| Hash::from_slice(h)).collect();
-    let ours = edge.size() == 0
-        || proof.is_some_and(|proof| {
-            tlog::verify_consistency(edge.size(), head.size, &proof, &edge.root(), &head.root)
-                .is_ok()
-        });
-    Err(if ours { BatchError::RootMismatch } else { BatchError::Fork })
+    let root = edge.root();
+    let yields = proof.and_then(|p| tlog::consistency_roots(old_size, head.size, &p, &root).ok());
+    match yields {
+        Some((old, new)) if new == head.root && old == root => BatchError::RootMismatch,
+        Some((_, new)) if new == head.root => BatchError::Fork,
+        _ => BatchError::UnprovenHead,
+    }
 }
 
 fn decode_leaves(
     old_size: u64,
     origin: &AgentOrigin,
-    leaves: &[Vec<u8>],
+    leaves: &[&[u8]],
 ) -> Result<Vec<Leaf>, BatchError> {
     let mut decoded = Vec::with_capacity(leaves.len());
+    let mut again = Vec::new();
     for (index, bytes) in (old_size..).zip(leaves) {
-        let leaf =
-            Leaf::decode(bytes).map_err(|source| BatchError::MalformedLeaf { index, source })?;
+        let leaf = Leaf::decode_in(bytes, &mut again)
+            .map_err(|source| BatchError::MalformedLeaf { index, source })?;
         let opens = leaf.body().is_some_and(|body| leaf::opens(body, origin));
         // `NotUnderstood` is a Genesis of a newer format, and belongs to the start just as well.
         let genesis = matches!(
@@ -221,19 +256,17 @@ fn decode_leaves(
 fn check_openings(
     old_size: u64,
     leaves: &[Leaf],
-    openings: &[v1::LeafOpening],
+    openings: &[ReceivedOpening<'_>],
 ) -> Result<(), BatchError> {
-    for v1::LeafOpening { index, opening } in openings {
-        let field = opening.as_ref().map_or(0, |o| o.field);
-        let wrong = || BatchError::WrongOpening { index: *index, field };
-        let (field, hash) =
-            opening.as_ref().and_then(|o| commitment::opened(o).ok()).ok_or_else(wrong)?;
+    for ReceivedOpening { index, field, salt, value } in openings {
+        let wrong = || BatchError::WrongOpening { index: *index, field: *field };
+        let hash = commitment::opened_parts(*field, salt, value).map_err(|_| wrong())?;
         let leaf = index
             .checked_sub(old_size)
             .and_then(|at| leaves.get(usize::try_from(at).ok()?))
             .and_then(Leaf::body)
             .ok_or_else(wrong)?;
-        if !leaf::commits_to(leaf, field, &hash) {
+        if !leaf::commits_to(leaf, *field, &hash) {
             return Err(wrong());
         }
     }

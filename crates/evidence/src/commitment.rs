@@ -27,12 +27,16 @@ pub fn commit(field: u32, salt: &Salt, value: &[u8]) -> Hash {
 /// What an opening opens to, or why it is none.
 pub fn opened(opening: &v1::Opening) -> Result<(u32, Hash), Malformed> {
     let v1::Opening { field, salt, value } = opening;
+    Ok((*field, opened_parts(*field, salt, value)?))
+}
+
+/// As [`opened`], from the parts of an opening.
+pub fn opened_parts(field: u32, salt: &[u8], value: &[u8]) -> Result<Hash, Malformed> {
     let salt: [u8; 16] = salt
-        .as_slice()
         .try_into()
         .map_err(|_| Malformed::Range { field: "opening.salt", rule: "16 bytes" })?;
-    require(*field != 0, "opening.field", "the number of a committed field")?;
-    Ok((*field, commit(*field, &Salt(salt), value)))
+    require(field != 0, "opening.field", "the number of a committed field")?;
+    Ok(commit(field, &Salt(salt), value))
 }
 
 /// A commitment together with its opening, for the author of the leaf.

@@ -26,10 +26,15 @@ pub enum Leaf {
 
 impl Leaf {
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::decode_in(bytes, &mut Vec::new())
+    }
+
+    /// As [`decode`](Self::decode), for many leaves; see [`canonical::decode_in`].
+    pub fn decode_in(bytes: &[u8], again: &mut Vec<u8>) -> Result<Self, Malformed> {
         if let Some(format) = newer_genesis(bytes) {
             return Ok(Self::NotUnderstood { format });
         }
-        let v1::Leaf { body } = canonical::decode(bytes, ENTRY_SIZE_MAX)?;
+        let v1::Leaf { body } = canonical::decode_in(bytes, ENTRY_SIZE_MAX, again)?;
         let body = body.ok_or(Malformed::Missing { field: "body" })?;
         check(&body)?;
         Ok(Self::Known(body))
@@ -51,7 +56,7 @@ pub fn encode(body: Body) -> Vec<u8> {
 }
 
 /// The commitments that a leaf carries, by field number; empty ones left out.
-pub fn commitments(body: &Body) -> Vec<(u32, &[u8])> {
+pub fn commitments(body: &Body) -> impl Iterator<Item = (u32, &[u8])> {
     let all: [(u32, &[u8]); 2] = match body {
         Body::Activity(a) => {
             [(ACTIVITY_RULE_TARGET, &a.rule_target), (ACTIVITY_HIT_TARGET, &a.hit_target)]
@@ -69,12 +74,12 @@ pub fn commitments(body: &Body) -> Vec<(u32, &[u8])> {
         | Body::Gap(_)
         | Body::KeyChange(_) => [(0, &[]), (0, &[])],
     };
-    all.into_iter().filter(|(_, commitment)| !commitment.is_empty()).collect()
+    all.into_iter().filter(|(_, commitment)| !commitment.is_empty())
 }
 
 /// Whether this field of the leaf is this commitment.
 pub fn commits_to(body: &Body, field: u32, commitment: &tlog::Hash) -> bool {
-    commitments(body).iter().any(|(f, c)| *f == field && *c == commitment.0.as_slice())
+    commitments(body).any(|(f, c)| f == field && c == commitment.0.as_slice())
 }
 
 /// Field numbers of committed fields, as in `leaf.proto`.

@@ -50,7 +50,7 @@ impl Openings {
 
     /// Whether every commitment of the leaf is opened.
     pub(crate) fn complete(&self, index: u64, body: &Body) -> bool {
-        commitments(body).iter().all(|(field, _)| self.has(index, *field))
+        commitments(body).all(|(field, _)| self.has(index, field))
     }
 }
 

@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use evidence::{AgentOrigin, Generation, batch};
+use prost::Message as _;
 use remit_proto::v1::{
     self, ingest_service_client::IngestServiceClient, submit_request, submit_response,
 };
@@ -248,6 +249,7 @@ impl Stream {
             while unacknowledged < UNACKNOWLEDGED_MAX
                 && let Some(batch) = batches.next()
             {
+                let batch = batch.encode_to_vec().into();
                 send(&self.outbound, submit_request::Message::Batch(batch)).await?;
                 unacknowledged += 1;
             }

@@ -12,6 +12,7 @@ use prost::Message;
 use remit_proto::v1::{self, leaf::Body};
 use tlog::{
     Edge,
+    checkpoint::Checkpoint,
     note::{KeyName, SigningKey},
 };
 
@@ -40,15 +41,19 @@ fn batch() -> v1::Batch {
 
 /// The batch after it, with a consistency proof.
 fn second_batch() -> (Tree, v1::Batch) {
-    let first = batch::check(&batch(), &Tree::new(origin()), &key().verifier()).unwrap();
+    let first = check(&batch(), &Tree::new(origin())).unwrap();
     let leaves = vec![leaf::encode(Body::Seal(sample::seal()))];
     let mut edge = first.tree.edge.clone();
     let second = batch::close(&mut edge, &key(), &origin(), leaves, Vec::new()).unwrap();
     (first.tree, second)
 }
 
+fn check(batch: &v1::Batch, tree: &Tree) -> Result<batch::CheckedBatch, batch::BatchError> {
+    batch::check_bytes(&batch.encode_to_vec(), tree, &key().verifier())
+}
+
 fn accepted(batch: &v1::Batch) -> bool {
-    batch::check(batch, &Tree::new(origin()), &key().verifier()).is_ok()
+    check(batch, &Tree::new(origin())).is_ok()
 }
 
 fn for_every_bit(bytes: &[u8], mut check: impl FnMut(Vec<u8>, usize)) {
@@ -98,23 +103,93 @@ fn every_bit_of_leaves_note_and_openings_counts() {
 }
 
 #[test]
-fn every_bit_of_a_fork_makes_it_another_history() {
+fn every_bit_of_a_leaf_and_of_a_proof_counts() {
     let (tree, good) = second_batch();
-    let check = |batch: &v1::Batch| batch::check(batch, &tree, &key().verifier());
+    let check = |batch: &v1::Batch| check(batch, &tree);
     assert!(check(&good).is_ok());
     for_every_bit(&good.leaves[0], |changed, bit| {
         let bad = v1::Batch { leaves: vec![changed], ..good.clone() };
         assert!(check(&bad).is_err(), "leaf, bit {bit}");
     });
-    // The proof says whose fault a wrong root is: a changed one no longer ties the head to ours.
+    // Without its leaves a head is no fork while its proof ties it to our root; a proof with a changed
+    // bit ties it to nothing, and shows nothing of anybody's history.
     let no_leaves = v1::Batch { leaves: Vec::new(), ..good.clone() };
     assert!(matches!(check(&no_leaves), Err(batch::BatchError::RootMismatch)));
     for at in 0..good.consistency.len() {
         for_every_bit(&good.consistency[at], |changed, bit| {
             let mut bad = no_leaves.clone();
             bad.consistency[at] = changed;
-            assert!(matches!(check(&bad), Err(batch::BatchError::Fork)), "proof {at}, bit {bit}");
+            let unproven = matches!(check(&bad), Err(batch::BatchError::UnprovenHead));
+            assert!(unproven, "proof {at}, bit {bit}");
         });
+    }
+}
+
+/// Two trees of one node that differ in the seal of their first batch, `size` leaves long.
+fn two_histories(size: u64) -> [Edge; 2] {
+    [1, 2].map(|which| {
+        let mut edge = Edge::new();
+        edge.extend((0..size).map(|at| tlog::leaf_hash(&[which * u8::from(at == 1)])));
+        edge
+    })
+}
+
+/// What is said of the batch that continues `theirs` by one seal, where `ours` was accepted.
+fn said_of(ours: &Edge, theirs: &Edge, change: impl FnOnce(&mut v1::Batch)) -> batch::BatchError {
+    let seal = leaf::encode(Body::Seal(sample::seal()));
+    let mut next = theirs.clone();
+    let mut batch = batch::close(&mut next, &key(), &origin(), vec![seal], Vec::new()).unwrap();
+    change(&mut batch);
+    let tree = Tree { origin: origin(), edge: ours.clone(), not_understood: false };
+    check(&batch, &tree).unwrap_err()
+}
+
+#[test]
+fn a_fork_is_a_head_of_our_size_or_a_proof_of_another_history() {
+    use batch::BatchError::{Fork, RootMismatch, UnprovenHead};
+    for size in 3..40 {
+        let [ours, theirs] = two_histories(size);
+        let other_history = said_of(&ours, &theirs, |_| {});
+        if size.is_power_of_two() {
+            // The proof does not hold the root of a perfect tree, so it cannot show another one.
+            assert!(matches!(other_history, UnprovenHead), "from {size}: {other_history}");
+        } else {
+            assert!(matches!(other_history, Fork), "from {size}: {other_history}");
+        }
+        // Garbage is no fork, whatever the leaves are.
+        let said = said_of(&ours, &theirs, |batch| batch.consistency = vec![vec![7; 32]; 3]);
+        assert!(matches!(said, UnprovenHead), "from {size}: {said}");
+        for change in [
+            |batch: &mut v1::Batch| batch.consistency[0].push(0),
+            |batch: &mut v1::Batch| drop(batch.consistency.pop()),
+            |batch: &mut v1::Batch| batch.consistency.push(vec![7; 32]),
+        ] {
+            let said = said_of(&ours, &ours, |batch| {
+                change(batch);
+                batch.leaves = vec![b"another leaf".to_vec()];
+            });
+            assert!(matches!(said, UnprovenHead), "from {size}: {said}");
+        }
+        // The right head and the right proof: only the leaves are wrong.
+        let said = said_of(&ours, &ours, |batch| batch.leaves = vec![b"another leaf".to_vec()]);
+        assert!(matches!(said, RootMismatch), "from {size}: {said}");
+    }
+}
+
+#[test]
+fn a_head_of_our_size_is_ours_or_a_fork_and_a_smaller_one_is_not_decided_here() {
+    use batch::BatchError::{Fork, RootMismatch, UnprovenHead};
+    for size in 3..40 {
+        let [ours, theirs] = two_histories(size);
+        let [shorter, _] = two_histories(size - 1);
+        let head = |edge: &Edge| {
+            let head = Checkpoint::new(origin().to_string(), edge.size(), edge.root());
+            head.sign(&key()).unwrap().encode()
+        };
+        let said = |edge: &Edge| said_of(&ours, &ours, |batch| batch.note = head(edge));
+        assert!(matches!(said(&theirs), Fork), "size {size}");
+        assert!(matches!(said(&ours), RootMismatch), "size {size}");
+        assert!(matches!(said(&shorter), UnprovenHead), "size {size}");
     }
 }
 
