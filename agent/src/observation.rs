@@ -7,7 +7,7 @@
 //! Privacy by construction: no field here can hold a client's address. A hit names the rule and, at
 //! most, the target that was hit.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use evidence::Claim;
 use remit_proto::v1;
@@ -64,10 +64,30 @@ pub struct Hit {
     pub at_s: i64,
     pub count: u64,
     /// What was hit, where the rule does not name it singly and the node may say it (k lines).
-    pub hit_target: Option<v1::Target>,
+    pub hit_target: Option<HitTarget>,
     pub response: Response,
     /// Other rules that could have been the cause.
     pub other_candidates: Vec<RuleNumber>,
+}
+
+/// What was hit. Of an address the text is not made before its leaf is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HitTarget {
+    Address(IpAddr),
+    Target(v1::Target),
+}
+
+impl HitTarget {
+    /// The canonical target.
+    pub fn wire(&self) -> v1::Target {
+        match self {
+            Self::Address(address) => v1::Target {
+                kind: v1::TargetKind::Ip.into(),
+                value: address.to_canonical().to_string(),
+            },
+            Self::Target(target) => target.clone(),
+        }
+    }
 }
 
 /// What the client saw.

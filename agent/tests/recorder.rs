@@ -12,7 +12,7 @@ use common::*;
 use evidence::{chunk, commitment};
 use prost::Message as _;
 use remit_agent::{
-    observation::{CounterReading, Cursor, Hit, Report},
+    observation::{CounterReading, Cursor, Hit, HitTarget, Report},
     recorder::Recorder,
 };
 use remit_proto::v1::{self, GenerationReason, LossCause, RuleChangeKind, leaf::Body};
@@ -112,8 +112,7 @@ fn with_window_0_each_hit_is_a_leaf_that_opens_to_its_targets() {
     let mut recorder = node.start();
     recorder.report(state(vec![rule(1, "de/1")])).unwrap();
     let mut second = hit(1, NOW_S + 1, 1);
-    second.hit_target =
-        Some(v1::Target { kind: v1::TargetKind::Ip.into(), value: "203.0.113.77".into() });
+    second.hit_target = Some(HitTarget::Address("203.0.113.77".parse().unwrap()));
     recorder.report(hits(vec![hit(1, NOW_S, 2), second])).unwrap();
     node.pass(&mut recorder, 1000);
     let bodies = recorded(&node, &recorder);
@@ -181,7 +180,7 @@ fn below_k_lines_what_was_hit_is_dropped_and_windows_are_hourly() {
     recorder.report(state(vec![rule(1, "")])).unwrap();
     for value in ["198.51.100.1", "198.51.100.2"] {
         let mut hit = hit(1, NOW_S, 1);
-        hit.hit_target = Some(v1::Target { kind: v1::TargetKind::Ip.into(), value: value.into() });
+        hit.hit_target = Some(HitTarget::Address(value.parse().unwrap()));
         recorder.report(hits(vec![hit])).unwrap();
     }
     node.pass(&mut recorder, 7_200_000);

@@ -1,32 +1,33 @@
 //! Closing batches, in the order of the durable steps, and what happens without room.
 
 use evidence::{
+    ENTRY_SIZE_MAX,
     batch::{LEAVES_MAX, LEAVES_SIZE_MAX},
+    builder::{Builder, Closed},
     chunk::{CHUNKS_MAX, SetBuilder},
     leaf,
 };
-use prost::Message as _;
 use remit_proto::v1::{self, SourceKind, leaf::Body};
 use tlog::Hash;
 
-use super::{Recorder, RecorderError, leaves};
+use super::{
+    Recorder, RecorderError,
+    leaves::{self, Made, Opening},
+};
 use crate::{
     clock::in_range,
     metrics::Metric,
     observation::Cursor,
     spool::{
-        AppendError,
-        state::{BatchRecord, CursorState, SmallState, State, StateChange},
+        AppendError, SpoolTree,
+        state::{CursorState, SmallState, State, StateChange},
     },
 };
 
 /// Leaves that wait for their batch to close.
 #[derive(Debug, Default)]
 pub(super) struct OpenBatch {
-    leaves: Vec<Vec<u8>>,
-    openings: Vec<v1::LeafOpening>,
-    leaves_size: usize,
-    openings_size: usize,
+    pub(super) builder: Builder,
     /// Which leaf names which chunks.
     named: Vec<(u64, Vec<Hash>)>,
     /// When its first leaf came; also set by what is written only at the close.
@@ -36,7 +37,8 @@ pub(super) struct OpenBatch {
 /// A closed batch that found no room.
 #[derive(Debug)]
 pub(super) struct Stuck {
-    record: BatchRecord,
+    batch: Closed,
+    change: StateChange,
     size: u64,
     named: Vec<(u64, Vec<Hash>)>,
 }
@@ -56,10 +58,10 @@ impl Recorder {
     /// Closes the batch unless what comes next fits into it as a whole: the leaves of one report, and
     /// the position up to which it was read, become durable together.
     pub(super) fn make_room(&mut self) -> Result<(), RecorderError> {
-        let OpenBatch { leaves, leaves_size, openings_size, .. } = &self.batch;
-        let tight = leaves.len() > LEAVES_MAX - GAP_LEAVES - REPORT_LEAVES
-            || *leaves_size > LEAVES_SIZE_MAX / 2
-            || *openings_size > OPENINGS_SIZE_MAX / 2;
+        let batch = &self.batch.builder;
+        let tight = batch.count() > LEAVES_MAX - GAP_LEAVES - REPORT_LEAVES
+            || batch.leaves_size() > LEAVES_SIZE_MAX / 2
+            || batch.openings_size() > OPENINGS_SIZE_MAX / 2;
         if tight && self.stuck.is_none() { self.close_batch(false) } else { Ok(()) }
     }
 
@@ -69,73 +71,67 @@ impl Recorder {
         if self.stuck.is_none() { self.close_batch(false) } else { Ok(()) }
     }
 
+    /// Closes the batch unless another leaf with its openings fits into it.
+    fn make_room_for(&mut self, leaf_size: usize, openings: usize) -> Result<(), RecorderError> {
+        let batch = &self.batch.builder;
+        let full = batch.count() + 1 >= LEAVES_MAX - GAP_LEAVES
+            || batch.leaves_size() + leaf_size > LEAVES_SIZE_MAX - CLOSING_SIZE
+            || batch.openings_size() + openings > OPENINGS_SIZE_MAX;
+        if full && self.stuck.is_none() { self.close_batch(false) } else { Ok(()) }
+    }
+
+    /// The same for an `Activity`, whose size is known only when it is made.
+    pub(super) fn make_room_for_activity(&mut self) -> Result<(), RecorderError> {
+        self.make_room_for(ENTRY_SIZE_MAX, 2 * (leaves::TARGET_SIZE_MAX + OPENING_SIZE))
+    }
+
     /// Gives a leaf the next index. If the batch before finds no room the leaf waits for the next
     /// one; who has more to push looks at `stuck` in between, so that what waits is bounded.
-    pub(super) fn push(
-        &mut self,
-        leaf: Vec<u8>,
-        openings: Vec<v1::Opening>,
-    ) -> Result<(), RecorderError> {
-        let openings_size: usize = openings.iter().map(|o| o.value.len() + OPENING_SIZE).sum();
-        let full = self.batch.leaves.len() + 1 >= LEAVES_MAX - GAP_LEAVES
-            || self.batch.leaves_size + leaf.len() > LEAVES_SIZE_MAX - CLOSING_SIZE
-            || self.batch.openings_size + openings_size > OPENINGS_SIZE_MAX;
-        if full && self.stuck.is_none() {
-            self.close_batch(false)?;
+    pub(super) fn push(&mut self, made: Made) -> Result<(), RecorderError> {
+        let Made { leaf, openings } = made;
+        let openings_size = openings.iter().map(|o| o.value.len() + OPENING_SIZE).sum();
+        self.make_room_for(leaf.len(), openings_size)?;
+        self.open_batch();
+        let index = self.next_index();
+        for Opening { field, salt, value } in openings {
+            self.batch.builder.open(index, field, &salt, &value);
         }
-        self.push_unchecked(leaf, openings, openings_size);
+        self.batch.builder.push(&leaf);
         Ok(())
     }
 
-    fn push_unchecked(&mut self, leaf: Vec<u8>, openings: Vec<v1::Opening>, openings_size: usize) {
-        self.open_batch();
-        let index = self.next_index();
-        let batch = &mut self.batch;
-        batch.leaves_size += leaf.len();
-        batch.openings_size += openings_size;
-        batch.leaves.push(leaf);
-        batch
-            .openings
-            .extend(openings.into_iter().map(|o| v1::LeafOpening { index, opening: Some(o) }));
-    }
-
-    fn next_index(&self) -> u64 {
-        self.tree.edge.size() + self.batch.leaves.len() as u64
+    pub(super) fn next_index(&self) -> u64 {
+        self.tree.edge.size() + self.batch.builder.count() as u64
     }
 
     /// Closes the batch: gaps, seal, signature, one append.
     pub(super) fn close_batch(&mut self, stopping: bool) -> Result<(), RecorderError> {
         for _ in 0..GAP_LEAVES {
             let Some(gap) = self.gaps.take() else { break };
-            self.push_unchecked(leaf::encode(Body::Gap(gap)), Vec::new(), 0);
+            self.batch.builder.push(&leaf::encode(Body::Gap(gap)));
         }
         let seal = self.seal(stopping);
-        self.push_unchecked(leaf::encode(Body::Seal(seal)), Vec::new(), 0);
+        self.batch.builder.push(&leaf::encode(Body::Seal(seal)));
         let change = self.state_change(stopping);
-        let OpenBatch { leaves, openings, named, .. } = std::mem::take(&mut self.batch);
-        let count = leaves.len() as u64;
-        let batch = evidence::batch::close(
-            &mut self.tree.edge,
-            &self.signer,
-            &self.tree.origin,
-            leaves,
-            openings,
-        )
-        .map_err(RecorderError::Sign)?;
-        let record = BatchRecord { batch: batch.encode_to_vec(), change };
+        let OpenBatch { builder, named, opened_ms } = &mut self.batch;
+        let count = builder.count();
+        let SpoolTree { origin, ordinal: _, edge } = &mut self.tree;
+        let batch = builder.close(edge, &self.signer, origin).map_err(RecorderError::Sign)?;
+        let named = std::mem::take(named);
+        *opened_ms = None;
         self.last_seal_ms = self.clock.monotonic_ms();
         // Further gaps wait for the next batch.
         self.open_batch_for_gaps();
-        self.land(Stuck { record, size: self.tree.edge.size(), named })?;
+        self.land(Stuck { batch, change, size: self.tree.edge.size(), named })?;
         tracing::debug!(leaves = count, size = self.tree.edge.size(), "batch closed");
         Ok(())
     }
 
     /// Offers a closed batch to the spool.
     fn land(&mut self, stuck: Stuck) -> Result<(), RecorderError> {
-        match self.spool.append(&stuck.record, stuck.size, stuck.named.clone()) {
+        match self.spool.append(&stuck.batch, &stuck.change, stuck.size, &stuck.named) {
             Ok(()) => {
-                Metric::Batches.add(1);
+                self.landed(stuck);
                 self.next_segment()
             }
             Err(AppendError::Full) => {
@@ -146,6 +142,11 @@ impl Recorder {
             }
             Err(AppendError::Fatal(source)) => Err(RecorderError::Spool(source)),
         }
+    }
+
+    fn landed(&mut self, stuck: Stuck) {
+        Metric::Batches.add(1);
+        self.batch.builder.recycle(stuck.batch);
     }
 
     /// Begins a new segment where one is due. The batch before it is durable, and nothing has
@@ -165,8 +166,8 @@ impl Recorder {
     /// Offers the batch that found no room again. When it lands, gaps and snapshots come first.
     pub(super) fn retry(&mut self) -> Result<(), RecorderError> {
         let Some(stuck) = self.stuck.take() else { return Ok(()) };
-        match self.spool.append(&stuck.record, stuck.size, stuck.named.clone()) {
-            Ok(()) => {}
+        match self.spool.append(&stuck.batch, &stuck.change, stuck.size, &stuck.named) {
+            Ok(()) => self.landed(stuck),
             Err(AppendError::Full) => {
                 self.stuck = Some(stuck);
                 return Ok(());
@@ -174,7 +175,6 @@ impl Recorder {
             Err(AppendError::Fatal(source)) => return Err(RecorderError::Spool(source)),
         }
         tracing::warn!("the spool has room again");
-        Metric::Batches.add(1);
         self.close_batch(false)?;
         let sources: Vec<SourceKind> = self
             .rules
@@ -201,7 +201,7 @@ impl Recorder {
         let mut unstable = state.unstable;
         for rule in known.sorted() {
             let item = leaves::snapshot_item(&rule, source);
-            if let Some(chunk) = set.push(self.salts.next()?, item) {
+            if let Some(chunk) = set.push(self.maker.salts.next()?, item) {
                 if !self.store_chunk(&chunk, &mut stored)? {
                     return Ok(());
                 }
@@ -227,7 +227,7 @@ impl Recorder {
             without_claim,
             unstable,
         }));
-        self.push(leaf, Vec::new())?;
+        self.push(Made::of(leaf))?;
         let index = self.next_index() - 1;
         self.batch.named.push((index, stored));
         if let Some(known) = self.rules.get_mut(&source.into()) {

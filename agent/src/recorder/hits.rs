@@ -2,7 +2,7 @@
 
 use remit_proto::v1::{LossCause, SourceKind};
 
-use super::{Recorder, RecorderError, gaps, leaves, windows};
+use super::{Recorder, RecorderError, gaps, windows};
 use crate::{
     clock::in_range,
     metrics::Metric,
@@ -17,22 +17,19 @@ impl Recorder {
         import: Option<&Import>,
     ) -> Result<(), RecorderError> {
         let window_s = self.config.window();
+        let mut recorded = 0;
         for hit in hits.iter().filter(|hit| hit.count > 0) {
+            let stuck = self.stuck.is_some();
+            if window_s == 0 {
+                self.make_room_for_activity()?;
+            }
+            let index = self.next_index();
             let known = self.rules.get_mut(&source.into()).and_then(|rules| rules.of_hit(hit.rule));
             let Some(rule) = known else {
-                // Against the contract (rules arrive first): no leaf can be made of it.
-                self.ledger.lose(source, None, LossCause::NotParsed, hit.count);
-                let at_s = in_range(hit.at_s);
-                self.gaps.add(
-                    gaps::Key::of(source, LossCause::NotParsed),
-                    Vec::new(),
-                    Some(hit.count),
-                    (at_s, at_s),
-                );
-                self.open_batch_for_gaps();
+                self.lose_unknown(source, hit);
                 continue;
             };
-            if self.stuck.is_some() {
+            if stuck {
                 let slot = rule.slot;
                 let claims = rule.wire_claims();
                 let at_s = in_range(hit.at_s);
@@ -43,18 +40,28 @@ impl Recorder {
                 continue;
             }
             self.ledger.record(source, rule.slot, hit.count);
-            Metric::Hits.add(hit.count);
+            recorded += hit.count;
             if window_s == 0 {
-                let encoded = rule.encoded();
-                let (leaf, openings) = leaves::individual(encoded, hit, import, &mut self.salts)?;
-                self.push(leaf, openings)?;
+                let batch = &mut self.batch.builder;
+                self.maker.individual(rule.encoded(), hit, import, index, batch)?;
             } else {
                 let reduced = self.config.reduced();
                 self.windows.count(rule, hit, import, window_s, reduced);
-                self.open_batch();
             }
+            self.open_batch();
         }
+        // Once for all of them: each time costs a look into the registry.
+        Metric::Hits.add(recorded);
         Ok(())
+    }
+
+    /// Against the contract (rules arrive first): no leaf can be made of it.
+    fn lose_unknown(&mut self, source: SourceKind, hit: &Hit) {
+        self.ledger.lose(source, None, LossCause::NotParsed, hit.count);
+        let at_s = in_range(hit.at_s);
+        let key = gaps::Key::of(source, LossCause::NotParsed);
+        self.gaps.add(key, Vec::new(), Some(hit.count), (at_s, at_s));
+        self.open_batch_for_gaps();
     }
 
     /// Closes the windows that have ended, or, under pressure, the oldest ones.
@@ -77,8 +84,10 @@ impl Recorder {
                 self.windows.put_back(window);
                 continue;
             }
-            let (leaf, openings) = leaves::window(&window, &mut self.salts)?;
-            self.push(leaf, openings)?;
+            self.make_room_for_activity()?;
+            self.open_batch();
+            let index = self.next_index();
+            self.maker.window(&window, index, &mut self.batch.builder)?;
         }
         Ok(())
     }

@@ -4,7 +4,10 @@
 //! source might get wrong is put right here, by the honest value ("unknown", "other"), and never
 //! by leaving a leaf out.
 
+use std::net::IpAddr;
+
 use evidence::{
+    builder::{Activity, Builder},
     claim::CLAIMS_MAX,
     commitment::{self, Salt},
     leaf::{
@@ -13,15 +16,33 @@ use evidence::{
 };
 use prost::Message as _;
 use remit_proto::v1::{self, SourceKind, leaf::Body};
+use tlog::Hash;
 
 use super::{RecorderError, rules::Change, windows::Window};
 use crate::{
     clock::in_range,
-    observation::{Hit, Import, KnownRule, Response, RuleNumber, RuleState},
+    observation::{Hit, HitTarget, Import, KnownRule, Response, RuleNumber, RuleState},
 };
 
-/// Leaf bytes, and the openings that travel beside them.
-pub(super) type Made = (Vec<u8>, Vec<v1::Opening>);
+/// A leaf, and the openings that travel beside it.
+pub(super) struct Made {
+    pub(super) leaf: Vec<u8>,
+    pub(super) openings: Vec<Opening>,
+}
+
+/// Of a field that the leaf commits to.
+pub(super) struct Opening {
+    pub(super) field: u32,
+    pub(super) salt: Salt,
+    pub(super) value: Vec<u8>,
+}
+
+impl Made {
+    /// A leaf without commitments.
+    pub(super) fn of(leaf: Vec<u8>) -> Self {
+        Self { leaf, openings: Vec::new() }
+    }
+}
 
 /// What every hit of a rule repeats, encoded once.
 #[derive(Debug)]
@@ -59,116 +80,178 @@ impl Salts {
     }
 }
 
-/// One leaf for one hit.
-pub(super) fn individual(
-    rule: &EncodedRule,
-    hit: &Hit,
-    import: Option<&Import>,
-    salts: &mut Salts,
-) -> Result<Made, RecorderError> {
-    let at_s = in_range(hit.at_s);
-    let (rule_target, opening) =
-        commitment::make(ACTIVITY_RULE_TARGET, salts.next()?, rule.target.clone());
-    let mut openings = vec![opening];
-    let hit_target = match &hit.hit_target {
-        Some(hit_target) => {
-            let value = target(hit_target).encode_to_vec();
-            let (hash, opening) = commitment::make(ACTIVITY_HIT_TARGET, salts.next()?, value);
-            openings.push(opening);
-            hash
-        }
-        None => Vec::new(),
-    };
-    let rest = v1::Activity {
-        rule: None,
-        response: Some(response(&hit.response)),
-        rule_target,
-        hit_target,
-        hits: hit.count,
-        window_start_s: at_s,
-        window_s: 0,
-        first_s: at_s,
-        last_s: at_s,
-        detail_reduced: false,
-        other_candidates: candidates(&hit.other_candidates),
-        imported: provenance(import),
-    };
-    Ok((activity(&rule.rule, &rest), openings))
+/// Makes leaves. Those of hits are written where they stay, in the batch; what one of them needs on
+/// the way is in buffers that the next one uses again.
+#[derive(Debug, Default)]
+pub(super) struct Maker {
+    pub(super) salts: Salts,
+    target: v1::Target,
+    value: Vec<u8>,
+    response: Vec<u8>,
 }
 
-/// The leaf of a window that has ended.
-pub(super) fn window(window: &Window, salts: &mut Salts) -> Result<Made, RecorderError> {
-    let state = &window.state;
-    let mut openings = Vec::with_capacity(2);
-    let mut commit = |field, of: &Option<v1::Target>| match of {
-        Some(target) => {
-            let (hash, opening) = commitment::make(field, salts.next()?, target.encode_to_vec());
-            openings.push(opening);
-            Ok(hash)
-        }
-        None => Ok(Vec::new()),
-    };
-    let rule_target = commit(ACTIVITY_RULE_TARGET, &state.rule_target)?;
-    let hit_target = commit(ACTIVITY_HIT_TARGET, &state.hit_target)?;
-    let rest = v1::Activity {
-        rule: None,
-        response: state.response.clone(),
-        rule_target,
-        hit_target,
-        hits: state.hits,
-        window_start_s: state.start_s,
-        window_s: state.length_s,
-        first_s: state.first_s,
-        last_s: state.last_s,
-        detail_reduced: state.detail_reduced,
-        other_candidates: state.other_candidates.clone(),
-        imported: state.imported.clone(),
-    };
-    Ok((activity(&state.rule, &rest), openings))
-}
-
-/// Puts the encoded rule, which is field 1, before the other fields: the same bytes as encoding the
-/// whole, without building the rule again.
-fn activity(rule: &[u8], rest: &v1::Activity) -> Vec<u8> {
-    let body = 1 + prost::length_delimiter_len(rule.len()) + rule.len() + rest.encoded_len();
-    let mut bytes = Vec::with_capacity(1 + prost::length_delimiter_len(body) + body);
-    // Writing to a Vec cannot fail.
-    bytes.push(LEAF_ACTIVITY);
-    let _ = prost::encode_length_delimiter(body, &mut bytes);
-    bytes.push(ACTIVITY_RULE);
-    let _ = prost::encode_length_delimiter(rule.len(), &mut bytes);
-    bytes.extend_from_slice(rule);
-    let _ = rest.encode(&mut bytes);
-    debug_assert_eq!(evidence::Leaf::decode(&bytes).err(), None, "a malformed leaf was made");
-    bytes
-}
-
-pub(super) fn rule_change(
-    change: &Change,
-    state: &RuleState,
-    salts: &mut Salts,
-) -> Result<Made, RecorderError> {
-    let rule = &change.rule;
-    let value = target(&rule.target).encode_to_vec();
-    let (rule_target, opening) = commitment::make(RULE_CHANGE_TARGET, salts.next()?, value);
-    let mut openings = vec![opening];
-    let mut native = Vec::new();
-    if !rule.native.is_empty() {
-        let text = shortened(&rule.native, NATIVE_SIZE_MAX).as_bytes().to_vec();
-        let (hash, opening) = commitment::make(RULE_CHANGE_NATIVE, salts.next()?, text);
-        openings.push(opening);
-        native = hash;
+impl Maker {
+    /// One leaf for one hit.
+    pub(super) fn individual(
+        &mut self,
+        rule: &EncodedRule,
+        hit: &Hit,
+        import: Option<&Import>,
+        index: u64,
+        batch: &mut Builder,
+    ) -> Result<(), RecorderError> {
+        let at_s = in_range(hit.at_s);
+        let rule_target = self.commit(index, ACTIVITY_RULE_TARGET, &rule.target, batch)?;
+        let hit_target = match &hit.hit_target {
+            Some(target) => Some(self.commit_to_hit(index, target, batch)?),
+            None => None,
+        };
+        self.response.clear();
+        // Writing to a Vec cannot fail.
+        let _ = response(&hit.response).encode(&mut self.response);
+        let imported = provenance(import).map(|imported| imported.encode_to_vec());
+        batch.push_activity(&Activity {
+            rule: &rule.rule,
+            response: &self.response,
+            rule_target,
+            hit_target,
+            hits: hit.count,
+            window_start_s: at_s,
+            window_s: 0,
+            first_s: at_s,
+            last_s: at_s,
+            detail_reduced: false,
+            other_candidates: &candidates(&hit.other_candidates),
+            imported: imported.as_deref(),
+        });
+        Ok(())
     }
-    let leaf = leaf::encode(Body::RuleChange(v1::RuleChange {
-        kind: change.kind.into(),
-        at_s: in_range(state.at_s),
-        rule: Some(wire_rule(rule, state.source)),
-        rule_target,
-        native,
-        changed_by: clean(&state.changed_by, 64),
-        source_generation: state.generation,
-    }));
-    Ok((leaf, openings))
+
+    /// The leaf of a window that has ended.
+    pub(super) fn window(
+        &mut self,
+        window: &Window,
+        index: u64,
+        batch: &mut Builder,
+    ) -> Result<(), RecorderError> {
+        let state = &window.state;
+        let rule_target = target(&state.rule_target.clone().unwrap_or_default()).encode_to_vec();
+        let rule_target = self.commit(index, ACTIVITY_RULE_TARGET, &rule_target, batch)?;
+        let hit_target = match &state.hit_target {
+            Some(hit) => {
+                Some(self.commit(index, ACTIVITY_HIT_TARGET, &hit.encode_to_vec(), batch)?)
+            }
+            None => None,
+        };
+        let imported = state.imported.as_ref().map(|imported| imported.encode_to_vec());
+        batch.push_activity(&Activity {
+            rule: &state.rule,
+            response: &state.response.clone().unwrap_or_default().encode_to_vec(),
+            rule_target,
+            hit_target,
+            hits: state.hits,
+            window_start_s: state.start_s,
+            window_s: state.length_s,
+            first_s: state.first_s,
+            last_s: state.last_s,
+            detail_reduced: state.detail_reduced,
+            other_candidates: &state.other_candidates,
+            imported: imported.as_deref(),
+        });
+        Ok(())
+    }
+
+    pub(super) fn rule_change(
+        &mut self,
+        change: &Change,
+        state: &RuleState,
+    ) -> Result<Made, RecorderError> {
+        let rule = &change.rule;
+        let mut openings = Vec::with_capacity(2);
+        let mut commit = |field, value: Vec<u8>| {
+            let salt = self.salts.next()?;
+            let hash = commitment::commit(field, &salt, &value);
+            openings.push(Opening { field, salt, value });
+            Ok(hash.0.to_vec())
+        };
+        let rule_target = commit(RULE_CHANGE_TARGET, target(&rule.target).encode_to_vec())?;
+        let native = match shortened(&rule.native, NATIVE_SIZE_MAX) {
+            "" => Vec::new(),
+            native => commit(RULE_CHANGE_NATIVE, native.as_bytes().to_vec())?,
+        };
+        let leaf = leaf::encode(Body::RuleChange(v1::RuleChange {
+            kind: change.kind.into(),
+            at_s: in_range(state.at_s),
+            rule: Some(wire_rule(rule, state.source)),
+            rule_target,
+            native,
+            changed_by: clean(&state.changed_by, 64),
+            source_generation: state.generation,
+        }));
+        Ok(Made { leaf, openings })
+    }
+
+    /// A commitment of the leaf with this index, and its opening.
+    fn commit(
+        &mut self,
+        index: u64,
+        field: u32,
+        value: &[u8],
+        batch: &mut Builder,
+    ) -> Result<Hash, RecorderError> {
+        let salt = self.salts.next()?;
+        batch.open(index, field, &salt, value);
+        Ok(commitment::commit(field, &salt, value))
+    }
+
+    fn commit_to_hit(
+        &mut self,
+        index: u64,
+        hit: &HitTarget,
+        batch: &mut Builder,
+    ) -> Result<Hash, RecorderError> {
+        match hit {
+            HitTarget::Address(address) => {
+                self.target.kind = v1::TargetKind::Ip.into();
+                self.target.value.clear();
+                write_address(*address, &mut self.target.value);
+            }
+            HitTarget::Target(named) => self.target = target(named),
+        }
+        let mut value = std::mem::take(&mut self.value);
+        value.clear();
+        // Writing to a Vec cannot fail.
+        let _ = self.target.encode(&mut value);
+        let hash = self.commit(index, ACTIVITY_HIT_TARGET, &value, batch);
+        self.value = value;
+        hash
+    }
+}
+
+/// The text of an address, as `Display` has it. That of IPv4 is written without the machinery for
+/// padding, which took longer than all its digits.
+fn write_address(address: IpAddr, out: &mut String) {
+    use std::fmt::Write as _;
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            for (at, octet) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push('.');
+                }
+                let digits = [octet / 100, octet / 10 % 10, octet % 10];
+                let shown = if octet >= 100 {
+                    0
+                } else if octet >= 10 {
+                    1
+                } else {
+                    2
+                };
+                out.extend(digits.iter().skip(shown).map(|digit| char::from(b'0' + digit)));
+            }
+        }
+        // Writing to a String cannot fail.
+        IpAddr::V6(address) => drop(write!(out, "{address}")),
+    }
 }
 
 /// An item of a snapshot's set.
@@ -274,10 +357,25 @@ fn shortened(text: &str, size_max: usize) -> &str {
 
 const SALT_SIZE: usize = 16;
 const SALTS_AT_ONCE: usize = 256;
-/// Field 4 of `Leaf` and field 1 of `Activity`, both length-delimited.
-const LEAF_ACTIVITY: u8 = 4 << 3 | 2;
-const ACTIVITY_RULE: u8 = 1 << 3 | 2;
 /// A rule's text is seldom longer than a line; what is cut off is not needed to know the rule.
 const NATIVE_SIZE_MAX: usize = 4096;
 /// A URL may be long; nothing that blocks matches on more.
-const TARGET_SIZE_MAX: usize = 8192;
+pub(super) const TARGET_SIZE_MAX: usize = 8192;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_address_is_written_as_its_canonical_text(address: IpAddr, octets in any::<[u8; 4]>()) {
+            for address in [address, octets.into()] {
+                let mut text = String::new();
+                write_address(address, &mut text);
+                prop_assert_eq!(text, HitTarget::Address(address).wire().value);
+            }
+        }
+    }
+}

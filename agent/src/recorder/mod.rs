@@ -51,7 +51,7 @@ use std::{
 
 use batch::OpenBatch;
 use gaps::Gaps;
-use leaves::Salts;
+use leaves::Maker;
 use remit_proto::v1::{self, SourceKind};
 use rules::SourceRules;
 use sha2::{Digest as _, Sha256};
@@ -179,7 +179,7 @@ pub struct Recorder {
     batch: OpenBatch,
     /// Found no room; see the front page.
     stuck: Option<batch::Stuck>,
-    salts: Salts,
+    maker: Maker,
     receipts: watch::Receiver<Receipts>,
     last_seal_ms: i64,
     last_tick_ms: i64,
@@ -380,8 +380,8 @@ impl Recorder {
                 }
                 break;
             }
-            let (leaf, openings) = leaves::rule_change(change, &state, &mut self.salts)?;
-            self.push(leaf, openings)?;
+            let made = self.maker.rule_change(change, &state)?;
+            self.push(made)?;
         }
         Ok(())
     }

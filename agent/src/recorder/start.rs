@@ -12,7 +12,7 @@ use super::{
     batch::OpenBatch,
     gaps,
     gaps::Gaps,
-    leaves::{Salts, clean},
+    leaves::{Made, Maker, clean},
     windows::Windows,
 };
 use crate::{
@@ -114,7 +114,7 @@ impl Recorder {
             self_protection: BTreeMap::new(),
             batch: OpenBatch::default(),
             stuck: None,
-            salts: Salts::default(),
+            maker: Maker::default(),
             receipts,
             last_seal_ms: now_ms,
             last_tick_ms: now_ms,
@@ -180,7 +180,7 @@ impl Recorder {
             lines_served: self.config.lines_served,
             k: self.config.k,
         }));
-        self.push(genesis, Vec::new())
+        self.push(Made::of(genesis))
     }
 
     fn push_start(&mut self, previous_stop_clean: bool) -> Result<(), RecorderError> {
@@ -201,7 +201,7 @@ impl Recorder {
             sandbox: Some(*sandbox),
             sources: sources.iter().map(|source| (*source).into()).collect(),
         }));
-        self.push(start, Vec::new())
+        self.push(Made::of(start))
     }
 
     fn gap_of_damage(&mut self, last_at_s: i64) {

@@ -7,7 +7,7 @@ use remit_proto::v1;
 use super::{leaves, rules::RuleEntry};
 use crate::{
     clock::in_range,
-    observation::{Hit, Import, Response, RuleNumber},
+    observation::{Hit, HitTarget, Import, Response, RuleNumber},
     spool::state::WindowState,
 };
 
@@ -72,11 +72,11 @@ impl Windows {
         let length = i64::from(window_s.max(1));
         let pressed = self.open.len() >= DETAIL_MAX;
         let detail = !below_k && !pressed;
-        let target = hit.hit_target.as_ref().filter(|_| detail);
+        let target = hit.hit_target.as_ref().filter(|_| detail).map(HitTarget::wire);
         let key = Key {
             rule: hit.rule.0,
             start_s: at_s - at_s % length,
-            hit_target: target.map(|target| (target.kind, target.value.clone())),
+            hit_target: target.map(|target| (target.kind, target.value)),
             response: Some(hit.response.clone()),
             other_candidates: if pressed { Vec::new() } else { hit.other_candidates.clone() },
             imported: import.map(|import| import.file_digest),

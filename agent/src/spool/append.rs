@@ -3,10 +3,11 @@
 use std::{
     collections::VecDeque,
     fs::{self, File},
-    io::{self, Seek as _, SeekFrom, Write as _},
+    io::{self, IoSlice, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
+use evidence::builder::Closed;
 use nix::fcntl::{Flock, FlockArg};
 use tlog::Hash;
 use tokio::sync::watch;
@@ -16,9 +17,9 @@ use super::{
     SpoolTree, View,
     chunks::Chunks,
     files,
-    record::{RecordType, frame},
+    record::{RecordType, frame, frame_batch},
     recover,
-    state::{BatchRecord, SegmentHeader, State},
+    state::{SegmentHeader, State, StateChange},
 };
 
 /// The one writer. Owned by the recorder's thread.
@@ -160,19 +161,23 @@ impl Spool {
     /// `named` says which of its leaves names which chunks.
     pub fn append(
         &mut self,
-        record: &BatchRecord,
+        batch: &Closed,
+        change: &StateChange,
         size: u64,
-        named: Vec<(u64, Vec<Hash>)>,
+        named: &[(u64, Vec<Hash>)],
     ) -> Result<(), AppendError> {
-        let bytes = frame(RecordType::Batch, record).map_err(AppendError::Fatal)?;
-        if !self.make_room(bytes.len() as u64) {
+        let [head, leaves, openings] = batch.pieces();
+        let (before, behind) = frame_batch(batch.pieces(), change).map_err(AppendError::Fatal)?;
+        let pieces = [before.as_slice(), head, leaves, openings, behind.as_slice()];
+        let bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
+        if !self.make_room(bytes) {
             return Err(AppendError::Full);
         }
         let (Some(file), Some(last)) = (&mut self.active, self.segments.back_mut()) else {
             return Err(AppendError::Fatal(io::Error::other("no segment was begun")));
         };
         // Crash during the write: a torn tail, of which nobody has heard.
-        if let Err(error) = self.faults.write().and_then(|()| file.write_all(&bytes)) {
+        if let Err(error) = self.faults.write().and_then(|()| write_pieces(file, pieces)) {
             if !files::is_full(&error) {
                 return Err(AppendError::Fatal(error));
             }
@@ -185,10 +190,10 @@ impl Spool {
         // Commit point. A failed sync may still have landed, so failure is fatal.
         file.sync_data().and_then(|()| self.faults.sync()).map_err(AppendError::Fatal)?;
         last.end = size;
-        last.bytes += bytes.len() as u64;
+        last.bytes += bytes;
         let ordinal = last.ordinal;
         for (index, ids) in named {
-            self.chunks.name(ordinal, index, ids);
+            self.chunks.name(ordinal, *index, ids.clone());
         }
         self.publish();
         Ok(())
@@ -260,6 +265,23 @@ impl Spool {
     pub(crate) fn fail(&mut self, fault: Fault) {
         self.faults.next = Some(fault);
     }
+}
+
+/// Writes all of them, in one call unless the system takes less.
+fn write_pieces<const N: usize>(file: &mut impl Write, pieces: [&[u8]; N]) -> io::Result<()> {
+    let mut slices = pieces.map(IoSlice::new);
+    let mut left = slices.as_mut_slice();
+    // Passes over empty ones, so that nothing left means nothing to write.
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        match file.write_vectored(left) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut left, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// What the receipts allow, of one generation.

@@ -2,6 +2,10 @@
 
 use std::io::{self, Read};
 
+use prost::Message as _;
+
+use super::state::StateChange;
+
 /// What a record holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RecordType {
@@ -30,17 +34,39 @@ impl RecordType {
 
 /// Frames a message, in one buffer for one write.
 pub(super) fn frame<M: prost::Message>(kind: RecordType, message: &M) -> io::Result<Vec<u8>> {
-    let size = message.encoded_len() + 1;
+    let message = message.encode_to_vec();
+    let mut bytes = head(kind, &[&message])?;
+    bytes.extend_from_slice(&message);
+    Ok(bytes)
+}
+
+/// Frames a `BatchRecord` around the bytes of its batch, which stay where they are: what comes
+/// before them, and what comes behind.
+pub(super) fn frame_batch(
+    batch: [&[u8]; 3],
+    change: &StateChange,
+) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let (mut before, mut behind) = (vec![BATCH_FIELD], vec![CHANGE_FIELD]);
+    // Writing to a Vec cannot fail.
+    let _ =
+        prost::encode_length_delimiter(batch.iter().map(|piece| piece.len()).sum(), &mut before);
+    let _ = change.encode_length_delimited(&mut behind);
+    let [first, second, third] = batch;
+    let mut bytes = head(RecordType::Batch, &[&before, first, second, third, &behind])?;
+    bytes.extend_from_slice(&before);
+    Ok((bytes, behind))
+}
+
+/// Length, checksum and type of a record with this message.
+fn head(kind: RecordType, message: &[&[u8]]) -> io::Result<Vec<u8>> {
+    let size = message.iter().map(|piece| piece.len()).sum::<usize>() + 1;
     let length = u32::try_from(size).ok().filter(|_| size <= RECORD_SIZE_MAX);
     let length = length.ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
-    let mut bytes = Vec::with_capacity(HEAD_SIZE + size);
-    bytes.extend(length.to_be_bytes());
-    bytes.extend([0; 4]);
+    let crc = checksum(length, &[kind.byte()]);
+    let crc = message.iter().fold(crc, |crc, piece| crc32c::crc32c_append(crc, piece));
+    let mut bytes = Vec::from(length.to_be_bytes());
+    bytes.extend(crc.to_be_bytes());
     bytes.push(kind.byte());
-    // The capacity is there.
-    message.encode(&mut bytes).map_err(io::Error::other)?;
-    let crc = checksum(length, bytes.get(HEAD_SIZE..).unwrap_or_default());
-    bytes.splice(4..8, crc.to_be_bytes());
     Ok(bytes)
 }
 
@@ -111,7 +137,37 @@ fn checksum(length: u32, body: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&length.to_be_bytes()), body)
 }
 
+/// Fields 1 and 2 of `BatchRecord`, both length-delimited.
+const BATCH_FIELD: u8 = 1 << 3 | 2;
+const CHANGE_FIELD: u8 = 2 << 3 | 2;
 /// Length and checksum.
 const HEAD_SIZE: usize = 8;
 /// A batch message of at most 1 MiB and its state; a header with all open windows.
 pub(super) const RECORD_SIZE_MAX: usize = 8 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::state::{BatchRecord, SmallState};
+
+    #[test]
+    fn a_record_in_pieces_is_the_record() {
+        let small = SmallState { at_s: 7, boot_id: vec![1; 16], ..SmallState::default() };
+        let change = StateChange { small, ..StateChange::default() };
+        for sizes in [[0, 0, 0], [1, 0, 0], [90, 30, 8], [7, 300, 20_000]] {
+            let pieces = sizes.map(|size| vec![7_u8; size]);
+            let batch = pieces.each_ref().map(Vec::as_slice);
+            let (before, behind) = frame_batch(batch, &change).unwrap();
+            let record = BatchRecord { batch: batch.concat(), change: change.clone() };
+            let bytes = [before, batch.concat(), behind].concat();
+            // A batch is never empty; if it were, prost would leave its field out.
+            if sizes != [0; 3] {
+                assert_eq!(bytes, frame(RecordType::Batch, &record).unwrap(), "{sizes:?}");
+            }
+            let mut message = Vec::new();
+            let found = read(&mut bytes.as_slice(), bytes.len() as u64, &mut message).unwrap();
+            assert_eq!(found, (Found::Record(RecordType::Batch), bytes.len() as u64));
+            assert_eq!(BatchRecord::decode(message.as_slice()).unwrap(), record);
+        }
+    }
+}

@@ -28,7 +28,31 @@ use crate::{
 pub const LEAVES_MAX: usize = 1024;
 pub const LEAVES_SIZE_MAX: usize = 512 * 1024;
 
-/// Closes a batch: appends the leaves to the edge and signs the new head.
+/// What closing a batch adds to its leaves.
+pub(crate) struct Head {
+    pub(crate) note: Vec<u8>,
+    pub(crate) old_size: u64,
+    pub(crate) consistency: Vec<Hash>,
+}
+
+/// Appends leaves to the edge and signs the new head. If it cannot be signed the edge is as before.
+pub(crate) fn sign_head(
+    edge: &mut Edge,
+    key: &SigningKey,
+    origin: &AgentOrigin,
+    leaves: &[Hash],
+) -> Result<Head, CheckpointError> {
+    let old_size = edge.size();
+    let mut next = edge.clone();
+    let consistency = next.append_and_prove(leaves);
+    let head = Checkpoint::new(origin.to_string(), next.size(), next.root());
+    let note = head.sign(key)?.encode();
+    *edge = next;
+    Ok(Head { note, old_size, consistency })
+}
+
+/// Closes a batch of leaves and openings that exist already. Who makes them as they come takes a
+/// [`Builder`](crate::builder::Builder).
 pub fn close(
     edge: &mut Edge,
     key: &SigningKey,
@@ -37,20 +61,9 @@ pub fn close(
     openings: Vec<v1::LeafOpening>,
 ) -> Result<v1::Batch, CheckpointError> {
     let hashes: Vec<Hash> = leaves.iter().map(|bytes| leaf_hash(bytes)).collect();
-    let old_size = edge.size();
-    let consistency = if old_size == 0 { Vec::new() } else { edge.consistency_proof(&hashes) };
-    let mut next = edge.clone();
-    hashes.into_iter().for_each(|hash| next.append(hash));
-    let head = Checkpoint::new(origin.to_string(), next.size(), next.root());
-    let note = head.sign(key)?.encode();
-    *edge = next;
-    Ok(v1::Batch {
-        note,
-        old_size,
-        consistency: consistency.iter().map(|hash| hash.0.to_vec()).collect(),
-        leaves,
-        openings,
-    })
+    let Head { note, old_size, consistency } = sign_head(edge, key, origin, &hashes)?;
+    let consistency = consistency.iter().map(|hash| hash.0.to_vec()).collect();
+    Ok(v1::Batch { note, old_size, consistency, leaves, openings })
 }
 
 /// An agent's tree as accepted so far.

@@ -13,6 +13,7 @@
 //! Formats: DESIGN.md section 3 and the comments in `proto/remit/v1`.
 
 pub mod batch;
+pub mod builder;
 pub mod bundle;
 pub mod canonical;
 pub mod chunk;

@@ -4,7 +4,7 @@
 //! proofs that a later tree continues this one (section 2.1.2). An edge holds at most 63 hashes
 //! whatever the tree holds, so it is what a writer keeps in memory and what a snapshot stores.
 
-use crate::{Hash, NodeReader, ProofError, SIZE_MAX, empty_root, node_hash, prove, root_of};
+use crate::{Hash, NodeReader, ProofError, SIZE_MAX, empty_root, node_hash, prove};
 
 /// The compact right edge of a tree. Two trees with the same edge have the same leaves.
 ///
@@ -65,37 +65,65 @@ impl Edge {
     }
 
     pub fn append(&mut self, leaf: Hash) {
+        self.append_and_tell(leaf, |_, _, _| {});
+    }
+
+    /// Appends, and tells of each join where its two subtrees begin, and the root of the right one.
+    fn append_and_tell(&mut self, leaf: Hash, mut joins: impl FnMut(u64, u64, Hash)) {
         // Adding one carries through the trailing one-bits of the size; each carry joins the new
         // subtree with the peak of the same height. The size cannot overflow: it starts at most at
         // SIZE_MAX and counts single appends.
+        let end = self.size + 1;
         let mut hash = leaf;
-        for _ in 0..self.size.trailing_ones() {
+        for level in 0..self.size.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
+                joins(end - (2 << level), end - (1 << level), hash);
                 hash = node_hash(&left, &hash);
             }
         }
         self.peaks.push(hash);
-        self.size += 1;
+        self.size = end;
     }
 
     pub fn root(&self) -> Hash {
         fold_peaks(&self.peaks).unwrap_or_else(empty_root)
     }
 
-    /// The RFC 6962 consistency proof from this tree to the one that `new` continues it to.
+    /// Appends leaves and returns the RFC 6962 consistency proof from the tree before to the tree
+    /// after them. Empty if the tree was empty, or `leaves` is.
     ///
-    /// It needs nothing else: a proof from size m holds only peaks of the tree at m, and subtrees
-    /// that begin at or after leaf m. Empty if this tree or `new` is empty.
-    pub fn consistency_proof(&self, new: &[Hash]) -> Vec<Hash> {
-        let old_size = self.size;
-        prove::consistency_ranges(old_size, old_size + new.len() as u64)
+    /// It needs nothing else, and no hash twice: a proof from size m holds peaks of the tree at m;
+    /// subtrees that begin at or after leaf m, each at the moment it joins an older one; and one
+    /// root over the peaks behind those, if there are any.
+    pub fn append_and_prove(&mut self, leaves: &[Hash]) -> Vec<Hash> {
+        let before = self.clone();
+        let old_size = before.size;
+        let mut joined = Vec::new();
+        for leaf in leaves {
+            self.append_and_tell(*leaf, |left, right, hash| {
+                if left < old_size && old_size <= right {
+                    joined.push((right, hash));
+                }
+            });
+        }
+        let root_from = |start| match joined.iter().find(|(at, _)| *at == start) {
+            Some((_, root)) => Some(*root),
+            None => self.root_of_peaks_from(start),
+        };
+        prove::consistency_ranges(old_size, self.size)
             .into_iter()
-            .filter_map(|(start, end)| match start.checked_sub(old_size) {
-                None => self.peak_at(start),
-                // Below new.len(), therefore inside usize.
-                Some(from) => Some(root_of(&new[from as usize..(end - old_size) as usize])),
+            .filter_map(|(start, _)| match start < old_size {
+                true => before.peak_at(start),
+                false => root_from(start),
             })
             .collect()
+    }
+
+    fn root_of_peaks_from(&self, start: u64) -> Option<Hash> {
+        let before = perfect_subtrees(0, self.size)
+            .take_while(|(level, index)| index << level < start)
+            .count();
+        fold_peaks(self.peaks.get(before..)?)
     }
 
     /// The peak whose first leaf is `start`. Always there for the ranges of a consistency proof.

@@ -66,9 +66,9 @@ fn tessera_checkpoints_continue_each_other() {
             let (old_root, new_root) = (tessera(old).root, tessera(new).root);
             let proof = consistency_proof(&tree, old, new).unwrap();
             verify_consistency(old, new, &proof, &old_root, &new_root).unwrap();
-            let edge = Edge::at(&tree, old).unwrap();
+            let mut edge = Edge::at(&tree, old).unwrap();
             let added = &leaves[old as usize..new as usize];
-            assert_eq!(edge.consistency_proof(added), proof);
+            assert_eq!(edge.append_and_prove(added), proof);
         }
     }
 }

@@ -128,9 +128,10 @@ fn every_consistency_proof() {
             let proof = consistency_proof(&tree, old, new).unwrap();
             verify_consistency(old, new, &proof, &old_root, &new_root).unwrap();
 
-            let edge = Edge::at(&tree, old).unwrap();
-            let from_edge = edge.consistency_proof(&all[old as usize..new as usize]);
+            let mut edge = Edge::at(&tree, old).unwrap();
+            let from_edge = edge.append_and_prove(&all[old as usize..new as usize]);
             assert_eq!(from_edge, proof, "edge {old} to {new}");
+            assert_eq!(edge, Edge::at(&tree, new).unwrap(), "edge {old} to {new}");
 
             let their_proof = tlog_tiles::prove_tree(new, old, &Theirs(&tree)).unwrap();
             assert_eq!(theirs(&proof), their_proof, "{old} to {new}");
@@ -150,7 +151,7 @@ fn every_consistency_proof() {
 fn an_empty_tree_is_continued_by_every_tree() {
     let root = tree(5).root();
     assert_eq!(consistency_proof(&tree(5), 0, 5), Ok(vec![]));
-    assert_eq!(Edge::new().consistency_proof(&leaves(5)), vec![]);
+    assert_eq!(Edge::new().append_and_prove(&leaves(5)), vec![]);
     assert_eq!(verify_consistency(0, 5, &[], &empty_root(), &root), Ok(()));
     assert_eq!(verify_consistency(0, 0, &[], &empty_root(), &empty_root()), Ok(()));
 
@@ -366,8 +367,7 @@ proptest! {
         let mut edge = Edge::at(&Uniform, start).unwrap();
         let old_root = edge.root();
         let new = vec![leaf_hash(b"same"); count];
-        let proof = edge.consistency_proof(&new);
-        edge.extend(new);
+        let proof = edge.append_and_prove(&new);
         prop_assert_eq!(edge.size(), start + count as u64);
         prop_assert_eq!(edge.root(), root_at(&Uniform, edge.size()).unwrap());
         let verified = verify_consistency(start, edge.size(), &proof, &old_root, &edge.root());

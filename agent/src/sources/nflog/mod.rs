@@ -87,6 +87,17 @@ pub struct ReadStats {
     pub truncated: u64,
 }
 
+impl ReadStats {
+    pub fn add(&mut self, other: Self) {
+        let Self { messages, lost_by_sequence, enobufs, malformed, truncated } = other;
+        self.messages += messages;
+        self.lost_by_sequence += lost_by_sequence;
+        self.enobufs += enobufs;
+        self.malformed += malformed;
+        self.truncated += truncated;
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum NflogError {
     #[error("opening or using a netlink socket")]

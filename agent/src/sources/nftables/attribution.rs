@@ -28,7 +28,16 @@ use crate::{
 /// All ways that log to us, as of one generation.
 #[derive(Debug, Default)]
 pub(super) struct Attribution {
-    by_log: HashMap<u16, HashMap<Vec<u8>, Vec<Way>>>,
+    logs: Vec<Logged>,
+    by_name: HashMap<u16, HashMap<Vec<u8>, usize>>,
+}
+
+/// The ways that log to one group with one prefix.
+#[derive(Debug)]
+struct Logged {
+    group: u16,
+    prefix: Vec<u8>,
+    ways: Vec<Way>,
 }
 
 /// One way to a drop that logs.
@@ -122,20 +131,33 @@ impl Way {
 impl Attribution {
     pub(super) fn add(&mut self, log: &Log, mut way: Way) {
         way.outcomes.sort();
-        let group = self.by_log.entry(log.group).or_default();
-        group.entry(log.prefix.clone()).or_default().push(way);
+        let by_prefix = self.by_name.entry(log.group).or_default();
+        let at = *by_prefix.entry(log.prefix.clone()).or_insert(self.logs.len());
+        match self.logs.get_mut(at) {
+            Some(logged) => logged.ways.push(way),
+            None => {
+                let prefix = log.prefix.clone();
+                self.logs.push(Logged { group: log.group, prefix, ways: vec![way] });
+            }
+        }
     }
 
-    /// Hands out each way and outcome that may have logged the packet.
+    /// Hands out each way and outcome that may have logged the packet. `last` is where the one
+    /// before was found, in whatever attribution: packets of one rule come in rows.
     pub(super) fn find<'a>(
         &'a self,
         group: u16,
         packet: &Packet<'_>,
+        last: &mut usize,
         mut each: impl FnMut(&'a Way, &'a Outcome),
     ) -> Found {
-        let Some(ways) = self.by_log.get(&group).and_then(|group| group.get(packet.prefix)) else {
-            return Found::Nothing;
-        };
+        let again = self.logs.get(*last);
+        let again = again.filter(|log| log.group == group && log.prefix == packet.prefix);
+        let logged = again.or_else(|| {
+            *last = *self.by_name.get(&group)?.get(packet.prefix)?;
+            self.logs.get(*last)
+        });
+        let Some(Logged { ways, .. }) = logged else { return Found::Nothing };
         let mut found = Found::Nothing;
         for way in ways.iter().filter(|way| way.may_have_logged(packet)) {
             match way.duty {

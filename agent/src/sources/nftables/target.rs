@@ -20,6 +20,7 @@ use ipnet::IpNet;
 use remit_proto::v1::{Direction, Target, TargetKind, Trigger};
 
 use crate::{
+    observation::HitTarget,
     privacy::Privacy,
     rules::nftables::{Side, cidrs},
 };
@@ -206,13 +207,9 @@ pub(super) fn is_customers(range: (IpAddr, IpAddr), privacy: &Privacy) -> bool {
     privacy.is_customer(range.0) && privacy.is_customer(range.1)
 }
 
-pub(super) fn ip(address: IpAddr) -> Target {
-    Target { kind: TargetKind::Ip.into(), value: address.to_canonical().to_string() }
-}
-
 fn net_target(net: IpNet) -> Target {
     if is_single(net) {
-        return ip(net.addr());
+        return HitTarget::Address(net.addr()).wire();
     }
     Target { kind: TargetKind::Cidr.into(), value: net.trunc().to_string() }
 }

@@ -275,7 +275,7 @@ pub(super) fn tally(reports: &[Report]) -> BTreeMap<String, u64> {
     for hit in hits(reports) {
         let mut name = names.get(&hit.rule).cloned().expect("rules come before their hits");
         if let Some(target) = hit.hit_target {
-            name = format!("{name} -> {}", target.value);
+            name = format!("{name} -> {}", target.wire().value);
         }
         *tally.entry(name).or_default() += hit.count;
     }

@@ -54,7 +54,7 @@ use self::{
     stamp::Stamp,
 };
 use super::{RecorderGone, SourceContext};
-use crate::observation::{CounterKey, CounterReading, Hit, Report};
+use crate::observation::{CounterKey, CounterReading, Hit, HitTarget, Report};
 
 /// How often zone files are looked at: a rule must be visible within 3 s.
 const ZONES_INTERVAL: Duration = Duration::from_secs(1);
@@ -448,7 +448,7 @@ pub fn hit(applied: &Applied<'_>, cause: Cause, at_s: i64, context: &SourceConte
         rule: cause.rule,
         at_s,
         count: 1,
-        hit_target: named.then(asked),
+        hit_target: named.then(asked).map(HitTarget::Target),
         response: applied.done.response(),
         other_candidates: cause.other_candidates,
     }

@@ -177,7 +177,10 @@ fn lines_become_hits_of_their_rules() {
     assert_eq!(got[0].hit_target, None);
     assert_eq!(got[0].response, Response::Dns { rcode: 3, extended_errors: vec![] });
     assert_eq!(got[1].rule, number(&known, "*.wild.example"));
-    assert_eq!(got[1].hit_target.as_ref().map(|t| t.value.as_str()), Some("a.wild.example"));
+    assert_eq!(
+        got[1].hit_target.as_ref().map(|t| t.wire().value).as_deref(),
+        Some("a.wild.example")
+    );
     assert_eq!(got[2].hit_target, None, "what one customer asked for is not said");
 }
 
@@ -207,7 +210,9 @@ fn nothing_of_the_client_is_in_any_report() {
         }
         let named = shown.contains("in-addr")
             || hits(&reports).iter().any(|h| {
-                h.hit_target.as_ref().is_some_and(|t| t.kind() == v1::TargetKind::DomainExact)
+                h.hit_target
+                    .as_ref()
+                    .is_some_and(|t| t.wire().kind() == v1::TargetKind::DomainExact)
             });
         assert_eq!(named, names, "x.example is named only where names may be");
         assert!(shown.contains("NotParsed"));

@@ -197,10 +197,13 @@ fn rules_hits_and_counters_agree_with_the_real_unbound() {
     assert_eq!((of("nx.example"), of("upper.example"), of("local.example")), (3, 1, 2));
     let wild: Vec<Hit> =
         hits(&now).into_iter().filter(|h| h.rule == number(&known, "*.wild.example")).collect();
-    assert_eq!(wild[0].hit_target.as_ref().map(|t| t.value.as_str()), Some("sub.wild.example"));
+    assert_eq!(
+        wild[0].hit_target.as_ref().map(|t| t.wire().value).as_deref(),
+        Some("sub.wild.example")
+    );
     let by_address = number(&known, "192.0.2.7");
     let seen = hits(&now).into_iter().find(|h| h.rule == by_address).and_then(|h| h.hit_target);
-    assert_eq!(seen.map(|t| t.value).as_deref(), Some("seen.auth.example"));
+    assert_eq!(seen.map(|t| t.wire().value).as_deref(), Some("seen.auth.example"));
     let dropped = number(&known, "drop.example");
     assert!(hits(&now).iter().any(|h| h.rule == dropped && h.response == Response::Silent));
     let shown = format!("{now:?}");
