@@ -45,8 +45,9 @@ pub(super) struct Stuck {
 
 impl Recorder {
     pub(super) fn open_batch(&mut self) {
-        let now = self.clock.monotonic_ms();
-        self.batch.opened_ms.get_or_insert(now);
+        if self.batch.opened_ms.is_none() {
+            self.batch.opened_ms = Some(self.clock.monotonic_ms());
+        }
     }
 
     pub(super) fn open_batch_for_gaps(&mut self) {

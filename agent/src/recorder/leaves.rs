@@ -238,15 +238,13 @@ fn write_address(address: IpAddr, out: &mut String) {
                 if at > 0 {
                     out.push('.');
                 }
-                let digits = [octet / 100, octet / 10 % 10, octet % 10];
-                let shown = if octet >= 100 {
-                    0
-                } else if octet >= 10 {
-                    1
-                } else {
-                    2
-                };
-                out.extend(digits.iter().skip(shown).map(|digit| char::from(b'0' + digit)));
+                if octet >= 100 {
+                    out.push(char::from(b'0' + octet / 100));
+                }
+                if octet >= 10 {
+                    out.push(char::from(b'0' + octet / 10 % 10));
+                }
+                out.push(char::from(b'0' + octet % 10));
             }
         }
         // Writing to a String cannot fail.

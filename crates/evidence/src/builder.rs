@@ -309,6 +309,50 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_pushed_activity_is_the_leaf_that_prost_makes() {
+        let message = v1::Activity {
+            rule: Some(v1::Rule {
+                number: 7,
+                source: v1::SourceKind::Nftables.into(),
+                technique: v1::Technique::IpAclDrop.into(),
+                trigger: v1::Trigger::Destination.into(),
+                direction: v1::Direction::ToTarget.into(),
+                actor: v1::Actor::Unknown.into(),
+                claim_origin: v1::ClaimOrigin::None.into(),
+                ..Default::default()
+            }),
+            response: Some(v1::Response { response: Some(v1::response::Response::Silent(true)) }),
+            rule_target: vec![1; 32],
+            hits: 1,
+            window_start_s: 1_800_000_000,
+            first_s: 1_800_000_000,
+            last_s: 1_800_000_000,
+            ..Default::default()
+        };
+        let mut builder = Builder::default();
+        builder.push_activity(&Activity {
+            rule: &message.rule.as_ref().unwrap().encode_to_vec(),
+            response: &message.response.as_ref().unwrap().encode_to_vec(),
+            rule_target: Hash([1; 32]),
+            hit_target: None,
+            hits: 1,
+            window_start_s: 1_800_000_000,
+            window_s: 0,
+            first_s: 1_800_000_000,
+            last_s: 1_800_000_000,
+            detail_reduced: false,
+            other_candidates: &[],
+            imported: None,
+        });
+        let leaf = v1::Leaf { body: Some(v1::leaf::Body::Activity(message)) }.encode_to_vec();
+        assert_eq!(builder.leaves_size(), leaf.len());
+        let (origin, key) = key();
+        let closed = builder.close(&mut Edge::new(), &key, &origin).unwrap();
+        let batch = crate::batch::close(&mut Edge::new(), &key, &origin, vec![leaf], vec![]);
+        assert_eq!(closed.to_vec(), batch.unwrap().encode_to_vec());
+    }
+
     proptest! {
         #[test]
         fn an_activity_is_what_prost_makes_of_it(message in messages()) {

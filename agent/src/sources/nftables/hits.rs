@@ -8,7 +8,6 @@
 //! number and, where it may be named, the address of the blocked side.
 
 use std::{
-    net::IpAddr,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -18,11 +17,11 @@ use remit_proto::v1::{LossCause, SourceKind};
 
 use super::{
     NftablesError,
-    account::CANDIDATES_MAX,
-    attribution::{Attribution, Found, Names},
+    attribution::{Attribution, Names},
+    deeds::Deeds,
 };
 use crate::{
-    observation::{Hit, HitTarget, Report, Response, RuleNumber},
+    observation::Report,
     sources::{
         RecorderGone, SourceContext,
         nflog::{NflogReader, Packet, ReadStats},
@@ -43,8 +42,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(10);
 /// In one report, which the recorder takes in as a whole.
 const DATAGRAMS_AT_ONCE: usize = 4;
-/// As many as [`row`] has values.
-const ROWS: usize = 256;
 /// How long rules that are gone may still have messages in the queue.
 const BEFORE_VALID: Duration = Duration::from_secs(5);
 
@@ -104,28 +101,6 @@ impl Shared {
     pub(super) fn failure(&self) -> Option<NftablesError> {
         self.lock().failed.take()
     }
-}
-
-/// What is the same but for its time, and how often.
-#[derive(Debug)]
-struct Deed {
-    rule: RuleNumber,
-    address: Option<IpAddr>,
-    response: Response,
-    others: Vec<RuleNumber>,
-    count: u64,
-    /// The one before it in its row of [`Deeds`].
-    older: Option<usize>,
-}
-
-/// What has come and was not reported yet. Equal ones are counted together within a datagram.
-#[derive(Debug)]
-struct Deeds {
-    list: Vec<Deed>,
-    /// Of this datagram, in rows by a few bits of what was hit: the newest of each.
-    rows: [Option<usize>; ROWS],
-    /// See [`Attribution::find`].
-    last_log: usize,
 }
 
 pub(super) struct Hits<'a> {
@@ -190,7 +165,7 @@ impl<'a> Hits<'a> {
             names: Names::new(&context.privacy),
             now,
             before: None,
-            deeds: Deeds { list: Vec::new(), rows: [None; ROWS], last_log: 0 },
+            deeds: Deeds::default(),
             not_parsed: 0,
             looked_at: None,
             sure_until_s: (context.now_s)(),
@@ -294,16 +269,8 @@ impl<'a> Hits<'a> {
     fn report(&mut self, stats: ReadStats) -> Result<(), RecorderGone> {
         let ReadStats { messages: _, lost_by_sequence, enobufs, malformed, truncated: _ } = stats;
         let at_s = (self.context.now_s)();
-        if !self.deeds.list.is_empty() {
-            let hits = self.deeds.list.drain(..).map(|deed| Hit {
-                rule: deed.rule,
-                at_s,
-                count: deed.count,
-                hit_target: deed.address.map(HitTarget::Address),
-                response: deed.response,
-                other_candidates: deed.others,
-            });
-            let hits = hits.collect();
+        if !self.deeds.is_empty() {
+            let hits = self.deeds.take(at_s);
             let source = SourceKind::Nftables;
             (self.context.send)(Report::Hits { source, hits, cursor: None, import: None })?;
         }
@@ -325,77 +292,4 @@ impl<'a> Hits<'a> {
         self.sure_until_s = at_s;
         Ok(())
     }
-}
-
-impl Deeds {
-    fn begin_datagram(&mut self) {
-        self.rows = [None; ROWS];
-    }
-
-    /// False if no rule logs so.
-    fn attribute(
-        &mut self,
-        attribution: &Attribution,
-        group: u16,
-        names: Option<&Names<'_>>,
-        packet: &Packet<'_>,
-    ) -> bool {
-        let mut first: Option<(RuleNumber, Option<IpAddr>, Response)> = None;
-        let mut others = Vec::new();
-        let found =
-            attribution.find(group, packet, &mut self.last_log, |way, outcome| match &first {
-                None => {
-                    let headers = packet.headers.as_ref();
-                    let address = headers.zip(names).and_then(|(h, names)| outcome.named(h, names));
-                    first = Some((outcome.rule, address, way.response(headers)));
-                }
-                Some((rule, ..)) => {
-                    let new = *rule != outcome.rule && !others.contains(&outcome.rule);
-                    if new && others.len() < CANDIDATES_MAX {
-                        others.push(outcome.rule);
-                    }
-                }
-            });
-        if let Some((rule, address, response)) = first {
-            self.add(Deed { rule, address, response, others, count: 1, older: None });
-        }
-        match found {
-            Found::Rules | Found::Ignored => true,
-            Found::Nothing => false,
-        }
-    }
-
-    fn add(&mut self, deed: Deed) {
-        let Some(row) = self.rows.get_mut(row(deed.rule, deed.address)) else { return };
-        let mut at = *row;
-        while let Some(known) = at.and_then(|at| self.list.get_mut(at)) {
-            if known.rule == deed.rule
-                && known.address == deed.address
-                && known.response == deed.response
-                && known.others == deed.others
-            {
-                known.count += 1;
-                return;
-            }
-            at = known.older;
-        }
-        let older = row.replace(self.list.len());
-        self.list.push(Deed { older, ..deed });
-    }
-}
-
-/// Equal ones stand in the same row. Who chooses the addresses may fill one row, which a datagram
-/// bounds.
-fn row(rule: RuleNumber, address: Option<IpAddr>) -> usize {
-    let bits = match address {
-        Some(IpAddr::V4(address)) => u64::from(address.to_bits()),
-        Some(IpAddr::V6(address)) => {
-            let bits = address.to_bits();
-            (bits >> 64) as u64 ^ bits as u64
-        }
-        None => 0,
-    };
-    // The golden ratio's bits spread what differs anywhere into the uppermost ones.
-    let spread = (bits ^ rule.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (spread >> 56) as usize
 }

@@ -34,7 +34,7 @@
 //! | `claim`, `text` | what a rule says that it rests on; its text without customers |
 //! | `own` | what the node drops for its own sake |
 //! | `account` | which counter counts what |
-//! | `attribution`, `hits`, `response` | from a message to its rule |
+//! | `attribution`, `hits`, `deeds`, `response` | from a message to its rule |
 //!
 //! Not done here: windows, leaves, the comparison of two states, the comparison of counters and
 //! hits (recorder and ledger). Not known: who made a rule, beyond the process name of the commit.
@@ -43,6 +43,7 @@ mod account;
 mod attribution;
 mod build;
 mod claim;
+mod deeds;
 mod error;
 mod hits;
 mod own;
