@@ -340,6 +340,7 @@ impl Assessment {
                 request: None,
                 request_says: String::new(),
                 event_shows: "key revoked".to_owned(),
+                time_zone: String::new(),
             },
             added: Vec::new(),
             basis_proof: v1::BasisProof::Unspecified,

@@ -2,10 +2,14 @@
 
 use remit_proto::v1::{self, AddedFinding, Dimension, UndeterminedReason, VerdictCode};
 
+use crate::words;
+
 pub fn explain(verdict: &v1::Verdict) -> String {
     let code = VerdictCode::try_from(verdict.code).unwrap_or_default();
     let clause = verdict.clause.clone().unwrap_or_default();
-    let v1::Clause { dimension, request_id: id, request_says: says, event_shows: shows } = clause;
+    let v1::Clause { dimension, request_id: id, request_says: says, event_shows: shows, time_zone } =
+        clause;
+    let says = in_zone(&says, &time_zone);
     let size = verdict.register_size;
     let mut text = match code {
         VerdictCode::Unspecified => "There is no verdict.".to_owned(),
@@ -99,6 +103,20 @@ pub fn explain(verdict: &v1::Verdict) -> String {
     text
 }
 
+/// A bound is meant in the zone of the authority: there it is midnight, and not 23:00 of another day.
+fn in_zone(says: &str, zone: &str) -> String {
+    let shown = |word: &str| {
+        let (time, after) = word.split_at(word.trim_end_matches([',', ';']).len());
+        let at: jiff::Timestamp = time.parse().ok()?;
+        let local = words::time_in(at.as_second(), zone)?;
+        Some(format!("{local} = {time}{after}"))
+    };
+    says.split(' ')
+        .map(|word| shown(word).unwrap_or_else(|| word.to_owned()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> String {
     let reason = UndeterminedReason::try_from(verdict.undetermined).unwrap_or_default();
     let why = match reason {
@@ -143,5 +161,46 @@ fn added_sentence(finding: AddedFinding) -> &'static str {
         }
         AddedFinding::ThirdPartyAction => " It was not done by the operator.",
         AddedFinding::Unattributed => " Who put it there is not known.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentence(says: &str, zone: &str) -> String {
+        explain(&v1::Verdict {
+            code: VerdictCode::Expired.into(),
+            clause: Some(v1::Clause {
+                dimension: Dimension::Time.into(),
+                request_id: "req-7".into(),
+                request_says: says.into(),
+                event_shows: "2026-01-02T00:00:00Z".into(),
+                time_zone: zone.into(),
+            }),
+            ..v1::Verdict::default()
+        })
+    }
+
+    #[test]
+    fn a_bound_is_told_in_the_zone_of_its_authority() {
+        let says = "until 2025-12-31T23:00:00Z";
+        assert_eq!(
+            sentence(says, "Europe/Berlin"),
+            "Request req-7 no longer held (until 2026-01-01T00:00:00+01:00 = 2025-12-31T23:00:00Z); \
+             the block was at 2026-01-02T00:00:00Z."
+        );
+        for zone in ["", "UTC", "Mars/Olympus"] {
+            assert!(sentence(says, zone).contains("(until 2025-12-31T23:00:00Z);"), "{zone}");
+        }
+        let two = sentence(
+            "ended 2026-06-30T22:00:00Z, to be removed by 2026-07-02T22:00:00Z",
+            "Europe/Berlin",
+        );
+        assert!(
+            two.contains(
+                "ended 2026-07-01T00:00:00+02:00 = 2026-06-30T22:00:00Z, to be removed by"
+            )
+        );
     }
 }

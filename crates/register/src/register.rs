@@ -67,8 +67,8 @@ pub enum InvalidStatement {
     UnexpectedItems,
     #[error("item {item} is empty")]
     EmptyItem { item: usize },
-    #[error("request {id:?}")]
-    Request { id: String, source: InvalidRequest },
+    #[error("request {id:?}: {why}")]
+    Request { id: String, why: InvalidRequest },
     #[error("item {item} adds targets to {id:?}, which is not in the same import")]
     StrayTargets { item: usize, id: String },
     #[error("request {id} stands twice in the import")]
@@ -77,10 +77,10 @@ pub enum InvalidStatement {
     NoTarget { id: RequestId },
     #[error("request {id} comes as version {found}; the next one is {wanted}")]
     Version { id: RequestId, found: u32, wanted: u32 },
-    #[error("transition names request {id:?}, which the register does not hold")]
+    #[error("the register holds no request {id:?}")]
     UnknownRequest { id: String },
-    #[error("transition {kind:?} of request {id}")]
-    Transition { id: RequestId, kind: TransitionKind, source: NoSuchStep },
+    #[error("request {id}: {why}")]
+    Transition { id: RequestId, why: NoSuchStep },
     #[error("{field} is missing or not valid")]
     Field { field: &'static str },
 }
@@ -270,8 +270,8 @@ impl Register {
             .iter()
             .map(|v| state::check_path(v.request.status, &path))
             .reduce(Result::or);
-        if let Some(Err(source)) = legal {
-            return Err(InvalidStatement::Transition { id, kind, source });
+        if let Some(Err(why)) = legal {
+            return Err(InvalidStatement::Transition { id, why });
         }
         history.transitions = path;
         Ok(())
@@ -319,8 +319,8 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Vec<Request>, InvalidStatemen
         .into_iter()
         .map(|wire| {
             let id = wire.id.clone();
-            let request = Request::try_from(wire)
-                .map_err(|source| InvalidStatement::Request { id, source })?;
+            let request =
+                Request::try_from(wire).map_err(|why| InvalidStatement::Request { id, why })?;
             if request.targets.is_empty() {
                 return Err(InvalidStatement::NoTarget { id: request.id });
             }

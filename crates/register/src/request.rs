@@ -38,6 +38,9 @@ pub struct Request {
     pub lists: Vec<ListVersion>,
     pub time_assumption: String,
     pub review_due_s: Option<i64>,
+    /// In which times are shown; empty: not stated. Its name is not looked up here: databases of
+    /// zones differ from machine to machine.
+    pub time_zone: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +149,7 @@ impl TryFrom<v1::Request> for Request {
             lists,
             time_assumption,
             review_due_s,
+            time_zone,
         } = wire;
         let instrument = known(instrument, "instrument")?;
         let request = Self {
@@ -180,6 +184,7 @@ impl TryFrom<v1::Request> for Request {
             lists: lists.into_iter().map(ListVersion::try_from).collect::<Result<_, _>>()?,
             time_assumption,
             review_due_s: stated(review_due_s),
+            time_zone,
         };
         request.check()
     }
@@ -314,6 +319,7 @@ impl From<&Request> for v1::Request {
                 .collect(),
             time_assumption: request.time_assumption,
             review_due_s: request.review_due_s.unwrap_or(0),
+            time_zone: request.time_zone,
         }
     }
 }

@@ -7,10 +7,12 @@
 //! Lifecycle of DOMAIN.md section 1. The end by time and the lapse of a provisional request are not
 //! transitions: they follow from the request's own times.
 
+use std::fmt;
+
 use evidence::RequestId;
 use remit_proto::v1::{RequestStatus, TransitionKind};
 
-use crate::request::Request;
+use crate::{request::Request, words};
 
 /// A statement of the register that changes where a request stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +88,7 @@ impl Standing {
             Self::Active => "active",
             Self::Provisional { .. } => "provisional",
             Self::RemovalGrace { .. } => "in_removal_grace",
-            Self::NotAccepted(status) => crate::words::status(status),
+            Self::NotAccepted(status) => words::status(status),
             Self::TooEarly { .. } => "scheduled",
             Self::Expired { .. } => "expired",
             Self::Revoked { how: TransitionKind::Withdraw, .. } => "withdrawn",
@@ -118,10 +120,23 @@ enum Phase {
     },
 }
 
-/// The transition does not lead anywhere from where the request stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the request does not stand where this transition begins")]
-pub struct NoSuchStep;
+/// A transition does not lead anywhere from where the request stands then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoSuchStep {
+    /// The one that leads nowhere; with an earlier one put before it, it need not be the new one.
+    pub kind: TransitionKind,
+    stands: &'static str,
+    can_follow: Vec<&'static str>,
+}
+
+impl fmt::Display for NoSuchStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, stands, can_follow } = self;
+        let kind = words::transition(*kind);
+        write!(f, "{kind} does not follow where it stands then ({stands})")?;
+        if can_follow.is_empty() { Ok(()) } else { write!(f, "; there: {}", can_follow.join(", ")) }
+    }
+}
 
 /// Transitions in the order in which they take effect; ties by the order in the register.
 pub(crate) fn in_order_of_effect(transitions: &mut [Transition]) {
@@ -134,9 +149,14 @@ pub(crate) fn check_path(first: RequestStatus, path: &[Transition]) -> Result<()
     let (annulments, rest): (Vec<_>, Vec<_>) =
         path.iter().partition(|t| t.kind == TransitionKind::Annul);
     if annulments.len() > 1 {
-        return Err(NoSuchStep);
+        let (kind, stands) = (TransitionKind::Annul, "annulled already");
+        return Err(NoSuchStep { kind, stands, can_follow: Vec::new() });
     }
-    rest.into_iter().try_fold(Phase::entered(first), Phase::step).map(drop)
+    let mut phase = Phase::entered(first);
+    for transition in rest {
+        phase = phase.step(transition).ok_or_else(|| phase.no_step(transition))?;
+    }
+    Ok(())
 }
 
 /// `known` are the transitions that the view knows, in order of effect; `entered_at_s` is when the
@@ -152,7 +172,7 @@ pub(crate) fn standing_at(
     let mut phase = Phase::entered(request.status);
     for transition in known.iter().take_while(|t| t.effective_at_s <= at_s) {
         // An amendment may have entered the request anew in between; then an old step leads nowhere.
-        if let Ok(next) = phase.step(transition) {
+        if let Some(next) = phase.step(transition) {
             phase = next;
         }
     }
@@ -302,7 +322,8 @@ impl Phase {
         }
     }
 
-    fn step(self, transition: &Transition) -> Result<Self, NoSuchStep> {
+    /// `None`: it does not lead on from here.
+    fn step(self, transition: &Transition) -> Option<Self> {
         use RequestStatus::{Challenged, ClarificationSought, Received, Refused, UnderReview};
         let at_s = transition.effective_at_s;
         let how = transition.kind;
@@ -310,56 +331,77 @@ impl Phase {
             matches!(self, Self::Open(Received | UnderReview | ClarificationSought | Challenged));
         let running = matches!(self, Self::Active | Self::Provisional | Self::Suspended { .. });
         match transition.kind {
-            TransitionKind::Unspecified => Err(NoSuchStep),
-            TransitionKind::Accept if undecided => Ok(Self::Active),
-            TransitionKind::Refuse if undecided => Ok(Self::Open(Refused)),
-            TransitionKind::Challenge if undecided => Ok(Self::Open(Challenged)),
+            TransitionKind::Unspecified => None,
+            TransitionKind::Accept if undecided => Some(Self::Active),
+            TransitionKind::Refuse if undecided => Some(Self::Open(Refused)),
+            TransitionKind::Challenge if undecided => Some(Self::Open(Challenged)),
             TransitionKind::Confirm => match self {
-                Self::Provisional => Ok(Self::Active),
+                Self::Provisional => Some(Self::Active),
                 Self::Suspended { since_s, provisional: true } => {
-                    Ok(Self::Suspended { since_s, provisional: false })
+                    Some(Self::Suspended { since_s, provisional: false })
                 }
                 Self::Open(_)
                 | Self::Dropped(_)
                 | Self::Active
                 | Self::Suspended { .. }
-                | Self::Ended { .. } => Err(NoSuchStep),
+                | Self::Ended { .. } => None,
             },
             TransitionKind::Suspend => match self {
-                Self::Active => Ok(Self::Suspended { since_s: at_s, provisional: false }),
-                Self::Provisional => Ok(Self::Suspended { since_s: at_s, provisional: true }),
+                Self::Active => Some(Self::Suspended { since_s: at_s, provisional: false }),
+                Self::Provisional => Some(Self::Suspended { since_s: at_s, provisional: true }),
                 Self::Open(_) | Self::Dropped(_) | Self::Suspended { .. } | Self::Ended { .. } => {
-                    Err(NoSuchStep)
+                    None
                 }
             },
             TransitionKind::Resume => match self {
-                Self::Suspended { provisional: false, .. } => Ok(Self::Active),
-                Self::Suspended { provisional: true, .. } => Ok(Self::Provisional),
+                Self::Suspended { provisional: false, .. } => Some(Self::Active),
+                Self::Suspended { provisional: true, .. } => Some(Self::Provisional),
                 Self::Open(_)
                 | Self::Dropped(_)
                 | Self::Active
                 | Self::Provisional
-                | Self::Ended { .. } => Err(NoSuchStep),
+                | Self::Ended { .. } => None,
             },
             TransitionKind::Withdraw | TransitionKind::Revoke if running => {
-                Ok(Self::Ended { at_s, how })
+                Some(Self::Ended { at_s, how })
             }
             TransitionKind::Withdraw | TransitionKind::Revoke => match self {
-                Self::Open(status) if undecided => Ok(Self::Dropped(status)),
+                Self::Open(status) if undecided => Some(Self::Dropped(status)),
                 Self::Open(_)
                 | Self::Dropped(_)
                 | Self::Active
                 | Self::Provisional
                 | Self::Suspended { .. }
-                | Self::Ended { .. } => Err(NoSuchStep),
+                | Self::Ended { .. } => None,
             },
-            TransitionKind::Supersede if running => Ok(Self::Ended { at_s, how }),
+            TransitionKind::Supersede if running => Some(Self::Ended { at_s, how }),
             // Laid over the rest: it is not a step but says that there was nothing to step on.
-            TransitionKind::Annul => Ok(self),
+            TransitionKind::Annul => Some(self),
             TransitionKind::Accept
             | TransitionKind::Refuse
             | TransitionKind::Challenge
-            | TransitionKind::Supersede => Err(NoSuchStep),
+            | TransitionKind::Supersede => None,
+        }
+    }
+
+    fn no_step(self, transition: &Transition) -> NoSuchStep {
+        let leads_on = |kind: &TransitionKind| {
+            self.step(&Transition { kind: *kind, ..transition.clone() }).is_some()
+        };
+        let can_follow = words::transitions().filter(leads_on).map(words::transition).collect();
+        NoSuchStep { kind: transition.kind, stands: self.word(), can_follow }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Open(status) => words::status(status),
+            Self::Dropped(_) => "withdrawn before it was accepted",
+            Self::Active => "active",
+            Self::Provisional => "provisional",
+            Self::Suspended { .. } => "suspended",
+            Self::Ended { how: TransitionKind::Withdraw, .. } => "withdrawn",
+            Self::Ended { how: TransitionKind::Supersede, .. } => "superseded",
+            Self::Ended { .. } => "revoked",
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Clause {
     pub request: Option<RequestId>,
     pub request_says: String,
     pub event_shows: String,
+    /// Of the request that speaks; empty: not stated.
+    pub time_zone: String,
 }
 
 impl Verdict {
@@ -43,7 +45,7 @@ impl Verdict {
         let Self {
             code,
             undetermined,
-            clause: Clause { dimension, request, request_says, event_shows },
+            clause: Clause { dimension, request, request_says, event_shows, time_zone },
             added,
             basis_proof,
             registered_before_act,
@@ -57,6 +59,7 @@ impl Verdict {
                 request_id: request.as_ref().map(ToString::to_string).unwrap_or_default(),
                 request_says: request_says.clone(),
                 event_shows: event_shows.clone(),
+                time_zone: time_zone.clone(),
             }),
             added: added.iter().map(|finding| (*finding).into()).collect(),
             basis_proof: (*basis_proof).into(),

@@ -3,7 +3,7 @@
 use remit_proto::v1::{Instrument, NetworkType, RequestForm, RequestStatus, Technique};
 
 macro_rules! words {
-    ($(#[$doc:meta])* $function:ident, $from:ident, $type:ty, { $($variant:ident => $word:literal,)+ }) => {
+    ($(#[$doc:meta])* $function:ident, $from:ident, $all:ident, $type:ty, { $($variant:ident => $word:literal,)+ }) => {
         $(#[$doc])*
         pub fn $function(value: $type) -> &'static str {
             match value {
@@ -19,10 +19,15 @@ macro_rules! words {
                 _ => None,
             }
         }
+
+        /// Every value that has a word.
+        pub fn $all() -> impl Iterator<Item = $type> {
+            [$(<$type>::$variant,)+].into_iter()
+        }
     };
 }
 
-words!(technique, technique_from, Technique, {
+words!(technique, technique_from, techniques, Technique, {
     DnsNxdomain => "dns_nxdomain",
     DnsNodata => "dns_nodata",
     DnsForgedA => "dns_forged_a",
@@ -53,7 +58,7 @@ words!(technique, technique_from, Technique, {
     Other => "other",
 });
 
-words!(instrument, instrument_from, Instrument, {
+words!(instrument, instrument_from, instruments, Instrument, {
     CourtOrderFinal => "court_order_final",
     CourtOrderInterim => "court_order_interim",
     AdministrativeOrder => "administrative_order",
@@ -69,7 +74,7 @@ words!(instrument, instrument_from, Instrument, {
     UserChoice => "user_choice",
 });
 
-words!(status, status_from, RequestStatus, {
+words!(status, status_from, statuses, RequestStatus, {
     Received => "received",
     UnderReview => "under_review",
     ClarificationSought => "clarification_sought",
@@ -79,7 +84,7 @@ words!(status, status_from, RequestStatus, {
     Provisional => "provisional",
 });
 
-words!(form, form_from, RequestForm, {
+words!(form, form_from, forms, RequestForm, {
     Oral => "oral",
     Telephone => "telephone",
     Email => "email",
@@ -89,7 +94,7 @@ words!(form, form_from, RequestForm, {
     Gazette => "gazette",
 });
 
-words!(network_type, network_type_from, NetworkType, {
+words!(network_type, network_type_from, network_types, NetworkType, {
     Fixed => "fixed",
     Mobile => "mobile",
     Wholesale => "wholesale",
@@ -97,7 +102,7 @@ words!(network_type, network_type_from, NetworkType, {
     Roaming => "roaming",
 });
 
-words!(basis_class, basis_class_from, remit_proto::v1::BasisClass, {
+words!(basis_class, basis_class_from, basis_classes, remit_proto::v1::BasisClass, {
     Law => "law",
     Security => "security",
     Congestion => "congestion",
@@ -107,14 +112,14 @@ words!(basis_class, basis_class_from, remit_proto::v1::BasisClass, {
     NoneStated => "none_stated",
 });
 
-words!(basis_proof, basis_proof_from, remit_proto::v1::BasisProof, {
+words!(basis_proof, basis_proof_from, basis_proofs, remit_proto::v1::BasisProof, {
     AuthoritySigned => "authority_signed",
     DocumentHeld => "document_held",
     OperatorsWord => "operators_word",
     Oral => "oral",
 });
 
-words!(transition, transition_from, remit_proto::v1::TransitionKind, {
+words!(transition, transition_from, transitions, remit_proto::v1::TransitionKind, {
     Accept => "accept",
     Confirm => "confirm",
     Suspend => "suspend",
@@ -130,4 +135,13 @@ words!(transition, transition_from, remit_proto::v1::TransitionKind, {
 /// The instants of clauses: UTC, to the second.
 pub fn time(at_s: i64) -> String {
     jiff::Timestamp::from_second(at_s).map_or_else(|_| format!("{at_s} s"), |t| t.to_string())
+}
+
+/// The same instant in a zone of the IANA database, with its offset; `None` where the zone is not
+/// stated, not known here, or UTC itself.
+pub fn time_in(at_s: i64, zone: &str) -> Option<String> {
+    let at = jiff::Timestamp::from_second(at_s).ok()?;
+    // The database that is compiled in: the same text on every machine.
+    let offset = jiff::tz::TimeZoneDatabase::bundled().get(zone).ok()?.to_offset(at);
+    (zone != "UTC").then(|| at.display_with_offset(offset).to_string())
 }

@@ -24,7 +24,7 @@ fn report(imported: &Imported) -> Vec<String> {
 
 /// Whatever an import accepts, the register takes.
 fn enter(imported: Imported) -> Register {
-    let items = to_items(imported.requests);
+    let items = to_items(imported.merge(&[]).requests);
     let set = v1::ItemSet { count: items.len() as u64, ..v1::ItemSet::default() };
     let body = Body::Import(v1::Import { items: Some(set), ..v1::Import::default() });
     let statement = v1::Statement {
@@ -275,5 +275,122 @@ fn many_targets_travel_in_blocks_and_arrive_complete() {
     assert!(items.iter().all(|item| item.encoded_len() <= ITEM_SIZE_MAX));
     let register = enter(imported.clone());
     let entry = register.view().requests().next().unwrap();
-    assert_eq!(v1::Request::from(entry.request()), imported.requests[0]);
+    assert_eq!(v1::Request::from(entry.request()), imported.merge(&[]).requests[0]);
+}
+
+/// "<id> <version>" of what is entered, and the sentence about each row that is not plain.
+fn merged(text: &str, held: &[v1::Request]) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let merged = from_toml(text).unwrap().merge(held);
+    let entered = merged.requests.iter().map(|r| format!("{} {}", r.id, r.version)).collect();
+    (entered, merged.report.iter().map(ToString::to_string).collect(), merged.absent)
+}
+
+#[test]
+fn a_list_that_is_imported_again_enters_what_changed_and_withdraws_nothing() {
+    let first = format!("{}\n{}\n{}", one("id = \"a\""), one("id = \"b\""), one("id = \"c\""));
+    let held = from_toml(&first).unwrap().merge(&[]);
+    assert_eq!((held.new_count, held.changed_count, held.unchanged_count), (3, 0, 0));
+    let held: Vec<v1::Request> = enter(from_toml(&first).unwrap())
+        .view()
+        .requests()
+        .map(|entry| entry.request().into())
+        .collect();
+
+    let same = from_toml(&first).unwrap().merge(&held);
+    assert!(same.requests.is_empty() && same.absent.is_empty(), "{same:?}");
+    assert_eq!((same.unchanged_count, same.accepted_count()), (3, 3));
+
+    let second = format!(
+        "{}\n{}\n{}",
+        one("id = \"a\""),
+        one("id = \"b\"\nuntil = \"2026-06-01T00:00:00Z\"\ntechniques = [\"dns_nxdomain\"]"),
+        one("id = \"d\""),
+    );
+    let (entered, rows, absent) = merged(&second, &held);
+    assert_eq!(entered, ["b 2", "d 1"]);
+    assert!(rows[1].ends_with("accepted; note: version 2: techniques, until differ"), "{rows:?}");
+    assert_eq!(absent, ["c"]);
+
+    let elsewhere = one("id = \"z\"\nauthority = { id = \"other\" }");
+    assert!(
+        merged(&elsewhere, &held).2.is_empty(),
+        "another authority's file is silent about them"
+    );
+    let refused = one("id = \"c\"\nfrom = \"soon\"\n") + &one("id = \"d\"");
+    assert_eq!(merged(&refused, &held).2, ["a", "b"], "c is named, though refused");
+}
+
+#[test]
+fn a_stated_version_must_be_the_next_one() {
+    let held = enter(from_toml(&one("")).unwrap());
+    let held: Vec<v1::Request> = held.view().requests().map(|e| e.request().into()).collect();
+    let version =
+        |number: u32, lines: &str| merged(&one(&format!("version = {number}\n{lines}")), &held);
+    assert!(version(1, "").0.is_empty(), "it is there already");
+    assert_eq!(version(2, "category = \"x\"").0, ["req-7 2"]);
+    for number in [1, 3] {
+        let (entered, rows, _) = version(number, "category = \"x\"");
+        assert!(entered.is_empty());
+        assert!(rows[0].contains("refused: version: "), "{rows:?}");
+        assert!(
+            rows[0].ends_with("the register holds version 1 of it; leave the key out, or write 2")
+        );
+    }
+    refused("version = 0", "version", "begins at 1");
+}
+
+#[test]
+fn an_id_is_rewritten_as_the_mapping_says_and_only_so() {
+    let import = |replace: &str| {
+        let mapping = format!(
+            "columns = {{ id = {{ column = \"No\", prefix = \"a/\"{replace} }} }}\n\
+             constants = {{ instrument = \"police_request\", form = \"email\", from = \
+             \"2026-01-01T00:00:00Z\", outcome_only = true }}\n\
+             [[targets]]\ncolumn = \"name\"\nkind = \"domain_exact\"\n"
+        );
+        let csv = "No,name\n\u{2116} 12 A,x.example\n12-A,y.example\n";
+        from_csv(csv.as_bytes(), &Mapping::parse(&mapping).unwrap())
+    };
+    let plain = import("").unwrap();
+    let row = plain.report[0].to_string();
+    assert!(row.contains("refused: id: ") && row.contains("replace = {"), "{row}");
+    let written = import(", replace = { \"\u{2116} \" = \"\", \" \" = \"_\" }").unwrap();
+    assert_eq!(written.requests[0].id, "a/12_A");
+    assert_eq!(written.requests[0].external_ref, "\u{2116} 12 A", "as the authority writes it");
+    assert_eq!(written.requests[1].id, "a/12-A");
+    assert!(
+        written.report[0]
+            .to_string()
+            .contains("repaired: id: \"\u{2116} 12 A\" written as \"12_A\"")
+    );
+    let one_for_two = import(", replace = { \"\u{2116} \" = \"\", \" \" = \"-\" }").unwrap();
+    assert_eq!(one_for_two.requests.len(), 1, "two numbers do not become one unnoticed");
+    assert!(one_for_two.report[1].to_string().contains("stands already on line 2"));
+    let nothing = Mapping::parse(
+        "columns = { id = { column = \"No\", replace = { \"\" = \"-\" } } }\n[[targets]]\ncolumn = \
+         \"name\"\nkind = \"ip\"\n",
+    );
+    assert!(nothing.unwrap_err().to_string().contains("columns.id.replace"));
+}
+
+#[test]
+fn a_mistyped_word_gets_the_list_of_known_ones() {
+    let imported = from_toml(&one("instrument = \"order\"")).unwrap();
+    let remedy = &imported.report[0].remedy;
+    assert!(
+        remedy.starts_with("write one of: court_order_final, court_order_interim, "),
+        "{remedy}"
+    );
+    assert!(remedy.ends_with("user_choice"), "{remedy}");
+}
+
+#[test]
+fn the_zone_of_the_authority_is_kept() {
+    let request = |lines: &str| from_toml(&one(lines)).unwrap().requests.remove(0);
+    assert_eq!(
+        request("from = 2026-01-01\ntime_zone = \"Europe/Berlin\"").time_zone,
+        "Europe/Berlin"
+    );
+    assert_eq!(request("").time_zone, "", "not guessed");
+    refused("time_zone = \"Mars/Olympus\"", "time_zone", "IANA");
 }

@@ -8,7 +8,7 @@
 //! end_date = "removal_day"
 //!
 //! [columns]                          # key of a requests file = column of the CSV
-//! id = { column = "Номер", prefix = "rsn/" }
+//! id = { column = "Номер", prefix = "rsn/", replace = { " " = "-" } }
 //! from = "Дата включения"
 //! status = { column = "Статус", values = { "действует" = "accepted" } }
 //!
@@ -67,6 +67,10 @@ pub enum Column {
 #[serde(deny_unknown_fields)]
 pub struct DetailedColumn {
     column: String,
+    /// Text in the cell → what is written for it, where an id may not hold it. Only what is named is
+    /// replaced, so that two numbers do not become one unnoticed; the report says what was.
+    #[serde(default)]
+    replace: BTreeMap<String, String>,
     /// Put before the cell.
     #[serde(default)]
     prefix: String,
@@ -115,6 +119,13 @@ impl Mapping {
             let field = format!("constants.{}", e.field);
             ImportError::Setting { field, problem: e.problem, remedy: e.remedy }
         })?;
+        for (key, column) in &mapping.columns {
+            let Column::Detailed(DetailedColumn { replace, .. }) = column else { continue };
+            if replace.keys().any(String::is_empty) {
+                let field = format!("columns.{key}.replace");
+                return Err(setting(&field, "there is no text to replace", "write a character"));
+            }
+        }
         for key in mapping.columns.keys() {
             let mut probe = ::toml::Table::new();
             put(&mut probe, key, String::new(), None);
@@ -163,11 +174,12 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
     for record in reader.records() {
         let record = record.map_err(|e| unreadable(&e))?;
         let line = lines.at(record.position().map_or(0, csv::Position::byte));
-        let table = columns.read(&record, header.len(), mapping);
+        let mut repairs = Vec::new();
+        let table = columns.read(&record, header.len(), mapping, &mut repairs);
         let named = |t: &::toml::Table| t.get("id").and_then(|i| i.as_str()).map(str::to_owned);
         let id = table.as_ref().ok().and_then(named);
         let id = id.or_else(|| columns.cell_of("id", &record)).unwrap_or_default();
-        gathered.take(line, &id, table.and_then(Row::read), &defaults);
+        gathered.take(line, &id, table.and_then(Row::read), repairs, &defaults);
     }
     Ok(gathered.finish())
 }
@@ -229,6 +241,7 @@ impl Positions {
                 Column::Detailed(column) => column.clone(),
                 Column::Name(name) => DetailedColumn {
                     column: name.clone(),
+                    replace: BTreeMap::new(),
                     prefix: String::new(),
                     separator: None,
                     values: None,
@@ -254,6 +267,7 @@ impl Positions {
         record: &csv::StringRecord,
         width: usize,
         mapping: &Mapping,
+        repairs: &mut Vec<String>,
     ) -> Result<::toml::Table, RowError> {
         if record.len() != width {
             return Err(RowError::new(
@@ -267,6 +281,7 @@ impl Positions {
             return Err(RowError::new("encoding", problem, "name the file's encoding"));
         }
         let mut table = mapping.constants.clone();
+        let mut numbered_as = None;
         for (key, position, column) in &self.columns {
             let cell = record.get(*position).unwrap_or_default().trim();
             if cell.is_empty() {
@@ -280,7 +295,19 @@ impl Positions {
                     return Err(RowError::new(key, problem, "list it under values of the mapping"));
                 }
             };
-            put(&mut table, key, format!("{}{cell}", column.prefix), column.separator.as_deref());
+            let written = column.replaced(&cell);
+            if written != cell {
+                repairs.push(format!("{key}: {cell:?} written as {written:?}"));
+            }
+            if written != cell && key == "id" {
+                numbered_as = Some(cell.clone());
+            }
+            let written = format!("{}{written}", column.prefix);
+            put(&mut table, key, written, column.separator.as_deref());
+        }
+        if let Some(number) = numbered_as {
+            // The authority's own number is not lost with what an id may not hold.
+            table.entry("external_ref").or_insert_with(|| number.into());
         }
         let targets = self.targets_of(record)?;
         if !targets.is_empty() {
@@ -316,6 +343,25 @@ impl Positions {
             }
         }
         Ok(targets)
+    }
+}
+
+impl DetailedColumn {
+    /// In one pass from left to right, the longest text that fits first: what was written is not
+    /// replaced again.
+    fn replaced(&self, cell: &str) -> String {
+        let mut written = String::with_capacity(cell.len());
+        let mut rest = cell;
+        while let Some(first) = rest.chars().next() {
+            let fits = self.replace.iter().filter(|(text, _)| rest.starts_with(text.as_str()));
+            let (text_size, with) = match fits.max_by_key(|(text, _)| text.len()) {
+                Some((text, with)) => (text.len(), with.as_str()),
+                None => (first.len_utf8(), rest.get(..first.len_utf8()).unwrap_or_default()),
+            };
+            written.push_str(with);
+            rest = rest.get(text_size..).unwrap_or_default();
+        }
+        written
     }
 }
 

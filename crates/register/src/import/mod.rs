@@ -11,10 +11,16 @@
 //! Zones come from the IANA database that is compiled in, so that an import gives the same instants
 //! on every machine.
 //!
-//! Not done here: reading files, digests of them, signing, merging with what the register holds.
+//! A list is imported again and again. [`Imported::merge`] compares it with what the register holds:
+//! what is the same is left out, what differs becomes the next version of its request, and what is
+//! only in the register is named and left as it is: that a list no longer has it does not say that
+//! its authority withdrew it.
+//!
+//! Not done here: reading files, digests of them, signing.
 
 mod csv;
 mod items;
+mod merge;
 mod row;
 mod times;
 mod toml;
@@ -27,12 +33,14 @@ use self::row::{Defaults, Row};
 pub use self::{
     csv::{Column, Mapping, TargetColumn, from_csv},
     items::{ITEM_SIZE_MAX, to_items},
+    merge::Merged,
     times::EndDate,
     toml::from_toml,
 };
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
+    /// Without a number where the file states none; [`Imported::merge`] gives it.
     pub requests: Vec<v1::Request>,
     /// One per row, in the order of the file.
     pub report: Vec<RowReport>,
@@ -113,6 +121,9 @@ pub enum ImportError {
     NoHeader,
 }
 
+/// Of a request whose row states no version.
+const VERSION_NOT_STATED: u32 = 0;
+
 /// Why one row is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RowError {
@@ -140,7 +151,15 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn take(&mut self, line: u64, id: &str, row: Result<Row, RowError>, defaults: &Defaults) {
+    /// `repairs`: what was changed in the row before it was read.
+    fn take(
+        &mut self,
+        line: u64,
+        id: &str,
+        row: Result<Row, RowError>,
+        mut repairs: Vec<String>,
+        defaults: &Defaults,
+    ) {
         let built = row.and_then(|row| row.build(defaults)).and_then(|built| {
             match self.line_of.get(&built.request.id) {
                 None => Ok(built),
@@ -154,11 +173,9 @@ impl Gathered {
         let report = match built {
             Ok(built) => {
                 self.line_of.insert(built.request.id.clone(), line);
-                let action = if built.repairs.is_empty() {
-                    Action::Accepted
-                } else {
-                    Action::Repaired(built.repairs)
-                };
+                repairs.extend(built.repairs);
+                let action =
+                    if repairs.is_empty() { Action::Accepted } else { Action::Repaired(repairs) };
                 let id = built.request.id.clone();
                 self.requests.push(built.request);
                 let (field, remedy) = Default::default();

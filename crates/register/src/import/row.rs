@@ -6,12 +6,12 @@ use remit_proto::v1::{self, BasisClass, BasisProof, Instrument, RequestForm, Req
 use serde::Deserialize;
 
 use super::{
-    RowError,
-    times::{Clock, EndDate, Side, duration_s},
+    RowError, VERSION_NOT_STATED,
+    times::{self, Clock, EndDate, Side, duration_s},
 };
 use crate::{
     request::{InvalidRequest, Request, granularity_from_word},
-    target::{Target, kind_from_word},
+    target::{Target, kind_from_word, kind_words},
     words,
 };
 
@@ -157,18 +157,45 @@ impl Row {
             format: defaults.date_format.as_deref(),
             assumptions: Vec::new(),
         };
+        if let Some(name) = clock.zone {
+            times::zone(name)?;
+        }
         let mut notes = Vec::new();
         let mut repairs = Vec::new();
 
-        let instrument = word("instrument", instrument, words::instrument_from)?
-            .ok_or_else(|| missing("instrument", "say which, for example \"court_order_final\""))?;
-        let form = word("form", form, words::form_from)?
-            .ok_or_else(|| missing("form", "say how it came, for example \"letter\""))?;
-        let status = word("status", status, words::status_from)?.unwrap_or(RequestStatus::Accepted);
-        let basis_class = word("basis_class", basis_class, words::basis_class_from)?
-            .unwrap_or_else(|| usual_class(instrument));
-        let basis_proof = word("basis_proof", basis_proof, words::basis_proof_from)?
-            .unwrap_or_else(|| usual_proof(form, !documents.is_empty()));
+        let instrument = instrument
+            .map(|text| word("instrument", &text, words::instruments, words::instrument))
+            .ok_or_else(|| {
+                missing("instrument", "say which, for example \"court_order_final\"")
+            })??;
+        let form = form
+            .map(|text| word("form", &text, words::forms, words::form))
+            .ok_or_else(|| missing("form", "say how it came, for example \"letter\""))??;
+        let status = match status {
+            Some(text) => word("status", &text, words::statuses, words::status)?,
+            None => RequestStatus::Accepted,
+        };
+        let basis_class = match basis_class {
+            Some(text) => word("basis_class", &text, words::basis_classes, words::basis_class)?,
+            None => usual_class(instrument),
+        };
+        let basis_proof = match basis_proof {
+            Some(text) => word("basis_proof", &text, words::basis_proofs, words::basis_proof)?,
+            None => usual_proof(form, !documents.is_empty()),
+        };
+        let techniques = techniques
+            .iter()
+            .map(|text| word("techniques", text, words::techniques, words::technique))
+            .map(|technique| technique.map(i32::from))
+            .collect::<Result<_, _>>()?;
+        let network_types = network_types
+            .iter()
+            .map(|text| word("network_types", text, words::network_types, words::network_type))
+            .map(|network_type| network_type.map(i32::from))
+            .collect::<Result<_, _>>()?;
+        if version == Some(0) {
+            return Err(RowError::new("version", "begins at 1", "leave it out: it is counted"));
+        }
 
         let at = |clock: &mut Clock<'_>, field: &str, text: Option<String>, side| {
             text.map(|t| clock.instant(field, &t, side)).transpose()
@@ -223,9 +250,10 @@ impl Row {
         }
         let coarsest = match coarsest {
             None => v1::TargetKind::Unspecified,
-            Some(word) => {
-                granularity_from_word(&word).ok_or_else(|| unknown_word("coarsest", &word))?
-            }
+            Some(word) => granularity_from_word(&word).ok_or_else(|| {
+                let known = kind_words().chain(["host", "subtree"]);
+                unknown_word("coarsest", &word, known)
+            })?,
         };
         let too_long = [
             ("statement_of_reasons", &statement_of_reasons),
@@ -239,7 +267,7 @@ impl Row {
         let request =
             v1::Request {
                 id: id.ok_or_else(|| missing("id", "give the request an id"))?,
-                version: version.unwrap_or(1),
+                version: version.unwrap_or(VERSION_NOT_STATED),
                 external_ref,
                 instrument: instrument.into(),
                 basis_class: basis_class.into(),
@@ -251,24 +279,8 @@ impl Row {
                 }),
                 form: form.into(),
                 targets: wire_targets,
-                measure: Some(v1::Measure {
-                    techniques: all("techniques", techniques, words::technique_from)?
-                        .into_iter()
-                        .map(Into::into)
-                        .collect(),
-                    outcome_only,
-                    coarsest: coarsest.into(),
-                }),
-                scope: Some(v1::Scope {
-                    territories,
-                    nodes,
-                    network_types: all("network_types", network_types, words::network_type_from)?
-                        .into_iter()
-                        .map(Into::into)
-                        .collect(),
-                    asns,
-                    audiences,
-                }),
+                measure: Some(v1::Measure { techniques, outcome_only, coarsest: coarsest.into() }),
+                scope: Some(v1::Scope { territories, nodes, network_types, asns, audiences }),
                 issued_at_s: issued_at_s.unwrap_or(0),
                 received_at_s: received_at_s.unwrap_or(0),
                 effective_from_s,
@@ -282,9 +294,11 @@ impl Row {
                 lists: lists.iter().map(|l| list(l)).collect::<Result<_, _>>()?,
                 time_assumption: clock.assumptions.join("; "),
                 review_due_s: review_due_s.unwrap_or(0),
+                time_zone: clock.zone.unwrap_or_default().to_owned(),
             };
         // One rule book: what the register refuses is refused here, in the words of the file.
-        Request::try_from(request.clone()).map_err(in_words_of_the_file)?;
+        let numbered = v1::Request { version: request.version.max(1), ..request.clone() };
+        Request::try_from(numbered).map_err(in_words_of_the_file)?;
         Ok(Built { request, repairs, notes })
     }
 }
@@ -402,24 +416,21 @@ fn usual_proof(form: RequestForm, has_documents: bool) -> BasisProof {
     }
 }
 
-fn word<T>(
+/// The value that a word of the file names; `known` and `word` make the list for who mistyped it.
+fn word<T: Copy, K: Iterator<Item = T>>(
     field: &str,
-    text: Option<String>,
-    read: fn(&str) -> Option<T>,
-) -> Result<Option<T>, RowError> {
-    text.map(|t| read(t.trim()).ok_or_else(|| unknown_word(field, &t))).transpose()
+    text: &str,
+    known: fn() -> K,
+    word: fn(T) -> &'static str,
+) -> Result<T, RowError> {
+    let found = known().find(|value| word(*value) == text.trim());
+    found.ok_or_else(|| unknown_word(field, text, known().map(word)))
 }
 
-fn all<T>(
-    field: &str,
-    texts: Vec<String>,
-    read: fn(&str) -> Option<T>,
-) -> Result<Vec<T>, RowError> {
-    texts.iter().map(|t| read(t.trim()).ok_or_else(|| unknown_word(field, t))).collect()
-}
-
-fn unknown_word(field: &str, word: &str) -> RowError {
-    RowError::new(field, format!("{word:?} is not one of its words"), "see the manual's list")
+fn unknown_word<'w>(field: &str, text: &str, known: impl Iterator<Item = &'w str>) -> RowError {
+    let known: Vec<&str> = known.collect();
+    let remedy = format!("write one of: {}", known.join(", "));
+    RowError::new(field, format!("{text:?} is not one of its words"), remedy)
 }
 
 fn missing(field: &str, remedy: &str) -> RowError {
@@ -436,7 +447,14 @@ fn in_words_of_the_file(error: InvalidRequest) -> RowError {
         ("targets.removed_at_s", "targets.removed"),
     ]);
     let field = names.get(error.field).copied().unwrap_or(error.field);
-    RowError::new(field, error.problem, "correct the value")
+    let remedy = match field {
+        "id" => {
+            "correct it; for a CSV file the mapping can: id = { column = \"...\", replace = { \" \" = \
+             \"-\" } }"
+        }
+        _ => "correct the value",
+    };
+    RowError::new(field, error.problem, remedy)
 }
 
 fn dates_to_text(value: &mut ::toml::Value) {

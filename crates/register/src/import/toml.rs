@@ -48,7 +48,7 @@ pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
         let line = line_at(text, spanned.span().start);
         let table = spanned.into_inner();
         let id = table.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();
-        gathered.take(line, &id, Row::read(table), &defaults);
+        gathered.take(line, &id, Row::read(table), Vec::new(), &defaults);
     }
     Ok(gathered.finish())
 }

@@ -39,7 +39,8 @@ pub(super) fn of(
         }
     };
     let request = Some(candidate.entry.id().clone());
-    Clause { dimension, request, request_says, event_shows }
+    let time_zone = candidate.request().time_zone.clone();
+    Clause { dimension, request, request_says, event_shows, time_zone }
 }
 
 fn target_says(candidate: &Candidate<'_>) -> String {

@@ -288,6 +288,7 @@ impl<'a> Case<'_, 'a> {
                 request: None,
                 request_says: says.to_owned(),
                 event_shows: shows.to_owned(),
+                time_zone: String::new(),
             },
             added: added::findings(self.event, None, code, self.view, &self.claims),
             basis_proof: BasisProof::Unspecified,

@@ -316,9 +316,15 @@ impl FromStr for Target {
 
 /// The kind that a word of [`kind_word`] names.
 pub fn kind_from_word(word: &str) -> Option<TargetKind> {
-    (1..=19)
-        .filter_map(|number| TargetKind::try_from(number).ok())
-        .find(|kind| kind_word(*kind) == word)
+    kinds().find(|kind| kind_word(*kind) == word)
+}
+
+pub(crate) fn kind_words() -> impl Iterator<Item = &'static str> {
+    kinds().map(kind_word)
+}
+
+fn kinds() -> impl Iterator<Item = TargetKind> {
+    (1..=19).filter_map(|number| TargetKind::try_from(number).ok())
 }
 
 fn subtree(text: &str, repairs: &mut Vec<Repair>) -> Result<Target, TargetError> {

@@ -25,21 +25,29 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[test]
 fn transitions_that_lead_nowhere() {
     let one = "req-7 ip:192.0.2.7";
-    refused(one, "req-7 accepts", "does not stand where");
-    refused(one, "req-7 confirms", "does not stand where");
-    refused(one, "req-7 resumes", "does not stand where");
-    refused(one, "req-7 refuses", "does not stand where");
-    refused(one, "req-8 revokes", "does not hold");
-    refused(one, "req-7 supersedes by req-8", "does not hold");
-    refused(one, "req-7 supersedes by req-7", "does not hold");
+    refused(one, "req-7 accepts", "does not follow where it stands then");
+    refused(one, "req-7 confirms", "does not follow where it stands then");
+    refused(one, "req-7 resumes", "does not follow where it stands then");
+    refused(one, "req-7 refuses", "does not follow where it stands then");
+    refused(one, "req-8 revokes", "the register holds no request");
+    refused(one, "req-7 supersedes by req-8", "the register holds no request");
+    refused(one, "req-7 supersedes by req-7", "the register holds no request");
     refused(one, "req-7 supersedes", "by_request_id");
     refused(
         "req-7 ip:192.0.2.7; req-7 revokes",
         "req-7 suspends recorded 2026-01-01",
-        "does not stand",
+        "does not follow where it stands then",
     );
-    refused("req-7 ip:192.0.2.7; req-7 annuls", "req-7 annuls", "does not stand");
-    refused("req-7 ip:192.0.2.7 status refused", "req-7 accepts", "does not stand");
+    refused(
+        "req-7 ip:192.0.2.7; req-7 annuls",
+        "req-7 annuls",
+        "does not follow where it stands then",
+    );
+    refused(
+        "req-7 ip:192.0.2.7 status refused",
+        "req-7 accepts",
+        "does not follow where it stands then",
+    );
 }
 
 #[test]
