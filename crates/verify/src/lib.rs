@@ -59,12 +59,17 @@ pub fn verify(files: &Files, trust: &Trust, options: &Options) -> Report {
 }
 
 /// The steps, each resting on those before it.
-fn check(files: &Files, trust: &Trust, options: &Options, findings: &mut Findings) -> Coverage {
+fn check(
+    files: &Files,
+    trust: &Trust,
+    options: &Options,
+    findings: &mut Findings,
+) -> Option<Coverage> {
     let mut bundle = Bundle::new(files);
     let manifest = manifest::read(&mut bundle, findings);
 
     let head = tree::signed_head(&mut bundle, LOG, &trust.log, Step::LogSignature, findings);
-    let Some((note, head)) = head else { return Coverage::default() };
+    let (note, head) = head?;
     let log = match tree::read(&mut bundle, LOG, &head) {
         Ok(log) => Some(log),
         Err(error) => {
@@ -74,9 +79,7 @@ fn check(files: &Files, trust: &Trust, options: &Options, findings: &mut Finding
     };
     checkpoints::old(trust, &head, log.as_ref(), findings);
     let witnesses = checkpoints::witnesses(&note, trust, options, findings);
-    let Some(log) = log else {
-        return Coverage { log_size: head.size, witnesses, ..Coverage::default() };
-    };
+    let log = log?;
     let named = checkpoints::named(&mut bundle, trust, &note.encode(), &head, &log, findings);
 
     let entries = history::decode(&log, findings);
@@ -108,7 +111,7 @@ fn check(files: &Files, trust: &Trust, options: &Options, findings: &mut Finding
     replay::verdicts(&mut bundle, trust, &manifest, &past, &mut coverage, findings);
 
     manifest::files(&bundle, findings);
-    coverage
+    Some(coverage)
 }
 
 /// The operator whose evidence this is, as the pinned key names it.

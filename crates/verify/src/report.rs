@@ -103,7 +103,8 @@ pub struct Line {
 pub struct Report {
     pub result: Outcome,
     pub lines: Vec<Line>,
-    pub coverage: Coverage,
+    /// `None`: the log could not be read, so that nothing is known of what it covers.
+    pub coverage: Option<Coverage>,
     /// What this evidence cannot show, in plain words.
     pub limits: Vec<&'static str>,
 }
@@ -153,7 +154,11 @@ impl Findings {
         self.lines.iter().filter(|l| l.step == step).all(|l| l.outcome == Outcome::Proven)
     }
 
-    pub(crate) fn finish(mut self, coverage: Coverage, limits: Vec<&'static str>) -> Report {
+    pub(crate) fn finish(
+        mut self,
+        coverage: Option<Coverage>,
+        limits: Vec<&'static str>,
+    ) -> Report {
         for (step, outcome, count) in std::mem::take(&mut self.left_out) {
             self.lines.push(Line { step, outcome, text: format!("and {count} more of this kind") });
         }
@@ -185,8 +190,10 @@ impl fmt::Display for Report {
         for Line { step, outcome, text } in &self.lines {
             writeln!(f, "{outcome:<16}{step:<20}{text}")?;
         }
-        writeln!(f, "\ncoverage")?;
-        write!(f, "{}", self.coverage)?;
+        match &self.coverage {
+            Some(coverage) => write!(f, "\ncoverage\n{coverage}")?,
+            None => writeln!(f, "\ncoverage: not known, because the log could not be read")?,
+        }
         writeln!(f, "\nwhat this evidence cannot show")?;
         for limit in &self.limits {
             writeln!(f, "  - {limit}")?;

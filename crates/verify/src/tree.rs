@@ -125,11 +125,34 @@ pub(crate) fn signed_head<'a>(
             );
             Some((note, head))
         }
+        // Somebody else signed it, or the key given is another log's: which of the two, nobody can
+        // tell from here. Nothing was checked, so nothing is contradicted.
+        Err(CheckpointError::Note(NoteError::NotSignedBy { .. })) => {
+            findings.could_not_check(step, another_key(&name, bytes, key));
+            None
+        }
         Err(error) => {
             findings.add(step, outcome_of(&error), format!("{name}: {}", chain(&error)));
             None
         }
     }
+}
+
+fn another_key(name: &str, bytes: &[u8], key: &VerifierKey) -> String {
+    let signers: Vec<String> = Note::parse(bytes)
+        .map(|note| {
+            note.signatures.iter().map(|s| format!("{}+{:08x}", s.name, s.key_id)).collect()
+        })
+        .unwrap_or_default();
+    format!(
+        "{name} is not signed by the key that you gave, {}+{:08x}; it is signed by {}. Either this \
+         is not the key of this log, or this is not the log that you trust. Compare the key with \
+         log_vkey and register_vkey in config.toml of a person who was enrolled, or ask whoever \
+         gave it to you; do not take it from the bundle",
+        key.name(),
+        key.id(),
+        signers.join(", ")
+    )
 }
 
 pub(crate) fn open(bytes: &[u8], key: &VerifierKey) -> Result<(Note, Checkpoint), CheckpointError> {

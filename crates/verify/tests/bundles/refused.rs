@@ -134,8 +134,27 @@ fn an_agent_checkpoint_that_the_log_does_not_show() {
 fn a_bundle_checked_with_the_wrong_key() {
     let mut trust = crate::operator::trust(&[]);
     trust.log = key("example.net/log/1", 9).verifier();
-    let report = verify::verify(&Operator::honest().bundle(), &trust, &verify::Options::default());
-    assert_eq!(report.result, Outcome::Contradicted);
+    let files = Operator::honest().bundle();
+    let report = verify::verify(&files, &trust, &verify::Options::default());
+    assert_eq!(report.result, Outcome::CouldNotCheck, "it says nothing about the evidence");
+    assert!(says(&report, Outcome::CouldNotCheck, "is not signed by the key that you gave"));
+    assert!(report.coverage.is_none() && !report.to_string().contains("0 leaves"), "{report}");
+
+    let mut trust = crate::operator::trust(&[]);
+    trust.register = key("example.net/register", 9).verifier();
+    let report = verify::verify(&files, &trust, &verify::Options::default());
+    assert_eq!(report.result, Outcome::CouldNotCheck);
+    assert!(says(&report, Outcome::CouldNotCheck, "register/checkpoint is not signed by the key"));
+}
+
+#[test]
+fn a_signature_of_the_right_key_that_is_wrong_contradicts() {
+    let mut files = Operator::honest().bundle();
+    let note = files.get_mut("log/checkpoint").unwrap();
+    // The size in the second line; the signature stays.
+    let at = note.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    note[at] = if note[at] == b'1' { b'2' } else { b'1' };
+    contradicted(&files, "is wrong");
 }
 
 #[test]
