@@ -9,9 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-use evidence::statement::enrolment_text;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use enrolment::TlsKey;
 use remit_proto::v1::{self, ingest_service_client::IngestServiceClient};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
@@ -44,7 +42,7 @@ pub enum EnrolError {
         source: io::Error,
     },
     #[error("making the TLS key")]
-    Tls(#[source] rcgen::Error),
+    Tls(#[source] enrolment::TlsKeyError),
     #[error("{0:?} is not an address such as https://host:port")]
     Address(String),
     #[error("the collector cannot be reached")]
@@ -65,7 +63,8 @@ pub async fn enrol(enrolment: &Enrolment) -> Result<Identity, EnrolError> {
     let ca_pem = fs::read_to_string(ca).map_err(io_error(ca))?;
     let node_key = existing_or_new(&dir.join(keys::NODE_KEY))?;
     let tls_key = tls_key(&dir.join(keys::TLS_KEY))?;
-    let request = enrol_request(token, &node_key, &tls_key)?;
+    let signer = node_key.enrolling().map_err(|_| EnrolError::Answer("key name"))?;
+    let request = enrolment::request(token, &signer, &tls_key).map_err(EnrolError::Tls)?;
 
     let endpoint = Endpoint::from_shared(collector.clone())
         .map_err(|_| EnrolError::Address(collector.clone()))?;
@@ -84,26 +83,6 @@ pub async fn enrol(enrolment: &Enrolment) -> Result<Identity, EnrolError> {
     store(dir, &ca_pem, &response.into_inner())
 }
 
-fn enrol_request(
-    token: &str,
-    node_key: &NodeKey,
-    tls_key: &KeyPair,
-) -> Result<v1::EnrolRequest, EnrolError> {
-    let signer = node_key.enrolling().map_err(|_| EnrolError::Answer("key name"))?;
-    let mut params = CertificateParams::default();
-    let mut name = DistinguishedName::new();
-    // Who this is the token says; the collector puts the node's id into the certificate.
-    name.push(DnType::CommonName, "node");
-    params.distinguished_name = name;
-    let request = params.serialize_request(tls_key).map_err(EnrolError::Tls)?;
-    Ok(v1::EnrolRequest {
-        token: token.to_owned(),
-        certificate_request: request.der().to_vec(),
-        public_key: signer.verifier().public_bytes().to_vec(),
-        proof: signer.sign_raw(enrolment_text(token).as_bytes()).to_vec(),
-    })
-}
-
 /// The identity last: it is what says that this node is enrolled.
 fn store(dir: &Path, ca_pem: &str, response: &v1::EnrolResponse) -> Result<Identity, EnrolError> {
     let v1::EnrolResponse { certificates, operator, subject, role, log_vkey, register_vkey } =
@@ -116,7 +95,7 @@ fn store(dir: &Path, ca_pem: &str, response: &v1::EnrolResponse) -> Result<Ident
     }
     let identity = Identity::parse(operator, subject, log_vkey, register_vkey)
         .ok_or(EnrolError::Answer("operator, node id or log key"))?;
-    let chain: String = certificates.iter().map(|der| certificate_pem(der)).collect();
+    let chain = enrolment::chain_pem(certificates);
     for (name, text) in [(keys::TLS_CERTIFICATE, chain.as_str()), (keys::CA, ca_pem)] {
         let path = dir.join(name);
         spool::files::replace(&path, text.as_bytes()).map_err(io_error(&path))?;
@@ -134,30 +113,13 @@ fn existing_or_new(path: &Path) -> Result<NodeKey, KeyError> {
     }
 }
 
-fn tls_key(path: &Path) -> Result<KeyPair, EnrolError> {
+fn tls_key(path: &Path) -> Result<TlsKey, EnrolError> {
     if path.exists() {
-        return KeyPair::from_pem(&keys::read(path)?).map_err(EnrolError::Tls);
+        return TlsKey::from_pem(&keys::read(path)?).map_err(EnrolError::Tls);
     }
-    // ECDSA P-256: what every TLS library takes.
-    let key = KeyPair::generate().map_err(EnrolError::Tls)?;
-    keys::write_new(path, key.serialize_pem().as_bytes(), 0o600).map_err(io_error(path))?;
+    let key = TlsKey::generate().map_err(EnrolError::Tls)?;
+    keys::write_new(path, key.to_pem().as_bytes(), 0o600).map_err(io_error(path))?;
     Ok(key)
-}
-
-/// RFC 7468.
-fn certificate_pem(der: &[u8]) -> String {
-    let encoded = BASE64_STANDARD.encode(der);
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    let mut rest = encoded.as_str();
-    while !rest.is_empty() {
-        // Base64 is ASCII, so every place is a boundary.
-        let (line, after) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = after;
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    pem
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> EnrolError {

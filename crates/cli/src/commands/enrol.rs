@@ -5,8 +5,8 @@
 //! another directory or their removal, and says so.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use evidence::statement::enrolment_text;
-use remit_proto::v1::{EnrolRequest, EnrolResponse};
+use enrolment::TlsKey;
+use remit_proto::v1::EnrolResponse;
 use tlog::note::{KeyName, SigningKey};
 
 use crate::{
@@ -39,14 +39,12 @@ pub(crate) async fn enrol(config: &Config, global: &Global, args: &Enrol) -> Res
 
     home.create()?;
     let statement = statement_key(home)?;
-    let (tls_key, certificate_request) = tls_key()?;
-    home.write_secret(home::TLS_KEY, tls_key.as_bytes())?;
-    let request = EnrolRequest {
-        token: args.token.clone(),
-        certificate_request,
-        public_key: statement.verifier().public_bytes().to_vec(),
-        proof: statement.sign_raw(enrolment_text(&args.token).as_bytes()).to_vec(),
+    let failed = |error: enrolment::TlsKeyError| {
+        CliError::Malformed(format!("the TLS key cannot be made: {error}"))
     };
+    let tls_key = TlsKey::generate().map_err(failed)?;
+    home.write_secret(home::TLS_KEY, tls_key.to_pem().as_bytes())?;
+    let request = enrolment::request(&args.token, &statement, &tls_key).map_err(failed)?;
     let response = match client.enrol(request).await {
         Ok(response) => response.into_inner(),
         Err(status) => {
@@ -69,7 +67,7 @@ fn store(
     let role = role_word(response.role());
     let EnrolResponse { certificates, operator, subject, role: _, log_vkey, register_vkey } =
         response;
-    let pem: String = certificates.iter().map(|der| certificate_pem(der)).collect();
+    let pem = enrolment::chain_pem(&certificates);
     home.write_public(home::CA, ca)?;
     home.write_public(home::TLS_CERTIFICATE, pem.as_bytes())?;
     let file = ConfigFile {
@@ -104,30 +102,4 @@ fn statement_key(home: &Home) -> Result<SigningKey, CliError> {
     // The name is not known yet and is not part of what is signed.
     let name = KeyName::new("person").map_err(|error| CliError::Malformed(error.to_string()))?;
     Ok(SigningKey::new(name, secret))
-}
-
-/// A P-256 key as PEM, and the request for a certificate as DER.
-fn tls_key() -> Result<(String, Vec<u8>), CliError> {
-    let failed =
-        |error: rcgen::Error| CliError::Malformed(format!("the TLS key cannot be made: {error}"));
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(failed)?;
-    let parameters = rcgen::CertificateParams::new(Vec::<String>::new()).map_err(failed)?;
-    let request = parameters.serialize_request(&key).map_err(failed)?;
-    Ok((key.serialize_pem(), request.der().to_vec()))
-}
-
-/// RFC 7468.
-fn certificate_pem(der: &[u8]) -> String {
-    let base64 = BASE64_STANDARD.encode(der);
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        // Base64 is ASCII, so every position is a boundary.
-        let (line, after) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = after;
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    pem
 }

@@ -1,0 +1,110 @@
+//! What a node and a person do alike to be enrolled.
+//!
+//! In: a one-time token, and the key that will sign (an agent's tree, a person's statements). Out: a
+//! TLS key made here, the request that proves possession of both, and the certificates that come back
+//! as PEM.
+//!
+//! Not done here: files, which each program keeps in its own way (a node resumes a failed enrolment
+//! with the keys that it has, a person begins anew); the connection; random numbers of the signing key.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use evidence::statement::enrolment_text;
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
+use remit_proto::v1::EnrolRequest;
+use tlog::note::SigningKey;
+
+/// The TLS key or the request for its certificate cannot be made.
+pub use rcgen::Error as TlsKeyError;
+
+/// The key of a client certificate: ECDSA P-256, which every TLS library takes.
+pub struct TlsKey(KeyPair);
+
+impl TlsKey {
+    pub fn generate() -> Result<Self, TlsKeyError> {
+        Ok(Self(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?))
+    }
+
+    pub fn from_pem(pem: &str) -> Result<Self, TlsKeyError> {
+        Ok(Self(KeyPair::from_pem(pem)?))
+    }
+
+    /// PKCS#8.
+    pub fn to_pem(&self) -> String {
+        self.0.serialize_pem()
+    }
+}
+
+/// What is sent. `signer` may have any name: it is not known yet, and not part of what is signed.
+pub fn request(
+    token: &str,
+    signer: &SigningKey,
+    tls_key: &TlsKey,
+) -> Result<EnrolRequest, TlsKeyError> {
+    let mut parameters = CertificateParams::default();
+    // Who this is the token says; the collector puts it into the certificate.
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, "enrolment");
+    parameters.distinguished_name = name;
+    Ok(EnrolRequest {
+        token: token.to_owned(),
+        certificate_request: parameters.serialize_request(&tls_key.0)?.der().to_vec(),
+        public_key: signer.verifier().public_bytes().to_vec(),
+        proof: signer.sign_raw(enrolment_text(token).as_bytes()).to_vec(),
+    })
+}
+
+/// The certificates that came back, as one PEM file (RFC 7468).
+pub fn chain_pem(certificates: &[Vec<u8>]) -> String {
+    certificates.iter().map(|der| certificate_pem(der)).collect()
+}
+
+fn certificate_pem(der: &[u8]) -> String {
+    let base64 = BASE64_STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        // Base64 is ASCII, so every position is a boundary.
+        let (line, after) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}
+
+#[cfg(test)]
+mod tests {
+    use tlog::note::KeyName;
+
+    use super::*;
+
+    #[test]
+    fn the_request_proves_possession_of_the_signing_key_for_this_token_alone() {
+        let signer = SigningKey::new(KeyName::new("any").unwrap(), [7; 32]);
+        let request = request("token-1", &signer, &TlsKey::generate().unwrap()).unwrap();
+        let proves =
+            |token| signer.verifier().verify_raw(enrolment_text(token).as_bytes(), &request.proof);
+        assert!(proves("token-1") && !proves("token-2"));
+        assert_eq!(request.public_key, signer.verifier().public_bytes());
+        assert!(!request.certificate_request.is_empty());
+    }
+
+    #[test]
+    fn a_key_survives_its_file() {
+        let key = TlsKey::generate().unwrap();
+        assert_eq!(TlsKey::from_pem(&key.to_pem()).unwrap().to_pem(), key.to_pem());
+        assert!(TlsKey::from_pem("no key").is_err());
+    }
+
+    #[test]
+    fn certificates_become_lines_of_64_in_their_order() {
+        let pem = chain_pem(&[vec![0; 60], vec![1; 3]]);
+        let lines: Vec<&str> = pem.lines().collect();
+        assert_eq!((lines[1].len(), lines[2].len()), (64, 16));
+        assert_eq!(
+            lines[4..],
+            ["-----BEGIN CERTIFICATE-----", "AQEB", "-----END CERTIFICATE-----"]
+        );
+    }
+}
