@@ -13,6 +13,7 @@ use remit_proto::v1::{
     evidence_service_server::EvidenceServiceServer, ingest_service_server::IngestServiceServer,
     query_service_server::QueryServiceServer, register_service_server::RegisterServiceServer,
 };
+use rustls::{SupportedCipherSuite, crypto};
 use tokio::{net::TcpListener, sync::watch};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
@@ -66,6 +67,8 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    #[error("TLS would be spoken in versions before 1.3: another part of this process chose so")]
+    OldTls,
     #[error("TLS or gRPC cannot be set up")]
     Transport(#[from] tonic::transport::Error),
     #[error("gRPC reflection cannot be set up: {0}")]
@@ -79,11 +82,26 @@ pub fn now_s() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
+/// TLS 1.3 and nothing older. In 1.2 the client's certificate, which says who asks, travels in clear
+/// (RFC 8446 appendix E.1.2). tonic has no setting for the version: it takes the cipher suites of the
+/// process's provider, and without one of a version there is no such version.
+fn only_tls_1_3() -> Result<(), ServeError> {
+    let is_1_3 = |suite: &SupportedCipherSuite| suite.tls13().is_some();
+    let mut provider = crypto::ring::default_provider();
+    provider.cipher_suites.retain(is_1_3);
+    // An error: there is one already, of a collector before in this process, or somebody else's.
+    let _ = provider.install_default();
+    let ours = crypto::CryptoProvider::get_default();
+    let ours = ours.is_some_and(|provider| provider.cipher_suites.iter().all(is_1_3));
+    if ours { Ok(()) } else { Err(ServeError::OldTls) }
+}
+
 /// Runs the collector until `stop` resolves or its own state is in doubt.
 pub async fn serve(
     config: Config,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
+    only_tls_1_3()?;
     let _lock = DirectoryLock::take(&config.dir)?;
     let keys = Keys::load(&config.dir, &config.operator)?;
     let vkeys = (keys.log.verifier().to_string(), keys.register.verifier().to_string());

@@ -9,6 +9,7 @@ use remit_proto::v1::{
     Role, evidence_service_client::EvidenceServiceClient, query_service_client::QueryServiceClient,
     register_service_client::RegisterServiceClient,
 };
+use rustls::pki_types::pem::PemObject;
 use tonic::{Status, transport::Channel};
 
 use crate::rig::{Certified, Collector, Submit, pem, reason, signing_key};
@@ -90,5 +91,47 @@ async fn a_certificate_of_another_ca_or_for_another_purpose_is_nobodys() {
     let real = collector.enrol("p-1", Role::Operator, 1).await;
     let mut query = QueryServiceClient::new(collector.connect(Some(&real)).await);
     assert!(query.list_nodes(ListNodesRequest::default()).await.is_ok());
+    collector.stop().await.unwrap();
+}
+
+/// What a client that speaks this version alone gets, once a TLS handshake is done or refused.
+fn handshake(
+    collector: &Collector,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> Result<(), String> {
+    let mut roots = rustls::RootCertStore::empty();
+    let ca = std::fs::read(collector.dir.path().join("keys/ca.pem")).unwrap();
+    for certificate in rustls::pki_types::CertificateDer::pem_slice_iter(&ca) {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    // Not the process's own provider, which the collector has chosen.
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols.push(b"h2".to_vec());
+    let name = "localhost".try_into().unwrap();
+    let mut session = rustls::ClientConnection::new(config.into(), name).unwrap();
+    let mut stream = std::net::TcpStream::connect(collector.address()).unwrap();
+    while session.is_handshaking() {
+        session.complete_io(&mut stream).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_before_1_3_is_refused() {
+    let collector = Collector::start().await;
+    let (one_two, one_three) = tokio::task::block_in_place(|| {
+        (
+            handshake(&collector, &rustls::version::TLS12),
+            handshake(&collector, &rustls::version::TLS13),
+        )
+    });
+    assert_eq!(one_three, Ok(()));
+    let refused = one_two.unwrap_err();
+    assert!(refused.contains("ProtocolVersion"), "{refused}");
     collector.stop().await.unwrap();
 }
