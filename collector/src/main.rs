@@ -41,8 +41,10 @@ enum Command {
     CheckConfig,
     /// Revoke a node's or a person's key; takes effect within seconds, without a restart.
     Revoke {
+        /// Whose key.
         #[arg(value_enum)]
         kind: Kind,
+        /// As it was enrolled.
         id: String,
     },
     /// Make index and tiles anew from the evidence; the collector must be stopped.
@@ -51,17 +53,24 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Enrol {
+    /// A token for a node: a device with an agent, which `remit-agent enrol` then enrols.
     Node {
+        /// The node's name in every record and answer, such as edge-1: 1 to 63 of a-z, 0-9 and -.
         id: String,
-        #[arg(long, default_value_t = 3600)]
+        /// The token is refused after this many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         ttl_s: i64,
     },
+    /// A token for a person, who then enrols with `remit enrol`.
     Person {
-        /// Opaque; never a name.
+        /// An opaque id such as person-7, and never a name: it stands in the log for ever.
         id: String,
+        /// operator: asks, and writes register and inventory; officer: asks; assessor: asks, and
+        /// takes evidence home.
         #[arg(long, value_enum)]
         role: PersonRole,
-        #[arg(long, default_value_t = 3600)]
+        /// The token is refused after this many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         ttl_s: i64,
     },
 }

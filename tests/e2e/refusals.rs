@@ -110,9 +110,52 @@ fn tokens_certificates_and_directories_are_refused_by_name() {
     );
     fs::write(&rows, text).unwrap();
     let imported = operator.output(&["requests", "import", &rows.to_string_lossy()]).unwrap();
-    assert!(imported.status.success(), "{}", stderr(&imported));
-    assert!(stderr(&imported).contains("from"), "{}", stderr(&imported));
-    assert!(stderr(&imported).contains("2026-02-30"), "{}", stderr(&imported));
+    assert_eq!(imported.status.code(), Some(3), "a row is missing: {}", stderr(&imported));
+    assert!(stderr(&imported).contains("from: \"2026-02-30\""), "{}", stderr(&imported));
+    let last = |output: &std::process::Output| {
+        stderr(output).lines().last().unwrap_or_default().to_owned()
+    };
+    assert!(last(&imported).ends_with("0 repaired, 1 refused"), "{}", last(&imported));
+
+    // The corrected list again: what is there is not entered again, what was refused is.
+    let again = operator.output(&["requests", "import", &requests]).unwrap();
+    assert!(again.status.success(), "{}", stderr(&again));
+    assert!(last(&again).contains("(1 new, 0 changed, "), "{}", last(&again));
+    let nothing = operator.output(&["requests", "import", &requests]).unwrap();
+    assert!(nothing.status.success(), "{}", stderr(&nothing));
+    assert!(stderr(&nothing).contains("nothing was entered"), "{}", stderr(&nothing));
+    let before = operator.rows(&["requests", "list"]).unwrap().len();
+
+    // A list with one request changed and the others gone withdraws nothing.
+    let text = fs::read_to_string(&requests).unwrap();
+    let (head, _) = text.split_at(text.match_indices("[[request]]").nth(1).unwrap().0);
+    fs::write(&rows, head.replace("ip_acl_drop", "ip_acl_reject")).unwrap();
+    let shorter = operator.output(&["requests", "import", &rows.to_string_lossy()]).unwrap();
+    assert!(last(&shorter).contains("(0 new, 1 changed, 0 unchanged"), "{}", stderr(&shorter));
+    assert!(stderr(&shorter).contains("version 2: techniques differ"), "{}", stderr(&shorter));
+    let left = "left as they are in the register: court/2026-004";
+    assert!(stderr(&shorter).contains(left), "{}", stderr(&shorter));
+    let listed = operator.rows(&["requests", "list"]).unwrap();
+    assert_eq!(listed.len(), before);
+    assert_eq!(listed[0]["version"], 2);
+    assert_eq!(listed[0]["effective_from_local"], "2026-01-01T00:00:00+01:00");
+
+    // A transition that leads nowhere says where the request stands, and what can be stated.
+    let refused = operator.output(&["requests", "transition", "court/2026-001", "resume"]).unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = "resume does not follow where it stands then (active); there: suspend, withdraw";
+    assert!(stderr(&refused).contains(said), "{}", stderr(&refused));
+
+    // What is mistyped is refused, and not answered with an empty list.
+    for (arguments, said) in [
+        (["events", "list", "--node", "edge-9"], "no node \"edge-9\" is known"),
+        (["findings", "list", "--verdict", "fine"], "NOT_ENFORCED"),
+    ] {
+        let refused = officer.output(&arguments).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&refused).contains(said), "{}", stderr(&refused));
+        assert!(refused.stdout.is_empty());
+    }
 
     // A revoked agent is refused without a restart of the collector.
     let mut node = Node::enrol(

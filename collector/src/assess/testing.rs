@@ -301,6 +301,10 @@ impl Stream {
         self.change(node, block, v1::RuleChangeKind::Installed);
     }
 
+    pub(crate) fn modify(&mut self, node: &str, block: &Block) {
+        self.change(node, block, v1::RuleChangeKind::Modified);
+    }
+
     pub(crate) fn remove(&mut self, node: &str, block: &Block) {
         self.change(node, block, v1::RuleChangeKind::Removed);
     }
@@ -505,9 +509,15 @@ impl World {
         lines
     }
 
-    /// "<node> <rule> <code> <request> <hits> <standing|gone>", "<request> NOT_ENFORCED <points>".
+    /// "<node> <rule> <code> <request> <hits> <standing|gone|now ...>", "<request> NOT_ENFORCED <points>".
     pub(crate) fn findings(&self) -> Vec<String> {
-        let answer = self.query.list_findings(v1::ListFindingsRequest::default()).unwrap();
+        self.findings_of(v1::Filter::default())
+    }
+
+    pub(crate) fn findings_of(&self, filter: v1::Filter) -> Vec<String> {
+        let request =
+            v1::ListFindingsRequest { filter: Some(filter), ..v1::ListFindingsRequest::default() };
+        let answer = self.query.list_findings(request).unwrap();
         let line = |finding: &v1::FindingRow| {
             if finding.rule == 0 {
                 let points = finding.unobserved_points.join(",");
@@ -515,10 +525,15 @@ impl World {
                     .trim_end()
                     .to_owned();
             }
-            let v1::FindingRow { node, rule, code, request_id, hits, installed_now, .. } = finding;
+            let v1::FindingRow { node, rule, code: cause, request_id, hits, installed_now, .. } =
+                finding;
             let by = if request_id.is_empty() { "-" } else { request_id };
-            let stands = if *installed_now { "standing" } else { "gone" };
-            format!("{node} {rule} {code} {by} {hits} {stands}")
+            let stands = match (*installed_now, &finding.verdict_now) {
+                (false, _) => "gone".to_owned(),
+                (true, None) => "standing".to_owned(),
+                (true, Some(now)) => format!("now {}", code(Some(now))),
+            };
+            format!("{node} {rule} {cause} {by} {hits} {stands}")
         };
         answer.findings.iter().map(line).collect()
     }

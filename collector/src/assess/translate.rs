@@ -147,11 +147,11 @@ fn leaf_ops(
             let kind = RuleChangeKind::try_from(leaf.kind).unwrap_or_default();
             match kind {
                 RuleChangeKind::Installed | RuleChangeKind::Modified => {
-                    let installed = kind == RuleChangeKind::Installed;
                     ops.push(Op::RuleShown(Box::new(ShownRule {
                         facts: (*facts).clone(),
                         native: native.unwrap_or_default(),
-                        installed_at_s: installed.then_some(leaf.at_s),
+                        // Or since when it stands in this form.
+                        installed_at_s: Some(leaf.at_s),
                         shown_at_s: leaf.at_s,
                     })));
                     let event = judged(assessment, EventKind::Installed, *facts, log_size);

@@ -4,9 +4,13 @@ use remit_proto::v1;
 use tonic::Status;
 
 use super::{
-    QueryHandle, Scene, completeness::completeness, error::QueryError, filter::Filter, page::Page,
+    QueryHandle, Scene,
+    completeness::completeness,
+    error::QueryError,
+    filter::Filter,
+    page::{self, Page},
 };
-use crate::store::{EventKey, StoredEvent};
+use crate::store::{EventKey, EventQuery, StoredEvent};
 
 impl QueryHandle {
     pub fn list_events(
@@ -21,12 +25,10 @@ impl QueryHandle {
         let question = v1::ListEventsRequest { filter: filter.clone(), ..Default::default() };
         let page = Page::open("events", &question, page_size, &page_token)?;
         let after = page.after.as_deref().map(key_from).transpose()?;
-        let filter = Filter::parse(filter)?;
-        let scene = self.scene()?;
+        let (filter, scene) = self.scene_for(filter)?;
         let query = filter.event_query(&scene)?;
         // One more than is shown tells whether there is a next page.
-        let mut found =
-            scene.reading.events(&query, after.as_ref(), page.size.saturating_add(1))?;
+        let mut found = taken(&scene, &filter, &query, after, page.size.saturating_add(1))?;
         let more = found.len() > page.size;
         found.truncate(page.size);
         let next = found.last().filter(|_| more).map(|last| page.token(&key_bytes(&last.key)));
@@ -53,6 +55,31 @@ impl QueryHandle {
         });
         told.map_err(QueryError::from)?;
         Ok((scene.position.log_size, lines))
+    }
+}
+
+/// The next events that the filter takes, at most `count_max`. What the index cannot decide is
+/// decided here, batch by batch.
+fn taken(
+    scene: &Scene<'_>,
+    filter: &Filter,
+    query: &EventQuery,
+    mut after: Option<EventKey>,
+    count_max: usize,
+) -> Result<Vec<StoredEvent>, QueryError> {
+    if !filter.looks_into_verdicts() {
+        return Ok(scene.reading.events(query, after.as_ref(), count_max)?);
+    }
+    let mut found = Vec::new();
+    loop {
+        let batch = scene.reading.events(query, after.as_ref(), page::SIZE_MAX)?;
+        let last = batch.len() < page::SIZE_MAX;
+        after = batch.last().map(|event| event.key.clone());
+        found.extend(batch.into_iter().filter(|event| filter.takes_code(&event.now)));
+        if last || found.len() >= count_max {
+            found.truncate(count_max);
+            return Ok(found);
+        }
     }
 }
 

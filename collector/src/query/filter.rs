@@ -1,7 +1,9 @@
 //! The one typed filter: from the wire with every field checked, and into the words of the index.
 
+use std::collections::BTreeSet;
+
 use evidence::{NodeId, RequestId};
-use register::{Known, Relation, Target, relation};
+use register::{DutyFinding, Known, Relation, Target, relation};
 use remit_proto::v1;
 
 use super::{
@@ -12,6 +14,8 @@ use crate::store::EventQuery;
 
 /// Longer lists are no filter.
 const LIST_MAX: usize = 1000;
+/// A refusal names so many that are known.
+const NAMED_MAX: usize = 20;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Filter {
@@ -23,7 +27,11 @@ pub(super) struct Filter {
     pub(super) techniques: Vec<i32>,
     pub(super) requests: Vec<String>,
     pub(super) authorities: Vec<String>,
+    /// What the verdict must be: any of these four, if one of them names anything.
     pub(super) verdicts: Vec<i32>,
+    undetermined: Vec<i32>,
+    added: Vec<i32>,
+    duties: Vec<i32>,
 }
 
 impl Filter {
@@ -37,6 +45,9 @@ impl Filter {
             requests,
             authorities,
             verdicts,
+            undetermined,
+            added,
+            duties,
         } = wire.unwrap_or_default();
         if since_s < 0 || until_s < 0 {
             let field = if since_s < 0 { "filter.since_s" } else { "filter.until_s" };
@@ -51,6 +62,9 @@ impl Filter {
             ("filter.requests", requests.len()),
             ("filter.authorities", authorities.len()),
             ("filter.verdicts", verdicts.len()),
+            ("filter.undetermined", undetermined.len()),
+            ("filter.added", added.len()),
+            ("filter.duties", duties.len()),
         ] {
             if count > LIST_MAX {
                 return Err(invalid(field, format!("at most {LIST_MAX} values")));
@@ -68,13 +82,45 @@ impl Filter {
         for verdict in &verdicts {
             known::<v1::VerdictCode>(*verdict, "filter.verdicts")?;
         }
+        for reason in &undetermined {
+            known::<v1::UndeterminedReason>(*reason, "filter.undetermined")?;
+        }
+        for finding in &added {
+            known::<v1::AddedFinding>(*finding, "filter.added")?;
+        }
+        for duty in &duties {
+            known::<v1::DutyCode>(*duty, "filter.duties")?;
+        }
         let target = match target.as_str() {
             "" => None,
             text => Some(
                 Target::guess(text).map_err(|error| invalid("filter.target", error.to_string()))?.0,
             ),
         };
-        Ok(Self { since_s, until_s, nodes, target, techniques, requests, authorities, verdicts })
+        Ok(Self {
+            since_s,
+            until_s,
+            nodes,
+            target,
+            techniques,
+            requests,
+            authorities,
+            verdicts,
+            undetermined,
+            added,
+            duties,
+        })
+    }
+
+    /// What was mistyped has no rows, and "no findings" would be believed.
+    pub(super) fn check_names(&self, scene: &Scene<'_>) -> Result<(), QueryError> {
+        if !self.nodes.is_empty() {
+            let declared = scene.inventory.iter().map(|facts| facts.node.as_str());
+            let enrolled = scene.generations.iter().map(|generation| generation.node.as_str());
+            let known = declared.chain(enrolled).collect();
+            all_known("filter.nodes", "node", &self.nodes, &known, "remit nodes list")?;
+        }
+        check_authorities("filter.authorities", &self.authorities, scene)
     }
 
     /// The same question to the index.
@@ -99,9 +145,66 @@ impl Filter {
             techniques: self.techniques.clone(),
             requests: self.requests.clone(),
             speaking,
-            codes: self.verdicts.clone(),
+            codes: self.codes(),
             with_changes: false,
         })
+    }
+
+    /// Codes outside of which [`Self::takes_code`] takes nothing; empty: there is no such bound.
+    fn codes(&self) -> Vec<i32> {
+        if self.takes_any_code() || !self.added.is_empty() {
+            return Vec::new();
+        }
+        let mut codes = self.verdicts.clone();
+        if !self.undetermined.is_empty() {
+            codes.push(v1::VerdictCode::Undetermined.into());
+        }
+        if codes.is_empty() {
+            // Duties alone: no event has this one.
+            codes.push(v1::VerdictCode::Unspecified.into());
+        }
+        codes
+    }
+
+    fn takes_any_code(&self) -> bool {
+        let Self { verdicts, undetermined, added, duties, .. } = self;
+        [verdicts, undetermined, added, duties].iter().all(|codes| codes.is_empty())
+    }
+
+    /// Whether the index alone cannot tell what [`Self::takes_code`] takes.
+    pub(super) fn looks_into_verdicts(&self) -> bool {
+        !self.undetermined.is_empty() || !self.added.is_empty()
+    }
+
+    pub(super) fn takes_code(&self, verdict: &v1::Verdict) -> bool {
+        let undetermined = verdict.code() == v1::VerdictCode::Undetermined;
+        self.takes_any_code()
+            || self.verdicts.contains(&verdict.code)
+            || (undetermined && self.undetermined.contains(&verdict.undetermined))
+            || verdict.added.iter().any(|added| self.added.contains(added))
+    }
+
+    pub(super) fn takes_duty(&self, finding: DutyFinding) -> bool {
+        self.takes_any_code()
+            || match finding {
+                DutyFinding::NotEnforced => self.duties.contains(&v1::DutyCode::NotEnforced.into()),
+                DutyFinding::Undetermined => {
+                    self.verdicts.contains(&v1::VerdictCode::Undetermined.into())
+                }
+            }
+    }
+
+    /// The same question about verdicts of any kind and of any request.
+    pub(super) fn whatever_the_verdict(&self) -> Self {
+        Self {
+            requests: Vec::new(),
+            authorities: Vec::new(),
+            verdicts: Vec::new(),
+            undetermined: Vec::new(),
+            added: Vec::new(),
+            duties: Vec::new(),
+            ..self.clone()
+        }
     }
 
     pub(super) fn takes_node(&self, node: &str) -> bool {
@@ -126,7 +229,7 @@ impl Filter {
         let takes_request = |wanted: &String| {
             wanted == speaks || claims.iter().any(|claim| claims_request(claim, wanted))
         };
-        (self.verdicts.is_empty() || self.verdicts.contains(&verdict.code))
+        self.takes_code(verdict)
             && (self.requests.is_empty() || self.requests.iter().any(takes_request))
             && (self.authorities.is_empty()
                 || self.authorities.iter().any(|wanted| wanted == authority))
@@ -141,6 +244,44 @@ impl Filter {
             .as_ref()
             .is_none_or(|wanted| target.is_some_and(|target| touches(wanted, target)))
     }
+}
+
+/// Each must stand behind some request.
+pub(super) fn check_authorities(
+    field: &'static str,
+    named: &[String],
+    scene: &Scene<'_>,
+) -> Result<(), QueryError> {
+    if named.is_empty() {
+        return Ok(());
+    }
+    let ids: BTreeSet<String> = scene
+        .register()
+        .requests()
+        .filter_map(|entry| Some(entry.request().authority.as_ref()?.id.clone()))
+        .filter(|id| !id.is_empty())
+        .collect();
+    let known = ids.iter().map(String::as_str).collect();
+    all_known(field, "authority", named, &known, "remit requests list")
+}
+
+fn all_known(
+    field: &'static str,
+    what: &str,
+    named: &[String],
+    known: &BTreeSet<&str>,
+    command: &str,
+) -> Result<(), QueryError> {
+    let Some(unknown) = named.iter().find(|name| !known.contains(name.as_str())) else {
+        return Ok(());
+    };
+    let mut some: Vec<&str> = known.iter().copied().take(NAMED_MAX).collect();
+    if known.len() > some.len() {
+        some.push("...");
+    }
+    let some = if some.is_empty() { "none".to_owned() } else { some.join(", ") };
+    let problem = format!("no {what} {unknown:?} is known; known: {some} (`{command}` shows all)");
+    Err(invalid(field, problem))
 }
 
 pub(super) fn claims_request(claim: &v1::Claim, id: &str) -> bool {

@@ -4,7 +4,8 @@
 //! verdict, and what it did, or how it was installed, with that verdict as known now. The cause is the
 //! verdict's code; what is covered or the operator's own measure is no finding, except a covering
 //! request that the rule does not name, and what is added to it: others hit, a response that misleads,
-//! a doubtful label.
+//! a doubtful label. What a rule did under a verdict that it no longer has stays a finding, beside the
+//! verdict that it has now.
 
 use std::collections::BTreeMap;
 
@@ -39,8 +40,7 @@ impl QueryHandle {
         let v1::ListFindingsRequest { filter, page_size, page_token } = request;
         let question = v1::ListFindingsRequest { filter: filter.clone(), ..Default::default() };
         let page = Page::open("findings", &question, page_size, &page_token)?;
-        let filter = Filter::parse(filter)?;
-        let scene = self.scene()?;
+        let (filter, scene) = self.scene_for(filter)?;
         let (findings, next_page_token) = page.cut(keyed(&scene, &filter)?, |(key, _)| key.clone());
         Ok(v1::ListFindingsResponse {
             findings: findings.into_iter().map(|(_, finding)| finding).collect(),
@@ -59,12 +59,31 @@ pub(super) fn keyed(
     let mut query = filter.event_query(scene)?;
     query.with_changes = true;
     for group in scene.reading.groups(&query)? {
+        if !filter.takes_code(&group.newest.now) {
+            continue;
+        }
         for cause in causes(&group.newest.now) {
             found.insert(rule_key(&group.rule, &cause), of_group(scene, &group, &cause));
         }
     }
-    for judged in rules::installed(scene, filter)? {
+    // Whether a rule stands, and how it is judged now, is asked of all: a rule that was corrected
+    // has no longer the verdict that was asked for.
+    for judged in rules::installed(scene, &filter.whatever_the_verdict())? {
         let standing = causes(&judged.verdict);
+        // What it did under another verdict stays a finding of a rule that stands.
+        let prefix = rule_prefix(&judged.rule.id);
+        let of_this_rule =
+            found.range_mut(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+        for (_, known) in of_this_rule {
+            known.installed_now = true;
+            if !standing.contains(&known.code) {
+                known.verdict_now = Some(at_this_size(scene, &judged.verdict));
+            }
+        }
+        let claims = &judged.rule.facts.rule.claims;
+        if !filter.takes_verdict(&judged.verdict, claims, &judged.authority) {
+            continue;
+        }
         for cause in &standing {
             let key = rule_key(&judged.rule.id, cause);
             let new = of_rule(scene, &judged, cause);
@@ -73,13 +92,6 @@ pub(super) fn keyed(
                 None if filter.takes_time(new.last_seen_s) => drop(found.insert(key, new)),
                 None => {}
             }
-        }
-        // What it did under another verdict stays a finding of a rule that stands.
-        let prefix = rule_prefix(&judged.rule.id);
-        for (_, known) in
-            found.range_mut(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix))
-        {
-            known.installed_now = true;
         }
     }
     found.extend(duties(scene, filter)?);
@@ -115,10 +127,14 @@ fn causes(verdict: &v1::Verdict) -> Vec<String> {
         .collect()
 }
 
+/// A verdict is judged again at every register head; it says at which size it holds.
+fn at_this_size(scene: &Scene<'_>, verdict: &v1::Verdict) -> v1::Verdict {
+    v1::Verdict { register_size: scene.position.register_size, ..verdict.clone() }
+}
+
 fn of_group(scene: &Scene<'_>, group: &Group, cause: &str) -> v1::FindingRow {
     let facts = &group.newest.facts;
-    let mut verdict = group.newest.now.clone();
-    verdict.register_size = scene.position.register_size;
+    let verdict = at_this_size(scene, &group.newest.now);
     v1::FindingRow {
         id: finding_id(&[&group.rule.node, &group.rule.generation, &number(&group.rule), cause]),
         code: cause.to_owned(),
@@ -135,13 +151,13 @@ fn of_group(scene: &Scene<'_>, group: &Group, cause: &str) -> v1::FindingRow {
         hits: group.hits,
         installed_now: false,
         unobserved_points: Vec::new(),
+        verdict_now: None,
     }
 }
 
 fn of_rule(scene: &Scene<'_>, judged: &JudgedRule, cause: &str) -> v1::FindingRow {
     let JudgedRule { rule, verdict, authority, at_s } = judged;
-    let mut verdict = verdict.clone();
-    verdict.register_size = scene.position.register_size;
+    let verdict = at_this_size(scene, verdict);
     let since_s = if rule.installed_at_s != 0 { rule.installed_at_s } else { rule.first_shown_s };
     v1::FindingRow {
         id: finding_id(&[&rule.id.node, &rule.id.generation, &number(&rule.id), cause]),
@@ -159,6 +175,7 @@ fn of_rule(scene: &Scene<'_>, judged: &JudgedRule, cause: &str) -> v1::FindingRo
         hits: 0,
         installed_now: true,
         unobserved_points: Vec::new(),
+        verdict_now: None,
     }
 }
 
@@ -215,9 +232,7 @@ fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::Finding
         let takes = about_nodes
             && filter.takes_time(at_s)
             && filter.techniques.is_empty()
-            && (filter.verdicts.is_empty()
-                || (duty.finding == DutyFinding::Undetermined
-                    && filter.verdicts.contains(&i32::from(VerdictCode::Undetermined))))
+            && filter.takes_duty(duty.finding)
             && (filter.requests.is_empty() || filter.requests.contains(&id))
             && (filter.authorities.is_empty()
                 || filter.authorities.iter().any(|wanted| wanted == authority))

@@ -41,6 +41,8 @@ pub use clock::Clock;
 pub use error::QueryError;
 pub use service::QueryEdge;
 
+use filter::Filter;
+
 use crate::{
     assess::{self, Memory, Shared},
     store::{GenerationRow, Index, Position, Reading},
@@ -72,6 +74,14 @@ impl QueryHandle {
         let inventory = memory.assessment.inventory(position.log_size);
         let now_s = (self.clock)();
         Ok(Scene { reading, memory, position, generations, inventory, now_s })
+    }
+
+    /// The state to answer a filtered question from, and the filter, which names what exists.
+    fn scene_for(&self, filter: Option<v1::Filter>) -> Result<(Filter, Scene<'_>), QueryError> {
+        let filter = Filter::parse(filter)?;
+        let scene = self.scene()?;
+        filter.check_names(&scene)?;
+        Ok((filter, scene))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     QueryHandle, Scene,
     completeness::completeness,
     error::{QueryError, invalid},
-    filter::{Filter, claims_request},
+    filter::{Filter, check_authorities, claims_request},
     findings,
     page::Page,
     rules,
@@ -45,6 +45,9 @@ impl QueryHandle {
             }
         };
         let scene = self.scene()?;
+        if !authority.is_empty() {
+            check_authorities("authority", std::slice::from_ref(&authority), &scene)?;
+        }
         let register = scene.register();
         let in_force = |entry: &Entry<'_>| {
             in_force_at_s == 0

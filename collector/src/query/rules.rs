@@ -29,8 +29,7 @@ impl QueryHandle {
         let v1::ListRulesRequest { filter, page_size, page_token } = request;
         let question = v1::ListRulesRequest { filter: filter.clone(), ..Default::default() };
         let page = Page::open("rules", &question, page_size, &page_token)?;
-        let filter = Filter::parse(filter)?;
-        let scene = self.scene()?;
+        let (filter, scene) = self.scene_for(filter)?;
         let mut found = installed(&scene, &filter)?;
         found.retain(|judged| filter.takes_time(judged.rule.last_hit_s));
         found.sort_by_cached_key(key);

@@ -51,6 +51,127 @@ fn a_rule_and_its_hits_are_one_finding() {
 }
 
 #[test]
+fn a_rule_that_was_put_back_begins_to_count_anew() {
+    let mut stream = network();
+    let rule = block(1, "ip:192.0.2.7");
+    stream.install("r1", &rule);
+    stream.hit("r1", &rule, 3);
+    stream.publish();
+    stream.wait(5);
+    stream.remove("r1", &rule);
+    stream.publish();
+    stream.wait(5);
+    stream.install("r1", &rule);
+    stream.publish();
+    let since = |world: &World| {
+        let rules = world.query.list_rules(v1::ListRulesRequest::default()).unwrap().rules;
+        (rules[0].installed_at_s - NOON, rules[0].hits, rules[0].last_hit_s)
+    };
+    assert_eq!(since(&World::of(&stream)), (10, 0, 0), "its hits were before");
+    stream.hit("r1", &rule, 2);
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(since(&world), (10, 2, NOON + 10));
+    assert_eq!(world.findings(), ["r1 1 NO_BASIS - 5 standing"], "a finding counts all");
+}
+
+#[test]
+fn what_a_rule_did_before_it_was_corrected_is_not_what_it_does() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    let wrong = block(1, "ip:192.0.2.7 for req-8");
+    stream.install("r1", &wrong);
+    stream.hit("r1", &wrong, 3);
+    stream.publish();
+    let d = v1::Filter::default;
+    assert_eq!(World::of(&stream).rules(), ["r1 1 AUTHORISED_MISREFERENCED 3"]);
+    stream.wait(5);
+    let right = block(1, "ip:192.0.2.7 for req-7");
+    stream.modify("r1", &right);
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(world.rules(), ["r1 1 AUTHORISED 0"], "in this form it did nothing yet");
+    let found = ["r1 1 AUTHORISED_MISREFERENCED req-7 3 now AUTHORISED"];
+    assert_eq!(world.findings(), found);
+    let verdicts = vec![v1::VerdictCode::AuthorisedMisreferenced.into()];
+    assert_eq!(world.findings_of(v1::Filter { verdicts, ..d() }), found, "asked for by code");
+    // Told late, because their window was open when the rule was corrected.
+    stream.now_s -= 3;
+    stream.hit("r1", &wrong, 4);
+    stream.now_s += 3;
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(world.rules(), ["r1 1 AUTHORISED 0"]);
+    assert_eq!(world.findings(), ["r1 1 AUTHORISED_MISREFERENCED req-7 7 now AUTHORISED"]);
+}
+
+#[test]
+fn every_code_that_is_shown_can_be_asked_for() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.request_with("req-8", "ip:192.0.2.8", |request| request.scope = None);
+    let rule = block(1, "ip:192.0.2.8 for req-8");
+    stream.install("r1", &rule);
+    for hits in 1..=3 {
+        stream.hit("r1", &rule, hits);
+    }
+    stream.hit("r1", &block(2, "ip:192.0.2.9"), 9);
+    stream.publish();
+    let world = World::of(&stream);
+    let d = v1::Filter::default;
+    let not_enforced = v1::Filter { duties: vec![v1::DutyCode::NotEnforced.into()], ..d() };
+    assert_eq!(world.findings_of(not_enforced.clone()), ["req-7 NOT_ENFORCED r1/dpi"]);
+    assert!(events(&world, not_enforced).is_empty(), "no event is a duty");
+    let reason =
+        |reason: v1::UndeterminedReason| v1::Filter { undetermined: vec![reason.into()], ..d() };
+    let scope = reason(v1::UndeterminedReason::Scope);
+    assert_eq!(events(&world, scope.clone()), [3, 2, 1]);
+    assert_eq!(world.findings_of(scope), ["r1 1 UNDETERMINED req-8 6 standing"]);
+    assert!(events(&world, reason(v1::UndeterminedReason::Gap)).is_empty());
+    let third = vec![v1::AddedFinding::ThirdPartyAction.into()];
+    assert!(events(&world, v1::Filter { added: third, ..d() }).is_empty());
+}
+
+#[test]
+fn what_nobody_knows_is_refused_and_the_known_ones_are_named() {
+    let mut stream = network();
+    stream.install("r1", &block(1, "ip:192.0.2.7"));
+    stream.publish();
+    let world = World::of(&stream);
+    let filter = || Some(v1::Filter { nodes: vec!["r2".into()], ..v1::Filter::default() });
+    let (query, d) = (&world.query, || (0, String::new()));
+    let (page_size, page_token) = d();
+    let events =
+        query.list_events(v1::ListEventsRequest { filter: filter(), page_size, page_token });
+    let (page_size, page_token) = d();
+    let rules = query.list_rules(v1::ListRulesRequest { filter: filter(), page_size, page_token });
+    let (page_size, page_token) = d();
+    let findings =
+        query.list_findings(v1::ListFindingsRequest { filter: filter(), page_size, page_token });
+    for refused in [events.unwrap_err(), rules.unwrap_err(), findings.unwrap_err()] {
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert!(
+            refused.message().contains("no node \"r2\" is known; known: r1 ("),
+            "{}",
+            refused.message()
+        );
+    }
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    let query = &World::of(&stream).query;
+    let authorities = vec!["cuort".into()];
+    let filter = Some(v1::Filter { authorities, ..v1::Filter::default() });
+    let (page_size, page_token) = d();
+    let findings = query.list_findings(v1::ListFindingsRequest { filter, page_size, page_token });
+    let request =
+        v1::ListRequestsRequest { authority: "cuort".into(), ..v1::ListRequestsRequest::default() };
+    let requests = query.list_requests(request);
+    for refused in [findings.unwrap_err(), requests.unwrap_err()] {
+        assert!(refused.message().contains("no authority \"cuort\" is known; known: court ("));
+    }
+}
+
+#[test]
 fn what_is_covered_or_an_own_measure_is_no_finding() {
     let mut stream = network();
     stream.request("req-7", "ip:192.0.2.7");
@@ -122,6 +243,7 @@ fn a_snapshot_is_the_truth_about_its_source() {
 #[test]
 fn filters_take_what_they_say() {
     let mut stream = network();
+    stream.declare("r9", "DE", &["acl nftables observed"]);
     stream.request("req-7", "ip:192.0.2.7");
     stream.publish();
     stream.hit("r1", &block(1, "ip:192.0.2.7 for req-7"), 1);
@@ -139,7 +261,8 @@ fn filters_take_what_they_say() {
         [1],
         "half-open"
     );
-    assert!(events(&world, v1::Filter { nodes: vec!["r2".into()], ..d() }).is_empty());
+    assert_eq!(events(&world, v1::Filter { nodes: vec!["r1".into()], ..d() }), [4, 2, 1]);
+    assert!(events(&world, v1::Filter { nodes: vec!["r9".into()], ..d() }).is_empty());
     assert_eq!(events(&world, v1::Filter { target: "192.0.2.7".into(), ..d() }), [2, 1]);
     assert_eq!(events(&world, v1::Filter { target: "www.example.org".into(), ..d() }), [4]);
     let dns = vec![v1::Technique::DnsNxdomain.into()];
@@ -205,6 +328,7 @@ fn a_token_of_another_question_is_refused_by_its_field() {
 #[test]
 fn a_gap_shows_where_it_overlaps_the_question() {
     let mut stream = network();
+    stream.declare("r2", "DE", &["acl nftables observed"]);
     stream.wait(100);
     stream.gap("r1", 4, NOON, NOON + 50);
     stream.publish();

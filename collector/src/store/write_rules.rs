@@ -18,7 +18,9 @@ pub(super) fn show_rule(
     let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
     let fact = dictionary.rule(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
-    // What was known of its installation stays known, unless the rule had gone and came back.
+    // What was known of its installation stays known, unless the rule had gone and came back, or
+    // stands in another form (other claims, another technique): then since when it stands, and what
+    // it has done since, begin anew. Its hits before stay in `event`.
     connection
         .prepare_cached(
             "INSERT INTO rule (node, generation, number, operator, source, fact, target, native,
@@ -30,8 +32,17 @@ pub(super) fn show_rule(
                  target = excluded.target,
                  native = CASE excluded.native WHEN '' THEN native ELSE excluded.native END,
                  installed_at_s = CASE
-                     WHEN shown = 1 AND installed_now = 1 THEN installed_at_s
-                     ELSE excluded.installed_at_s END,
+                     WHEN shown = 1 AND installed_now = 1 AND fact = excluded.fact
+                     THEN installed_at_s ELSE excluded.installed_at_s END,
+                 hits = CASE
+                     WHEN shown = 0 OR (installed_now = 1 AND fact = excluded.fact)
+                     THEN hits ELSE 0 END,
+                 first_hit_s = CASE
+                     WHEN shown = 0 OR (installed_now = 1 AND fact = excluded.fact)
+                     THEN first_hit_s ELSE 0 END,
+                 last_hit_s = CASE
+                     WHEN shown = 0 OR (installed_now = 1 AND fact = excluded.fact)
+                     THEN last_hit_s ELSE 0 END,
                  shown = 1,
                  shown_by = excluded.shown_by,
                  shown_at_s = excluded.shown_at_s,
@@ -120,7 +131,8 @@ pub(super) fn apply_snapshot(
     Ok(())
 }
 
-/// Hits of a rule that nothing has shown make a row that says so.
+/// Hits of a rule that nothing has shown make a row that says so. Hits of the form in which a rule
+/// stood before, told late because their window was still open, do not count for the form now.
 pub(super) fn count_hits(
     connection: &Connection,
     facts: &Facts,
@@ -138,7 +150,9 @@ pub(super) fn count_hits(
                  first_hit_s = CASE hits WHEN 0 THEN excluded.first_hit_s
                      ELSE min(first_hit_s, excluded.first_hit_s) END,
                  last_hit_s = max(last_hit_s, excluded.last_hit_s),
-                 hits = hits + min(excluded.hits, 9223372036854775807 - hits)",
+                 hits = hits + min(excluded.hits, 9223372036854775807 - hits)
+             WHERE shown = 0
+                 OR (fact = excluded.fact AND excluded.last_hit_s >= installed_at_s)",
         )?
         .execute(params![
             facts.origin.node.as_str(),

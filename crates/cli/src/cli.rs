@@ -15,7 +15,8 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, proven; 1 contradicted; 2 could not check (usage, \
-    input or output, malformed); 3 incomplete (part or quorum missing); 4 not authorised. If several \
+    input or output, malformed); 3 incomplete (part or quorum missing, or rows of an import refused); \
+    4 not authorised. If several \
     apply: the first of 1, 2, 4, 3. Verdicts and findings change none.";
 
 /// Else they would stand between a command's own options.
@@ -212,7 +213,7 @@ pub(crate) enum NodesCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesCommand {
-    /// Blocking rules that are installed now, each with its verdict
+    /// Blocking rules that are installed now, since when in this form, and what they did since
     List(Filtered),
 }
 
@@ -243,7 +244,8 @@ pub(crate) struct Filtered {
     /// Before this time
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
-    /// Only these nodes; several are separated by commas, here and below
+    /// Only these nodes, as `remit nodes list` shows them; several are separated by commas, here and
+    /// below
     #[arg(long, value_delimiter = ',')]
     pub(crate) node: Vec<String>,
     /// What equals, contains or lies inside this name, address, prefix or URL
@@ -258,7 +260,8 @@ pub(crate) struct Filtered {
     /// Whose request it is
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     pub(crate) authority: Vec<String>,
-    /// A code such as expired or no-basis, or a screen word such as "out of time"
+    /// As tables show it: a code such as EXPIRED, UNDETERMINED(boundary) or NOT_ENFORCED, or a word
+    /// such as "out of time"
     #[arg(long, value_delimiter = ',', value_name = "CODE")]
     pub(crate) verdict: Vec<String>,
     #[command(flatten)]
@@ -351,7 +354,7 @@ A .csv file needs a --mapping, which says where the same keys come from:
   time_zone = "Europe/Berlin"
   end_date = "removal_day"
   [columns]                        # key = the column's name
-  id = { column = "No", prefix = "agency/" }
+  id = { column = "No", prefix = "agency/", replace = { " " = "-" } }   # what an id may not hold
   from = "Blocked from"
   status = { column = "State", values = { "in force" = "accepted", "pending" = "under_review" } }
   [[targets]]
@@ -364,4 +367,6 @@ A .csv file needs a --mapping, which says where the same keys come from:
   form = "portal_list"
   territories = ["DE"]
 
-Rows that are refused are named with line, field and remedy; the others are entered."#;
+Rows that are refused are named with line, field and remedy; the others are entered, and the exit code
+is 3. The same list may be imported again: what is unchanged is not entered again, what differs becomes
+the next version of its request, and what is no longer in the file is named and left as it is."#;

@@ -58,7 +58,9 @@ pub(crate) async fn query(config: &Config) -> Result<QueryServiceClient<Channel>
     Ok(QueryServiceClient::new(channel).max_decoding_message_size(MESSAGE_SIZE_MAX))
 }
 
-pub(crate) async fn register(config: &Config) -> Result<RegisterServiceClient<Channel>, CliError> {
+pub(crate) type RegisterClient = RegisterServiceClient<Channel>;
+
+pub(crate) async fn register(config: &Config) -> Result<RegisterClient, CliError> {
     let channel = connect(config, As::Person).await?;
     Ok(RegisterServiceClient::new(channel).max_decoding_message_size(MESSAGE_SIZE_MAX))
 }

@@ -42,19 +42,27 @@ pub(crate) fn utc(at_s: i64) -> String {
     if at_s == 0 { String::new() } else { register::words::time(at_s) }
 }
 
-/// RFC 3339 with the reader's own offset, for people.
-pub(crate) fn local(at_s: i64) -> String {
+/// "2026-01-31 12:00:00", for a column whose heading says UTC. One zone for every reader: two people
+/// who talk about a row must see the same time.
+pub(crate) fn utc_cell(at_s: i64) -> String {
     match Timestamp::from_second(at_s) {
         Ok(_) if at_s == 0 => "-".to_owned(),
-        Ok(at) => {
-            let offset = TimeZone::system().to_offset(at);
-            if offset.is_zero() {
-                at.to_string()
-            } else {
-                at.display_with_offset(offset).to_string()
-            }
-        }
+        Ok(at) => at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => format!("{at_s} s"),
+    }
+}
+
+/// "2026-02-01 00:00+01:00": in the zone of an authority, with its offset; in UTC ("Z") where no zone
+/// is stated.
+pub(crate) fn zoned_cell(at_s: i64, zone: &str) -> String {
+    let text = register::words::time_in(at_s, zone).unwrap_or_else(|| register::words::time(at_s));
+    let text = text.replacen('T', " ", 1);
+    // A bound is rarely told to the second.
+    match text.get(16..19) {
+        Some(":00") => {
+            format!("{}{}", text.get(..16).unwrap_or_default(), text.get(19..).unwrap_or_default())
+        }
+        _ => text,
     }
 }
 
@@ -88,6 +96,16 @@ mod tests {
         check("2026-01-31", "2026-01-31T00:00:00Z");
         check("7d", "2026-02-22T00:00:00Z");
         check("90m", "2026-02-28T22:30:00Z");
+    }
+
+    #[test]
+    fn a_bound_is_shown_as_the_authority_meant_it() {
+        let at_s = parse("2025-12-31T23:00:00Z", "", 0).unwrap();
+        assert_eq!(zoned_cell(at_s, "Europe/Berlin"), "2026-01-01 00:00+01:00");
+        assert_eq!(zoned_cell(at_s, ""), "2025-12-31 23:00Z");
+        assert_eq!(zoned_cell(at_s + 1, "Europe/Berlin"), "2026-01-01 00:00:01+01:00");
+        assert_eq!(utc_cell(at_s), "2025-12-31 23:00:00");
+        assert_eq!(utc_cell(0), "-");
     }
 
     #[test]

@@ -2,19 +2,15 @@
 
 use evidence::Claim;
 use register::{screen_word, target::kind_word};
-use remit_proto::v1::{self, VerdictCode};
+use remit_proto::v1::{self, AddedFinding, DutyCode, UndeterminedReason, VerdictCode};
 
 use crate::exit::CliError;
 
 /// "EXPIRED", "UNDETERMINED(boundary)".
 pub(crate) fn verdict_code(verdict: &v1::Verdict) -> String {
-    let code = short(verdict.code().as_str_name(), "VERDICT_CODE_");
     match verdict.undetermined() {
-        v1::UndeterminedReason::Unspecified => code,
-        reason => {
-            let reason = short(reason.as_str_name(), "UNDETERMINED_REASON_").to_lowercase();
-            format!("{code}({reason})")
-        }
+        UndeterminedReason::Unspecified => verdict_name(verdict.code()),
+        reason => undetermined_name(reason),
     }
 }
 
@@ -31,6 +27,18 @@ fn short(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_owned()
 }
 
+pub(crate) fn technique(technique: v1::Technique) -> String {
+    word(technique.as_str_name(), "TECHNIQUE_")
+}
+
+pub(crate) fn source(rule: &v1::Rule) -> String {
+    word(rule.source().as_str_name(), "SOURCE_KIND_")
+}
+
+pub(crate) fn claim_origin(rule: &v1::Rule) -> String {
+    word(rule.claim_origin().as_str_name(), "CLAIM_ORIGIN_")
+}
+
 /// "1 rule", "2 rules".
 pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -40,14 +48,6 @@ pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
 /// it would be rounded to that of another rule.
 pub(crate) fn rule(number: u64) -> String {
     format!("{number:016x}")
-}
-
-/// Every technique that can be asked for.
-pub(crate) fn techniques() -> Vec<String> {
-    (1..=64)
-        .filter_map(|number| v1::Technique::try_from(number).ok())
-        .map(|technique| word(technique.as_str_name(), "TECHNIQUE_"))
-        .collect()
 }
 
 /// "domain_exact example.org"; a withheld target is said to be.
@@ -69,36 +69,149 @@ pub(crate) fn claims(claims: &[v1::Claim]) -> Vec<String> {
         .collect()
 }
 
-/// A code, in any case and with `-` for `_`, or a screen word: all its codes.
-pub(crate) fn verdicts_from(text: &str) -> Result<Vec<VerdictCode>, CliError> {
-    let all = || (1..=64).filter_map(|number| VerdictCode::try_from(number).ok());
-    let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
-    let wanted = plain(text);
-    let by_code: Vec<_> =
-        all().filter(|c| plain(&short(c.as_str_name(), "VERDICT_CODE_")) == wanted).collect();
-    if !by_code.is_empty() {
-        return Ok(by_code);
+/// The four fields of a filter that say which verdict a row must have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Codes {
+    pub(crate) verdicts: Vec<i32>,
+    pub(crate) undetermined: Vec<i32>,
+    pub(crate) added: Vec<i32>,
+    pub(crate) duties: Vec<i32>,
+}
+
+impl Codes {
+    /// Everything that tables show beside a row: EXPIRED, UNDETERMINED(boundary), NOT_ENFORCED, a
+    /// screen word, which means all its codes, or both as a cell has them, "out of time (EXPIRED)".
+    /// In any case, and with `-` or a space for `_`.
+    pub(crate) fn take(&mut self, text: &str) -> Result<(), CliError> {
+        let wanted = plain(
+            text.split_once(" (").map_or(text, |(_, code)| code.strip_suffix(')').unwrap_or(code)),
+        );
+        let before = self.clone();
+        self.verdicts.extend(
+            all::<VerdictCode>()
+                .filter(|code| {
+                    plain(&verdict_name(*code)) == wanted
+                        || plain(screen_word(*code).as_str()) == wanted
+                })
+                .map(i32::from),
+        );
+        let reasons =
+            all::<UndeterminedReason>().filter(|r| plain(&undetermined_name(*r)) == wanted);
+        self.undetermined.extend(reasons.map(i32::from));
+        let added = all::<AddedFinding>().filter(|added| plain(&added_name(*added)) == wanted);
+        self.added.extend(added.map(i32::from));
+        self.duties.extend(
+            all::<DutyCode>().filter(|duty| plain(&duty_name(*duty)) == wanted).map(i32::from),
+        );
+        if *self != before {
+            return Ok(());
+        }
+        Err(CliError::Usage(format!(
+            "--verdict: {text:?} is unknown; want a word ({}), a verdict ({}, or {}), what is added \
+             to one ({}), or a finding about a request ({})",
+            screen_words().join(", "),
+            list(all::<VerdictCode>().map(verdict_name)),
+            list(all::<UndeterminedReason>().map(undetermined_name)),
+            list(all::<AddedFinding>().map(added_name)),
+            list(all::<DutyCode>().map(duty_name)),
+        )))
     }
-    let by_word: Vec<_> = all().filter(|c| plain(screen_word(*c).as_str()) == wanted).collect();
-    if by_word.is_empty() {
-        return Err(CliError::Usage(format!(
-            "--verdict: {text:?} is neither a code such as EXPIRED or no-basis nor a word such as \
-             covered, \"out of time\", \"beyond its request\", \"no covering request\""
-        )));
+}
+
+fn plain(text: &str) -> String {
+    text.trim().to_lowercase().replace(['-', ' '], "_")
+}
+
+fn list(names: impl Iterator<Item = String>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// Every value of an enum of the wire but the unspecified one.
+fn all<E: TryFrom<i32>>() -> impl Iterator<Item = E> {
+    (1..=64).filter_map(|number| E::try_from(number).ok())
+}
+
+fn verdict_name(code: VerdictCode) -> String {
+    short(code.as_str_name(), "VERDICT_CODE_")
+}
+
+fn undetermined_name(reason: UndeterminedReason) -> String {
+    let reason = short(reason.as_str_name(), "UNDETERMINED_REASON_").to_lowercase();
+    format!("{}({reason})", verdict_name(VerdictCode::Undetermined))
+}
+
+fn added_name(added: AddedFinding) -> String {
+    short(added.as_str_name(), "ADDED_FINDING_")
+}
+
+fn duty_name(duty: DutyCode) -> String {
+    short(duty.as_str_name(), "DUTY_CODE_")
+}
+
+fn screen_words() -> Vec<&'static str> {
+    let mut words: Vec<&str> = Vec::new();
+    for code in all::<VerdictCode>() {
+        let word = screen_word(code).as_str();
+        if !words.contains(&word) {
+            words.push(word);
+        }
     }
-    Ok(by_word)
+    words
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn codes(text: &str) -> Codes {
+        let mut codes = Codes::default();
+        codes.take(text).unwrap();
+        codes
+    }
+
     #[test]
     fn a_verdict_filter_is_a_code_or_a_word() {
-        assert_eq!(verdicts_from("no-basis").unwrap(), [VerdictCode::NoBasis]);
-        assert_eq!(verdicts_from("EXPIRED").unwrap(), [VerdictCode::Expired]);
-        assert_eq!(verdicts_from("own measure").unwrap().len(), 3);
-        assert!(verdicts_from("fine").is_err());
+        let expired = Codes { verdicts: vec![VerdictCode::Expired.into()], ..Codes::default() };
+        for text in ["EXPIRED", "expired", "out of time (EXPIRED)"] {
+            assert_eq!(codes(text), expired, "{text}");
+        }
+        assert_eq!(codes("no-basis").verdicts, [i32::from(VerdictCode::NoBasis)]);
+        assert_eq!(codes("own measure").verdicts.len(), 3);
+    }
+
+    #[test]
+    fn whatever_is_shown_is_understood_in_the_same_spelling() {
+        for code in all::<VerdictCode>() {
+            let reasons: Vec<i32> = match code {
+                VerdictCode::Undetermined => all::<UndeterminedReason>().map(i32::from).collect(),
+                _ => vec![0],
+            };
+            for undetermined in reasons {
+                let verdict =
+                    v1::Verdict { code: code.into(), undetermined, ..v1::Verdict::default() };
+                let shown = verdict_code(&verdict);
+                let cell = format!("{} ({shown})", verdict_word(&verdict));
+                for text in [shown.as_str(), &cell, verdict_word(&verdict)] {
+                    assert!(codes(text) != Codes::default(), "{text}");
+                }
+                assert_eq!(codes(&shown), codes(&cell));
+            }
+        }
+        assert_eq!(codes("UNDETERMINED(boundary)").undetermined, [1]);
+        assert!(codes("UNDETERMINED(boundary)").verdicts.is_empty(), "this reason alone");
+        let duty = Codes { duties: vec![DutyCode::NotEnforced.into()], ..Codes::default() };
+        for text in ["NOT_ENFORCED", "not-enforced", "not enforced (NOT_ENFORCED)"] {
+            assert_eq!(codes(text), duty, "{text}");
+        }
+        assert_eq!(codes("COLLATERAL").added, [i32::from(AddedFinding::Collateral)]);
+    }
+
+    #[test]
+    fn an_unknown_code_gets_the_list_of_known_ones() {
+        let text = Codes::default().take("fine").unwrap_err().to_string();
+        for known in ["out of time", "EXPIRED", "UNDETERMINED(gap)", "COLLATERAL", "NOT_ENFORCED"] {
+            assert!(text.contains(known), "{known}: {text}");
+        }
     }
 
     #[test]

@@ -148,6 +148,23 @@ fn what_cannot_be_checked_is_2_and_one_sentence_on_stderr() {
 }
 
 #[test]
+fn a_key_of_another_log_is_2_and_the_remedy_is_said() {
+    let desk = Desk::new("other-key");
+    desk.bundle("b.tar", &Operator::honest().bundle());
+    let trust = operator::trust(&[]);
+    let (log, register) = (trust.log.to_string(), trust.register.to_string());
+    for (log_key, register_key) in [(&register, &register), (&log, &log)] {
+        let keys = ["verify", "b.tar", "--log-key", log_key, "--register-key", register_key];
+        let output = desk.remit(&[&keys[..], &["--quorum", "none"]].concat());
+        let text = stdout(&output);
+        assert_eq!(code(&output), 2, "{text}");
+        assert!(text.contains("is not signed by the key that you gave"), "{text}");
+        assert!(text.contains("config.toml"), "{text}");
+        assert!(!text.contains("CONTRADICTED"), "{text}");
+    }
+}
+
+#[test]
 fn machine_formats_hold_data_alone() {
     let desk = Desk::new("formats");
     desk.bundle("b.tar", &Operator::honest().bundle());
@@ -191,9 +208,11 @@ targets = ["domain_exact:example.org"]
     );
     let output = desk.remit(&["requests", "import", "requests.toml", "--dry-run"]);
     let text = stderr(&output);
-    assert_eq!(code(&output), 0, "{text}");
+    assert_eq!(code(&output), 3, "a part is missing: {text}");
     assert!(text.contains("requests.toml: line 11, bad/1: refused"), "{text}");
-    assert!(text.contains("2 rows read: 1 requests accepted"), "{text}");
+    let last = "2 rows: 1 accepted (1 new, 0 changed, 0 unchanged and not entered again), 0 repaired, 1 \
+                refused";
+    assert_eq!(text.lines().last(), Some(last), "{text}");
 }
 
 #[test]

@@ -1,122 +1,107 @@
 //! `remit events list`: what rules did, each with its verdict, as known now and then.
 
 use remit_proto::v1;
-use serde_json::{Value, json};
 
 use super::{
-    list::Pages,
-    row::{claims_or_none, filter, or_dash, sentences, technique, verdict_cell, verdict_values},
+    list,
+    row::{
+        Judged, filter, node_cell, rule_cells, sentences, target_cell, target_fields,
+        verdict_cell_of, verdict_fields,
+    },
 };
 use crate::{
     cli::{Filtered, Format},
     client,
     config::Config,
     exit::CliError,
-    output::{Listing, Table},
+    output::{Cell, Layout, fields},
     time, words,
 };
 
 pub(crate) async fn events(config: &Config, args: &Filtered, out: Format) -> Result<(), CliError> {
     let filter = filter(args)?;
     let mut client = client::query(config).await?;
-    let mut pages = Pages::new(args.page.limit);
-    loop {
-        let (page_size, page_token) = pages.next();
+    let (rows, completeness) = list::all(args.page.limit, async |page_size, page_token| {
         let request = v1::ListEventsRequest { filter: Some(filter.clone()), page_size, page_token };
-        let page = client.list_events(request).await?.into_inner();
-        if !pages.take(page.events, page.next_page_token, page.completeness)? {
-            break;
-        }
-    }
-    event_listing(&pages.rows, pages.completeness).print(out)
+        let v1::ListEventsResponse { events, next_page_token, completeness } =
+            client.list_events(request).await?.into_inner();
+        Ok((events, next_page_token, completeness))
+    })
+    .await?;
+    layout().listing(&rows, completeness).print(out)
 }
 
-const EVENT_COLUMNS: &[&str] = &[
-    "event",
-    "node",
-    "rule",
-    "source",
-    "technique",
-    "target_kind",
-    "target",
-    "hit_target",
-    "hits",
-    "first",
-    "last",
-    "claims",
-    "claim_origin",
-    "verdict",
-    "verdict_word",
-    "reason",
-    "request",
-    "authority",
-    "basis_proof",
-    "registered_before_act",
-    "verdict_then",
-    "request_then",
-    "register_size",
-    "imported",
-    "detail_reduced",
-];
-
-pub(crate) fn event_listing(
-    rows: &[v1::EventRow],
-    completeness: Option<v1::Completeness>,
-) -> Listing {
-    let header =
-        ["LAST", "NODE", "RULE", "TECHNIQUE", "TARGET", "HITS", "CLAIMS", "AUTHORITY", "VERDICT"];
-    let mut table = Table::new(&header, "no events");
-    for row in rows {
-        let rule = row.rule.clone().unwrap_or_default();
-        table.row_with(
-            vec![
-                time::local(row.last_s),
-                row.node.clone(),
-                words::rule(rule.number),
-                technique(&rule),
-                words::target(row.target.as_ref()),
-                row.hits.to_string(),
-                claims_or_none(&rule.claims),
-                or_dash(&row.authority),
-                verdict_cell(row.as_known_now.as_ref()),
-            ],
-            sentences(row.as_known_now.as_ref(), row.as_known_then.as_ref()),
-        );
+impl Judged for v1::EventRow {
+    fn node(&self) -> &str {
+        &self.node
     }
-    Listing {
-        noun: "events",
-        columns: EVENT_COLUMNS,
-        rows: rows.iter().map(event_values).collect(),
-        table,
-        completeness,
+
+    fn rule(&self) -> Option<u64> {
+        Some(self.rule.as_ref()?.number)
+    }
+
+    fn technique(&self) -> v1::Technique {
+        self.rule.as_ref().map(v1::Rule::technique).unwrap_or_default()
+    }
+
+    fn target(&self) -> Option<&v1::Target> {
+        self.target.as_ref()
+    }
+
+    fn claims(&self) -> &[v1::Claim] {
+        self.rule.as_ref().map_or(&[], |rule| &rule.claims)
+    }
+
+    fn verdict(&self) -> Option<&v1::Verdict> {
+        self.as_known_now.as_ref()
+    }
+
+    fn authority(&self) -> &str {
+        &self.authority
     }
 }
 
-fn event_values(row: &v1::EventRow) -> Vec<Value> {
-    let rule = row.rule.clone().unwrap_or_default();
-    let then = row.as_known_then.as_ref();
-    let mut values = vec![
-        json!(row.id),
-        json!(row.node),
-        json!(words::rule(rule.number)),
-        json!(words::word(rule.source().as_str_name(), "SOURCE_KIND_")),
-        json!(technique(&rule)),
-        json!(words::target_kind(row.target.as_ref())),
-        json!(row.target.as_ref().map(|t| &t.value)),
-        json!(row.hit_target.as_ref().map(|t| &t.value)),
-        json!(row.hits),
-        json!(time::utc(row.first_s)),
-        json!(time::utc(row.last_s)),
-        json!(words::claims(&rule.claims)),
-        json!(words::word(rule.claim_origin().as_str_name(), "CLAIM_ORIGIN_")),
+pub(super) fn layout() -> Layout<v1::EventRow> {
+    let mut fields = fields![row: v1::EventRow;
+        "event" => row.id,
+        "node" => row.node,
+        "rule" => row.rule().map(words::rule),
+        "source" => row.rule.as_ref().map(words::source),
+        "technique" => words::technique(row.technique()),
     ];
-    values.extend(verdict_values(row.as_known_now.as_ref(), &row.authority));
-    values.extend([
-        json!(then.map(words::verdict_code)),
-        json!(then.and_then(|v| v.clause.as_ref()).map(|c| &c.request_id)),
-        json!(row.as_known_now.as_ref().map(|v| v.register_size)),
-        json!(row.imported),
-        json!(row.detail_reduced),
+    fields.extend(target_fields());
+    fields.extend(fields![row: v1::EventRow;
+        "hit_target" => row.hit_target.as_ref().map(|target| &target.value),
+        "hits" => row.hits,
+        "first" => time::utc(row.first_s),
+        "last" => time::utc(row.last_s),
+        "claims" => words::claims(row.claims()),
+        "claim_origin" => row.rule.as_ref().map(words::claim_origin),
     ]);
-    values
+    fields.extend(verdict_fields());
+    fields.extend(fields![row: v1::EventRow;
+        "verdict_then" => row.as_known_then.as_ref().map(words::verdict_code),
+        "request_then" =>
+            row.as_known_then.as_ref().and_then(|v| v.clause.as_ref()).map(|c| &c.request_id),
+        "register_size" => row.as_known_now.as_ref().map(|verdict| verdict.register_size),
+        "imported" => row.imported,
+        "detail_reduced" => row.detail_reduced,
+    ]);
+    let [rule, technique, claims, authority] = rule_cells();
+    let last = Cell::new("LAST (UTC)", |row: &v1::EventRow| time::utc_cell(row.last_s));
+    let hits = Cell::new("HITS", |row: &v1::EventRow| row.hits.to_string());
+    let cells = vec![
+        last,
+        node_cell(),
+        rule,
+        technique,
+        target_cell(),
+        hits,
+        claims,
+        authority,
+        verdict_cell_of(),
+    ];
+    let below =
+        |row: &v1::EventRow| sentences(row.as_known_now.as_ref(), row.as_known_then.as_ref());
+    Layout { noun: "events", fields, cells, below }
 }

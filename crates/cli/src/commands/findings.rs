@@ -1,18 +1,20 @@
 //! `remit findings list`: one per rule, or request, and cause.
 
 use remit_proto::v1;
-use serde_json::json;
 
 use super::{
-    list::Pages,
-    row::{claims_or_none, filter, or_dash, sentences, verdict_cell, verdict_values},
+    list,
+    row::{
+        Judged, filter, node_cell, or_dash, rule_cells, sentences, target_cell, target_fields,
+        verdict_cell, verdict_fields,
+    },
 };
 use crate::{
     cli::{Filtered, Format},
     client,
     config::Config,
     exit::CliError,
-    output::{Listing, Table},
+    output::{Cell, Layout, fields},
     time, words,
 };
 
@@ -23,118 +25,120 @@ pub(crate) async fn findings(
 ) -> Result<(), CliError> {
     let filter = filter(args)?;
     let mut client = client::query(config).await?;
-    let mut pages = Pages::new(args.page.limit);
-    loop {
-        let (page_size, page_token) = pages.next();
+    let (rows, completeness) = list::all(args.page.limit, async |page_size, page_token| {
         let request =
             v1::ListFindingsRequest { filter: Some(filter.clone()), page_size, page_token };
-        let page = client.list_findings(request).await?.into_inner();
-        if !pages.take(page.findings, page.next_page_token, page.completeness)? {
-            break;
-        }
-    }
-    finding_listing(&pages.rows, pages.completeness).print(out)
+        let v1::ListFindingsResponse { findings, next_page_token, completeness } =
+            client.list_findings(request).await?.into_inner();
+        Ok((findings, next_page_token, completeness))
+    })
+    .await?;
+    layout().listing(&rows, completeness).print(out)
 }
 
-const FINDING_COLUMNS: &[&str] = &[
-    "finding",
-    "code",
-    "node",
-    "rule",
-    "technique",
-    "target_kind",
-    "target",
-    "claims",
-    "verdict",
-    "verdict_word",
-    "reason",
-    "request",
-    "authority",
-    "basis_proof",
-    "registered_before_act",
-    "first_seen",
-    "last_seen",
-    "hits",
-    "installed_now",
-    "unobserved_points",
-];
+impl Judged for v1::FindingRow {
+    fn node(&self) -> &str {
+        &self.node
+    }
 
-pub(crate) fn finding_listing(
-    rows: &[v1::FindingRow],
-    completeness: Option<v1::Completeness>,
-) -> Listing {
-    let header = [
-        "FINDING",
-        "NODE",
-        "RULE",
-        "RULE NOW",
-        "TARGET",
-        "REQUEST",
-        "CLAIMS",
-        "AUTHORITY",
-        "HITS",
-        "LAST",
+    fn rule(&self) -> Option<u64> {
+        (self.rule != 0).then_some(self.rule)
+    }
+
+    fn technique(&self) -> v1::Technique {
+        v1::FindingRow::technique(self)
+    }
+
+    fn target(&self) -> Option<&v1::Target> {
+        self.target.as_ref()
+    }
+
+    fn claims(&self) -> &[v1::Claim] {
+        &self.claims
+    }
+
+    fn verdict(&self) -> Option<&v1::Verdict> {
+        self.verdict.as_ref()
+    }
+
+    fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    fn reason(&self) -> Option<String> {
+        self.verdict.as_ref().map_or_else(|| duty_sentence(self), |v| Some(register::explain(v)))
+    }
+
+    fn request(&self) -> Option<&str> {
+        Some(&self.request_id)
+    }
+}
+
+pub(super) fn layout() -> Layout<v1::FindingRow> {
+    let mut fields = fields![row: v1::FindingRow;
+        "finding" => row.id,
+        "code" => row.code,
+        "node" => row.node,
+        "rule" => row.rule().map(words::rule),
+        "technique" => words::technique(row.technique()),
     ];
-    let mut table = Table::new(&header, "no findings");
-    for row in rows {
-        let (rule, rule_now, claims) = match (row.rule, row.installed_now) {
-            (0, _) => ("-".to_owned(), "-", "-".to_owned()),
-            (rule, true) => (words::rule(rule), "installed", claims_or_none(&row.claims)),
-            (rule, false) => (words::rule(rule), "removed", claims_or_none(&row.claims)),
-        };
-        let (code, below) = match row.verdict.as_ref() {
-            Some(verdict) => (verdict_cell(Some(verdict)), sentences(Some(verdict), None)),
-            None => (duty_cell(&row.code), duty_sentence(row).into_iter().collect()),
-        };
-        table.row_with(
-            vec![
-                code,
-                or_dash(&row.node),
-                rule,
-                rule_now.to_owned(),
-                words::target(row.target.as_ref()),
-                or_dash(&row.request_id),
-                claims,
-                or_dash(&row.authority),
-                row.hits.to_string(),
-                time::local(row.last_seen_s),
-            ],
-            below,
-        );
-    }
-    let values = |row: &v1::FindingRow| {
-        let [verdict, word, reason, _, authority, proof, before] =
-            verdict_values(row.verdict.as_ref(), &row.authority);
-        vec![
-            json!(row.id),
-            json!(row.code),
-            json!(row.node),
-            json!((row.rule != 0).then(|| words::rule(row.rule))),
-            json!(words::word(row.technique().as_str_name(), "TECHNIQUE_")),
-            json!(words::target_kind(row.target.as_ref())),
-            json!(row.target.as_ref().map(|t| &t.value)),
-            json!(words::claims(&row.claims)),
-            verdict,
-            word,
-            row.verdict.as_ref().map_or_else(|| json!(duty_sentence(row)), |_| reason),
-            json!(row.request_id),
-            authority,
-            proof,
-            before,
-            json!(time::utc(row.first_seen_s)),
-            json!(time::utc(row.last_seen_s)),
-            json!(row.hits),
-            json!(row.installed_now),
-            json!(row.unobserved_points),
-        ]
+    fields.extend(target_fields());
+    fields.extend(fields![row: v1::FindingRow; "claims" => words::claims(&row.claims),]);
+    fields.extend(verdict_fields());
+    fields.extend(fields![row: v1::FindingRow;
+        "first_seen" => time::utc(row.first_seen_s),
+        "last_seen" => time::utc(row.last_seen_s),
+        "hits" => row.hits,
+        "installed_now" => row.installed_now,
+        "unobserved_points" => row.unobserved_points,
+        "verdict_now" => row.verdict_now.as_ref().map(words::verdict_code),
+    ]);
+    let finding = |row: &v1::FindingRow| match &row.verdict {
+        Some(verdict) => verdict_cell(Some(verdict)),
+        None => duty_cell(&row.code),
     };
-    Listing {
-        noun: "findings",
-        columns: FINDING_COLUMNS,
-        rows: rows.iter().map(values).collect(),
-        table,
-        completeness,
+    let [rule, technique, claims, authority] = rule_cells();
+    let cells = vec![
+        Cell::new("FINDING", finding),
+        node_cell(),
+        rule,
+        Cell::new("RULE NOW", rule_now).dispensable(7),
+        technique,
+        target_cell(),
+        Cell::new("REQUEST", |row: &v1::FindingRow| or_dash(&row.request_id)).dispensable(5),
+        claims,
+        authority,
+        Cell::new("HITS", |row: &v1::FindingRow| row.hits.to_string()),
+        Cell::new("LAST (UTC)", |row: &v1::FindingRow| time::utc_cell(row.last_seen_s))
+            .dispensable(6),
+    ];
+    Layout { noun: "findings", fields, cells, below }
+}
+
+/// Whether the rule stands, and if so whether for what is found.
+fn rule_now(row: &v1::FindingRow) -> String {
+    match (row.rule, row.installed_now, &row.verdict_now) {
+        (0, _, _) => "-",
+        (_, false, _) => "removed",
+        (_, true, None) => "installed",
+        (_, true, Some(_)) => "changed",
     }
+    .to_owned()
+}
+
+fn below(row: &v1::FindingRow) -> Vec<String> {
+    let mut below = match &row.verdict {
+        Some(verdict) => sentences(Some(verdict), None),
+        None => duty_sentence(row).into_iter().collect(),
+    };
+    if let Some(now) = row.verdict_now.as_ref().filter(|_| row.installed_now) {
+        below.push(format!(
+            "That is what it did. As the rule and the register are now: {}. {}",
+            verdict_cell(Some(now)),
+            register::explain(now)
+        ));
+    }
+    below
 }
 
 /// What a request demands and is not done, or not seen to be done, has a code and no verdict.
@@ -166,6 +170,10 @@ fn duty_sentence(row: &v1::FindingRow) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn table(rows: &[v1::FindingRow]) -> String {
+        layout().listing(rows, None).text(200)
+    }
+
     #[test]
     fn what_is_not_enforced_is_said_in_words() {
         let row = v1::FindingRow {
@@ -174,22 +182,32 @@ mod tests {
             unobserved_points: vec!["dpi-1/box".into()],
             ..v1::FindingRow::default()
         };
-        let text = finding_listing(&[row], None).table.render();
+        let text = table(&[row]);
         assert!(text.contains("not enforced (NOT_ENFORCED)"), "{text}");
         assert!(text.contains("court/1 is in force, and no observed rule"), "{text}");
         assert!(text.contains("Not observed in its scope: dpi-1/box."), "{text}");
     }
 
     #[test]
-    fn a_finding_says_whether_its_rule_still_stands() {
-        let row = |rule, installed_now| v1::FindingRow {
+    fn a_finding_says_whether_its_rule_still_stands_and_for_what() {
+        let verdict =
+            |code: v1::VerdictCode| v1::Verdict { code: code.into(), ..Default::default() };
+        let row = |rule, installed_now, now: Option<v1::VerdictCode>| v1::FindingRow {
             code: "NO_BASIS".into(),
+            verdict: Some(verdict(v1::VerdictCode::NoBasis)),
             rule,
             installed_now,
+            verdict_now: now.map(verdict),
             ..v1::FindingRow::default()
         };
-        let text = finding_listing(&[row(1, true), row(2, false)], None).table.render();
+        let changed = row(3, true, Some(v1::VerdictCode::Authorised));
+        let text = table(&[row(1, true, None), row(2, false, None), changed]);
         assert!(text.contains("0000000000000001  installed"), "{text}");
         assert!(text.contains("0000000000000002  removed"), "{text}");
+        assert!(text.contains("0000000000000003  changed"), "{text}");
+        assert!(
+            text.contains("As the rule and the register are now: covered (AUTHORISED)."),
+            "{text}"
+        );
     }
 }

@@ -7,28 +7,46 @@ use crate::{exit::CliError, words};
 /// The most that the collector gives at once.
 const PAGE_SIZE_MAX: usize = 1000;
 
-/// Rows fetched so far, and the completeness of the last page.
-pub(crate) struct Pages<T> {
+/// Rows, the token of the next page, and what the answer rests on: what every list gives.
+pub(crate) type Page<T> = (Vec<T>, String, Option<v1::Completeness>);
+
+/// All rows, or as many as `limit` says. `ask` is given the size and the token of a page.
+pub(crate) async fn all<T>(
     limit: Option<usize>,
-    pub(crate) rows: Vec<T>,
+    mut ask: impl AsyncFnMut(u32, String) -> Result<Page<T>, CliError>,
+) -> Result<(Vec<T>, Option<v1::Completeness>), CliError> {
+    let mut pages = Pages::new(limit);
+    loop {
+        let (size, token) = pages.next();
+        let (rows, next, completeness) = ask(size, token).await?;
+        if !pages.take(rows, next, completeness)? {
+            return Ok((pages.rows, pages.completeness));
+        }
+    }
+}
+
+/// Rows fetched so far, and the completeness of the last page.
+struct Pages<T> {
+    limit: Option<usize>,
+    rows: Vec<T>,
     token: String,
-    pub(crate) completeness: Option<v1::Completeness>,
+    completeness: Option<v1::Completeness>,
 }
 
 impl<T> Pages<T> {
-    pub(crate) fn new(limit: Option<usize>) -> Self {
+    fn new(limit: Option<usize>) -> Self {
         Self { limit, rows: Vec::new(), token: String::new(), completeness: None }
     }
 
     /// Size and token of the next request.
-    pub(crate) fn next(&self) -> (u32, String) {
+    fn next(&self) -> (u32, String) {
         let left = self.limit.map_or(PAGE_SIZE_MAX, |limit| limit.saturating_sub(self.rows.len()));
         let size = left.clamp(1, PAGE_SIZE_MAX);
         (u32::try_from(size).unwrap_or(u32::MAX), self.token.clone())
     }
 
     /// Takes a page; true if another one is wanted and there.
-    pub(crate) fn take(
+    fn take(
         &mut self,
         rows: Vec<T>,
         next_page_token: String,

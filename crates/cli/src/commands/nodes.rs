@@ -1,155 +1,110 @@
 //! `remit nodes list`: who reports, how recently, and what was lost.
 
 use remit_proto::v1;
-use serde_json::{Value, json};
 
-use super::{list::Pages, row::or_dash};
+use super::{list, row::or_dash};
 use crate::{
     cli::{Format, Page},
     client,
     config::Config,
     exit::CliError,
-    output::{Listing, Table},
+    output::{Cell, Layout, fields},
     time, words,
 };
 
 pub(crate) async fn nodes(config: &Config, page: &Page, out: Format) -> Result<(), CliError> {
     let mut client = client::query(config).await?;
-    let mut pages = Pages::new(page.limit);
-    loop {
-        let (page_size, page_token) = pages.next();
+    let (rows, completeness) = list::all(page.limit, async |page_size, page_token| {
         let request = v1::ListNodesRequest { page_size, page_token };
-        let page = client.list_nodes(request).await?.into_inner();
-        if !pages.take(page.nodes, page.next_page_token, page.completeness)? {
-            break;
-        }
-    }
-    node_listing(&pages.rows, pages.completeness, time::now_s()).print(out)
+        let v1::ListNodesResponse { nodes, next_page_token, completeness } =
+            client.list_nodes(request).await?.into_inner();
+        Ok((nodes, next_page_token, completeness))
+    })
+    .await?;
+    layout().listing(&rows, completeness).print(out)
 }
 
-const NODE_COLUMNS: &[&str] = &[
-    "node",
-    "declared",
-    "role",
-    "country",
-    "region",
-    "asn",
-    "network_type",
-    "lines_served",
-    "generation",
-    "tree_size",
-    "logged_size",
-    "last_seal",
-    "last_received",
-    "silent",
-    "stopped_cleanly",
-    "clock",
-    "window_s",
-    "individual_actions",
-    "offered",
-    "recorded",
-    "lost",
-    "unexplained",
-    "self_protection",
-    "forks",
-];
-
-fn node_listing(
-    rows: &[v1::NodeRow],
-    completeness: Option<v1::Completeness>,
-    now_s: i64,
-) -> Listing {
-    let header = [
-        "NODE",
-        "ROLE",
-        "PLACE",
-        "STATE",
-        "LAST SEAL",
-        "LEAVES",
-        "LOGGED",
-        "RECORDED",
-        "LOST",
-        "UNEXPLAINED",
-        "CLOCK",
-        "SELF-PROTECTION",
+fn layout() -> Layout<v1::NodeRow> {
+    let fields = fields![row: v1::NodeRow;
+        "node" => row.node,
+        "declared" => row.facts.is_some(),
+        "role" => role_of(&facts(row)),
+        "country" => facts(row).country,
+        "region" => facts(row).region,
+        "asn" => facts(row).asn,
+        "network_type" => words::word(facts(row).network_type().as_str_name(), "NETWORK_TYPE_"),
+        "lines_served" => facts(row).lines_served,
+        "generation" => row.generation,
+        "tree_size" => row.tree_size,
+        "logged_size" => row.logged_size,
+        "last_seal" => time::utc(row.last_seal_s),
+        "last_received" => time::utc(row.last_received_s),
+        "silent" => row.silent,
+        "stopped_cleanly" => row.stopped_cleanly,
+        "clock" => clock(row),
+        "window_s" => row.window_s,
+        "individual_actions" => row.individual_actions,
+        "offered" => totals(row).offered,
+        "recorded" => totals(row).recorded,
+        "lost" => totals(row).lost,
+        "unexplained" => totals(row).unexplained,
+        "self_protection" =>
+            row.self_protection.iter().map(|s| format!("{}={}", s.chain, s.packets)).collect::<Vec<_>>(),
+        "forks" => row.forks,
     ];
-    let mut table = Table::new(&header, "no nodes");
-    for row in rows {
-        let facts = row.facts.clone().unwrap_or_default();
-        let role = if row.facts.is_some() { role_of(&facts) } else { "not declared".to_owned() };
-        let place = if facts.region.is_empty() { &facts.country } else { &facts.region };
-        let state = match (row.generation.is_empty(), row.silent, row.stopped_cleanly) {
-            (true, _, _) => "no agent",
-            (false, _, true) => "stopped",
-            (false, true, false) => "SILENT",
-            (false, false, false) => "reporting",
-        };
-        let totals = totals(&row.accounts);
-        let own: u64 = row.self_protection.iter().fold(0, |sum, s| sum.saturating_add(s.packets));
-        table.row(vec![
-            row.node.clone(),
-            role,
-            or_dash(place),
-            state.to_owned(),
-            time::age(row.last_seal_s, now_s),
-            row.tree_size.to_string(),
-            row.logged_size.to_string(),
-            totals.recorded.to_string(),
-            totals.lost.to_string(),
-            totals.unexplained.to_string(),
-            words::word(row.clock().as_str_name(), "CLOCK_STATE_"),
-            if row.self_protection.is_empty() {
-                "-".to_owned()
-            } else {
-                format!(
-                    "{own} in {}",
-                    words::count(row.self_protection.len() as u64, "chain", "chains")
-                )
-            },
-        ]);
+    type NodeCell = Cell<v1::NodeRow>;
+    let cells = vec![
+        NodeCell::new("NODE", |row| row.node.clone()),
+        NodeCell::new("ROLE", |row| match &row.facts {
+            Some(facts) => role_of(facts),
+            None => "not declared".to_owned(),
+        }),
+        NodeCell::new("PLACE", |row| {
+            let facts = facts(row);
+            or_dash(if facts.region.is_empty() { &facts.country } else { &facts.region })
+        }),
+        NodeCell::new("STATE", state),
+        NodeCell::new("LAST SEAL", |row| time::age(row.last_seal_s, time::now_s())),
+        NodeCell::new("LEAVES", |row| row.tree_size.to_string()).dispensable(2),
+        NodeCell::new("LOGGED", |row| row.logged_size.to_string()).dispensable(1),
+        NodeCell::new("RECORDED", |row| totals(row).recorded.to_string()),
+        NodeCell::new("LOST", |row| totals(row).lost.to_string()),
+        NodeCell::new("UNEXPLAINED", |row| totals(row).unexplained.to_string()),
+        // Nobody has said it of a node without an agent.
+        NodeCell::new("CLOCK", |row| match row.clock() {
+            v1::ClockState::Unspecified => "-".to_owned(),
+            _ => clock(row),
+        })
+        .dispensable(4),
+        NodeCell::new("SELF-PROTECTION", self_protection).dispensable(3),
+    ];
+    Layout { noun: "nodes", fields, cells, below: |_| Vec::new() }
+}
+
+fn facts(row: &v1::NodeRow) -> v1::NodeFacts {
+    row.facts.clone().unwrap_or_default()
+}
+
+fn state(row: &v1::NodeRow) -> String {
+    match (row.generation.is_empty(), row.silent, row.stopped_cleanly) {
+        (true, _, _) => "no agent",
+        (false, _, true) => "stopped",
+        (false, true, false) => "SILENT",
+        (false, false, false) => "reporting",
     }
-    let values = |row: &v1::NodeRow| {
-        let facts = row.facts.clone().unwrap_or_default();
-        let totals = totals(&row.accounts);
-        let own: Vec<Value> = row
-            .self_protection
-            .iter()
-            .map(|s| json!(format!("{}={}", s.chain, s.packets)))
-            .collect();
-        vec![
-            json!(row.node),
-            json!(row.facts.is_some()),
-            json!(role_of(&facts)),
-            json!(facts.country),
-            json!(facts.region),
-            json!(facts.asn),
-            json!(words::word(facts.network_type().as_str_name(), "NETWORK_TYPE_")),
-            json!(facts.lines_served),
-            json!(row.generation),
-            json!(row.tree_size),
-            json!(row.logged_size),
-            json!(time::utc(row.last_seal_s)),
-            json!(time::utc(row.last_received_s)),
-            json!(row.silent),
-            json!(row.stopped_cleanly),
-            json!(words::word(row.clock().as_str_name(), "CLOCK_STATE_")),
-            json!(row.window_s),
-            json!(row.individual_actions),
-            json!(totals.offered),
-            json!(totals.recorded),
-            json!(totals.lost),
-            json!(totals.unexplained),
-            json!(own),
-            json!(row.forks),
-        ]
-    };
-    Listing {
-        noun: "nodes",
-        columns: NODE_COLUMNS,
-        rows: rows.iter().map(values).collect(),
-        table,
-        completeness,
+    .to_owned()
+}
+
+fn clock(row: &v1::NodeRow) -> String {
+    words::word(row.clock().as_str_name(), "CLOCK_STATE_")
+}
+
+fn self_protection(row: &v1::NodeRow) -> String {
+    if row.self_protection.is_empty() {
+        return "-".to_owned();
     }
+    let own: u64 = row.self_protection.iter().fold(0, |sum, s| sum.saturating_add(s.packets));
+    format!("{own} in {}", words::count(row.self_protection.len() as u64, "chain", "chains"))
 }
 
 struct Totals {
@@ -160,9 +115,9 @@ struct Totals {
     unexplained: u64,
 }
 
-fn totals(accounts: &[v1::SourceAccount]) -> Totals {
+fn totals(row: &v1::NodeRow) -> Totals {
     let mut totals = Totals { offered: Some(0), recorded: 0, lost: 0, unexplained: 0 };
-    for account in accounts {
+    for account in &row.accounts {
         totals.offered = totals
             .offered
             .filter(|_| account.offered_known)

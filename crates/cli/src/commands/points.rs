@@ -6,16 +6,15 @@ use evidence::Operator;
 use register::words::network_type_from;
 use remit_proto::v1;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
-use super::{list::Pages, row::or_dash};
+use super::{list, row::or_dash};
 use crate::{
     cli::{Format, Page},
     client,
     config::Config,
     exit::CliError,
     home,
-    output::{Listing, Table},
+    output::{Cell, Layout, fields},
     statement, time, words,
 };
 
@@ -174,49 +173,41 @@ fn facts(
 
 pub(crate) async fn list(config: &Config, page: &Page, out: Format) -> Result<(), CliError> {
     let mut client = client::query(config).await?;
-    let mut pages = Pages::new(page.limit);
-    loop {
-        let (page_size, page_token) = pages.next();
+    let (rows, completeness) = list::all(page.limit, async |page_size, page_token| {
         let request = v1::ListPointsRequest { page_size, page_token };
-        let page = client.list_points(request).await?.into_inner();
-        if !pages.take(page.points, page.next_page_token, page.completeness)? {
-            break;
-        }
-    }
-    let header = ["NODE", "POINT", "TECHNOLOGY", "OBSERVATION", "REPORTING", "PLACE"];
-    let mut table = Table::new(&header, "no points declared");
-    for row in &pages.rows {
-        let point = row.point.clone().unwrap_or_default();
-        let place = if row.region.is_empty() { &row.country } else { &row.region };
-        table.row(vec![
-            row.node.clone(),
-            point.id.clone(),
-            point.technology.clone(),
-            observation(&point),
-            if row.reporting { "yes" } else { "no" }.to_owned(),
-            or_dash(place),
-        ]);
-    }
-    let values = |row: &v1::PointRow| -> Vec<Value> {
-        let point = row.point.clone().unwrap_or_default();
-        vec![
-            json!(row.node),
-            json!(point.id),
-            json!(point.technology),
-            json!(observation(&point)),
-            json!(row.reporting),
-            json!(row.country),
-            json!(row.region),
-        ]
-    };
-    let listing = Listing {
-        noun: "points",
-        columns: &["node", "point", "technology", "observation", "reporting", "country", "region"],
-        rows: pages.rows.iter().map(values).collect(),
-        table,
-        completeness: pages.completeness,
-    };
-    listing.print(out)
+        let v1::ListPointsResponse { points, next_page_token, completeness } =
+            client.list_points(request).await?.into_inner();
+        Ok((points, next_page_token, completeness))
+    })
+    .await?;
+    layout().listing(&rows, completeness).print(out)
+}
+
+fn layout() -> Layout<v1::PointRow> {
+    let fields = fields![row: v1::PointRow;
+        "node" => row.node,
+        "point" => point(row).id,
+        "technology" => point(row).technology,
+        "observation" => observation(&point(row)),
+        "reporting" => row.reporting,
+        "country" => row.country,
+        "region" => row.region,
+    ];
+    let cells: Vec<Cell<v1::PointRow>> = vec![
+        Cell::new("NODE", |row| row.node.clone()),
+        Cell::new("POINT", |row| point(row).id),
+        Cell::new("TECHNOLOGY", |row| point(row).technology),
+        Cell::new("OBSERVATION", |row| observation(&point(row))),
+        Cell::new("REPORTING", |row| if row.reporting { "yes" } else { "no" }.to_owned()),
+        Cell::new("PLACE", |row| {
+            or_dash(if row.region.is_empty() { &row.country } else { &row.region })
+        }),
+    ];
+    Layout { noun: "points", fields, cells, below: |_| Vec::new() }
+}
+
+fn point(row: &v1::PointRow) -> v1::EnforcementPoint {
+    row.point.clone().unwrap_or_default()
 }
 
 fn observation(point: &v1::EnforcementPoint) -> String {

@@ -1,10 +1,14 @@
 //! What the rows of several answers have in common, and the filter that asks for them.
 
+use crate::{
+    cli::Filtered,
+    exit::CliError,
+    output::{Cell, Field, fields},
+    time,
+    words::{self, Codes},
+};
 use register::{ScreenWord, screen_word};
 use remit_proto::v1::{self, BasisProof, Ternary};
-use serde_json::{Value, json};
-
-use crate::{cli::Filtered, exit::CliError, time, words};
 
 pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
     let now_s = time::now_s();
@@ -15,14 +19,18 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
         register::words::technique_from(word).map(i32::from).ok_or_else(|| {
             CliError::Usage(format!(
                 "--technique: {word:?} is unknown; want {}",
-                words::techniques().join(", ")
+                register::words::techniques()
+                    .map(register::words::technique)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ))
         })
     });
-    let mut verdicts = Vec::new();
+    let mut codes = Codes::default();
     for text in &args.verdict {
-        verdicts.extend(words::verdicts_from(text)?.into_iter().map(i32::from));
+        codes.take(text)?;
     }
+    let Codes { verdicts, undetermined, added, duties } = codes;
     Ok(v1::Filter {
         since_s: at(&args.since, "--since")?,
         until_s: at(&args.until, "--until")?,
@@ -32,20 +40,84 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
         requests: args.request.clone(),
         authorities: args.authority.clone(),
         verdicts,
+        undetermined,
+        added,
+        duties,
     })
 }
 
-/// verdict, verdict_word, reason, request, authority, basis_proof, registered_before_act
-pub(super) fn verdict_values(verdict: Option<&v1::Verdict>, authority: &str) -> [Value; 7] {
-    [
-        json!(verdict.map(words::verdict_code)),
-        json!(verdict.map(words::verdict_word)),
-        json!(verdict.map(register::explain)),
-        json!(verdict.and_then(|v| v.clause.as_ref()).map(|c| &c.request_id)),
-        json!(authority),
-        json!(verdict.map(|v| words::word(v.basis_proof().as_str_name(), "BASIS_PROOF_"))),
-        json!(verdict.map(|v| words::word(v.registered_before_act().as_str_name(), "TERNARY_"))),
+/// What events, rules and findings have in common: a rule, what it blocks and claims, and a verdict.
+pub(super) trait Judged {
+    fn node(&self) -> &str;
+    /// `None`: the row is not about a rule.
+    fn rule(&self) -> Option<u64>;
+    fn technique(&self) -> v1::Technique;
+    fn target(&self) -> Option<&v1::Target>;
+    fn claims(&self) -> &[v1::Claim];
+    fn verdict(&self) -> Option<&v1::Verdict>;
+    fn authority(&self) -> &str;
+
+    fn reason(&self) -> Option<String> {
+        self.verdict().map(register::explain)
+    }
+
+    fn request(&self) -> Option<&str> {
+        Some(self.verdict()?.clause.as_ref()?.request_id.as_str())
+    }
+}
+
+/// Who did what to which target, as members of a row.
+pub(super) fn target_fields<R: Judged>() -> Vec<Field<R>> {
+    fields![row: R;
+        "target_kind" => words::target_kind(row.target()),
+        "target" => row.target().map(|target| &target.value),
     ]
+}
+
+pub(super) fn verdict_fields<R: Judged>() -> Vec<Field<R>> {
+    fields![row: R;
+        "verdict" => row.verdict().map(words::verdict_code),
+        "verdict_word" => row.verdict().map(words::verdict_word),
+        "reason" => row.reason(),
+        "request" => row.request(),
+        "authority" => row.authority(),
+        "basis_proof" =>
+            row.verdict().map(|v| words::word(v.basis_proof().as_str_name(), "BASIS_PROOF_")),
+        "registered_before_act" =>
+            row.verdict().map(|v| words::word(v.registered_before_act().as_str_name(), "TERNARY_")),
+    ]
+}
+
+pub(super) fn node_cell<R: Judged>() -> Cell<R> {
+    Cell::new("NODE", |row: &R| or_dash(row.node()))
+}
+
+pub(super) fn target_cell<R: Judged>() -> Cell<R> {
+    Cell::new("TARGET", |row: &R| words::target(row.target()))
+}
+
+/// What can be told below a row: in a list of many rows it is looked up, not compared.
+pub(super) fn rule_cells<R: Judged>() -> [Cell<R>; 4] {
+    [
+        Cell::new("RULE", |row: &R| row.rule().map_or_else(|| "-".to_owned(), words::rule))
+            .dispensable(1),
+        Cell::new("TECHNIQUE", |row: &R| match row.technique() {
+            v1::Technique::Unspecified => "-".to_owned(),
+            technique => register::words::technique(technique).to_owned(),
+        })
+        .dispensable(4),
+        Cell::new("CLAIMS", |row: &R| match row.rule() {
+            None => "-".to_owned(),
+            Some(_) if row.claims().is_empty() => "none".to_owned(),
+            Some(_) => words::claims(row.claims()).join(" "),
+        })
+        .dispensable(3),
+        Cell::new("AUTHORITY", |row: &R| or_dash(row.authority())).dispensable(2),
+    ]
+}
+
+pub(super) fn verdict_cell_of<R: Judged>() -> Cell<R> {
+    Cell::new("VERDICT", |row: &R| verdict_cell(row.verdict())).dispensable(9)
 }
 
 /// "out of time (EXPIRED)".
@@ -95,14 +167,6 @@ fn basis(verdict: &v1::Verdict) -> Option<String> {
         Ternary::Unknown | Ternary::Unspecified => "not known",
     };
     Some(format!("Proof of the request: {proof}. Registered before the act: {before}."))
-}
-
-pub(super) fn technique(rule: &v1::Rule) -> String {
-    words::word(rule.technique().as_str_name(), "TECHNIQUE_")
-}
-
-pub(super) fn claims_or_none(claims: &[v1::Claim]) -> String {
-    if claims.is_empty() { "none".to_owned() } else { words::claims(claims).join(" ") }
 }
 
 pub(super) fn or_dash(text: &str) -> String {

@@ -1,115 +1,103 @@
 //! `remit rules list`: blocking rules that are installed now.
 
 use remit_proto::v1;
-use serde_json::json;
 
 use super::{
-    list::Pages,
-    row::{claims_or_none, filter, or_dash, sentences, technique, verdict_cell, verdict_values},
+    list,
+    row::{
+        Judged, filter, node_cell, rule_cells, sentences, target_cell, target_fields,
+        verdict_cell_of, verdict_fields,
+    },
 };
 use crate::{
     cli::{Filtered, Format},
     client,
     config::Config,
     exit::CliError,
-    output::{Listing, Table},
+    output::{Cell, Layout, fields},
     time, words,
 };
 
 pub(crate) async fn rules(config: &Config, args: &Filtered, out: Format) -> Result<(), CliError> {
     let filter = filter(args)?;
     let mut client = client::query(config).await?;
-    let mut pages = Pages::new(args.page.limit);
-    loop {
-        let (page_size, page_token) = pages.next();
+    let (rows, completeness) = list::all(args.page.limit, async |page_size, page_token| {
         let request = v1::ListRulesRequest { filter: Some(filter.clone()), page_size, page_token };
-        let page = client.list_rules(request).await?.into_inner();
-        if !pages.take(page.rules, page.next_page_token, page.completeness)? {
-            break;
-        }
-    }
-    rule_listing(&pages.rows, pages.completeness).print(out)
+        let v1::ListRulesResponse { rules, next_page_token, completeness } =
+            client.list_rules(request).await?.into_inner();
+        Ok((rules, next_page_token, completeness))
+    })
+    .await?;
+    layout().listing(&rows, completeness).print(out)
 }
 
-const RULE_COLUMNS: &[&str] = &[
-    "event",
-    "node",
-    "rule",
-    "source",
-    "technique",
-    "target_kind",
-    "target",
-    "native",
-    "claims",
-    "claim_origin",
-    "installed_at",
-    "installed_now",
-    "hits",
-    "last_hit",
-    "verdict",
-    "verdict_word",
-    "reason",
-    "request",
-    "authority",
-    "basis_proof",
-    "registered_before_act",
-];
+impl Judged for v1::RuleRow {
+    fn node(&self) -> &str {
+        &self.node
+    }
 
-pub(crate) fn rule_listing(
-    rows: &[v1::RuleRow],
-    completeness: Option<v1::Completeness>,
-) -> Listing {
-    let header =
-        ["NODE", "RULE", "TECHNIQUE", "TARGET", "SINCE", "HITS", "CLAIMS", "AUTHORITY", "VERDICT"];
-    let mut table = Table::new(&header, "no rules");
-    for row in rows {
-        let rule = row.rule.clone().unwrap_or_default();
-        let since = match (row.installed_now, row.installed_at_s) {
-            (false, _) => "(removed)".to_owned(),
-            (true, 0) => "before the agent".to_owned(),
-            (true, at_s) => time::local(at_s),
-        };
-        table.row_with(
-            vec![
-                row.node.clone(),
-                words::rule(rule.number),
-                technique(&rule),
-                words::target(row.target.as_ref()),
-                since,
-                row.hits.to_string(),
-                claims_or_none(&rule.claims),
-                or_dash(&row.authority),
-                verdict_cell(row.verdict.as_ref()),
-            ],
-            sentences(row.verdict.as_ref(), None),
-        );
+    fn rule(&self) -> Option<u64> {
+        Some(self.rule.as_ref()?.number)
     }
-    let values = |row: &v1::RuleRow| {
-        let rule = row.rule.clone().unwrap_or_default();
-        let mut values = vec![
-            json!(row.event_id),
-            json!(row.node),
-            json!(words::rule(rule.number)),
-            json!(words::word(rule.source().as_str_name(), "SOURCE_KIND_")),
-            json!(technique(&rule)),
-            json!(words::target_kind(row.target.as_ref())),
-            json!(row.target.as_ref().map(|t| &t.value)),
-            json!(row.native),
-            json!(words::claims(&rule.claims)),
-            json!(words::word(rule.claim_origin().as_str_name(), "CLAIM_ORIGIN_")),
-            json!(time::utc(row.installed_at_s)),
-            json!(row.installed_now),
-            json!(row.hits),
-            json!(time::utc(row.last_hit_s)),
-        ];
-        values.extend(verdict_values(row.verdict.as_ref(), &row.authority));
-        values
+
+    fn technique(&self) -> v1::Technique {
+        self.rule.as_ref().map(v1::Rule::technique).unwrap_or_default()
+    }
+
+    fn target(&self) -> Option<&v1::Target> {
+        self.target.as_ref()
+    }
+
+    fn claims(&self) -> &[v1::Claim] {
+        self.rule.as_ref().map_or(&[], |rule| &rule.claims)
+    }
+
+    fn verdict(&self) -> Option<&v1::Verdict> {
+        self.verdict.as_ref()
+    }
+
+    fn authority(&self) -> &str {
+        &self.authority
+    }
+}
+
+pub(super) fn layout() -> Layout<v1::RuleRow> {
+    let mut fields = fields![row: v1::RuleRow;
+        "event" => row.event_id,
+        "node" => row.node,
+        "rule" => row.rule().map(words::rule),
+        "source" => row.rule.as_ref().map(words::source),
+        "technique" => words::technique(row.technique()),
+    ];
+    fields.extend(target_fields());
+    fields.extend(fields![row: v1::RuleRow;
+        "native" => row.native,
+        "claims" => words::claims(row.claims()),
+        "claim_origin" => row.rule.as_ref().map(words::claim_origin),
+        "installed_at" => time::utc(row.installed_at_s),
+        "installed_now" => row.installed_now,
+        "hits" => row.hits,
+        "last_hit" => time::utc(row.last_hit_s),
+    ]);
+    fields.extend(verdict_fields());
+    // Since when it stands as it is; the hits are those since then.
+    let since = |row: &v1::RuleRow| match (row.installed_now, row.installed_at_s) {
+        (false, _) => "(removed)".to_owned(),
+        (true, 0) => "before the agent".to_owned(),
+        (true, at_s) => time::utc_cell(at_s),
     };
-    Listing {
-        noun: "rules",
-        columns: RULE_COLUMNS,
-        rows: rows.iter().map(values).collect(),
-        table,
-        completeness,
-    }
+    let [rule, technique, claims, authority] = rule_cells();
+    let cells = vec![
+        node_cell(),
+        rule,
+        technique,
+        target_cell(),
+        Cell::new("SINCE (UTC)", since),
+        Cell::new("HITS SINCE", |row: &v1::RuleRow| row.hits.to_string()),
+        claims,
+        authority,
+        verdict_cell_of(),
+    ];
+    let below = |row: &v1::RuleRow| sentences(row.verdict.as_ref(), None);
+    Layout { noun: "rules", fields, cells, below }
 }

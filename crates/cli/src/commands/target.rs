@@ -3,7 +3,7 @@
 use remit_proto::v1::{GetTargetRequest, GetTargetResponse, TargetKind};
 use serde_json::json;
 
-use super::{events::event_listing, rules::rule_listing};
+use super::{events, rules as rule_rows};
 use crate::{
     cli::{Format, TargetArgs},
     client,
@@ -25,8 +25,8 @@ pub(crate) async fn target(
         targets.iter().map(|t| format!("{}:{}", words::target_kind(Some(t)), t.value)).collect();
     match out {
         Format::Json => {
-            let rules = rule_listing(&rules, None);
-            let events = event_listing(&events, None);
+            let rules = rule_rows::layout().listing(&rules, None);
+            let events = events::layout().listing(&events, None);
             let answer = json!({
                 "targets": understood,
                 "requests": requests,
@@ -37,7 +37,7 @@ pub(crate) async fn target(
             output::write(format!("{answer:#}\n").as_bytes())
         }
         // One kind of row only: what is, or was, installed.
-        Format::Jsonl | Format::Csv => rule_listing(&rules, completeness).print(out),
+        Format::Jsonl | Format::Csv => rule_rows::layout().listing(&rules, completeness).print(out),
         Format::Table => {
             let now = rules.iter().filter(|r| r.installed_now).count();
             let mut text = format!("understood as {}\n", understood.join(", "));
@@ -53,9 +53,9 @@ pub(crate) async fn target(
             }
             text.push('\n');
             output::write(output::escape_lines(&text).as_bytes())?;
-            rule_listing(&rules, None).print(out)?;
+            rule_rows::layout().listing(&rules, None).print(out)?;
             output::write(b"\n")?;
-            event_listing(&events, completeness).print(out)
+            events::layout().listing(&events, completeness).print(out)
         }
     }
 }

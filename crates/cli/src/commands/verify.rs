@@ -50,7 +50,7 @@ fn print(report: &Report, out: Format) -> Result<(), CliError> {
         value.map_err(|error| CliError::Malformed(format!("the report cannot be printed: {error}")))
     };
     let mut text = match out {
-        Format::Table => output::escape_lines(&report.to_string()),
+        Format::Table => output::report(&output::escape_lines(&report.to_string()), REPORT_TEXT),
         Format::Json => json(serde_json::to_string_pretty(report))?,
         Format::Jsonl => {
             let lines =
@@ -80,6 +80,9 @@ fn print(report: &Report, out: Format) -> Result<(), CliError> {
     }
     Ok(())
 }
+
+/// Where the text of a line of the report begins.
+const REPORT_TEXT: usize = 36;
 
 /// The key as typed, from a file, or from the enrolment.
 fn pinned(given: Option<&str>, enrolled: &str, flag: &str) -> Result<VerifierKey, CliError> {

@@ -31,43 +31,49 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
     let mut parts =
         vec![format!("observes {points_observed} of {points_declared} declared points")];
     if *points_relayed > 0 {
-        parts.push(format!("{points_relayed} relayed"));
+        parts.push(format!("{points_relayed} more told of by other equipment"));
     }
     let mut named = |what: &str, names: &[String]| {
         if !names.is_empty() {
             parts.push(format!("{what}: {}", some(names, NAMES_MAX, ", ")));
         }
     };
-    named("unobserved", unobserved_points);
-    named("silent", silent_nodes);
-    named("reporting but not declared", undeclared_nodes);
+    named("nobody looks at", unobserved_points);
+    named("silent now", silent_nodes);
+    named("reporting, but declared by nobody", undeclared_nodes);
     let told: Vec<String> = gaps.iter().map(gap_text).collect();
     if told.is_empty() {
-        parts.push("no gaps".to_owned());
+        parts.push("no gaps in the records".to_owned());
     } else {
-        let counted = count(told.len() as u64, "gap", "gaps");
+        let counted = count(told.len() as u64, "gap in the records", "gaps in the records");
         parts.push(format!("{counted} ({})", some(&told, GAPS_MAX, " | ")));
     }
     if *lost > 0 {
-        parts.push(format!("{} lost", count(*lost, "hit", "hits")));
+        parts.push(format!("{} lost, and counted as such", count(*lost, "hit", "hits")));
     }
     if *unexplained > 0 {
-        parts.push(format!("{} unexplained", count(*unexplained, "hit", "hits")));
+        parts.push(format!(
+            "{} counted by the device and recorded by nobody, or the other way round",
+            count(*unexplained, "hit", "hits")
+        ));
     }
     if *not_yet_assessed > 0 {
-        parts.push(format!("{} not yet assessed", count(*not_yet_assessed, "leaf", "leaves")));
+        parts.push(format!("{} not yet judged", count(*not_yet_assessed, "record", "records")));
     }
-    parts.push(format!("register size {register_size}"));
-    parts.push(format!("log size {log_size}"));
-    parts.push(count(u64::from(*witnesses), "witness", "witnesses"));
-    parts.join("; ")
+    parts.push(format!("register of {}", count(*register_size, "statement", "statements")));
+    parts.push(format!("log of {}", count(*log_size, "entry", "entries")));
+    parts.push(match witnesses {
+        0 => "confirmed by no independent witness".to_owned(),
+        _ => format!("confirmed by {}", count(u64::from(*witnesses), "witness", "witnesses")),
+    });
+    format!("How complete: {}.", parts.join("; "))
 }
 
-/// "edge-1 at 2026-11-23T22:55:49Z, agent_down".
+/// "edge-1 at 2026-11-23T22:55:49Z, agent down".
 fn gap_text(gap: &v1::GapRow) -> String {
     let (from, until) = (time::utc(gap.from_s), time::utc(gap.until_s));
     let span = if from == until { format!("at {from}") } else { format!("from {from} to {until}") };
-    format!("{} {span}, {}", gap.node, cause(gap))
+    format!("{} {span}, {}", gap.node, cause(gap).replace('_', " "))
 }
 
 fn cause(gap: &v1::GapRow) -> String {
@@ -150,10 +156,13 @@ mod tests {
             ..v1::Completeness::default()
         };
         let text = line(&completeness);
-        assert!(text.contains("1 gap (edge-1 at 1970-01-01T00:01:00Z, agent_down); 1 hit lost"));
-        assert!(text.ends_with("; 1 witness"), "{text}");
+        assert!(text.contains("1 gap in the records (edge-1 at 1970-01-01T00:01:00Z, agent down)"));
+        assert!(text.contains("; 1 hit lost, and counted as such;"), "{text}");
+        assert!(text.ends_with("; confirmed by 1 witness."), "{text}");
         let many = v1::Completeness { gaps: vec![gap(60, 90); 5], ..v1::Completeness::default() };
-        assert!(line(&many).contains("5 gaps (edge-1 from 1970-01-01T00:01:00Z to "));
+        assert!(
+            line(&many).contains("5 gaps in the records (edge-1 from 1970-01-01T00:01:00Z to ")
+        );
         assert!(line(&many).contains(" and 2 more)"), "{}", line(&many));
     }
 
@@ -169,8 +178,8 @@ mod tests {
         };
         assert_eq!(
             line(&completeness),
-            "observes 3 of 4 declared points; unobserved: dpi-1/box; no gaps; register size 2; log \
-             size 9; 0 witnesses"
+            "How complete: observes 3 of 4 declared points; nobody looks at: dpi-1/box; no gaps in the \
+             records; register of 2 statements; log of 9 entries; confirmed by no independent witness."
         );
     }
 }

@@ -1,39 +1,44 @@
 //! Answers: rows of named values, printed as a table, JSON, JSON lines or CSV.
 //!
-//! In: a [`Listing`]. Out: data on stdout; the completeness line after it (on stderr where stdout is
-//! for machines, and as an object member in JSON). Column names are stable: they are added, never
-//! renamed or moved.
+//! In: rows, and their [`Layout`]. Out: data on stdout; the completeness line after it (on stderr
+//! where stdout is for machines, and as an object member in JSON). Tables, and the line below them,
+//! fit the terminal.
 
 mod completeness;
 mod csv;
+mod layout;
 mod table;
+mod terminal;
 
 use std::io::{self, Write};
 
 use remit_proto::v1;
 use serde_json::{Map, Value, json};
 
-pub(crate) use table::{Table, escape};
+pub(crate) use layout::{Cell, Field, Layout, fields};
+pub(crate) use table::escape;
+
+use table::{Table, wrap};
 
 use crate::{cli::Format, exit::CliError};
 
 /// An answer of many rows.
 pub(crate) struct Listing {
     /// Name of the list in JSON.
-    pub(crate) noun: &'static str,
-    pub(crate) columns: &'static [&'static str],
+    noun: &'static str,
+    columns: Vec<&'static str>,
     /// One value for each column.
-    pub(crate) rows: Vec<Vec<Value>>,
+    rows: Vec<Vec<Value>>,
     /// The same for people.
-    pub(crate) table: Table,
-    pub(crate) completeness: Option<v1::Completeness>,
+    table: Table,
+    completeness: Option<v1::Completeness>,
 }
 
 impl Listing {
     pub(crate) fn print(&self, format: Format) -> Result<(), CliError> {
         let mut out = Vec::new();
         match format {
-            Format::Table => out.extend_from_slice(self.table.render().as_bytes()),
+            Format::Table => out.extend_from_slice(self.text(terminal::width()).as_bytes()),
             Format::Json => {
                 let mut answer = Map::new();
                 answer.insert(self.noun.to_owned(), self.objects());
@@ -47,18 +52,23 @@ impl Listing {
                     out.extend_from_slice(format!("{}\n", self.object(row)).as_bytes());
                 }
             }
-            Format::Csv => out = csv::write(self.columns, &self.rows).map_err(CliError::Output)?,
+            Format::Csv => out = csv::write(&self.columns, &self.rows).map_err(CliError::Output)?,
         }
         write(&out)?;
         let Some(completeness) = &self.completeness else { return Ok(()) };
         let line = escape(&completeness::line(completeness));
         match format {
-            Format::Table => write(format!("\n{line}\n").as_bytes()),
+            Format::Table => write(format!("\n{}\n", fitted(&line)).as_bytes()),
             Format::Json | Format::Jsonl | Format::Csv => {
                 eprintln!("{line}");
                 Ok(())
             }
         }
+    }
+
+    /// The table, made to fit.
+    pub(crate) fn text(&self, width: usize) -> String {
+        self.table.render(width)
     }
 
     /// The rows as objects, for answers that hold several lists.
@@ -82,6 +92,33 @@ pub(crate) fn csv(columns: &[&str], rows: &[Vec<Value>]) -> Result<Vec<u8>, CliE
     csv::write(columns, rows).map_err(CliError::Output)
 }
 
+/// A sentence on as many lines as the terminal needs.
+pub(crate) fn fitted(sentence: &str) -> String {
+    wrap(sentence, terminal::width()).join("\n")
+}
+
+/// A report of lines, each with its text at column `hang`: on a terminal, long ones go on below
+/// there. In a file a claim stays on one line.
+pub(crate) fn report(text: &str, hang: usize) -> String {
+    match terminal::size() {
+        Some(width) if width > 2 * hang => hung(text, hang, width),
+        _ => text.to_owned(),
+    }
+}
+
+fn hung(text: &str, hang: usize, width: usize) -> String {
+    let indent = " ".repeat(hang);
+    let line = |line: &str| {
+        if line.chars().count() <= width {
+            return line.to_owned();
+        }
+        let split = line.char_indices().nth(hang).map_or(line.len(), |(at, _)| at);
+        let (head, rest) = line.split_at(split);
+        format!("{head}{}", wrap(rest, width - hang).join(&format!("\n{indent}")))
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// As [`escape`], for a text of lines.
 pub(crate) fn escape_lines(text: &str) -> String {
     text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
@@ -91,4 +128,15 @@ pub(crate) fn escape_lines(text: &str) -> String {
 pub(crate) fn write(bytes: &[u8]) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(CliError::Output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_of_a_report_goes_on_under_its_text() {
+        let text = "proven  words that are many\nshort\n";
+        assert_eq!(hung(text, 8, 20), "proven  words that\n        are many\nshort\n");
+    }
 }
