@@ -39,9 +39,10 @@ use crate::{
 };
 
 /// Groups of commits that may wait for the index; each is bounded in bytes by the writer, so that a
-/// slow index costs memory for a few batches and not for all that the agents have. When full, the
-/// writer waits, and the agents with it.
-const ASSESS_QUEUE: usize = 16;
+/// slow index costs memory for a few batches and not for all that the agents have: a group takes in
+/// several batches, which wait here decoded. When the queue is full, the writer waits, and the agents
+/// with it.
+const ASSESS_QUEUE: usize = 3;
 /// A client that keeps its connection open when the collector stops is waited for this long.
 const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 /// A client that does not finish its handshake is cut off.

@@ -69,9 +69,12 @@ pub(super) fn insert_event(
         ])?;
     let id = connection.last_insert_rowid();
     let log_size = number(covered_by.saturating_add(1));
-    // Its history begins with two: as known then, and now.
+    // Its history begins with two: as known then, and now. A failure undoes the whole chunk anyhow;
+    // said so, SQLite need not be able to undo this statement alone.
     connection
-        .prepare_cached("INSERT INTO verdict VALUES (?1, 0, 1, ?2, ?3), (?1, 1, 0, ?2, ?4)")?
+        .prepare_cached(
+            "INSERT OR ROLLBACK INTO verdict VALUES (?1, 0, 1, ?2, ?3), (?1, 1, 0, ?2, ?4)",
+        )?
         .execute(params![id, log_size, then, now])?;
     match kind {
         EventKind::Activity => count_hits(connection, facts, *hits, fact, target),

@@ -131,6 +131,11 @@ impl<'a> Fields<'a> {
     }
 
     fn varint(&mut self) -> Result<u64, Malformed> {
+        // Most keys and sizes are one byte.
+        if let [byte @ 0..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
         decode_varint(&mut self.rest).map_err(|_| Malformed::NotProtobuf)
     }
 }
