@@ -258,20 +258,21 @@ impl Outcome {
     }
 
     /// What was hit, if it may be named: the address on the target's side, where the rule does not
-    /// name it singly, and never a customer's.
+    /// name it singly, and never a customer's, nor one that may be.
     pub(super) fn named(&self, headers: &Headers, names: &Names<'_>) -> Option<IpAddr> {
         let of = |side| match side {
             Side::Source => headers.src,
             Side::Destination => headers.dst,
         };
-        let foreign = |address: &IpAddr| !names.privacy.is_customer(*address);
-        let known = names.customers_known(headers.version);
+        if !names.customers_known(headers.version) {
+            return None;
+        }
+        let foreign =
+            |address: &IpAddr| !is_of_a_site(*address) && !names.privacy.is_customer(*address);
         match self.naming {
             Naming::Never => None,
             Naming::Within(side) => Some(of(side)).filter(foreign),
-            Naming::Anything(side) => Some(of(side)).filter(|_| known).filter(foreign),
-            Naming::Either if known => [headers.dst, headers.src].into_iter().find(foreign),
-            Naming::Either => None,
+            Naming::Either => [headers.dst, headers.src].into_iter().find(foreign),
         }
     }
 }
@@ -296,6 +297,18 @@ impl<'a> Names<'a> {
     /// Without customer prefixes of a version, an address of it may always be a customer's.
     fn customers_known(&self, version: u8) -> bool {
         if version == 4 { self.v4_known } else { self.v6_known }
+    }
+}
+
+/// Means something only at one site, where it is most often a subscriber's or a host of the
+/// operator's own: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 (link-local).
+fn is_of_a_site(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let shared = matches!(address.octets(), [100, 64..=127, ..]);
+            address.is_private() || address.is_link_local() || shared
+        }
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
     }
 }
 
@@ -388,6 +401,42 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sources::nftables::testing::privacy;
+
+    #[test]
+    fn addresses_of_a_site_are_never_named() {
+        let privacy = privacy(true);
+        let names = Names::new(&privacy).expect("enough lines");
+        let named = |address: &str| {
+            let (src, version) =
+                (address.parse().expect("an address"), if address.contains(':') { 6 } else { 4 });
+            let dst = src;
+            let headers = Headers { version, src, dst, l4proto: 17, sport: None, dport: None };
+            let outcome = Outcome {
+                rule: RuleNumber(1),
+                naming: Naming::Within(Side::Source),
+                reach: Reach::default(),
+                low: 0,
+                high: 0,
+                highest: 0,
+            };
+            outcome.named(&headers, &names).is_some()
+        };
+        for address in [
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.1.1",
+            "169.254.0.1",
+            "100.64.0.1",
+            "fd00::1",
+            "fe80::1",
+        ] {
+            assert!(!named(address), "{address}");
+        }
+        for address in ["9.255.255.255", "172.32.0.1", "100.128.0.1", "2001:db8::1", "fec0::1"] {
+            assert!(named(address), "{address}");
+        }
+    }
 
     proptest! {
         /// The sorted array finds what looking at all of them finds.

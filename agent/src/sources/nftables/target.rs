@@ -60,11 +60,9 @@ pub(super) struct Aim {
 pub(super) enum Naming {
     /// The rule names it singly, or it is a customer's.
     Never,
-    /// The rule names a prefix, and the address is in it.
+    /// The rule names a prefix of this side, or any address. Customers may be among them: only a
+    /// node that knows its customers can tell.
     Within(Side),
-    /// The rule names no address: any that passes, a customer's too. Only a node that knows its
-    /// customers can tell.
-    Anything(Side),
     /// Nor a side: the destination, or the source where that is a customer's.
     Either,
 }
@@ -197,7 +195,7 @@ fn without_address(reach: &Reach) -> Aim {
         direction: side.map_or(Direction::Both, direction),
         narrowed,
         reach: *reach,
-        naming: side.map_or(Naming::Either, Naming::Anything),
+        naming: side.map_or(Naming::Either, Naming::Within),
     }
 }
 

@@ -198,7 +198,11 @@ pub(super) const GROUP: u16 = 5;
 impl Running {
     /// Starts it and waits for its first report of rules.
     pub(super) fn start(names: bool) -> Self {
-        let (context, sent) = context(names);
+        Self::with(context(names))
+    }
+
+    /// The same with a context that is not as usual.
+    pub(super) fn with((context, sent): (SourceContext, Sent)) -> Self {
         let stop = Arc::clone(&context.stop);
         let config = Nftables {
             groups: vec![GROUP],

@@ -240,6 +240,25 @@ fn below_k_lines_nothing_that_was_hit_is_named() {
 }
 
 #[test]
+fn a_node_that_does_not_know_its_customers_names_none_of_them() {
+    in_router(|client, _| {
+        nft(r#"table inet t { chain f { type filter hook forward priority 0;
+            ip saddr 100.64.0.0/10 udp dport 25 log prefix "x " group 5 counter drop
+            ip6 saddr 2001:db8::/32 udp dport 25 log prefix "x " group 5 counter drop
+        } }"#);
+        let (mut context, sent) = context(true);
+        let key = crate::keys::NodeKey::from_secret([7; 32]);
+        context.privacy = Arc::new(crate::privacy::Privacy::new(Vec::new(), &key, true));
+        let running = Running::with((context, sent));
+        client.send(CLIENT, "192.0.2.1:25", 3);
+        client.send(CLIENT6, "[2001:db8:1::1]:25", 4);
+        running.wait_for_hits(7);
+        let text = format!("{:?}", running.stop());
+        assert!(!text.contains(CLIENT) && !text.contains(CLIENT6), "{text}");
+    });
+}
+
+#[test]
 fn a_group_that_is_taken_ends_the_source() {
     in_namespace(|| {
         let _other = NflogReader::bind(GROUP, &nflog::Settings::default()).unwrap();
