@@ -29,4 +29,5 @@ pub mod rules {
 pub mod run;
 pub mod sources;
 pub mod spool;
+pub mod template;
 pub mod uplink;

@@ -10,6 +10,7 @@ use remit_agent::{
     import::{self, ImportOrder, Imported},
     logging, run,
     sources::import::{ImportOptions, ImportSummary},
+    template::Template,
 };
 use remit_proto::v1::SourceKind;
 use tracing::level_filters::LevelFilter;
@@ -38,6 +39,11 @@ enum Command {
     Enrol(EnrolArguments),
     /// Record an old log file, as a node of its own
     Import(ImportArguments),
+    /// Print a commented fragment of another program's configuration whose rules carry their claim
+    Template {
+        #[arg(value_enum)]
+        template: Template,
+    },
 }
 
 #[derive(Args)]
@@ -114,6 +120,10 @@ fn main() -> ExitCode {
         Some(Command::Run(run)) => start(&run),
         Some(Command::Enrol(enrol)) => enrol_node(enrol),
         Some(Command::Import(import)) => import_file(import),
+        Some(Command::Template { template }) => {
+            print!("{}", template.text());
+            Ok(())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,3 +4,5 @@ mod import;
 mod kill;
 mod line;
 mod refusals;
+mod templates;
+mod units;

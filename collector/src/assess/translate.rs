@@ -210,6 +210,7 @@ fn shown(
         response: None,
         span: Span { first_s: at_s, last_s: at_s, clock_error_s: 0 },
         imported: false,
+        other_candidates: Vec::new(),
         before_act,
         covered_by,
     };

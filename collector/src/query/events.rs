@@ -103,6 +103,7 @@ pub(super) fn event_row(scene: &Scene<'_>, event: StoredEvent) -> v1::EventRow {
         authority: scene.authority(&now),
         as_known_now: Some(now),
         detail_reduced,
+        other_candidates: facts.other_candidates,
     }
 }
 

@@ -84,6 +84,7 @@ pub(super) fn rule_row(scene: &Scene<'_>, judged: JudgedRule) -> v1::RuleRow {
         installed_now,
         shown: _,
         hits,
+        shared_hits,
         first_hit_s: _,
         last_hit_s,
     } = rule;
@@ -96,6 +97,7 @@ pub(super) fn rule_row(scene: &Scene<'_>, judged: JudgedRule) -> v1::RuleRow {
         installed_at_s,
         installed_now,
         hits,
+        shared_hits,
         last_hit_s,
         verdict: Some(verdict),
         authority,

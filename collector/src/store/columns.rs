@@ -10,7 +10,8 @@ use super::{EventKey, RuleId, StoreError, StoredEvent, StoredRule};
 
 pub(super) const EVENT_COLUMNS: &str = "event.id, event.node, event.generation, event.operator,
     leaf, rule_fact.rule, own.kind, own.value, hit.kind, hit.value, response, hits, first_s, last_s,
-    clock_error_s, imported, detail_reduced, before_act, covered_by, then_verdict, now_verdict";
+    clock_error_s, imported, detail_reduced, before_act, covered_by, then_verdict, now_verdict,
+    other_candidates";
 
 pub(super) const EVENT_TABLES: &str = "event JOIN rule_fact ON rule_fact.id = event.fact
     LEFT JOIN target AS own ON own.id = event.target
@@ -29,6 +30,7 @@ pub(super) fn event_from(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
         response: response.map(|bytes| decode(&bytes, "event.response")).transpose()?,
         span: Span { first_s: row.get(12)?, last_s: row.get(13)?, clock_error_s: row.get(14)? },
         imported: row.get(15)?,
+        other_candidates: numbers(row.get(21)?),
         before_act: row.get::<_, Option<i64>>(17)?.map(unsigned),
         covered_by: unsigned(row.get(18)?),
     };
@@ -67,6 +69,7 @@ pub(super) fn rule_from(row: &Row<'_>) -> Result<StoredRule, StoreError> {
             response: None,
             span: Span { first_s: shown_at_s, last_s: shown_at_s, clock_error_s: row.get(11)? },
             imported: false,
+            other_candidates: Vec::new(),
             before_act: row.get::<_, Option<i64>>(12)?.map(unsigned),
             covered_by: unsigned(row.get(13)?),
         },
@@ -77,6 +80,7 @@ pub(super) fn rule_from(row: &Row<'_>) -> Result<StoredRule, StoreError> {
         installed_at_s: row.get(14)?,
         installed_now: row.get(15)?,
         hits: unsigned(row.get(16)?),
+        shared_hits: unsigned(row.get(20)?),
         first_hit_s: row.get(17)?,
         last_hit_s: row.get(18)?,
         first_shown_s: row.get(19)?,
@@ -90,6 +94,18 @@ fn origin(operator: String, node: String, generation: String) -> Result<AgentOri
         node: node.parse().map_err(damaged)?,
         generation: generation.parse::<Generation>().map_err(damaged)?,
     })
+}
+
+/// Reads [`blob`] back.
+fn numbers(blob: Option<Vec<u8>>) -> Vec<u64> {
+    let blob = blob.unwrap_or_default();
+    blob.as_chunks().0.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect()
+}
+
+/// Rule numbers as a column; `None` where there are none.
+pub(super) fn blob(numbers: &[u64]) -> Option<Vec<u8>> {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+    (!bytes.is_empty()).then_some(bytes)
 }
 
 fn target(kind: Option<i32>, value: Option<String>) -> Option<v1::Target> {

@@ -128,7 +128,7 @@ impl Reading for SqliteReading {
             "SELECT rule.node, generation, operator, number, rule_fact.rule, target.kind,
                  target.value, native, shown, shown_by, shown_at_s, clock_error_s, before_act,
                  covered_by, installed_at_s, installed_now, hits, first_hit_s, last_hit_s,
-                 first_shown_s
+                 first_shown_s, shared_hits
              FROM rule JOIN rule_fact ON rule_fact.id = fact LEFT JOIN target ON target.id = rule.target
              {} ORDER BY rule.node, generation, number",
             filter.sql()

@@ -144,7 +144,11 @@ pub struct StoredRule {
     pub installed_now: bool,
     /// A change or a snapshot has shown it; else only its hits did.
     pub shown: bool,
+    /// Surely its own.
     pub hits: u64,
+    /// Its own or another rule's.
+    pub shared_hits: u64,
+    /// Of both.
     pub first_hit_s: i64,
     pub last_hit_s: i64,
 }

@@ -5,7 +5,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`) hold once what many events repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 1;
+pub const SCHEMA: i64 = 2;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -74,6 +74,8 @@ CREATE TABLE rule (
     hits INTEGER NOT NULL DEFAULT 0,
     first_hit_s INTEGER NOT NULL DEFAULT 0,
     last_hit_s INTEGER NOT NULL DEFAULT 0,
+    -- Hits that this rule or another one did.
+    shared_hits INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (node, generation, number)
 ) WITHOUT ROWID;
 CREATE INDEX rule_installed ON rule (node, source) WHERE installed_now = 1;
@@ -107,6 +109,8 @@ CREATE TABLE event (
     detail_reduced INTEGER NOT NULL,
     before_act INTEGER,
     covered_by INTEGER NOT NULL,
+    -- Rule numbers, 8 bytes big-endian each.
+    other_candidates BLOB,
     -- The newest of the verdicts, for filters.
     code INTEGER NOT NULL,
     request TEXT NOT NULL,

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     EventKind, Judge, NewEvent, StoreError,
-    columns::{EVENT_COLUMNS, EVENT_TABLES, event_from},
+    columns::{EVENT_COLUMNS, EVENT_TABLES, blob, event_from},
     dictionary::{Dictionary, number},
     write_rules::count_hits,
 };
@@ -27,6 +27,7 @@ pub(super) fn insert_event(
         response,
         span,
         imported,
+        other_candidates,
         before_act,
         covered_by,
     } = facts;
@@ -39,9 +40,10 @@ pub(super) fn insert_event(
         .prepare_cached(
             "INSERT INTO event (node, generation, leaf, operator, kind, number, fact, target,
                  hit_target, response, hits, first_s, last_s, clock_error_s, imported,
-                 detail_reduced, before_act, covered_by, code, request, then_verdict, now_verdict)
+                 detail_reduced, before_act, covered_by, code, request, then_verdict, now_verdict,
+                 other_candidates)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                 ?18, ?19, ?20, ?21, ?22)",
+                 ?18, ?19, ?20, ?21, ?22, ?23)",
         )?
         .execute(params![
             origin.node.as_str(),
@@ -66,6 +68,7 @@ pub(super) fn insert_event(
             speaking,
             then,
             now,
+            blob(other_candidates),
         ])?;
     let id = connection.last_insert_rowid();
     let log_size = number(covered_by.saturating_add(1));

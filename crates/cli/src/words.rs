@@ -58,6 +58,14 @@ pub(crate) fn target(target: Option<&v1::Target>) -> String {
     }
 }
 
+/// Hits of a rule, some of which another rule may have done.
+pub(crate) fn hits(sure: u64, shared: u64) -> String {
+    match shared {
+        0 => sure.to_string(),
+        shared => format!("{sure} to {}", sure.saturating_add(shared)),
+    }
+}
+
 pub(crate) fn target_kind(target: Option<&v1::Target>) -> String {
     target.map_or_else(String::new, |t| kind_word(t.kind()).to_owned())
 }

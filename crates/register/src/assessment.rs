@@ -100,6 +100,8 @@ pub struct Facts {
     pub response: Option<v1::Response>,
     pub span: Span,
     pub imported: bool,
+    /// Numbers of other rules of the node that could have caused it.
+    pub other_candidates: Vec<u64>,
     /// Register size in the checkpoint that the last `Seal` before the first hit names.
     pub before_act: Option<u64>,
     pub covered_by: u64,
@@ -287,6 +289,7 @@ impl Assessment {
             response,
             span,
             imported,
+            other_candidates,
             before_act,
             covered_by,
         } = facts;
@@ -311,6 +314,7 @@ impl Assessment {
             imported: *imported,
             place,
             observed_names: &names,
+            ambiguous: other_candidates.len(),
         };
         let sizes =
             KnownSizes { before_act: *before_act, when_logged: self.register_size_at(*covered_by) };

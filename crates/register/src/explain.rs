@@ -145,6 +145,12 @@ fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> Str
         UndeterminedReason::NotUnderstood => {
             format!("what the rule does was not understood ({shows})")
         }
+        UndeterminedReason::AmbiguousRule => {
+            format!(
+                "this rule did it, or one of {shows} others (256: or more) that share its counter or its log did it; each is \
+                 judged where it stands"
+            )
+        }
     };
     format!("Undetermined: {why}.")
 }

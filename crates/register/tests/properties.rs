@@ -255,6 +255,7 @@ proptest! {
             imported,
             place: (place > 0).then_some(&facts),
             observed_names: &names,
+            ambiguous: 0,
         };
         let view = register.at(sizes.2);
         let known = KnownSizes { before_act: sizes.0, when_logged: sizes.1 };
@@ -291,6 +292,7 @@ proptest! {
                 imported: false,
                 place: Some(&facts),
                 observed_names: &[],
+                ambiguous: 0,
             };
             judge(&event, &register.view(), &KnownSizes::default(), &Parameters::default())
         };

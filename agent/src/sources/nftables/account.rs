@@ -28,7 +28,7 @@ use crate::{
     sources::SourceContext,
 };
 
-/// A leaf holds this many other candidates.
+/// A leaf holds this many other candidates; so many stand for that many or more.
 pub(super) const CANDIDATES_MAX: usize = 256;
 /// A `Seal` holds this many chains.
 const CHAINS_MAX: usize = 256;

@@ -362,17 +362,14 @@ impl<'a> Builder<'a> {
         let mut unlogged = Vec::new();
         let mut standings = HashMap::new();
         for (key, rules) in by_key {
-            let mut standing = counters.standing(key);
+            let standing = counters.standing(key);
             let mut numbers = rules.iter().filter_map(|at| drafts.get(*at)).map(|d| d.rule.number);
-            if standing == Standing::Source && rules.len() > CANDIDATES_MAX {
-                standing = Standing::Mixed;
-            }
             if let (Standing::Source, Some(rule)) = (standing, numbers.next()) {
                 let first = rules.first().and_then(|at| drafts.get(*at));
                 unlogged.push(Unlogged {
                     key: key.clone(),
                     rule,
-                    others: numbers.collect(),
+                    others: numbers.take(CANDIDATES_MAX).collect(),
                     response: first.map_or(Response::Silent, |draft| draft.response.clone()),
                 });
             }

@@ -5,8 +5,8 @@ use remit_proto::v1;
 use super::{
     list,
     row::{
-        Judged, filter, node_cell, rule_cells, sentences, target_cell, target_fields,
-        verdict_cell_of, verdict_fields,
+        Judged, filter, node_cell, rule_cells, sentences, target_fields, verdict_cell_of,
+        verdict_fields,
     },
 };
 use crate::{
@@ -86,6 +86,8 @@ pub(super) fn layout() -> Layout<v1::EventRow> {
         "register_size" => row.as_known_now.as_ref().map(|verdict| verdict.register_size),
         "imported" => row.imported,
         "detail_reduced" => row.detail_reduced,
+        "other_candidates" =>
+            row.other_candidates.iter().map(|number| words::rule(*number)).collect::<Vec<_>>(),
     ]);
     let [rule, technique, claims, authority] = rule_cells();
     let last = Cell::new("LAST (UTC)", |row: &v1::EventRow| time::utc_cell(row.last_s));
@@ -95,7 +97,7 @@ pub(super) fn layout() -> Layout<v1::EventRow> {
         node_cell(),
         rule,
         technique,
-        target_cell(),
+        Cell::new("TARGET", target_or_others),
         hits,
         claims,
         authority,
@@ -104,4 +106,15 @@ pub(super) fn layout() -> Layout<v1::EventRow> {
     let below =
         |row: &v1::EventRow| sentences(row.as_known_now.as_ref(), row.as_known_then.as_ref());
     Layout { noun: "events", fields, cells, below }
+}
+
+/// Where several rules could have caused it, the one that is named is one of them.
+fn target_or_others(row: &v1::EventRow) -> String {
+    let target = words::target(row.target.as_ref());
+    match row.other_candidates.len() {
+        0 => target,
+        // The most that a leaf names.
+        256 => format!("{target} (or 256 and more others)"),
+        others => format!("{target} (or {others} other)"),
+    }
 }

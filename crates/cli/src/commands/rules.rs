@@ -77,6 +77,7 @@ pub(super) fn layout() -> Layout<v1::RuleRow> {
         "installed_at" => time::utc(row.installed_at_s),
         "installed_now" => row.installed_now,
         "hits" => row.hits,
+        "shared_hits" => row.shared_hits,
         "last_hit" => time::utc(row.last_hit_s),
     ]);
     fields.extend(verdict_fields());
@@ -93,7 +94,7 @@ pub(super) fn layout() -> Layout<v1::RuleRow> {
         technique,
         target_cell(),
         Cell::new("SINCE (UTC)", since),
-        Cell::new("HITS SINCE", |row: &v1::RuleRow| row.hits.to_string()),
+        Cell::new("HITS SINCE", |row: &v1::RuleRow| words::hits(row.hits, row.shared_hits)),
         claims,
         authority,
         verdict_cell_of(),

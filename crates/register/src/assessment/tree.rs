@@ -106,6 +106,7 @@ impl Tree {
             response: None,
             span: Span { first_s, last_s, clock_error_s },
             imported: false,
+            other_candidates: Vec::new(),
             before_act: self.knew_before(first_s),
             covered_by,
         };
@@ -121,6 +122,7 @@ impl Tree {
                 facts.hit_target = opened_target(&openings, leaf::ACTIVITY_HIT_TARGET);
                 facts.response = activity.response.clone();
                 facts.imported = activity.imported.is_some();
+                facts.other_candidates.clone_from(&activity.other_candidates);
                 Item::Activity { facts: Box::new(facts), leaf: Box::new(activity) }
             }
             Leaf::Known(Body::RuleChange(change)) => {

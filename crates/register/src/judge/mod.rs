@@ -25,6 +25,9 @@
 //!   every dimension; if another one fails too, that one speaks.
 //! - Withheld imports make unknown only a claim that would be UNKNOWN_BASIS. If they did so for
 //!   blocks that claim nothing, withholding one statement would hide every block without a basis.
+//! - What one of several rules did (elements of a set under one counter, say) is judged for none of
+//!   them: they may rest on different things, and the leaf does not hold the others' claims. Each of
+//!   the rules is judged as it stands.
 //! - A claimed request that is unknown speaks before a claimed one that fails: the order of the
 //!   table in DOMAIN.md 3a.
 
@@ -73,6 +76,8 @@ pub struct Event<'a> {
     pub place: Option<&'a v1::NodeFacts>,
     /// Host names other than the target that hit the same rule.
     pub observed_names: &'a [String],
+    /// How many other rules could have caused it.
+    pub ambiguous: usize,
 }
 
 /// Inclusive, in whole seconds. Equal for a rule that is judged at an instant.
@@ -136,6 +141,11 @@ pub fn judge(
     let case = Case { event, view, sizes, parameters, claims: Claims::read(event.claims, view) };
     if event.imported && parameters.as_known == AsKnown::Then {
         return case.undetermined(UndeterminedReason::Imported, Dimension::Time, "", "imported");
+    }
+    if event.ambiguous > 0 {
+        let shows = event.ambiguous.to_string();
+        let reason = UndeterminedReason::AmbiguousRule;
+        return case.undetermined(reason, Dimension::Target, "", &shows);
     }
     let target = match &event.target {
         Known::Known(target) => target,

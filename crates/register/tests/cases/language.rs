@@ -10,7 +10,7 @@
 //!
 //! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
 //! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
-//! [actor …] [answering 15,…] [seeing a.org,b.org] [imported] [then] [size n] [before n]
+//! [actor …] [answering 15,…] [seeing a.org,b.org] [others n] [imported] [then] [size n] [before n]
 //! [logged n] [grace n] [now T]`.
 //!
 //! What is not said: from 2026-01-01, everywhere, by the plain techniques (a coarser one is not
@@ -94,6 +94,7 @@ pub(crate) fn verdict(event: &str, register: &str) -> Verdict {
         imported: parts.imported,
         place: parts.place.as_ref(),
         observed_names: &parts.seen,
+        ambiguous: parts.others,
     };
     judge(&event, &register.at(parts.size), &parts.sizes, &parts.parameters)
 }
@@ -280,6 +281,7 @@ struct EventText {
     imported: bool,
     place: Option<v1::NodeFacts>,
     seen: Vec<String>,
+    others: usize,
     size: u64,
     sizes: KnownSizes,
     parameters: Parameters,
@@ -316,6 +318,7 @@ impl EventText {
                 ..v1::NodeFacts::default()
             }),
             seen: Vec::new(),
+            others: 0,
             size,
             sizes: KnownSizes { before_act: None, when_logged: size },
             parameters: Parameters::default(),
@@ -373,6 +376,7 @@ impl EventText {
                 self.response = Some(v1::Response { response });
             }
             "seeing" => self.seen = list(),
+            "others" => self.others = value.parse().unwrap(),
             "size" => self.size = value.parse().unwrap(),
             "before" => self.sizes.before_act = Some(value.parse().unwrap()),
             "logged" => self.sizes.when_logged = value.parse().unwrap(),
@@ -455,6 +459,7 @@ fn code_word(verdict: &Verdict) -> String {
                 UndeterminedReason::Secret => "secret",
                 UndeterminedReason::Scope => "scope",
                 UndeterminedReason::NotUnderstood => "not_understood",
+                UndeterminedReason::AmbiguousRule => "ambiguous_rule",
             };
             format!("UNDETERMINED({reason})")
         }

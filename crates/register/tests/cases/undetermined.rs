@@ -95,6 +95,16 @@ fn a_target_that_is_erased_or_was_not_understood() {
 }
 
 #[test]
+fn one_of_several_rules_did_it() {
+    let register = "req-7 ip:192.0.2.7";
+    check("block 192.0.2.7 for req-7", register, "AUTHORISED by req-7");
+    check("block 192.0.2.7 for req-7 others 2", register, "UNDETERMINED(ambiguous_rule) by nobody");
+    check("block 192.0.2.7 others 1", register, "UNDETERMINED(ambiguous_rule) by nobody");
+    // Neither that it is covered nor that it is not may be said of it.
+    check("block 192.0.2.9 others 1", "", "UNDETERMINED(ambiguous_rule) by nobody");
+}
+
+#[test]
 fn a_technique_that_was_not_understood() {
     check("block 192.0.2.7 by ? for req-7", "req-7 ip:192.0.2.7", "UNDETERMINED(not_understood)");
     check("block 192.0.2.7 by ? for req-7", "req-7 ip:192.0.2.7 by any", "AUTHORISED");

@@ -1,0 +1,178 @@
+//! What `remit-agent template` prints, loaded into the program that it is for, and seen by an agent.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use anyhow::{Result, ensure};
+use remit_tests::{
+    collector::Collector,
+    network::{Host, Network},
+    node::Node,
+    person::Person,
+    process::{Process, Programs, run, wait_for},
+    traffic::{datagrams, dig},
+};
+use serde_json::Value;
+
+fn template(programs: &Programs, name: &str) -> String {
+    let program = programs.path("remit-agent");
+    run(&program.to_string_lossy(), &["template", name]).expect("remit-agent prints templates")
+}
+
+/// Hits by target and claims.
+fn hits(events: &[Value]) -> BTreeMap<String, u64> {
+    let mut hits = BTreeMap::new();
+    for event in events {
+        let key = format!("{} {}", event["target"].as_str().unwrap_or_default(), event["claims"]);
+        *hits.entry(key).or_default() += event["hits"].as_u64().unwrap_or_default();
+    }
+    hits
+}
+
+struct Line {
+    dir: tempfile::TempDir,
+    programs: Programs,
+    network: Network,
+    collector: Collector,
+    officer: Person,
+}
+
+impl Line {
+    fn new() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let (programs, network) = (Programs::built()?, Network::new()?);
+        let collector = Collector::start(&network, &programs, &dir.path().join("collector"), 8443)?;
+        let officer = dir.path().join("officer");
+        let officer =
+            Person::enrol(&network, &programs, &collector, "person-1", "officer", &officer)?;
+        Ok(Self { dir, programs, network, collector, officer })
+    }
+
+    fn node(&self, host: Host, sources: &str) -> Result<Node> {
+        let settings = "lines_served = 1000\nindividual_actions = true\nwindow_s = 0\n";
+        let (network, dir) = (&self.network, self.dir.path().join("node"));
+        let settings = format!("{settings}{sources}");
+        let mut node =
+            Node::enrol(network, &self.programs, &self.collector, host, "node-1", &dir, &settings)?;
+        node.start(network, &self.programs)?;
+        Ok(node)
+    }
+}
+
+#[test]
+fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
+    let line = Line::new().unwrap();
+    line.network.nft(Host::Router, &template(&line.programs, "nftables")).unwrap();
+    let sources = "[sources.nftables]\ngroups = [42]\ncounters_interval_s = 1\n";
+    let _node = line.node(Host::Router, sources).unwrap();
+    let rules = wait_for("the rules", Duration::from_secs(20), || {
+        let rules = line.officer.rows(&["rules", "list"])?;
+        ensure!(!rules.is_empty(), "none");
+        Ok(rules)
+    })
+    .unwrap();
+    let claimed: BTreeMap<String, String> =
+        rules.iter().map(|rule| (rule["target"].to_string(), rule["claims"].to_string())).collect();
+    assert_eq!(claimed.len(), 7, "{claimed:#?}");
+    assert!(
+        claimed.values().all(|claims| claims.len() > 4),
+        "a rule without a claim: {claimed:#?}"
+    );
+
+    for (address, count) in
+        [("198.51.100.10", 2), ("198.51.100.20", 3), ("198.51.100.70", 4), ("203.0.113.9", 5)]
+    {
+        datagrams(&line.network, Host::Subscriber, address, 443, count).unwrap();
+    }
+    let seen = wait_for("the hits", Duration::from_secs(30), || {
+        let seen = hits(&line.officer.rows(&["events", "list"])?);
+        ensure!(seen.values().sum::<u64>() == 14, "{seen:?}");
+        Ok(seen)
+    })
+    .unwrap();
+    println!("{seen:#?}");
+    let events = line.officer.rows(&["events", "list"]).unwrap();
+    let shared: Vec<_> = events
+        .iter()
+        .filter(|event| !event["other_candidates"].as_array().unwrap().is_empty())
+        .map(|event| (event["hits"].as_u64(), event["verdict"].as_str()))
+        .collect();
+    // Four hits of a list under one counter: which address it was is not known, and said not to be.
+    assert_eq!(shared, [(Some(4), Some("UNDETERMINED(ambiguous_rule)"))]);
+    let rules = line.officer.rows(&["rules", "list"]).unwrap();
+    let shared = rules.iter().filter(|rule| rule["shared_hits"] == 4 && rule["hits"] == 0).count();
+    assert_eq!(shared, 3, "{rules:#?}");
+    let of = |word: &str| {
+        seen.iter().filter(|(key, _)| key.contains(word)).map(|(_, hits)| hits).sum::<u64>()
+    };
+    assert_eq!(
+        [of("court/2026-001"), of("court/2026-002"), of("class:security")],
+        [2, 3, 5],
+        "{seen:#?}"
+    );
+}
+
+#[test]
+fn the_unbound_template_blocks_what_it_says_and_is_seen_doing_so() {
+    let line = Line::new().unwrap();
+    let dir = line.dir.path().join("unbound");
+    fs::create_dir_all(&dir).unwrap();
+    let place = |text: String| {
+        let own = |name: &str| dir.join(name).to_string_lossy().into_owned();
+        text.replace("/run/unbound-log/rpz.log", &own("rpz.log"))
+            .replace("/run/unbound.ctl", &own("unbound.ctl"))
+            .replace("/etc/unbound/national.zone", &own("national.zone"))
+    };
+    fs::write(dir.join("national.zone"), template(&line.programs, "rpz-zone")).unwrap();
+    let text = place(template(&line.programs, "unbound"));
+    fs::write(dir.join("remit.conf"), &text).unwrap();
+    // The rest of a resolver, in which nothing of the fragment is said again.
+    let main = format!(
+        "server:\n  interface: 0.0.0.0\n  access-control: 0.0.0.0/0 allow\n  chroot: \"\"\n  \
+         username: \"\"\n  directory: \"{0}\"\n  pidfile: \"{0}/unbound.pid\"\n  do-daemonize: no\n\
+         include: \"{0}/remit.conf\"\n",
+        dir.display()
+    );
+    let config = dir.join("unbound.conf");
+    fs::write(&config, main).unwrap();
+    let config = config.to_string_lossy();
+    run("/usr/sbin/unbound-checkconf", &[config.as_ref()]).unwrap();
+    let mut command = line.network.command(Host::Resolver, Path::new("/usr/sbin/unbound"));
+    command.args(["-d", "-c", config.as_ref()]);
+    let unbound = Process::start("unbound", &mut command, &dir.join("unbound.out")).unwrap();
+    wait_for("unbound", Duration::from_secs(10), || {
+        ensure!(dir.join("unbound.ctl").exists(), "{}", unbound.printed());
+        Ok(())
+    })
+    .unwrap();
+
+    // The agent's part is in the fragment's own comment.
+    let sources: String = text
+        .lines()
+        .skip_while(|line| !line.contains("[[sources.unbound_rpz]]"))
+        .take_while(|line| line.starts_with('#'))
+        .map(|line| format!("{}\n", line.trim_start_matches('#').trim()))
+        .collect();
+    let _node = line.node(Host::Resolver, &sources).unwrap();
+    wait_for("the rules", Duration::from_secs(20), || {
+        let rules = line.officer.rows(&["rules", "list"])?;
+        ensure!(rules.len() == 5, "{rules:?}");
+        Ok(())
+    })
+    .unwrap();
+    for (name, status, data) in [
+        ("blocked.example", "NXDOMAIN", ""),
+        ("www.blocked.example", "NXDOMAIN", ""),
+        ("notice.example", "NOERROR", "192.0.2.80"),
+        ("empty.example", "NOERROR", ""),
+    ] {
+        let answer = dig(&line.network, Host::Subscriber, Host::Resolver, name).unwrap();
+        assert_eq!((answer.status.as_str(), answer.data.as_str()), (status, data), "{name}");
+    }
+    wait_for("the hits", Duration::from_secs(30), || {
+        let seen = hits(&line.officer.rows(&["events", "list"])?);
+        ensure!(seen.len() == 4 && seen.values().all(|hits| *hits == 1), "{seen:?}");
+        ensure!(seen.keys().all(|key| key.contains("list:national@2026-11")), "{seen:?}");
+        Ok(())
+    })
+    .unwrap();
+}
