@@ -8,7 +8,7 @@ use remit_agent::{
     enrol::{self, Enrolment},
     health::{self, Stop},
     import::{self, ImportOrder, Imported},
-    logging, run,
+    logging, privileges, run,
     sources::import::{ImportOptions, ImportSummary},
     template::Template,
 };
@@ -105,6 +105,7 @@ fn source(word: &str) -> Result<SourceKind, String> {
 }
 
 fn main() -> ExitCode {
+    privileges::close_files_to_others();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

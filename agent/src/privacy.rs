@@ -55,37 +55,59 @@ impl Privacy {
         self.token_of(net.trunc().to_string().as_bytes())
     }
 
-    /// A native text with every customer's address or prefix replaced by `customer:<token>`.
+    /// A native text with every customer's address or prefix replaced by `customer:<token>`, also where
+    /// it stands against other words ("line:198.51.100.7"). When in doubt it is replaced.
     pub fn redact(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
-        while !rest.is_empty() {
+        let mut after_digit = false;
+        while let Some(first) = rest.chars().next() {
             let word = rest.find(|c: char| !is_address_char(c)).unwrap_or(rest.len());
-            let (address, after) = rest.split_at(word);
-            match self.customer_token(address) {
-                Some(token) => {
-                    out.push_str("customer:");
-                    out.push_str(&token);
+            let (word, _) = rest.split_at(word);
+            let taken = match self.address_in(word, after_digit) {
+                Some((token, length)) => {
+                    match token {
+                        Some(token) => out.extend(["customer:", &token]),
+                        None => out.push_str(word.get(..length).unwrap_or_default()),
+                    }
+                    length
                 }
-                None => out.push_str(address),
-            }
-            let other = after.find(is_address_char).unwrap_or(after.len());
-            let (other, next) = after.split_at(other);
-            out.push_str(other);
+                None => {
+                    out.push(first);
+                    first.len_utf8()
+                }
+            };
+            let (passed, next) = rest.split_at(taken);
+            after_digit = passed.ends_with(|c: char| c.is_ascii_digit());
             rest = next;
         }
         out
     }
 
-    fn customer_token(&self, word: &str) -> Option<String> {
-        if let Some(address) = parse_address(word) {
-            return self.is_customer(address).then(|| self.token(address).value);
+    /// The longest address or prefix at the beginning of a word, and its token if it is a customer's.
+    /// One of IPv6 that is none is not passed over: words before a colon can look like its beginning.
+    fn address_in(&self, word: &str, after_digit: bool) -> Option<(Option<String>, usize)> {
+        if !word.contains(['.', ':']) {
+            return None;
         }
-        let net: IpNet = word.parse().ok()?;
-        self.customer_prefixes
-            .iter()
-            .any(|prefix| prefix.contains(&net))
-            .then(|| self.token_net(net).value)
+        let longest = word.len().min(ADDRESS_CHARS_MAX);
+        for length in (ADDRESS_CHARS_MIN..=longest).rev() {
+            let candidate = word.get(..length).unwrap_or_default();
+            let (is_v4, token) = if let Ok(address) = candidate.parse::<IpAddr>() {
+                let token = self.is_customer(address).then(|| self.token(address).value);
+                (address.is_ipv4(), token)
+            } else if let Ok(net) = candidate.parse::<IpNet>() {
+                let inside = self.customer_prefixes.iter().any(|prefix| prefix.contains(&net));
+                (net.addr().is_ipv4(), inside.then(|| self.token_net(net).value))
+            } else {
+                continue;
+            };
+            // Not the end of a longer number: 3.0.113.9 is not in 203.0.113.9.
+            if (is_v4 && !after_digit) || (!is_v4 && token.is_some()) {
+                return Some((token, length));
+            }
+        }
+        None
     }
 
     fn token_of(&self, bytes: &[u8]) -> v1::Target {
@@ -127,13 +149,10 @@ fn is_address_char(c: char) -> bool {
     c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/')
 }
 
-/// An address, also with a port behind it or a colon before the port.
-fn parse_address(word: &str) -> Option<IpAddr> {
-    let word = word.trim_matches(|c| c == '.' || c == '/');
-    let direct = word.parse().ok();
-    let before_port = || word.rsplit_once(':').and_then(|(address, _)| address.parse().ok());
-    direct.or_else(before_port).or_else(|| word.trim_matches(':').parse().ok())
-}
+/// "::"
+const ADDRESS_CHARS_MIN: usize = 2;
+/// An IPv6 address with an IPv4 tail and a prefix length.
+const ADDRESS_CHARS_MAX: usize = 49;
 
 #[cfg(test)]
 mod tests {
@@ -155,6 +174,15 @@ mod tests {
             "ip saddr 198.51.100.0/28 drop",
             "ip6 saddr 2001:db8:c::7 drop",
             "2001:db8:c:1::/64",
+            "line:198.51.100.7",
+            "line::198.51.100.7",
+            "a198.51.100.7",
+            "line2001:db8:c::7",
+            "id:2001:db8:c::7",
+            ":198.51.100.0/24",
+            "198.51.100.0/24.",
+            "198.51.100.7/32,",
+            "[2001:db8:c::7]:443",
         ] {
             let redacted = privacy().redact(text);
             assert!(redacted.contains("customer:"), "{redacted}");
@@ -164,7 +192,14 @@ mod tests {
 
     #[test]
     fn other_text_stays_as_it_is() {
-        for text in ["ip daddr 203.0.113.9 tcp dport 443 drop # déjà", "a:b/c.d", "::", ""] {
+        for text in [
+            "ip daddr 203.0.113.9 tcp dport 443 drop # déjà",
+            "a:b/c.d",
+            "::",
+            "",
+            "198.51.0.0/16 2001:db8::/32",
+            "1198.51.100.7",
+        ] {
             assert_eq!(privacy().redact(text), text);
         }
     }

@@ -1,15 +1,18 @@
-//! Becoming small: own user, one capability, no way back. Before any thread is started, because
+//! Becoming small: own user, one capability, files of its own, no way back. Before any thread is started, because
 //! capabilities belong to threads.
 //!
 //! What is in force afterwards is read back from the kernel and stated in `Start`, whatever the
 //! configuration asked for.
 
-use std::{fs, io};
+use std::{ffi::CString, fs, io};
 
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::{
-    sys::prctl,
-    unistd::{Gid, User, setgroups, setresgid, setresuid},
+    sys::{
+        prctl,
+        stat::{Mode, umask},
+    },
+    unistd::{User, initgroups, setresgid, setresuid},
 };
 use remit_proto::v1;
 
@@ -27,7 +30,8 @@ pub enum PrivilegeError {
     },
 }
 
-/// Drops to `user` with `CAP_NET_ADMIN` alone: that is what netlink needs.
+/// Drops to `user` and the groups that it is in (a resolver's log may be readable by a group alone),
+/// with `CAP_NET_ADMIN` alone: that is what netlink needs.
 pub fn drop_to(user: &str) -> Result<(), PrivilegeError> {
     let entry = User::from_name(user)
         .map_err(step("looking the user up"))?
@@ -38,31 +42,41 @@ pub fn drop_to(user: &str) -> Result<(), PrivilegeError> {
         }
         // Capabilities survive the change of user only if asked to, and only in "permitted".
         prctl::set_keepcaps(true).map_err(step("keeping capabilities"))?;
-        setgroups(&[] as &[Gid]).map_err(step("leaving all groups"))?;
+        let name = CString::new(user).map_err(|_| PrivilegeError::NoUser(user.to_owned()))?;
+        initgroups(&name, entry.gid).map_err(step("taking the user's groups"))?;
         setresgid(entry.gid, entry.gid, entry.gid).map_err(step("changing the group"))?;
         setresuid(entry.uid, entry.uid, entry.uid).map_err(step("changing the user"))?;
         prctl::set_keepcaps(false).map_err(step("keeping capabilities"))?;
     }
-    keep_net_admin()
+    keep(&[Capability::CAP_NET_ADMIN])
 }
 
 /// Without another user: the same capabilities, and no new ones.
 pub fn reduce() -> Result<(), PrivilegeError> {
     if nix::unistd::geteuid().is_root() {
-        // Root without a `user` keeps its files; the rest of its power it does not need.
-        return prctl::set_no_new_privs().map_err(step("giving up new privileges"));
+        // What root may read and write whoever owns it, it needs for its logs and sockets.
+        return keep(&[
+            Capability::CAP_NET_ADMIN,
+            Capability::CAP_DAC_OVERRIDE,
+            Capability::CAP_DAC_READ_SEARCH,
+        ]);
     }
-    keep_net_admin()
+    keep(&[Capability::CAP_NET_ADMIN])
 }
 
-fn keep_net_admin() -> Result<(), PrivilegeError> {
+/// Files of the node are its own: spool and openings hold what was hit and when.
+pub fn close_files_to_others() {
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
+}
+
+fn keep(capabilities: &[Capability]) -> Result<(), PrivilegeError> {
     let failed = |_| PrivilegeError::System {
         step: "reducing capabilities",
         source: io::ErrorKind::PermissionDenied.into(),
     };
     let permitted = caps::read(None, CapSet::Permitted).map_err(failed)?;
     let wanted: CapsHashSet =
-        [Capability::CAP_NET_ADMIN].into_iter().filter(|cap| permitted.contains(cap)).collect();
+        capabilities.iter().copied().filter(|cap| permitted.contains(cap)).collect();
     // Effective first: it may not exceed permitted.
     caps::set(None, CapSet::Effective, &wanted).map_err(failed)?;
     caps::set(None, CapSet::Permitted, &wanted).map_err(failed)?;

@@ -42,6 +42,9 @@ pub fn run(config: Config) -> Result<(), Stop> {
     reduce_privileges(&config)?;
     let Opened { recorder, exit, privacy, resumed_at_s } =
         Opened::open(&config, registry::kinds(&config))?;
+    let (view, receipts) = (exit.view.clone(), exit.receipts.clone());
+    // Before any thread is started: what is wrong with its files ends the agent, and says so.
+    let uplink = exit.uplink(&config)?;
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, messages) = recorder::channel();
     let line = registry::Line {
@@ -70,8 +73,7 @@ pub fn run(config: Config) -> Result<(), Stop> {
             // Nobody loses evidence for want of a graph.
             tracing::error!(%error, "the metrics endpoint cannot be served");
         }
-        let (view, receipts) = (exit.view.clone(), exit.receipts.clone());
-        let uplink = tokio::spawn(exit.uplink(&config)?.run());
+        let uplink = tokio::spawn(uplink.run());
         let result = until_the_end(recorder_ended, &sender, &stop, source_threads).await;
         if matches!(result, Ok(()) | Err(Stop::Source(_))) {
             hand_in_the_rest(&view, &receipts).await;
@@ -79,6 +81,9 @@ pub fn run(config: Config) -> Result<(), Stop> {
         uplink.abort();
         result
     });
+    // However it came to this, nothing is to wait for what goes on.
+    stop.store(true, Ordering::Relaxed);
+    sender.stop();
     if recorder_thread.join().is_err() {
         return Err(Stop::Lost("the recorder"));
     }

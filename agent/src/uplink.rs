@@ -55,7 +55,7 @@ pub struct Uplink {
 pub enum UplinkError {
     #[error("{0:?} is not an address such as https://host:port")]
     Address(String),
-    #[error("TLS cannot be set up from the node's files")]
+    #[error("TLS cannot be set up from the node's tls.crt, tls.key and ca.pem")]
     Tls(#[source] tonic::transport::Error),
     #[error("reading the node's TLS files")]
     Files(#[from] keys::KeyError),

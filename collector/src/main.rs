@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
+use nix::sys::stat::{Mode, umask};
 use remit_collector::{access::role_word, admin, config::Config, revoke::Outcome, serve};
 use remit_proto::v1::Role;
 
@@ -89,6 +90,8 @@ enum PersonRole {
 }
 
 fn main() -> ExitCode {
+    // Keys, targets, what was hit when: its files are its own.
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(

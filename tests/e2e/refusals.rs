@@ -1,6 +1,6 @@
 //! Bad input to the real programs: one clear sentence, a distinct code, and nothing is lost.
 
-use std::{fs, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use remit_tests::{
     collector::Collector,
@@ -168,7 +168,28 @@ fn tokens_certificates_and_directories_are_refused_by_name() {
         "lines_served = 1000\nseal_interval_s = 1\n[sources.nftables]\ngroups = [7]\n",
     )
     .unwrap();
+    // A certificate that was cut off: the agent says so and ends, instead of recording for nobody.
+    let certificate = node.dir.join("state/tls.crt");
+    let whole = fs::read(&certificate).unwrap();
+    fs::write(&certificate, whole.get(..200).unwrap()).unwrap();
+    let run = network
+        .command(Host::Router, "timeout".as_ref())
+        .arg("20")
+        .arg(programs.path("remit-agent"))
+        .args(["run", "--config"])
+        .arg(&node.config)
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(3), "{}", stderr(&run));
+    assert!(stderr(&run).contains("tls.crt"), "{}", stderr(&run));
+    fs::write(&certificate, whole).unwrap();
+
     node.start(&network, &programs).unwrap();
+    // What it holds is closed to others.
+    for path in ["spool", "node.key", "tls.crt"] {
+        let mode = fs::metadata(node.dir.join("state").join(path)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{path}: {mode:o}");
+    }
     let seen = || {
         let nodes = officer.rows(&["nodes", "list"])?;
         anyhow::ensure!(!nodes.is_empty(), "no node yet");
