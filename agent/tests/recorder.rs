@@ -12,7 +12,8 @@ use common::*;
 use evidence::{chunk, commitment};
 use prost::Message as _;
 use remit_agent::{
-    observation::{CounterReading, Cursor, Hit, HitTarget, Report},
+    clock::Clock,
+    observation::{CounterReading, Cursor, Hit, HitTarget, Report, RuleState},
     recorder::Recorder,
 };
 use remit_proto::v1::{self, GenerationReason, LossCause, RuleChangeKind, leaf::Body};
@@ -391,4 +392,52 @@ fn what_the_collector_knows_more_of_begins_a_new_generation() {
     // And it is continued after a restart.
     drop(recorder);
     assert_eq!(node.start().tree().ordinal, 2);
+}
+
+#[test]
+fn a_hit_of_a_clock_that_was_never_set_is_a_leaf_that_collectors_take() {
+    let mut node = Node::new("lines_served = 1000");
+    node.clock = Clock::manual(5);
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    recorder.report(hits(vec![hit(1, 5, 3)])).unwrap();
+    // The clock is set.
+    node.pass(&mut recorder, NOW_S * 1000);
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    let [activity] = activities(&bodies).try_into().unwrap();
+    assert_eq!((activity.hits, activity.window_start_s), (3, 900));
+}
+
+/// A state of rules 1 and 2, with what says whether it held still.
+fn unstable(numbers: &[u64], unstable: bool) -> Report {
+    match state(numbers.iter().map(|number| rule(*number, "")).collect()) {
+        Report::Rules(state) => Report::Rules(RuleState { unstable, ..state }),
+        other => other,
+    }
+}
+
+#[test]
+fn a_state_that_does_not_hold_still_is_said_at_each_turn_and_hides_no_removal() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    let mut told = 4; // genesis start seal snapshot
+    let mut next = |recorder: &mut Recorder, numbers: &[u64], is_unstable| {
+        recorder.report(unstable(numbers, is_unstable)).unwrap();
+        node.pass(recorder, 1000);
+        let bodies = recorded(&node, recorder);
+        let new = bodies[told..].to_vec();
+        told = bodies.len();
+        let stable = new.iter().rev().find_map(|body| match body {
+            Body::RuleSnapshot(s) => Some((s.rules.as_ref().unwrap().count, !s.unstable)),
+            _ => None,
+        });
+        (kinds(&new), stable)
+    };
+    next(&mut recorder, &[1, 2], false);
+    assert_eq!(next(&mut recorder, &[1, 2], true), ("snapshot seal".into(), Some((2, false))));
+    assert_eq!(next(&mut recorder, &[1, 2], true), (String::new(), None));
+    assert_eq!(next(&mut recorder, &[1], true), ("change seal".into(), None));
+    assert_eq!(next(&mut recorder, &[1], false), ("snapshot seal".into(), Some((1, true))));
+    assert_eq!(next(&mut recorder, &[], true), ("change snapshot seal".into(), Some((0, false))));
 }

@@ -1,7 +1,7 @@
 //! Closing batches, in the order of the durable steps, and what happens without room.
 
 use evidence::{
-    ENTRY_SIZE_MAX,
+    ENTRY_SIZE_MAX, Leaf,
     batch::{LEAVES_MAX, LEAVES_SIZE_MAX},
     builder::{Builder, Closed},
     chunk::{CHUNKS_MAX, SetBuilder},
@@ -88,8 +88,12 @@ impl Recorder {
 
     /// Gives a leaf the next index. If the batch before finds no room the leaf waits for the next
     /// one; who has more to push looks at `stuck` in between, so that what waits is bounded.
-    pub(super) fn push(&mut self, made: Made) -> Result<(), RecorderError> {
+    /// Returns false if the leaf is none: collectors would refuse it, and with it all that follows.
+    pub(super) fn push(&mut self, made: Made) -> Result<bool, RecorderError> {
         let Made { leaf, openings } = made;
+        if !is_well_formed(&leaf) {
+            return Ok(false);
+        }
         let openings_size = openings.iter().map(|o| o.value.len() + OPENING_SIZE).sum();
         self.make_room_for(leaf.len(), openings_size)?;
         self.open_batch();
@@ -98,7 +102,7 @@ impl Recorder {
             self.batch.builder.open(index, field, &salt, &value);
         }
         self.batch.builder.push(&leaf);
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn next_index(&self) -> u64 {
@@ -109,7 +113,10 @@ impl Recorder {
     pub(super) fn close_batch(&mut self, stopping: bool) -> Result<(), RecorderError> {
         for _ in 0..GAP_LEAVES {
             let Some(gap) = self.gaps.take() else { break };
-            self.batch.builder.push(&leaf::encode(Body::Gap(gap)));
+            let gap = leaf::encode(Body::Gap(gap));
+            if is_well_formed(&gap) {
+                self.batch.builder.push(&gap);
+            }
         }
         let seal = self.seal(stopping);
         self.batch.builder.push(&leaf::encode(Body::Seal(seal)));
@@ -228,7 +235,10 @@ impl Recorder {
             without_claim,
             unstable,
         }));
-        self.push(Made::of(leaf))?;
+        if !self.push(Made::of(leaf))? {
+            self.spool.discard_chunks(&stored);
+            return Ok(());
+        }
         let index = self.next_index() - 1;
         self.batch.named.push((index, stored));
         if let Some(known) = self.rules.get_mut(&source.into()) {
@@ -300,6 +310,16 @@ impl Recorder {
             config_digest: self.config.digest.to_vec(),
         }
     }
+}
+
+/// As who receives it will see it.
+fn is_well_formed(leaf: &[u8]) -> bool {
+    let malformed = Leaf::decode(leaf).err();
+    if let Some(error) = &malformed {
+        let error: &dyn std::error::Error = error;
+        tracing::error!(error, "a leaf that would be refused is left out");
+    }
+    malformed.is_none()
 }
 
 /// As many chains as fit; the rest in one sum, so that the sum over all is exact in any case.

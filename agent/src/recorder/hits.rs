@@ -1,12 +1,14 @@
 //! Hits: one leaf each, or counted in open windows; and windows that end.
 
-use remit_proto::v1::{LossCause, SourceKind};
+use prost::Message as _;
+use remit_proto::v1::{self, LossCause, SourceKind};
 
-use super::{Recorder, RecorderError, gaps, windows};
+use super::{Recorder, RecorderError, gaps};
 use crate::{
     clock::in_range,
     metrics::Metric,
     observation::{Hit, Import},
+    spool::state::WindowState,
 };
 
 impl Recorder {
@@ -66,29 +68,36 @@ impl Recorder {
 
     /// Closes the windows that have ended, or, under pressure, the oldest ones.
     pub(super) fn close_windows(&mut self, pressure: bool) -> Result<(), RecorderError> {
-        let closed = if pressure {
-            self.windows.take_oldest()
-        } else {
-            self.windows.take_ended(self.clock.now_s())
-        };
-        self.write_windows(closed)
+        let due =
+            if pressure { self.windows.oldest() } else { self.windows.ended(self.clock.now_s()) };
+        self.write_windows(due)
     }
 
-    pub(super) fn write_windows(
-        &mut self,
-        closed: Vec<windows::Window>,
-    ) -> Result<(), RecorderError> {
-        for window in closed {
-            if self.stuck.is_some() {
-                // It was not taken out of anything durable yet.
-                self.windows.put_back(window);
-                continue;
-            }
+    /// Makes leaves of windows. Each stays open until there is room for its leaf in the batch, so
+    /// that window and leaf change places in one record.
+    pub(super) fn write_windows(&mut self, due: Vec<u64>) -> Result<(), RecorderError> {
+        for id in due {
             self.make_room_for_activity()?;
-            self.open_batch();
-            let index = self.next_index();
-            self.maker.window(&window, index, &mut self.batch.builder)?;
+            if self.stuck.is_some() {
+                break;
+            }
+            let Some(window) = self.windows.remove(id) else { continue };
+            let made = self.maker.window(&window)?;
+            if !self.push(made)? {
+                self.lose_window(&window.state, LossCause::NotParsed);
+            }
         }
         Ok(())
+    }
+
+    /// Says of a window that no leaf will be made of it.
+    pub(super) fn lose_window(&mut self, state: &WindowState, cause: LossCause) {
+        let rule = v1::Rule::decode(state.rule.as_slice()).unwrap_or_default();
+        let from_s = in_range(state.first_s);
+        let span = (from_s, in_range(state.last_s).max(from_s));
+        let key = gaps::Key::of_rule(rule.source(), cause, rule.number);
+        self.gaps.add(key, rule.claims, Some(state.hits), span);
+        self.open_batch_for_gaps();
+        Metric::Lost.add(state.hits);
     }
 }

@@ -6,8 +6,9 @@
 //!
 //! # What becomes of a report
 //!
-//! - **Rules**: at start, after wide changes (more than [`CHANGES_MAX`]) and whenever changes could
-//!   not be written, a `RuleSnapshot`; else a `RuleChange` for each rule that differs.
+//! - **Rules**: at start, after wide changes (more than [`CHANGES_MAX`]), whenever changes could not
+//!   be written, and when a state begins or ceases to be unstable, a `RuleSnapshot`; else a
+//!   `RuleChange` for each rule that differs, also while the state is unstable.
 //! - **Hits**: with windows of length 0 one `Activity` for each; else counted in open windows,
 //!   aligned to UTC, that are durable with each batch and become an `Activity` when they end. Below
 //!   k lines what was hit is dropped here, and windows are hourly at the finest.
@@ -53,7 +54,7 @@ use batch::OpenBatch;
 use gaps::Gaps;
 use leaves::Maker;
 use remit_proto::v1::{self, SourceKind};
-use rules::SourceRules;
+use rules::{Change, SourceRules};
 use sha2::{Digest as _, Sha256};
 pub use start::{Launch, StartFacts};
 use tlog::{Hash, checkpoint::CheckpointError, note::SigningKey};
@@ -312,8 +313,7 @@ impl Recorder {
 
     /// Ends an import: there is nothing that a later start could add to the open windows.
     pub fn finish(mut self) -> Result<(), RecorderError> {
-        let windows = self.windows.take_all();
-        self.write_windows(windows)?;
+        self.write_windows(self.windows.all())?;
         self.stop()?;
         if self.stuck.is_some() { Err(RecorderError::NoRoom) } else { Ok(()) }
     }
@@ -358,30 +358,33 @@ impl Recorder {
         let known = self.rules.entry(source.into()).or_insert_with(|| SourceRules::new(source));
         let changes = known.update(&state, &mut self.ledger, now_ms);
         self.write_findings();
-        let Some(known) = self.rules.get_mut(&source.into()) else { return Ok(()) };
-        if self.stuck.is_some() {
-            if !changes.list.is_empty() {
-                known.needs_snapshot = true;
-            }
-            return Ok(());
-        }
         // What a window has counted belongs to the rule as it was.
         let changed: Vec<RuleNumber> = changes.list.iter().map(|change| change.number()).collect();
-        let closed = self.windows.take_rules(&changed);
-        self.write_windows(closed)?;
-        let whole = self.rules.get(&source.into()).is_some_and(|rules| rules.needs_snapshot);
-        if whole || changes.list.len() > CHANGES_MAX || (state.unstable && !changed.is_empty()) {
-            return self.snapshot(source);
+        let ended = self.windows.end(&changed);
+        let Some(known) = self.rules.get_mut(&source.into()) else { return Ok(()) };
+        if self.stuck.is_some() {
+            known.needs_snapshot |= !changes.list.is_empty() || changes.turned;
+            return Ok(());
         }
-        for change in &changes.list {
-            if self.stuck.is_some() {
-                if let Some(rules) = self.rules.get_mut(&source.into()) {
-                    rules.needs_snapshot = true;
-                }
-                break;
+        known.needs_snapshot |= changes.turned || changes.list.len() > CHANGES_MAX;
+        let whole = known.needs_snapshot;
+        self.write_windows(ended)?;
+        // A snapshot of a state that did not hold still removes nothing: removals are told singly.
+        if !whole || (state.unstable && changes.list.len() <= CHANGES_MAX) {
+            self.write_changes(&changes.list, &state)?;
+        }
+        if whole { self.snapshot(source) } else { Ok(()) }
+    }
+
+    fn write_changes(&mut self, list: &[Change], state: &RuleState) -> Result<(), RecorderError> {
+        for change in list {
+            let written = self.stuck.is_none() && {
+                let made = self.maker.rule_change(change, state)?;
+                self.push(made)?
+            };
+            if !written && let Some(rules) = self.rules.get_mut(&state.source.into()) {
+                rules.needs_snapshot = true;
             }
-            let made = self.maker.rule_change(change, &state)?;
-            self.push(made)?;
         }
         Ok(())
     }

@@ -50,6 +50,8 @@ impl RuleEntry {
 #[derive(Debug)]
 pub(super) struct Changes {
     pub(super) list: Vec<Change>,
+    /// The state before held still and this one does not, or the other way round.
+    pub(super) turned: bool,
 }
 
 #[derive(Debug)]
@@ -156,6 +158,7 @@ impl SourceRules {
                 self.retired.insert(number, (entry, now_ms));
             }
         }
+        let turned = self.newest.unstable != state.unstable;
         self.newest = RuleState {
             source: self.source,
             at_s: state.at_s,
@@ -164,7 +167,7 @@ impl SourceRules {
             rules: Vec::new(),
             unstable: state.unstable,
         };
-        Changes { list }
+        Changes { list, turned }
     }
 
     fn entry(&self, rule: &Arc<KnownRule>, ledger: &mut Ledger) -> RuleEntry {

@@ -180,7 +180,7 @@ impl Recorder {
             lines_served: self.config.lines_served,
             k: self.config.k,
         }));
-        self.push(Made::of(genesis))
+        self.push(Made::of(genesis)).map(drop)
     }
 
     fn push_start(&mut self, previous_stop_clean: bool) -> Result<(), RecorderError> {
@@ -201,7 +201,7 @@ impl Recorder {
             sandbox: Some(*sandbox),
             sources: sources.iter().map(|source| (*source).into()).collect(),
         }));
-        self.push(Made::of(start))
+        self.push(Made::of(start)).map(drop)
     }
 
     fn gap_of_damage(&mut self, last_at_s: i64) {

@@ -3,16 +3,17 @@
 
 use std::sync::Arc;
 
+use prost::Message as _;
 use remit_proto::v1::{self, SourceKind};
 use tokio::sync::watch;
 
-use super::{Launch, Receipts, Recorder, RecorderError, StartFacts};
+use super::{Launch, Receipts, Recorder, RecorderError, StartFacts, windows::Windows};
 use crate::{
     clock::Clock,
     config::Config,
     keys::{Identity, NodeKey},
     observation::{Hit, KnownRule, Report, Response, RuleNumber, RuleState},
-    spool::{Fault, Spool, prepare_new},
+    spool::{Fault, Spool, prepare_new, state::WindowState},
 };
 
 const NOW_S: i64 = 1_700_000_000;
@@ -99,6 +100,26 @@ fn rules() -> Report {
 fn account(recorder: &Recorder) -> (u64, u64) {
     let [account] = recorder.ledger.accounts().try_into().unwrap();
     (account.recorded, account.lost.iter().map(|loss| loss.count).sum())
+}
+
+#[test]
+fn a_window_that_no_collector_would_take_becomes_a_gap() {
+    let node = Node::new();
+    let mut recorder = node.start();
+    // As a build before this one could leave it: a window that begins in 1970 itself.
+    let rule = v1::Rule { number: 1, source: SourceKind::Nftables.into(), ..Default::default() };
+    recorder.windows = Windows::restore(vec![WindowState {
+        rule: rule.encode_to_vec(),
+        hits: 3,
+        length_s: 900,
+        first_s: 5,
+        last_s: 5,
+        ..WindowState::default()
+    }]);
+    recorder.tick().unwrap();
+    let gap = recorder.gaps.take().unwrap();
+    assert_eq!((gap.cause(), gap.rule, gap.count), (v1::LossCause::NotParsed, 1, 3));
+    assert!(recorder.windows.all().is_empty());
 }
 
 #[test]

@@ -34,7 +34,8 @@ struct Key {
     rule: u64,
     start_s: i64,
     hit_target: Option<(i32, String)>,
-    /// `None` for windows that were taken up at start: they are not counted into any more.
+    /// `None` for windows that were taken up at start, or whose rule has changed: they are not
+    /// counted into any more.
     response: Option<Response>,
     other_candidates: Vec<RuleNumber>,
     imported: Option<[u8; 32]>,
@@ -68,8 +69,10 @@ impl Windows {
         window_s: u32,
         below_k: bool,
     ) {
-        let at_s = in_range(hit.at_s);
         let length = i64::from(window_s.max(1));
+        // The window that begins in 1970 itself would begin at 0, which no leaf may say: a clock that
+        // was never set is wrong by a window more.
+        let at_s = in_range(hit.at_s).max(length);
         let pressed = self.open.len() >= DETAIL_MAX;
         let detail = !below_k && !pressed;
         let target = hit.hit_target.as_ref().filter(|_| detail).map(HitTarget::wire);
@@ -134,60 +137,50 @@ impl Windows {
     }
 
     /// Windows that have ended by now, or that lie in a future which a clock once believed in.
-    pub(super) fn take_ended(&mut self, now_s: i64) -> Vec<Window> {
-        self.take(|state| {
+    pub(super) fn ended(&self, now_s: i64) -> Vec<u64> {
+        self.ids(|window| {
+            let state = &window.state;
             let length = i64::from(state.length_s.max(1));
             let ended = now_s >= state.start_s + length + GRACE_S;
             ended || now_s < state.start_s - length
         })
     }
 
-    /// Windows of these rules.
-    pub(super) fn take_rules(&mut self, rules: &[RuleNumber]) -> Vec<Window> {
+    /// Windows of rules that are not what they were. Nothing more is counted into them, whenever
+    /// there is room for their leaves.
+    pub(super) fn end(&mut self, rules: &[RuleNumber]) -> Vec<u64> {
         if rules.is_empty() || self.open.is_empty() {
             return Vec::new();
         }
         let rules: HashSet<u64> = rules.iter().map(|number| number.0).collect();
-        let ids: Vec<u64> = self
-            .open
-            .iter()
-            .filter(|(_, window)| rules.contains(&window.key.rule))
-            .map(|(id, _)| *id)
-            .collect();
-        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+        let ids = self.ids(|window| rules.contains(&window.key.rule));
+        for id in &ids {
+            if let Some(window) = self.open.get_mut(id) {
+                self.by_key.remove(&window.key);
+                window.key.response = None;
+            }
+        }
+        ids
     }
 
-    pub(super) fn take_all(&mut self) -> Vec<Window> {
-        self.take(|_| true)
+    pub(super) fn all(&self) -> Vec<u64> {
+        self.ids(|_| true)
     }
 
     /// A quarter of them, the oldest first. Counts stay exact: a later hit opens a window anew.
-    pub(super) fn take_oldest(&mut self) -> Vec<Window> {
-        let ids: Vec<u64> = self.open.keys().take(OPEN_MAX / 4).copied().collect();
-        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    pub(super) fn oldest(&self) -> Vec<u64> {
+        self.open.keys().take(OPEN_MAX / 4).copied().collect()
     }
 
-    fn take(&mut self, ended: impl Fn(&WindowState) -> bool) -> Vec<Window> {
-        let ids: Vec<u64> =
-            self.open.iter().filter(|(_, w)| ended(&w.state)).map(|(id, _)| *id).collect();
-        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    fn ids(&self, which: impl Fn(&Window) -> bool) -> Vec<u64> {
+        self.open.iter().filter(|(_, window)| which(window)).map(|(id, _)| *id).collect()
     }
 
-    fn remove(&mut self, id: u64) -> Option<Window> {
+    pub(super) fn remove(&mut self, id: u64) -> Option<Window> {
         let window = self.open.remove(&id)?;
         self.by_key.remove(&window.key);
         self.dirty.insert(id);
         Some(window)
-    }
-
-    /// Opens a window again whose leaf could not be written.
-    pub(super) fn put_back(&mut self, window: Window) {
-        let id = window.state.id;
-        if window.key.response.is_some() {
-            self.by_key.insert(window.key.clone(), id);
-        }
-        self.open.insert(id, window);
-        self.dirty.insert(id);
     }
 
     pub(super) fn state(&self) -> Vec<WindowState> {

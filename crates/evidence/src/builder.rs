@@ -78,7 +78,7 @@ impl Builder {
     }
 
     /// Adds a leaf of this activity. The caller has made it from valid parts; tests and debug builds
-    /// check.
+    /// check. (In release the check would cost as much as all else that is done for the leaf.)
     pub fn push_activity(&mut self, activity: &Activity<'_>) {
         let Self { leaves, scratch, .. } = self;
         scratch.clear();
@@ -153,6 +153,14 @@ impl Builder {
 }
 
 impl Activity<'_> {
+    /// The leaf alone, for who wants to check it before it goes anywhere.
+    pub fn to_leaf(&self) -> Vec<u8> {
+        let (mut activity, mut leaf) = (Vec::new(), Vec::new());
+        self.encode(&mut activity);
+        put_bytes(&mut leaf, LEAF_ACTIVITY, &activity);
+        leaf
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         let Self {
             rule,
@@ -331,7 +339,7 @@ mod tests {
             ..Default::default()
         };
         let mut builder = Builder::default();
-        builder.push_activity(&Activity {
+        let activity = Activity {
             rule: &message.rule.as_ref().unwrap().encode_to_vec(),
             response: &message.response.as_ref().unwrap().encode_to_vec(),
             rule_target: Hash([1; 32]),
@@ -344,8 +352,10 @@ mod tests {
             detail_reduced: false,
             other_candidates: &[],
             imported: None,
-        });
+        };
+        builder.push_activity(&activity);
         let leaf = v1::Leaf { body: Some(v1::leaf::Body::Activity(message)) }.encode_to_vec();
+        assert_eq!(activity.to_leaf(), leaf);
         assert_eq!(builder.leaves_size(), leaf.len());
         let (origin, key) = key();
         let closed = builder.close(&mut Edge::new(), &key, &origin).unwrap();
