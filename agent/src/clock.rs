@@ -11,6 +11,8 @@ use std::{
 
 use remit_proto::v1;
 
+use crate::kernel;
+
 /// What tells the time: the system, or a test.
 #[derive(Debug, Clone)]
 pub struct Clock(Kind);
@@ -64,9 +66,13 @@ impl Clock {
         }
     }
 
-    /// What the node's time daemon says. Asking the kernel (adjtimex) needs a system call that no
-    /// safe wrapper here offers; where no daemon leaves its mark, the clock counts as unsynced.
+    /// What the kernel says: whoever disciplines the clock (chrony with `rtcsync`, timesyncd, ntpd, PTP)
+    /// tells it so, and it forgets that when nobody does any longer. Where a sandbox forbids to ask,
+    /// the mark that a time daemon left; else the clock counts as unsynced.
     pub fn state(&self) -> v1::ClockState {
+        if let Some(synchronised) = kernel::clock_is_synchronised() {
+            return if synchronised { v1::ClockState::Synced } else { v1::ClockState::Unsynced };
+        }
         let marked = SYNCED_MARKS.iter().any(|mark| Path::new(mark).exists());
         if marked { v1::ClockState::Synced } else { v1::ClockState::Unsynced }
     }

@@ -1,4 +1,5 @@
-//! Netlink as the kernel speaks it: sockets, and the framing of what comes out of them.
+//! Netlink as the kernel speaks it: sockets, and the framing of what comes out of them. And the one
+//! question about its clock that std does not ask.
 //!
 //! This is the only module of the agent with `unsafe`. Each block is one system call; its
 //! arguments are built beside it and none outlives the call. What reads rules and packets above
@@ -11,7 +12,7 @@
 //!   [`Malformed`].
 //!
 //! Sources: `linux/netlink.h` (nlmsghdr, nlattr, sockaddr_nl), `linux/filter.h` (classic BPF),
-//! `netlink(7)`, kernel `net/netlink/af_netlink.c`.
+//! `netlink(7)`, kernel `net/netlink/af_netlink.c`; `adjtimex(2)`.
 #![expect(unsafe_code, reason = "system calls that std does not wrap; nothing else is unsafe")]
 
 use std::io;
@@ -309,6 +310,19 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
+/// Whether the kernel takes its clock to be synchronised (`STA_UNSYNC` is not set and the state is not
+/// `TIME_ERROR`, adjtimex(2)); `None` if it may not be asked. Changes nothing.
+pub fn clock_is_synchronised() -> Option<bool> {
+    let mut question = std::mem::MaybeUninit::<libc::timex>::zeroed();
+    // SAFETY: timex is plain integers, for which zero is a value; `modes` 0 only reads; the pointer is
+    // valid for the call, which fills the structure.
+    let (state, answer) = unsafe {
+        let state = libc::adjtimex(question.as_mut_ptr());
+        (state, question.assume_init())
+    };
+    (state >= 0).then_some(state != libc::TIME_ERROR && answer.status & libc::STA_UNSYNC == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,5 +357,11 @@ mod tests {
             prop_assert!(Messages::new(&bytes).count() <= 13);
             prop_assert!(Attributes::new(&bytes).count() <= 50);
         }
+    }
+
+    #[test]
+    fn the_kernel_says_whether_its_clock_is_synchronised() {
+        // Which of the two it is, is the machine's affair.
+        assert!(clock_is_synchronised().is_some());
     }
 }
