@@ -78,7 +78,8 @@ pub(super) fn follow(snapshot: &Snapshot, ruleset: &mut Ruleset) {
             ruleset.policies.push(PolicyDrop { base, counter: chain.counter });
         }
     }
-    ruleset.dormant = dormant.iter().map(|table| (table.family, table.name.clone())).collect();
+    let tables = snapshot.tables.iter().map(|t| (t.family, t.name.clone(), t.handle));
+    ruleset.tables = tables.collect();
 }
 
 type Rules<'a> = HashMap<(Family, &'a str, &'a str), Vec<&'a Rule>>;
@@ -272,7 +273,8 @@ impl Walk<'_> {
                 branch.comment = Some(comment.clone());
             }
             if let (Some(count), false) = (element.counter, map.abridged) {
-                branch.counter = Some(CounterUse::Inline(count));
+                let key = format!("{}-{}", expr::hex(&element.low), expr::hex(element.high()));
+                branch.counter = Some(CounterUse::Element { map: set.name.clone(), key, count });
                 branch.counter_exact = true;
             }
             self.verdict(branch, verdict);

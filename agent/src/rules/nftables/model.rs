@@ -15,8 +15,9 @@ pub struct Ruleset {
     pub diversions: Vec<Diversion>,
     pub counters: Vec<NamedCounter>,
     pub sets: Vec<SetInfo>,
-    /// Tables that exist and do nothing. Their rules are in none of the lists above.
-    pub dormant: Vec<(Family, String)>,
+    /// Each table's handle, which no later table of that name gets again. Rules of a dormant table
+    /// are in none of the lists above.
+    pub tables: Vec<(Family, String, u64)>,
     /// The ruleset has more ways to a drop than we follow: `drops` is not complete.
     pub paths_omitted: bool,
 }
@@ -166,6 +167,13 @@ pub enum CounterUse {
     /// A counter object of the rule's table.
     Named(String),
     Inline(Count),
+    /// Of the element of a verdict map that says the drop.
+    Element {
+        map: String,
+        /// The element's own bytes, as text.
+        key: String,
+        count: Count,
+    },
     /// One counter object per element of this map.
     ByMap(String),
 }

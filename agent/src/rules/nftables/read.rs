@@ -74,8 +74,9 @@ impl Reader {
         })
     }
 
-    /// All counter objects. One counter is read whole; two are not read at one instant.
-    pub fn read_counters(&mut self) -> Result<Vec<NamedCounter>, ReadError> {
+    /// All counter objects, as of which generation. One counter is read whole; two are not read at
+    /// one instant.
+    pub fn read_counters(&mut self) -> Result<(u32, Vec<NamedCounter>), ReadError> {
         self.retry(|reader| {
             let generation = reader.generation_now()?;
             let counters = reader.counters(generation)?;
@@ -89,7 +90,7 @@ impl Reader {
                     return Err(Fault::Unstable);
                 }
             }
-            Ok(counters)
+            Ok((generation, counters))
         })
     }
 

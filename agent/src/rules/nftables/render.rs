@@ -57,7 +57,8 @@ fn step(step: &Step, version: u8) -> String {
         Step::Log(Log { group, prefix, .. }) => {
             format!("log prefix {:?} group {group}", String::from_utf8_lossy(prefix))
         }
-        Step::Counter(CounterUse::Inline(_)) => "counter".into(),
+        // An element's counter is no step of a rule.
+        Step::Counter(CounterUse::Inline(_) | CounterUse::Element { .. }) => "counter".into(),
         Step::Counter(CounterUse::Named(name)) => format!("counter name {name:?}"),
         Step::Counter(CounterUse::ByMap(map)) => format!("counter name by map @{map}"),
         Step::Comment(text) => format!("/* {text} */"),

@@ -11,11 +11,18 @@
 //!   was hit. The account then balances by construction; what happened while the agent was down
 //!   still shows.
 //!
-//! Not seen: a counter that a rule which accepts shares with one that drops.
+//! What a counter shows is hits only if it grew while we watched. One that comes with a commit may
+//! bring a value with it (`counter packets 123`, as `nft list ruleset` writes it): it counts from
+//! there, and that hits may be missing is said. The same is said of a counter that goes with a
+//! commit, for what it counted after its last reading. A counter that is not on a way for a while
+//! (its jump removed, its table dormant) goes on where it was.
 //!
-//! Keys: `inet/table/name` for counter objects, `inet/table/chain/handle/7` for counters written
-//! in a rule (which begin anew when the rule is replaced), `inet/table/set/element/<opaque>` for
-//! those of elements.
+//! Not seen: a counter that a rule which accepts shares with one that drops; what an element counts
+//! between its last reading and its expiry.
+//!
+//! Keys: `inet/table@5/name` for counter objects, `inet/table@5/chain/handle/7` for counters written
+//! in a rule, `inet/table@5/set/element/<opaque>` for those of elements. 5 is the table's handle:
+//! without it, what is loaded after `flush ruleset` would have the keys of what was there before.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,7 +31,7 @@ use remit_proto::v1::SelfProtection;
 use super::text::family_word;
 use crate::{
     observation::{CounterKey, Hit, Response, RuleNumber},
-    rules::nftables::{BaseChain, CounterUse, DropPath, NamedCounter, Ruleset},
+    rules::nftables::{BaseChain, CounterUse, DropPath, Family, NamedCounter, RuleId, Ruleset},
     sources::SourceContext,
 };
 
@@ -32,6 +39,9 @@ use crate::{
 pub(super) const CANDIDATES_MAX: usize = 256;
 /// A `Seal` holds this many chains.
 const CHAINS_MAX: usize = 256;
+
+/// Counters that are not there at present and may come back.
+const GONE_MAX: usize = 4096;
 
 /// Readings by key.
 pub(super) type Values = BTreeMap<CounterKey, u64>;
@@ -50,6 +60,7 @@ struct Use {
 pub(super) struct Counters {
     pub(super) values: Values,
     uses: HashMap<CounterKey, Use>,
+    tables: HashMap<(Family, String), u64>,
     own: BTreeMap<String, OwnChain>,
     /// Some values are known only by reading the whole ruleset.
     pub(super) need_ruleset: bool,
@@ -84,15 +95,23 @@ pub(super) struct Unlogged {
 
 impl Counters {
     pub(super) fn new(ruleset: &Ruleset) -> Self {
-        let mut counters = Self::default();
+        let tables = ruleset.tables.iter();
+        let tables = tables.map(|(family, name, handle)| ((*family, name.clone()), *handle));
+        let mut counters = Self { tables: tables.collect(), ..Self::default() };
         counters.take_named(&ruleset.counters);
         counters
+    }
+
+    /// Where a table's counters are, in keys.
+    fn place(&self, family: Family, table: &str) -> String {
+        let handle = self.tables.get(&(family, table.to_owned())).copied().unwrap_or_default();
+        format!("{}/{table}@{handle}", family_word(family))
     }
 
     /// New values of the counter objects.
     pub(super) fn take_named(&mut self, named: &[NamedCounter]) {
         for NamedCounter { family, table, name, packets, bytes: _ } in named {
-            let key = format!("{}/{table}/{name}", family_word(*family));
+            let key = format!("{}/{name}", self.place(*family, table));
             self.values.insert(key.into(), *packets);
         }
     }
@@ -103,24 +122,25 @@ impl Counters {
         path: &DropPath,
         context: &SourceContext,
     ) -> Option<CounterKey> {
-        let place = format!("{}/{}", family_word(path.rule.family), path.rule.table);
-        let key: CounterKey = match path.counter.as_ref()? {
-            CounterUse::Named(name) => format!("{place}/{name}").into(),
+        let (family, table) = (path.rule.family, path.rule.table.as_str());
+        let (key, count) = match path.counter.as_ref()? {
+            CounterUse::Named(name) => {
+                (format!("{}/{name}", self.place(family, table)).into(), None)
+            }
             CounterUse::Inline(count) => {
-                let mut key = format!("{place}/{}/handle/{}", path.rule.chain, path.rule.handle);
-                if is_of_map(path) {
-                    let number = (context.rule_number)(&format!("{key} {:?}", path.matches));
-                    key.push_str(&format!("/element/{:016x}", number.0));
-                }
-                let key = CounterKey::from(key);
-                if path.counter_exact {
-                    self.need_ruleset = true;
-                    self.values.insert(key.clone(), count.packets);
-                }
-                key
+                let RuleId { chain, handle, .. } = &path.rule;
+                let key = format!("{}/{chain}/handle/{handle}", self.place(family, table));
+                (key.into(), Some(count))
+            }
+            CounterUse::Element { map, key, count } => {
+                (self.element_key(&path.rule, map, key, context), Some(count))
             }
             CounterUse::ByMap(_) => return None,
         };
+        if let (Some(count), true) = (count, path.counter_exact) {
+            self.need_ruleset = true;
+            self.values.insert(key.clone(), count.packets);
+        }
         if !path.counter_exact {
             self.uses.entry(key).or_default().inexact = true;
             return None;
@@ -128,10 +148,33 @@ impl Counters {
         self.values.contains_key(&key).then_some(key)
     }
 
-    pub(super) fn of_element(&mut self, key: CounterKey, packets: u64) -> CounterKey {
+    /// The counter of an element that is one rule's own. `element`: what tells it from others.
+    pub(super) fn of_element(
+        &mut self,
+        rule: &RuleId,
+        set: &str,
+        element: &str,
+        packets: u64,
+        context: &SourceContext,
+    ) -> CounterKey {
+        let key = self.element_key(rule, set, element, context);
         self.need_ruleset = true;
         self.values.insert(key.clone(), packets);
         key
+    }
+
+    /// An element may be a customer's address: its key says nothing.
+    fn element_key(
+        &self,
+        rule: &RuleId,
+        set: &str,
+        element: &str,
+        context: &SourceContext,
+    ) -> CounterKey {
+        let place = format!("{}/{}/{set}", family_word(rule.family), rule.table);
+        let number = (context.rule_number)(&format!("nftables/element/{place}/{element}"));
+        let place = self.place(rule.family, &rule.table);
+        format!("{place}/{set}/element/{:016x}", number.0).into()
     }
 
     pub(super) fn used(&mut self, key: &CounterKey, logged: bool) {
@@ -166,7 +209,8 @@ impl Counters {
     /// A chain of the node's own whose policy drops.
     pub(super) fn own_policy(&mut self, base: &BaseChain, packets: Option<u64>) {
         let name = format!("{}/{}/{}", family_word(base.family), base.table, base.chain);
-        let key = CounterKey::from(format!("{name}/policy"));
+        let place = self.place(base.family, &base.table);
+        let key = CounterKey::from(format!("{place}/{}/policy", base.chain));
         let chain = self.own.entry(name).or_default();
         match packets {
             Some(packets) => {
@@ -221,30 +265,97 @@ impl Counters {
     }
 }
 
-/// What unlogged rules did between two readings. A counter that went down began anew; one that is
-/// new was made while we watched.
-pub(super) fn grown(unlogged: &[Unlogged], before: &Values, now: &Values, at_s: i64) -> Vec<Hit> {
-    let mut hits = Vec::new();
-    for Unlogged { key, rule, others, response } in unlogged {
-        let value = now.get(key).copied().unwrap_or_default();
-        let old = before.get(key).copied().filter(|old| *old <= value).unwrap_or_default();
-        if value > old {
-            hits.push(Hit {
-                rule: *rule,
-                at_s,
-                count: value - old,
-                hit_target: None,
-                response: response.clone(),
-                other_candidates: others.clone(),
-            });
-        }
-    }
-    hits
+/// The last value of each counter that may be read again.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    known: Values,
+    /// As of the last reading.
+    current: Values,
 }
 
-/// A drop that an element of a verdict map says: the counter is the element's.
-fn is_of_map(path: &DropPath) -> bool {
-    path.native.contains(" vmap @")
+/// What a reading shows of unlogged rules.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Growth {
+    /// Of rules that were in force.
+    pub(super) hits: Vec<Hit>,
+    /// Of rules that a packet made.
+    pub(super) of_new: Vec<Hit>,
+    /// Counters went, or came with values that are not hits.
+    pub(super) unsure: bool,
+}
+
+impl Watched {
+    /// Before anything is known: what these counters show is no hit of ours.
+    pub(super) fn begin(&mut self, values: &Values) {
+        for (key, value) in values {
+            self.known.entry(key.clone()).or_insert(*value);
+        }
+        self.current = values.clone();
+    }
+
+    /// What `before`, the rules that have been in force since the last reading, did until this one.
+    /// `commit`: since then there was one, and `after` are in force from now on. A counter that went
+    /// down began anew; one that is new without a commit was made by a packet and began at zero.
+    pub(super) fn read(
+        &mut self,
+        before: &[Unlogged],
+        after: &[Unlogged],
+        values: &Values,
+        commit: bool,
+        at_s: i64,
+    ) -> Growth {
+        let mut growth = Growth::default();
+        for unlogged in before {
+            let now = values.get(&unlogged.key).copied();
+            let old = self.known.get(&unlogged.key).copied();
+            match (now, old) {
+                (Some(now), Some(old)) if now > old => {
+                    growth.hits.push(unlogged.hit(now - old, at_s));
+                }
+                (Some(now), Some(old)) if now < old => {
+                    growth.hits.extend((now > 0).then(|| unlogged.hit(now, at_s)))
+                }
+                (Some(_), _) => {}
+                (None, _) => growth.unsure |= commit,
+            }
+        }
+        for unlogged in after.iter().filter(|unlogged| !self.known.contains_key(&unlogged.key)) {
+            let value = values.get(&unlogged.key).copied().unwrap_or_default();
+            match (value, commit) {
+                (0, _) => {}
+                (value, false) => growth.of_new.push(unlogged.hit(value, at_s)),
+                (_, true) => growth.unsure = true,
+            }
+        }
+        self.take(values, commit);
+        growth
+    }
+
+    fn take(&mut self, values: &Values, commit: bool) {
+        let before = std::mem::replace(&mut self.current, values.clone());
+        if !commit {
+            // Elements that have expired. If they come again, they begin at zero.
+            self.known.retain(|key, _| values.contains_key(key) || !before.contains_key(key));
+        }
+        self.known.extend(values.iter().map(|(key, value)| (key.clone(), *value)));
+        if self.known.len() > values.len() + GONE_MAX {
+            self.known.clone_from(values);
+        }
+    }
+}
+
+impl Unlogged {
+    fn hit(&self, count: u64, at_s: i64) -> Hit {
+        let Self { key: _, rule, others, response } = self;
+        Hit {
+            rule: *rule,
+            at_s,
+            count,
+            hit_target: None,
+            response: response.clone(),
+            other_candidates: others.clone(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -268,22 +379,39 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_counted_from_where_the_counter_began() {
-        let unlogged = [Unlogged {
-            key: "k".into(),
-            rule: RuleNumber(1),
-            others: vec![],
-            response: Response::Silent,
-        }];
-        let values = |value| Values::from([(CounterKey::from("k"), value)]);
-        let check = |before, now, expected: Option<u64>| {
-            let hits = grown(&unlogged, &before, &now, 0);
-            assert_eq!(hits.first().map(|hit| hit.count), expected);
+    fn growth_is_what_was_counted_while_we_watched() {
+        const NOTHING: (Option<u64>, bool) = (None, false);
+        let rule = |key: &str| {
+            let response = Response::Silent;
+            vec![Unlogged { key: key.into(), rule: RuleNumber(1), others: vec![], response }]
         };
-        check(values(3), values(8), Some(5));
-        check(values(8), values(8), None);
-        check(values(8), values(2), Some(2)); // began anew
-        check(Values::new(), values(2), Some(2)); // made while we watched
-        check(values(2), Values::new(), None);
+        let values = |value: &[(&str, u64)]| -> Values {
+            value.iter().map(|(key, value)| (CounterKey::from(*key), *value)).collect()
+        };
+        let (k, none) = (rule("k"), Vec::new());
+        let mut watched = Watched::default();
+        watched.begin(&values(&[("k", 3)]));
+        let mut read = |before: &[Unlogged], after: &[Unlogged], now: &[(&str, u64)], commit| {
+            let growth = watched.read(before, after, &values(now), commit, 0);
+            let hits = growth.hits.iter().chain(&growth.of_new);
+            (hits.map(|hit| hit.count).reduce(|a, b| a + b), growth.unsure)
+        };
+        assert_eq!(read(&k, &k, &[("k", 8)], false), (Some(5), false));
+        assert_eq!(read(&k, &k, &[("k", 8)], false), NOTHING);
+        assert_eq!(read(&k, &k, &[("k", 2)], false), (Some(2), false)); // began anew
+        // A commit: what was counted until it is the old rule's, once.
+        assert_eq!(read(&k, &none, &[("k", 4)], true), (Some(2), false));
+        assert_eq!(read(&none, &k, &[("k", 9)], true), NOTHING);
+        // Off for a while; on again.
+        assert_eq!(read(&k, &none, &[], true), (None, true));
+        assert_eq!(read(&none, &none, &[], false), NOTHING);
+        assert_eq!(read(&none, &k, &[("k", 9)], true), NOTHING);
+        assert_eq!(read(&k, &k, &[("k", 10)], false), (Some(1), false));
+        // Came with a value; made by a packet; expired and made again.
+        let element = rule("e");
+        assert_eq!(read(&none, &element, &[("e", 123)], true), (None, true));
+        assert_eq!(read(&element, &element, &[("e", 124)], false), (Some(1), false));
+        assert_eq!(read(&element, &none, &[], false), NOTHING);
+        assert_eq!(read(&none, &element, &[("e", 200)], false), (Some(200), false));
     }
 }

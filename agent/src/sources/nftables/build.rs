@@ -27,8 +27,8 @@ use super::{
 use crate::{
     observation::{CounterKey, KnownRule, Response, RuleNumber},
     rules::nftables::{
-        Action, AddrSet, BaseChain, DropPath, Element, Family, Log, Match, PolicyDrop, ReadError,
-        Reader, RuleId, Ruleset, Side,
+        Action, AddrSet, BaseChain, DropPath, Family, Log, Match, PolicyDrop, ReadError, Reader,
+        RuleId, Ruleset, Side,
     },
     sources::SourceContext,
 };
@@ -182,9 +182,10 @@ impl<'a> Builder<'a> {
         let mut outcomes = Vec::new();
         for piece in &pieces {
             let key = match piece.of {
-                Of::Element(_, element) if own_counters => element.counter.map(|count| {
-                    let key = self.element_key(path, primary.as_ref(), element);
-                    self.counters.of_element(key, count.packets)
+                Of::Element(known, element) if own_counters => element.counter.map(|count| {
+                    let (rule, set) = (&path.rule, known.info.name.as_str());
+                    let element = format!("{:?}-{:?}", element.low, element.high);
+                    self.counters.of_element(rule, set, &element, count.packets, settings.context)
                 }),
                 Of::Element(..) | Of::Rule | Of::Rest(_) => None,
             };
@@ -291,19 +292,6 @@ impl<'a> Builder<'a> {
         let at = self.drafts.len();
         self.by_target.insert(id, at);
         (number, at, true)
-    }
-
-    fn element_key(
-        &self,
-        path: &DropPath,
-        primary: Option<&Primary<'a>>,
-        element: &Element,
-    ) -> CounterKey {
-        let set = primary.map_or("", |primary| primary.membership.set.name.as_str());
-        let place = format!("{}/{}/{set}", family_word(path.rule.family), path.rule.table);
-        let element = format!("nftables/element/{place}/{:?}-{:?}", element.low, element.high);
-        let number = (self.settings.context.rule_number)(&element);
-        format!("{place}/element/{:016x}", number.0).into()
     }
 
     /// Every log of the way to a group of ours. `logged`: `None` for the node's own protection.

@@ -19,6 +19,8 @@
 //! - A commit is reported within a second: [`DEBOUNCE`] after its notification, or after the poll
 //!   of the generation each second. While the ruleset does not hold still, the last known rules
 //!   stand; after [`UNSTABLE_AFTER`] that is said.
+//! - What counters show at a commit belongs to the rules before it; what comes between a commit and
+//!   its reading, too. A value that a counter brings with it is no hit (`account`).
 //! - A hit belongs to a rule only if the rule's log is about just what it drops and is not rate
 //!   limited. Rules of which we get no such messages are counted by their counters (`account`).
 //! - A message that fits no rule that is or was just in force is a loss (`NOT_PARSED`). Give the
@@ -64,11 +66,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use remit_proto::v1::SourceKind;
+use remit_proto::v1::{LossCause, SourceKind};
 
 pub use self::error::NftablesError;
 use self::{
-    account::{Values, grown},
+    account::{Counters, Growth, Unlogged, Watched},
     build::{Settings, State},
     hits::Shared,
 };
@@ -77,7 +79,7 @@ use super::{
     nflog::{self, NflogReader},
 };
 use crate::{
-    observation::{CounterReading, Report, RuleState},
+    observation::{CounterReading, Hit, Report, RuleState},
     rules::nftables::{ReadError, Reader, Watch, WatchError},
 };
 
@@ -154,7 +156,9 @@ struct Source<'a> {
     /// As last reported.
     state: State,
     reported: bool,
-    values: Values,
+    watched: Watched,
+    /// When that was.
+    counted_s: i64,
     /// Who committed since then.
     changed_by: Vec<String>,
     /// A commit is known that was not read: since when, and when to read it.
@@ -210,7 +214,8 @@ impl<'a> Source<'a> {
             watch,
             state: State::default(),
             reported: false,
-            values: Values::new(),
+            watched: Watched::default(),
+            counted_s: (context.now_s)(),
             changed_by: Vec::new(),
             due: None,
             unstable_since: None,
@@ -218,7 +223,7 @@ impl<'a> Source<'a> {
             in_trouble: false,
         };
         source.state = source.read_until_stable()?;
-        source.values = source.state.counters.values.clone();
+        source.watched.begin(&source.state.counters.values);
         source.send_counters()?;
         Ok(source)
     }
@@ -372,20 +377,57 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Reports the rules, and then lets the hit threads have them.
+    /// Settles the counters with the rules as they were, reports the new ones, and then lets the hit
+    /// threads have them.
     fn adopt(&mut self, mut state: State) -> Result<(), Ended> {
         self.listen(Duration::ZERO)?;
+        let same_generation = state.generation == self.state.generation;
         let same = state.keep_known(&self.state)
             && self.reported
             && !self.said_unstable
-            && state.generation == self.state.generation;
+            && same_generation;
+        let mut of_new = Vec::new();
+        if self.reported {
+            of_new = self.settle(&state.unlogged, &state.counters, !same_generation)?;
+        } else {
+            self.watched.begin(&state.counters.values);
+        }
         self.state = state;
         self.due = None;
         if !same {
             self.send_rules(false)?;
             self.shared.publish(Arc::clone(&self.state.attribution));
         }
-        Ok(())
+        Ok(self.send_hits(of_new)?)
+    }
+
+    /// What counters alone show: hits of the rules that are known are sent, those of rules that are
+    /// not yet are handed out.
+    fn settle(
+        &mut self,
+        after: &[Unlogged],
+        counters: &Counters,
+        commit: bool,
+    ) -> Result<Vec<Hit>, RecorderGone> {
+        let until_s = (self.context.now_s)();
+        let from_s = std::mem::replace(&mut self.counted_s, until_s).min(until_s);
+        let before = &self.state.unlogged;
+        let growth = self.watched.read(before, after, &counters.values, commit, until_s);
+        let Growth { hits, of_new, unsure } = growth;
+        self.send_hits(hits)?;
+        if unsure {
+            let (source, cause) = (SourceKind::Nftables, LossCause::CounterReset);
+            (self.context.send)(Report::Unsure { source, cause, from_s, until_s })?;
+        }
+        Ok(of_new)
+    }
+
+    fn send_hits(&self, hits: Vec<Hit>) -> Result<(), RecorderGone> {
+        if hits.is_empty() {
+            return Ok(());
+        }
+        let source = SourceKind::Nftables;
+        (self.context.send)(Report::Hits { source, hits, cursor: None, import: None })
     }
 
     fn say_unstable(&mut self) -> Result<(), Ended> {
@@ -417,31 +459,34 @@ impl<'a> Source<'a> {
 
     /// Reads the counters. If the ruleset does not hold still, the next reading says it all.
     fn count(&mut self) -> Result<(), Ended> {
-        if self.state.moving || self.state.counters.need_ruleset {
-            let Some(state) = self.read()? else { return Ok(()) };
-            self.adopt(state)?;
-        } else {
+        let mut whole = self.state.moving || self.state.counters.need_ruleset;
+        if !whole {
             match self.reader.read_counters() {
-                Ok(named) => self.state.counters.take_named(&named),
+                Ok((generation, named)) if generation == self.state.generation => {
+                    let mut counters = std::mem::take(&mut self.state.counters);
+                    counters.take_named(&named);
+                    // No commit, and no elements that are read: no rule is new.
+                    self.settle(&[], &counters, false)?;
+                    self.state.counters = counters;
+                }
+                // A counter of that name may be another one.
+                Ok(_) => whole = true,
                 Err(error) => return self.cannot_read(error),
             }
         }
-        let values = self.state.counters.values.clone();
-        let at_s = (self.context.now_s)();
-        let hits = grown(&self.state.unlogged, &self.values, &values, at_s);
-        self.values = values;
-        if !hits.is_empty() {
-            let source = SourceKind::Nftables;
-            (self.context.send)(Report::Hits { source, hits, cursor: None, import: None })?;
+        if whole {
+            let Some(state) = self.read()? else { return Ok(()) };
+            self.adopt(state)?;
         }
         Ok(self.send_counters()?)
     }
 
     fn send_counters(&self) -> Result<(), RecorderGone> {
+        let values = self.state.counters.values.iter();
         (self.context.send)(Report::Counters(CounterReading {
             source: SourceKind::Nftables,
             at_s: (self.context.now_s)(),
-            counters: self.values.iter().map(|(key, value)| (key.clone(), *value)).collect(),
+            counters: values.map(|(key, value)| (key.clone(), *value)).collect(),
             self_protection: self.state.counters.self_protection(),
         }))
     }

@@ -202,13 +202,17 @@ impl Running {
     }
 
     /// The same with a context that is not as usual.
-    pub(super) fn with((context, sent): (SourceContext, Sent)) -> Self {
+    pub(super) fn with(context: (SourceContext, Sent)) -> Self {
+        Self::counting_each(Duration::from_millis(300), context)
+    }
+
+    /// The same with other times between two readings of the counters.
+    pub(super) fn counting_each(
+        counters_interval: Duration,
+        (context, sent): (SourceContext, Sent),
+    ) -> Self {
         let stop = Arc::clone(&context.stop);
-        let config = Nftables {
-            groups: vec![GROUP],
-            counters_interval: Duration::from_millis(300),
-            ..Nftables::default()
-        };
+        let config = Nftables { groups: vec![GROUP], counters_interval, ..Nftables::default() };
         let thread = spawn(config, context).expect("a thread");
         let running = Self { sent, stop, thread };
         running.wait("rules", |reports| reports.iter().any(|r| matches!(r, Report::Rules(_))));
@@ -266,7 +270,13 @@ pub(super) fn readings(reports: &[Report]) -> Vec<CounterReading> {
 /// The value of a counter in the newest reading.
 pub(super) fn counter(reports: &[Report], key: &str) -> Option<u64> {
     let last = readings(reports).pop()?;
-    last.counters.iter().find(|(known, _)| &**known == key).map(|(_, value)| *value)
+    last.counters.iter().find(|(known, _)| without_handle(known) == key).map(|(_, value)| *value)
+}
+
+/// "inet/t/c" of "inet/t@5/c".
+pub(super) fn without_handle(key: &str) -> String {
+    let (table, name) = key.split_once('@').expect("a table's handle");
+    format!("{table}{}", name.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 /// Hits by the target of their rule, with "->" before what was hit.

@@ -1,7 +1,10 @@
 //! The real kernel: rules of `nft`, packets of a client and a server, a router between them.
 
+mod counters;
 mod rules;
 mod traffic;
+
+use std::collections::BTreeMap;
 
 use super::{testing::*, *};
 use crate::observation::Response;

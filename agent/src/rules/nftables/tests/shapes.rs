@@ -288,7 +288,6 @@ fn other_hooks_and_tables_that_sleep() {
             ]
         );
         assert_eq!(ruleset.drops[0].base.devices, ["v0"]);
-        assert_eq!(ruleset.dormant, [(Family::Inet, "asleep".to_owned())]);
     });
 }
 

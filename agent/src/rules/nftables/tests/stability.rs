@@ -140,6 +140,7 @@ fn counters_read_what_was_sent() {
         let mut counters: Vec<_> = reader
             .read_counters()
             .unwrap()
+            .1
             .into_iter()
             .map(|c| (c.table, c.name, c.packets, c.bytes))
             .collect();
@@ -148,7 +149,7 @@ fn counters_read_what_was_sent() {
             |name: &str, packets| ("t".to_owned(), name.to_owned(), packets, packets * 32);
         assert_eq!(counters, [expected("a", 60), expected("b", 30)]);
         // Reading again has not reset anything.
-        assert_eq!(reader.read_counters().unwrap().iter().map(|c| c.packets).sum::<u64>(), 90);
+        assert_eq!(reader.read_counters().unwrap().1.iter().map(|c| c.packets).sum::<u64>(), 90);
         nft("add rule inet t c udp dport 11 counter drop");
         assert_eq!(reader.read_ruleset().unwrap().counters.len(), 2);
     });
