@@ -203,6 +203,7 @@ async fn until_the_end(
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -210,14 +211,21 @@ impl Signals {
         let listen = |kind| {
             signal(kind).map_err(|source| Stop::System { what: "listening for signals", source })
         };
-        let terminate = listen(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
+        let (terminate, interrupt) =
+            (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, hangup: listen(SignalKind::hangup())? })
     }
 
     pub(crate) async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                // Log rotation and closed terminals send it: no reason to stop observing.
+                _ = self.hangup.recv() => tracing::info!(
+                    "SIGHUP: nothing is read anew; restart the agent for another configuration"
+                ),
+            }
         }
     }
 }

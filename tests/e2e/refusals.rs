@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
+use nix::sys::signal::Signal;
 use remit_tests::{
     collector::Collector,
     network::{Host, Network},
@@ -185,6 +186,10 @@ fn tokens_certificates_and_directories_are_refused_by_name() {
     fs::write(&certificate, whole).unwrap();
 
     node.start(&network, &programs).unwrap();
+    // What log rotation sends is no reason to stop observing.
+    let within = std::time::Duration::from_secs(20);
+    node.process().unwrap().signal(Signal::SIGHUP).unwrap();
+    node.wait_for_log("SIGHUP", within).unwrap();
     // What it holds is closed to others.
     for path in ["spool", "node.key", "tls.crt"] {
         let mode = fs::metadata(node.dir.join("state").join(path)).unwrap().permissions().mode();
@@ -195,7 +200,6 @@ fn tokens_certificates_and_directories_are_refused_by_name() {
         anyhow::ensure!(!nodes.is_empty(), "no node yet");
         Ok(())
     };
-    let within = std::time::Duration::from_secs(20);
     remit_tests::process::wait_for("the node", within, seen).unwrap();
     collector.admin(&programs, &["revoke", "node", "edge-1"]).unwrap();
     node.wait_for_log("revoked", within).unwrap();

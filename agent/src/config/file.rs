@@ -394,6 +394,11 @@ fn check_unbound(
             let remedy = "must be nxdomain, nodata, passthru, drop, cname or disabled";
             check.given(action, &format!("{key}.action_override"), remedy)
         });
+        let again = zone.as_ref().is_some_and(|zone| {
+            let same = |known: &RpzZoneConfig| is_same_name(&known.name, zone);
+            checked.iter().any(same)
+        });
+        check.that(!again, &format!("{key}.name"), "is there already; a zone is named once");
         if let (Some(name), Some(file)) = (zone, file) {
             checked.push(RpzZoneConfig { name, file: file.into(), log_name, action_override });
         }
@@ -405,6 +410,11 @@ fn check_unbound(
         counters_interval_s,
         utc_offset_s,
     })
+}
+
+/// Names of zones as the DNS compares them (RFC 4343).
+fn is_same_name(one: &str, other: &str) -> bool {
+    one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
 /// The words of Unbound's `rpz-action-override`.

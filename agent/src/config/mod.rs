@@ -294,6 +294,18 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_is_named_once() {
+        let zones = |second: &str| {
+            format!(
+                "{GOOD}[[sources.unbound_rpz]]\nlog = \"/l\"\nzones = [{{ name = \"rpz.test\", file = \
+                 \"/a\" }}, {{ name = \"{second}\", file = \"/b\" }}]\n"
+            )
+        };
+        check(&zones("other.test"), &[]);
+        check(&zones("RPZ.test."), &["sources.unbound_rpz[0].zones[1].name"]);
+    }
+
+    #[test]
     fn who_made_a_rule_is_not_guessed() {
         assert_eq!(parse(GOOD).unwrap().default_actor, Actor::Unknown);
         let text = format!("default_actor = \"operator_staff\"\n{GOOD}");
