@@ -4,5 +4,6 @@ mod import;
 mod kill;
 mod line;
 mod refusals;
+mod silences;
 mod templates;
 mod units;

@@ -233,7 +233,7 @@ impl Demo {
     /// `remit verify`: exit code and what it printed.
     pub fn verify(&self, bundle: &Path, old: Option<&Path>) -> Result<(i32, String)> {
         let bundle = bundle.to_string_lossy();
-        let mut arguments = vec!["verify", &bundle, "--quorum", "none", "--seal-interval", "5"];
+        let mut arguments = vec!["verify", &bundle, "--quorum", "none"];
         let old = old.map(|path| path.to_string_lossy().into_owned());
         if let Some(old) = &old {
             arguments.extend(["--old-checkpoint", old]);

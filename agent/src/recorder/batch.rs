@@ -273,6 +273,7 @@ impl Recorder {
             released_early: self.spool.released_early(),
             collector_checkpoint: checkpoint.map(|hash| hash.0.to_vec()).unwrap_or_default(),
             stopping,
+            seal_interval_s: self.config.seal_interval_s,
         }
     }
 

@@ -30,7 +30,7 @@ use std::{
 };
 
 use evidence::{AgentOrigin, Operator};
-use register::{Parameters, assessment::Assessment};
+use register::{Parameters, assessment::Assessment, silence::Watch};
 use remit_proto::v1;
 
 pub use rebuild::rebuild;
@@ -65,9 +65,17 @@ pub struct Assessor {
     shared: Shared,
     store: Box<dyn Store>,
     chunks: Arc<dyn Chunks>,
-    /// Newest covered seal of each tree: what accounts grow from.
-    seals: HashMap<AgentOrigin, v1::Seal>,
+    seals: Seals,
     watermark: Option<u64>,
+}
+
+/// What is followed of the covered seals, on a replay too.
+#[derive(Default)]
+struct Seals {
+    /// The newest of each tree: what accounts grow from.
+    newest: HashMap<AgentOrigin, v1::Seal>,
+    /// The newest of each node: what silences begin with.
+    watch: Watch,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +128,7 @@ impl Assessor {
         let assessment = Assessment::new(operator.register_origin(), Parameters::default());
         let memory = Memory { assessment, authors: Vec::new(), fed: None };
         let shared = Arc::new(RwLock::new(memory));
-        Ok(Self { shared, store, chunks, seals: HashMap::new(), watermark })
+        Ok(Self { shared, store, chunks, seals: Seals::default(), watermark })
     }
 
     /// Last position that is in the index. What is given again up to here only fills the memory.

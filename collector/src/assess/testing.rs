@@ -95,6 +95,9 @@ pub(crate) struct Stream {
     pub(crate) committed: Vec<Committed>,
     pub(crate) chunks: Arc<MemoryChunks>,
     pub(crate) now_s: i64,
+    /// What the next seals state.
+    pub(crate) seal_interval_s: u32,
+    pub(crate) stopping: bool,
     log_size: u64,
     statements: u64,
     register_size: u64,
@@ -109,6 +112,8 @@ impl Stream {
             committed: Vec::new(),
             chunks: Arc::default(),
             now_s: NOON,
+            seal_interval_s: 30,
+            stopping: false,
             log_size: 0,
             statements: 0,
             register_size: 0,
@@ -392,6 +397,8 @@ impl Stream {
             clock: v1::ClockState::Synced.into(),
             sources: self.trees[node].accounts.clone(),
             collector_checkpoint: self.checkpoint.clone(),
+            seal_interval_s: self.seal_interval_s,
+            stopping: std::mem::take(&mut self.stopping),
             ..v1::Seal::default()
         };
         self.leaf(node, Body::Seal(seal));

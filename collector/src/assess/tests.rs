@@ -175,7 +175,7 @@ fn eventful() -> Stream {
     stream.snapshot("r1", &[&covered]);
     stream.publish();
     for round in 0..5 {
-        stream.wait(7);
+        stream.wait(if round == 3 { 100 } else { 7 });
         stream.hit("r1", &covered, round + 1);
         stream.hit("r2", &bare, 1);
         stream.install("r2", &domain);
@@ -211,6 +211,7 @@ fn the_rows_depend_on_the_stream_and_not_on_its_portions() {
     assert!(whole.iter().filter(|row| row.starts_with("event|")).count() > 10);
     assert!(whole.iter().any(|row| row.starts_with("gap|")));
     assert!(whole.iter().any(|row| row.starts_with("loss|")));
+    assert!(whole.iter().any(|row| row.starts_with("silence|")));
     for run in [1, 2, 3, 7, 16] {
         let cut = World::at(&stream, stream.now_s, run).assessor.dump().unwrap();
         assert_eq!(cut, whole, "runs of {run}");

@@ -1,7 +1,5 @@
 //! One committed thing into the changes of the index that follow from it.
 
-use std::collections::HashMap;
-
 use evidence::AgentOrigin;
 use prost::Message as _;
 use register::{
@@ -11,10 +9,10 @@ use register::{
 use remit_proto::v1::{self, RuleChangeKind, leaf::Body, log_entry::Entry};
 use tlog::{checkpoint::Checkpoint, note::Note};
 
-use super::{Memory, accounts};
+use super::{Memory, Seals, accounts};
 use crate::{
     committed::{Chunks, Committed, What},
-    store::{EventKind, NewEvent, NewGap, Op, RuleId, ShownRule},
+    store::{EventKind, NewEvent, NewGap, NewHeard, Op, RuleId, ShownRule},
 };
 
 /// Feeds the assessment. With `wanted` false only memory is filled, and nothing is judged.
@@ -22,7 +20,7 @@ pub(super) fn step(
     memory: &mut Memory,
     committed: Committed,
     chunks: &dyn Chunks,
-    seals: &mut HashMap<AgentOrigin, v1::Seal>,
+    seals: &mut Seals,
     wanted: bool,
 ) -> Vec<Op> {
     let Committed { position, at_s, what } = committed;
@@ -107,7 +105,7 @@ fn leaf_ops(
     assessed: Assessed,
     log_size: u64,
     chunks: &dyn Chunks,
-    seals: &mut HashMap<AgentOrigin, v1::Seal>,
+    seals: &mut Seals,
     wanted: bool,
     ops: &mut Vec<Op>,
 ) {
@@ -116,11 +114,16 @@ fn leaf_ops(
         // Accounts grow from the seal before, so seals are followed on a replay too.
         Item::Other(body) => match *body {
             Body::Seal(seal) => {
-                let before = seals.get(&origin);
+                let before = seals.newest.get(&origin);
                 ops.extend(
                     accounts::losses(&origin, index, before, &seal).into_iter().map(Op::Loss),
                 );
-                seals.insert(origin.clone(), seal.clone());
+                let silence = seals.watch.seal(&origin.node, &seal);
+                if let Some(heard) = seals.watch.heard(&origin.node) {
+                    let (origin, heard) = (origin.clone(), *heard);
+                    ops.push(Op::Heard(Box::new(NewHeard { origin, index, heard, silence })));
+                }
+                seals.newest.insert(origin.clone(), seal.clone());
                 ops.push(Op::Seal { origin, seal: Box::new(seal) });
             }
             Body::Gap(gap) => ops.push(Op::Gap(Box::new(NewGap { origin, index, gap }))),

@@ -1,13 +1,11 @@
 //! What an answer rests on, and what it may have missed (DESIGN.md idea 7).
 
+use evidence::NodeId;
+use register::silence::{self, Silence};
 use remit_proto::v1::{self, Observation, SourceKind};
 
 use super::{Scene, error::QueryError, filter::Filter};
 use crate::store::GenerationRow;
-
-/// An idle agent sends a seal this often (DESIGN.md section 3, "Seal"); after three it is silent.
-const SEAL_INTERVAL_S: i64 = 30;
-const SILENT_AFTER_S: i64 = 3 * SEAL_INTERVAL_S;
 
 /// For a question about these nodes and this span of time.
 pub(super) fn completeness(
@@ -21,10 +19,14 @@ pub(super) fn completeness(
         witnesses: 0,
         ..v1::Completeness::default()
     };
+    let (silences, count) = silences(scene, filter)?;
+    answer.silence_count = count;
     for facts in scene.inventory.iter().filter(|facts| filter.takes_node(&facts.node)) {
         for point in &facts.points {
             answer.points_declared += 1;
-            match observed(scene, &facts.node, point) {
+            let looked = observed(scene, &facts.node, point)
+                .filter(|_| !silences.iter().any(|s| spans_question(scene, filter, s, facts)));
+            match looked {
                 Some(Observation::Observed) => answer.points_observed += 1,
                 Some(Observation::Relayed) => answer.points_relayed += 1,
                 Some(Observation::Unobserved | Observation::Unspecified) | None => {
@@ -33,11 +35,10 @@ pub(super) fn completeness(
             }
         }
     }
-    for gap in scene.reading.gaps(filter.since_s, filter.until_s)? {
-        if filter.takes_node(&gap.node) {
-            answer.gaps.push(gap_row(gap.node, gap.gap));
-        }
-    }
+    answer.silences = silences.into_iter().map(silence_row).collect();
+    let (gaps, count) = scene.reading.gaps(filter.since_s, filter.until_s, &filter.nodes)?;
+    answer.gaps = gaps.into_iter().map(|gap| gap_row(gap.node, gap.gap)).collect();
+    answer.gap_count = count;
     for loss in scene.reading.losses(filter.since_s, filter.until_s)? {
         if filter.takes_node(&loss.node) {
             answer.lost = answer.lost.saturating_add(loss.lost);
@@ -61,6 +62,36 @@ pub(super) fn completeness(
         answer.not_yet_assessed = answer.not_yet_assessed.saturating_add(waiting);
     }
     Ok(answer)
+}
+
+/// Those that lie in the question, in the order of time, and how many there are.
+fn silences(scene: &Scene<'_>, filter: &Filter) -> Result<(Vec<Silence>, u64), QueryError> {
+    let Filter { since_s, until_s, nodes, .. } = filter;
+    let (mut found, mut count) = scene.reading.silences(*since_s, *until_s, nodes)?;
+    let open = scene
+        .heard
+        .iter()
+        .filter(|(node, _)| filter.takes_node(node.as_str()))
+        .filter_map(|(node, heard)| heard.open(node, scene.now_s))
+        .filter(|open| open.until_s >= *since_s && (*until_s == 0 || open.from_s < *until_s));
+    for open in open {
+        found.push(open);
+        count = count.saturating_add(1);
+    }
+    Ok((silence::listed(found), count))
+}
+
+/// A node that was silent for all of the time in question observed nothing in it.
+fn spans_question(
+    scene: &Scene<'_>,
+    filter: &Filter,
+    silence: &Silence,
+    facts: &v1::NodeFacts,
+) -> bool {
+    let until_s = if filter.until_s == 0 { scene.now_s } else { filter.until_s.min(scene.now_s) };
+    facts.node == silence.node.as_str()
+        && silence.from_s <= filter.since_s
+        && (silence.open || until_s <= silence.until_s)
 }
 
 /// How a point is looked at in fact. Declared as observed is not enough: an agent must have said that
@@ -114,9 +145,19 @@ pub(super) fn last_heard_s(scene: &Scene<'_>, node: &str) -> i64 {
     of.map(|generation| generation.last_received_s.max(generation.enrolled_at_s)).max().unwrap_or(0)
 }
 
-/// Not heard within three seal intervals; a clean stop is silence too, and is said beside it.
+/// Nothing arrived within three seal intervals; a clean stop is silence too, and is said beside it.
+/// Of a node that has not said how often it seals, the longest that it may say is expected.
 pub(super) fn is_silent(scene: &Scene<'_>, node: &str) -> bool {
-    scene.now_s.saturating_sub(last_heard_s(scene, node)) > SILENT_AFTER_S
+    let heard = node.parse().ok().and_then(|node: NodeId| scene.heard.get(&node));
+    let after_s = heard.map_or(SILENT_AFTER_S_MAX, silence::Heard::silent_after_s);
+    scene.now_s.saturating_sub(last_heard_s(scene, node)) > after_s
+}
+
+const SILENT_AFTER_S_MAX: i64 = 3 * evidence::leaf::SEAL_INTERVAL_S_MAX as i64;
+
+fn silence_row(silence: Silence) -> v1::SilenceRow {
+    let Silence { from_s, until_s, node, announced, open } = silence;
+    v1::SilenceRow { node: node.to_string(), from_s, until_s, announced, open }
 }
 
 fn gap_row(node: String, gap: v1::Gap) -> v1::GapRow {

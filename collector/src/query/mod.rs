@@ -34,7 +34,8 @@ use std::{
     sync::{Arc, RwLockReadGuard},
 };
 
-use register::{View, assessment::Assessment};
+use evidence::NodeId;
+use register::{View, assessment::Assessment, silence::Heard};
 use remit_proto::v1;
 
 pub use clock::Clock;
@@ -71,9 +72,10 @@ impl QueryHandle {
             return Err(QueryError::Starting);
         }
         let generations = reading.generations()?;
+        let heard = reading.heard()?.into_iter().collect();
         let inventory = memory.assessment.inventory(position.log_size);
         let now_s = (self.clock)();
-        Ok(Scene { reading, memory, position, generations, inventory, now_s })
+        Ok(Scene { reading, memory, position, generations, heard, inventory, now_s })
     }
 
     /// The state to answer a filtered question from, and the filter, which names what exists.
@@ -92,6 +94,8 @@ struct Scene<'h> {
     position: Position,
     /// By node, oldest first.
     generations: Vec<GenerationRow>,
+    /// What the newest seal of each node said of the next one.
+    heard: BTreeMap<NodeId, Heard>,
     /// By node.
     inventory: Vec<v1::NodeFacts>,
     now_s: i64,

@@ -356,6 +356,64 @@ fn a_quiet_node_and_a_dead_one_look_different() {
 }
 
 #[test]
+fn a_past_outage_shows_in_the_period_that_it_touches() {
+    let mut stream = network();
+    stream.wait(600);
+    stream.send("r1");
+    stream.publish();
+    stream.wait(60);
+    stream.send("r1");
+    stream.publish();
+    let world = World::of(&stream);
+    let asked = |since_s, until_s| {
+        let filter = v1::Filter { since_s, until_s, ..v1::Filter::default() };
+        let answer = world.completeness(filter);
+        let told = |s: &v1::SilenceRow| (s.from_s - NOON, s.until_s - NOON, s.announced, s.open);
+        let silences: Vec<_> = answer.silences.iter().map(told).collect();
+        assert_eq!(answer.silence_count, silences.len() as u64);
+        (silences, answer.points_observed)
+    };
+    let outage = vec![(0, 600, false, false)];
+    assert_eq!(asked(0, 0), (outage.clone(), 1));
+    assert_eq!(asked(NOON + 599, 0), (outage.clone(), 1));
+    assert_eq!(asked(NOON + 601, 0), (vec![], 1));
+    // Of a span that lies in it wholly nobody has seen anything.
+    assert_eq!(asked(NOON + 100, NOON + 200), (outage, 0));
+    let elsewhere = v1::Filter { nodes: vec!["r2".into()], ..v1::Filter::default() };
+    assert_eq!(world.completeness(elsewhere).silence_count, 0);
+}
+
+#[test]
+fn a_node_that_stopped_does_not_observe_from_then_on() {
+    let mut stream = network();
+    stream.wait(10);
+    stream.stopping = true;
+    stream.send("r1");
+    stream.publish();
+    let world = World::at(&stream, stream.now_s + 20, usize::MAX);
+    let answer = world.completeness(v1::Filter::default());
+    let told = |s: &v1::SilenceRow| (s.from_s - NOON, s.announced, s.open);
+    assert_eq!(answer.silences.iter().map(told).collect::<Vec<_>>(), [(10, true, true)]);
+    assert_eq!(answer.points_observed, 1);
+    let since = v1::Filter { since_s: NOON + 15, ..v1::Filter::default() };
+    assert_eq!(world.completeness(since).points_observed, 0);
+}
+
+#[test]
+fn a_node_says_itself_how_often_it_seals() {
+    let mut stream = Stream::new();
+    stream.seal_interval_s = 600;
+    stream.enrol("r1");
+    stream.publish();
+    let quiet = World::at(&stream, stream.now_s + 1800, usize::MAX);
+    let answer = quiet.completeness(v1::Filter::default());
+    assert_eq!((answer.silent_nodes.len(), answer.silence_count), (0, 0));
+    let dead = World::at(&stream, stream.now_s + 1801, usize::MAX);
+    let answer = dead.completeness(v1::Filter::default());
+    assert_eq!((answer.silent_nodes.len(), answer.silence_count), (1, 1));
+}
+
+#[test]
 fn points_count_as_observed_when_an_agent_says_that_it_looks() {
     let mut stream = Stream::new();
     stream.declare("r1", "DE", &["acl nftables observed", "dpi vendor-dpi unobserved"]);

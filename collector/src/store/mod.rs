@@ -31,18 +31,21 @@ mod write;
 mod write_events;
 mod write_rules;
 
-use register::assessment::Facts;
+use register::{
+    assessment::Facts,
+    silence::{Heard, Silence},
+};
 use remit_proto::v1;
 
 pub use rows::{
     EventId, EventKey, EventKind, EventQuery, GenerationRow, Group, LossSum, NewEvent, NewGap,
-    NewLoss, Position, RuleId, RuleQuery, ShownRule, StoredEvent, StoredGap, StoredRule,
+    NewHeard, NewLoss, Position, RuleId, RuleQuery, ShownRule, StoredEvent, StoredGap, StoredRule,
     TargetNumber,
 };
 pub use schema::SCHEMA;
 pub use sqlite::SqliteStore;
 
-use evidence::AgentOrigin;
+use evidence::{AgentOrigin, NodeId};
 
 /// What `assess` has to say about a run of the journal.
 #[derive(Debug, Clone, Default)]
@@ -92,6 +95,8 @@ pub enum Op {
     },
     Loss(NewLoss),
     Gap(Box<NewGap>),
+    /// A seal said when the next one is due; it may have ended a silence.
+    Heard(Box<NewHeard>),
     Fork {
         node: String,
     },
@@ -163,8 +168,23 @@ pub trait Reading {
     fn groups(&self, query: &EventQuery) -> Result<Vec<Group>, StoreError>;
     /// All verdicts of one event in the order in which they were added; true: as known then.
     fn verdicts(&self, event: &EventId) -> Result<Vec<(bool, v1::Verdict)>, StoreError>;
-    /// Gaps that overlap `[since_s, until_s)`; 0: unbounded.
-    fn gaps(&self, since_s: i64, until_s: i64) -> Result<Vec<StoredGap>, StoreError>;
+    /// Of the gaps that overlap `[since_s, until_s)`, the longest; 0: unbounded. And how many there
+    /// are. No nodes: all.
+    fn gaps(
+        &self,
+        since_s: i64,
+        until_s: i64,
+        nodes: &[String],
+    ) -> Result<(Vec<StoredGap>, u64), StoreError>;
+    /// The same of silences that have ended.
+    fn silences(
+        &self,
+        since_s: i64,
+        until_s: i64,
+        nodes: &[String],
+    ) -> Result<(Vec<Silence>, u64), StoreError>;
+    /// What the newest seal of each node said of the next one.
+    fn heard(&self) -> Result<Vec<(NodeId, Heard)>, StoreError>;
     /// Losses and unexplained hits by node that overlap `[since_s, until_s)`; 0: unbounded.
     fn losses(&self, since_s: i64, until_s: i64) -> Result<Vec<LossSum>, StoreError>;
 }

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use evidence::NodeId;
+use register::silence::{Heard, LISTED_MAX, Silence};
 use remit_proto::v1;
 use rusqlite::{Connection, params_from_iter};
 
@@ -231,20 +233,63 @@ impl Reading for SqliteReading {
         Ok(found)
     }
 
-    fn gaps(&self, since_s: i64, until_s: i64) -> Result<Vec<StoredGap>, StoreError> {
-        let mut filter = Where::default();
-        overlap(&mut filter, since_s, until_s);
-        let sql = format!(
-            "SELECT node, gap FROM gap {} ORDER BY from_s, node, generation, leaf",
-            filter.sql()
-        );
+    fn gaps(
+        &self,
+        since_s: i64,
+        until_s: i64,
+        nodes: &[String],
+    ) -> Result<(Vec<StoredGap>, u64), StoreError> {
+        let (list, count) = spans("gap", since_s, until_s, nodes);
         let connection = self.connection()?;
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params_from_iter(&filter.values))?;
+        let mut statement = connection.prepare_cached(&list)?;
+        let mut rows = statement.query(params_from_iter(&count.values))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let bytes: Vec<u8> = row.get(1)?;
-            found.push(StoredGap { node: row.get(0)?, gap: decode(&bytes, "gap.gap")? });
+            let bytes: Vec<u8> = row.get("gap")?;
+            found.push(StoredGap { node: row.get("node")?, gap: decode(&bytes, "gap.gap")? });
+        }
+        found.sort_by(|a, b| (a.gap.from_s, &a.node).cmp(&(b.gap.from_s, &b.node)));
+        Ok((found, counted(connection, "gap", &count)?))
+    }
+
+    fn silences(
+        &self,
+        since_s: i64,
+        until_s: i64,
+        nodes: &[String],
+    ) -> Result<(Vec<Silence>, u64), StoreError> {
+        let (list, count) = spans("silence", since_s, until_s, nodes);
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(&list)?;
+        let mut rows = statement.query(params_from_iter(&count.values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(Silence {
+                from_s: row.get("from_s")?,
+                until_s: row.get("until_s")?,
+                node: node(row.get("node")?)?,
+                announced: row.get("announced")?,
+                open: false,
+            });
+        }
+        Ok((found, counted(connection, "silence", &count)?))
+    }
+
+    fn heard(&self) -> Result<Vec<(NodeId, Heard)>, StoreError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT node, at_s, seal_interval_s, stopping, clock_synced FROM heard ORDER BY node",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let heard = Heard {
+                at_s: row.get(1)?,
+                seal_interval_s: row.get(2)?,
+                stopping: row.get(3)?,
+                clock_synced: row.get(4)?,
+            };
+            found.push((node(row.get(0)?)?, heard));
         }
         Ok(found)
     }
@@ -271,4 +316,34 @@ impl Reading for SqliteReading {
         }
         Ok(found)
     }
+}
+
+/// The longest rows of a table of spans, and the conditions that they meet.
+fn spans(table: &'static str, since_s: i64, until_s: i64, nodes: &[String]) -> (String, Where) {
+    let mut filter = Where::default();
+    overlap(&mut filter, since_s, until_s);
+    if !nodes.is_empty() {
+        filter.and("node IN (SELECT value FROM json_each(?))", [json(nodes).into()]);
+    }
+    let sql = format!(
+        "SELECT * FROM {table} {} ORDER BY until_s - from_s DESC, from_s, until_s, node, generation, leaf
+         LIMIT {LISTED_MAX}",
+        filter.sql()
+    );
+    (sql, filter)
+}
+
+fn counted(
+    connection: &Connection,
+    table: &'static str,
+    filter: &Where,
+) -> Result<u64, StoreError> {
+    let sql = format!("SELECT count(*) FROM {table} {}", filter.sql());
+    let mut statement = connection.prepare_cached(&sql)?;
+    let count = statement.query_row(params_from_iter(&filter.values), |row| row.get(0))?;
+    Ok(unsigned(count))
+}
+
+fn node(text: String) -> Result<NodeId, StoreError> {
+    text.parse().map_err(|_| StoreError::Damaged { what: "node" })
 }

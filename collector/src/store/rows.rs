@@ -1,7 +1,10 @@
 //! The rows of the index as values: what is written, what is asked for, what is read back.
 
 use evidence::AgentOrigin;
-use register::assessment::Facts;
+use register::{
+    assessment::Facts,
+    silence::{Heard, Silence},
+};
 use remit_proto::v1;
 
 /// Number of a target in the dictionary.
@@ -81,6 +84,15 @@ pub struct NewGap {
     pub origin: AgentOrigin,
     pub index: u64,
     pub gap: v1::Gap,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewHeard {
+    pub origin: AgentOrigin,
+    pub index: u64,
+    pub heard: Heard,
+    /// The silence that this seal ended.
+    pub silence: Option<Silence>,
 }
 
 /// Growth of an account between two seals.

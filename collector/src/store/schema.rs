@@ -141,6 +141,25 @@ CREATE TABLE gap (
     PRIMARY KEY (node, generation, leaf)
 ) WITHOUT ROWID;
 CREATE INDEX gap_time ON gap (until_s);
+-- What the newest seal of a node said of the next one.
+CREATE TABLE heard (
+    node TEXT PRIMARY KEY,
+    at_s INTEGER NOT NULL,
+    seal_interval_s INTEGER NOT NULL,
+    stopping INTEGER NOT NULL,
+    clock_synced INTEGER NOT NULL
+) WITHOUT ROWID;
+-- Silences that have ended, by the seal that ended them.
+CREATE TABLE silence (
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    leaf INTEGER NOT NULL,
+    from_s INTEGER NOT NULL,
+    until_s INTEGER NOT NULL,
+    announced INTEGER NOT NULL,
+    PRIMARY KEY (node, generation, leaf)
+) WITHOUT ROWID;
+CREATE INDEX silence_time ON silence (until_s);
 CREATE TABLE loss (
     node TEXT NOT NULL,
     generation TEXT NOT NULL,
@@ -155,7 +174,7 @@ CREATE TABLE loss (
 ";
 
 /// Every table, with the columns that put its rows in a stable order.
-pub(super) const ORDER: [(&str, &str); 12] = [
+pub(super) const ORDER: [(&str, &str); 14] = [
     ("projection", "id"),
     ("generation", "node, generation"),
     ("fork", "node"),
@@ -167,5 +186,7 @@ pub(super) const ORDER: [(&str, &str); 12] = [
     ("event", "id"),
     ("verdict", "event, revision"),
     ("gap", "node, generation, leaf"),
+    ("heard", "node"),
+    ("silence", "node, generation, leaf"),
     ("loss", "node, generation, leaf, source"),
 ];

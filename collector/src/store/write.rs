@@ -2,10 +2,11 @@
 
 use evidence::AgentOrigin;
 use prost::Message;
+use register::silence::{Heard, Silence};
 use rusqlite::{Connection, params};
 
 use super::{
-    Applied, Chunk, Judge, NewGap, NewLoss, Op, StoreError,
+    Applied, Chunk, Judge, NewGap, NewHeard, NewLoss, Op, StoreError,
     dictionary::{Dictionary, number},
     write_events::{insert_event, rejudge},
     write_rules::{apply_snapshot, remove_rule, show_rule},
@@ -130,6 +131,7 @@ fn apply_one(
         }
         Op::Loss(loss) => insert_loss(connection, loss)?,
         Op::Gap(gap) => insert_gap(connection, gap)?,
+        Op::Heard(new) => insert_heard(connection, new)?,
         Op::Fork { node } => {
             connection
                 .prepare_cached(
@@ -206,6 +208,28 @@ fn insert_gap(connection: &Connection, new: &NewGap) -> Result<(), StoreError> {
             gap.from_s,
             gap.until_s,
             gap.encode_to_vec()
+        ])?;
+    Ok(())
+}
+
+fn insert_heard(connection: &Connection, new: &NewHeard) -> Result<(), StoreError> {
+    let NewHeard { origin, index, heard, silence } = new;
+    let Heard { at_s, seal_interval_s, stopping, clock_synced } = heard;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO heard VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![origin.node.as_str(), at_s, seal_interval_s, stopping, clock_synced])?;
+    let Some(Silence { from_s, until_s, node: _, announced, open: _ }) = silence else {
+        return Ok(());
+    };
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO silence VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![
+            origin.node.as_str(),
+            origin.generation.to_string(),
+            number(*index),
+            from_s,
+            until_s,
+            announced
         ])?;
     Ok(())
 }

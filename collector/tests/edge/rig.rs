@@ -228,7 +228,12 @@ pub(crate) fn first_batch(origin: &str, key: &SigningKey) -> prost::bytes::Bytes
         k: 10,
         ..Default::default()
     };
-    let seal = v1::Seal { at_s, clock: v1::ClockState::Synced.into(), ..Default::default() };
+    let seal = v1::Seal {
+        at_s,
+        clock: v1::ClockState::Synced.into(),
+        seal_interval_s: 30,
+        ..Default::default()
+    };
     let bodies = [v1::leaf::Body::Genesis(genesis), v1::leaf::Body::Seal(seal)];
     let leaves = bodies.into_iter().map(leaf::encode).collect();
     let batch = batch::close(&mut tlog::Edge::new(), key, &origin, leaves, Vec::new()).unwrap();

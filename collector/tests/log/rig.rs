@@ -162,7 +162,7 @@ impl Agent {
 
     pub(crate) fn seal(at_s: i64) -> Body {
         let clock = v1::ClockState::Synced.into();
-        Body::Seal(v1::Seal { at_s, clock, ..Default::default() })
+        Body::Seal(v1::Seal { at_s, clock, seal_interval_s: 30, ..Default::default() })
     }
 
     /// These leaves and a Seal.

@@ -313,9 +313,6 @@ pub(crate) struct Verify {
     /// How many of them must have cosigned [default: all], or "none" to demand none
     #[arg(long, value_name = "N|none")]
     pub(crate) quorum: Option<String>,
-    /// Seconds between the seals of an idle agent, where the operator changed it
-    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub(crate) seal_interval: u32,
     /// The bundle's files together may not be larger, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = verify::BUNDLE_SIZE_MAX)]
     pub(crate) max_size: u64,

@@ -82,6 +82,9 @@ pub fn commits_to(body: &Body, field: u32, commitment: &tlog::Hash) -> bool {
     commitments(body).any(|(f, c)| f == field && c == commitment.0.as_slice())
 }
 
+/// No node may be quiet for longer between two seals.
+pub const SEAL_INTERVAL_S_MAX: u32 = 3600;
+
 /// Field numbers of committed fields, as in `leaf.proto`.
 pub const ACTIVITY_RULE_TARGET: u32 = 3;
 pub const ACTIVITY_HIT_TARGET: u32 = 4;
@@ -351,6 +354,7 @@ fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {
         released_early: _,
         collector_checkpoint,
         stopping: _,
+        seal_interval_s,
     } = seal;
     time(*at_s, "at_s")?;
     known::<v1::ClockState>(*clock, "clock")?;
@@ -363,7 +367,8 @@ fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {
         require(!chain.is_empty(), "self_protection.chain", "not empty")?;
         short_text(chain, 600, "self_protection.chain")?;
     }
-    digest_or_none(collector_checkpoint, "collector_checkpoint")
+    digest_or_none(collector_checkpoint, "collector_checkpoint")?;
+    require((1..=SEAL_INTERVAL_S_MAX).contains(seal_interval_s), "seal_interval_s", "1 to 3600")
 }
 
 /// The identity of DESIGN.md promise 2, as the agent states it.

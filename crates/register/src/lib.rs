@@ -18,6 +18,7 @@
 //! | [`judge`](mod@judge) | one event against every request |
 //! | [`assessment`] | leaves in log order → verdicts as known then and now |
 //! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
+//! | [`silence`] | when a node said nothing: one rule for answers and reports |
 //! | [`duties`] | the other direction: requests that are installed nowhere |
 //! | [`import`] | files of people and authorities → requests, with a report per row |
 //! | [`words`] | the words of files and screens for the values of the wire |
@@ -35,6 +36,7 @@ mod index;
 pub mod judge;
 pub mod register;
 pub mod request;
+pub mod silence;
 pub mod state;
 pub mod target;
 pub mod verdict;

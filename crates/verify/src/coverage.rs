@@ -5,10 +5,11 @@ use std::{
     fmt,
 };
 
+use register::silence;
 use remit_proto::v1::{self, leaf::Body, log_entry::Entry};
 use serde::Serialize;
 
-use crate::{agents::Agents, history::Known, openings::NotOpened, trust::Options};
+use crate::{agents::Agents, history::Known, openings::NotOpened};
 
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Coverage {
@@ -34,7 +35,9 @@ pub struct Coverage {
     pub seals: u64,
     pub hits: u64,
     pub gaps: u64,
+    /// `register::silence`: the longest of them, and how many there are.
     pub silences: Vec<Silence>,
+    pub silence_count: u64,
     pub lost: u64,
     pub unexplained: u64,
     /// Sources that have no separate counter, so that nobody can say what they missed.
@@ -51,25 +54,23 @@ pub struct Coverage {
     pub verdicts: BTreeMap<String, u64>,
 }
 
-/// No seal for more than three seal intervals.
-#[derive(Debug, Clone, Serialize)]
+/// No seal for more than three seal intervals, or none since the one that announced a stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Silence {
     pub node: String,
     pub from_s: i64,
+    /// Of an open one: the time of the newest entry of the log.
     pub until_s: i64,
     /// The node had said that it stops.
     pub announced: bool,
+    pub open: bool,
 }
-
-/// A report lists this many silences; the longest part of a hostile bundle must not be its report.
-const SILENCES_MAX: usize = 1000;
 
 pub(crate) fn measure(
     entries: &[Known],
     agents: &Agents<'_>,
     facts: &[v1::NodeFacts],
     not_opened: NotOpened,
-    options: &Options,
 ) -> Coverage {
     let NotOpened { erased, withheld, absent } = not_opened;
     let mut coverage = Coverage {
@@ -92,7 +93,7 @@ pub(crate) fn measure(
         .map(|node| (*node).to_owned())
         .collect();
     for agent in agents.by_origin.values() {
-        leaves(&mut coverage, agent, options);
+        leaves(&mut coverage, agent);
     }
     coverage
 }
@@ -132,7 +133,7 @@ fn points(coverage: &mut Coverage, facts: &[v1::NodeFacts], sources: &BTreeSet<(
     }
 }
 
-fn leaves(coverage: &mut Coverage, agent: &crate::agents::Agent<'_>, options: &Options) {
+fn leaves(coverage: &mut Coverage, agent: &crate::agents::Agent<'_>) {
     let mut last_seal: Option<&v1::Seal> = None;
     for (index, leaf) in (0_u64..).zip(&agent.leaves) {
         coverage.leaves += 1;
@@ -146,16 +147,12 @@ fn leaves(coverage: &mut Coverage, agent: &crate::agents::Agent<'_>, options: &O
             Some(Body::Gap(_)) => coverage.gaps += 1,
             Some(Body::Seal(seal)) => {
                 coverage.seals += 1;
-                if let Some(before) = last_seal {
-                    silence(coverage, agent.origin.node.as_str(), before, seal.at_s, options);
-                }
                 last_seal = Some(seal);
             }
             _ => {}
         }
     }
     let Some(seal) = last_seal else { return };
-    silence(coverage, agent.origin.node.as_str(), seal, coverage.last_entry_at_s, options);
     coverage.released_early = coverage.released_early.saturating_add(seal.released_early);
     for account in &seal.sources {
         let lost = account.lost.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.count));
@@ -168,16 +165,19 @@ fn leaves(coverage: &mut Coverage, agent: &crate::agents::Agent<'_>, options: &O
     }
 }
 
-fn silence(coverage: &mut Coverage, node: &str, seal: &v1::Seal, until_s: i64, options: &Options) {
-    let longest_s = options.seal_interval_s.saturating_mul(3);
-    if until_s.saturating_sub(seal.at_s) > longest_s && coverage.silences.len() < SILENCES_MAX {
-        coverage.silences.push(Silence {
-            node: node.to_owned(),
-            from_s: seal.at_s,
+/// What the replay found, in the order of the log.
+pub(crate) fn silences(coverage: &mut Coverage, found: Vec<silence::Silence>) {
+    coverage.silence_count = found.len() as u64;
+    coverage.silences = silence::listed(found)
+        .into_iter()
+        .map(|silence::Silence { from_s, until_s, node, announced, open }| Silence {
+            node: node.to_string(),
+            from_s,
             until_s,
-            announced: seal.stopping,
-        });
-    }
+            announced,
+            open,
+        })
+        .collect();
 }
 
 impl fmt::Display for Coverage {
@@ -228,18 +228,29 @@ impl fmt::Display for Coverage {
                 self.released_early
             ),
         )?;
-        row("silences", format!("{} of more than three seal intervals", self.silences.len()))?;
-        for silence in self.silences.iter().take(20) {
+        row(
+            "silences",
+            format!(
+                "{} of more than three seal intervals, as each node states them, or after a stop",
+                self.silence_count
+            ),
+        )?;
+        for silence in self.silences.iter().take(SHOWN) {
             let why = if silence.announced { " (stop announced)" } else { "" };
+            let end = if silence.open { " and not heard since" } else { "" };
             row(
                 "",
                 format!(
-                    "{} from {} to {}{why}",
+                    "{} from {} to {}{end}{why}",
                     silence.node,
                     utc(silence.from_s),
                     utc(silence.until_s)
                 ),
             )?;
+        }
+        let more = self.silence_count.saturating_sub(SHOWN.min(self.silences.len()) as u64);
+        if more > 0 {
+            row("", format!("and {more} more"))?;
         }
         row(
             "not opened",
@@ -260,6 +271,9 @@ impl fmt::Display for Coverage {
         row("events", format!("{} judged: {}", self.events_judged, list(&verdicts)))
     }
 }
+
+/// Silences that the text shows; the JSON of the report lists more.
+const SHOWN: usize = 20;
 
 fn utc(at_s: i64) -> String {
     if at_s == 0 { "-".to_owned() } else { register::words::time(at_s) }

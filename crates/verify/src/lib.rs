@@ -95,7 +95,7 @@ fn check(
 
     let register = statements::read(&mut bundle, trust, &entries, &persons, findings);
 
-    let mut coverage = coverage::measure(&entries, &agents, &facts, not_opened, options);
+    let mut coverage = coverage::measure(&entries, &agents, &facts, not_opened);
     coverage.log_size = head.size;
     coverage.register_size = register.statements.len() as u64;
     coverage.witnesses = witnesses;

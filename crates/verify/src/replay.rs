@@ -9,6 +9,7 @@ use evidence::{Leaf, bundle::VERDICTS};
 use register::{
     Parameters,
     assessment::{Assessed, Assessment, Facts, Item},
+    silence::{Silence, Watch},
     verdict::Verdict,
 };
 use remit_proto::v1::{self, leaf::Body};
@@ -17,7 +18,7 @@ use tlog::Hash;
 
 use crate::{
     agents::Agents,
-    coverage::Coverage,
+    coverage::{Coverage, silences},
     files::Bundle,
     history::Known,
     manifest::Manifest,
@@ -69,7 +70,8 @@ pub(crate) fn verdicts(
     coverage: &mut Coverage,
     findings: &mut Findings,
 ) {
-    let computed = compute(trust, past, findings);
+    let (computed, found) = compute(trust, past, coverage.last_entry_at_s, findings);
+    silences(coverage, found);
     for Computed { now, .. } in computed.values() {
         *coverage.verdicts.entry(now.screen_word().to_string()).or_default() += 1;
     }
@@ -87,8 +89,13 @@ pub(crate) fn verdicts(
     compare(bytes, &computed, past, manifest, findings);
 }
 
-/// Replays the log.
-fn compute(trust: &Trust, past: &Past<'_>, findings: &mut Findings) -> BTreeMap<String, Computed> {
+/// Replays the log: verdicts, and when nodes were silent up to the time of its newest entry.
+fn compute(
+    trust: &Trust,
+    past: &Past<'_>,
+    until_s: i64,
+    findings: &mut Findings,
+) -> (BTreeMap<String, Computed>, Vec<Silence>) {
     let mut assessment = Assessment::new(trust.register.name().as_str(), Parameters::default());
     let mut without_its_request = 0_u64;
     for (index, stated) in past.register.statements.iter().enumerate() {
@@ -139,13 +146,23 @@ fn compute(trust: &Trust, past: &Past<'_>, findings: &mut Findings) -> BTreeMap<
         }
     }
     let assessed = assessment.take_assessed();
+    let mut watch = Watch::default();
+    let mut silences = Vec::new();
+    for Assessed { origin, item, .. } in &assessed {
+        if let Item::Other(body) = item
+            && let Body::Seal(seal) = body.as_ref()
+        {
+            silences.extend(watch.seal(&origin.node, seal));
+        }
+    }
+    silences.extend(watch.open(until_s));
     let facts_of = |assessed: Assessed| -> Option<Facts> {
         match assessed.item {
             Item::Activity { facts, .. } | Item::RuleChange { facts, .. } => Some(*facts),
             Item::Snapshot { .. } | Item::Other(_) | Item::NotUnderstood { .. } => None,
         }
     };
-    assessed
+    let computed = assessed
         .into_iter()
         .filter_map(facts_of)
         .map(|facts| {
@@ -159,7 +176,8 @@ fn compute(trust: &Trust, past: &Past<'_>, findings: &mut Findings) -> BTreeMap<
             };
             (event, computed)
         })
-        .collect()
+        .collect();
+    (computed, silences)
 }
 
 fn is_closed(agents: &Agents<'_>, facts: &Facts) -> bool {

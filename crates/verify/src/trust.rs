@@ -21,19 +21,8 @@ pub struct WitnessPolicy {
     pub quorum: usize,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// `--quorum none`: the absence of witnesses does not make the result incomplete.
     pub quorum_none: bool,
-    /// An idle agent seals this often; three times this without a seal is a silence.
-    pub seal_interval_s: i64,
 }
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { quorum_none: false, seal_interval_s: SEAL_INTERVAL_S }
-    }
-}
-
-/// DESIGN.md section 3, "Leaf": the default of `seal_interval`.
-pub const SEAL_INTERVAL_S: i64 = 30;

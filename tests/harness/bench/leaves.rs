@@ -146,6 +146,7 @@ pub fn seal(recorded: u64, at_s: i64) -> Vec<u8> {
             recorded,
             ..Default::default()
         }],
+        seal_interval_s: 30,
         ..Default::default()
     }))
 }

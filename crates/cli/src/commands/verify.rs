@@ -31,7 +31,7 @@ pub(crate) fn verify(config: &Config, args: &Verify, out: Format) -> Result<Code
             .map(|path| Ok((path.display().to_string(), home::read(path)?)))
             .collect::<Result<_, CliError>>()?,
     };
-    let options = Options { quorum_none, seal_interval_s: i64::from(args.seal_interval) };
+    let options = Options { quorum_none };
     let file = File::open(&args.bundle).map_err(|source| CliError::File {
         path: args.bundle.clone(),
         doing: "read",

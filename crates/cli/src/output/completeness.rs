@@ -10,7 +10,7 @@ use crate::{
 
 /// The line lists this many names; machine formats list all.
 const NAMES_MAX: usize = 8;
-const GAPS_MAX: usize = 3;
+const SPANS_MAX: usize = 3;
 
 pub(crate) fn line(completeness: &v1::Completeness) -> String {
     let v1::Completeness {
@@ -27,6 +27,9 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         unexplained,
         not_yet_assessed,
         undeclared_nodes,
+        silences,
+        silence_count,
+        gap_count,
     } = completeness;
     let mut parts =
         vec![format!("observes {points_observed} of {points_declared} declared points")];
@@ -45,8 +48,13 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
     if told.is_empty() {
         parts.push("no gaps in the records".to_owned());
     } else {
-        let counted = count(told.len() as u64, "gap in the records", "gaps in the records");
-        parts.push(format!("{counted} ({})", some(&told, GAPS_MAX, " | ")));
+        let counted = count(*gap_count, "gap in the records", "gaps in the records");
+        parts.push(format!("{counted} ({})", longest(&told, *gap_count)));
+    }
+    if *silence_count > 0 {
+        let told: Vec<String> = silences.iter().map(silence_text).collect();
+        let counted = count(*silence_count, "silence", "silences");
+        parts.push(format!("{counted} ({})", longest(&told, *silence_count)));
     }
     if *lost > 0 {
         parts.push(format!("{} lost, and counted as such", count(*lost, "hit", "hits")));
@@ -67,6 +75,24 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         _ => format!("confirmed by {}", count(u64::from(*witnesses), "witness", "witnesses")),
     });
     format!("How complete: {}.", parts.join("; "))
+}
+
+/// "edge-1 from 2026-11-23T22:55:49Z to 2026-11-23T23:10:00Z", "edge-1 since …, stop announced".
+fn silence_text(silence: &v1::SilenceRow) -> String {
+    let v1::SilenceRow { node, from_s, until_s, announced, open } = silence;
+    let (from, until) = (time::utc(*from_s), time::utc(*until_s));
+    let span = if *open { format!("since {from}") } else { format!("from {from} to {until}") };
+    let why = if *announced { ", stop announced" } else { "" };
+    format!("{node} {span}{why}")
+}
+
+fn longest(told: &[String], all: u64) -> String {
+    let shown = told.get(..SPANS_MAX).unwrap_or(told);
+    let text = shown.join(" | ");
+    match all.saturating_sub(shown.len() as u64) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
 }
 
 /// "edge-1 at 2026-11-23T22:55:49Z, agent down".
@@ -105,6 +131,9 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         unexplained,
         not_yet_assessed,
         undeclared_nodes,
+        silences,
+        silence_count,
+        gap_count,
     } = completeness;
     json!({
         "points_declared": points_declared,
@@ -120,6 +149,19 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         "unexplained": unexplained,
         "not_yet_assessed": not_yet_assessed,
         "undeclared_nodes": undeclared_nodes,
+        "silences": silences.iter().map(silence).collect::<Vec<_>>(),
+        "silence_count": silence_count,
+        "gap_count": gap_count,
+    })
+}
+
+fn silence(row: &v1::SilenceRow) -> Value {
+    let v1::SilenceRow { node, from_s, until_s, announced, open } = row;
+    json!({
+        "node": node,
+        "from": time::utc(*from_s),
+        "until": (!open).then(|| time::utc(*until_s)),
+        "stop_announced": announced,
     })
 }
 
@@ -151,6 +193,7 @@ mod tests {
         };
         let completeness = v1::Completeness {
             gaps: vec![gap(60, 60)],
+            gap_count: 1,
             lost: 1,
             witnesses: 1,
             ..v1::Completeness::default()
@@ -159,11 +202,33 @@ mod tests {
         assert!(text.contains("1 gap in the records (edge-1 at 1970-01-01T00:01:00Z, agent down)"));
         assert!(text.contains("; 1 hit lost, and counted as such;"), "{text}");
         assert!(text.ends_with("; confirmed by 1 witness."), "{text}");
-        let many = v1::Completeness { gaps: vec![gap(60, 90); 5], ..v1::Completeness::default() };
-        assert!(
-            line(&many).contains("5 gaps in the records (edge-1 from 1970-01-01T00:01:00Z to ")
-        );
-        assert!(line(&many).contains(" and 2 more)"), "{}", line(&many));
+        let many = v1::Completeness {
+            gaps: vec![gap(60, 90); 5],
+            gap_count: 2000,
+            ..v1::Completeness::default()
+        };
+        assert!(line(&many).contains("2000 gaps in the records (edge-1 from 1970-01-01T00:01:00Z to "));
+        assert!(line(&many).contains(" and 1997 more)"), "{}", line(&many));
+    }
+
+    #[test]
+    fn a_silence_is_told_with_its_span_and_whether_the_stop_was_announced() {
+        let silence = |from_s, until_s, announced, open| v1::SilenceRow {
+            node: "edge-1".into(),
+            from_s,
+            until_s,
+            announced,
+            open,
+        };
+        let completeness = v1::Completeness {
+            silences: vec![silence(60, 120, false, false), silence(180, 240, true, true)],
+            silence_count: 2,
+            ..v1::Completeness::default()
+        };
+        assert!(line(&completeness).contains(
+            "; 2 silences (edge-1 from 1970-01-01T00:01:00Z to 1970-01-01T00:02:00Z | edge-1 since \
+             1970-01-01T00:03:00Z, stop announced); "
+        ));
     }
 
     #[test]

@@ -69,6 +69,7 @@ pub(crate) fn seal() -> v1::Seal {
             unexplained_missing: 0,
             unexplained_surplus: 0,
         }],
+        seal_interval_s: 30,
         ..v1::Seal::default()
     }
 }

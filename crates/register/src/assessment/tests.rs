@@ -122,6 +122,7 @@ impl Log {
             at_s: seal_s,
             clock: clock.into(),
             collector_checkpoint: if checkpoint == 0 { Vec::new() } else { vec![checkpoint; 32] },
+            seal_interval_s: 30,
             ..Default::default()
         })));
         let openings: Vec<v1::LeafOpening> = (self.leaves..)
