@@ -30,7 +30,8 @@
 //! # Starts, resets, new counters
 //!
 //! The first reading after a start is taken before the source opens its queue. What it shows above
-//! the durable account happened while nobody looked: `AGENT_DOWN`, a gap for each counter. A counter
+//! the durable account happened while nobody looked: `AGENT_DOWN`, a gap for each counter, from the
+//! last thing that was durable to the reading that shows it. A counter
 //! that shows less than before, or any counter after a reboot, was reset: what came between is
 //! unknown (a gap without a count), its reading counts from zero, and what was recorded before the
 //! reset but not yet read is added to `offered` for three readings instead of being called surplus.

@@ -25,9 +25,13 @@ fn recorded(node: &Node, recorder: &Recorder) -> Vec<Body> {
 }
 
 fn reading(value: u64) -> Report {
+    reading_at(value, NOW_S)
+}
+
+fn reading_at(value: u64, at_s: i64) -> Report {
     Report::Counters(CounterReading {
         source: SOURCE,
-        at_s: NOW_S,
+        at_s,
         counters: vec![("inet/t/c".into(), value)],
         self_protection: vec![v1::SelfProtection {
             chain: "inet/t/input".into(),
@@ -240,14 +244,17 @@ fn downtime_is_told_to_the_unit_with_a_gap_that_names_the_claim() {
     node.pass(&mut recorder, 1000);
     recorder.report(hits(vec![hit(1, NOW_S, 2)])).unwrap(); // never durable
     drop(recorder); // kill -9
+    node.clock.advance_ms(600_000);
     let mut recorder = node.start();
     // The reading is taken before the rules are read.
-    recorder.report(reading(17)).unwrap();
+    recorder.report(reading_at(17, NOW_S + 601)).unwrap();
     recorder.report(state(vec![rule(1, "de/1")])).unwrap();
     node.pass(&mut recorder, 1000);
     let bodies = recorded(&node, &recorder);
     let [gap] = gaps(&bodies).try_into().unwrap();
     assert_eq!((gap.cause(), gap.rule, gap.count), (LossCause::AgentDown, 1, 12));
+    // From the last batch that was durable to the reading that shows it.
+    assert_eq!((gap.from_s, gap.until_s), (NOW_S + 1, NOW_S + 601));
     assert_eq!(gap.claims.len(), 1);
     let account = &last_seal(&bodies).sources[0];
     assert_eq!((account.offered, account.recorded, account.lost[0].count), (17, 5, 12));

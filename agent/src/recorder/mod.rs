@@ -53,7 +53,7 @@ use std::{
 use batch::OpenBatch;
 use gaps::Gaps;
 use leaves::Maker;
-use remit_proto::v1::{self, SourceKind};
+use remit_proto::v1::{self, LossCause, SourceKind};
 use rules::{Change, SourceRules};
 use sha2::{Digest as _, Sha256};
 pub use start::{Launch, StartFacts};
@@ -173,8 +173,12 @@ pub struct Recorder {
     rules: BTreeMap<i32, SourceRules>,
     windows: Windows,
     gaps: Gaps,
-    /// Proven, and not yet gaps.
-    findings: Vec<(Finding, i64)>,
+    /// Proven, and not yet gaps, with the span in which it happened.
+    findings: Vec<(Finding, (i64, i64))>,
+    /// When the last thing before this start became durable; the start itself if nothing did.
+    down_since_s: i64,
+    /// Newest reading of each source.
+    read_at_s: BTreeMap<i32, i64>,
     cursors: BTreeMap<PathBuf, (Cursor, bool)>,
     self_protection: BTreeMap<i32, Vec<v1::SelfProtection>>,
     batch: OpenBatch,
@@ -252,7 +256,15 @@ impl Recorder {
                 let findings = self.ledger.reading(&reading);
                 self.self_protection.insert(reading.source.into(), reading.self_protection);
                 let at_s = in_range(reading.at_s);
-                self.findings.extend(findings.into_iter().map(|finding| (finding, at_s)));
+                let before_s = self.read_at_s.insert(reading.source.into(), at_s);
+                for finding in findings {
+                    let from_s = match finding.cause {
+                        // However many readings it took to prove it.
+                        LossCause::AgentDown => self.down_since_s,
+                        _ => before_s.unwrap_or(self.down_since_s),
+                    };
+                    self.findings.push((finding, (from_s.min(at_s), at_s)));
+                }
                 if self.rules.contains_key(&reading.source.into()) {
                     self.write_findings();
                 }
@@ -392,10 +404,10 @@ impl Recorder {
     /// Makes gaps of what readings proved, with the rules that the counters belong to. The first
     /// reading comes before the rules are known; what it proves waits for them.
     fn write_findings(&mut self) {
-        for (finding, at_s) in std::mem::take(&mut self.findings) {
+        for (finding, span) in std::mem::take(&mut self.findings) {
             let (rule, claims) = self.rule_of_counter(finding.source, &finding.counter);
             let key = gaps::Key::of_rule(finding.source, finding.cause, rule);
-            self.gaps.add(key, claims, finding.count, (at_s, at_s));
+            self.gaps.add(key, claims, finding.count, span);
         }
         self.open_batch_for_gaps();
     }

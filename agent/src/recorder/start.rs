@@ -95,6 +95,7 @@ impl Recorder {
         };
         let signer = key.signer(&tree.origin).map_err(RecorderError::Key)?;
         let now_ms = clock.monotonic_ms();
+        let now_s = clock.now_s();
         let mut recorder = Self {
             config,
             clock,
@@ -110,6 +111,8 @@ impl Recorder {
             windows,
             gaps: Gaps::default(),
             findings: Vec::new(),
+            down_since_s: if last_at_s > 0 { last_at_s.min(now_s) } else { now_s },
+            read_at_s: BTreeMap::new(),
             cursors: restore_cursors(cursors),
             self_protection: BTreeMap::new(),
             batch: OpenBatch::default(),
@@ -125,7 +128,7 @@ impl Recorder {
         if is_new_generation {
             recorder.begin_generation(reason, previous)?;
             if reason == GenerationReason::SpoolDamaged {
-                recorder.gap_of_damage(last_at_s);
+                recorder.gap_of_damage();
             }
         }
         recorder.push_start(clean)?;
@@ -204,9 +207,9 @@ impl Recorder {
         self.push(Made::of(start)).map(drop)
     }
 
-    fn gap_of_damage(&mut self, last_at_s: i64) {
-        let now_s = self.clock.now_s();
-        let from_s = if last_at_s > 0 { last_at_s.min(now_s) } else { now_s };
+    fn gap_of_damage(&mut self) {
+        let (from_s, now_s) = (self.down_since_s, self.clock.now_s());
+        let from_s = from_s.min(now_s);
         for source in self.facts.sources.clone() {
             let key = gaps::Key::of(source, LossCause::SpoolDamaged);
             self.gaps.add(key, Vec::new(), None, (from_s, now_s));

@@ -207,7 +207,9 @@ mod tests {
             gap_count: 2000,
             ..v1::Completeness::default()
         };
-        assert!(line(&many).contains("2000 gaps in the records (edge-1 from 1970-01-01T00:01:00Z to "));
+        assert!(
+            line(&many).contains("2000 gaps in the records (edge-1 from 1970-01-01T00:01:00Z to ")
+        );
         assert!(line(&many).contains(" and 1997 more)"), "{}", line(&many));
     }
 
