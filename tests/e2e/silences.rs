@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, sync::mpsc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use evidence::{AgentOrigin, Operator, batch, leaf};
+use prost::Message as _;
 use remit_collector::{
     access::RevokedKeys,
     assess::Assessor,
@@ -104,6 +105,7 @@ fn collect(
     let writer = std::thread::spawn(move || writer.run(&queue, Duration::from_millis(1)));
     for (origin, public_key, batch) in handed_in {
         let (reply, answer) = oneshot::channel();
+        let batch = batch.encode_to_vec().into();
         commands.send(Command::Batch { origin, public_key, batch, reply })?;
         answer.blocking_recv()??;
     }
@@ -174,15 +176,15 @@ fn live_answers_and_the_verifier_tell_the_same_silences() -> Result<()> {
     };
     let report = verify::verify(&files, &trust, &verify::Options { quorum_none: true });
     assert!(report.result != verify::Outcome::Contradicted, "{report}");
-    let reported: Vec<String> = report
-        .coverage
+    let coverage = report.coverage.context("the entries were read")?;
+    let reported: Vec<String> = coverage
         .silences
         .iter()
         .map(|s| told(&s.node, s.from_s, s.until_s, s.announced, s.open))
         .collect();
 
     assert_eq!(live, reported);
-    assert_eq!(completeness.silence_count, report.coverage.silence_count);
+    assert_eq!(completeness.silence_count, coverage.silence_count);
     assert_eq!(
         live,
         [

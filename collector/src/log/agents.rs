@@ -141,6 +141,13 @@ impl Writer {
         }
         let received_at_s = self.now();
         if !self.state.agents.contains_key(&origin) {
+            // What the generation before has handed in is logged while it is active: no reader takes
+            // a head of a superseded one.
+            if self.state.active.contains_key(&origin.node) {
+                for entry in publish::entries_due(&self.state, &self.register_key)? {
+                    self.append_entry(received_at_s, entry)?;
+                }
+            }
             let key = v1::NodeKey {
                 origin: origin.to_string(),
                 public_key: public_key.to_vec(),

@@ -63,7 +63,7 @@ pub struct Writer {
     pub(super) openings: Openings,
     pub(crate) chunks: ChunkFiles,
     pub(crate) log_key: SigningKey,
-    register_key: SigningKey,
+    pub(super) register_key: SigningKey,
     pub(super) dir: std::path::PathBuf,
     pub(crate) clock: fn() -> i64,
     pub(super) group: Vec<Committed>,

@@ -358,6 +358,7 @@ fn a_quiet_node_and_a_dead_one_look_different() {
 #[test]
 fn a_past_outage_shows_in_the_period_that_it_touches() {
     let mut stream = network();
+    stream.enrol("r2");
     stream.wait(600);
     stream.send("r1");
     stream.publish();
