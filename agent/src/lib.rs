@@ -11,6 +11,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod enrol;
 pub mod health;
 pub mod import;

@@ -1,10 +1,14 @@
 //! `remit-agent`: the command line, and nothing else.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use remit_agent::{
     config::Config,
+    doctor::{self, Finding, Grade},
     enrol::{self, Enrolment},
     health::{self, Stop},
     import::{self, ImportOrder, Imported},
@@ -39,6 +43,12 @@ enum Command {
     Enrol(EnrolArguments),
     /// Record an old log file, as a node of its own
     Import(ImportArguments),
+    /// Look at everything that the agent needs, and say what is missing; exit code 1 if anything is
+    /// wrong
+    Doctor {
+        #[arg(long, default_value = "/etc/remit/agent.toml")]
+        config: PathBuf,
+    },
     /// Print a commented fragment of another program's configuration whose rules carry their claim
     Template {
         #[arg(value_enum)]
@@ -121,6 +131,10 @@ fn main() -> ExitCode {
         Some(Command::Run(run)) => start(&run),
         Some(Command::Enrol(enrol)) => enrol_node(enrol),
         Some(Command::Import(import)) => import_file(import),
+        Some(Command::Doctor { config }) => match examine(&config) {
+            Ok(all_well) => return ExitCode::from(u8::from(!all_well)),
+            Err(stop) => Err(stop),
+        },
         Some(Command::Template { template }) => {
             print!("{}", template.text());
             Ok(())
@@ -147,6 +161,18 @@ fn start(arguments: &RunArguments) -> Result<(), Stop> {
         return Ok(());
     }
     run::run(config)
+}
+
+/// Whether nothing is wrong.
+fn examine(config: &Path) -> Result<bool, Stop> {
+    let findings = doctor::examine(&Config::load(config)?);
+    for Finding { part, grade, says, remedy } in &findings {
+        println!("{grade:<10}  {part:<11}  {says}");
+        if !remedy.is_empty() {
+            println!("{:<10}  {:<11}  → {remedy}", "", "");
+        }
+    }
+    Ok(findings.iter().all(|finding| finding.grade != Grade::Wrong))
 }
 
 fn enrol_node(arguments: EnrolArguments) -> Result<(), Stop> {

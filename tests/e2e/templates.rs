@@ -56,6 +56,13 @@ impl Line {
         node.start(network, &self.programs)?;
         Ok(node)
     }
+
+    fn doctor(&self, node: &Node) -> Result<(Option<i32>, String)> {
+        let mut command = self.network.command(node.host, &self.programs.path("remit-agent"));
+        let output = command.arg("doctor").arg("--config").arg(&node.config).output()?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
+    }
 }
 
 #[test]
@@ -63,7 +70,7 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
     let line = Line::new().unwrap();
     line.network.nft(Host::Router, &template(&line.programs, "nftables")).unwrap();
     let sources = "[sources.nftables]\ngroups = [42]\ncounters_interval_s = 1\n";
-    let _node = line.node(Host::Router, sources).unwrap();
+    let node = line.node(Host::Router, sources).unwrap();
     let rules = wait_for("the rules", Duration::from_secs(20), || {
         let rules = line.officer.rows(&["rules", "list"])?;
         ensure!(!rules.is_empty(), "none");
@@ -77,6 +84,14 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
         claimed.values().all(|claims| claims.len() > 4),
         "a rule without a claim: {claimed:#?}"
     );
+
+    let (code, said) = line.doctor(&node).unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("7 rules and elements block") && said.contains("one is running"),
+        "{said}"
+    );
+    assert!(!said.contains("claim nothing"), "{said}");
 
     for (address, count) in
         [("198.51.100.10", 2), ("198.51.100.20", 3), ("198.51.100.70", 4), ("203.0.113.9", 5)]
@@ -109,6 +124,40 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
         [2, 3, 5],
         "{seen:#?}"
     );
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong_and_the_remedy() {
+    let mut line = Line::new().unwrap();
+    line.network
+        .nft(
+            Host::Router,
+            "table inet b {
+            chain f { type filter hook forward priority filter;
+            ip daddr 198.51.100.10 log prefix \"x\" group 42 queue-threshold 1 drop
+            }
+            }",
+        )
+        .unwrap();
+    let sources = "[sources.nftables]\ngroups = [42, 43]\n[[sources.unbound_rpz]]\n\
+                   log = \"/nowhere/rpz.log\"\nzones = [{ name = \"z\", file = \"/nowhere/z\" }]\n";
+    let mut node = line.node(Host::Router, sources).unwrap();
+    node.stop().unwrap();
+    line.collector.stop().unwrap();
+    let (code, said) = line.doctor(&node).unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    for words in [
+        "none is running",
+        "1 of 1 rules claim nothing, such as: ",
+        "leave queue-threshold out",
+        "no blocking rule logs to group 43",
+        "give each a named counter",
+        "the log /nowhere/rpz.log: No such file",
+        "no control socket",
+        "until then leaves wait in the spool",
+    ] {
+        assert!(said.contains(words), "{words}:\n{said}");
+    }
 }
 
 #[test]
@@ -152,7 +201,7 @@ fn the_unbound_template_blocks_what_it_says_and_is_seen_doing_so() {
         .take_while(|line| line.starts_with('#'))
         .map(|line| format!("{}\n", line.trim_start_matches('#').trim()))
         .collect();
-    let _node = line.node(Host::Resolver, &sources).unwrap();
+    let node = line.node(Host::Resolver, &sources).unwrap();
     wait_for("the rules", Duration::from_secs(20), || {
         let rules = line.officer.rows(&["rules", "list"])?;
         ensure!(rules.len() == 5, "{rules:?}");
@@ -168,6 +217,9 @@ fn the_unbound_template_blocks_what_it_says_and_is_seen_doing_so() {
         let answer = dig(&line.network, Host::Subscriber, Host::Resolver, name).unwrap();
         assert_eq!((answer.status.as_str(), answer.data.as_str()), (status, data), "{name}");
     }
+    let (code, said) = line.doctor(&node).unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Unbound has counted 4 blocks") && said.contains("is loaded"), "{said}");
     wait_for("the hits", Duration::from_secs(30), || {
         let seen = hits(&line.officer.rows(&["events", "list"])?);
         ensure!(seen.len() == 4 && seen.values().all(|hits| *hits == 1), "{seen:?}");

@@ -20,7 +20,7 @@ pub struct Node {
     pub name: String,
     pub dir: PathBuf,
     pub config: PathBuf,
-    host: Host,
+    pub host: Host,
     process: Option<Process>,
 }
 

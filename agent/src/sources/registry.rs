@@ -141,7 +141,7 @@ fn nftables(config: &NftablesConfig) -> Nftables {
     }
 }
 
-fn unbound_rpz(config: &UnboundRpzConfig) -> UnboundRpz {
+pub(crate) fn unbound_rpz(config: &UnboundRpzConfig) -> UnboundRpz {
     UnboundRpz {
         log: config.log.clone(),
         control: config.control.clone(),

@@ -138,4 +138,4 @@ const SEGMENT_EXTENSION: &str = "seg";
 const SEGMENT_FORMAT: u32 = 1;
 const CHUNK_FOLDER: &str = "chunks";
 const NEW_MARK: &str = "new";
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";

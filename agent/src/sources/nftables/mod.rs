@@ -47,6 +47,7 @@ mod build;
 mod claim;
 mod deeds;
 mod error;
+mod examine;
 mod hits;
 mod own;
 mod reach;
@@ -68,12 +69,12 @@ use std::{
 
 use remit_proto::v1::{LossCause, SourceKind};
 
-pub use self::error::NftablesError;
 use self::{
     account::{Counters, Growth, Unlogged, Watched},
     build::{Settings, State},
     hits::Shared,
 };
+pub use self::{error::NftablesError, examine::examine};
 use super::{
     RecorderGone, SourceContext,
     nflog::{self, NflogReader},

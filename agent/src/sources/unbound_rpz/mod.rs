@@ -28,6 +28,7 @@
 
 pub mod action;
 mod control;
+mod examine;
 mod follow;
 pub mod line;
 mod net;
@@ -45,6 +46,7 @@ use std::{
 
 use remit_proto::v1::{LossCause, SourceKind};
 
+pub use self::examine::examine;
 use self::{
     action::Action,
     follow::{Follow, Piece, Step},

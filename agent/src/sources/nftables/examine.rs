@@ -1,0 +1,122 @@
+//! What `remit-agent doctor` says of nftables.
+
+use std::collections::BTreeSet;
+
+use super::{
+    NftablesError,
+    build::{Settings, State},
+    own::is_own,
+};
+use crate::{
+    doctor::Finding,
+    logging,
+    observation::KnownRule,
+    rules::nftables::{DropPath, Reader},
+    sources::SourceContext,
+};
+
+/// Reads the ruleset of the network namespace that the caller is in. Binds nothing.
+pub fn examine(groups: &[u16], context: &SourceContext) -> Vec<Finding> {
+    let read = || {
+        let mut reader = Reader::open().map_err(NftablesError::read)?;
+        let state = State::read(&mut reader, &Settings { groups, context });
+        let state = state.map_err(NftablesError::read)?;
+        Ok((state, reader.read_ruleset().map_err(NftablesError::read)?))
+    };
+    let (state, ruleset) = match read() {
+        Ok(read) => read,
+        Err::<_, NftablesError>(error) => {
+            let remedy = "put that right and ask again; until then no rule and no hit is seen";
+            return vec![Finding::wrong(PART, logging::chain(&error), remedy)];
+        }
+    };
+    let rules: Vec<&KnownRule> = state.rules.iter().map(AsRef::as_ref).collect();
+    let judged: Vec<&DropPath> = ruleset.drops.iter().filter(|path| !is_own(path)).collect();
+    let mut findings = vec![Finding::fine(
+        PART,
+        format!("{} rules and elements block what passes through", rules.len()),
+    )];
+    findings.extend(unclaimed(&rules));
+    findings.extend(uncounted(&rules));
+    findings.extend(logs(&judged, groups));
+    if ruleset.paths_omitted {
+        findings.push(Finding::wrong(
+            PART,
+            "the ruleset has more ways of jumps than are followed: blocks may be missing",
+            "jump to shared chains from fewer places",
+        ));
+    }
+    findings
+}
+
+fn unclaimed(rules: &[&KnownRule]) -> Option<Finding> {
+    let without = rules.iter().filter(|rule| rule.claims.is_empty());
+    some_of(without, rules.len(), "claim nothing").map(|says| {
+        Finding::incomplete(
+            PART,
+            says,
+            "say what they rest on, in comment or log prefix (remit-agent template nftables), or in \
+             the basis_map",
+        )
+    })
+}
+
+fn uncounted(rules: &[&KnownRule]) -> Option<Finding> {
+    let without = rules.iter().filter(|rule| rule.counter.is_none());
+    some_of(without, rules.len(), "have no counter of their own kind").map(|says| {
+        Finding::incomplete(
+            PART,
+            says,
+            "give each a named counter behind its conditions; else nobody knows what was missed",
+        )
+    })
+}
+
+fn logs(judged: &[&DropPath], groups: &[u16]) -> Vec<Finding> {
+    let logs = || judged.iter().flat_map(|path| path.logs.iter().map(move |log| (path, log)));
+    let mut findings = Vec::new();
+    let eager: BTreeSet<&str> = logs()
+        .filter(|(_, log)| log.threshold == 1)
+        .map(|(path, _)| path.native.as_str())
+        .collect();
+    if let Some(first) = eager.first() {
+        findings.push(Finding::wrong(
+            PART,
+            format!("{} rules say queue-threshold 1, such as: {first}", eager.len()),
+            "leave queue-threshold out: with 1 every packet is a message of its own, and a flood \
+             loses most of them",
+        ));
+    }
+    let elsewhere: BTreeSet<u16> =
+        logs().map(|(_, log)| log.group).filter(|group| !groups.contains(group)).collect();
+    if !elsewhere.is_empty() {
+        findings.push(Finding::incomplete(
+            PART,
+            format!("rules log to the groups {elsewhere:?}, which are not ours"),
+            "their hits are taken from counters; to have them one by one, name a group of ours",
+        ));
+    }
+    for group in groups {
+        if !logs().any(|(_, log)| log.group == *group) {
+            findings.push(Finding::incomplete(
+                PART,
+                format!("no blocking rule logs to group {group}"),
+                "nothing to do if counters suffice; else log to it",
+            ));
+        }
+    }
+    findings
+}
+
+/// "3 of 7 rules …, such as: …"
+fn some_of<'a>(
+    which: impl Iterator<Item = &'a &'a KnownRule>,
+    all: usize,
+    what: &str,
+) -> Option<String> {
+    let which: Vec<_> = which.collect();
+    let first = which.first()?;
+    Some(format!("{} of {all} rules {what}, such as: {}", which.len(), first.native))
+}
+
+const PART: &str = "nftables";
