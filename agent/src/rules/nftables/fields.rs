@@ -162,7 +162,9 @@ fn payload(base: u32, offset: usize, size: usize, context: &Context) -> Option<V
         at += size;
     }
     if at < end {
-        if base > 2 {
+        // Of an unknown version, and behind where addresses begin: it may ask for one.
+        let addresses = base == 1 && end > 8;
+        if base > 2 || addresses {
             return None;
         }
         let field = Field::Named(raw_name(base, offset as u32, size as u32));
@@ -185,7 +187,10 @@ fn layout(base: u32, context: &Context) -> Vec<(usize, usize, Field)> {
         (0, ..) => vec![
             (0, 6, named("ether daddr")),
             (6, 6, named("ether saddr")),
-            (12, 2, named("ether type")),
+            (12, 2, Field::Ethertype),
+            // Behind a tag of IEEE 802.1Q, which is what nft loads from here for.
+            (14, 2, named("vlan tci")),
+            (16, 2, Field::Ethertype),
         ],
         (1, Some(4), _) => vec![
             (1, 1, named("ip dscp")),

@@ -4,14 +4,14 @@
 //! targets with the conditions so far, verdict maps branch by branch. Registers start empty in
 //! each rule; what is known about IP version and protocol goes along.
 //!
-//! A packet meets a rule only if no earlier one ended it. We list the positive conditions, count
-//! the earlier rules that may have let it go ([`DropPath::earlier_exits`]), and claim no
-//! difference of sets. Rules behind an unconditional end are not reached and not listed.
+//! A packet meets a rule only if no earlier one ended it. We list the positive conditions and claim
+//! no difference of sets. Rules behind an unconditional end are not reached and not listed.
 //!
 //! A log in a rule of its own (iptables-nft writes `-j NFLOG` so) is a candidate until a drop
 //! with the same conditions follows: then they are joined. If the drop has fewer conditions, the
-//! log covers a part of what it drops, and is joined as not exact. Any other log says nothing
-//! about an outcome.
+//! log covers a part of what it drops, and is joined as not exact. So it is if a rule between the
+//! two may have taken some of the packets, or if a condition need not hold twice (a random share).
+//! Any other log says nothing about an outcome.
 //!
 //! Source: kernel `net/netfilter/nf_tables_core.c` (nft_do_chain).
 
@@ -21,8 +21,8 @@ use std::sync::Arc;
 use super::expr::{self, Context, Step};
 use super::fields;
 use super::model::{
-    Action, BaseChain, CounterUse, Diversion, DropPath, Family, Log, Match, PolicyDrop, RuleId,
-    Ruleset, SetRef, Verdict,
+    Action, BaseChain, CounterUse, DropPath, Family, Log, Match, PolicyDrop, RuleId, Ruleset,
+    SetRef, Verdict,
 };
 use super::render;
 use super::snapshot::{Rule, Snapshot};
@@ -59,7 +59,8 @@ pub(super) fn follow(snapshot: &Snapshot, ruleset: &mut Ruleset) {
             matches: Vec::new(),
             not_understood: Vec::new(),
             limit: false,
-            jumps: Vec::new(),
+            depth: 0,
+            said: Vec::new(),
         };
         if chain.offloaded {
             path.not_understood.push("chain is offloaded to hardware".into());
@@ -70,7 +71,7 @@ pub(super) fn follow(snapshot: &Snapshot, ruleset: &mut Ruleset) {
             base: Arc::clone(&base),
             ruleset,
             visits_left: &mut visits_left,
-            exits: 0,
+            ends: 0,
             pending: Vec::new(),
         };
         walk.chain(&chain.name, &path);
@@ -90,8 +91,8 @@ struct Walk<'a> {
     base: Arc<BaseChain>,
     ruleset: &'a mut Ruleset,
     visits_left: &'a mut u32,
-    /// Rules so far that may have let packets go.
-    exits: u32,
+    /// Rules so far that may have ended packets.
+    ends: u32,
     /// Logs whose outcome is not yet known.
     pending: Vec<PendingLog>,
 }
@@ -102,13 +103,17 @@ struct Path {
     matches: Vec<Match>,
     not_understood: Vec<String>,
     limit: bool,
-    jumps: Vec<u64>,
+    depth: usize,
+    /// Comments of the rules that jumped here, outermost first.
+    said: Vec<String>,
 }
 
 struct PendingLog {
     log: Log,
     matches: Vec<Match>,
     not_understood: Vec<String>,
+    /// [`Walk::ends`] when it was met.
+    ends: u32,
 }
 
 /// What one rule has said so far, on one way to it.
@@ -192,8 +197,8 @@ impl Walk<'_> {
                     self.dropped(&visit, *action);
                     return visit.ended();
                 }
-                Step::Divert(to) => {
-                    self.diverted(&visit, to);
+                Step::Divert(_) => {
+                    self.diverted(&visit);
                     return visit.ended();
                 }
                 Step::VerdictMap { pieces, set } => {
@@ -210,22 +215,23 @@ impl Walk<'_> {
         match verdict {
             Verdict::Drop => self.dropped(&visit, Action::Drop),
             Verdict::Accept => {
-                self.exits += 1;
+                self.ends += 1;
                 self.forget_logs(&visit.path);
             }
-            Verdict::Return => self.exits += 1,
+            Verdict::Return => self.ends += 1,
             Verdict::Continue | Verdict::Break => {
                 self.remember_logs(&visit);
                 return Then::GoOn;
             }
-            Verdict::Queue(_) | Verdict::Other(_) => self.diverted(&visit, &verdict.to_string()),
+            Verdict::Queue(_) | Verdict::Other(_) => self.diverted(&visit),
             Verdict::Jump(chain) | Verdict::Goto(chain) => {
                 self.remember_logs(&visit);
                 let ended = visit.ended();
-                let rule = visit.rule.handle;
-                self.go(chain, visit.path, rule);
+                let mut path = visit.path;
+                path.said.extend(visit.comment);
+                self.go(chain, path);
                 if matches!(verdict, Verdict::Goto(_)) {
-                    self.exits += 1;
+                    self.ends += 1;
                     return ended;
                 }
                 return Then::GoOn;
@@ -234,12 +240,12 @@ impl Walk<'_> {
         visit.ended()
     }
 
-    fn go(&mut self, chain: &str, mut path: Path, rule: u64) {
-        if path.jumps.len() >= JUMPS_MAX {
+    fn go(&mut self, chain: &str, mut path: Path) {
+        if path.depth >= JUMPS_MAX {
             self.ruleset.paths_omitted = true;
             return;
         }
-        path.jumps.push(rule);
+        path.depth += 1;
         self.chain(chain, &path);
     }
 
@@ -247,7 +253,7 @@ impl Walk<'_> {
     fn verdict_map(&mut self, mut visit: Visit<'_>, pieces: &[fields::Piece], set: &SetRef) {
         let key = (visit.rule.family, visit.rule.table.clone(), set.name.clone());
         let Some(map) = self.snapshot.verdict_maps.get(&key) else {
-            return self.diverted(&visit, &format!("verdict map @{}", set.name));
+            return self.diverted(&visit);
         };
         visit.condition();
         for element in &map.elements {
@@ -291,15 +297,29 @@ impl Walk<'_> {
             if part {
                 let same = pending.matches.len() == path.matches.len()
                     && pending.not_understood.len() == path.not_understood.len();
-                let exact = pending.log.exact && same;
+                let whole = pending.ends == self.ends
+                    && !pending.not_understood.iter().any(|what| holds_by_turns(what));
+                let exact = pending.log.exact && same && whole;
                 logs.push(Log { exact, ..pending.log.clone() });
             }
             !part
         });
+        self.ends += 1;
         logs.extend(visit.logs.iter().cloned());
         for log in &mut logs {
             log.exact &= !log.limited && !path.limit;
         }
+        self.ended_by(visit, action, logs);
+    }
+
+    fn diverted(&mut self, visit: &Visit<'_>) {
+        self.ends += 1;
+        self.forget_logs(&visit.path);
+        self.ended_by(visit, Action::Divert, visit.logs.clone());
+    }
+
+    fn ended_by(&mut self, visit: &Visit<'_>, action: Action, logs: Vec<Log>) {
+        let path = &visit.path;
         let mark_required = path.matches.iter().find_map(|condition| match condition {
             Match::Mark { value, mask: u32::MAX, inverted: false } => Some(*value),
             _ => None,
@@ -307,28 +327,16 @@ impl Walk<'_> {
         self.ruleset.drops.push(DropPath {
             rule: visit.id(),
             base: Arc::clone(&self.base),
-            jumps: path.jumps.clone(),
             action,
             matches: path.matches.clone(),
             mark_required,
             not_understood: path.not_understood.clone(),
             limit: path.limit,
             comment: visit.comment.clone(),
+            callers_said: path.said.clone(),
             logs,
             counter: visit.counter.clone(),
             counter_exact: visit.counter_exact,
-            earlier_exits: self.exits,
-            native: visit.native(),
-        });
-    }
-
-    fn diverted(&mut self, visit: &Visit<'_>, to: &str) {
-        self.exits += 1;
-        self.forget_logs(&visit.path);
-        self.ruleset.diversions.push(Diversion {
-            rule: visit.id(),
-            base: Arc::clone(&self.base),
-            to: to.to_owned(),
             native: visit.native(),
         });
     }
@@ -339,6 +347,7 @@ impl Walk<'_> {
                 log: log.clone(),
                 matches: visit.path.matches.clone(),
                 not_understood: visit.path.not_understood.clone(),
+                ends: self.ends,
             });
         }
     }
@@ -393,4 +402,19 @@ impl Visit<'_> {
 
 fn contains<T: PartialEq>(more: &[T], fewer: &[T]) -> bool {
     fewer.iter().all(|condition| more.contains(condition))
+}
+
+/// Asked twice about one packet, such a condition may answer twice: what logs and what drops are
+/// then not the same packets, though both lines read alike.
+fn holds_by_turns(what: &str) -> bool {
+    const WHAT: [&str; 7] = [
+        "numgen",
+        "quota",
+        "connlimit",
+        "xt match statistic",
+        "xt match quota",
+        "xt match recent",
+        "xt match nth",
+    ];
+    WHAT.iter().any(|begin| what.starts_with(begin))
 }

@@ -4,8 +4,8 @@
 //! netlink. `nft` is not run: listing a set of a hundred thousand elements with it takes 140 MB,
 //! and no router has that. Rules of iptables-nft are nf_tables rules and are read alike.
 //!
-//! Out, in plain values ([`Ruleset`], [`Element`], [`Generation`]): every dropping or rejecting
-//! rule once for each way from a base chain to it, with the conditions on that way, what logs and
+//! Out, in plain values ([`Ruleset`], [`Element`], [`Generation`]): every dropping, rejecting or
+//! diverting rule once for each way from a base chain to it, with the conditions on that way, what logs and
 //! counts it and the comment it carries; chains whose policy drops; counters; set elements, one by
 //! one; and word of each commit.
 //!
@@ -54,9 +54,9 @@ mod xt;
 pub use elements::{Endpoint, cidrs, intervals};
 pub use exchange::ReadError;
 pub use model::{
-    Action, AddrSet, BaseChain, Count, CounterUse, Diversion, DropPath, Element, Family, Field,
-    Generation, Hook, KeyField, Log, Match, NamedCounter, PolicyDrop, PortSet, RejectWith, RuleId,
-    Ruleset, SetInfo, SetRef, Side, Verdict, Way,
+    Action, AddrSet, BaseChain, Count, CounterUse, DropPath, Element, Family, Field, Generation,
+    Hook, KeyField, Log, Match, NamedCounter, PolicyDrop, PortSet, RejectWith, RuleId, Ruleset,
+    SetInfo, SetRef, Side, Verdict, Way,
 };
 pub use read::{ElementsRead, Reader};
 pub use watch::{Watch, WatchError};

@@ -11,8 +11,6 @@ pub struct Ruleset {
     pub drops: Vec<DropPath>,
     /// Base chains that drop what no rule accepted.
     pub policies: Vec<PolicyDrop>,
-    /// Rules that hand packets to something whose outcome the ruleset does not say.
-    pub diversions: Vec<Diversion>,
     pub counters: Vec<NamedCounter>,
     pub sets: Vec<SetInfo>,
     /// Each table's handle, which no later table of that name gets again. Rules of a dormant table
@@ -22,14 +20,12 @@ pub struct Ruleset {
     pub paths_omitted: bool,
 }
 
-/// One rule that drops or rejects, reached from one base chain by one way of jumps. A rule in a
+/// One rule that drops, rejects or diverts, reached from one base chain by one way of jumps. A rule in a
 /// chain that two rules jump to is two paths; its counter then counts both.
 #[derive(Debug, Clone)]
 pub struct DropPath {
     pub rule: RuleId,
     pub base: Arc<BaseChain>,
-    /// Handles of the jump and goto rules on the way, outermost first.
-    pub jumps: Vec<u64>,
     pub action: Action,
     /// All of the way's conditions; each must hold.
     pub matches: Vec<Match>,
@@ -41,14 +37,14 @@ pub struct DropPath {
     /// A rate limit is among the conditions: only some of the matching packets are dropped.
     pub limit: bool,
     pub comment: Option<String>,
+    /// Comments of the jump and goto rules on the way, outermost first.
+    pub callers_said: Vec<String>,
     /// What logs these packets, in order of evaluation.
     pub logs: Vec<Log>,
     pub counter: Option<CounterUse>,
     /// The counter stands behind all conditions of its rule, so that it counts this rule's drops
     /// and nothing else (of all ways to the rule).
     pub counter_exact: bool,
-    /// Rules met earlier on the way that may have let the packet go: "unless one of n".
-    pub earlier_exits: u32,
     /// The rule's own text, much as `nft list` shows it.
     pub native: String,
 }
@@ -78,15 +74,6 @@ pub struct PolicyDrop {
     /// Packets and bytes, where iptables-nft keeps them. Chains made by nft have none: what the
     /// policy dropped is then known to nobody.
     pub counter: Option<Count>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Diversion {
-    pub rule: RuleId,
-    pub base: Arc<BaseChain>,
-    /// `queue 5`, `target TARPIT`, `redir`, …
-    pub to: String,
-    pub native: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +118,13 @@ pub enum Hook {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Drop,
-    Reject { with: RejectWith, code: u8 },
+    Reject {
+        with: RejectWith,
+        code: u8,
+    },
+    /// Hands packets to something whose outcome the ruleset does not say: a queue, another address
+    /// or port, a target that we do not know.
+    Divert,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

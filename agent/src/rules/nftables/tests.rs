@@ -25,6 +25,7 @@ fn describe(path: &DropPath) -> String {
     }
     let action = match path.action {
         Action::Drop => "drop".into(),
+        Action::Divert => "divert".into(),
         Action::Reject { with, code } => format!("{with:?} {code}"),
     };
     format!("{} -> {action}", parts.join(", "))

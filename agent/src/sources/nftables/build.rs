@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) unlogged: Vec<Unlogged>,
     /// Elements change without a commit.
     pub(super) moving: bool,
+    /// There are more ways to a drop than were followed.
+    pub(super) incomplete: bool,
 }
 
 /// What does not change from one reading to the next.
@@ -88,6 +90,9 @@ impl State {
     }
 }
 
+/// What the way to a rule says of its basis: the mark that it asks for, what its jumps say.
+type Callers<'a> = (Option<u32>, &'a [String]);
+
 /// A rule before it is known who else uses its counter.
 struct Draft {
     rule: KnownRule,
@@ -102,7 +107,7 @@ struct Builder<'a> {
     settings: &'a Settings<'a>,
     drafts: Vec<Draft>,
     /// The same rule on several ways, by its target.
-    by_target: HashMap<(&'a RuleId, String), usize>,
+    by_target: HashMap<(&'a RuleId, String, Callers<'a>), usize>,
     /// Who has a number.
     taken: HashMap<RuleNumber, &'a RuleId>,
     own_seen: HashSet<&'a RuleId>,
@@ -129,7 +134,9 @@ impl<'a> Builder<'a> {
         let sharing = self.rules_by_set();
         for path in &self.ruleset.drops {
             let key = self.counters.of_path(path, self.settings.context);
-            if is_own(path) {
+            if path.action == Action::Divert {
+                self.diverted(path, key, &sharing);
+            } else if is_own(path) {
                 let new = self.own_seen.insert(&path.rule);
                 self.counters.own(path, key, new);
                 self.add_ways(path, None, |_| {});
@@ -162,6 +169,24 @@ impl<'a> Builder<'a> {
         sharing
     }
 
+    /// A rule like others, but that is not counted: how many of the packets were stopped is known
+    /// only to what they were handed to.
+    fn diverted(
+        &mut self,
+        path: &'a DropPath,
+        key: Option<CounterKey>,
+        sharing: &HashMap<(Family, &'a str, &'a str), HashSet<u64>>,
+    ) {
+        if let Some(key) = key {
+            self.counters.spoil(&key);
+        }
+        if is_own(path) {
+            self.add_ways(path, None, |_| {});
+        } else {
+            self.judged(path, None, sharing);
+        }
+    }
+
     fn judged(
         &mut self,
         path: &'a DropPath,
@@ -175,7 +200,8 @@ impl<'a> Builder<'a> {
         let own_counters = primary.as_ref().is_some_and(|primary| {
             let name =
                 (path.rule.family, path.rule.table.as_str(), primary.membership.set.name.as_str());
-            primary.last && sharing.get(&name).is_some_and(|rules| rules.len() == 1)
+            let is_counted = primary.last && path.action != Action::Divert;
+            is_counted && sharing.get(&name).is_some_and(|rules| rules.len() == 1)
         });
         let conditions = conditions_text(path);
         let text = native(&path.native, privacy);
@@ -273,7 +299,8 @@ impl<'a> Builder<'a> {
         {
             target = format!("{target}/{}", element_text(element));
         }
-        let id = (&path.rule, target);
+        let callers = (path.mark_required, path.callers_said.as_slice());
+        let id = (&path.rule, target, callers);
         if let Some(at) = self.by_target.get(&id).copied()
             && let Some(draft) = self.drafts.get(at)
         {
@@ -316,7 +343,7 @@ impl<'a> Builder<'a> {
     /// A base chain that drops what no rule accepted.
     fn policy(&mut self, policy: &PolicyDrop) {
         let PolicyDrop { base, counter } = policy;
-        if is_own_hook(base.hook) {
+        if is_own_hook(base) {
             return self.counters.own_policy(base, counter.map(|count| count.packets));
         }
         let context = self.settings.context;
@@ -383,6 +410,7 @@ impl<'a> Builder<'a> {
             counters,
             unlogged,
             moving: sets.are_moving(),
+            incomplete: ruleset.paths_omitted,
         }
     }
 }
@@ -424,6 +452,7 @@ fn draft(
         technique: match path.action {
             Action::Drop => Technique::IpAclDrop,
             Action::Reject { .. } => Technique::IpAclReject,
+            Action::Divert => Technique::Other,
         },
         trigger: aim.trigger,
         direction: aim.direction,
@@ -439,7 +468,8 @@ fn draft(
 
 /// The log whose messages are this way's hits.
 fn recording_log(path: &DropPath, groups: &[u16]) -> Option<usize> {
-    let ours = |log: &Log| log.exact && !log.limited && groups.contains(&log.group);
+    let stops = path.action != Action::Divert;
+    let ours = |log: &Log| stops && log.exact && !log.limited && groups.contains(&log.group);
     path.logs.iter().position(ours)
 }
 

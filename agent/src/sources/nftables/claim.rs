@@ -1,7 +1,7 @@
 //! What a rule claims, and who made it as far as it says.
 //!
-//! The nearest carrier speaks: an element's comment, the rule's comment, the prefix of its log;
-//! then what the basis map says about its mark, its comment, its set, its chain. A carrier that
+//! The nearest carrier speaks: an element's comment, the rule's comment, the prefix of its log, the
+//! comments of the rules that jump to it; then what the basis map says about its mark, its comment, its set, its chain. A carrier that
 //! says `remit=` and then something that is no claim claims nothing, and nobody further away
 //! speaks for it.
 //!
@@ -48,7 +48,9 @@ impl Carriers<'_> {
         let logs = self.path.logs.iter();
         let own = logs.filter(move |log| log.exact || log.limited || log.handle == rule);
         let comments = [self.element, self.path.comment.as_deref()].into_iter().flatten();
-        comments.map(str::as_bytes).chain(own.map(|log| log.prefix.as_slice()))
+        let callers = self.path.callers_said.iter().rev();
+        let own = own.map(|log| log.prefix.as_slice());
+        comments.map(str::as_bytes).chain(own).chain(callers.map(String::as_bytes))
     }
 
     fn mapped(&self, context: &SourceContext) -> Vec<Claim> {

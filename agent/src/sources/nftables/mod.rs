@@ -19,6 +19,8 @@
 //! - A commit is reported within a second: [`DEBOUNCE`] after its notification, or after the poll
 //!   of the generation each second. While the ruleset does not hold still, the last known rules
 //!   stand; after [`UNSTABLE_AFTER`] that is said.
+//! - What diverts (a queue, `dnat`, `redirect`, a target of iptables that we do not know) is a rule
+//!   and is not counted. A ruleset with more ways to a drop than we follow is said to be unstable.
 //! - What counters show at a commit belongs to the rules before it; what comes between a commit and
 //!   its reading, too. A value that a counter brings with it is no hit (`account`).
 //! - A hit belongs to a rule only if the rule's log is about just what it drops and is not rate
@@ -393,6 +395,9 @@ impl<'a> Source<'a> {
         } else {
             self.watched.begin(&state.counters.values);
         }
+        if state.incomplete && !self.state.incomplete {
+            tracing::warn!("the nftables ruleset has more ways to a drop than are followed");
+        }
         self.state = state;
         self.due = None;
         if !same {
@@ -454,7 +459,7 @@ impl<'a> Source<'a> {
             generation: self.state.generation.into(),
             changed_by,
             rules: self.state.rules.clone(),
-            unstable,
+            unstable: unstable || self.state.incomplete,
         }))
     }
 

@@ -1,6 +1,7 @@
 //! What a node drops for its own sake (DESIGN.md idea 9): counted, and no rule.
 //!
-//! On the input and output hook, all of it. Elsewhere what asks for `ct state invalid`, and what
+//! On the input and output hook, all of it; but of the bridge family, where what a router routes for
+//! others enters and leaves its own ports by these hooks, nothing. Elsewhere what asks for `ct state invalid`, and what
 //! comes from sources that no packet can rightly have (0.0.0.0/8, 127.0.0.0/8, 240.0.0.0/4, ::,
 //! ::1). Private addresses are not among them: a block must not hide there. Nor is a check of the
 //! return path (`fib saddr`): what it drops depends on routes that we do not see.
@@ -9,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{
     privacy,
-    rules::nftables::{AddrSet, DropPath, Hook, Match, Side},
+    rules::nftables::{AddrSet, BaseChain, DropPath, Family, Hook, Match, Side},
 };
 
 /// The node protects itself.
@@ -26,11 +27,11 @@ pub(super) fn is_own(path: &DropPath) -> bool {
             _ => {}
         }
     }
-    is_own_hook(path.base.hook) || invalid || (impossible && !other_address)
+    is_own_hook(&path.base) || invalid || (impossible && !other_address)
 }
 
-pub(super) fn is_own_hook(hook: Hook) -> bool {
-    let hook = match hook {
+pub(super) fn is_own_hook(base: &BaseChain) -> bool {
+    let hook = match base.hook {
         Hook::Ingress => privacy::Hook::Ingress,
         Hook::Prerouting => privacy::Hook::Prerouting,
         Hook::Input => privacy::Hook::Input,
@@ -41,7 +42,7 @@ pub(super) fn is_own_hook(hook: Hook) -> bool {
         // One that did not exist when this was written: a block must not hide behind it.
         Hook::Other(_) => return false,
     };
-    !hook.is_judged()
+    !hook.is_judged() && base.family != Family::Bridge
 }
 
 /// Sources that no packet on a network has: RFC 6890, "Source: False" and no use beyond the host.

@@ -9,7 +9,8 @@ use crate::{
 /// Sources: RFC 792, RFC 4443; `nft_reject_inet_code` for codes that fit both.
 pub(super) fn response(action: Action, version: Option<u8>) -> Response {
     let (with, code) = match action {
-        Action::Drop => return Response::Silent,
+        // What becomes of a diverted packet is not known, and it is no hit.
+        Action::Drop | Action::Divert => return Response::Silent,
         Action::Reject { with, code } => (with, code),
     };
     Response::Reject(match (with, version, code) {

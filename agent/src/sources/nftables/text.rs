@@ -62,6 +62,7 @@ pub(super) fn action_word(action: Action) -> &'static str {
     match action {
         Action::Drop => "drop",
         Action::Reject { .. } => "reject",
+        Action::Divert => "divert",
     }
 }
 

@@ -270,3 +270,95 @@ fn sets_that_packets_fill_have_a_rule_for_what_is_not_yet_known() {
         assert_eq!(shown(sets, "ip daddr @s drop"), ["ip 192.0.2.1", "~whole_service *"]);
     });
 }
+
+#[test]
+fn what_diverts_is_a_rule_that_is_not_counted() {
+    in_namespace(|| {
+        nft("table ip t { chain n { type nat hook prerouting priority 0;
+            udp dport 443 counter redirect to 8443; } }");
+        let rule = state().rules.remove(0);
+        assert_eq!((show(&rule).as_str(), rule.technique), ("~port 443/udp", Technique::Other));
+        assert!(rule.native.contains("redir"), "{}", rule.native);
+        nft("flush ruleset
+            table ip t { chain n { type nat hook prerouting priority 0;
+                ip daddr 192.0.2.1 tcp dport 80 dnat to 198.51.100.1 comment \"remit=de/1\"; }
+            chain o { type nat hook output priority 0; ip daddr 192.0.2.2 dnat to 198.51.100.1; } }");
+        let rules: Vec<_> = state().rules.iter().map(|rule| show(rule)).collect();
+        assert_eq!(rules, ["ip_port 192.0.2.1:80/tcp de/1"]);
+        // A counter that counts diverted packets too is held against nothing.
+        nft("flush ruleset
+            table ip t { counter c { }
+            chain n { type nat hook prerouting priority 0;
+                udp dport 9 counter name c redirect; udp dport 10 counter name c drop; } }");
+        let rules: Vec<_> = state().rules.iter().map(|rule| show(rule)).collect();
+        assert_eq!(rules, ["~port 9/udp", "~port 10/udp"]);
+    });
+}
+
+#[test]
+fn a_ruleset_with_too_many_ways_is_said_to_be_unstable() {
+    in_namespace(|| {
+        let mut table = String::from("table inet t {\nchain c12 { drop; }\n");
+        for i in (0..12).rev() {
+            let calls = format!("ip daddr 192.0.2.{i} jump c{};", i + 1).repeat(4);
+            table += &format!("chain c{i} {{ {calls} }}\n");
+        }
+        table += "chain f { type filter hook forward priority 0; jump c0; } }";
+        nft(&table);
+        let states = states(&Running::start(true).stop());
+        assert!(states[0].unstable && !states[0].rules.is_empty(), "{states:?}");
+    });
+}
+
+#[test]
+fn routed_packets_pass_the_hooks_of_a_bridge() {
+    in_namespace(|| {
+        nft("table bridge t {
+            chain i { type filter hook input priority 0; ip daddr 192.0.2.1 drop; }
+            chain o { type filter hook output priority 0; policy drop; } }");
+        let rules: Vec<_> = state().rules.iter().map(|rule| show(rule)).collect();
+        assert_eq!(rules, ["ip 192.0.2.1", "~both whole_service *"]);
+        assert!(state().counters.self_protection().is_empty());
+    });
+}
+
+#[test]
+fn addresses_behind_link_headers_are_targets() {
+    in_namespace(|| {
+        for rule in ["ether type ip ip daddr 192.0.2.1 drop", "vlan id 5 ip daddr 192.0.2.1 drop"] {
+            nft(&format!(
+                "flush ruleset
+                table bridge t {{ chain f {{ type filter hook forward priority 0; {rule}; }} }}"
+            ));
+            let rules: Vec<_> = state().rules.iter().map(|rule| show(rule)).collect();
+            let narrowed = if rule.starts_with("vlan") { "~" } else { "" };
+            assert_eq!(rules, [format!("{narrowed}ip 192.0.2.1")], "{rule}");
+        }
+    });
+}
+
+#[test]
+fn jumps_speak_for_rules_that_say_nothing() {
+    in_namespace(|| {
+        let jumps = |rules: &str, sink: &str| {
+            nft(&format!(
+                r#"flush ruleset
+                table inet t {{ chain sink {{ {sink}; }}
+                chain f {{ type filter hook forward priority 0; {rules} }} }}"#
+            ));
+            state().rules.iter().map(|rule| show(rule)).collect::<Vec<_>>()
+        };
+        let said = r#"ip daddr 192.0.2.1 jump sink comment "remit=de/1";"#;
+        assert_eq!(jumps(said, "drop"), ["ip 192.0.2.1 de/1"]);
+        assert_eq!(jumps(said, r#"drop comment "remit=de/2""#), ["ip 192.0.2.1 de/2"]);
+        // One rule, one target, two bases.
+        let twice = r#"ip daddr 192.0.2.1 tcp dport 1-99 jump sink comment "remit=de/1";
+            ip daddr 192.0.2.1 tcp dport 200-299 jump sink comment "remit=de/2";"#;
+        assert_eq!(jumps(twice, "drop"), ["~ip 192.0.2.1 de/1", "~ip 192.0.2.1 de/2"]);
+        let marks = "meta mark 0x2a jump sink; meta mark 0x2b jump sink;";
+        assert_eq!(
+            jumps(marks, "ip daddr 192.0.2.1 drop"),
+            ["~ip 192.0.2.1 ?map/1", "~ip 192.0.2.1"]
+        );
+    });
+}

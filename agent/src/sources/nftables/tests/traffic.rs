@@ -208,6 +208,25 @@ fn rules_without_a_log_are_counted_by_their_counters() {
     });
 }
 
+/// As iptables writes it: a line that logs, and one that drops what is left.
+#[test]
+fn what_a_rule_between_log_and_drop_lets_pass_is_no_hit() {
+    in_router(|client, _| {
+        nft(r#"table inet t { chain f { type filter hook forward priority 0;
+            ip daddr 203.0.113.9 log prefix "x " group 5
+            udp dport 53 accept
+            ip daddr 203.0.113.9 counter drop
+        } }"#);
+        let running = Running::start(true);
+        client.send(CLIENT, "203.0.113.9:53", 4);
+        client.send(CLIENT, "203.0.113.9:54", 3);
+        running.wait_for_hits(3);
+        let reports = running.stop();
+        assert_eq!(tally(&reports).get("203.0.113.9"), Some(&3));
+        assert!(!reports.iter().any(|r| matches!(r, Report::Lost { .. })), "{reports:#?}");
+    });
+}
+
 #[test]
 fn rules_that_log_alike_are_candidates() {
     in_router(|client, _| {
