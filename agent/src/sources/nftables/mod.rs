@@ -18,7 +18,8 @@
 //!
 //! - A commit is reported within a second: [`DEBOUNCE`] after its notification, or after the poll
 //!   of the generation each second. While the ruleset does not hold still, the last known rules
-//!   stand; after [`UNSTABLE_AFTER`] that is said.
+//!   stand; after [`UNSTABLE_AFTER`] that is said, and each minute that hits may be missing. So it is
+//!   before the first rules are known.
 //! - What diverts (a queue, `dnat`, `redirect`, a target of iptables that we do not know) is a rule
 //!   and is not counted. A ruleset with more ways to a drop than we follow is said to be unstable.
 //! - What counters show at a commit belongs to the rules before it; what comes between a commit and
@@ -96,6 +97,8 @@ const POLL: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(50);
 /// Until then the last known rules are as good as any.
 const UNSTABLE_AFTER: Duration = Duration::from_secs(5);
+/// Between two statements that the ruleset cannot be read.
+const BLIND_INTERVAL: Duration = Duration::from_secs(60);
 /// A `RuleChange` holds 64 bytes.
 const CHANGED_BY_MAX: usize = 64;
 
@@ -168,6 +171,9 @@ struct Source<'a> {
     due: Option<(Instant, Instant)>,
     unstable_since: Option<Instant>,
     said_unstable: bool,
+    /// When it was last said that hits may be missing, and since when they may.
+    blind: Option<Instant>,
+    seen_until_s: i64,
     /// The last reading failed, and that was logged.
     in_trouble: bool,
 }
@@ -223,6 +229,8 @@ impl<'a> Source<'a> {
             due: None,
             unstable_since: None,
             said_unstable: false,
+            blind: None,
+            seen_until_s: (context.now_s)(),
             in_trouble: false,
         };
         source.state = source.read_until_stable()?;
@@ -330,7 +338,10 @@ impl<'a> Source<'a> {
                 self.due_in(Duration::ZERO);
             }
             Ok(_) | Err(ReadError::NotStable) => {}
-            Err(error) => self.cannot_read(error)?,
+            Err(error) => {
+                self.cannot_read(error)?;
+                self.due_in(DEBOUNCE);
+            }
         }
         Ok(())
     }
@@ -351,16 +362,43 @@ impl<'a> Source<'a> {
         let settings = Settings { groups: &self.config.groups, context: self.context };
         match State::read(&mut self.reader, &settings) {
             Ok(state) => {
-                self.unstable_since = None;
-                self.in_trouble = false;
+                self.sees()?;
                 Ok(Some(state))
             }
             Err(error) => {
-                self.unstable_since.get_or_insert_with(Instant::now);
                 self.cannot_read(error)?;
+                self.is_blind()?;
                 Ok(None)
             }
         }
+    }
+
+    fn sees(&mut self) -> Result<(), RecorderGone> {
+        self.unstable_since = None;
+        self.in_trouble = false;
+        if self.blind.take().is_some() {
+            self.send_blind()?;
+        }
+        self.seen_until_s = (self.context.now_s)();
+        Ok(())
+    }
+
+    /// Rules that we do not know may be in force: that must be seen in the evidence too.
+    fn is_blind(&mut self) -> Result<(), RecorderGone> {
+        let since = *self.unstable_since.get_or_insert_with(Instant::now);
+        let said = self.blind.is_some_and(|said| said.elapsed() < BLIND_INTERVAL);
+        if said || since.elapsed() <= UNSTABLE_AFTER {
+            return Ok(());
+        }
+        self.blind = Some(Instant::now());
+        self.send_blind()
+    }
+
+    fn send_blind(&mut self) -> Result<(), RecorderGone> {
+        let until_s = (self.context.now_s)();
+        let from_s = std::mem::replace(&mut self.seen_until_s, until_s).min(until_s);
+        let (source, cause) = (SourceKind::Nftables, LossCause::NotParsed);
+        (self.context.send)(Report::Unsure { source, cause, from_s, until_s })
     }
 
     /// What the kernel will never show ends the source; all else is tried again.
@@ -477,7 +515,10 @@ impl<'a> Source<'a> {
                 }
                 // A counter of that name may be another one.
                 Ok(_) => whole = true,
-                Err(error) => return self.cannot_read(error),
+                Err(error) => {
+                    self.due_in(DEBOUNCE);
+                    return self.cannot_read(error);
+                }
             }
         }
         if whole {

@@ -351,3 +351,29 @@ fn a_long_set_names_what_was_hit() {
         assert_eq!(tally(&running.stop()).get(" -> 198.18.7.7"), Some(&3));
     });
 }
+
+#[test]
+fn a_ruleset_that_cannot_be_read_is_said_each_minute() {
+    in_namespace(|| {
+        let (context, sent) = context(true);
+        let (config, shared) = (Nftables::default(), Arc::new(Shared::default()));
+        let mut source = Source::start(&config, &context, &shared).ok().unwrap();
+        let unsure = || {
+            let sent = sent.lock().unwrap();
+            sent.iter().filter(|report| matches!(report, Report::Unsure { .. })).count()
+        };
+        source.is_blind().unwrap();
+        assert_eq!(unsure(), 0, "it may hold still in a moment");
+        source.unstable_since = Instant::now().checked_sub(2 * UNSTABLE_AFTER);
+        source.is_blind().unwrap();
+        source.is_blind().unwrap();
+        assert_eq!(unsure(), 1);
+        source.blind = Instant::now().checked_sub(BLIND_INTERVAL);
+        source.is_blind().unwrap();
+        assert_eq!(unsure(), 2);
+        assert!(source.read().ok().flatten().is_some());
+        assert_eq!(unsure(), 3, "until now");
+        source.is_blind().unwrap();
+        assert_eq!(unsure(), 3, "that was another time");
+    });
+}
