@@ -2,7 +2,7 @@
 //!
 //! An NFLOG message names its group and prefix, no rule. All ways to a drop that log so are
 //! candidates; those whose hook, IP version and conditions contradict the packet's headers are
-//! not. What headers do not show (interfaces, connection state) contradicts nothing. Among the
+//! not. What a message does not show (connection state, sets that are not read) contradicts nothing. Among the
 //! elements of a set, the one that holds the packet's address is looked up in a sorted array.
 //!
 //! Nothing is allocated here for a packet, and nothing of it is kept.
@@ -15,13 +15,14 @@ use std::{
 use ipnet::IpNet;
 
 use super::{
+    interfaces::{Device, Interfaces},
     response::response,
     target::{Aim, Naming, Reach},
 };
 use crate::{
     observation::{Response, RuleNumber},
     privacy::Privacy,
-    rules::nftables::{Action, AddrSet, BaseChain, Family, Hook, Log, Match, PortSet, Side},
+    rules::nftables::{Action, AddrSet, DropPath, Family, Hook, Log, Match, PortSet, Side},
     sources::nflog::{Headers, Packet},
 };
 
@@ -30,6 +31,8 @@ use crate::{
 pub(super) struct Attribution {
     logs: Vec<Logged>,
     by_name: HashMap<u16, HashMap<Vec<u8>, usize>>,
+    /// As of which it says which way a packet took.
+    interfaces: Interfaces,
 }
 
 /// The ways that log to one group with one prefix.
@@ -47,6 +50,8 @@ pub(super) struct Way {
     pub(super) hook: Hook,
     /// Those that a packet's headers can contradict.
     pub(super) conditions: Vec<Match>,
+    devices: Vec<Device>,
+    asks_interfaces: bool,
     pub(super) action: Action,
     pub(super) duty: Duty,
     outcomes: Outcomes,
@@ -93,13 +98,16 @@ pub(super) enum Found {
 }
 
 impl Way {
-    pub(super) fn new(base: &BaseChain, conditions: &[Match], action: Action, duty: Duty) -> Self {
+    pub(super) fn new(path: &DropPath, duty: Duty, interfaces: &Interfaces) -> Self {
+        let DropPath { base, matches: conditions, action, .. } = path;
         let visible = conditions.iter().filter(|condition| is_visible(condition));
         Self {
             family: base.family,
             hook: base.hook,
             conditions: visible.cloned().collect(),
-            action,
+            devices: interfaces.devices(base.family, conditions),
+            asks_interfaces: conditions.iter().any(|c| matches!(c, Match::Interface { .. })),
+            action: *action,
             duty,
             outcomes: Outcomes::default(),
         }
@@ -129,7 +137,33 @@ impl Way {
 }
 
 impl Attribution {
-    pub(super) fn add(&mut self, log: &Log, mut way: Way) {
+    pub(super) fn new(interfaces: Interfaces) -> Self {
+        Self { interfaces, ..Self::default() }
+    }
+
+    /// Whether interfaces by name or number are among the conditions.
+    fn asks_interfaces(&self) -> bool {
+        self.logs.iter().flat_map(|logged| &logged.ways).any(|way| way.asks_interfaces)
+    }
+
+    /// There are other interfaces now, and rules that ask for them.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.asks_interfaces() && self.interfaces != Interfaces::read()
+    }
+
+    pub(super) fn same_interfaces(&self, other: &Self) -> bool {
+        self.interfaces == other.interfaces || !self.asks_interfaces()
+    }
+
+    pub(super) fn add(
+        &mut self,
+        path: &DropPath,
+        log: &Log,
+        duty: Duty,
+        fill: impl FnOnce(&mut Way),
+    ) {
+        let mut way = Way::new(path, duty, &self.interfaces);
+        fill(&mut way);
         way.outcomes.sort();
         let by_prefix = self.by_name.entry(log.group).or_default();
         let at = *by_prefix.entry(log.prefix.clone()).or_insert(self.logs.len());
@@ -180,6 +214,9 @@ impl Way {
         // The kernel numbers the ingress of inet chains as netdev does, or by its own number.
         let at_ingress = self.hook == Hook::Ingress && matches!(packet.hook, 0 | 5);
         if hook != self.hook && !at_ingress {
+            return false;
+        }
+        if self.devices.iter().any(|device| device.contradicts(packet)) {
             return false;
         }
         let Some(headers) = &packet.headers else { return true };

@@ -17,6 +17,7 @@ use super::{
     account::{CANDIDATES_MAX, Counters, Standing, Unlogged},
     attribution::{Attribution, Duty, Way},
     claim::Carriers,
+    interfaces::Interfaces,
     own::{is_own, is_own_hook},
     reach::{Of, Piece, Primary, pieces},
     response::response,
@@ -125,7 +126,7 @@ impl<'a> Builder<'a> {
             by_target: HashMap::new(),
             taken: HashMap::new(),
             own_seen: HashSet::new(),
-            attribution: Attribution::default(),
+            attribution: Attribution::new(Interfaces::read()),
             counters: Counters::new(ruleset),
         }
     }
@@ -328,15 +329,12 @@ impl<'a> Builder<'a> {
         let at = recording.as_ref().map(|(at, _)| *at);
         let ours = path.logs.iter().enumerate().filter(|(_, log)| groups.contains(&log.group));
         for (_, log) in ours.filter(|(other, _)| Some(*other) != at) {
-            let way = Way::new(&path.base, &path.matches, path.action, Duty::Ignore);
-            self.attribution.add(log, way);
+            self.attribution.add(path, log, Duty::Ignore, |_| {});
         }
         if let Some((at, fill)) = recording
             && let Some(log) = path.logs.get(at)
         {
-            let mut way = Way::new(&path.base, &path.matches, path.action, Duty::Record);
-            fill(&mut way);
-            self.attribution.add(log, way);
+            self.attribution.add(path, log, Duty::Record, fill);
         }
     }
 

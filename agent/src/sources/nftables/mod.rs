@@ -37,6 +37,7 @@
 //! | `reach`, `target` | what a rule matches, and the target that is |
 //! | `sets` | elements, and how many are kept |
 //! | `claim`, `text` | what a rule says that it rests on; its text without customers |
+//! | `interfaces` | the name that a rule has and the number that a message has |
 //! | `own` | what the node drops for its own sake |
 //! | `account` | which counter counts what |
 //! | `attribution`, `hits`, `deeds`, `response` | from a message to its rule |
@@ -52,6 +53,7 @@ mod deeds;
 mod error;
 mod examine;
 mod hits;
+mod interfaces;
 mod own;
 mod reach;
 mod response;
@@ -333,7 +335,11 @@ impl<'a> Source<'a> {
 
     fn poll(&mut self, at_once: bool) -> Result<(), Ended> {
         match self.reader.generation() {
-            Ok(generation) if generation == self.state.generation => {}
+            Ok(generation) if generation == self.state.generation => {
+                if at_once && self.state.attribution.is_outdated() {
+                    self.due_in(Duration::ZERO);
+                }
+            }
             Ok(_) | Err(ReadError::NotStable) if at_once || self.due.is_none() => {
                 self.due_in(Duration::ZERO);
             }
@@ -426,7 +432,8 @@ impl<'a> Source<'a> {
         let same = state.keep_known(&self.state)
             && self.reported
             && !self.said_unstable
-            && same_generation;
+            && same_generation
+            && state.attribution.same_interfaces(&self.state.attribution);
         let mut of_new = Vec::new();
         if self.reported {
             of_new = self.settle(&state.unlogged, &state.counters, !same_generation)?;
@@ -503,7 +510,9 @@ impl<'a> Source<'a> {
 
     /// Reads the counters. If the ruleset does not hold still, the next reading says it all.
     fn count(&mut self) -> Result<(), Ended> {
-        let mut whole = self.state.moving || self.state.counters.need_ruleset;
+        let mut whole = self.state.moving
+            || self.state.counters.need_ruleset
+            || self.state.attribution.is_outdated();
         if !whole {
             match self.reader.read_counters() {
                 Ok((generation, named)) if generation == self.state.generation => {

@@ -208,6 +208,29 @@ fn rules_without_a_log_are_counted_by_their_counters() {
     });
 }
 
+#[test]
+fn rules_that_log_alike_are_told_apart_by_their_interfaces() {
+    in_router(|client, server| {
+        nft(r#"table inet t { chain f { type filter hook forward priority 0;
+            iifname "c*" udp dport 53 log prefix "x " group 5 counter drop
+            iifname "s0" udp dport 53 log prefix "x " group 5 counter drop
+            oifname != "s0" udp dport 53 log prefix "x " group 5 counter drop
+        } }"#);
+        let running = Running::start(true);
+        client.send(CLIENT, "203.0.113.9:53", 2);
+        server.send(SERVER, "100.64.0.7:53", 3);
+        running.wait_for_hits(5);
+        let reports = running.stop();
+        let rules = &states(&reports)[0].rules;
+        let mut counts = BTreeMap::new();
+        for hit in hits(&reports) {
+            let at = rules.iter().position(|rule| rule.number == hit.rule);
+            *counts.entry((at, hit.other_candidates.len())).or_insert(0) += hit.count;
+        }
+        assert_eq!(counts, BTreeMap::from([((Some(0), 0), 2), ((Some(1), 1), 3)]));
+    });
+}
+
 /// As iptables writes it: a line that logs, and one that drops what is left.
 #[test]
 fn what_a_rule_between_log_and_drop_lets_pass_is_no_hit() {
