@@ -36,7 +36,8 @@
 //! unknown (a gap without a count), its reading counts from zero, and what was recorded before the
 //! reset but not yet read is added to `offered` for three readings instead of being called surplus.
 //! A counter that is gone keeps its account; what it showed last has its time to come as always.
-//! The first reading of a generation only sets the baselines. A counter that appears later was made
+//! The first reading of a generation only sets the baselines: what a file source read on before it,
+//! after damage to the spool, lies before it and counts as offered. A counter that appears later was made
 //! while we watched and counts from zero. Counters that no blocking rule refers to are followed, so
 //! that they have a baseline when one does, and accounted for from then on.
 //!

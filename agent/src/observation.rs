@@ -127,6 +127,13 @@ pub struct Import {
     pub year_assumed: u32,
 }
 
+/// Lines that were not understood, and when the newest of them was written or read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NotParsed {
+    pub count: u64,
+    pub at_s: i64,
+}
+
 #[derive(Debug, Clone)]
 pub enum Report {
     Rules(RuleState),
@@ -139,6 +146,9 @@ pub enum Report {
     Hits {
         source: v1::SourceKind,
         hits: Vec<Hit>,
+        /// Lines of the same stretch of a file that were not understood: counted with its cursor, or
+        /// a kill between the two would count them twice.
+        not_parsed: NotParsed,
         /// Where the source stands after these hits; absent for sources without a file.
         cursor: Option<Cursor>,
         import: Option<Import>,

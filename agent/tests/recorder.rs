@@ -13,7 +13,7 @@ use evidence::{chunk, commitment};
 use prost::Message as _;
 use remit_agent::{
     clock::Clock,
-    observation::{CounterReading, Cursor, Hit, HitTarget, Report, RuleState},
+    observation::{CounterReading, Cursor, Hit, HitTarget, NotParsed, Report, RuleState},
     recorder::Recorder,
 };
 use remit_proto::v1::{self, GenerationReason, LossCause, RuleChangeKind, leaf::Body};
@@ -289,7 +289,13 @@ fn at(offset: u64) -> Cursor {
 }
 
 fn hits_at(list: Vec<Hit>, offset: u64) -> Report {
-    Report::Hits { source: SOURCE, hits: list, cursor: Some(at(offset)), import: None }
+    Report::Hits {
+        source: SOURCE,
+        hits: list,
+        not_parsed: NotParsed::default(),
+        cursor: Some(at(offset)),
+        import: None,
+    }
 }
 
 #[test]
@@ -306,6 +312,34 @@ fn cursors_are_durable_with_the_hits() {
     recorder.report(state(vec![rule(1, "")])).unwrap();
     recorder.report(hits_at(vec![hit(1, NOW_S, 1)], 4800)).unwrap();
     node.pass(&mut recorder, 1000);
+    drop(recorder);
+    assert_eq!(node.start().cursors(), [at(4800)]);
+}
+
+#[test]
+fn lines_that_were_not_understood_are_counted_with_their_cursor_and_once() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "")])).unwrap();
+    recorder.report(hits_at(vec![], 4711)).unwrap();
+    let lines = || Report::Hits {
+        source: SOURCE,
+        hits: vec![hit(1, NOW_S, 1)],
+        not_parsed: NotParsed { count: 2, at_s: NOW_S },
+        cursor: Some(at(4800)),
+        import: None,
+    };
+    recorder.report(lines()).unwrap();
+    drop(recorder); // kill -9: neither the loss nor the position is durable, so it is read again
+    let mut recorder = node.start();
+    assert_eq!(recorder.cursors(), [at(4711)]);
+    recorder.report(state(vec![rule(1, "")])).unwrap();
+    recorder.report(lines()).unwrap();
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    assert_eq!((gaps(&bodies).len(), gaps(&bodies)[0].count), (1, 2));
+    let account = last_seal(&bodies).sources.iter().find(|a| !a.lost.is_empty()).unwrap();
+    assert_eq!((account.lost[0].cause(), account.lost[0].count), (LossCause::NotParsed, 2));
     drop(recorder);
     assert_eq!(node.start().cursors(), [at(4800)]);
 }

@@ -190,6 +190,15 @@ impl Account {
         if !self.counted {
             return proven;
         }
+        if phase.baseline {
+            // What was read on in a file before lies before this reading, and was offered with it.
+            for (cause, count) in unclaimed.take(u64::MAX) {
+                self.lost.add(cause, count);
+            }
+            self.offered = self.explained();
+            self.explained_before = self.offered;
+            return proven;
+        }
         self.offered = self.offered.saturating_add(signed(grown));
         if reset && !phase.baseline {
             proven.push((LossCause::CounterReset, None));

@@ -383,3 +383,23 @@ proptest! {
         let _ = unexplained_possible;
     }
 }
+
+#[test]
+fn what_was_read_on_before_the_first_reading_is_no_surplus() {
+    let mut ledger = Ledger::default();
+    let key = CounterKey::from("rpz log");
+    let slot = ledger.slot(SOURCE, &key);
+    ledger.mark_counted(slot);
+    // A new generation after damage: the log is read on before the resolver is asked.
+    ledger.record(SOURCE, Some(slot), 40);
+    ledger.lose(SOURCE, None, LossCause::NotParsed, 2);
+    for (counter, recorded) in [(1042, 0), (1045, 3), (1045, 0), (1050, 5), (1050, 0)] {
+        ledger.record(SOURCE, Some(slot), recorded);
+        let counters = vec![(key.clone(), counter)];
+        let reading = CounterReading { source: SOURCE, at_s: 1, counters, self_protection: vec![] };
+        assert_eq!(ledger.reading(&reading), []);
+    }
+    let [account] = ledger.accounts().try_into().unwrap();
+    assert_eq!((account.offered, account.recorded, account.lost[0].count), (50, 48, 2));
+    assert_eq!((account.unexplained_missing, account.unexplained_surplus), (0, 0));
+}

@@ -234,10 +234,11 @@ impl Recorder {
                 known.learn(&rules, &mut self.ledger);
                 Ok(())
             }
-            Report::Hits { source, hits, cursor, import } => {
+            Report::Hits { source, hits, not_parsed, cursor, import } => {
                 if cursor.is_some() {
                     self.make_room()?;
                 }
+                self.lose(source, LossCause::NotParsed, not_parsed.count, not_parsed.at_s);
                 self.hits(source, &hits, import.as_ref())?;
                 if let Some(cursor) = cursor {
                     let known = self.cursors.insert(cursor.path.clone(), (cursor, true));
@@ -274,16 +275,7 @@ impl Recorder {
                 if count > 0 {
                     // With the hits of the same lines, which may come next.
                     self.make_room()?;
-                    Metric::Lost.add(count);
-                    self.ledger.lose(source, None, cause, count);
-                    let at_s = in_range(at_s);
-                    self.gaps.add(
-                        gaps::Key::of(source, cause),
-                        Vec::new(),
-                        Some(count),
-                        (at_s, at_s),
-                    );
-                    self.open_batch_for_gaps();
+                    self.lose(source, cause, count, at_s);
                 }
                 Ok(())
             }
@@ -294,6 +286,17 @@ impl Recorder {
                 Ok(())
             }
         }
+    }
+
+    fn lose(&mut self, source: SourceKind, cause: LossCause, count: u64, at_s: i64) {
+        if count == 0 {
+            return;
+        }
+        Metric::Lost.add(count);
+        self.ledger.lose(source, None, cause, count);
+        let at_s = in_range(at_s);
+        self.gaps.add(gaps::Key::of(source, cause), Vec::new(), Some(count), (at_s, at_s));
+        self.open_batch_for_gaps();
     }
 
     /// Does what is due: closes batches and windows, takes in receipts.

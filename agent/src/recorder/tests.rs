@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     config::Config,
     keys::{Identity, NodeKey},
-    observation::{Hit, KnownRule, Report, Response, RuleNumber, RuleState},
+    observation::{Hit, KnownRule, NotParsed, Report, Response, RuleNumber, RuleState},
     spool::{Fault, Spool, prepare_new, state::WindowState},
 };
 
@@ -66,7 +66,13 @@ impl Node {
             other_candidates: Vec::new(),
         };
         let source = SourceKind::Nftables;
-        recorder.report(Report::Hits { source, hits: vec![hit], cursor: None, import: None })?;
+        recorder.report(Report::Hits {
+            source,
+            hits: vec![hit],
+            not_parsed: NotParsed::default(),
+            cursor: None,
+            import: None,
+        })?;
         self.clock.advance_ms(1000);
         recorder.tick()
     }

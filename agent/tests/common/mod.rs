@@ -13,7 +13,7 @@ use remit_agent::{
     clock::Clock,
     config::Config,
     keys::{Identity, NodeKey},
-    observation::{Hit, KnownRule, Report, Response, RuleNumber, RuleState},
+    observation::{Hit, KnownRule, NotParsed, Report, Response, RuleNumber, RuleState},
     recorder::{Launch, Receipts, Recorder, RecorderError, StartFacts},
     spool::{OpenError, Reader, Spool, View, prepare_new},
 };
@@ -151,7 +151,13 @@ pub fn hit(rule: u64, at_s: i64, count: u64) -> Hit {
 }
 
 pub fn hits(list: Vec<Hit>) -> Report {
-    Report::Hits { source: SOURCE, hits: list, cursor: None, import: None }
+    Report::Hits {
+        source: SOURCE,
+        hits: list,
+        not_parsed: NotParsed::default(),
+        cursor: None,
+        import: None,
+    }
 }
 
 /// All leaves of a generation in the spool, checked as a collector checks them.

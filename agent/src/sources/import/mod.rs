@@ -32,7 +32,7 @@ use std::{
     sync::Arc,
 };
 
-use remit_proto::v1::{LossCause, SourceKind};
+use remit_proto::v1::SourceKind;
 
 use self::{
     blocks::{Blocks, Reading},
@@ -45,7 +45,7 @@ use super::{
         rules::{Cause, LineKey, line_key, rule_of_line},
     },
 };
-use crate::observation::{Cursor, Hit, Import, KnownRule, Report};
+use crate::observation::{Cursor, Hit, Import, KnownRule, NotParsed, Report};
 
 /// Hits of one report.
 const HITS_MAX: usize = 512;
@@ -308,14 +308,17 @@ impl Gathered<'_, '_> {
             let rules = std::mem::take(&mut self.new_rules);
             reports.push(Report::RulesOfLines { source, rules });
         }
-        if self.not_understood > 0 {
-            let count = std::mem::take(&mut self.not_understood);
-            let (cause, at_s) = (LossCause::NotParsed, self.at_s);
-            reports.push(Report::Lost { source, cause, count, at_s });
-        }
+        let count = std::mem::take(&mut self.not_understood);
+        let not_parsed = NotParsed { count, at_s: self.at_s };
         let hits = std::mem::take(&mut self.hits);
         let cursor = Some(self.survey.mark(self.options, self.offset));
-        reports.push(Report::Hits { source, hits, cursor, import: Some(self.import.clone()) });
+        reports.push(Report::Hits {
+            source,
+            hits,
+            not_parsed,
+            cursor,
+            import: Some(self.import.clone()),
+        });
         (self.out)(reports).map_err(|NoMore| ImportError::Interrupted)
     }
 }

@@ -96,7 +96,11 @@ fn every_line_is_accounted_for() {
         (summary.parsed, summary.not_understood, summary.no_block, summary.skipped),
         (1, 3, 2, 1)
     );
-    assert!(reports.iter().any(|r| matches!(r, Report::Lost { count: 3, .. })));
+    assert!(
+        reports
+            .iter()
+            .any(|r| matches!(r, Report::Hits { not_parsed: NotParsed { count: 3, .. }, .. }))
+    );
     assert!(!format!("{reports:?}").contains("100.64.0.5"), "{reports:?}");
 }
 
@@ -152,13 +156,10 @@ fn an_interrupted_import_continues_at_the_next_line() {
                 return Err(NoMore);
             }
             for report in group {
-                match report {
-                    Report::Hits { hits, cursor, .. } => {
-                        seen.extend(hits.iter().map(|h| h.at_s));
-                        cursors = cursor.into_iter().collect();
-                    }
-                    Report::Lost { count, .. } => seen.extend(vec![0; count as usize]),
-                    _ => {}
+                if let Report::Hits { hits, not_parsed, cursor, .. } = report {
+                    seen.extend(vec![0; not_parsed.count as usize]);
+                    seen.extend(hits.iter().map(|h| h.at_s));
+                    cursors = cursor.into_iter().collect();
                 }
             }
             Ok(())

@@ -21,7 +21,7 @@ use super::{
     deeds::Deeds,
 };
 use crate::{
-    observation::Report,
+    observation::{NotParsed, Report},
     sources::{
         RecorderGone, SourceContext,
         nflog::{NflogReader, Packet, ReadStats},
@@ -272,7 +272,13 @@ impl<'a> Hits<'a> {
         if !self.deeds.is_empty() {
             let hits = self.deeds.take(at_s);
             let source = SourceKind::Nftables;
-            (self.context.send)(Report::Hits { source, hits, cursor: None, import: None })?;
+            (self.context.send)(Report::Hits {
+                source,
+                hits,
+                not_parsed: NotParsed::default(),
+                cursor: None,
+                import: None,
+            })?;
         }
         let not_parsed = malformed + std::mem::take(&mut self.not_parsed);
         let losses =

@@ -85,7 +85,7 @@ use super::{
     nflog::{self, NflogReader},
 };
 use crate::{
-    observation::{CounterReading, Hit, Report, RuleState},
+    observation::{CounterReading, Hit, NotParsed, Report, RuleState},
     rules::nftables::{ReadError, Reader, Watch, WatchError},
 };
 
@@ -478,7 +478,13 @@ impl<'a> Source<'a> {
             return Ok(());
         }
         let source = SourceKind::Nftables;
-        (self.context.send)(Report::Hits { source, hits, cursor: None, import: None })
+        (self.context.send)(Report::Hits {
+            source,
+            hits,
+            not_parsed: NotParsed::default(),
+            cursor: None,
+            import: None,
+        })
     }
 
     fn say_unstable(&mut self) -> Result<(), Ended> {

@@ -56,7 +56,7 @@ use self::{
     stamp::Stamp,
 };
 use super::{RecorderGone, SourceContext};
-use crate::observation::{CounterKey, CounterReading, Hit, HitTarget, Report};
+use crate::observation::{CounterKey, CounterReading, Hit, HitTarget, NotParsed, Report};
 
 /// How often zone files are looked at: a rule must be visible within 3 s.
 const ZONES_INTERVAL: Duration = Duration::from_secs(1);
@@ -122,6 +122,8 @@ struct Source {
     reported_offset: u64,
     /// The log is not to be seen, and that was reported then.
     blind: Option<Instant>,
+    /// A reading of this run was sent.
+    counted: bool,
     told: Told,
 }
 
@@ -156,6 +158,7 @@ impl Source {
             sure_until_s,
             reported_offset: 0,
             blind: None,
+            counted: false,
             told: Told::default(),
         }
     }
@@ -267,7 +270,7 @@ impl Source {
             if let Some(blocks) = self.ask_blocks() {
                 self.send_counters(blocks)?;
             }
-            self.send_hits(Vec::new(), &follow)?;
+            self.send_hits(Vec::new(), 0, &follow)?;
         }
         Ok(Some(follow))
     }
@@ -347,25 +350,23 @@ impl Source {
         if step.lost {
             self.send_unsure()?;
         }
-        if not_parsed > 0 {
-            self.send(Report::Lost {
-                source: SourceKind::UnboundRpz,
-                cause: LossCause::NotParsed,
-                count: not_parsed,
-                at_s: (self.context.now_s)(),
-            })?;
-        }
         let moved = follow.offset().abs_diff(self.reported_offset) >= QUIET_BYTES;
         if !hits.is_empty() || not_parsed > 0 || step.switched || moved {
             self.reported_offset = follow.offset();
-            self.send_hits(hits, follow)?;
+            self.send_hits(hits, not_parsed, follow)?;
         }
         Ok(())
     }
 
-    fn send_hits(&self, hits: Vec<Hit>, follow: &Follow) -> Result<(), RecorderGone> {
-        let cursor = Some(follow.cursor());
-        self.send(Report::Hits { source: SourceKind::UnboundRpz, hits, cursor, import: None })
+    fn send_hits(
+        &self,
+        hits: Vec<Hit>,
+        not_parsed: u64,
+        follow: &Follow,
+    ) -> Result<(), RecorderGone> {
+        let (source, cursor) = (SourceKind::UnboundRpz, Some(follow.cursor()));
+        let not_parsed = NotParsed { count: not_parsed, at_s: (self.context.now_s)() };
+        self.send(Report::Hits { source, hits, not_parsed, cursor, import: None })
     }
 
     fn send_unsure(&mut self) -> Result<(), RecorderGone> {
@@ -381,9 +382,17 @@ impl Source {
     }
 
     fn read_counters(&mut self) -> Result<(), RecorderGone> {
-        let Some(blocks) = self.ask_blocks() else { return Ok(()) };
+        let Some(mut blocks) = self.ask_blocks() else { return Ok(()) };
         // Unbound writes the line before it counts: every block counted is in the log by now.
         self.read_log()?;
+        // An account may begin with the first reading of a run, after damage: then lines and counter
+        // must speak of the same blocks, as at the first start.
+        for _ in 0..if self.counted { 0 } else { BASELINE_TRIES } {
+            let Some(again) = self.ask_blocks().filter(|again| *again != blocks) else { break };
+            blocks = again;
+            self.read_log()?;
+        }
+        self.counted = true;
         self.send_counters(blocks)
     }
 

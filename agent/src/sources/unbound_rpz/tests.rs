@@ -231,7 +231,8 @@ fn what_is_not_parsed_is_counted_and_stops_nothing() {
     let lost: Vec<u64> = reports
         .iter()
         .filter_map(|r| match r {
-            Report::Lost { cause: LossCause::NotParsed, count, .. } => Some(*count),
+            // With the hits and the cursor, in one report.
+            Report::Hits { not_parsed, .. } if not_parsed.count > 0 => Some(not_parsed.count),
             _ => None,
         })
         .collect();
