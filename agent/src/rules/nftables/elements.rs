@@ -258,31 +258,6 @@ fn field(set: &SetInfo, kind: u8, bytes: &[u8]) -> KeyField {
     }
 }
 
-/// Bytes of a field as a set of this type would hold them, for a single get.
-pub(super) fn key_bytes(set: &SetInfo, fields: &[KeyField]) -> Vec<u8> {
-    let mut key = Vec::new();
-    for field in fields {
-        match field {
-            KeyField::Address(IpAddr::V4(address)) => key.extend(address.octets()),
-            KeyField::Address(IpAddr::V6(address)) => key.extend(address.octets()),
-            KeyField::Protocol(protocol) => key.push(*protocol),
-            KeyField::Port(port) => key.extend(port.to_be_bytes()),
-            KeyField::Mark(mark) if set.has(SetInfo::INTERVAL) => key.extend(mark.to_be_bytes()),
-            KeyField::Mark(mark) => key.extend(mark.to_ne_bytes()),
-            KeyField::Interface(name) => {
-                let start = key.len();
-                key.extend(name.bytes().take(16));
-                key.resize(start + 16, 0);
-            }
-            KeyField::Other(bytes) => key.extend(bytes),
-        }
-        if fields.len() > 1 {
-            key.resize(key.len().next_multiple_of(4), 0);
-        }
-    }
-    key
-}
-
 const IPV4: u8 = 7;
 const IPV6: u8 = 8;
 const PROTOCOL: u8 = 12;

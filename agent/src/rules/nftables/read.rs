@@ -12,13 +12,12 @@
 //! Source: kernel `net/netfilter/nf_tables_api.c` (nf_tables_dump_*).
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 use std::time::Duration;
 
-use super::elements::{self, Disordered, Pairing, RawElement};
+use super::elements::{Disordered, Pairing, RawElement};
 use super::exchange::{Each, Exchange, Fault, ReadError};
 use super::follow;
-use super::model::{Element, Family, KeyField, NamedCounter, Ruleset, SetInfo};
+use super::model::{Element, Family, NamedCounter, Ruleset, SetInfo};
 use super::snapshot::{self, Snapshot, VerdictMap};
 use super::wire::{self, be_u32};
 use crate::kernel::Malformed;
@@ -119,54 +118,6 @@ impl Reader {
             Ok(ElementsRead { generation, count })
         };
         once().map_err(error)
-    }
-
-    /// The element that holds this key, comment and counter included, without reading the set.
-    /// A catch-all element is not found this way. Not for sets of other keys than `key`.
-    pub fn element_holding(
-        &mut self,
-        family: Family,
-        table: &str,
-        set: &str,
-        key: &[KeyField],
-    ) -> Result<Option<Element>, ReadError> {
-        self.retry(|reader| {
-            let generation = reader.generation_now()?;
-            let info = reader.set_info(family, table, set)?;
-            let bytes = elements::key_bytes(&info, key);
-            let Some(mut found) = reader.get_element(generation, &info, &bytes, false)? else {
-                reader.still(generation)?;
-                return Ok(None);
-            };
-            if info.has(SetInfo::INTERVAL) && found.key_end.is_none() {
-                let mut entries = vec![found];
-                // An interval that is open to the maximum has no end, and no answer is given.
-                if let Some(mut end) = reader.get_element(generation, &info, &bytes, true)? {
-                    end.interval_end = true;
-                    entries.push(end);
-                }
-                let mut whole = None;
-                let mut pairing = Pairing::default();
-                for entry in entries {
-                    pairing.push(entry, |e| whole = Some(e)).map_err(|_| Fault::Disordered)?;
-                }
-                pairing.finish(|e| whole = Some(e)).map_err(|_| Fault::Disordered)?;
-                found = whole.ok_or(Fault::Disordered)?;
-            }
-            reader.still(generation)?;
-            Ok(Some(found.typed(&info)))
-        })
-    }
-
-    /// [`Self::element_holding`] for a set of addresses.
-    pub fn element_holding_address(
-        &mut self,
-        family: Family,
-        table: &str,
-        set: &str,
-        address: IpAddr,
-    ) -> Result<Option<Element>, ReadError> {
-        self.element_holding(family, table, set, &[KeyField::Address(address)])
     }
 
     fn retry<T>(
@@ -357,38 +308,6 @@ impl Reader {
             ordered = ordered.and_then(|()| pairing.finish(each));
         }
         ordered.map_err(|Disordered| Fault::Disordered)
-    }
-
-    fn get_element(
-        &mut self,
-        generation: u32,
-        set: &SetInfo,
-        key: &[u8],
-        end: bool,
-    ) -> Result<Option<RawElement>, Fault> {
-        let request = self
-            .kernel
-            .request(wire::GET_ELEMENT, wire::FLAG_ACK, set.family.number())
-            .string(1, &set.table)
-            .string(2, &set.name)
-            .nest(3, |list| {
-                list.nest(1, |element| {
-                    let element = element.nest(1, |data| data.value(1, key));
-                    if end { element.u32(3, wire::ELEMENT_INTERVAL_END) } else { element }
-                })
-            });
-        let mut found = None;
-        let generation = Some(generation);
-        let result =
-            self.kernel.exchange(request, wire::NEW_ELEMENT, generation, &mut |_, attributes| {
-                snapshot::elements(attributes, |element| found = Some(element))
-            });
-        match result {
-            Ok(()) => Ok(found),
-            // The set is there: it was asked for in the same generation, which the caller checks.
-            Err(Fault::Fatal(ReadError::NoSuchSet)) => Ok(None),
-            Err(fault) => Err(fault),
-        }
     }
 
     fn set_info(&mut self, family: Family, table: &str, name: &str) -> Result<SetInfo, Fault> {

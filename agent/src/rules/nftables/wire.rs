@@ -71,21 +71,11 @@ impl Request {
     }
 
     pub(super) fn value(mut self, kind: u16, value: &[u8]) -> Self {
-        // Names and keys are at most 256 bytes: the length fits.
+        // Names are at most 256 bytes: the length fits.
         self.0.extend((value.len() as u16 + 4).to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());
         self.0.extend(value);
         self.0.resize(self.0.len().next_multiple_of(4), 0);
-        self
-    }
-
-    pub(super) fn nest(mut self, kind: u16, inside: impl FnOnce(Self) -> Self) -> Self {
-        const NESTED: u16 = 0x8000;
-        let start = self.0.len();
-        self = self.value(kind | NESTED, &[]);
-        self = inside(self);
-        let size = (self.0.len() - start) as u16;
-        self.0[start..start + 2].copy_from_slice(&size.to_ne_bytes());
         self
     }
 
@@ -226,7 +216,7 @@ mod tests {
     fn a_request_reads_back() {
         let bytes = Request::new(GET_ELEMENT, FLAG_ACK, 7, 1)
             .string(1, "tab")
-            .nest(3, |r| r.nest(1, |r| r.nest(1, |r| r.value(1, &[10, 0, 0, 1]))))
+            .u32(3, OBJECT_COUNTER)
             .finish();
         assert_eq!(bytes.len() % 4, 0);
         let message = crate::kernel::Messages::new(&bytes).next().unwrap().unwrap();
@@ -235,9 +225,7 @@ mod tests {
         let (family, _, attributes) = header(message.payload).unwrap();
         let attributes: Vec<_> = attributes.map(|a| a.unwrap()).collect();
         assert_eq!((family, attributes[0]), (1, (1, &b"tab\0"[..])));
-        let element = list(attributes[1].1).next().unwrap().unwrap();
-        let (_, key) = Attributes::new(element).next().unwrap().unwrap();
-        assert_eq!(data_value(key).unwrap(), [10, 0, 0, 1]);
+        assert_eq!((attributes[1].0, be_u32(attributes[1].1)), (3, Ok(OBJECT_COUNTER)));
     }
 
     #[test]
