@@ -87,8 +87,7 @@ impl Reach {
             Side::Source => &mut self.src,
             Side::Destination => &mut self.dst,
         };
-        self.narrowed |= place.is_some();
-        *place = Some(range);
+        self.narrowed |= both(place, range);
     }
 
     pub(super) fn set_port(&mut self, side: Side, range: (u16, u16)) {
@@ -96,9 +95,17 @@ impl Reach {
             Side::Source => &mut self.sport,
             Side::Destination => &mut self.dport,
         };
-        self.narrowed |= place.is_some();
-        *place = Some(range);
+        self.narrowed |= both(place, range);
     }
+}
+
+/// What is in both ranges. If nothing is, the rule stops nothing, which is told as narrowed.
+fn both<T: Ord + Copy>(place: &mut Option<(T, T)>, (low, high): (T, T)) -> bool {
+    let (from, to) = place.unwrap_or((low, high));
+    let (from, to) = (from.max(low), to.min(high));
+    let empty = from > to;
+    *place = Some(if empty { (low, high) } else { (from, to) });
+    empty
 }
 
 pub(super) fn aims(reach: &Reach, privacy: &Privacy) -> Vec<Aim> {

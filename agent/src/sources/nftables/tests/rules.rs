@@ -61,6 +61,9 @@ fn targets() {
         check("ip daddr 192.0.2.0/24 drop", &["cidr 192.0.2.0/24"]);
         check("ip6 daddr 2001:db8::/32 drop", &["cidr 2001:db8::/32"]);
         check("ip saddr 192.0.2.1 drop", &["from ip 192.0.2.1"]);
+        check("ip daddr 192.0.2.0/25 ip daddr 192.0.2.0/24 drop", &["cidr 192.0.2.0/25"]);
+        check("ip daddr 192.0.2.0/24 ip daddr 192.0.2.9 drop", &["ip 192.0.2.9"]);
+        check("ip daddr 192.0.2.9 ip daddr 198.51.100.0/24 drop", &["~cidr 198.51.100.0/24"]);
         check("ip daddr 192.0.2.1-192.0.2.2 drop", &["ip 192.0.2.1", "ip 192.0.2.2"]);
         check("ip daddr 192.0.2.1 tcp dport 443 drop", &["ip_port 192.0.2.1:443/tcp"]);
         check(
