@@ -14,14 +14,15 @@ use std::{
 use remit_proto::v1::{ClaimOrigin, Direction, Target, TargetKind, Technique, Trigger};
 
 use super::{
-    account::{CANDIDATES_MAX, Counters, Standing, Unlogged},
+    account::{Counters, Unlogged},
     attribution::{Attribution, Duty, Way},
-    claim::Carriers,
+    draft,
     interfaces::Interfaces,
     own::{is_own, is_own_hook},
     reach::{Of, Piece, Primary, pieces},
     response::response,
     sets::Sets,
+    standing::{self, Draft},
     target::{Aim, Naming, aims},
     text::{action_word, conditions_text, element_text, family_word, native},
 };
@@ -93,14 +94,6 @@ impl State {
 
 /// What the way to a rule says of its basis: the mark that it asks for, what its jumps say.
 type Callers<'a> = (Option<u32>, &'a [String]);
-
-/// A rule before it is known who else uses its counter.
-struct Draft {
-    rule: KnownRule,
-    key: Option<CounterKey>,
-    logged: bool,
-    response: Response,
-}
 
 struct Builder<'a> {
     ruleset: &'a Ruleset,
@@ -218,7 +211,7 @@ impl<'a> Builder<'a> {
             };
             let key = key.or_else(|| rule_key.clone());
             for aim in self.aims_of(piece, primary.as_ref()) {
-                let draft = |number| self::draft(path, piece, &aim, number, &text, settings);
+                let draft = |number| draft::rule(path, piece, &aim, number, &text, settings);
                 let (number, at, new) = self.place(path, piece, &aim, &conditions);
                 if new {
                     let rule = draft(number);
@@ -365,102 +358,17 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(self) -> State {
-        let Self { ruleset, sets, mut drafts, attribution, counters, .. } = self;
-        let mut by_key: HashMap<&CounterKey, Vec<usize>> = HashMap::new();
-        for (at, Draft { key, .. }) in drafts.iter().enumerate() {
-            if let Some(key) = key {
-                by_key.entry(key).or_default().push(at);
-            }
-        }
-        let mut unlogged = Vec::new();
-        let mut standings = HashMap::new();
-        for (key, rules) in by_key {
-            let standing = counters.standing(key);
-            let mut numbers = rules.iter().filter_map(|at| drafts.get(*at)).map(|d| d.rule.number);
-            if let (Standing::Source, Some(rule)) = (standing, numbers.next()) {
-                let first = rules.first().and_then(|at| drafts.get(*at));
-                unlogged.push(Unlogged {
-                    key: key.clone(),
-                    rule,
-                    others: numbers.take(CANDIDATES_MAX).collect(),
-                    response: first.map_or(Response::Silent, |draft| draft.response.clone()),
-                });
-            }
-            standings.insert(key.clone(), standing);
-        }
-        for draft in &mut drafts {
-            let standing = draft.key.as_ref().and_then(|key| standings.get(key));
-            match standing {
-                Some(Standing::Checked | Standing::Source) => draft.rule.counter = draft.key.take(),
-                Some(Standing::Mixed) => {
-                    draft
-                        .rule
-                        .native
-                        .push_str(" [not counted: its counter counts other things too]");
-                }
-                None => {}
-            }
-        }
+        let Self { ruleset, sets, drafts, attribution, counters, .. } = self;
+        let (rules, unlogged) = standing::decide(drafts, &counters);
         State {
             generation: ruleset.generation,
-            rules: drafts.into_iter().map(|draft| Arc::new(draft.rule)).collect(),
+            rules,
             attribution: Arc::new(attribution),
             counters,
             unlogged,
             moving: sets.are_moving(),
             incomplete: ruleset.paths_omitted,
         }
-    }
-}
-
-fn draft(
-    path: &DropPath,
-    piece: &Piece<'_>,
-    aim: &Aim,
-    number: RuleNumber,
-    text: &str,
-    settings: &Settings<'_>,
-) -> KnownRule {
-    let (set, element, addition) = match piece.of {
-        Of::Rule => (None, None, String::new()),
-        Of::Element(known, element) => {
-            let comment = element.comment.as_ref().map(|c| format!(" comment {c:?}"));
-            let element_text = element_text(element) + comment.as_deref().unwrap_or_default();
-            (Some(&known.info), element.comment.as_deref(), format!("; element {element_text}"))
-        }
-        Of::Rest(known) => {
-            let info = &known.info;
-            let why = if !known.complete {
-                "more than are kept one by one"
-            } else if known.is_dynamic() {
-                "they change without a commit"
-            } else {
-                "and this is what none of them matches"
-            };
-            let addition = format!("; set {} has {} elements, {why}", info.name, info.count);
-            (Some(info), None, addition)
-        }
-    };
-    let named = set.filter(|info| !info.reference().anonymous).map(|info| info.name.as_str());
-    let carriers = Carriers { path, set: named, element };
-    let (claims, claim_origin) = carriers.claims(settings.context);
-    let privacy = &settings.context.privacy;
-    KnownRule {
-        number,
-        technique: match path.action {
-            Action::Drop => Technique::IpAclDrop,
-            Action::Reject { .. } => Technique::IpAclReject,
-            Action::Divert => Technique::Other,
-        },
-        trigger: aim.trigger,
-        direction: aim.direction,
-        actor: carriers.actor(settings.context.default_actor),
-        claims,
-        claim_origin,
-        narrowed: aim.narrowed,
-        counter: None,
-        target: aim.target.clone(),
-        native: format!("{text}{}", native(&addition, privacy)),
     }
 }
 

@@ -33,7 +33,8 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `build` | one reading: rules, ways, counters |
+//! | `build` | one reading: ways, and which rules are the same |
+//! | `draft`, `standing` | a rule as it is told, and which counter is held against it |
 //! | `reach`, `target` | what a rule matches, and the target that is |
 //! | `sets` | elements, and how many are kept |
 //! | `claim`, `text` | what a rule says that it rests on; its text without customers |
@@ -50,6 +51,7 @@ mod attribution;
 mod build;
 mod claim;
 mod deeds;
+mod draft;
 mod error;
 mod examine;
 mod hits;
@@ -58,6 +60,7 @@ mod own;
 mod reach;
 mod response;
 mod sets;
+mod standing;
 mod target;
 #[cfg(test)]
 mod testing;
