@@ -13,6 +13,7 @@ use std::{fs, path::PathBuf};
 use common::*;
 use proptest::prelude::*;
 use remit_agent::{
+    observation::{CounterReading, Report},
     recorder::{Receipt, Recorder, RecorderError},
     spool::{Spool, View},
 };
@@ -171,6 +172,70 @@ fn a_whole_backlog_of_segments_reads_back_and_goes_on() {
     );
     let longest = view(&recorder).segments.iter().map(|segment| segment.bytes).max().unwrap();
     assert!(longest <= 4 * 1024 * 1024, "{longest}");
+}
+
+#[test]
+fn a_large_state_does_not_make_a_segment_of_each_batch() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    let counters = (0..90_000_u64).map(|n| (format!("inet/t/set/list/{n:040}").into(), n));
+    let reading = CounterReading {
+        source: SOURCE,
+        at_s: NOW_S,
+        counters: counters.collect(),
+        self_protection: Vec::new(),
+    };
+    recorder.report(Report::Counters(reading)).unwrap();
+    for _ in 0..20 {
+        work(&node, &mut recorder, 1);
+    }
+    let sizes = |recorder: &Recorder| -> Vec<u64> {
+        view(recorder).segments.iter().map(|segment| segment.bytes).collect()
+    };
+    let [_, large] = sizes(&recorder).try_into().unwrap();
+    assert!(large > 4 * 1024 * 1024, "{large}");
+    // Nor does a start.
+    drop(recorder);
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    work(&node, &mut recorder, 1);
+    assert_eq!(sizes(&recorder).len(), 2);
+    assert_eq!(total(&node, &view(&recorder), 1), 21);
+}
+
+#[test]
+fn an_old_generation_in_front_does_not_keep_what_is_safe_of_the_new_one() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    node.receipts.send_modify(|receipts| receipts.rolled_back = Some(1));
+    node.pass(&mut recorder, 1000);
+    while view(&recorder).segments.len() < 4 {
+        recorder.report(hits(vec![hit(1, NOW_S, 1); 900])).unwrap();
+        node.pass(&mut recorder, 1000);
+    }
+    let before = view(&recorder).segments;
+    assert_eq!(before.iter().map(|s| s.ordinal).collect::<Vec<_>>(), [1, 2, 2, 2]);
+    let chunks = || fs::read_dir(node.spool_dir().join("chunks")).unwrap().count();
+    assert_eq!(chunks(), 2);
+    let receipt = Receipt { safe: before[1].end, logged: before[2].end };
+    node.receipts.send_modify(|receipts| {
+        receipts.generations.insert(2, receipt);
+    });
+    node.pass(&mut recorder, 1000);
+    assert_eq!(view(&recorder).segments, [before[0], before[2], before[3]]);
+    assert_eq!(segments(&node).len(), 3);
+    assert_eq!(chunks(), 1, "the snapshot of the old generation is still there");
+}
+
+#[test]
+fn what_a_crash_left_of_a_file_being_replaced_goes_at_the_next_start() {
+    let (node, _) = killed();
+    let rest = segments(&node)[0].with_extension("new");
+    fs::write(&rest, b"half of it").unwrap();
+    drop(node.start());
+    assert!(!rest.exists());
 }
 
 #[test]

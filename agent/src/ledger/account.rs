@@ -1,57 +1,9 @@
 //! The account of one counter: the rules of the ledger's front page, without names.
 
-use std::collections::BTreeMap;
+use remit_proto::v1::{LossCause, SourceAccount, SourceKind};
 
-use remit_proto::v1::{Loss, LossCause, SourceAccount, SourceKind};
-
+use super::losses::{Losses, Recent, RecentLosses};
 use crate::spool::state::CounterState;
-
-/// Counts by cause.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Losses(BTreeMap<i32, u64>);
-
-impl Losses {
-    pub(super) fn add(&mut self, cause: LossCause, count: u64) {
-        if count > 0 {
-            let sum = self.0.entry(cause.into()).or_default();
-            *sum = sum.saturating_add(count);
-        }
-    }
-
-    /// Takes up to `count`, in the order of the causes.
-    fn take(&mut self, count: u64) -> Vec<(LossCause, u64)> {
-        let mut left = count;
-        let mut taken = Vec::new();
-        for (cause, sum) in &mut self.0 {
-            let part = left.min(*sum);
-            if part > 0
-                && let Ok(cause) = LossCause::try_from(*cause)
-            {
-                *sum -= part;
-                left -= part;
-                taken.push((cause, part));
-            }
-        }
-        self.0.retain(|_, sum| *sum > 0);
-        taken
-    }
-
-    fn sum(&self) -> u64 {
-        self.0.values().sum()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn to_wire(&self) -> Vec<Loss> {
-        self.0.iter().map(|(cause, count)| Loss { cause: *cause, count: *count }).collect()
-    }
-
-    pub(super) fn from_wire(wire: &[Loss]) -> Self {
-        Self(wire.iter().filter(|l| l.count > 0).map(|l| (l.cause, l.count)).collect())
-    }
-}
 
 /// Which reading this is.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +16,12 @@ pub(super) struct Phase {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Account {
+    /// A blocking rule refers to the counter, or did: there are sums to state.
     counted: bool,
+    /// A blocking rule refers to it now: what it shows was offered.
+    used: bool,
+    /// How often it was read: never, once, more often.
+    read: Read,
     /// The newest reading, and the one before it; 0 where there was none.
     seen: u64,
     before: u64,
@@ -73,14 +30,22 @@ pub(super) struct Account {
     offered: i64,
     recorded: u64,
     lost: Losses,
-    missing: u64,
-    surplus: u64,
+    missing: Recent,
+    surplus: Recent,
     /// What was explained when the reading before arrived.
     explained_before: i64,
-    /// Readings for which a surplus is put down to a reset.
+    /// Readings that show nothing new, for which a surplus is put down to a reset.
     reset_grace: u8,
     /// The reading is the first since a reboot.
     rebooted: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Read {
+    #[default]
+    Never,
+    Once,
+    Often,
 }
 
 impl Account {
@@ -95,16 +60,21 @@ impl Account {
             lost,
             missing,
             surplus,
+            unused,
+            forgotten: _,
         } = state;
         let mut account = Self {
             counted: *counted,
+            used: *counted && !unused,
+            // What was not accounted for yet begins at its first reading, as if it were new.
+            read: if *counted { Read::Often } else { Read::Never },
             seen: *seen,
             before: *seen,
             offered: *offered,
             recorded: *recorded,
             lost: Losses::from_wire(lost),
-            missing: *missing,
-            surplus: *surplus,
+            missing: Recent::settled(*missing),
+            surplus: Recent::settled(*surplus),
             rebooted,
             ..Self::default()
         };
@@ -121,8 +91,10 @@ impl Account {
             offered: self.offered,
             recorded: self.recorded,
             lost: self.lost.to_wire(),
-            missing: self.missing,
-            surplus: self.surplus,
+            missing: self.missing.sum(),
+            surplus: self.surplus.sum(),
+            unused: !self.used,
+            forgotten: false,
         }
     }
 
@@ -131,24 +103,35 @@ impl Account {
         let before = self.explained_before.saturating_sub(self.explained());
         self.recorded = 0;
         self.lost = Losses::default();
-        (self.missing, self.surplus) = (0, 0);
+        (self.missing, self.surplus) = (Recent::default(), Recent::default());
         self.offered = in_flight;
         self.explained_before = before;
     }
 
-    /// Returns whether that is new. Accounting then begins at the reading before the newest: a rule
-    /// and its counter are often made together, and the counter is read first.
-    pub(super) fn mark_counted(&mut self) -> bool {
-        if self.counted {
+    /// Whether a blocking rule refers to the counter from now on. Returns whether that is new.
+    pub(super) fn set_used(&mut self, used: bool) -> bool {
+        if self.used == used {
             return false;
         }
-        self.counted = true;
-        self.offered = signed(self.seen.saturating_sub(self.before));
+        self.used = used;
+        if used {
+            // A rule and its counter are often made together, and the counter is read first: a
+            // counter that was read once counts from zero, one that was there before from now on.
+            match self.read {
+                Read::Never => {}
+                Read::Once => {
+                    let shown = signed(self.seen.saturating_sub(self.before));
+                    self.offered = self.offered.saturating_add(shown);
+                }
+                Read::Often => self.reset_grace = RESET_GRACE_READINGS,
+            }
+            self.counted = true;
+        }
         true
     }
 
-    pub(super) fn seen(&self) -> u64 {
-        self.seen
+    pub(super) fn is_used(&self) -> bool {
+        self.used
     }
 
     pub(super) fn is_counted(&self) -> bool {
@@ -163,51 +146,70 @@ impl Account {
         self.lost.add(cause, count);
     }
 
+    /// Takes over the sums of a counter that is forgotten.
+    pub(super) fn absorb(&mut self, gone: &Self) {
+        self.counted = true;
+        self.recorded = self.recorded.saturating_add(gone.recorded);
+        self.lost.append(&gone.lost);
+        self.missing.settle_more(gone.missing.sum());
+        self.surplus.settle_more(gone.surplus.sum());
+        self.offered = self.offered.saturating_add(gone.offered);
+        self.explained_before = self.explained();
+    }
+
     /// What is accounted for: recorded, lost, and the differences that are proven.
     fn explained(&self) -> i64 {
         signed(self.recorded)
             .saturating_add(signed(self.lost.sum()))
-            .saturating_add(signed(self.missing))
-            .saturating_sub(signed(self.surplus))
+            .saturating_add(signed(self.missing.sum()))
+            .saturating_sub(signed(self.surplus.sum()))
     }
 
+    /// Nothing that was shown up to now still has to be explained.
+    pub(super) fn is_covered(&self) -> bool {
+        !self.counted || self.explained() >= self.offered
+    }
+
+    /// Takes a reading in; `None` if the counter is not in it.
     pub(super) fn reading(
         &mut self,
-        value: u64,
+        value: Option<u64>,
         phase: Phase,
-        unclaimed: &mut Losses,
+        unclaimed: &mut RecentLosses,
     ) -> Vec<(LossCause, Option<u64>)> {
         let mut proven = Vec::new();
         // What reading k-1 showed has had its time to come.
         let had_time = self.offered;
-        let reset = value < self.seen || std::mem::take(&mut self.rebooted);
-        self.before = if reset { 0 } else { self.seen };
-        let grown = if phase.baseline { 0 } else { value - self.before };
-        self.seen = value;
-        if phase.baseline {
-            self.before = value;
+        let follows = self.used && value.is_some();
+        let mut has_grown = false;
+        if let Some(value) = value {
+            let (grown, reset) = self.take_value(value, phase.baseline);
+            if follows {
+                self.offered = self.offered.saturating_add(signed(grown));
+                has_grown = grown > 0;
+            }
+            if follows && reset {
+                proven.push((LossCause::CounterReset, None));
+                self.reset_grace = RESET_GRACE_READINGS;
+            }
         }
         if !self.counted {
             return proven;
         }
         if phase.baseline {
-            // What was read on in a file before lies before this reading, and was offered with it.
+            // What was recorded or lost up to now lies before the baseline, and was offered with it.
             for (cause, count) in unclaimed.take(u64::MAX) {
                 self.lost.add(cause, count);
             }
             self.offered = self.explained();
-            self.explained_before = self.offered;
-            return proven;
         }
-        self.offered = self.offered.saturating_add(signed(grown));
-        if reset && !phase.baseline {
-            proven.push((LossCause::CounterReset, None));
+        if phase.baseline || !follows {
             self.reset_grace = RESET_GRACE_READINGS;
         }
 
         let first = phase.readings_before == 0;
         let starting = phase.readings_before < STARTING_READINGS;
-        let due = if first { self.offered } else { had_time };
+        let due = if first { self.offered } else { had_time.min(self.offered) };
         let deficit = due.saturating_sub(self.explained());
         if deficit > 0 {
             let down = self.explain_deficit(deficit.unsigned_abs(), starting, unclaimed);
@@ -216,26 +218,39 @@ impl Account {
             }
         }
         self.explain_missing(unclaimed);
-        let excess = self.explained_before.saturating_sub(self.offered);
-        if self.reset_grace > 0 {
-            self.reset_grace -= 1;
-            // Recorded before the reset, and gone from the counter before it was read.
-            self.offered = self.offered.saturating_add(excess.max(0));
-        } else if excess > 0 {
-            let excess = excess.unsigned_abs();
-            let late = excess.min(self.missing);
-            self.missing -= late;
-            self.surplus += excess - late;
-        }
+        self.settle_excess(has_grown);
         self.explained_before = self.explained();
+        if self.is_covered() {
+            self.missing.age();
+            self.surplus.age();
+        }
         proven
     }
 
+    /// Returns by how much the counter has grown, and whether it began anew.
+    fn take_value(&mut self, value: u64, baseline: bool) -> (u64, bool) {
+        let reset = value < self.seen || std::mem::take(&mut self.rebooted);
+        self.before = match (baseline, reset) {
+            (true, _) => value,
+            (false, true) => 0,
+            (false, false) => self.seen,
+        };
+        self.seen = value;
+        self.read = match self.read {
+            Read::Never => Read::Once,
+            Read::Once | Read::Often => Read::Often,
+        };
+        (value - self.before, reset && !baseline)
+    }
+
     /// Returns how much of it is put down to the agent's absence.
-    fn explain_deficit(&mut self, deficit: u64, starting: bool, unclaimed: &mut Losses) -> u64 {
-        let early = deficit.min(self.surplus);
-        self.surplus -= early;
-        let mut left = deficit - early;
+    fn explain_deficit(
+        &mut self,
+        deficit: u64,
+        starting: bool,
+        unclaimed: &mut RecentLosses,
+    ) -> u64 {
+        let mut left = deficit - self.surplus.take(deficit);
         for (cause, count) in unclaimed.take(left) {
             self.lost.add(cause, count);
             left -= count;
@@ -244,16 +259,30 @@ impl Account {
             self.lost.add(LossCause::AgentDown, left);
             return left;
         }
-        self.missing += left;
+        self.missing.add(left);
         0
     }
 
     /// What the source reported late explains what is missing already.
-    fn explain_missing(&mut self, unclaimed: &mut Losses) {
-        for (cause, count) in unclaimed.take(self.missing) {
+    fn explain_missing(&mut self, unclaimed: &mut RecentLosses) {
+        for (cause, count) in unclaimed.take(self.missing.recent()) {
             self.lost.add(cause, count);
-            self.missing -= count;
+            self.missing.take(count);
         }
+    }
+
+    /// What was explained before the reading before arrived, and is not in this one.
+    fn settle_excess(&mut self, has_grown: bool) {
+        let excess = self.explained_before.saturating_sub(self.offered).max(0).unsigned_abs();
+        let left = excess - self.missing.take(excess);
+        if self.reset_grace == 0 {
+            self.surplus.add(left);
+            return;
+        }
+        // Recorded before the reset, and gone from the counter before it was read.
+        self.offered = self.offered.saturating_add(signed(left));
+        // What comes after it may hide it for as long as it comes.
+        self.reset_grace -= u8::from(!has_grown);
     }
 }
 
@@ -269,26 +298,29 @@ pub(super) struct Sum {
 impl Sum {
     pub(super) fn add(&mut self, account: &Account) {
         self.recorded = self.recorded.saturating_add(account.recorded);
-        for (cause, count) in &account.lost.0 {
-            let sum = self.lost.0.entry(*cause).or_default();
-            *sum = sum.saturating_add(*count);
-        }
-        self.missing = self.missing.saturating_add(account.missing);
-        self.surplus = self.surplus.saturating_add(account.surplus);
+        self.lost.append(&account.lost);
+        self.missing = self.missing.saturating_add(account.missing.sum());
+        self.surplus = self.surplus.saturating_add(account.surplus.sum());
     }
 
+    /// Sums that no counter of packets reaches would break the identity, and with it the leaf: then
+    /// what was offered counts as not known.
     pub(super) fn account(self, source: SourceKind) -> SourceAccount {
-        let explained = self.recorded.saturating_add(self.lost.sum()).saturating_add(self.missing);
+        let Self { recorded, lost, missing, surplus } = self;
+        let explained = recorded.checked_add(lost.sum()).and_then(|sum| sum.checked_add(missing));
+        let (source, lost) = (source.into(), lost.to_wire());
+        let Some(explained) = explained else {
+            return SourceAccount { source, recorded, lost, ..SourceAccount::default() };
+        };
         // Above it only where a surplus of the generation before is proven late.
-        let surplus = self.surplus.min(explained);
-        let offered = explained - surplus;
+        let surplus = surplus.min(explained);
         SourceAccount {
-            source: source.into(),
+            source,
             offered_known: true,
-            offered,
-            recorded: self.recorded,
-            lost: self.lost.to_wire(),
-            unexplained_missing: self.missing,
+            offered: explained - surplus,
+            recorded,
+            lost,
+            unexplained_missing: missing,
             unexplained_surplus: surplus,
         }
     }
@@ -301,6 +333,5 @@ fn signed(count: u64) -> i64 {
 
 /// A difference that shows within so many readings after a start began while the agent was down.
 const STARTING_READINGS: u32 = 3;
-/// The reading that shows the reset and two more: by then what was in flight has come, and been
-/// held against a reading.
+/// By then what was in flight at the reset has come, and been held against a reading.
 const RESET_GRACE_READINGS: u8 = 3;

@@ -111,6 +111,11 @@ impl Recorder {
 
     /// Closes the batch: gaps, seal, signature, one append.
     pub(super) fn close_batch(&mut self, stopping: bool) -> Result<(), RecorderError> {
+        // What is released for it is counted in its own seal and state. If that is not enough, the
+        // append says so.
+        let batch = &self.batch.builder;
+        let size = batch.leaves_size() + batch.openings_size() + RECORD_SLACK;
+        self.spool.make_room(size as u64);
         for _ in 0..GAP_LEAVES {
             let Some(gap) = self.gaps.take() else { break };
             let gap = leaf::encode(Body::Gap(gap));
@@ -183,13 +188,13 @@ impl Recorder {
             Err(AppendError::Fatal(source)) => return Err(RecorderError::Spool(source)),
         }
         tracing::warn!("the spool has room again");
-        self.close_batch(false)?;
-        let sources: Vec<SourceKind> = self
-            .rules
-            .values()
-            .filter(|rules| rules.needs_snapshot)
-            .map(|rules| rules.newest.source)
-            .collect();
+        self.close_batch(false)
+    }
+
+    /// Writes the snapshots that were due and found no room.
+    pub(super) fn snapshots_due(&mut self, now_ms: i64) -> Result<(), RecorderError> {
+        let known = self.rules.values().filter(|known| known.snapshot_due(now_ms));
+        let sources: Vec<SourceKind> = known.map(|known| known.newest.source).collect();
         for source in sources {
             if self.stuck.is_none() {
                 self.snapshot(source)?;
@@ -211,6 +216,7 @@ impl Recorder {
             let item = leaves::snapshot_item(&rule, source);
             if let Some(chunk) = set.push(self.maker.salts.next()?, item) {
                 if !self.store_chunk(&chunk, &mut stored)? {
+                    self.put_off_snapshot(source);
                     return Ok(());
                 }
                 if stored.len() + 1 >= CHUNKS_MAX {
@@ -224,6 +230,7 @@ impl Recorder {
         if let Some(chunk) = last
             && !self.store_chunk(&chunk, &mut stored)?
         {
+            self.put_off_snapshot(source);
             return Ok(());
         }
         let without_claim = without_claim.min(rules.count);
@@ -237,18 +244,27 @@ impl Recorder {
         }));
         if !self.push(Made::of(leaf))? {
             self.spool.discard_chunks(&stored);
+            self.put_off_snapshot(source);
             return Ok(());
         }
         let index = self.next_index() - 1;
         self.batch.named.push((index, stored));
         if let Some(known) = self.rules.get_mut(&source.into()) {
             known.needs_snapshot = false;
+            known.put_off = None;
         }
         Ok(())
     }
 
+    fn put_off_snapshot(&mut self, source: SourceKind) {
+        let now_ms = self.clock.monotonic_ms();
+        if let Some(known) = self.rules.get_mut(&source.into()) {
+            known.put_off(now_ms);
+        }
+    }
+
     /// Returns whether there was room; if not, what was stored for this snapshot is taken back, and
-    /// it is written when there is.
+    /// a later tick tries again.
     fn store_chunk(&mut self, chunk: &[u8], stored: &mut Vec<Hash>) -> Result<bool, RecorderError> {
         match self.spool.store_chunk(chunk) {
             Ok(()) => {
@@ -367,6 +383,8 @@ const REPORT_LEAVES: usize = 840;
 /// Kept free in each batch for its gaps and its seal.
 const GAP_LEAVES: usize = 64;
 const CLOSING_SIZE: usize = 64 * 1024;
+/// What a record holds beside the leaves and openings: the closing, windows, counters.
+const RECORD_SLACK: usize = 512 * 1024;
 /// Leaves, openings and proof stay within the 1 MiB of a message.
 const OPENINGS_SIZE_MAX: usize = 400 * 1024;
 /// Index, field, salt and framing of an opening.

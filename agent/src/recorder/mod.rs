@@ -306,6 +306,7 @@ impl Recorder {
             self.last_tick_ms = now;
             self.take_receipts()?;
             self.retry()?;
+            self.snapshots_due(now)?;
             Metric::SpoolBytes.set(self.spool.bytes());
         }
         if self.stuck.is_some() {

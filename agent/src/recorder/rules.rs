@@ -1,11 +1,17 @@
 //! What is known of one source's rules, and how a new state differs from it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use evidence::claim::CLAIMS_MAX;
 use remit_proto::v1::{self, SourceKind};
 
-use super::leaves::{self, EncodedRule};
+use super::{
+    TICK_MS,
+    leaves::{self, EncodedRule},
+};
 use crate::{
     ledger::{Ledger, Slot},
     observation::{KnownRule, RuleNumber, RuleState},
@@ -22,6 +28,8 @@ pub(super) struct SourceRules {
     pub(super) newest: RuleState,
     /// The next thing to write is a snapshot.
     pub(super) needs_snapshot: bool,
+    /// It found no room: when it is tried again, and how long that was put off.
+    pub(super) put_off: Option<(i64, i64)>,
     /// Known from an old log: what was installed is not known, and no snapshot says it.
     pub(super) deeds_alone: bool,
 }
@@ -82,6 +90,7 @@ impl SourceRules {
             retired: HashMap::new(),
             newest,
             needs_snapshot: true,
+            put_off: None,
             deeds_alone: false,
         }
     }
@@ -91,8 +100,26 @@ impl SourceRules {
         (self.deeds_alone, self.needs_snapshot) = (true, false);
         for rule in rules {
             let entry = self.entry(rule, ledger);
+            if let Some(slot) = entry.slot {
+                ledger.mark_used(slot);
+            }
             self.now.insert(rule.number, entry);
         }
+    }
+
+    pub(super) fn snapshot_due(&self, now_ms: i64) -> bool {
+        let told = self.newest.at_s > 0;
+        self.needs_snapshot && told && self.put_off.is_none_or(|(until_ms, _)| now_ms >= until_ms)
+    }
+
+    /// Tries again in a tick, then ever more seldom: each try may write many chunks in vain.
+    pub(super) fn put_off(&mut self, now_ms: i64) {
+        if self.put_off.is_none() {
+            tracing::warn!("there is no room for a snapshot of the rules: it is written later");
+        }
+        let wait_ms = self.put_off.map_or(TICK_MS, |(_, wait_ms)| wait_ms * 2);
+        let wait_ms = wait_ms.min(PUT_OFF_MAX_MS);
+        self.put_off = Some((now_ms + wait_ms, wait_ms));
     }
 
     /// The rule that a hit names; also one that was removed a moment ago.
@@ -158,6 +185,10 @@ impl SourceRules {
                 self.retired.insert(number, (entry, now_ms));
             }
         }
+        let late: HashSet<Slot> =
+            self.retired.values().filter_map(|(entry, _)| entry.slot).collect();
+        let used: HashSet<Slot> = self.now.values().filter_map(|entry| entry.slot).collect();
+        ledger.refer(self.source, &used, &late);
         let turned = self.newest.unstable != state.unstable;
         self.newest = RuleState {
             source: self.source,
@@ -171,11 +202,7 @@ impl SourceRules {
     }
 
     fn entry(&self, rule: &Arc<KnownRule>, ledger: &mut Ledger) -> RuleEntry {
-        let slot = rule.counter.as_ref().map(|counter| {
-            let slot = ledger.slot(self.source, counter);
-            ledger.mark_counted(slot);
-            slot
-        });
+        let slot = rule.counter.as_ref().map(|counter| ledger.slot(self.source, counter));
         RuleEntry { rule: rule.clone(), source: self.source, slot, encoded: None }
     }
 
@@ -184,6 +211,7 @@ impl SourceRules {
     }
 }
 
+const PUT_OFF_MAX_MS: i64 = 60_000;
 /// Packets wait at most a tenth of a second in the kernel's queue, lines somewhat longer in a file.
 const RETIRED_MS: i64 = 60_000;
 /// Above it, late hits of removed rules are counted as not parsed.

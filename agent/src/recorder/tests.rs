@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     keys::{Identity, NodeKey},
     observation::{Hit, KnownRule, NotParsed, Report, Response, RuleNumber, RuleState},
-    spool::{Fault, Spool, prepare_new, state::WindowState},
+    spool::{Fault, Reader, Spool, prepare_new, state::WindowState},
 };
 
 const NOW_S: i64 = 1_700_000_000;
@@ -172,4 +172,53 @@ fn a_sync_that_failed_and_did_land_stops_and_is_found_at_the_next_start() {
     let recorder = node.start();
     assert_eq!(account(&recorder), (3, 0));
     assert_eq!(recorder.tree().ordinal, 1);
+}
+
+#[test]
+fn a_snapshot_that_found_no_room_is_written_in_a_tick() {
+    let node = Node::new();
+    let mut recorder = node.start();
+    let snapshots = |recorder: &Recorder| {
+        let mut reader = Reader::new(node.dir.path().to_owned());
+        let view = recorder.watch().borrow().clone();
+        let (mut size, mut found) = (0, 0);
+        while let Some(batch) = reader.batch(&view, 1, size).unwrap() {
+            size = batch.size;
+            found += batch.chunks.len();
+        }
+        found
+    };
+    node.hit(&mut recorder, 1).unwrap();
+    assert_eq!(snapshots(&recorder), 1);
+    recorder.spool.fail(Fault::NoSpace);
+    // Unstable now: a snapshot is due, and its chunk finds no room.
+    let Report::Rules(state) = rules() else { panic!() };
+    recorder.report(Report::Rules(RuleState { unstable: true, ..state })).unwrap();
+    assert!(recorder.stuck.is_none());
+    node.clock.advance_ms(1000);
+    recorder.tick().unwrap();
+    node.clock.advance_ms(1000);
+    recorder.tick().unwrap();
+    assert_eq!(snapshots(&recorder), 2);
+}
+
+#[test]
+fn hits_after_a_change_without_room_are_not_under_the_old_claim() {
+    let node = Node::new();
+    let mut recorder = node.start();
+    recorder.config.window_s = 900;
+    node.hit(&mut recorder, 1).unwrap();
+    recorder.spool.fail(Fault::NoSpace);
+    node.hit(&mut recorder, 2).unwrap();
+    assert!(recorder.stuck.is_some());
+    let Report::Rules(mut state) = rules() else { panic!() };
+    let changed = KnownRule { narrowed: true, ..(*state.rules[0]).clone() };
+    state.rules = vec![Arc::new(changed)];
+    recorder.report(Report::Rules(state)).unwrap();
+    node.clock.advance_ms(1000);
+    recorder.tick().unwrap();
+    assert!(recorder.stuck.is_none());
+    node.hit(&mut recorder, 4).unwrap();
+    let counts = recorder.windows.state().into_iter().map(|window| window.hits);
+    assert_eq!(counts.collect::<Vec<_>>(), [3, 4]);
 }

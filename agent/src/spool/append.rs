@@ -1,7 +1,7 @@
 //! The write path of the spool, in the order of its durable steps, and the release.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fs::{self, File},
     io::{self, IoSlice, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -32,8 +32,10 @@ pub struct Spool {
     active: Option<File>,
     chunks: Chunks,
     released_early: u64,
-    /// Newest receipts.
-    limits: SafeBelow,
+    /// Newest receipts, by ordinal.
+    limits: BTreeMap<u32, SafeBelow>,
+    /// Bytes of the segment being written at which the next one is due.
+    roll_at: u64,
     view: watch::Sender<View>,
     faults: Faults,
     /// Held as long as the spool is.
@@ -71,14 +73,16 @@ impl Spool {
             }
             _ => None,
         };
+        let header_bytes = segments.back().map_or(0, |last| last.header_bytes);
         let spool = Self {
             dir: dir.to_owned(),
             bytes_max,
+            roll_at: header_bytes + SEGMENT_ROLL_BYTES,
             segments,
             active,
             chunks,
             released_early: recovery.state.as_ref().map_or(0, |s| s.small.released_early),
-            limits: SafeBelow::default(),
+            limits: BTreeMap::new(),
             view: watch::Sender::default(),
             faults: Faults::default(),
             _lock: lock,
@@ -102,10 +106,13 @@ impl Spool {
         self.released_early
     }
 
-    /// Begins a segment; also that of a new generation.
+    /// Begins a segment; also that of a new generation, which need not ask for room: without it
+    /// nothing could be said at all.
     pub fn begin_segment(&mut self, tree: &SpoolTree, state: State) -> Result<(), AppendError> {
         let SpoolTree { origin, ordinal, edge } = tree;
         let new_generation = self.segments.back().is_none_or(|last| last.ordinal != *ordinal);
+        // If it is not begun now, then not at each batch anew.
+        self.roll_at = self.segments.back().map_or(0, |last| last.bytes) + SEGMENT_ROLL_BYTES;
         let header = SegmentHeader {
             format: SEGMENT_FORMAT,
             origin: origin.to_string(),
@@ -114,13 +121,24 @@ impl Spool {
             peaks: edge.peaks().iter().map(|hash| hash.0.to_vec()).collect(),
             state,
         };
-        let bytes = frame(RecordType::Header, &header).map_err(AppendError::Fatal)?;
+        let bytes = match frame(RecordType::Header, &header) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "the state is too large for the header of a segment");
+                return Err(AppendError::Full);
+            }
+        };
+        if !new_generation && !self.make_room(bytes.len() as u64) {
+            return Err(AppendError::Full);
+        }
         let segment = Segment {
             ordinal: *ordinal,
             generation: origin.generation,
             first: edge.size(),
             end: edge.size(),
             bytes: bytes.len() as u64,
+            header_bytes: bytes.len() as u64,
         };
         let path = segment.path(&self.dir);
         // Crash anywhere before the folder is synced: recovery finds the file absent, or without a
@@ -146,6 +164,7 @@ impl Spool {
             // ignored, because there is a segment.
             let _ = fs::remove_file(self.dir.join(NEW_MARK));
         }
+        self.roll_at = segment.bytes + SEGMENT_ROLL_BYTES;
         self.segments.push_back(segment);
         self.active = Some(file);
         self.publish();
@@ -154,7 +173,7 @@ impl Spool {
 
     /// Whether the next segment is due.
     pub fn wants_segment(&self) -> bool {
-        self.segments.back().is_none_or(|last| last.bytes >= SEGMENT_ROLL_BYTES)
+        self.segments.back().is_none_or(|last| last.bytes >= self.roll_at)
     }
 
     /// Makes one batch durable, with all that changed beside it: one write, one fdatasync.
@@ -204,7 +223,7 @@ impl Spool {
         if !self.make_room(bytes.len() as u64) {
             return Err(AppendError::Full);
         }
-        self.chunks.store(bytes).map_err(|error| {
+        self.faults.write().and_then(|()| self.chunks.store(bytes)).map_err(|error| {
             if files::is_full(&error) { AppendError::Full } else { AppendError::Fatal(error) }
         })
     }
@@ -214,14 +233,21 @@ impl Spool {
         self.chunks.remove(ids);
     }
 
-    /// Makes room at the byte limit. Unlogged leaves are never released for it.
-    fn make_room(&mut self, bytes: u64) -> bool {
+    /// Makes room at the byte limit, and says whether there is. Unlogged leaves are never released for
+    /// it.
+    pub fn make_room(&mut self, bytes: u64) -> bool {
         while self.bytes() + bytes > self.bytes_max {
-            let SafeBelow { ordinal, safe, logged } = self.limits;
-            let Some(first) = self.releasable(ordinal, logged) else { return false };
-            self.remove_first(first);
-            // What was safe anyway is no early release.
-            self.released_early += first.end.saturating_sub(first.first.max(safe));
+            let limits = self.limits.clone();
+            let logged = |segment: &Segment| {
+                limits.get(&segment.ordinal).is_some_and(|limits| segment.end <= limits.logged)
+            };
+            let Some(at) = self.releasable(logged) else { return false };
+            let Some(gone) = self.remove(at) else { return false };
+            // What was safe anyway is no early release, nor is it one of this generation.
+            if self.segments.back().is_some_and(|last| last.ordinal == gone.ordinal) {
+                let safe = limits.get(&gone.ordinal).map_or(0, |limits| limits.safe);
+                self.released_early += gone.end.saturating_sub(gone.first.max(safe));
+            }
         }
         true
     }
@@ -229,30 +255,31 @@ impl Spool {
     /// Takes the newest receipts: what is safe is released now, what is only logged may go early,
     /// when room is needed. Whole segments only.
     pub fn set_limits(&mut self, limits: SafeBelow) {
-        self.limits = limits;
-        while let Some(first) = self.releasable(limits.ordinal, limits.safe) {
-            self.remove_first(first);
+        let SafeBelow { ordinal, safe, logged: _ } = limits;
+        self.limits.insert(ordinal, limits);
+        while let Some(at) = self.releasable(|s| s.ordinal == ordinal && s.end <= safe) {
+            self.remove(at);
         }
     }
 
-    fn releasable(&self, ordinal: u32, below: u64) -> Option<Segment> {
-        let first = *self.segments.front()?;
-        // The one being written stays: it holds the state.
-        let written = self.segments.len() > 1;
-        (written && first.ordinal == ordinal && first.end <= below).then_some(first)
+    /// The oldest of these segments. The one being written stays: it holds the state.
+    fn releasable(&self, which: impl Fn(&Segment) -> bool) -> Option<usize> {
+        let written = self.segments.len().saturating_sub(1);
+        self.segments.iter().take(written).position(which)
     }
 
-    fn remove_first(&mut self, first: Segment) {
+    fn remove(&mut self, at: usize) -> Option<Segment> {
+        let segment = self.segments.remove(at)?;
         // The segment before its chunks: a leaf whose chunk is gone could not be sent.
-        let path = first.path(&self.dir);
+        let path = segment.path(&self.dir);
         let removed = fs::remove_file(&path).and_then(|()| files::sync_folder(&path));
         if let Err(error) = removed {
             // The file comes back at the next start and is released again then.
             tracing::warn!(%error, "a released segment could not be deleted");
         }
-        self.segments.pop_front();
-        self.chunks.release(first.ordinal, first.end);
+        self.chunks.release(segment.ordinal, segment.end);
         self.publish();
+        Some(segment)
     }
 
     fn publish(&self) {

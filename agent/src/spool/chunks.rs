@@ -2,7 +2,7 @@
 //! names them is released.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -17,7 +17,7 @@ use super::files;
 pub(super) struct Chunks {
     dir: PathBuf,
     /// Which leaf names which chunks, in the order of the leaves.
-    named: VecDeque<Named>,
+    named: Vec<Named>,
     pub(super) bytes: u64,
 }
 
@@ -31,7 +31,7 @@ struct Named {
 impl Chunks {
     pub(super) fn open(dir: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&dir)?;
-        Ok(Self { dir, named: VecDeque::new(), bytes: 0 })
+        Ok(Self { dir, named: Vec::new(), bytes: 0 })
     }
 
     /// Makes a chunk durable. It is nobody's until [`Self::name`] says which leaf names it.
@@ -44,20 +44,18 @@ impl Chunks {
 
     pub(super) fn name(&mut self, ordinal: u32, index: u64, ids: Vec<Hash>) {
         if !ids.is_empty() {
-            self.named.push_back(Named { ordinal, index, ids });
+            self.named.push(Named { ordinal, index, ids });
         }
     }
 
-    /// Drops the chunks of all leaves below a size.
+    /// Drops the chunks of a generation's leaves below a size.
     pub(super) fn release(&mut self, ordinal: u32, below: u64) {
-        while let Some(first) = self.named.front() {
-            if first.ordinal > ordinal || (first.ordinal == ordinal && first.index >= below) {
-                break;
-            }
-            if let Some(Named { ids, .. }) = self.named.pop_front() {
-                self.remove(&ids);
-            }
-        }
+        let named = std::mem::take(&mut self.named);
+        let (gone, kept) =
+            named.into_iter().partition(|named| named.ordinal == ordinal && named.index < below);
+        self.named = kept;
+        let gone: Vec<Named> = gone;
+        gone.iter().for_each(|named| self.remove(&named.ids));
     }
 
     /// Takes back chunks whose leaf was never written. What cannot be removed now goes at the next

@@ -6,9 +6,11 @@ use std::{
     path::Path,
 };
 
+use super::REPLACEMENT_EXTENSION;
+
 /// Replaces a file: write, sync, rename, sync the folder.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("new");
+    let temporary = path.with_extension(REPLACEMENT_EXTENSION);
     let result = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if result.is_err() {
         // A rest of it is overwritten next time.

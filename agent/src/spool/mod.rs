@@ -18,11 +18,12 @@
 //!
 //! `ordinal` counts the generations of this spool in decimal, `generation` is its 16 hex digits,
 //! `size` the tree size before the segment's first batch, in decimal: names sort in the order of
-//! writing. A segment ends with the record that takes it
-//! over 3 MiB, so that it stays within 4 MiB in practice, and consists of records without gaps:
+//! writing. A segment ends with the record that takes it 3 MiB beyond its header, so that it stays
+//! within 4 MiB in practice (the header holds the whole state: some 50 bytes for each counter), and
+//! consists of records without gaps:
 //!
 //! ```text
-//! u32 big-endian   length of type and message, 1 to 8 MiB
+//! u32 big-endian   length of type and message, 1 to 64 MiB
 //! u32 big-endian   CRC-32C (Castagnoli) over the length, the type and the message
 //! u8               type: 1 SegmentHeader, 2 BatchRecord
 //! message          protobuf; `state.rs` has the definitions
@@ -46,9 +47,13 @@
 //!   no whole record after it: the crash of an append of which nobody had heard. It is cut off and
 //!   said. Everything else that is wrong is damage: the segment is quarantined, its healthy
 //!   beginning kept, and the recorder begins a new generation.
+//! - Segments are released by what is known of their own generation; one that nobody can take any more
+//!   keeps its own segments, and no others.
 //! - At the byte limit the oldest *logged* segments are released early and counted; unlogged ones
 //!   never.
-//! - Memory does not grow with the backlog: 40 bytes for each segment.
+//! - A new segment asks for room as a batch does. Without it, or with a state that no header can hold,
+//!   the segment before it goes on for another 3 MiB.
+//! - Memory does not grow with the backlog: 48 bytes for each segment.
 //!
 //! Not done here: making leaves, deciding what is safe elsewhere, sending.
 
@@ -84,6 +89,8 @@ pub struct Segment {
     pub end: u64,
     /// Durable bytes.
     pub bytes: u64,
+    /// Of which its header takes so many.
+    pub header_bytes: u64,
 }
 
 impl Segment {
@@ -100,6 +107,7 @@ impl Segment {
             first: parts.next()?.parse().ok()?,
             end: 0,
             bytes: 0,
+            header_bytes: 0,
         };
         parts.next().is_none().then_some(segment)
     }
@@ -137,5 +145,7 @@ const SEGMENT_EXTENSION: &str = "seg";
 /// Format number of the segment header.
 const SEGMENT_FORMAT: u32 = 1;
 const CHUNK_FOLDER: &str = "chunks";
+/// Of a file that takes the place of another one when it is whole.
+const REPLACEMENT_EXTENSION: &str = "new";
 const NEW_MARK: &str = "new";
 pub(crate) const LOCK: &str = "lock";

@@ -142,8 +142,8 @@ const BATCH_FIELD: u8 = 1 << 3 | 2;
 const CHANGE_FIELD: u8 = 2 << 3 | 2;
 /// Length and checksum.
 const HEAD_SIZE: usize = 8;
-/// A batch message of at most 1 MiB and its state; a header with all open windows.
-pub(super) const RECORD_SIZE_MAX: usize = 8 * 1024 * 1024;
+/// A batch message of at most 1 MiB and its state; a header with all open windows and counters.
+pub(super) const RECORD_SIZE_MAX: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

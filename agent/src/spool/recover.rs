@@ -16,7 +16,7 @@ use remit_proto::v1;
 use tlog::{Edge, Hash, checkpoint::Checkpoint, leaf_hash, note::Note};
 
 use super::{
-    NEW_MARK, SEGMENT_EXTENSION, Segment, SpoolTree,
+    NEW_MARK, REPLACEMENT_EXTENSION, SEGMENT_EXTENSION, Segment, SpoolTree,
     append::chunk_ids,
     chunks::Chunks,
     files,
@@ -54,6 +54,7 @@ pub(super) fn recover(
 ) -> io::Result<(VecDeque<Segment>, Recovery)> {
     let mut recovery = Recovery { is_new: dir.join(NEW_MARK).exists(), ..Recovery::default() };
     let mut segments: VecDeque<Segment> = VecDeque::new();
+    sweep_replacements(dir)?;
     let names = segment_names(dir)?;
     let last_at = names.len().saturating_sub(1);
     for (at, name) in names.into_iter().enumerate() {
@@ -88,7 +89,12 @@ pub(super) fn recover(
             chunks.name(name.ordinal, index, ids);
         }
         let Some(tree) = scan.header else { continue };
-        segments.push_back(Segment { end: tree.edge.size(), bytes: scan.valid_size, ..name });
+        segments.push_back(Segment {
+            end: tree.edge.size(),
+            bytes: scan.valid_size,
+            header_bytes: scan.header_size,
+            ..name
+        });
         let unclean = is_last && scan.state.as_ref().is_some_and(|s| !s.small.stopped);
         if unclean && recovery.damage.is_none() && recovery.torn_bytes == 0 {
             // What we just read may be in the page cache alone.
@@ -111,6 +117,17 @@ pub(super) fn recover(
         recovery.state = scan.state;
     }
     Ok((segments, recovery))
+}
+
+/// Deletes what a crash left of files that were being replaced.
+fn sweep_replacements(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == REPLACEMENT_EXTENSION) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 fn damage(recovery: &mut Recovery, path: &Path, what: &str) {
@@ -161,6 +178,7 @@ struct Scan {
     state: Option<State>,
     named: Vec<(u64, Vec<Hash>)>,
     tail: Tail,
+    header_size: u64,
     valid_size: u64,
     file_size: u64,
 }
@@ -174,6 +192,7 @@ impl Scan {
             state: None,
             named: Vec::new(),
             tail: Tail::Clean,
+            header_size: 0,
             valid_size: 0,
             file_size,
         };
@@ -186,6 +205,7 @@ impl Scan {
                 Found::End => break None,
                 Found::Bad => break Some(scan.bad_tail(path, is_last)?),
                 Found::Record(RecordType::Header) if scan.header.is_none() => {
+                    scan.header_size = taken;
                     scan.take_header(&buffer, name).map(|state| folded = Some(Folded::new(state)))
                 }
                 Found::Record(RecordType::Header) => None,

@@ -110,6 +110,12 @@ pub struct CounterState {
     pub missing: u64,
     #[prost(uint64, tag = "9")]
     pub surplus: u64,
+    /// No blocking rule refers to it at present: what it shows is not offered.
+    #[prost(bool, tag = "10")]
+    pub unused: bool,
+    /// Not a counter any more; only in changes.
+    #[prost(bool, tag = "11")]
+    pub forgotten: bool,
 }
 
 /// What a source recorded and lost beside its counters.
@@ -119,12 +125,15 @@ pub struct SourceState {
     pub source: i32,
     #[prost(uint64, tag = "2")]
     pub recorded: u64,
-    /// Not yet assigned to a counter, and never if there is none.
+    /// Not assigned to a counter, and never will be.
     #[prost(message, repeated, tag = "3")]
     pub lost: Vec<v1::Loss>,
     /// A first reading was taken in this generation.
     #[prost(bool, tag = "4")]
     pub has_baseline: bool,
+    /// Not yet assigned to a counter.
+    #[prost(message, repeated, tag = "5")]
+    pub lost_lately: Vec<v1::Loss>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -198,7 +207,12 @@ impl Folded {
         let StateChange { small, counters, sources, cursors, windows } = change;
         self.small = small;
         for counter in counters {
-            self.counters.insert((counter.source, counter.key.clone()), counter);
+            let name = (counter.source, counter.key.clone());
+            if counter.forgotten {
+                self.counters.remove(&name);
+            } else {
+                self.counters.insert(name, counter);
+            }
         }
         self.sources.extend(sources.into_iter().map(|source| (source.source, source)));
         self.cursors.extend(cursors.into_iter().map(|cursor| (cursor.path.clone(), cursor)));
