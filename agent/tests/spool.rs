@@ -129,6 +129,35 @@ fn damage_before_the_end_is_no_torn_tail() {
 }
 
 #[test]
+fn what_a_window_held_before_damage_is_not_told_a_second_time() {
+    let node = Node::new("lines_served = 1000");
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    work(&node, &mut recorder, 7);
+    // The batch in which the window becomes a leaf is damaged, and the collector may have it.
+    let path = segments(&node).remove(0);
+    let at = fs::metadata(&path).unwrap().len() as usize + 20;
+    node.pass(&mut recorder, 900_000);
+    work(&node, &mut recorder, 2);
+    drop(recorder);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let mut recorder = node.start();
+    node.pass(&mut recorder, 1_800_000);
+    assert_eq!((recorder.tree().ordinal, total(&node, &view(&recorder), 1)), (2, 0));
+    let bodies = leaves(&node.spool_dir(), &view(&recorder), 2);
+    assert_eq!(activities(&bodies).len(), 0);
+    let known: Vec<_> = gaps(&bodies).into_iter().filter(|gap| gap.count_known).collect();
+    assert_eq!(
+        known.iter().map(|gap| (gap.cause(), gap.count)).collect::<Vec<_>>(),
+        [(LossCause::SpoolDamaged, 7)]
+    );
+    let account = last_seal(&bodies).sources[0].clone();
+    assert_eq!((account.recorded, account.lost[0].count), (0, 7));
+}
+
+#[test]
 fn a_segment_that_is_gone_or_another_ones_is_damage() {
     for swap in [false, true] {
         let node = Node::individual();

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use evidence::{AgentOrigin, Generation, leaf};
+use prost::Message as _;
 use remit_proto::v1::{self, GenerationReason, LossCause, SourceKind, leaf::Body};
 use tlog::Edge;
 use tokio::sync::watch;
@@ -80,11 +81,17 @@ impl Recorder {
             _ => random()?,
         };
         // A new generation after damage does not know how much the old one lost: its accounts
-        // begin with their first reading. Cursors stay, so that files are read on from there.
+        // begin with their first reading. Cursors stay, so that files are read on from there; lines
+        // behind them may stand in leaves of the old generation that the collector holds, and then
+        // stand twice: the gap of the damage covers their time.
         let ledger = match &continued {
             Some(_) => Ledger::restore(counters, sources, rebooted),
             None => Ledger::default(),
         };
+        // A window that was open may have become a leaf in a batch that cannot be read any more. It is
+        // lost here rather than told twice.
+        let damaged = continued.is_none() && reason == GenerationReason::SpoolDamaged;
+        let (windows, lost) = if damaged { (Vec::new(), windows) } else { (windows, Vec::new()) };
         let windows = Windows::restore(windows);
         let previous = tree.as_ref().filter(|_| continued.is_none()).map(head);
         let next_ordinal = tree.as_ref().map_or(1, |tree| tree.ordinal + 1);
@@ -129,6 +136,12 @@ impl Recorder {
             recorder.begin_generation(reason, previous)?;
             if reason == GenerationReason::SpoolDamaged {
                 recorder.gap_of_damage();
+                for window in &lost {
+                    recorder.lose_window(window, LossCause::SpoolDamaged);
+                    let source = v1::Rule::decode(window.rule.as_slice()).unwrap_or_default();
+                    let cause = LossCause::SpoolDamaged;
+                    recorder.ledger.lose(source.source(), None, cause, window.hits);
+                }
             }
         }
         recorder.push_start(clean)?;
