@@ -2,7 +2,7 @@
 //!
 //! Everything in it is real: kernel, nftables, Unbound, the programs of this workspace. What is
 //! declared differently from a production network is printed: `individual_actions`, window 0,
-//! `lines_served = 1000`, `default_actor = "operator_staff"`.
+//! `lines_served = 1000`, `customer_prefixes`, `default_actor = "operator_staff"`.
 
 use std::{
     fs,
@@ -93,7 +93,8 @@ impl Demo {
         network.nft(Host::Router, RULES)?;
         let unbound = Unbound::start(&network, &dir.join("unbound"), &ZONES)?;
         let settings = "lines_served = 1000\nindividual_actions = true\nwindow_s = 0\n\
-                        seal_interval_s = 5\ndefault_actor = \"operator_staff\"\n";
+                        seal_interval_s = 5\ndefault_actor = \"operator_staff\"\n\
+                        customer_prefixes = [\"10.99.1.0/24\"]\n";
         let mut router = Node::enrol(
             &network,
             &programs,

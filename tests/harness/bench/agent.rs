@@ -57,6 +57,7 @@ impl<'a> AgentBench<'a> {
             let settings = format!(
                 "lines_served = 1000\nindividual_actions = true\nwindow_s = 0\n\
                  batch_interval_s = 1\nseal_interval_s = 3600\n\
+                 customer_prefixes = [\"10.99.1.0/24\"]\n\
                  spool_bytes_max = {spool_bytes_max}\nmetrics_listen = \"{METRICS}\"\n"
             );
             let (host, dir) = (Host::Router, dir.join(name));
