@@ -55,6 +55,8 @@ pub fn batch_refusal(error: &BatchError, fork: bool, size: u64) -> Refusal {
         BatchError::UnprovenHead => RefusalCode::BadProof,
         BatchError::MalformedLeaf { .. }
         | BatchError::MisplacedGenesis { .. }
+        | BatchError::MisplacedSeal { .. }
+        | BatchError::SecondKeyChange
         | BatchError::NoSeal => RefusalCode::MalformedLeaf,
         BatchError::WrongOpening { .. } => RefusalCode::WrongOpening,
         BatchError::TooLarge { .. } => RefusalCode::TooLarge,

@@ -11,7 +11,7 @@ use evidence::{
     log_entry::LogEntry,
     statement::{SignedStatement, decode_signed},
 };
-use remit_proto::v1::{self, leaf::Body, log_entry::Entry};
+use remit_proto::v1::{self, log_entry::Entry};
 use tlog::{
     Hash, MemoryTree,
     checkpoint::Checkpoint,
@@ -207,11 +207,11 @@ impl State {
         agent.tree = tree;
         agent.note = batch.note.to_vec();
         agent.last_received_s = received_at_s;
-        for leaf in &leaves {
-            if let Some(Body::KeyChange(change)) = leaf.body() {
-                // The old key signed this batch; the new one signs from the next head.
-                agent.key = verifier(&origin.to_string(), &change.new_public_key)?;
-            }
+        let changed = batch::changed_key(&leaves)
+            .map_err(|_| StateError::Unreadable { what: "a batch with two new keys" })?;
+        if let Some(key) = changed {
+            // The old key signed this batch; the new one signs from the next head.
+            agent.key = verifier(&origin.to_string(), &key)?;
         }
         let leaves = if agent.tree.not_understood {
             let not_understood = || Leaf::NotUnderstood { format: evidence::FORMAT + 1 };

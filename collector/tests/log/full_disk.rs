@@ -35,11 +35,27 @@ fn fill(dir: &Path, room: u64) {
 
 /// A batch of about 450 KiB.
 fn large(agent: &mut Agent) -> v1::Batch {
-    let Body::Seal(mut seal) = Agent::seal(NOW_S) else { panic!("a seal") };
-    seal.self_protection = (0..48)
-        .map(|n| v1::SelfProtection { chain: format!("{n:0600}"), ..Default::default() })
-        .collect();
-    agent.batch(vec![Body::Seal(seal); 15])
+    let activity = v1::Activity {
+        rule: Some(v1::Rule {
+            number: 1,
+            source: v1::SourceKind::Nftables.into(),
+            technique: v1::Technique::IpAclDrop.into(),
+            trigger: v1::Trigger::Destination.into(),
+            direction: v1::Direction::Both.into(),
+            actor: v1::Actor::Unknown.into(),
+            claim_origin: v1::ClaimOrigin::None.into(),
+            ..Default::default()
+        }),
+        response: Some(v1::Response { response: Some(v1::response::Response::Silent(true)) }),
+        rule_target: vec![1; 32],
+        hits: 1,
+        window_start_s: NOW_S,
+        first_s: NOW_S,
+        last_s: NOW_S,
+        other_candidates: vec![u64::MAX; 256],
+        ..Default::default()
+    };
+    agent.batch(vec![Body::Activity(activity); 170])
 }
 
 fn accepted_sizes(committed: &[What]) -> Vec<u64> {

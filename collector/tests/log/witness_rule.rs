@@ -26,6 +26,12 @@ fn kinds(committed: &[What]) -> Vec<&'static str> {
         .collect()
 }
 
+/// A leaf that says little.
+fn change(at_s: i64) -> v1::leaf::Body {
+    let config_digest = vec![7; 32];
+    v1::leaf::Body::ConfigChange(v1::ConfigChange { at_s, config_digest, ..Default::default() })
+}
+
 #[test]
 fn a_batch_is_taken_once_and_its_head_is_logged_with_a_proof() {
     let dir = tempfile::tempdir().unwrap();
@@ -64,11 +70,11 @@ fn a_fork_is_refused_and_both_heads_are_kept() {
     rig.submit(&agent.clone(), agent.first()).unwrap();
     let _ = clone.first();
     // To size 5: a proof from a power of two cannot show another history.
-    let two_seals = |at_s| vec![Agent::seal(at_s), Agent::seal(at_s)];
-    rig.submit(&agent.clone(), agent.batch(two_seals(NOW_S - 1))).unwrap();
+    let two = |at_s| vec![change(at_s); 2];
+    rig.submit(&agent.clone(), agent.batch(two(NOW_S - 1))).unwrap();
 
     // The clone goes another way from the same size, and signs it.
-    let other = clone.batch(two_seals(NOW_S - 2));
+    let other = clone.batch(two(NOW_S - 2));
     assert_eq!(refused(rig.submit(&clone, other)).0, RefusalCode::Fork, "a head of an old size");
     let further = clone.batch(vec![]);
     assert_eq!(refused(rig.submit(&clone, further)).0, RefusalCode::Fork, "a head beyond ours");
@@ -86,7 +92,7 @@ fn a_proof_that_leads_nowhere_is_refused_and_nothing_is_kept_of_it() {
     let mut old = agent.clone();
     rig.submit(&agent.clone(), agent.batch(vec![])).unwrap();
     // The right head, and a bit of leaf and proof is not.
-    let mut bad = agent.clone().batch(vec![Agent::seal(NOW_S - 1)]);
+    let mut bad = agent.clone().batch(vec![change(NOW_S - 1)]);
     bad.leaves.pop();
     bad.consistency[0][0] ^= 1;
     assert_eq!(refused(rig.submit(&agent, bad)), (RefusalCode::BadProof, 3));
@@ -169,9 +175,9 @@ fn a_node_with_many_forks_does_not_hide_those_of_another() {
         let mut clone = agent.clone();
         rig.submit(&agent.clone(), agent.first()).unwrap();
         rig.submit(&agent.clone(), agent.batch(vec![])).unwrap();
-        let _ = clone.batch(vec![Agent::seal(NOW_S - 1), Agent::seal(NOW_S - 1)]);
+        let _ = clone.batch(vec![change(NOW_S - 1), change(NOW_S - 1)]);
         for at in 0..count {
-            let other = clone.clone().batch(vec![Agent::seal(NOW_S - 2 - i64::from(at))]);
+            let other = clone.clone().batch(vec![change(NOW_S - 2 - i64::from(at))]);
             assert_eq!(refused(rig.submit(&clone, other)).0, RefusalCode::Fork, "{node} {at}");
         }
     };
@@ -189,9 +195,9 @@ fn a_node_is_not_looked_into_for_each_old_head_that_it_sends() {
     let mut clone = agent.clone();
     rig.submit(&agent.clone(), agent.first()).unwrap();
     let _ = clone.first();
-    rig.submit(&agent.clone(), agent.batch(vec![Agent::seal(NOW_S - 1)])).unwrap();
+    rig.submit(&agent.clone(), agent.batch(vec![change(NOW_S - 1)])).unwrap();
     for (at, code) in [(2, RefusalCode::Fork), (3, RefusalCode::WrongSize)] {
-        let other = clone.clone().batch(vec![Agent::seal(NOW_S - at)]);
+        let other = clone.clone().batch(vec![change(NOW_S - at)]);
         let other = v1::Batch { old_size: 1, ..other };
         assert_eq!(refused(rig.submit(&clone, other)).0, code);
     }
@@ -255,6 +261,31 @@ fn a_key_that_a_tree_changed_to_takes_the_enrolled_one_with_it() {
     rig.ask(|reply| Command::Revoke { subject, reply }).unwrap();
     let mut again = Agent::new("edge-1", 2, 1);
     assert_eq!(refused(rig.submit(&again.clone(), again.first())).0, RefusalCode::RevokedKey);
+    rig.stop();
+}
+
+#[test]
+fn a_batch_changes_the_key_once_and_ends_with_its_only_seal() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let new_key = |secret| {
+        let new_public_key = Agent::new("edge-1", 1, secret).key.verifier().public_bytes();
+        let new_public_key = new_public_key.to_vec();
+        v1::leaf::Body::KeyChange(v1::KeyChange { at_s: NOW_S, new_public_key })
+    };
+    let two = agent.clone().batch(vec![new_key(2), new_key(3)]);
+    assert_eq!(refused(rig.submit(&agent, two)).0, RefusalCode::MalformedLeaf);
+    let inner = agent.clone().batch(vec![new_key(2), Agent::seal(NOW_S)]);
+    assert_eq!(refused(rig.submit(&agent, inner)).0, RefusalCode::MalformedLeaf);
+    rig.submit(&agent.clone(), agent.batch(vec![new_key(2)])).unwrap();
+    // The next head is the new key's.
+    let old = agent.clone().batch(vec![]);
+    assert_eq!(refused(rig.submit(&agent, old)).0, RefusalCode::BadSignature);
+    agent.key = Agent::new("edge-1", 1, 2).key;
+    let new = agent.batch(vec![]);
+    assert_eq!(rig.submit(&Agent::new("edge-1", 1, 1), new).unwrap(), 5);
     rig.stop();
 }
 

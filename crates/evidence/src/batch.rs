@@ -118,6 +118,10 @@ pub enum BatchError {
     MisplacedGenesis { index: u64 },
     #[error("the last leaf of a batch is a Seal")]
     NoSeal,
+    #[error("leaf {index} is a Seal, and leaves of the same batch follow it")]
+    MisplacedSeal { index: u64 },
+    #[error("a batch changes the node's key more than once")]
+    SecondKeyChange,
     #[error("the opening of leaf {index}, field {field}, opens nothing that the leaf commits to")]
     WrongOpening { index: u64, field: u32 },
     #[error("{what} exceeds the limit of a batch")]
@@ -174,6 +178,25 @@ pub fn check(
     }
     let tree = Tree { origin: tree.origin.clone(), edge, not_understood };
     Ok(CheckedBatch { head, tree, leaves: decoded })
+}
+
+/// A batch may change the node's key once, or nobody could say which of two signs the next head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a batch changes the node's key more than once")]
+pub struct SecondKeyChange;
+
+/// The key that signs from the next head on, if the leaves of this batch change it. For the collector,
+/// which has batches, and for verifiers, who see by the seals where one ended.
+pub fn changed_key(leaves: &[Leaf]) -> Result<Option<[u8; 32]>, SecondKeyChange> {
+    let mut changed = leaves.iter().filter_map(|leaf| match leaf.body() {
+        Some(v1::leaf::Body::KeyChange(change)) => {
+            // The value check has looked at its length.
+            change.new_public_key.as_slice().try_into().ok()
+        }
+        _ => None,
+    });
+    let key = changed.next();
+    if changed.next().is_some() { Err(SecondKeyChange) } else { Ok(key) }
 }
 
 /// Opens a head: signature first, then origin.
@@ -257,8 +280,13 @@ fn decode_leaves(
         if genesis != (index == 0) || genesis != opens {
             return Err(BatchError::MisplacedGenesis { index });
         }
+        // Whoever has the leaves alone tells by the seals where a batch ended.
+        if let Some(Leaf::Known(v1::leaf::Body::Seal(_))) = decoded.last() {
+            return Err(BatchError::MisplacedSeal { index: index.saturating_sub(1) });
+        }
         decoded.push(leaf);
     }
+    changed_key(&decoded).map_err(|_| BatchError::SecondKeyChange)?;
     match decoded.last() {
         Some(Leaf::Known(v1::leaf::Body::Seal(_))) => Ok(decoded),
         Some(Leaf::Known(_) | Leaf::NotUnderstood { .. }) | None => Err(BatchError::NoSeal),

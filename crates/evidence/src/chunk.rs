@@ -127,5 +127,25 @@ pub(crate) fn check_set(set: &v1::ItemSet) -> Result<(), Malformed> {
     digest(root, "items.root")?;
     require(chunks.len() <= CHUNKS_MAX, "items.chunks", "at most 900")?;
     require((*count == 0) == chunks.is_empty(), "items.count", "0 exactly if there is no chunk")?;
-    chunks.iter().try_for_each(|id| digest(id, "items.chunks"))
+    chunks.iter().try_for_each(|id| digest(id, "items.chunks"))?;
+    // The salts of two chunks differ, so no set holds one twice; who names one 900 times makes others
+    // read and hash it as often.
+    let distinct = chunks.iter().collect::<std::collections::HashSet<_>>().len();
+    require(distinct == chunks.len(), "items.chunks", "each chunk once")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_names_each_chunk_once() {
+        let mut builder = SetBuilder::new();
+        assert_eq!(builder.push(Salt([1; 16]), vec![7]), None);
+        let (mut set, _) = builder.finish();
+        assert_eq!(check_set(&set), Ok(()));
+        set.chunks.push(set.chunks[0].clone());
+        let refused = check_set(&set).unwrap_err().to_string();
+        assert!(refused.contains("items.chunks") && refused.contains("once"), "{refused}");
+    }
 }

@@ -3,7 +3,7 @@
 //! In: the log's entries in order. Out: one [`Agent`] per tree that the log knows, its leaves
 //! decoded, and for each `AgentHead` entry the size up to which it covers that tree, for the replay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::{
     AgentOrigin, Leaf,
@@ -178,6 +178,16 @@ fn decode(agent: &mut Agent<'_>, tree: &Tree<'_>, findings: &mut Findings) {
     }
 }
 
+/// What the log has said so far.
+#[derive(Default)]
+struct Keys {
+    trees: BTreeMap<String, State>,
+    /// Node → the tree that is active.
+    active: BTreeMap<String, String>,
+    /// Keys of nodes that were revoked: none of them opens a tree again.
+    revoked: BTreeSet<[u8; 32]>,
+}
+
 /// What the log has said so far of one tree.
 struct State {
     chain: KeyChain,
@@ -193,19 +203,18 @@ pub(crate) fn heads(
     agents: &mut Agents<'_>,
     findings: &mut Findings,
 ) {
-    let mut states: BTreeMap<String, State> = BTreeMap::new();
-    let mut active: BTreeMap<String, String> = BTreeMap::new();
+    let mut known = Keys::default();
     let (mut keys, mut heads, mut unread) = (0_u64, 0_u64, 0_u64);
     for Known { index, entry, .. } in entries {
         match entry {
             Entry::NodeKey(key) => {
                 keys += 1;
-                node_key(*index, key, operator, agents, &mut states, &mut active, findings);
+                node_key(*index, key, operator, agents, &mut known, findings);
             }
             Entry::AgentHead(v1::AgentHead { note }) => {
                 let Some((note, head)) = parse_unchecked(note) else { continue };
                 heads += 1;
-                match agent_head(&note, &head, &mut states, &active, agents) {
+                match agent_head(&note, &head, &mut known, agents) {
                     Ok(read) => {
                         unread += u64::from(!read);
                         agents.heads.entry(head.origin).or_default().push((*index, head.size));
@@ -229,7 +238,7 @@ pub(crate) fn heads(
             | Entry::Shard(_) => {}
         }
     }
-    for (origin, state) in states {
+    for (origin, state) in known.trees {
         if let Some(agent) = agents.by_origin.get_mut(&origin) {
             agent.revoked_from_size = state.revoked_from_size;
         }
@@ -256,8 +265,7 @@ fn node_key(
     key: &v1::NodeKey,
     operator: &str,
     agents: &Agents<'_>,
-    states: &mut BTreeMap<String, State>,
-    active: &mut BTreeMap<String, String>,
+    known: &mut Keys,
     findings: &mut Findings,
 ) {
     let v1::NodeKey { origin, public_key, revoked, revoked_from_size, approver: _ } = key;
@@ -275,11 +283,13 @@ fn node_key(
         return;
     }
     if *revoked {
-        match states.get_mut(origin) {
+        match known.trees.get_mut(origin) {
             // The smallest size counts, as in `register::assessment`.
             Some(state) => {
                 let from = state.revoked_from_size.unwrap_or(u64::MAX).min(*revoked_from_size);
                 state.revoked_from_size = Some(from);
+                known.revoked.extend(state.chain.enrolled());
+                known.revoked.insert(public);
             }
             None => findings.contradicted(
                 Step::Keys,
@@ -290,23 +300,36 @@ fn node_key(
     }
     // A second entry of the same tree changes neither its key nor a revocation: the collector's own
     // state does not, and whoever could append one could otherwise undo a revocation.
-    if !states.contains_key(origin) {
+    if !known.trees.contains_key(origin) {
+        if known.revoked.contains(&public) {
+            findings.contradicted(
+                Step::Keys,
+                format!("entry {index} enrols {origin} under a key that was revoked before"),
+            );
+        }
         let leaves = agents.by_origin.get(origin).map_or(&[][..], |agent| agent.leaves.as_slice());
-        let chain = KeyChain::of(public, leaves);
-        states.insert(origin.clone(), State { chain, revoked_from_size: None, size: 0 });
+        match KeyChain::of(public, leaves) {
+            Ok(chain) => {
+                let state = State { chain, revoked_from_size: None, size: 0 };
+                known.trees.insert(origin.clone(), state);
+            }
+            Err(error) => {
+                findings.contradicted(Step::Keys, format!("{origin}: {}", chain(&error)));
+            }
+        }
     }
-    active.insert(parsed.node.to_string(), origin.clone());
+    known.active.insert(parsed.node.to_string(), origin.clone());
 }
 
 /// Whether the head counts. `Ok(false)`: as far as the log alone shows; its leaves are not here.
 fn agent_head(
     note: &Note,
     head: &Checkpoint,
-    states: &mut BTreeMap<String, State>,
-    active: &BTreeMap<String, String>,
+    known: &mut Keys,
     agents: &Agents<'_>,
 ) -> Result<bool, String> {
-    let state = states.get_mut(&head.origin).ok_or("the log had enrolled no key for this tree")?;
+    let Keys { trees, active, revoked: _ } = known;
+    let state = trees.get_mut(&head.origin).ok_or("the log had enrolled no key for this tree")?;
     let agent = agents.by_origin.get(&head.origin).ok_or("not an agent's tree")?;
     if active.get(agent.origin.node.as_str()) != Some(&head.origin) {
         return Err("this generation had been superseded".to_owned());

@@ -5,7 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use evidence::{leaf::Leaf, statement::signed_text};
+use evidence::{
+    batch::{SecondKeyChange, changed_key},
+    leaf::Leaf,
+    statement::signed_text,
+};
 use remit_proto::v1::{self, leaf::Body};
 use tlog::note::{InvalidKey, KeyName, VerifierKey};
 
@@ -110,27 +114,63 @@ pub(crate) struct KeyChain {
 
 impl KeyChain {
     /// A `KeyChange` takes effect after the batch it lies in, and a `Seal` ends every batch.
-    pub(crate) fn of(enrolled: [u8; 32], leaves: &[Leaf]) -> Self {
+    pub(crate) fn of(enrolled: [u8; 32], leaves: &[Leaf]) -> Result<Self, SecondKeyChange> {
         let mut from_size = vec![(0, enrolled)];
-        let mut changed: Option<[u8; 32]> = None;
-        for (size, leaf) in (1_u64..).zip(leaves) {
-            match leaf.body() {
-                Some(Body::KeyChange(v1::KeyChange { at_s: _, new_public_key })) => {
-                    changed = new_public_key.as_slice().try_into().ok().or(changed);
-                }
-                Some(Body::Seal(_)) => {
-                    if let Some(key) = changed.take() {
-                        from_size.push((size + 1, key));
-                    }
-                }
-                _ => {}
+        let mut size = 0_u64;
+        let is_seal = |leaf: &Leaf| matches!(leaf.body(), Some(Body::Seal(_)));
+        for batch in leaves.split_inclusive(is_seal) {
+            size = size.saturating_add(batch.len() as u64);
+            if let Some(key) = changed_key(batch)? {
+                from_size.push((size.saturating_add(1), key));
             }
         }
-        Self { from_size }
+        Ok(Self { from_size })
+    }
+
+    pub(crate) fn enrolled(&self) -> Option<[u8; 32]> {
+        self.from_size.first().map(|(_, key)| *key)
     }
 
     /// The key that signs the head of this size.
     pub(crate) fn at(&self, size: u64) -> Option<[u8; 32]> {
         self.from_size.iter().rev().find(|(from, _)| *from <= size).map(|(_, key)| *key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which key signs the heads of these sizes, of a tree of these leaves: "." any, "s" a seal,
+    /// "1" to "9" a change to the key of that number.
+    fn check(leaves: &str, sizes: &[u64], expected: Option<&[u8]>) {
+        let leaves: Vec<Leaf> = leaves
+            .chars()
+            .map(|leaf| {
+                Leaf::Known(match leaf {
+                    's' => Body::Seal(v1::Seal::default()),
+                    '.' => Body::Gap(v1::Gap::default()),
+                    key => {
+                        let new_public_key = vec![key.to_digit(10).unwrap() as u8; 32];
+                        Body::KeyChange(v1::KeyChange { at_s: 1, new_public_key })
+                    }
+                })
+            })
+            .collect();
+        let chain = KeyChain::of([0; 32], &leaves).ok();
+        let keys: Option<Vec<u8>> =
+            chain.map(|chain| sizes.iter().map(|size| chain.at(*size).unwrap()[0]).collect());
+        assert_eq!(keys.as_deref(), expected);
+    }
+
+    #[test]
+    fn a_new_key_signs_from_the_head_after_its_batch() {
+        check("..s1.s..s", &[3, 6, 9], Some(&[0, 0, 1]));
+        check("1s2s.s", &[2, 4, 6], Some(&[0, 1, 2]));
+    }
+
+    #[test]
+    fn two_new_keys_in_one_batch_are_none() {
+        check("..s12s", &[3], None);
     }
 }

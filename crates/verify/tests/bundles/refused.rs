@@ -165,3 +165,20 @@ fn an_entry_of_a_newer_format_is_not_understood_and_not_forged() {
     assert_eq!(report.result, Outcome::Incomplete, "{report}");
     assert!(says(&report, Outcome::Incomplete, "not understood"));
 }
+
+#[test]
+fn a_tree_that_was_enrolled_under_a_revoked_key() {
+    let mut operator = Operator::honest();
+    let node = |origin: &str, revoked| {
+        Entry::NodeKey(v1::NodeKey {
+            origin: origin.to_owned(),
+            public_key: key(AGENT, 3).verifier().public_bytes().to_vec(),
+            revoked,
+            revoked_from_size: 0,
+            approver: None,
+        })
+    };
+    operator.logs(node(AGENT, true));
+    operator.logs(node("example.net/agent/edge-2/00000000000000bb", false));
+    contradicted(&operator.bundle(), "edge-2/00000000000000bb under a key that was revoked");
+}
