@@ -85,7 +85,7 @@ fn a_full_disk_is_said_nothing_is_lost_and_it_goes_on_when_there_is_space() {
     let taken = answers.iter().take_while(|answer| answer.is_ok()).count();
     assert_eq!(taken, 1, "{answers:?}");
     for refusal in answers.into_iter().skip(taken).map(Result::unwrap_err) {
-        assert_eq!((refusal.code, refusal.size), (RefusalCode::StorageFull, 2 + 16));
+        assert_eq!((refusal.code, refusal.size), (RefusalCode::StorageFull, 2 + 171));
     }
     assert!(files::free_bytes(dir.path()).unwrap() > RESERVE_BYTES / 2, "it keeps its reserve");
     // What it must do itself it still does.
