@@ -86,6 +86,29 @@ fn wherever_the_last_append_is_torn_everything_before_it_is_there() {
 }
 
 #[test]
+fn wherever_the_first_batch_is_torn_the_tree_begins_with_its_genesis() {
+    let node = Node::individual();
+    drop(node.start());
+    let path = segments(&node).remove(0);
+    let whole = fs::read(&path).unwrap();
+    for size in (0..whole.len()).step_by(29) {
+        // As a kill leaves it: the spool counts as new until its first batch is durable.
+        fs::write(&path, &whole[..size]).unwrap();
+        fs::write(node.spool_dir().join("new"), "").unwrap();
+        let recorder = node.start();
+        assert_eq!(recorder.tree().ordinal, 1, "at {size}");
+        let bodies = leaves(&node.spool_dir(), &view(&recorder), 1);
+        let Some(Body::Genesis(genesis)) = bodies.first() else { panic!("at {size}: {bodies:?}") };
+        assert_eq!(genesis.reason(), GenerationReason::Enrolled, "at {size}");
+        assert!(!node.spool_dir().join("new").exists());
+        drop(recorder);
+        for segment in segments(&node) {
+            fs::remove_file(segment).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_tail_of_zeroes_or_of_noise_is_torn_as_well() {
     let (node, before_last) = killed();
     let path = segments(&node).remove(0);

@@ -160,9 +160,6 @@ impl Spool {
         file.sync_all().and_then(|()| files::sync_folder(&path)).map_err(AppendError::Fatal)?;
         if new_generation {
             self.released_early = 0;
-            // From here on this spool is not new any more. A mark that survives a crash is
-            // ignored, because there is a segment.
-            let _ = fs::remove_file(self.dir.join(NEW_MARK));
         }
         self.roll_at = segment.bytes + SEGMENT_ROLL_BYTES;
         self.segments.push_back(segment);
@@ -208,6 +205,11 @@ impl Spool {
         }
         // Commit point. A failed sync may still have landed, so failure is fatal.
         file.sync_data().and_then(|()| self.faults.sync()).map_err(AppendError::Fatal)?;
+        if last.end == 0 {
+            // With a `Genesis` this spool is not new any more. A mark that survives a crash is ignored,
+            // because there is a batch.
+            let _ = fs::remove_file(self.dir.join(NEW_MARK));
+        }
         last.end = size;
         last.bytes += bytes;
         let ordinal = last.ordinal;

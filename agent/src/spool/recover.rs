@@ -61,8 +61,8 @@ pub(super) fn recover(
         let path = name.path(dir);
         let is_last = at == last_at;
         let mut scan = Scan::of(&path, name, is_last)?;
-        if is_last && scan.is_torn_beginning() {
-            // A crash while the segment was begun: it held nothing yet.
+        if is_last && (scan.is_torn_beginning() || scan.is_without_genesis()) {
+            // A crash while the segment or its generation was begun: it held nothing yet.
             fs::remove_file(&path)?;
             files::sync_folder(&path)?;
             recovery.torn_bytes += scan.file_size;
@@ -229,6 +229,13 @@ impl Scan {
 
     fn is_torn_beginning(&self) -> bool {
         self.header.is_none() && matches!(self.tail, Tail::Clean | Tail::Torn)
+    }
+
+    /// A generation of which not even the first batch became durable: nobody has heard of it, and
+    /// continued it would be a tree without a `Genesis`.
+    fn is_without_genesis(&self) -> bool {
+        let empty = self.header.as_ref().is_some_and(|tree| tree.edge.size() == 0);
+        empty && matches!(self.tail, Tail::Clean | Tail::Torn)
     }
 
     /// Torn or damaged: only behind the very last write can nothing follow.
