@@ -2,6 +2,8 @@
 
 use remit_tests::demo::Demo;
 
+use crate::summary;
+
 #[test]
 fn every_planted_case_gets_its_verdict_and_the_forged_history_is_contradicted() {
     let dir = tempfile::tempdir().unwrap();
@@ -13,6 +15,7 @@ fn every_planted_case_gets_its_verdict_and_the_forged_history_is_contradicted() 
     demo.register_late().unwrap();
     let events = demo.operator.rows(&["events", "list"]).unwrap();
     demo.check_verdicts(&events).unwrap();
+    summary::check(&demo, dir.path()).unwrap();
 
     let bundle = dir.path().join("bundle.tar");
     demo.export(&demo.assessor, &demo.collector.url, &bundle).unwrap();

@@ -5,5 +5,6 @@ mod kill;
 mod line;
 mod refusals;
 mod silences;
+mod summary;
 mod templates;
 mod units;

@@ -104,6 +104,8 @@ pub(crate) enum Command {
     /// One per rule, or request, and cause
     #[command(subcommand)]
     Findings(FindingsCommand),
+    /// One page: what is installed by cause, on whose authority, and what nobody saw
+    Summary(SummaryArgs),
     /// Save the newest checkpoint, to hold the operator to it later
     Checkpoint(Checkpoint),
     /// Take the evidence home as one file
@@ -272,6 +274,13 @@ pub(crate) struct Filtered {
 pub(crate) struct TargetArgs {
     /// Such as example.org, '*.example.org', 192.0.2.1, 192.0.2.0/24 or https://example.org/page
     pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SummaryArgs {
+    /// Also write it as one HTML file, to read, print or send; must not exist
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod points;
 mod requests;
 mod row;
 mod rules;
+mod summary;
 mod target;
 mod verify;
 
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
             findings::findings(&config, &args, output).await?;
         }
         Command::Target(args) => target::target(&config, &args, output).await?,
+        Command::Summary(args) => summary::summary(&config, &args, output).await?,
         Command::Checkpoint(args) => evidence::checkpoint(&config, &args).await?,
         Command::Export(args) => evidence::export(&config, &args).await?,
         Command::Verify(args) => return verify::verify(&config, &args, output),

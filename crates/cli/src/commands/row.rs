@@ -154,19 +154,26 @@ fn basis(verdict: &v1::Verdict) -> Option<String> {
         | ScreenWord::NoCoveringRequest
         | ScreenWord::Undetermined => return None,
     }
-    let proof = match verdict.basis_proof() {
-        BasisProof::Unspecified => return None,
-        BasisProof::AuthoritySigned => "signed by the authority",
-        BasisProof::DocumentHeld => "the operator holds the document",
-        BasisProof::OperatorsWord => "the operator's word",
-        BasisProof::Oral => "oral",
-    };
     let before = match verdict.registered_before_act() {
         Ternary::Yes => "yes",
         Ternary::No => "NO",
         Ternary::Unknown | Ternary::Unspecified => "not known",
     };
-    Some(format!("Proof of the request: {proof}. Registered before the act: {before}."))
+    Some(basis_sentence(proof(verdict)?, before))
+}
+
+pub(super) fn proof(verdict: &v1::Verdict) -> Option<&'static str> {
+    match verdict.basis_proof() {
+        BasisProof::Unspecified => None,
+        BasisProof::AuthoritySigned => Some("signed by the authority"),
+        BasisProof::DocumentHeld => Some("the operator holds the document"),
+        BasisProof::OperatorsWord => Some("the operator's word"),
+        BasisProof::Oral => Some("oral"),
+    }
+}
+
+pub(super) fn basis_sentence(proof: &str, before: &str) -> String {
+    format!("Proof of the request: {proof}. Registered before the act: {before}.")
 }
 
 pub(super) fn or_dash(text: &str) -> String {

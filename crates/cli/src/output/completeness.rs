@@ -78,7 +78,7 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
 }
 
 /// "edge-1 from 2026-11-23T22:55:49Z to 2026-11-23T23:10:00Z", "edge-1 since …, stop announced".
-fn silence_text(silence: &v1::SilenceRow) -> String {
+pub(crate) fn silence_text(silence: &v1::SilenceRow) -> String {
     let v1::SilenceRow { node, from_s, until_s, announced, open } = silence;
     let (from, until) = (time::utc(*from_s), time::utc(*until_s));
     let span = if *open { format!("since {from}") } else { format!("from {from} to {until}") };
@@ -96,7 +96,7 @@ fn longest(told: &[String], all: u64) -> String {
 }
 
 /// "edge-1 at 2026-11-23T22:55:49Z, agent down".
-fn gap_text(gap: &v1::GapRow) -> String {
+pub(crate) fn gap_text(gap: &v1::GapRow) -> String {
     let (from, until) = (time::utc(gap.from_s), time::utc(gap.until_s));
     let span = if from == until { format!("at {from}") } else { format!("from {from} to {until}") };
     format!("{} {span}, {}", gap.node, cause(gap).replace('_', " "))
@@ -106,7 +106,8 @@ fn cause(gap: &v1::GapRow) -> String {
     words::word(gap.cause().as_str_name(), "LOSS_CAUSE_")
 }
 
-fn some(names: &[String], max: usize, between: &str) -> String {
+/// The first `max`, and how many more there are.
+pub(crate) fn some(names: &[String], max: usize, between: &str) -> String {
     match names.get(max..) {
         Some(rest) if !rest.is_empty() => {
             let shown = names.get(..max).unwrap_or_default();

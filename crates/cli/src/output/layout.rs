@@ -45,19 +45,27 @@ pub(crate) struct Layout<R> {
 
 impl<R> Layout<R> {
     pub(crate) fn listing(&self, rows: &[R], completeness: Option<v1::Completeness>) -> Listing {
+        Listing {
+            noun: self.noun,
+            columns: self.fields.iter().map(|field| field.name).collect(),
+            rows: rows.iter().map(|row| self.values(row)).collect(),
+            table: self.table(rows),
+            completeness,
+        }
+    }
+
+    /// For people.
+    pub(crate) fn table<'a>(&self, rows: impl IntoIterator<Item = &'a R>) -> Table
+    where
+        R: 'a,
+    {
         let headings = self.cells.iter().map(|cell| cell.heading).collect();
         let mut table = Table::new(headings, self.noun);
         for row in rows {
             let cells: Vec<String> = self.cells.iter().map(|cell| (cell.text)(row)).collect();
             table.row(&cells, &(self.below)(row));
         }
-        Listing {
-            noun: self.noun,
-            columns: self.fields.iter().map(|field| field.name).collect(),
-            rows: rows.iter().map(|row| self.values(row)).collect(),
-            table,
-            completeness,
-        }
+        table
     }
 
     /// One for each field.

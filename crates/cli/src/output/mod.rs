@@ -15,10 +15,10 @@ use std::io::{self, Write};
 use remit_proto::v1;
 use serde_json::{Map, Value, json};
 
+pub(crate) use completeness::{gap_text, line as completeness_line, silence_text, some};
 pub(crate) use layout::{Cell, Field, Layout, fields};
-pub(crate) use table::escape;
-
-use table::{Table, wrap};
+pub(crate) use table::{Table, escape, wrap};
+pub(crate) use terminal::width;
 
 use crate::{cli::Format, exit::CliError};
 

@@ -44,6 +44,15 @@ impl Table {
         self.rows.push(Row { cells: escaped(cells), below: escaped(below) });
     }
 
+    pub(crate) fn headings(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.headings.iter().map(|heading| heading.text)
+    }
+
+    /// Cells of each row, and what is said below it; escaped as for a terminal.
+    pub(crate) fn rows(&self) -> impl ExactSizeIterator<Item = (&[String], &[String])> {
+        self.rows.iter().map(|row| (row.cells.as_slice(), row.below.as_slice()))
+    }
+
     pub(crate) fn render(&self, width: usize) -> String {
         if self.rows.is_empty() {
             return format!("no {}\n", self.noun);

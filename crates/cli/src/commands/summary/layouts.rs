@@ -1,0 +1,177 @@
+//! What the rows of the page look like: members in machine formats, cells in a table.
+
+use remit_proto::v1;
+
+use super::{
+    cause::{Cause, Part},
+    deed::Deed,
+    examples::some,
+    unseen::Unseen,
+};
+use crate::{
+    commands::row::{Judged, or_dash},
+    output::{Cell, Layout, fields},
+    time::{utc, utc_cell},
+    words,
+};
+
+/// One screen word: how much of what is installed has it.
+#[derive(Debug)]
+pub(super) struct Total {
+    pub(super) part: Part,
+    pub(super) causes: u64,
+    pub(super) rules: u64,
+    pub(super) nodes: u64,
+    pub(super) hits: u64,
+    pub(super) shared_hits: u64,
+}
+
+pub(super) fn totals() -> Layout<Total> {
+    let fields = fields![row: Total;
+        "verdict_word" => row.part.word(),
+        "causes" => row.causes,
+        "rules" => row.rules,
+        "nodes" => row.nodes,
+        "hits" => row.hits,
+        "shared_hits" => row.shared_hits,
+    ];
+    type Of = Cell<Total>;
+    let cells = vec![
+        Of::new("INSTALLED NOW", |row| row.part.word().to_owned()),
+        Of::new("RULES", |row| row.rules.to_string()),
+        Of::new("CAUSES", |row| row.causes.to_string()),
+        Of::new("NODES", |row| row.nodes.to_string()),
+        Of::new("HITS", |row| hits(row.hits, row.shared_hits)),
+    ];
+    Layout { noun: "totals", fields, cells, below: |_| Vec::new() }
+}
+
+pub(super) fn causes() -> Layout<Cause> {
+    let fields = fields![row: Cause;
+        "verdict_word" => row.key.part.word(),
+        "verdict" => row.key.code,
+        "request" => row.key.request,
+        "claims" => row.key.claims,
+        "authority" => row.key.authority,
+        "actor" => row.key.actor,
+        "rules" => row.rules,
+        "nodes" => row.nodes.len(),
+        "where" => row.nodes.keys().collect::<Vec<_>>(),
+        "hits" => row.hits,
+        "shared_hits" => row.shared_hits,
+        "before_agent" => row.before_agent,
+        "since" => utc(row.since_s),
+        "last_hit" => utc(row.last_hit_s),
+        "targets" => row.targets.shown(),
+        "reason" => row.verdict.as_ref().map(register::explain),
+        "registered_before_act" => row.registered.before,
+        "registered_after_act" => row.registered.after,
+        "registered_unknown" => row.registered.unknown,
+    ];
+    type Of = Cell<Cause>;
+    let cells = vec![
+        Of::new("VERDICT", |row| or_dash(&row.key.code)),
+        Of::new("REQUEST OR CLAIM", |row| match (&row.key.request, row.key.claims.as_slice()) {
+            (request, _) if !request.is_empty() => request.clone(),
+            (_, []) => "claims nothing".to_owned(),
+            (_, claims) => format!("claims {}", claims.join(" ")),
+        }),
+        Of::new("AUTHORITY", |row| or_dash(&row.key.authority)).dispensable(7),
+        Of::new("SET BY", |row| spoken(&row.key.actor)).dispensable(3),
+        Of::new("RULES", |row| row.rules.to_string()),
+        Of::new("HITS", |row| hits(row.hits, row.shared_hits)),
+        Of::new("SINCE (UTC)", since).dispensable(6),
+        Of::new("LAST HIT (UTC)", |row| utc_cell(row.last_hit_s)).dispensable(4),
+        Of::new("WHERE", |row| some(row.nodes.values())).dispensable(2),
+        Of::new("TARGETS", |row| row.targets.to_string()).dispensable(1),
+    ];
+    Layout { noun: "causes", fields, cells, below: Cause::sentences }
+}
+
+/// "before the agent": it stood there when the agent first looked.
+fn since(row: &Cause) -> String {
+    if row.before_agent { "before the agent".to_owned() } else { utc_cell(row.since_s) }
+}
+
+/// One hit may be counted for each rule that could be its cause, so what is shared is a bound.
+pub(super) fn hits(sure: u64, shared: u64) -> String {
+    match shared {
+        0 => sure.to_string(),
+        _ => format!("{sure}, at most {shared} more"),
+    }
+}
+
+fn spoken(word: &str) -> String {
+    match word {
+        "" | "unspecified" => "-".to_owned(),
+        word => word.replace('_', " "),
+    }
+}
+
+pub(super) fn deeds() -> Layout<Deed> {
+    let fields = fields![row: Deed;
+        "code" => row.key.code,
+        "request" => row.key.request,
+        "authority" => row.key.authority,
+        "rule_now" => row.key.rule_now,
+        "rules" => row.rules,
+        "where" => row.nodes.keys().collect::<Vec<_>>(),
+        "hits" => row.hits,
+        "first_seen" => utc(row.first_s),
+        "last_seen" => utc(row.last_s),
+        "targets" => row.targets.shown(),
+        "reason" => row.verdict.as_ref().map(register::explain),
+    ];
+    type Of = Cell<Deed>;
+    let cells = vec![
+        Of::new("FINDING", |row| row.key.code.clone()),
+        Of::new("REQUEST", |row| or_dash(&row.key.request)),
+        Of::new("AUTHORITY", |row| or_dash(&row.key.authority)).dispensable(7),
+        Of::new("RULES NOW", |row| row.key.rule_now.clone()).dispensable(5),
+        Of::new("RULES", |row| row.rules.to_string()),
+        Of::new("HITS", |row| row.hits.to_string()),
+        Of::new("FIRST (UTC)", |row| utc_cell(row.first_s)).dispensable(3),
+        Of::new("LAST (UTC)", |row| utc_cell(row.last_s)).dispensable(4),
+        Of::new("WHERE", |row| some(row.nodes.values())).dispensable(2),
+        Of::new("TARGETS", |row| row.targets.to_string()).dispensable(1),
+    ];
+    Layout { noun: "also_recorded", fields, cells, below: Deed::sentences }
+}
+
+pub(super) fn duties() -> Layout<v1::FindingRow> {
+    let fields = fields![row: v1::FindingRow;
+        "code" => row.code,
+        "request" => row.request_id,
+        "authority" => row.authority,
+        "target_kind" => words::target_kind(row.target.as_ref()),
+        "target" => row.target.as_ref().map(|target| &target.value),
+        "in_force_since" => utc(row.first_seen_s),
+        "as_of" => utc(row.last_seen_s),
+        "unobserved_points" => row.unobserved_points,
+    ];
+    type Of = Cell<v1::FindingRow>;
+    let cells = vec![
+        Of::new("REQUEST", |row| row.request_id.clone()),
+        Of::new("AUTHORITY", |row| or_dash(&row.authority)),
+        Of::new("FIRST TARGET", |row| words::target(row.target.as_ref())),
+        Of::new("IN FORCE SINCE (UTC)", |row| utc_cell(row.first_seen_s)).dispensable(1),
+    ];
+    let below = |row: &v1::FindingRow| row.reason().into_iter().collect();
+    Layout { noun: "not_enforced", fields, cells, below }
+}
+
+pub(super) fn limits() -> Layout<Unseen> {
+    let fields = fields![row: Unseen;
+        "what" => row.what,
+        "count" => row.count,
+        "of" => row.of,
+        "which" => row.which,
+    ];
+    type Of = Cell<Unseen>;
+    let cells = vec![
+        Of::new("WHAT", |row| row.what.to_owned()),
+        Of::new("HOW MANY", Unseen::how_many),
+        Of::new("WHICH", Unseen::named).dispensable(1),
+    ];
+    Layout { noun: "not_seen", fields, cells, below: |_| Vec::new() }
+}
