@@ -14,7 +14,7 @@ use nix::{
     fcntl::{Flock, FlockArg},
     sys::statvfs::statvfs,
 };
-use remit_proto::v1::{ClockState, SourceKind};
+use remit_proto::v1::ClockState;
 
 use crate::{
     clock::Clock,
@@ -24,7 +24,7 @@ use crate::{
     logging,
     privacy::Privacy,
     run,
-    sources::{nftables, registry, unbound_rpz},
+    sources::registry,
     spool, uplink,
 };
 
@@ -93,12 +93,8 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     let privacy = Arc::new(Privacy::new(config.customer_prefixes.clone(), &key, !config.reduced()));
     let context =
         |source| registry::silent_context(config, [0; 16], &privacy, source, &Arc::default());
-    if let Some(settings) = &config.nftables {
-        let context = context(SourceKind::Nftables);
-        findings.extend(nftables::examine(&settings.groups, &context));
-    }
-    if let Some(settings) = &config.unbound_rpz {
-        findings.extend(unbound_rpz::examine(&registry::unbound_rpz(settings)));
+    for source in &config.sources {
+        findings.extend(source.examine(&context(source.kind())));
     }
     if config.customer_prefixes.is_empty() {
         findings.push(Finding::incomplete(

@@ -7,7 +7,7 @@ use crate::{
     keys::KeyError,
     privileges::PrivilegeError,
     recorder::RecorderError,
-    sources::{import::ImportError, registry::SourceError},
+    sources::{SourceError, import::ImportError},
     spool::OpenError,
 };
 

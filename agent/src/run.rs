@@ -32,7 +32,10 @@ use crate::{
     privacy::Privacy,
     privileges,
     recorder::{self, Launch, Receipts, Recorder, RecorderError, ReportSender, StartFacts},
-    sources::registry::{self, SourceError, SourceThread},
+    sources::{
+        SourceError,
+        registry::{self, SourceThread},
+    },
     spool::{Spool, SpoolTree, View, contact::Contact},
     uplink::{self, Uplink},
 };
@@ -189,7 +192,7 @@ async fn until_the_end(
     });
     match tokio::time::timeout(SOURCES_END, sources).await {
         Ok(Ok(error)) => failed = failed.or(error),
-        Ok(Err(_)) => failed = failed.or(Some(SourceError::Defect("join"))),
+        Ok(Err(_)) => failed = failed.or(Some(SourceError::Defect("join".to_owned()))),
         Err(_) => tracing::warn!("a source does not end; stopping without it"),
     }
     let sender = sender.clone();
@@ -236,7 +239,8 @@ async fn a_source_fails(sources: &mut Vec<SourceThread>) -> SourceError {
         sleep(SOURCES_LOOK).await;
         if let Some(at) = sources.iter().position(SourceThread::is_finished) {
             let ended = sources.swap_remove(at).join();
-            return ended.err().unwrap_or(SourceError::Defect("(without an error)"));
+            let without = || SourceError::Defect("(without an error)".to_owned());
+            return ended.err().unwrap_or_else(without);
         }
     }
 }

@@ -1,17 +1,16 @@
 //! The file as typed, and the one function that turns it into a `Config`.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{path::Path, sync::Arc};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BATCH_INTERVAL_S_DEFAULT, BasisMap, COUNTERS_INTERVAL_S_DEFAULT, CollectorEndpoint, Config,
-    ConfigError, DEFAULT_ACTOR_DEFAULT, K_DEFAULT, Mistake, NftablesConfig, RpzZoneConfig,
-    SEAL_INTERVAL_S_DEFAULT, SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MIN, UnboundRpzConfig,
-    WINDOW_S_DEFAULT,
+    BATCH_INTERVAL_S_DEFAULT, BasisMap, Check, CollectorEndpoint, Config, ConfigError,
+    DEFAULT_ACTOR_DEFAULT, K_DEFAULT, Mistake, SEAL_INTERVAL_S_DEFAULT, SPOOL_BYTES_MAX_DEFAULT,
+    SPOOL_BYTES_MIN, WINDOW_S_DEFAULT, table,
 };
-use crate::sources::{actor, unbound_rpz::action::Action};
+use crate::sources::{self, Source, Technology, actor, registry::TECHNOLOGIES};
 
 /// What the operator typed. Everything is optional here, so that what is missing is reported beside
 /// what is wrong.
@@ -33,9 +32,10 @@ pub struct ConfigFile {
     metrics_listen: Option<String>,
     user: Option<String>,
     #[serde(default)]
-    collector: CollectorSection,
+    collector: toml::Table,
+    /// Of each technology a section, or a list of one.
     #[serde(default)]
-    sources: SourcesSection,
+    sources: toml::Table,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -47,146 +47,16 @@ struct CollectorSection {
     tls_name: Option<String>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SourcesSection {
-    nftables: Option<NftablesSection>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    unbound_rpz: Vec<UnboundRpzSection>,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NftablesSection {
-    groups: Option<Vec<u16>>,
-    counters_interval_s: Option<u32>,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UnboundRpzSection {
-    log: Option<String>,
-    control: Option<String>,
-    #[serde(default)]
-    zones: Vec<RpzZoneSection>,
-    counters_interval_s: Option<u32>,
-    utc_offset_s: Option<i64>,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RpzZoneSection {
-    name: Option<String>,
-    file: Option<String>,
-    log_name: Option<String>,
-    action_override: Option<String>,
-}
-
 impl ConfigFile {
-    /// Reads the text key by key: a key that is unknown or of the wrong type is a mistake and is
-    /// taken out, until the rest can be read.
     pub(super) fn parse(text: &str) -> Result<(Self, Vec<Mistake>), ConfigError> {
-        let mut mistakes = Vec::new();
         // In a text that is not TOML nothing else can be looked for.
-        let mut table: toml::Table = text
-            .parse()
-            .map_err(|error| ConfigError(vec![Mistake::new("(file)", one_line(&error))]))?;
-        for (section, known) in KNOWN {
-            let Some(section_table) = descend(&mut table, section) else { continue };
-            let unknown: Vec<String> = section_table
-                .keys()
-                .filter(|key| !known.contains(&key.as_str()))
-                .cloned()
-                .collect();
-            for key in unknown {
-                section_table.remove(&key);
-                let name = if section.is_empty() { key } else { format!("{section}.{key}") };
-                let remedy = format!("unknown key; known are {}", known.join(", "));
-                mistakes.push(Mistake::new(name, remedy));
-            }
-        }
-        // Whatever is still wrong is wrong in its type; each top-level key stands for itself.
-        let keys: Vec<String> = table.keys().cloned().collect();
-        for key in keys {
-            let alone: toml::Table =
-                table.get(&key).map(|v| (key.clone(), v.clone())).into_iter().collect();
-            if let Err(error) = alone.try_into::<Self>() {
-                mistakes.push(Mistake::new(key.clone(), one_line(&error)));
-                table.remove(&key);
-            }
-        }
-        Ok((table.try_into().unwrap_or_default(), mistakes))
-    }
-}
-
-fn descend<'a>(table: &'a mut toml::Table, section: &str) -> Option<&'a mut toml::Table> {
-    section
-        .split('.')
-        .filter(|part| !part.is_empty())
-        .try_fold(table, |table, part| table.get_mut(part).and_then(toml::Value::as_table_mut))
-}
-
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().replace('\n', " ")
-}
-
-/// The sections with the keys that each knows.
-const KNOWN: [(&str, &[&str]); 4] = [
-    (
-        "",
-        &[
-            "dir",
-            "lines_served",
-            "k",
-            "window_s",
-            "individual_actions",
-            "batch_interval_s",
-            "seal_interval_s",
-            "spool_bytes_max",
-            "customer_prefixes",
-            "basis_map",
-            "default_actor",
-            "metrics_listen",
-            "user",
-            "collector",
-            "sources",
-        ],
-    ),
-    ("collector", &["url", "fallback_urls", "tls_name"]),
-    ("sources", &["nftables", "unbound_rpz"]),
-    ("sources.nftables", &["groups", "counters_interval_s"]),
-];
-
-/// Collects mistakes while values are checked.
-struct Check<'a> {
-    mistakes: &'a mut Vec<Mistake>,
-}
-
-impl Check<'_> {
-    fn that(&mut self, ok: bool, key: &str, remedy: &str) {
-        if !ok {
-            self.wrong(key, remedy);
-        }
-    }
-
-    fn wrong(&mut self, key: &str, remedy: &str) {
-        // A key whose type was wrong is reported once.
-        if !self.mistakes.iter().any(|mistake| mistake.key == key) {
-            self.mistakes.push(Mistake::new(key, remedy));
-        }
-    }
-
-    fn given<T>(&mut self, value: Option<T>, key: &str, remedy: &str) -> Option<T> {
-        if value.is_none() {
-            self.wrong(key, remedy);
-        }
-        value
-    }
-
-    fn absolute(&mut self, value: Option<String>, key: &str, remedy: &str) -> Option<String> {
-        let value = self.given(value, key, remedy)?;
-        self.that(Path::new(&value).is_absolute(), key, "must be an absolute path");
-        Some(value)
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let message = error.message().replace('\n', " ");
+            ConfigError(vec![Mistake::new("(file)", message)])
+        })?;
+        let mut mistakes = Vec::new();
+        let file = Check::new(&mut mistakes).section(table);
+        Ok((file, mistakes))
     }
 }
 
@@ -197,7 +67,7 @@ pub(super) fn check(
     read: &dyn Fn(&Path) -> Result<String, String>,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Config> {
-    let mut check = Check { mistakes };
+    let mut check = Check::new(mistakes);
     let ConfigFile {
         dir,
         lines_served,
@@ -216,7 +86,7 @@ pub(super) fn check(
         sources,
     } = file;
     let dir = check.absolute(dir, "dir", "set the directory that `enrol --dir` was given");
-    let collectors = check_collector(&mut check, collector);
+    let collectors = check_collector(&mut check.below("collector"), collector);
     let lines_served = check.given(
         lines_served,
         "lines_served",
@@ -264,7 +134,7 @@ pub(super) fn check(
     let basis_map = match basis_map {
         None => BasisMap::default(),
         Some(path) => match read(Path::new(&path)) {
-            Ok(text) => BasisMap::parse(&text, path.into(), check.mistakes),
+            Ok(text) => BasisMap::parse(&text, path.into(), check.mistakes()),
             Err(error) => {
                 check.wrong("basis_map", &format!("cannot be read: {error}"));
                 BasisMap::default()
@@ -281,20 +151,7 @@ pub(super) fn check(
         check.given(address, "metrics_listen", "must be address:port, such as 127.0.0.1:9469")
     });
     check.that(user.as_deref() != Some(""), "user", "must name a user, or be left out");
-    let SourcesSection { nftables, unbound_rpz } = sources;
-    let nftables = nftables.map(|section| check_nftables(&mut check, section));
-    for at in 1..unbound_rpz.len() {
-        check.wrong(
-            &format!("sources.unbound_rpz[{at}]"),
-            "one node observes one resolver: enrol a second node for it, with a directory and a \
-             configuration of its own",
-        );
-    }
-    let unbound_rpz: Vec<_> = unbound_rpz
-        .into_iter()
-        .enumerate()
-        .filter_map(|(at, section)| check_unbound(&mut check, at, section))
-        .collect();
+    let sources = check_sources(&mut check.below("sources"), sources);
     Some(Config {
         dir: dir?.into(),
         collectors,
@@ -310,20 +167,19 @@ pub(super) fn check(
         default_actor: default_actor.unwrap_or(DEFAULT_ACTOR_DEFAULT),
         metrics_listen,
         user,
-        nftables,
-        unbound_rpz: unbound_rpz.into_iter().next(),
+        sources,
         digest,
     })
 }
 
-fn check_collector(check: &mut Check<'_>, section: CollectorSection) -> Vec<CollectorEndpoint> {
-    let CollectorSection { url, fallback_urls, tls_name } = section;
-    let url = check.given(url, "collector.url", "set the address, such as https://host:8443");
-    let first = url.map(|url| ("collector.url".to_owned(), url));
+fn check_collector(check: &mut Check<'_>, section: toml::Table) -> Vec<CollectorEndpoint> {
+    let CollectorSection { url, fallback_urls, tls_name } = check.section(section);
+    let url = check.given(url, "url", "set the address, such as https://host:8443");
+    let first = url.map(|url| ("url".to_owned(), url));
     let others = fallback_urls
         .into_iter()
         .enumerate()
-        .map(|(at, url)| (format!("collector.fallback_urls[{at}]"), url));
+        .map(|(at, url)| (format!("fallback_urls[{at}]"), url));
     let mut endpoints = Vec::new();
     for (key, url) in first.into_iter().chain(others) {
         let host = url.strip_prefix("https://").unwrap_or_default();
@@ -334,102 +190,44 @@ fn check_collector(check: &mut Check<'_>, section: CollectorSection) -> Vec<Coll
     endpoints
 }
 
-fn check_nftables(check: &mut Check<'_>, section: NftablesSection) -> NftablesConfig {
-    let NftablesSection { groups, counters_interval_s } = section;
-    let groups = groups.unwrap_or_default();
-    let distinct: BTreeSet<u16> = groups.iter().copied().collect();
-    check.that(
-        !groups.is_empty() && distinct.len() == groups.len() && groups.len() <= 16,
-        "sources.nftables.groups",
-        "name 1 to 16 different NFLOG groups, as in the rules' `log group N`",
-    );
-    let counters_interval_s = counters_interval_s.unwrap_or(COUNTERS_INTERVAL_S_DEFAULT);
-    check.that(
-        (1..=300).contains(&counters_interval_s),
-        "sources.nftables.counters_interval_s",
-        "must be 1 to 300",
-    );
-    NftablesConfig { groups, counters_interval_s }
-}
-
-fn check_unbound(
-    check: &mut Check<'_>,
-    at: usize,
-    section: UnboundRpzSection,
-) -> Option<UnboundRpzConfig> {
-    let name = format!("sources.unbound_rpz[{at}]");
-    let UnboundRpzSection { log, control, zones, counters_interval_s, utc_offset_s } = section;
-    let log = check.absolute(log, &format!("{name}.log"), "set the log file that Unbound writes");
-    if let Some(control) = &control {
-        let absolute = Path::new(control).is_absolute();
-        check.that(absolute, &format!("{name}.control"), "must be the absolute path of a socket");
+/// Each technology reads its own section.
+fn check_sources(check: &mut Check<'_>, mut sections: toml::Table) -> Vec<Arc<dyn Source>> {
+    let mut found = Vec::new();
+    for Technology { kind, read } in TECHNOLOGIES {
+        let word = sources::word(*kind);
+        let (name, section) = match sections.remove(&word) {
+            Some(toml::Value::Table(section)) => (word, section),
+            Some(toml::Value::Array(list)) => {
+                let name = format!("{word}[0]");
+                for at in 1..list.len() {
+                    check.wrong(
+                        &format!("{word}[{at}]"),
+                        "one node observes one of a kind: enrol a second node for it, with a \
+                         directory and a configuration of its own",
+                    );
+                }
+                match list.into_iter().next() {
+                    Some(toml::Value::Table(section)) => (name, section),
+                    Some(_) => {
+                        check.wrong(&name, "must be a section");
+                        continue;
+                    }
+                    None => continue,
+                }
+            }
+            Some(_) => {
+                check.wrong(&word, "must be a section");
+                continue;
+            }
+            None => continue,
+        };
+        found.extend(read(section, &mut check.below(&name)));
     }
-    check.that(
-        !zones.is_empty(),
-        &format!("{name}.zones"),
-        "name at least one response policy zone",
-    );
-    let counters_interval_s = counters_interval_s.unwrap_or(COUNTERS_INTERVAL_S_DEFAULT);
-    check.that(
-        (1..=300).contains(&counters_interval_s),
-        &format!("{name}.counters_interval_s"),
-        "must be 1 to 300",
-    );
-    let utc_offset_s = utc_offset_s.unwrap_or(0);
-    check.that(
-        (-86_400..=86_400).contains(&utc_offset_s),
-        &format!("{name}.utc_offset_s"),
-        "must be within a day, in seconds east of UTC",
-    );
-    let mut checked = Vec::new();
-    for (index, RpzZoneSection { name: zone, file, log_name, action_override }) in
-        zones.into_iter().enumerate()
-    {
-        let key = format!("{name}.zones[{index}]");
-        let zone = check.given(zone, &format!("{key}.name"), "set the name as in unbound.conf");
-        let file = check.absolute(file, &format!("{key}.file"), "set the zone's file");
-        let action_override = action_override.and_then(|word| {
-            let known = ACTION_OVERRIDES.iter().find(|(known, _)| *known == word);
-            let action = known.map(|(_, action)| *action);
-            let remedy = "must be nxdomain, nodata, passthru, drop, cname or disabled";
-            check.given(action, &format!("{key}.action_override"), remedy)
-        });
-        let again = zone.as_ref().is_some_and(|zone| {
-            let same = |known: &RpzZoneConfig| is_same_name(&known.name, zone);
-            checked.iter().any(same)
-        });
-        check.that(!again, &format!("{key}.name"), "is there already; a zone is named once");
-        if let (Some(name), Some(file)) = (zone, file) {
-            checked.push(RpzZoneConfig { name, file: file.into(), log_name, action_override });
-        }
+    for unknown in sections.keys() {
+        let known: Vec<_> = TECHNOLOGIES.iter().map(|known| sources::word(known.kind)).collect();
+        check.wrong(unknown, &format!("unknown; known are {}", known.join(", ")));
     }
-    Some(UnboundRpzConfig {
-        log: log?.into(),
-        control: control.map(Into::into),
-        zones: checked,
-        counters_interval_s,
-        utc_offset_s,
-    })
-}
-
-/// Names of zones as the DNS compares them (RFC 4343).
-fn is_same_name(one: &str, other: &str) -> bool {
-    one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
-}
-
-/// The words of Unbound's `rpz-action-override`.
-const ACTION_OVERRIDES: [(&str, Action); 6] = [
-    ("nxdomain", Action::Nxdomain),
-    ("nodata", Action::Nodata),
-    ("passthru", Action::Passthru),
-    ("drop", Action::Drop),
-    ("cname", Action::Redirect),
-    ("disabled", Action::Disabled),
-];
-
-fn override_word(action: Action) -> Option<String> {
-    let found = ACTION_OVERRIDES.iter().find(|(_, known)| *known == action);
-    found.map(|(word, _)| (*word).to_owned())
+    found
 }
 
 /// The settings in force as a file that reads back to them.
@@ -449,37 +247,16 @@ pub(super) fn print(config: &Config) -> String {
         default_actor: Some(actor::word(config.default_actor)),
         metrics_listen: config.metrics_listen.map(|address| address.to_string()),
         user: config.user.clone(),
-        collector: CollectorSection {
+        collector: table(&CollectorSection {
             url: config.collectors.first().map(|c| c.url.clone()),
             fallback_urls: config.collectors.iter().skip(1).map(|c| c.url.clone()).collect(),
             tls_name: config.collectors.first().and_then(|c| c.tls_name.clone()),
-        },
-        sources: SourcesSection {
-            nftables: config.nftables.as_ref().map(|nft| NftablesSection {
-                groups: Some(nft.groups.clone()),
-                counters_interval_s: Some(nft.counters_interval_s),
-            }),
-            unbound_rpz: config
-                .unbound_rpz
-                .iter()
-                .map(|unbound| UnboundRpzSection {
-                    log: Some(path(&unbound.log)),
-                    control: unbound.control.as_deref().map(path),
-                    zones: unbound
-                        .zones
-                        .iter()
-                        .map(|zone| RpzZoneSection {
-                            name: Some(zone.name.clone()),
-                            file: Some(path(&zone.file)),
-                            log_name: zone.log_name.clone(),
-                            action_override: zone.action_override.and_then(override_word),
-                        })
-                        .collect(),
-                    counters_interval_s: Some(unbound.counters_interval_s),
-                    utc_offset_s: Some(unbound.utc_offset_s),
-                })
-                .collect(),
-        },
+        }),
+        sources: config
+            .sources
+            .iter()
+            .map(|source| (sources::word(source.kind()), toml::Value::Table(source.section())))
+            .collect(),
     };
     // Fails only for types that this struct does not hold.
     toml::to_string(&file).unwrap_or_default()

@@ -3,24 +3,27 @@
 //! In: the text of a TOML file ([`file::ConfigFile`]) and, if it names one, of a basis map. Out: a
 //! [`Config`] in which only valid values exist, or *every* mistake at once, each by its name in the
 //! file and with what to do about it. Unknown keys are mistakes. Each default is a constant with
-//! its reason. The settings in use are known to the evidence by their digest (leaf `Start`).
+//! its reason. The section of a source is the source's own (`sources/<technology>/settings.rs`). The settings in use are known to the evidence by their digest (leaf `Start`).
 
 mod basis;
+mod check;
 mod file;
 
 use std::{
     fmt, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 pub use basis::BasisMap;
+pub use check::{Check, table};
 pub use file::ConfigFile;
 use ipnet::IpNet;
 use remit_proto::v1::Actor;
 use sha2::{Digest as _, Sha256};
 
-use crate::sources::unbound_rpz::action::Action;
+use crate::sources::Source;
 
 /// What the agent runs with.
 #[derive(Debug, Clone)]
@@ -42,9 +45,8 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// To whom the agent drops its privileges.
     pub user: Option<String>,
-    pub nftables: Option<NftablesConfig>,
-    /// One: rules and accounts of a node are told apart by technology.
-    pub unbound_rpz: Option<UnboundRpzConfig>,
+    /// At most one of each technology: rules and accounts of a node are told apart by it.
+    pub sources: Vec<Arc<dyn Source>>,
     /// SHA-256 of the file as it was read.
     pub digest: [u8; 32],
 }
@@ -55,36 +57,6 @@ pub struct CollectorEndpoint {
     pub url: String,
     /// Name in the collector's certificate, where it is not the host of the URL.
     pub tls_name: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NftablesConfig {
-    /// NFLOG groups to listen to.
-    pub groups: Vec<u16>,
-    pub counters_interval_s: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnboundRpzConfig {
-    /// Unbound's log file, with `rpz-log: yes` in its zones.
-    pub log: PathBuf,
-    /// Unbound's control socket, for its counters.
-    pub control: Option<PathBuf>,
-    pub zones: Vec<RpzZoneConfig>,
-    pub counters_interval_s: u32,
-    /// Of the clock that writes the log, where `log-time-ascii` is set.
-    pub utc_offset_s: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RpzZoneConfig {
-    pub name: String,
-    /// The zone file as Unbound loads it.
-    pub file: PathBuf,
-    /// `rpz-log-name`, where it is set.
-    pub log_name: Option<String>,
-    /// `rpz-action-override`, where it is set.
-    pub action_override: Option<Action>,
 }
 
 impl Config {
@@ -237,8 +209,8 @@ mod tests {
             "#,
             &[
                 "colour",
-                "collector.speed",
                 "dir",
+                "collector.speed",
                 "collector.url",
                 "k",
                 "window_s",
@@ -265,6 +237,26 @@ mod tests {
             &["dir", "lines_served"],
         );
         check("dir = ", &["(file)"]);
+    }
+
+    #[test]
+    fn sections_of_sources_name_their_own_keys() {
+        let text = "[sources.nftables]\ngroups = \"all\"\ncolour = 1\n[sources.telepathy]\n\
+                    [[sources.unbound_rpz]]\nlog = \"/l\"\nzones = [{ nmae = \"z\" }]\n";
+        check(
+            &format!("{GOOD}{text}"),
+            &[
+                "sources.nftables.colour",
+                "sources.nftables.groups",
+                "sources.unbound_rpz[0].zones",
+                "sources.telepathy",
+            ],
+        );
+        check(&format!("{GOOD}[sources]\nnftables = 7\n"), &["sources.nftables"]);
+        // One source is a table or a list of one.
+        let both = "[sources.nftables]\ngroups = [1]\n[sources.unbound_rpz]\nlog = \"/l\"\n\
+                    zones = [{ name = \"z\", file = \"/z\" }]\n";
+        check(&format!("{GOOD}{both}"), &[]);
     }
 
     #[test]

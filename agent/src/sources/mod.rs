@@ -10,24 +10,75 @@
 //! Not done here: no leaf, no index, no salt, no file written.
 
 pub mod actor;
+pub mod follow;
 pub mod import;
 pub mod nflog;
 pub mod nftables;
 pub mod registry;
+pub mod rpz;
+pub mod stamp;
+pub mod tail;
+#[cfg(test)]
+pub mod testing;
 pub mod unbound_rpz;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use evidence::Claim;
-use remit_proto::v1::Actor;
+use remit_proto::v1::{Actor, SourceKind};
 
 use crate::{
+    config::Check,
+    doctor::Finding,
     observation::{Cursor, Report, RuleNumber},
     privacy::Privacy,
 };
+
+/// A filter technology: how its section of the configuration becomes a source.
+pub struct Technology {
+    pub kind: SourceKind,
+    /// `None`, with mistakes: the section is wrong.
+    pub read: fn(toml::Table, &mut Check<'_>) -> Option<Arc<dyn Source>>,
+}
+
+/// One source of this node, as the configuration has it; nothing runs yet.
+pub trait Source: fmt::Debug + Send + Sync {
+    fn kind(&self) -> SourceKind;
+    /// Its section of the configuration, defaults included, which reads back to it.
+    fn section(&self) -> toml::Table;
+    /// The file that it reads on after a restart.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
+    /// At work, on a thread of its own, until the stop flag is set or the recorder is gone.
+    fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError>;
+    /// Looks at everything that it needs, as the agent would, and changes nothing.
+    fn examine(&self, context: &SourceContext) -> Vec<Finding>;
+}
+
+/// Why a source ended that was not told to. An agent that goes on without it would look healthy
+/// and see nothing, so the process stops.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The technology's own error says what an operator does about it.
+    #[error("{0} cannot be observed")]
+    Failed(String, #[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the source {0} ended by a defect")]
+    Defect(String),
+}
+
+/// What the configuration calls a technology: "nftables", "unbound_rpz".
+pub fn word(kind: SourceKind) -> String {
+    let name = kind.as_str_name();
+    name.strip_prefix("SOURCE_KIND_").unwrap_or(name).to_ascii_lowercase()
+}
 
 /// What the agent gives to a source. Everything that a source cannot know by itself is in here, so
 /// that a source is tested without a recorder, a clock or a key.

@@ -1,26 +1,27 @@
-//! Which sources run, by the configuration: one line for each technology.
+//! Which technologies there are, one line for each, and which sources run, by the configuration.
 
 use std::{
     io,
     sync::{Arc, atomic::AtomicBool},
-    thread::JoinHandle,
-    time::Duration,
+    thread::{self, JoinHandle},
 };
 
 use remit_proto::v1::SourceKind;
 
 use super::{
-    RecorderGone, Resume, SourceContext,
-    nftables::{self, Nftables, NftablesError},
-    unbound_rpz::{self, RpzZone, UnboundRpz},
+    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, nftables, unbound_rpz,
+    word,
 };
 use crate::{
     clock::Clock,
-    config::{Config, NftablesConfig, UnboundRpzConfig},
+    config::Config,
     observation::Cursor,
     privacy::Privacy,
     recorder::{ReportSender, rule_number},
 };
+
+/// In the order in which their sections are checked, printed and examined.
+pub const TECHNOLOGIES: [&Technology; 2] = [&nftables::TECHNOLOGY, &unbound_rpz::TECHNOLOGY];
 
 /// What all sources of this run share.
 #[derive(Clone)]
@@ -37,61 +38,38 @@ pub struct Line {
 
 /// The sources that the configuration asks for, as `Start` names them.
 pub fn kinds(config: &Config) -> Vec<SourceKind> {
-    let nftables = config.nftables.iter().map(|_| SourceKind::Nftables);
-    let unbound = config.unbound_rpz.iter().map(|_| SourceKind::UnboundRpz);
-    nftables.chain(unbound).collect()
+    config.sources.iter().map(|source| source.kind()).collect()
 }
 
 /// Starts them.
 pub fn spawn_all(config: &Config, line: &Line) -> io::Result<Vec<SourceThread>> {
-    let mut threads = Vec::new();
-    if let Some(settings) = &config.nftables {
-        let context = context(config, line, SourceKind::Nftables, None);
-        threads.push(SourceThread::Nftables(nftables::spawn(nftables(settings), context)?));
-    }
-    if let Some(unbound) = &config.unbound_rpz {
-        let cursor = line.cursors.iter().find(|cursor| cursor.path == unbound.log);
-        let context = context(config, line, SourceKind::UnboundRpz, cursor);
-        threads.push(SourceThread::UnboundRpz(unbound_rpz::spawn(unbound_rpz(unbound), context)?));
-    }
-    Ok(threads)
+    let start = |source: &Arc<dyn Source>| {
+        let cursor = source.file().and_then(|file| line.cursors.iter().find(|c| c.path == file));
+        spawn(source.clone(), context(config, line, source.kind(), cursor))
+    };
+    config.sources.iter().map(start).collect()
 }
 
 /// A source at work.
 #[derive(Debug)]
-pub enum SourceThread {
-    Nftables(JoinHandle<Result<(), NftablesError>>),
-    UnboundRpz(JoinHandle<()>),
+pub struct SourceThread {
+    kind: SourceKind,
+    thread: JoinHandle<Result<(), SourceError>>,
 }
 
-/// Why a source ended that was not told to. An agent that goes on without it would look healthy
-/// and see nothing, so the process stops.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    #[error("nftables cannot be observed")]
-    Nftables(#[source] NftablesError),
-    #[error("the source {0} ended by a defect")]
-    Defect(&'static str),
+pub fn spawn(source: Arc<dyn Source>, context: SourceContext) -> io::Result<SourceThread> {
+    let kind = source.kind();
+    let thread = thread::Builder::new().name(word(kind)).spawn(move || source.run(context))?;
+    Ok(SourceThread { kind, thread })
 }
 
 impl SourceThread {
     pub fn is_finished(&self) -> bool {
-        match self {
-            Self::Nftables(thread) => thread.is_finished(),
-            Self::UnboundRpz(thread) => thread.is_finished(),
-        }
+        self.thread.is_finished()
     }
 
     pub fn join(self) -> Result<(), SourceError> {
-        match self {
-            Self::Nftables(thread) => thread
-                .join()
-                .map_err(|_| SourceError::Defect("nftables"))?
-                .map_err(SourceError::Nftables),
-            Self::UnboundRpz(thread) => {
-                thread.join().map_err(|_| SourceError::Defect("unbound_rpz"))
-            }
-        }
+        self.thread.join().map_err(|_| SourceError::Defect(word(self.kind)))?
     }
 }
 
@@ -132,34 +110,3 @@ pub fn silent_context(
         resume: None,
     }
 }
-
-fn nftables(config: &NftablesConfig) -> Nftables {
-    Nftables {
-        groups: config.groups.clone(),
-        counters_interval: Duration::from_secs(config.counters_interval_s.into()),
-        ..Nftables::default()
-    }
-}
-
-pub(crate) fn unbound_rpz(config: &UnboundRpzConfig) -> UnboundRpz {
-    UnboundRpz {
-        log: config.log.clone(),
-        control: config.control.clone(),
-        zones: config
-            .zones
-            .iter()
-            .map(|zone| RpzZone {
-                name: zone.name.clone(),
-                file: zone.file.clone(),
-                log_name: zone.log_name.clone(),
-                action_override: zone.action_override,
-            })
-            .collect(),
-        poll_ms: UNBOUND_POLL_MS,
-        counters_interval_s: u64::from(config.counters_interval_s),
-        utc_offset_s: config.utc_offset_s,
-    }
-}
-
-/// A hit is seen within a batch interval; an idle log costs one stat call.
-const UNBOUND_POLL_MS: u64 = 200;

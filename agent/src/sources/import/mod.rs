@@ -40,10 +40,11 @@ use self::{
 };
 use super::{
     SourceContext,
-    unbound_rpz::{
-        add_hit, hit,
+    rpz::{
+        hit,
         rules::{Cause, LineKey, line_key, rule_of_line},
     },
+    tail::add_hit,
 };
 use crate::observation::{Cursor, Hit, Import, KnownRule, NotParsed, Report};
 
@@ -278,7 +279,7 @@ impl Gathered<'_, '_> {
             Found::Block(applied, at_s) => {
                 self.at_s = at_s;
                 let rule = self.rules.entry(line_key(applied)).or_insert_with(|| {
-                    let rule = Arc::new(rule_of_line(applied, "import", None, context));
+                    let rule = Arc::new(rule_of_line(applied, "import", context));
                     self.new_rules.push(rule.clone());
                     rule
                 });

@@ -3,9 +3,11 @@
 use std::io::{self, BufRead, Read};
 
 use super::{ImportError, ImportOptions};
-use crate::sources::unbound_rpz::{
-    line::{self, Applied, LINE_SIZE_MAX, Line},
+use crate::sources::{
+    follow::LINE_SIZE_MAX,
+    rpz::Applied,
     stamp::Stamp,
+    unbound_rpz::line::{self, Line},
 };
 
 /// One reading of the file.
@@ -82,7 +84,7 @@ impl<'a> Pass<'a> {
         if let Some(applied) = applied {
             // Every line of ours moves the calendar, whether it is a block or not.
             let at_s = self.at(applied.stamp, number)?;
-            if !applied.done.is_hit() {
+            if !line::is_hit(applied.done) {
                 self.no_block += 1;
                 return Ok(());
             }

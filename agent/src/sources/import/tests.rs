@@ -1,7 +1,7 @@
 use std::{io::Write, os::unix::fs::FileExt};
 
 use super::*;
-use crate::sources::unbound_rpz::{line::LINE_SIZE_MAX, testing};
+use crate::sources::{follow::LINE_SIZE_MAX, testing};
 
 const NXDOMAIN: &str = "info: rpz: applied [remit=de/7] a.example. rpz-nxdomain 100.64.0.5@36430";
 

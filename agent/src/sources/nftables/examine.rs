@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Reads the ruleset of the network namespace that the caller is in. Binds nothing.
-pub fn examine(groups: &[u16], context: &SourceContext) -> Vec<Finding> {
+pub(super) fn examine(groups: &[u16], context: &SourceContext) -> Vec<Finding> {
     let read = || {
         let mut reader = Reader::open().map_err(NftablesError::read)?;
         let state = State::read(&mut reader, &Settings { groups, context });

@@ -60,6 +60,7 @@ mod own;
 mod reach;
 mod response;
 mod sets;
+mod settings;
 mod standing;
 mod target;
 #[cfg(test)]
@@ -69,7 +70,6 @@ mod tests;
 mod text;
 
 use std::{
-    io,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -82,12 +82,13 @@ use self::{
     build::{Settings, State},
     hits::Shared,
 };
-pub use self::{error::NftablesError, examine::examine};
+pub use self::{error::NftablesError, settings::TECHNOLOGY};
 use super::{
-    RecorderGone, SourceContext,
+    RecorderGone, SourceContext, SourceError,
     nflog::{self, NflogReader},
 };
 use crate::{
+    doctor::Finding,
     observation::{CounterReading, Hit, NotParsed, Report, RuleState},
     rules::nftables::{ReadError, Reader, Watch, WatchError},
 };
@@ -129,16 +130,28 @@ impl Default for Nftables {
     }
 }
 
-/// Starts the source's threads, in the network namespace of the caller. They end when the stop
-/// flag is set or the recorder is gone, or with an error that an operator must act on.
-pub fn spawn(
-    config: Nftables,
-    context: SourceContext,
-) -> io::Result<JoinHandle<Result<(), NftablesError>>> {
-    thread::Builder::new().name("nftables".into()).spawn(move || run(&config, &context))
+impl super::Source for Nftables {
+    fn kind(&self) -> SourceKind {
+        SourceKind::Nftables
+    }
+
+    fn section(&self) -> toml::Table {
+        settings::print(self)
+    }
+
+    fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {
+        observe(&self, &context)
+            .map_err(|error| SourceError::Failed("nftables".into(), error.into()))
+    }
+
+    fn examine(&self, context: &SourceContext) -> Vec<Finding> {
+        examine::examine(&self.groups, context)
+    }
 }
 
-fn run(config: &Nftables, context: &SourceContext) -> Result<(), NftablesError> {
+/// Runs in the network namespace of the caller, with threads for the groups, until the stop flag is
+/// set or the recorder is gone, or an operator must act on an error.
+fn observe(config: &Nftables, context: &SourceContext) -> Result<(), NftablesError> {
     let shared = Arc::new(Shared::default());
     let mut threads = Vec::new();
     let mut source = match Source::start(config, context, &shared) {

@@ -16,7 +16,7 @@ use evidence::Claim;
 use remit_proto::v1::Actor;
 use sha2::{Digest as _, Sha256};
 
-use super::{Nftables, NftablesError, spawn};
+use super::{Nftables, NftablesError, observe};
 use crate::{
     keys::NodeKey,
     observation::{CounterReading, Hit, Report, RuleNumber, RuleState},
@@ -213,7 +213,7 @@ impl Running {
     ) -> Self {
         let stop = Arc::clone(&context.stop);
         let config = Nftables { groups: vec![GROUP], counters_interval, ..Nftables::default() };
-        let thread = spawn(config, context).expect("a thread");
+        let thread = thread::spawn(move || observe(&config, &context));
         let running = Self { sent, stop, thread };
         running.wait("rules", |reports| reports.iter().any(|r| matches!(r, Report::Rules(_))));
         running

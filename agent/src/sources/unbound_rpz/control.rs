@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use super::action::Done;
+use super::line::is_hit;
+use crate::sources::rpz::{action::Done, is_same_name};
 
 /// Unbound answers between two queries; longer means that it hangs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -38,7 +39,7 @@ pub(super) fn blocks(stats: &str) -> Option<u64> {
         extended |= line.starts_with("num.query.edns.present=");
         let counter = line.strip_prefix("num.rpz.action.").and_then(|l| l.split_once('='));
         if let Some((word, count)) = counter
-            && Done::parse(word).is_some_and(Done::is_hit)
+            && Done::parse(word).is_some_and(is_hit)
         {
             sum = sum.checked_add(count.trim().parse().ok()?)?;
         }
@@ -50,7 +51,7 @@ pub(super) fn blocks(stats: &str) -> Option<u64> {
 pub(super) fn loaded_serial(zones: &str, zone: &str) -> Option<u32> {
     let line = zones.lines().find_map(|line| {
         let (name, rest) = line.split_once('\t')?;
-        name.trim_end_matches('.').eq_ignore_ascii_case(zone.trim_end_matches('.')).then_some(rest)
+        is_same_name(name, zone).then_some(rest)
     })?;
     let serial = line.trim_start().strip_prefix("serial ")?;
     serial.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()

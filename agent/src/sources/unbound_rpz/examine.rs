@@ -2,11 +2,11 @@
 
 use std::{fs::File, path::Path};
 
-use super::{RpzZone, UnboundRpz, control};
-use crate::doctor::Finding;
+use super::{UnboundRpz, control};
+use crate::{doctor::Finding, sources::rpz::RpzZone};
 
 /// Opens the log, reads the zone files and asks Unbound; changes nothing.
-pub fn examine(config: &UnboundRpz) -> Vec<Finding> {
+pub(super) fn examine(config: &UnboundRpz) -> Vec<Finding> {
     let mut findings = vec![log(&config.log)];
     let answer = match &config.control {
         Some(socket) => match control::ask(socket, "stats_noreset") {

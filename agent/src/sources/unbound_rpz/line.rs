@@ -13,33 +13,20 @@
 //! The client's address is stepped over; [`Applied`] has no place for it, and what is not understood
 //! is only counted.
 
-use super::{
-    action::Done,
-    owner::Owner,
-    stamp::{self, Stamp},
+use crate::sources::{
+    follow::LINE_SIZE_MAX,
+    rpz::{Applied, action::Done, owner::Owner},
+    stamp,
 };
 
 /// A line without this is not ours.
 pub const MARKER: &[u8] = b"rpz: applied";
-/// No line of Unbound is longer (`MAXSYSLOGMSGLEN` is 10240).
-pub const LINE_SIZE_MAX: usize = 64 * 1024;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     NotOurs,
     NotUnderstood,
     Applied(Applied<'a>),
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub struct Applied<'a> {
-    pub stamp: Stamp,
-    /// `rpz-log-name`.
-    pub label: Option<&'a str>,
-    pub owner: Owner,
-    pub done: Done,
-    /// The name asked for, in any case, without the last dot.
-    pub asked: &'a str,
 }
 
 /// Reads one line without its end. `labels` are the known log names: one of them may hold "] ".
@@ -53,6 +40,14 @@ pub fn parse<'a>(line: &'a [u8], labels: &[String]) -> Line<'a> {
         Ok(_) | Err(_) => return Line::NotUnderstood,
     };
     applied(text, labels).map_or(Line::NotUnderstood, Line::Applied)
+}
+
+/// Whether such a line is a block that is recorded as a hit.
+pub fn is_hit(done: Done) -> bool {
+    match done {
+        Done::Nxdomain | Done::Nodata | Done::Drop | Done::LocalData | Done::CnameOverride => true,
+        Done::TcpOnly | Done::Passthru | Done::Disabled => false,
+    }
 }
 
 pub fn is_ours(line: &[u8]) -> bool {

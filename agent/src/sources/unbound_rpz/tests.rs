@@ -6,17 +6,20 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     sync::atomic::Ordering,
+    thread,
+    time::Instant,
 };
 
-use remit_proto::v1;
+use remit_proto::v1::{self, LossCause};
 
-use super::{
-    testing::{Sent, context},
-    *,
-};
+use super::*;
 use crate::{
-    observation::{KnownRule, Response, RuleNumber},
-    sources::Resume,
+    observation::{Hit, KnownRule, Report, Response, RuleNumber},
+    sources::{
+        Resume,
+        tail::BLIND_INTERVAL,
+        testing::{Sent, context},
+    },
 };
 
 const ZONE: &str = "$TTL 300\n@ SOA ns. root. 7 1 1 1 1\n\
@@ -31,7 +34,7 @@ const CLIENT: &str = "100.64.0.5@36430";
 
 struct Rig {
     folder: tempfile::TempDir,
-    source: Source,
+    source: Tail<Unbound>,
     sent: Sent,
 }
 
@@ -57,12 +60,12 @@ impl Rig {
             poll_ms: 1,
             ..UnboundRpz::default()
         };
-        Self { folder, source: Source::new(config, context), sent }
+        Self { folder, source: config.tail(context), sent }
     }
 
     /// One round of the thread's loop.
     fn round(&mut self) -> Vec<Report> {
-        if self.source.rules.refresh(&self.source.context, false) {
+        if self.source.lines.refresh(&self.source.context, false) {
             self.source.send_rules().expect("sent");
         }
         self.source.read_log().expect("sent");
@@ -70,7 +73,7 @@ impl Rig {
     }
 
     fn log(&self, text: &str) {
-        let file = OpenOptions::new().append(true).create(true).open(&self.source.config.log);
+        let file = OpenOptions::new().append(true).create(true).open(&self.source.lines.config.log);
         file.and_then(|mut f| f.write_all(text.as_bytes())).expect("written");
     }
 
@@ -79,7 +82,7 @@ impl Rig {
     }
 }
 
-fn rules(reports: &[Report]) -> Vec<std::sync::Arc<KnownRule>> {
+fn rules(reports: &[Report]) -> Vec<Arc<KnownRule>> {
     reports
         .iter()
         .rev()
@@ -98,7 +101,7 @@ fn hits(reports: &[Report]) -> Vec<Hit> {
     reports.iter().flat_map(of).collect()
 }
 
-fn number(rules: &[std::sync::Arc<KnownRule>], target: &str) -> RuleNumber {
+fn number(rules: &[Arc<KnownRule>], target: &str) -> RuleNumber {
     rules.iter().find(|r| r.target.value == target).expect("the rule").number
 }
 
@@ -144,7 +147,7 @@ fn every_owner_that_blocks_is_a_rule() {
 fn who_made_a_rule_says_the_rule_the_zone_or_the_settings() {
     let mut rig = Rig::new(true);
     rig.source.context.default_actor = v1::Actor::OperatorStaff;
-    let actor = |rules: &[std::sync::Arc<KnownRule>], target: &str| {
+    let actor = |rules: &[Arc<KnownRule>], target: &str| {
         rules.iter().find(|r| r.target.value == target).expect("the rule").actor
     };
     let known = rules(&rig.round());
@@ -270,14 +273,14 @@ fn zones_of_one_log_name_are_told_apart_by_action_or_named_as_candidates() {
     let mut rig = Rig::new(true);
     let second = rig.folder.path().join("second");
     fs::write(&second, "nx.example CNAME .\nown.example CNAME rpz-drop.\n").expect("written");
-    let mut config = rig.source.config.clone();
+    let mut config = rig.source.lines.config.clone();
     config.zones.push(RpzZone {
         name: "second.test".into(),
         file: second,
         log_name: Some("remit=de/42".into()),
         action_override: None,
     });
-    rig.source = Source::new(config, rig.source.context.clone());
+    rig.source = config.tail(rig.source.context.clone());
     rig.round();
     rig.applied(&format!("[remit=de/42] nx.example. rpz-nxdomain {CLIENT} nx.example. A IN"));
     rig.applied(&format!("[remit=de/42] own.example. rpz-drop {CLIENT} own.example. A IN"));
@@ -292,10 +295,10 @@ fn claims_come_from_line_then_log_name_then_zone_then_map() {
         let mut rig = Rig::new(true);
         fs::write(rig.folder.path().join("zone"), format!("@ SOA a b 1 1 1 1 1\n{record}\n"))
             .expect("ok");
-        let mut config = rig.source.config.clone();
+        let mut config = rig.source.lines.config.clone();
         config.zones[0].name = name.into();
         config.zones[0].log_name = log_name.map(str::to_owned);
-        rig.source = Source::new(config, rig.source.context.clone());
+        rig.source = config.tail(rig.source.context.clone());
         let known = rules(&rig.round());
         let claims: Vec<_> = known[0].claims.iter().map(ToString::to_string).collect();
         assert_eq!(format!("{} {:?}", claims.join(","), known[0].claim_origin), want, "{name}");
@@ -358,6 +361,11 @@ fn the_first_look_already_fixes_the_position() {
     assert!(reports.iter().any(empty), "else a stop before the first hit would skip what follows");
 }
 
+fn spawn(config: &UnboundRpz, context: SourceContext) -> thread::JoinHandle<()> {
+    let source: Arc<dyn Source> = Arc::new(config.clone());
+    thread::spawn(move || source.run(context).expect("no error"))
+}
+
 /// How often it was said that the log may have been missed.
 fn unsure(reports: &[Report]) -> usize {
     let is = |r: &&Report| matches!(r, Report::Unsure { cause: LossCause::FileLost, .. });
@@ -367,7 +375,7 @@ fn unsure(reports: &[Report]) -> usize {
 #[test]
 fn a_log_that_is_not_there_is_no_silence() {
     let mut rig = Rig::new(true);
-    fs::remove_file(&rig.source.config.log).expect("removed");
+    fs::remove_file(&rig.source.lines.config.log).expect("removed");
     assert_eq!(unsure(&rig.round()), 1, "said at once");
     assert_eq!(unsure(&rig.round()), 0, "and not at every look");
     rig.source.blind = Instant::now().checked_sub(BLIND_INTERVAL);
@@ -381,7 +389,7 @@ fn a_log_that_is_not_there_is_no_silence() {
 #[test]
 fn a_log_that_cannot_be_read_is_no_silence() {
     let mut rig = Rig::new(true);
-    let log = rig.source.config.log.clone();
+    let log = rig.source.lines.config.log.clone();
     fs::remove_file(&log).expect("removed");
     // Opened like a file, and no byte of it can be read, by root neither.
     fs::create_dir(&log).expect("made");
@@ -404,7 +412,7 @@ fn a_log_that_vanished_between_two_runs_is_no_silence() {
         Report::Hits { cursor, .. } => cursor.clone(),
         _ => None,
     });
-    fs::remove_file(&rig.source.config.log).expect("removed");
+    fs::remove_file(&rig.source.lines.config.log).expect("removed");
     let resume = Resume { cursor: cursor.expect("a position"), at_s: 1_795_459_103 };
     let mut rig = Rig::on(rig.folder, true, Some(resume));
     let reports = rig.round();
@@ -434,8 +442,8 @@ fn rules_known_from_lines_alone_are_bounded_and_still_exact() {
 fn the_thread_ends_when_it_is_told_to() {
     let rig = Rig::new(true);
     let (context, sent) = context(true);
-    let stop = std::sync::Arc::clone(&context.stop);
-    let thread = spawn(rig.source.config.clone(), context).expect("a thread");
+    let stop = Arc::clone(&context.stop);
+    let thread = spawn(&rig.source.lines.config, context);
     while sent.lock().expect("not poisoned").is_empty() {
         thread::yield_now();
     }

@@ -306,7 +306,7 @@ fn a_group_that_is_taken_ends_the_source() {
         let _other = NflogReader::bind(GROUP, &nflog::Settings::default()).unwrap();
         let (context, _) = context(true);
         let config = Nftables { groups: vec![GROUP], ..Nftables::default() };
-        let error = spawn(config, context).unwrap().join().unwrap().unwrap_err();
+        let error = observe(&config, &context).unwrap_err();
         assert!(matches!(error, NftablesError::GroupTaken { group: GROUP, .. }), "{error:?}");
         assert!(
             error.to_string().contains("let the blocking rules log to another group"),
@@ -320,7 +320,7 @@ fn without_the_capability_the_source_says_which() {
     in_namespace(|| {
         caps::drop(None, caps::CapSet::Effective, caps::Capability::CAP_NET_ADMIN).unwrap();
         let (context, _) = context(true);
-        let error = run(&Nftables::default(), &context).unwrap_err();
+        let error = observe(&Nftables::default(), &context).unwrap_err();
         assert!(matches!(error, NftablesError::NotPermitted(_)), "{error:?}");
         assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
     });

@@ -3,7 +3,9 @@
 
 use std::{
     net::UdpSocket,
+    path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use super::*;
@@ -160,8 +162,8 @@ fn hit_count(reports: &[Report]) -> u64 {
 fn rules_hits_and_counters_agree_with_the_real_unbound() {
     let resolver = Resolver::start();
     let (context, sent) = context(true);
-    let stop = std::sync::Arc::clone(&context.stop);
-    let thread = spawn(resolver.config(), context).expect("a thread");
+    let stop = Arc::clone(&context.stop);
+    let thread = spawn(&resolver.config(), context);
     let reports = || sent.lock().expect("not poisoned").clone();
     wait_for("the first counters", || counted(&reports()) == Some(0));
     let first = reports();
@@ -245,15 +247,15 @@ fn rules_hits_and_counters_agree_with_the_real_unbound() {
     fs::rename(&log, resolver.folder.path().join("log.1")).expect("renamed");
     assert!(resolver.control("log_reopen").contains("ok"));
     assert_eq!(resolver.dig(&["nx.example"]), nxdomain);
-    let (mut context, _) = super::context(true);
-    let to = std::sync::Arc::clone(&sent);
-    context.send = std::sync::Arc::new(move |report| {
+    let (mut context, _) = crate::sources::testing::context(true);
+    let to = Arc::clone(&sent);
+    context.send = Arc::new(move |report| {
         to.lock().expect("not poisoned").push(report);
         Ok(())
     });
     context.resume = cursor.map(|cursor| Resume { cursor, at_s: (context.now_s)() });
-    let stop = std::sync::Arc::clone(&context.stop);
-    let thread = spawn(resolver.config(), context).expect("a thread");
+    let stop = Arc::clone(&context.stop);
+    let thread = spawn(&resolver.config(), context);
     wait_for("sixteen blocks", || counted(&reports()) == Some(16));
     assert_eq!(hit_count(&reports()), 16);
     assert!(!reports().iter().any(|r| matches!(r, Report::Unsure { .. } | Report::Lost { .. })));

@@ -1,7 +1,7 @@
 //! Follows a log file line by line through rotation, truncation and restarts.
 //!
-//! In: the path, and where a former run stood. Out: every complete line exactly once, and whether
-//! something may have been missed.
+//! In: the path, where a former run stood, and by what a line is known to be meant for the source.
+//! Out: every complete line exactly once, and whether something may have been missed.
 //!
 //! - Renamed and made anew: the old file is read until the new one holds something, which is when
 //!   the writer has let go of the old one; then once more to its end; then files that were rotated in
@@ -24,8 +24,12 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::line::{LINE_SIZE_MAX, is_ours};
 use crate::observation::Cursor;
+
+/// No filter writes a longer line; what is longer is counted as broken and not kept.
+pub const LINE_SIZE_MAX: usize = 64 * 1024;
+/// Whether a line, or what there is of a broken one, is one that the source would have read.
+pub type IsOurs = fn(&[u8]) -> bool;
 
 /// Read at once; some 600 lines.
 const READ_SIZE: usize = 64 * 1024;
@@ -35,7 +39,7 @@ const HEAD_SIZE: usize = 256;
 const NO_FILE: u64 = 0;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
+pub enum Piece<'a> {
     /// Without its end.
     Line(&'a [u8]),
     /// A line that is too long, or was cut off where its file ended; whether it would have been ours.
@@ -44,7 +48,7 @@ pub(super) enum Piece<'a> {
 
 /// What one step of reading came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Step {
+pub struct Step {
     /// There may be more right now.
     pub more: bool,
     /// Lines may have been missed.
@@ -53,8 +57,9 @@ pub(super) struct Step {
     pub switched: bool,
 }
 
-pub(super) struct Follow {
+pub struct Follow {
     path: PathBuf,
+    is_ours: IsOurs,
     open: Option<Open>,
 }
 
@@ -77,8 +82,12 @@ struct Open {
 impl Follow {
     /// Continues at the cursor, or with the next line that is written. The flag: lines may have
     /// been missed since the cursor.
-    pub(super) fn start(path: &Path, cursor: Option<&Cursor>) -> io::Result<(Self, bool)> {
-        let mut follow = Self { path: path.to_owned(), open: None };
+    pub fn start(
+        path: &Path,
+        is_ours: IsOurs,
+        cursor: Option<&Cursor>,
+    ) -> io::Result<(Self, bool)> {
+        let mut follow = Self { path: path.to_owned(), is_ours, open: None };
         let Some(cursor) = cursor else {
             follow.open =
                 open(path)?.map(|mut new| new.skip_to_last_line().map(|()| new)).transpose()?;
@@ -112,7 +121,7 @@ impl Follow {
     }
 
     /// Reads a little and hands over the lines that are complete.
-    pub(super) fn step(&mut self, take: &mut dyn FnMut(Piece<'_>)) -> io::Result<Step> {
+    pub fn step(&mut self, take: &mut dyn FnMut(Piece<'_>)) -> io::Result<Step> {
         let Some(current) = &mut self.open else {
             self.open = open(&self.path)?;
             let opened = self.open.is_some();
@@ -126,7 +135,7 @@ impl Follow {
             }
             return Ok(Step { more: true, lost: true, switched: true });
         }
-        if current.read(take)? {
+        if current.read(self.is_ours, take)? {
             return Ok(Step { more: true, ..Step::default() });
         }
         let Some(successor) = self.successor()? else { return Ok(Step::default()) };
@@ -144,23 +153,23 @@ impl Follow {
             },
             Successor::Unreadable => (open(&self.path)?, true),
         };
-        current.cut(take);
+        current.cut(self.is_ours, take);
         self.open = next;
         Ok(Step { more: true, lost, switched: true })
     }
 
     /// There is a file to read.
-    pub(super) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
     /// Past complete lines of the file that is read now.
-    pub(super) fn offset(&self) -> u64 {
+    pub fn offset(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.offset)
     }
 
     /// Where to continue after a restart.
-    pub(super) fn cursor(&self) -> Cursor {
+    pub fn cursor(&self) -> Cursor {
         let mark = self.open.as_ref().map_or_else(Mark::no_file, Open::mark);
         Cursor {
             path: self.path.clone(),
@@ -217,7 +226,7 @@ enum Successor {
 
 impl Open {
     /// Hands over what is complete; false at the end of the file.
-    fn read(&mut self, take: &mut dyn FnMut(Piece<'_>)) -> io::Result<bool> {
+    fn read(&mut self, is_ours: IsOurs, take: &mut dyn FnMut(Piece<'_>)) -> io::Result<bool> {
         let position = self.position();
         if self.file.metadata()?.len() <= position {
             return Ok(false);
@@ -257,7 +266,7 @@ impl Open {
     }
 
     /// The file ends here for good: a half line will never be whole.
-    fn cut(&mut self, take: &mut dyn FnMut(Piece<'_>)) {
+    fn cut(&mut self, is_ours: IsOurs, take: &mut dyn FnMut(Piece<'_>)) {
         let rest = std::mem::take(&mut self.pending);
         if self.skipped > 0 {
             take(Piece::Broken { ours: self.skipped_ours });

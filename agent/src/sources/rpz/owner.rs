@@ -167,7 +167,7 @@ fn logged_name(labels: &[&[u8]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::unbound_rpz::testing::privacy;
+    use crate::sources::testing::privacy;
 
     fn check(zone: &str, log: &str, kind: v1::TargetKind, value: &str) {
         let labels: Vec<&[u8]> = zone.split('.').map(str::as_bytes).collect();

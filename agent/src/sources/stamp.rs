@@ -1,4 +1,5 @@
-//! When a log line was written: Unbound's own prefixes (`log_vmsg` in util/log.c) and syslog's.
+//! When a log line was written: Unbound's own prefixes (`log_vmsg` in util/log.c), ISO 8601 as BIND and
+//! others write it, and syslog's.
 //!
 //! `[1795459103] unbound` (the default), `Nov 23 18:39:59 unbound` (`log-time-ascii`, syslog),
 //! `2026-11-23T18:39:59.476+01:00 unbound` (`log-time-iso`). The second carries neither year nor
@@ -16,6 +17,17 @@ pub enum Stamp {
     Local { year: i64, time: LocalTime },
     /// Local time without a year.
     Yearless(LocalTime),
+}
+
+impl Stamp {
+    /// Seconds since 1970, of a line that was written lately on a clock this far east of UTC.
+    pub fn at(self, now_s: i64, utc_offset_s: i64) -> Option<i64> {
+        match self {
+            Self::Absolute(at_s) => Some(at_s),
+            Self::Local { year, time } => time.at(year, utc_offset_s),
+            Self::Yearless(time) => time.nearest(now_s, utc_offset_s),
+        }
+    }
 }
 
 /// A date without its year, and the second of that day.

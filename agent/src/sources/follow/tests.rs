@@ -6,6 +6,10 @@ use std::{
 
 use super::*;
 
+fn is_ours(line: &[u8]) -> bool {
+    line.starts_with(b"rpz: applied")
+}
+
 struct Log {
     folder: tempfile::TempDir,
     path: PathBuf,
@@ -61,7 +65,7 @@ fn drain(follow: &mut Follow) -> String {
 }
 
 fn start(log: &Log, cursor: Option<&Cursor>) -> (Follow, bool) {
-    Follow::start(&log.path, cursor).expect("readable")
+    Follow::start(&log.path, is_ours, cursor).expect("readable")
 }
 
 #[test]

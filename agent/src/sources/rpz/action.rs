@@ -1,5 +1,4 @@
-//! What a rule does to an answer, and the words that Unbound has for it (`rpz_action_to_string` in
-//! services/rpz.c).
+//! What a rule does to an answer, and what a log line says was done.
 
 use remit_proto::v1::Technique;
 
@@ -20,7 +19,7 @@ pub enum Action {
     Redirect,
     /// Local data of other types only: whoever asks for an address gets none.
     OtherData,
-    /// `rpz-action-override: disabled`: logged, not done.
+    /// Logged, not done, as the resolver's settings have it.
     Disabled,
 }
 
@@ -32,8 +31,8 @@ pub enum Done {
     Drop,
     LocalData,
     CnameOverride,
-    /// Logged for the truncated answer *and* for the TCP retry that is let through, in the same
-    /// words: such lines count nothing.
+    /// Unbound logs the truncated answer *and* the TCP retry that is let through in the same words;
+    /// BIND logs the truncated answer alone.
     TcpOnly,
     Passthru,
     Disabled,
@@ -93,7 +92,8 @@ impl Done {
         Self::Disabled,
     ];
 
-    /// The word in a log line, and after `num.rpz.action.` in the counters.
+    /// In Unbound's log lines, after `num.rpz.action.` in its counters, and for people
+    /// (`rpz_action_to_string` in services/rpz.c).
     pub fn word(self) -> &'static str {
         match self {
             Self::Nxdomain => "rpz-nxdomain",
@@ -111,17 +111,8 @@ impl Done {
         Self::ALL.into_iter().find(|done| done.word() == word)
     }
 
-    /// Whether such a line is a block that is recorded as a hit.
-    pub fn is_hit(self) -> bool {
-        match self {
-            Self::Nxdomain | Self::Nodata | Self::Drop | Self::LocalData | Self::CnameOverride => {
-                true
-            }
-            Self::TcpOnly | Self::Passthru | Self::Disabled => false,
-        }
-    }
-
-    /// No extended error goes with any of these (`LDNS_EDE_NONE` in services/rpz.c).
+    /// No extended error goes with any of these: Unbound sets none (`LDNS_EDE_NONE` in
+    /// services/rpz.c), and BIND 9.18 knows none for policy zones.
     pub fn response(self) -> Response {
         let dns = |rcode| Response::Dns { rcode, extended_errors: Vec::new() };
         match self {

@@ -1,22 +1,25 @@
-//! The rules of the policy zones, as Unbound has loaded them, and which of them a log line means.
+//! The rules of the policy zones, as the resolver has loaded them, and which of them a log line means.
 //!
-//! In: zone files, re-read when they change; the serials that Unbound says it has loaded, if there
-//! is a control socket. Out: [`RuleState`], and for each line the rule and its other candidates.
+//! In: zone files, re-read when they change; the serials that the resolver says it has loaded, if it
+//! can be asked. Out: [`RuleState`], and for each line the rule and its other candidates.
 //!
-//! A new file of which Unbound has not loaded the serial is not yet in force: the rules stay as they
-//! were, and the state is said to be unstable until file and Unbound agree. Unstable are also: a file
-//! that cannot be read or holds what is not understood, and an Unbound that does not answer.
+//! A new file of which the resolver has not loaded the serial is not yet in force: the rules stay as
+//! they were, and the state is said to be unstable until file and resolver agree. Unstable are also: a
+//! file that cannot be read or holds what is not understood, and a resolver that does not answer.
 //!
 //! A line may name a rule that no file holds (a zone that is not configured here, or a version that
-//! was never on this disk). Then the line itself makes the rule: the target is in it, the claim in
-//! its brackets.
+//! was never on this disk). Then the line itself makes the rule: the target is in it, and the claim
+//! if its words for the zone carry one.
+//!
+//! A zone's claim is, in this order: what its record's own comment says, its log name, the first label
+//! of its name (`remit=de/2026-42.rpz.example.net`), the basis map (`zone:<name>`).
 
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufReader},
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -24,16 +27,15 @@ use evidence::{Claim, claim::carried};
 use remit_proto::v1::{self, ClaimOrigin, Technique};
 
 use super::{
-    RpzZone,
+    Applied, RpzZone,
     action::Action,
-    control,
-    line::Applied,
+    is_same_name,
     owner::Owner,
     zone::{self, Entry},
 };
 use crate::{
     observation::{CounterKey, KnownRule, RuleNumber, RuleState},
-    sources::{SourceContext, actor},
+    sources::{SourceContext, actor, tail::Gathered},
 };
 
 /// Rules known from lines alone; a wrongly configured zone list must not eat the memory. Further
@@ -45,11 +47,46 @@ pub struct Rules {
     from_lines: BTreeMap<LineKey, Arc<KnownRule>>,
     /// Stands for all that did not fit into `from_lines`.
     further: Option<Arc<KnownRule>>,
-    control: Option<PathBuf>,
-    /// Prefix of the key texts: another log is another resolver, whatever its zones are called.
-    instance: String,
-    counter: Option<CounterKey>,
+    resolver: Resolver,
     unstable: bool,
+}
+
+/// The program that loads the zones.
+pub struct Resolver {
+    pub source: v1::SourceKind,
+    /// Prefix of the key texts: another log is another resolver, whatever its zones are called.
+    pub instance: String,
+    /// Lines name the zone by its name, and not by a log name.
+    pub lines_name_zones: bool,
+    /// The separate counter of all hits.
+    pub counter: Option<CounterKey>,
+    /// The counter counts what `rpz-tcp-only` truncates, and its lines are hits.
+    pub counts_tcp_only: bool,
+    /// `None`: it cannot be asked, and the files are taken to be loaded as they stand.
+    pub loaded: Option<AskSerials>,
+}
+
+/// Asks the resolver for the serials that it has loaded for these zones; `None` for a zone that is not
+/// loaded, and for all of them if it does not answer.
+pub type AskSerials = Box<dyn Fn(&[&str]) -> Vec<Option<u32>> + Send>;
+
+impl Resolver {
+    fn label<'a>(&self, zone: &'a RpzZone) -> Option<&'a str> {
+        if self.lines_name_zones { Some(&zone.name) } else { zone.log_name.as_deref() }
+    }
+
+    fn is_of(&self, zone: &RpzZone, label: Option<&str>) -> bool {
+        match (self.label(zone), label) {
+            (Some(own), Some(label)) if self.lines_name_zones => is_same_name(own, label),
+            (own, label) => own == label,
+        }
+    }
+
+    /// Hits that are not counted, and counts that are no hits, are not compared.
+    fn counter(&self, technique: Technique) -> Option<CounterKey> {
+        let compared = self.counts_tcp_only || technique != Technique::DnsTcpOnly;
+        self.counter.clone().filter(|_| compared)
+    }
 }
 
 /// What a line means.
@@ -65,9 +102,9 @@ struct LoadedZone {
     identity: Option<Identity>,
     unreadable: bool,
     current: Option<Built>,
-    /// In the file, not yet loaded by Unbound.
+    /// In the file, not yet loaded by the resolver.
     pending: Option<Built>,
-    /// Unbound has loaded another serial than `current`, or does not say.
+    /// The resolver has loaded another serial than `current`, or does not say.
     disagrees: bool,
 }
 
@@ -87,7 +124,7 @@ struct Identity {
 }
 
 impl Rules {
-    pub fn new(zones: Vec<RpzZone>, log: &Path, control: Option<PathBuf>) -> Self {
+    pub fn new(zones: Vec<RpzZone>, resolver: Resolver) -> Self {
         let zones = zones
             .into_iter()
             .map(|config| LoadedZone {
@@ -99,24 +136,11 @@ impl Rules {
                 disagrees: false,
             })
             .collect();
-        let counter = control.as_ref().map(|_| super::counter_key(log));
-        let instance = format!("unbound_rpz/{}", log.display());
-        Self {
-            zones,
-            from_lines: BTreeMap::new(),
-            further: None,
-            control,
-            instance,
-            counter,
-            unstable: false,
-        }
+        let (from_lines, further) = (BTreeMap::new(), None);
+        Self { zones, from_lines, further, resolver, unstable: false }
     }
 
-    pub fn labels(&self) -> Vec<String> {
-        self.zones.iter().filter_map(|z| z.config.log_name.clone()).collect()
-    }
-
-    /// Looks at the files and asks Unbound where they changed or did not agree, or `ask_anyway`.
+    /// Looks at the files and asks the resolver where they changed or did not agree, or `ask_anyway`.
     /// True if rules or stability are not what they were.
     pub fn refresh(&mut self, context: &SourceContext, ask_anyway: bool) -> bool {
         let mut changed = false;
@@ -127,24 +151,24 @@ impl Rules {
         let ask = ask_anyway
             || read.iter().any(Option::is_some)
             || self.zones.iter().any(|z| z.disagrees || z.pending.is_some());
-        let answer = match &self.control {
-            // An Unbound that does not answer has no serial: unstable below.
-            Some(socket) if ask => {
-                Some(control::ask(socket, "list_auth_zones").unwrap_or_default())
+        let answer = match &self.resolver.loaded {
+            // One that does not answer has no serial: unstable below.
+            Some(loaded) if ask => {
+                let names: Vec<_> = self.zones.iter().map(|z| z.config.name.as_str()).collect();
+                Some(loaded(&names))
             }
             Some(_) | None => None,
         };
-        for (zone, read) in self.zones.iter_mut().zip(read) {
-            let loaded =
-                answer.as_deref().map(|answer| control::loaded_serial(answer, &zone.config.name));
+        for (at, (zone, read)) in self.zones.iter_mut().zip(read).enumerate() {
+            let loaded = answer.as_ref().map(|serials| serials.get(at).copied().flatten());
             changed |= zone.settle(read, loaded);
         }
         if changed {
-            let zones = &self.zones;
+            let (zones, resolver) = (&self.zones, &self.resolver);
             self.from_lines.retain(|(label, owner), _| {
-                !zones.iter().any(|z| {
-                    z.config.log_name.as_deref() == label.as_deref() && z.rule(owner).is_some()
-                })
+                !zones
+                    .iter()
+                    .any(|z| resolver.is_of(&z.config, label.as_deref()) && z.rule(owner).is_some())
             });
         }
         let unstable = self.zones.iter().any(LoadedZone::is_unstable);
@@ -160,7 +184,7 @@ impl Rules {
             .chain(self.from_lines.values().chain(&self.further).cloned())
             .collect();
         RuleState {
-            source: v1::SourceKind::UnboundRpz,
+            source: self.resolver.source,
             at_s,
             // One zone: its serial. Several: their sum, which moves when one of them does.
             generation: current().filter_map(|b| b.serial).map(u64::from).sum(),
@@ -172,9 +196,9 @@ impl Rules {
 
     /// The rule that a line means; `None`: no zone holds it.
     pub fn cause(&self, line: &Applied<'_>) -> Option<Cause> {
-        let zones = || self.zones.iter().filter(|z| z.config.log_name.as_deref() == line.label);
+        let zones = self.zones.iter().filter(|z| self.resolver.is_of(&z.config, line.label));
         // The same owner may stand in several zones of one log name; the action tells some apart.
-        let mut found: Vec<_> = zones().filter_map(|z| z.rule(&line.owner)).collect();
+        let mut found: Vec<_> = zones.filter_map(|z| z.rule(&line.owner)).collect();
         if found.iter().any(|(action, _)| action.matches(line.done)) {
             found.retain(|(action, _)| action.matches(line.done));
         }
@@ -186,6 +210,29 @@ impl Rules {
         Some(Cause { rule: made.number, other_candidates: Vec::new() })
     }
 
+    /// The rule of a line; if no zone holds it, the files are looked at once more before the line has
+    /// to speak for itself.
+    pub fn cause_or_new(
+        &mut self,
+        line: &Applied<'_>,
+        context: &SourceContext,
+        gathered: &mut Gathered,
+    ) -> Cause {
+        if let Some(cause) = self.cause(line) {
+            return cause;
+        }
+        if !gathered.refreshed {
+            gathered.refreshed = true;
+            gathered.new_rules |= self.refresh(context, false);
+            if let Some(cause) = self.cause(line) {
+                return cause;
+            }
+        }
+        let (cause, new) = self.add_from_line(line, context);
+        gathered.new_rules |= new;
+        cause
+    }
+
     /// Makes a rule of what the line says; true if it is new.
     pub fn add_from_line(&mut self, line: &Applied<'_>, context: &SourceContext) -> (Cause, bool) {
         let alone = |rule: &KnownRule| Cause { rule: rule.number, other_candidates: Vec::new() };
@@ -193,7 +240,7 @@ impl Rules {
             let new = self.further.is_none();
             let rule = self.further.get_or_insert_with(|| {
                 Arc::new(KnownRule {
-                    number: (context.rule_number)(&format!("{}/further", self.instance)),
+                    number: (context.rule_number)(&format!("{}/further", self.resolver.instance)),
                     technique: Technique::Other,
                     trigger: v1::Trigger::Other,
                     direction: v1::Direction::ToTarget,
@@ -202,7 +249,7 @@ impl Rules {
                     claims: Vec::new(),
                     claim_origin: ClaimOrigin::None,
                     narrowed: false,
-                    counter: self.counter.clone(),
+                    counter: self.resolver.counter.clone(),
                     target: v1::Target {
                         kind: v1::TargetKind::NotUnderstood.into(),
                         value: String::new(),
@@ -212,10 +259,15 @@ impl Rules {
             });
             return (alone(rule), new);
         }
-        let mut rule = rule_of_line(line, &self.instance, self.counter.clone(), context);
-        let zone = self.zones.iter().find(|z| z.config.log_name.as_deref() == line.label);
+        let mut rule = rule_of_line(line, &self.resolver.instance, context);
+        rule.counter = self.resolver.counter(rule.technique);
+        let zone = self.zones.iter().find(|z| self.resolver.is_of(&z.config, line.label));
         if let Some(zone) = zone {
             (rule.claims, rule.claim_origin) = zone_claims(&zone.config, context);
+        } else if self.resolver.lines_name_zones {
+            let name = line.label.unwrap_or_default().to_owned();
+            let zone = RpzZone { name, ..RpzZone::default() };
+            (rule.claims, rule.claim_origin) = zone_claims(&zone, context);
         }
         let cause = alone(&rule);
         self.from_lines.insert(line_key(line), Arc::new(rule));
@@ -256,7 +308,7 @@ impl Rules {
                 let entry = overridden(entry, zone.config.action_override);
                 let technique = entry.action.technique()?;
                 let rule = known_rule(Known {
-                    key: format!("{}/zone/{}/{owner:?}", self.instance, zone.config.name),
+                    key: format!("{}/zone/{}/{owner:?}", self.resolver.instance, zone.config.name),
                     owner: &owner,
                     technique,
                     actor: entry.actor.or(zone_actor),
@@ -266,7 +318,7 @@ impl Rules {
                         None => (claims.clone(), origin),
                     },
                     native: native(&owner, &entry, context),
-                    counter: self.counter.clone(),
+                    counter: self.resolver.counter(technique),
                     context,
                 });
                 Some((owner, entry.action, Arc::new(rule)))
@@ -278,12 +330,12 @@ impl Rules {
 }
 
 impl LoadedZone {
-    /// Takes what was read and what Unbound says (`None`: it was not asked). True if the rules in
+    /// Takes what was read and what the resolver says (`None`: it was not asked). True if the rules in
     /// force changed.
     fn settle(&mut self, read: Option<Built>, loaded: Option<Option<u32>>) -> bool {
         let newest = read.or_else(|| self.pending.take());
         let Some(loaded) = loaded else {
-            // Without a control socket the file is all there is.
+            // Where nobody can be asked the file is all there is.
             return match newest {
                 Some(newest) => {
                     self.current = Some(newest);
@@ -328,12 +380,7 @@ impl LoadedZone {
 }
 
 /// A rule that is known from a line alone: for imports, and for zones that are not configured.
-pub fn rule_of_line(
-    line: &Applied<'_>,
-    instance: &str,
-    counter: Option<CounterKey>,
-    context: &SourceContext,
-) -> KnownRule {
+pub fn rule_of_line(line: &Applied<'_>, instance: &str, context: &SourceContext) -> KnownRule {
     let label = line.label.unwrap_or_default();
     known_rule(Known {
         key: format!("{instance}/line/{:?}/{:?}", line.label, line.owner),
@@ -342,7 +389,7 @@ pub fn rule_of_line(
         actor: actor::carried(label.as_bytes()),
         claims: claims(label, || (context.mapped)(&format!("zone:{label}"))),
         native: format!("{} {}", line.owner.redacted(&context.privacy), line.done.word()),
-        counter,
+        counter: None,
         context,
     })
 }
@@ -378,8 +425,7 @@ fn known_rule(known: Known<'_>) -> KnownRule {
         claims,
         claim_origin,
         narrowed: false,
-        // Lines of tcp-only rules are no hits, so that the counter is not compared with them.
-        counter: counter.filter(|_| technique != Technique::DnsTcpOnly),
+        counter,
         target: owner.target(&context.privacy),
         native,
     }
@@ -387,8 +433,20 @@ fn known_rule(known: Known<'_>) -> KnownRule {
 
 fn zone_claims(zone: &RpzZone, context: &SourceContext) -> (Vec<Claim>, ClaimOrigin) {
     let name = zone.name.trim_end_matches('.');
-    let label = zone.log_name.as_deref().filter(|label| says_something(label));
-    claims(label.unwrap_or(name), || (context.mapped)(&format!("zone:{name}")))
+    let log_name = zone.log_name.as_deref().filter(|label| says_something(label));
+    let carrier = log_name.map_or_else(|| first_label(name), str::to_owned);
+    claims(&carrier, || (context.mapped)(&format!("zone:{name}")))
+}
+
+/// The first label of a zone's name, without its escapes: `list:x\@2026` is one label that carries
+/// an `@`.
+fn first_label(name: &str) -> String {
+    let mut label = String::new();
+    let mut chars = name.chars();
+    while let Some(c) = chars.next().filter(|c| *c != '.') {
+        label.push(if c == '\\' { chars.next().unwrap_or_default() } else { c });
+    }
+    label
 }
 
 /// A zone file does not say who wrote it; its log name may.

@@ -1,4 +1,4 @@
-//! A context without recorder, key or clock, for the tests of this source and of imports.
+//! A context without recorder, key or clock, for the tests of sources and imports.
 
 use std::sync::{Arc, Mutex, atomic::AtomicBool};
 

@@ -1,0 +1,46 @@
+//! `[sources.nftables]`: rules, counters and NFLOG groups of the agent's own network namespace.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use remit_proto::v1::SourceKind;
+use serde::{Deserialize, Serialize};
+
+use super::Nftables;
+use crate::{config::Check, sources::Technology};
+
+pub const TECHNOLOGY: Technology = Technology {
+    kind: SourceKind::Nftables,
+    read: |section, check| Some(Arc::new(read(check.section(section), check))),
+};
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Section {
+    groups: Option<Vec<u16>>,
+    counters_interval_s: Option<u32>,
+}
+
+fn read(section: Section, check: &mut Check<'_>) -> Nftables {
+    let Section { groups, counters_interval_s } = section;
+    let groups = groups.unwrap_or_default();
+    let distinct: BTreeSet<u16> = groups.iter().copied().collect();
+    check.that(
+        !groups.is_empty() && distinct.len() == groups.len() && groups.len() <= 16,
+        "groups",
+        "name 1 to 16 different NFLOG groups, as in the rules' `log group N`",
+    );
+    let counters_interval_s = check.counters_interval(counters_interval_s);
+    Nftables {
+        groups,
+        counters_interval: Duration::from_secs(counters_interval_s),
+        ..Nftables::default()
+    }
+}
+
+pub(super) fn print(settings: &Nftables) -> toml::Table {
+    let Nftables { groups, counters_interval, nflog: _ } = settings;
+    crate::config::table(&Section {
+        groups: Some(groups.clone()),
+        counters_interval_s: counters_interval.as_secs().try_into().ok(),
+    })
+}
