@@ -253,6 +253,30 @@ impl Stream {
         self.statement(statement::Body::Import(import), Some(items));
     }
 
+    pub(crate) fn attribute(&mut self, node: &str, rules: &[u64], claim: &str) {
+        self.statement(statement::Body::Attribution(attribution(node, rules, claim)), None);
+    }
+
+    pub(crate) fn baseline(&mut self, node: &str, until_s: i64) {
+        let baseline = v1::Baseline { nodes: vec![node.into()], until_s };
+        self.statement(statement::Body::Baseline(baseline), None);
+    }
+
+    pub(crate) fn basis_map(&mut self, node: &str, digest: u8) {
+        let map = v1::BasisMap { digest: vec![digest; 32], nodes: vec![node.into()] };
+        self.statement(statement::Body::BasisMap(map), None);
+    }
+
+    /// The agent starts again, with a basis map.
+    pub(crate) fn start_with_map(&mut self, node: &str, digest: u8) {
+        let start = v1::Start {
+            at_s: self.now_s,
+            basis_map_digest: vec![digest; 32],
+            ..v1::Start::default()
+        };
+        self.leaf(node, Body::Start(start));
+    }
+
     pub(crate) fn transition(&mut self, id: &str, kind: v1::TransitionKind, effective_at_s: i64) {
         let transition = v1::Transition {
             request_id: id.into(),
@@ -462,6 +486,16 @@ impl Stream {
     fn push(&mut self, what: What) {
         let position = self.committed.len() as u64;
         self.committed.push(Committed { position, at_s: self.now_s, what });
+    }
+}
+
+pub(crate) fn attribution(node: &str, rules: &[u64], claim: &str) -> v1::Attribution {
+    let claims = vec![v1::Claim::from(&claim.parse::<evidence::Claim>().unwrap())];
+    v1::Attribution {
+        node: node.into(),
+        rules: rules.to_vec(),
+        claims,
+        ..v1::Attribution::default()
     }
 }
 

@@ -283,3 +283,55 @@ fn an_index_of_another_schema_is_refused() {
         Assessor::open(folder.path(), operator(), std::sync::Arc::clone(&stream.chunks) as _);
     assert!(matches!(opened, Err(AssessError::Store(StoreError::Schema { found: 99 }))));
 }
+
+#[test]
+fn an_attribution_changes_now_and_not_then() {
+    let mut stream = router();
+    let (_, bare) = blocks();
+    stream.hit("r1", &bare, 1);
+    stream.publish();
+    stream.wait(60);
+    stream.request("req-8", "ip:198.51.100.9");
+    stream.attribute("r1", &[2], "req-8");
+    stream.publish();
+    let world = World::of(&stream);
+    assert_eq!(world.events(), ["1 NO_BASIS OUT_OF_SCOPE_TARGET req-8"]);
+    assert_eq!(World::at(&stream, NOON, 1).events(), world.events(), "in whatever portions");
+    // Who said so, and when, is told with it.
+    let answer = world.query.list_events(v1::ListEventsRequest::default()).unwrap();
+    let now = answer.events[0].as_known_now.clone().unwrap();
+    assert_eq!(now.attributed.map(|said| said.recorded_at_s), Some(NOON + 60));
+    assert_eq!(answer.events[0].as_known_then.clone().unwrap().attributed, None);
+}
+
+#[test]
+fn a_baseline_holds_for_what_the_first_snapshot_lists_and_after_a_restart() {
+    let mut stream = router();
+    let (old, new) = (block(1, "ip:192.0.2.7"), block(2, "ip:198.51.100.1"));
+    stream.snapshot("r1", &[&old]);
+    stream.install("r1", &new);
+    stream.hit("r1", &old, 3);
+    stream.hit("r1", &new, 4);
+    stream.publish();
+    stream.baseline("r1", NOON + 1000);
+    stream.publish();
+    let mut world = World::of(&stream);
+    let want = ["3 NO_BASIS BASELINE_UNATTRIBUTED", "4 NO_BASIS NO_BASIS"];
+    assert_eq!(world.events(), want);
+    assert_eq!(world.rules(), ["r1 1 BASELINE_UNATTRIBUTED 3", "r1 2 NO_BASIS 4"]);
+    // Opened again, the memory is filled from the journal alone.
+    let folder = std::mem::replace(&mut world.folder, tempfile::tempdir().unwrap());
+    drop(world);
+    let chunks = std::sync::Arc::<super::testing::MemoryChunks>::clone(&stream.chunks);
+    let clock: crate::query::Clock = std::sync::Arc::new(|| NOON);
+    let (mut assessor, query) =
+        super::Assessor::open_with_clock(folder.path(), operator(), chunks, clock).unwrap();
+    stream.wait(2000);
+    stream.hit("r1", &old, 5);
+    stream.publish();
+    assessor.apply(stream.committed.clone()).unwrap();
+    let world = World { folder, assessor, query };
+    assert_eq!(world.events().last().unwrap(), "5 NO_BASIS NO_BASIS", "after the deadline");
+    assert_eq!(world.rules()[0], "r1 1 NO_BASIS 8");
+    assert_eq!(world.events()[..2], want, "and what was before stays");
+}

@@ -101,7 +101,7 @@ fn entry_ops(assessment: &Assessment, entry: &Entry, log_index: u64, at_s: i64, 
 }
 
 fn leaf_ops(
-    assessment: &Assessment,
+    assessment: &mut Assessment,
     assessed: Assessed,
     log_size: u64,
     chunks: &dyn Chunks,
@@ -139,6 +139,28 @@ fn leaf_ops(
             | Body::ServiceAction(_)
             | Body::Probe(_) => {}
         },
+        // What stood before the node was enrolled is known from it, on a replay too.
+        Item::Snapshot { leaf, before_act } => {
+            if !wanted && !assessment.wants_snapshot(&origin, &leaf) {
+                return;
+            }
+            let set = leaf.rules.clone().unwrap_or_default();
+            let Some(rules) = open_snapshot(&set, |id| chunks.chunk(id)) else {
+                tracing::warn!(node = %origin.node, index, "rules of a snapshot are not held");
+                return;
+            };
+            assessment.snapshot(&origin, index, &leaf, &rules);
+            if !wanted {
+                return;
+            }
+            let v1::RuleSnapshot { source, at_s, unstable, .. } = *leaf;
+            let rules = rules
+                .into_iter()
+                .filter_map(|rule| shown(&origin, index, covered_by, before_act, at_s, rule))
+                .collect();
+            let source = v1::SourceKind::try_from(source).unwrap_or_default();
+            ops.push(Op::Snapshot { origin, source, at_s, rules, unstable });
+        }
         _ if !wanted => {}
         Item::Activity { facts, leaf } => {
             let mut event = judged(assessment, EventKind::Activity, *facts, log_size);
@@ -167,20 +189,6 @@ fn leaf_ops(
                     ops.push(Op::Event(Box::new(event)));
                 }
             }
-        }
-        Item::Snapshot { leaf, before_act } => {
-            let v1::RuleSnapshot { source, at_s, rules, unstable, .. } = *leaf;
-            let Some(rules) = open_snapshot(&rules.unwrap_or_default(), |id| chunks.chunk(id))
-            else {
-                tracing::warn!(node = %origin.node, index, "rules of a snapshot are not held");
-                return;
-            };
-            let rules = rules
-                .into_iter()
-                .filter_map(|rule| shown(&origin, index, covered_by, before_act, at_s, rule))
-                .collect();
-            let source = v1::SourceKind::try_from(source).unwrap_or_default();
-            ops.push(Op::Snapshot { origin, source, at_s, rules, unstable });
         }
         Item::NotUnderstood { format } => {
             tracing::warn!(node = %origin.node, format, "leaves of a newer format are not judged");

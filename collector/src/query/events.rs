@@ -107,7 +107,8 @@ pub(super) fn event_row(scene: &Scene<'_>, event: StoredEvent) -> v1::EventRow {
     }
 }
 
-/// "EXPIRED", "UNDETERMINED(boundary)", and the request that speaks.
+/// "EXPIRED", "UNDETERMINED(boundary)", the request that speaks, and the statement by which the rule was
+/// attributed later.
 fn said(verdict: &v1::Verdict) -> serde_json::Value {
     let code = verdict.code().as_str_name();
     let code = code.strip_prefix("VERDICT_CODE_").unwrap_or(code);
@@ -118,7 +119,11 @@ fn said(verdict: &v1::Verdict) -> serde_json::Value {
         _ => format!("{code}({})", reason.to_lowercase()),
     };
     let request = verdict.clause.as_ref().map_or("", |clause| clause.request_id.as_str());
-    serde_json::json!({ "code": code, "request": request })
+    let mut said = serde_json::json!({ "code": code, "request": request });
+    if let Some(attributed) = &verdict.attributed {
+        said["attributed"] = attributed.statement.into();
+    }
+    said
 }
 
 fn key_bytes(key: &EventKey) -> Vec<u8> {

@@ -27,11 +27,12 @@ pub(super) struct Filter {
     pub(super) techniques: Vec<i32>,
     pub(super) requests: Vec<String>,
     pub(super) authorities: Vec<String>,
-    /// What the verdict must be: any of these four, if one of them names anything.
+    /// What the verdict must be: any of these five, if one of them names anything.
     pub(super) verdicts: Vec<i32>,
     undetermined: Vec<i32>,
     added: Vec<i32>,
     duties: Vec<i32>,
+    integrity: Vec<i32>,
 }
 
 impl Filter {
@@ -48,6 +49,7 @@ impl Filter {
             undetermined,
             added,
             duties,
+            integrity,
         } = wire.unwrap_or_default();
         if since_s < 0 || until_s < 0 {
             let field = if since_s < 0 { "filter.since_s" } else { "filter.until_s" };
@@ -65,6 +67,7 @@ impl Filter {
             ("filter.undetermined", undetermined.len()),
             ("filter.added", added.len()),
             ("filter.duties", duties.len()),
+            ("filter.integrity", integrity.len()),
         ] {
             if count > LIST_MAX {
                 return Err(invalid(field, format!("at most {LIST_MAX} values")));
@@ -91,6 +94,9 @@ impl Filter {
         for duty in &duties {
             known::<v1::DutyCode>(*duty, "filter.duties")?;
         }
+        for code in &integrity {
+            known::<v1::IntegrityCode>(*code, "filter.integrity")?;
+        }
         let target = match target.as_str() {
             "" => None,
             text => Some(
@@ -109,6 +115,7 @@ impl Filter {
             undetermined,
             added,
             duties,
+            integrity,
         })
     }
 
@@ -160,15 +167,15 @@ impl Filter {
             codes.push(v1::VerdictCode::Undetermined.into());
         }
         if codes.is_empty() {
-            // Duties alone: no event has this one.
+            // Duties and findings about nodes alone: no event has this one.
             codes.push(v1::VerdictCode::Unspecified.into());
         }
         codes
     }
 
     fn takes_any_code(&self) -> bool {
-        let Self { verdicts, undetermined, added, duties, .. } = self;
-        [verdicts, undetermined, added, duties].iter().all(|codes| codes.is_empty())
+        let Self { verdicts, undetermined, added, duties, integrity, .. } = self;
+        [verdicts, undetermined, added, duties, integrity].iter().all(|codes| codes.is_empty())
     }
 
     /// Whether the index alone cannot tell what [`Self::takes_code`] takes.
@@ -194,6 +201,18 @@ impl Filter {
             }
     }
 
+    /// A finding about a node itself.
+    pub(super) fn takes_integrity(&self, node: &str, code: v1::IntegrityCode, at_s: i64) -> bool {
+        let asks_for_rules = self.target.is_some()
+            || !(self.techniques.is_empty()
+                && self.requests.is_empty()
+                && self.authorities.is_empty());
+        !asks_for_rules
+            && self.takes_node(node)
+            && self.takes_time(at_s)
+            && (self.takes_any_code() || self.integrity.contains(&code.into()))
+    }
+
     /// The same question about verdicts of any kind and of any request.
     pub(super) fn whatever_the_verdict(&self) -> Self {
         Self {
@@ -203,6 +222,7 @@ impl Filter {
             undetermined: Vec::new(),
             added: Vec::new(),
             duties: Vec::new(),
+            integrity: Vec::new(),
             ..self.clone()
         }
     }
@@ -226,8 +246,10 @@ impl Filter {
         authority: &str,
     ) -> bool {
         let speaks = verdict.clause.as_ref().map_or("", |clause| clause.request_id.as_str());
+        let later = verdict.attributed.iter().flat_map(|attributed| &attributed.claims);
         let takes_request = |wanted: &String| {
-            wanted == speaks || claims.iter().any(|claim| claims_request(claim, wanted))
+            let mut claims = claims.iter().chain(later.clone());
+            wanted == speaks || claims.any(|claim| claims_request(claim, wanted))
         };
         self.takes_code(verdict)
             && (self.requests.is_empty() || self.requests.iter().any(takes_request))

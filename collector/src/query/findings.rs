@@ -1,4 +1,5 @@
-//! Findings: one per rule and cause, and one per request that is not carried out.
+//! Findings: one per rule and cause, one per request that is not carried out, and one per node that takes
+//! claims from a basis map which nobody stated.
 //!
 //! A rule's findings come from two truths kept apart (DESIGN.md idea 6): that it stands now with this
 //! verdict, and what it did, or how it was installed, with that verdict as known now. The cause is the
@@ -95,6 +96,7 @@ pub(super) fn keyed(
         }
     }
     found.extend(duties(scene, filter)?);
+    found.extend(unstated_basis_maps(scene, filter));
     Ok(found.into_iter().collect())
 }
 
@@ -152,6 +154,7 @@ fn of_group(scene: &Scene<'_>, group: &Group, cause: &str) -> v1::FindingRow {
         installed_now: false,
         unobserved_points: Vec::new(),
         verdict_now: None,
+        basis_map_digest: Vec::new(),
     }
 }
 
@@ -176,6 +179,7 @@ fn of_rule(scene: &Scene<'_>, judged: &JudgedRule, cause: &str) -> v1::FindingRo
         installed_now: true,
         unobserved_points: Vec::new(),
         verdict_now: None,
+        basis_map_digest: Vec::new(),
     }
 }
 
@@ -203,13 +207,11 @@ fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::Finding
             else {
                 return None;
             };
-            let claims = &rule.facts.rule.claims;
-            Some(Installed {
-                node: rule.id.node.parse::<NodeId>().ok()?,
-                target,
-                technique: rule.facts.rule.technique(),
-                claims: claims.iter().filter_map(|claim| Claim::try_from(claim).ok()).collect(),
-            })
+            let own = rule.facts.rule.claims.iter();
+            let own = own.filter_map(|claim| Claim::try_from(claim).ok()).collect();
+            let node = rule.id.node.parse::<NodeId>().ok()?;
+            let claims = scene.register().claims_of(&node, rule.id.number, own).claims;
+            Some(Installed { node, target, technique: rule.facts.rule.technique(), claims })
         })
         .collect();
     let at_s = scene.evidence_now_s();
@@ -259,6 +261,40 @@ fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::Finding
         found.push((format!("~{id}/{code}"), row));
     }
     Ok(found)
+}
+
+/// Nodes that, by their newest start, take claims from a basis map whose digest nobody has stated.
+fn unstated_basis_maps(scene: &Scene<'_>, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
+    const CODE: v1::IntegrityCode = v1::IntegrityCode::UnstatedBasisMap;
+    let register = scene.register();
+    let newest: BTreeMap<&str, &v1::Start> = scene
+        .generations
+        .iter()
+        .filter_map(|generation| Some((generation.node.as_str(), generation.start.as_ref()?)))
+        .collect();
+    let seals = scene.seal_times();
+    let rows = newest.into_iter().filter_map(|(node, start)| {
+        let digest = &start.basis_map_digest;
+        let id: NodeId = node.parse().ok()?;
+        let last_seen_s = seals.get(node).copied().unwrap_or(start.at_s);
+        let stated = digest.is_empty() || register.states_basis_map(&id, digest);
+        if stated || !filter.takes_integrity(node, CODE, last_seen_s) {
+            return None;
+        }
+        let code = short(CODE.as_str_name(), "INTEGRITY_CODE_");
+        let row = v1::FindingRow {
+            id: finding_id(&["node", node, &code]),
+            code: code.clone(),
+            node: node.to_owned(),
+            first_seen_s: start.at_s,
+            last_seen_s,
+            basis_map_digest: digest.clone(),
+            ..v1::FindingRow::default()
+        };
+        // Before the node's rules, whose prefix goes on with a generation.
+        Some((format!("{node}/ {code}"), row))
+    });
+    rows.collect()
 }
 
 fn rule_prefix(rule: &RuleId) -> String {

@@ -22,6 +22,7 @@ mod filter;
 mod findings;
 mod nodes;
 mod page;
+mod preview;
 mod requests;
 mod rules;
 pub mod service;

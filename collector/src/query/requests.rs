@@ -95,10 +95,10 @@ impl QueryHandle {
         let everything = Filter::default();
         let mut rules = rules::installed(&scene, &everything)?;
         rules.retain(|judged| {
-            let claims = &judged.rule.facts.rule.claims;
+            let later = judged.verdict.attributed.iter().flat_map(|said| &said.claims);
+            let mut claims = judged.rule.facts.rule.claims.iter().chain(later);
             let speaks = judged.verdict.clause.as_ref().map(|clause| clause.request_id.as_str());
-            speaks == Some(id.as_str())
-                || claims.iter().any(|claim| claims_request(claim, id.as_str()))
+            speaks == Some(id.as_str()) || claims.any(|claim| claims_request(claim, id.as_str()))
         });
         let findings = findings::keyed(&scene, &everything)?
             .into_iter()

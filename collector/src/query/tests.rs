@@ -518,3 +518,76 @@ fn every_event_has_a_line_for_the_export() {
                   \"then\":{\"code\":\"NO_BASIS\",\"request\":\"\"}}";
     assert_eq!(lines.lines().next(), Some(wanted));
 }
+
+#[test]
+fn a_basis_map_that_nobody_stated_is_a_finding_about_its_node() {
+    let mut stream = network();
+    stream.start_with_map("r1", 7);
+    stream.publish();
+    let d = v1::Filter::default;
+    let codes = |stream: &Stream, filter: v1::Filter| -> Vec<(String, String)> {
+        let request =
+            v1::ListFindingsRequest { filter: Some(filter), ..v1::ListFindingsRequest::default() };
+        let findings = World::of(stream).query.list_findings(request).unwrap().findings;
+        findings.into_iter().map(|row| (row.node, row.code)).collect()
+    };
+    let found = [("r1".to_owned(), "UNSTATED_BASIS_MAP".to_owned())];
+    assert_eq!(codes(&stream, d()), found);
+    let integrity = vec![v1::IntegrityCode::UnstatedBasisMap.into()];
+    assert_eq!(codes(&stream, v1::Filter { integrity, ..d() }), found);
+    let expired = vec![v1::VerdictCode::Expired.into()];
+    assert!(codes(&stream, v1::Filter { verdicts: expired, ..d() }).is_empty());
+    stream.basis_map("r1", 8);
+    stream.publish();
+    assert_eq!(codes(&stream, d()), found, "another one");
+    stream.basis_map("r1", 7);
+    stream.publish();
+    assert!(codes(&stream, d()).is_empty());
+}
+
+#[test]
+fn a_preview_counts_what_would_change_and_changes_nothing() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    let rules =
+        [block(1, "ip:192.0.2.7"), block(2, "ip:198.51.100.1"), block(3, "ip:198.51.100.2")];
+    for rule in &rules {
+        stream.install("r1", rule);
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let body = crate::assess::testing::attribution("r1", &[1, 2], "req-7");
+    let statement = |body| v1::Statement {
+        format: 1,
+        origin: "example.net/register".into(),
+        recorded_at_s: NOON,
+        effective_at_s: NOON,
+        author: Some(v1::PersonRef { person: "p1".into(), role: v1::Role::Operator.into() }),
+        body: Some(v1::statement::Body::Attribution(body)),
+        ..v1::Statement::default()
+    };
+    let ask = |body| {
+        let statement = prost::Message::encode_to_vec(&statement(body));
+        let request = v1::PreviewStatementRequest { statement, ..Default::default() };
+        world.query.preview_statement(request)
+    };
+    let rows: Vec<String> = ask(body.clone())
+        .unwrap()
+        .rows
+        .iter()
+        .map(|row| {
+            let word = |code: v1::VerdictCode| code.as_str_name().replace("VERDICT_CODE_", "");
+            format!("{} {} {} {}", word(row.before()), word(row.after()), row.rules, row.named)
+        })
+        .collect();
+    let want = [
+        "AUTHORISED_MISREFERENCED AUTHORISED 1 1",
+        "NO_BASIS NO_BASIS 1 0",
+        "NO_BASIS OUT_OF_SCOPE_TARGET 1 1",
+    ];
+    assert_eq!(rows, want);
+    assert_eq!(world.rules()[1], "r1 2 NO_BASIS 0", "nothing was entered");
+    let unknown = crate::assess::testing::attribution("r1", &[1], "req-9");
+    let refused = ask(unknown).unwrap_err();
+    assert!(refused.message().contains("attribution.claims"), "{}", refused.message());
+}

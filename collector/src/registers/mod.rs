@@ -118,12 +118,18 @@ impl Writer {
                 return Err(Refusal::because("UNKNOWN_PERSON", detail));
             };
             if known.role != v1::Role::Operator || role != i32::from(known.role) {
-                let detail = "only the role operator writes the register, and each signature says \
-                              that it is of that role";
+                let detail = format!(
+                    "signatures.person.role: only the role operator writes the register, and each \
+                     signature says that it is of that role; {person} is enrolled as {}",
+                    register::words::role(known.role)
+                );
                 return Err(Refusal::because("NOT_AUTHORISED", detail));
             }
             if !known.key.verify_raw(text.as_bytes(), signature) {
-                let detail = format!("the signature of {person} is not of its statement key");
+                let detail = format!(
+                    "signatures.signature: that of {person} is not of its statement key over these \
+                     bytes; sign the statement as it is sent"
+                );
                 return Err(Refusal::because("BAD_SIGNATURE", detail));
             }
         }

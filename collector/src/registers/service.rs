@@ -5,7 +5,8 @@ use std::sync::mpsc::SyncSender;
 use remit_proto::v1::{
     AppendStatementRequest, AppendStatementResponse, DeclareNodeRequest, DeclareNodeResponse,
     GetRequestRequest, GetRequestResponse, ListRequestsRequest, ListRequestsResponse,
-    PutChunkRequest, PutChunkResponse, RefusalCode, register_service_server::RegisterService,
+    PreviewStatementRequest, PreviewStatementResponse, PutChunkRequest, PutChunkResponse,
+    RefusalCode, register_service_server::RegisterService,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -77,6 +78,14 @@ impl RegisterService for RegisterEdge {
         let bytes = request.into_inner().signed_facts;
         let index = ask(&self.writer, |reply| Command::NodeFacts { bytes, caller, reply }).await?;
         Ok(Response::new(DeclareNodeResponse { log_index: index.map_err(status)? }))
+    }
+
+    async fn preview_statement(
+        &self,
+        request: Request<PreviewStatementRequest>,
+    ) -> Result<Response<PreviewStatementResponse>, Status> {
+        self.access.check(&request, Operation::Query)?;
+        off_the_runtime(&self.query, request.into_inner(), QueryHandle::preview_statement).await
     }
 
     async fn list_requests(

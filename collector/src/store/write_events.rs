@@ -135,6 +135,8 @@ fn same(one: &v1::Verdict, other: &v1::Verdict) -> bool {
         basis_proof,
         registered_before_act,
         register_size: _,
+        attributed,
+        baseline_until_s,
     } = one;
     *code == other.code
         && *undetermined == other.undetermined
@@ -142,6 +144,8 @@ fn same(one: &v1::Verdict, other: &v1::Verdict) -> bool {
         && *added == other.added
         && *basis_proof == other.basis_proof
         && *registered_before_act == other.registered_before_act
+        && *attributed == other.attributed
+        && *baseline_until_s == other.baseline_until_s
 }
 
 /// Adds a verdict as known now to the history of an event.

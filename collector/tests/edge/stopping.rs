@@ -83,9 +83,10 @@ async fn a_checkpoint_comes_with_the_register_head_below_it() {
         body: Some(Body::Attribution(v1::Attribution {
             node: "edge-1".into(),
             rules: vec![1],
-            claim: Some(v1::Claim {
+            claims: vec![v1::Claim {
                 claim: Some(v1::claim::Claim::BasisClass(v1::BasisClass::Security.into())),
-            }),
+            }],
+            ..v1::Attribution::default()
         })),
     }
     .encode_to_vec();

@@ -2,7 +2,9 @@
 
 use evidence::Claim;
 use register::{screen_word, target::kind_word};
-use remit_proto::v1::{self, AddedFinding, DutyCode, UndeterminedReason, VerdictCode};
+use remit_proto::v1::{
+    self, AddedFinding, DutyCode, IntegrityCode, UndeterminedReason, VerdictCode,
+};
 
 use crate::exit::CliError;
 
@@ -77,13 +79,20 @@ pub(crate) fn claims(claims: &[v1::Claim]) -> Vec<String> {
         .collect()
 }
 
-/// The four fields of a filter that say which verdict a row must have.
+/// "operator person-1".
+pub(crate) fn person(attributed: &v1::AttributedLater) -> String {
+    let by = attributed.by.clone().unwrap_or_default();
+    format!("{} {}", register::words::role(by.role()), by.person)
+}
+
+/// The five fields of a filter that say which verdict a row must have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Codes {
     pub(crate) verdicts: Vec<i32>,
     pub(crate) undetermined: Vec<i32>,
     pub(crate) added: Vec<i32>,
     pub(crate) duties: Vec<i32>,
+    pub(crate) integrity: Vec<i32>,
 }
 
 impl Codes {
@@ -111,17 +120,21 @@ impl Codes {
         self.duties.extend(
             all::<DutyCode>().filter(|duty| plain(&duty_name(*duty)) == wanted).map(i32::from),
         );
+        let integrity =
+            all::<IntegrityCode>().filter(|code| plain(&integrity_name(*code)) == wanted);
+        self.integrity.extend(integrity.map(i32::from));
         if *self != before {
             return Ok(());
         }
         Err(CliError::Usage(format!(
             "--verdict: {text:?} is unknown; want a word ({}), a verdict ({}, or {}), what is added \
-             to one ({}), or a finding about a request ({})",
+             to one ({}), or a finding about a request ({}) or a node ({})",
             screen_words().join(", "),
             list(all::<VerdictCode>().map(verdict_name)),
             list(all::<UndeterminedReason>().map(undetermined_name)),
             list(all::<AddedFinding>().map(added_name)),
             list(all::<DutyCode>().map(duty_name)),
+            list(all::<IntegrityCode>().map(integrity_name)),
         )))
     }
 }
@@ -154,6 +167,10 @@ fn added_name(added: AddedFinding) -> String {
 
 fn duty_name(duty: DutyCode) -> String {
     short(duty.as_str_name(), "DUTY_CODE_")
+}
+
+fn integrity_name(code: IntegrityCode) -> String {
+    short(code.as_str_name(), "INTEGRITY_CODE_")
 }
 
 fn screen_words() -> Vec<&'static str> {

@@ -6,10 +6,10 @@ use tlog::Hash;
 
 use crate::{
     ENTRY_SIZE_MAX, FORMAT,
-    canonical::{self, Malformed, digest_or_none, known, require, short_text, time},
+    canonical::{self, Malformed, digest, digest_or_none, known, require, short_text, time},
     chunk::check_set,
-    claim::Claim,
-    id::RequestId,
+    claim::{self, Claim},
+    id::{NodeId, RequestId},
     log_entry::{check_person, check_signatures, newer_format},
 };
 
@@ -90,10 +90,14 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
                 request(by_request_id, "transition.by_request_id")?;
             }
         }
-        Body::Attribution(v1::Attribution { node, rules, claim }) => {
-            short_text(node, 63, "attribution.node")?;
-            require((1..=3000).contains(&rules.len()), "attribution.rules", "1 to 3000")?;
-            Claim::try_from(claim.as_ref().ok_or(Malformed::Missing { field: "claim" })?)?;
+        Body::Attribution(attribution) => check_attribution(attribution)?,
+        Body::Baseline(v1::Baseline { nodes, until_s }) => {
+            check_nodes(nodes, "baseline.nodes")?;
+            time(*until_s, "baseline.until_s")?;
+        }
+        Body::BasisMap(v1::BasisMap { digest: map, nodes }) => {
+            digest(map, "basis_map.digest")?;
+            check_nodes(nodes, "basis_map.nodes")?;
         }
         Body::Decision(v1::Decision { subject, act, reason_code }) => {
             short_text(subject, 256, "decision.subject")?;
@@ -102,6 +106,41 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
         }
     }
     Ok(statement)
+}
+
+/// Nodes that one statement may name: as many as fit an entry.
+pub const NODES_MAX: usize = 450;
+/// Rules that one attribution may name.
+pub const RULES_MAX: usize = 3000;
+
+/// The value check of an attribution, alone or as an item of an import.
+pub fn check_attribution(attribution: &v1::Attribution) -> Result<(), Malformed> {
+    let v1::Attribution { node, rules, claims, claiming, group, withdrawn } = attribution;
+    check_node(node, "attribution.node")?;
+    let selects = usize::from(!rules.is_empty()) + usize::from(claiming.is_some());
+    require(selects == 1, "attribution.rules", "given exactly where claiming is not")?;
+    require(rules.len() <= RULES_MAX, "attribution.rules", "at most 3000")?;
+    let mut each = rules.clone();
+    each.sort_unstable();
+    each.dedup();
+    require(each.len() == rules.len(), "attribution.rules", "each once")?;
+    if let Some(claiming) = claiming {
+        Claim::try_from(claiming)?;
+    }
+    require(*withdrawn == claims.is_empty(), "attribution.claims", "none exactly if withdrawn")?;
+    claim::check_all(claims)?;
+    short_text(group, 200, "attribution.group")
+}
+
+fn check_nodes(nodes: &[String], field: &'static str) -> Result<(), Malformed> {
+    require((1..=NODES_MAX).contains(&nodes.len()), field, "1 to 450")?;
+    nodes.iter().try_for_each(|node| check_node(node, field))?;
+    let distinct = nodes.iter().collect::<std::collections::BTreeSet<_>>().len();
+    require(distinct == nodes.len(), field, "each once")
+}
+
+fn check_node(node: &str, field: &'static str) -> Result<(), Malformed> {
+    require(node.parse::<NodeId>().is_ok(), field, "1 to 63 of a-z0-9-")
 }
 
 fn request(id: &str, field: &'static str) -> Result<(), Malformed> {

@@ -17,7 +17,11 @@
 //! Promised: an answer depends on what stands below the log size that is asked for and on nothing
 //! that came later, so it does not matter in what portions the input arrived.
 //!
-//! Not done here: signatures and proofs are the caller's; so is reading chunks ([`open_snapshot`]).
+//! - *Before the node was enrolled* stood what the first snapshots of its first generation list. Numbers
+//!   of a later generation are others, and nothing says what stood before.
+//!
+//! Not done here: signatures and proofs are the caller's; so is reading chunks ([`open_snapshot`]), which
+//! hands the rules of a snapshot to [`Assessment::snapshot`].
 
 mod tree;
 
@@ -34,8 +38,9 @@ use tlog::{Hash, checkpoint::Checkpoint, note::Note};
 pub use self::tree::CLOCK_ERROR_UNSYNCED_S;
 use self::tree::Tree;
 use crate::{
+    adoption::Claimed,
     judge::{AsKnown, Event, KnownSizes, Parameters, Span, judge},
-    register::{InvalidStatement, Register},
+    register::{InvalidStatement, Register, View},
     target::{Known, Target},
     verdict::{Clause, Verdict},
 };
@@ -50,6 +55,8 @@ pub struct Assessment {
     /// Log size of each published checkpoint, by the hash of its note.
     published: HashMap<Hash, u64>,
     trees: BTreeMap<AgentOrigin, Tree>,
+    /// The generation with which each node was enrolled.
+    enrolled: BTreeMap<NodeId, AgentOrigin>,
     assessed: Vec<Assessed>,
 }
 
@@ -129,6 +136,7 @@ impl Assessment {
             facts: BTreeMap::new(),
             published: HashMap::new(),
             trees: BTreeMap::new(),
+            enrolled: BTreeMap::new(),
             assessed: Vec::new(),
         }
     }
@@ -197,6 +205,9 @@ impl Assessment {
                     log_index,
                     found: origin.chars().take(80).collect(),
                 })?;
+                if !revoked {
+                    self.enrolled.entry(origin.node.clone()).or_insert_with(|| origin.clone());
+                }
                 let tree = self.trees.entry(origin).or_default();
                 if *revoked && tree.revoked.is_none_or(|(_, from)| *revoked_from_size < from) {
                     tree.revoked = Some((log_index, *revoked_from_size));
@@ -210,6 +221,27 @@ impl Assessment {
             | Entry::Shard(_) => {}
         }
         Ok(())
+    }
+
+    /// Whether this snapshot belongs to those that say what stood before the node was enrolled: of the
+    /// node's first generation, for each source, up to the first for which the ruleset held still.
+    pub fn wants_snapshot(&self, origin: &AgentOrigin, snapshot: &v1::RuleSnapshot) -> bool {
+        self.enrolled.get(&origin.node) == Some(origin)
+            && self.trees.get(origin).is_none_or(|tree| tree.wants(snapshot.source))
+    }
+
+    /// The rules of a covered snapshot, in the order of leaves and before anything is judged that comes
+    /// after it.
+    pub fn snapshot(
+        &mut self,
+        origin: &AgentOrigin,
+        index: u64,
+        snapshot: &v1::RuleSnapshot,
+        rules: &[v1::SnapshotRule],
+    ) {
+        if self.wants_snapshot(origin, snapshot) {
+            self.trees.entry(origin.clone()).or_default().stood(index, snapshot, rules);
+        }
     }
 
     /// The leaves that heads have covered since the last call, in order.
@@ -245,7 +277,8 @@ impl Assessment {
     /// As known then.
     pub fn then(&self, facts: &Facts) -> Verdict {
         let place = self.facts_at(&facts.origin.node, facts.covered_by);
-        self.judge(facts, facts.covered_by, place, AsKnown::Then, facts.span.last_s)
+        let view = self.register.at(self.register_size_at(facts.covered_by));
+        self.judge(facts, &view, place, AsKnown::Then, facts.span.last_s)
     }
 
     /// As known at a size of the log; `judged_at_s` is the time of the node's last `Seal`.
@@ -255,13 +288,26 @@ impl Assessment {
             return self.unverifiable(log_size);
         }
         let place = self.facts_of_the_time(facts, log_size);
-        self.judge(facts, log_size, place, AsKnown::Now, judged_at_s)
+        let view = self.register.at(self.register_size_at(log_size));
+        self.judge(facts, &view, place, AsKnown::Now, judged_at_s)
     }
 
     /// A standing rule at an instant, by its facts as a leaf or a snapshot showed them. The node is
     /// where it is now.
     pub fn standing(&self, facts: &Facts, at_s: i64, log_size: u64) -> Verdict {
         let log_size = log_size.max(facts.covered_by);
+        let view = self.register.at(self.register_size_at(log_size));
+        self.standing_under(&view, facts, at_s, log_size)
+    }
+
+    /// The same under another register: what a statement would change.
+    pub fn standing_under(
+        &self,
+        view: &View<'_>,
+        facts: &Facts,
+        at_s: i64,
+        log_size: u64,
+    ) -> Verdict {
         if self.is_revoked(facts, log_size) {
             return self.unverifiable(log_size);
         }
@@ -269,20 +315,20 @@ impl Assessment {
         facts.span.first_s = at_s;
         facts.span.last_s = at_s;
         let place = self.facts_at(&facts.origin.node, log_size);
-        self.judge(&facts, log_size, place, AsKnown::Now, at_s)
+        self.judge(&facts, view, place, AsKnown::Now, at_s)
     }
 
     fn judge(
         &self,
         facts: &Facts,
-        log_size: u64,
+        view: &View<'_>,
         place: Option<&v1::NodeFacts>,
         as_known: AsKnown,
         judged_at_s: i64,
     ) -> Verdict {
         let Facts {
             origin,
-            index: _,
+            index,
             rule,
             target,
             hit_target,
@@ -293,14 +339,10 @@ impl Assessment {
             before_act,
             covered_by,
         } = facts;
-        let view = self.register.at(self.register_size_at(log_size));
-        let mut claims: Vec<Claim> =
-            rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok()).collect();
-        for said in view.attributed(&origin.node, rule.number) {
-            if !claims.contains(&said.claim) {
-                claims.push(said.claim.clone());
-            }
-        }
+        let own = rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok()).collect();
+        let Claimed { claims, attributed } = view.claims_of(&origin.node, rule.number, own);
+        let stood = self.stood_before(origin, rule.number, *index);
+        let baseline_until_s = view.baseline_until_s(&origin.node).filter(|_| stood);
         let target: Known<Target> = Known::from_wire(target.as_ref());
         let names = other_names(&target, hit_target.as_ref());
         let event = Event {
@@ -309,6 +351,8 @@ impl Assessment {
             trigger: v1::Trigger::try_from(rule.trigger).unwrap_or_default(),
             actor: v1::Actor::try_from(rule.actor).unwrap_or_default(),
             claims: &claims,
+            attributed,
+            baseline_until_s,
             response: response.as_ref(),
             span: *span,
             imported: *imported,
@@ -320,7 +364,7 @@ impl Assessment {
             KnownSizes { before_act: *before_act, when_logged: self.register_size_at(*covered_by) };
         let parameters =
             Parameters { as_known, judged_at_s: Some(judged_at_s), ..self.parameters.clone() };
-        judge(&event, &view, &sizes, &parameters)
+        judge(&event, view, &sizes, &parameters)
     }
 
     fn facts_of_the_time(&self, facts: &Facts, log_size: u64) -> Option<&v1::NodeFacts> {
@@ -328,6 +372,10 @@ impl Assessment {
             let all = self.facts.get(&facts.origin.node)?;
             all.iter().find(|(index, _)| *index < log_size).map(|(_, declared)| declared)
         })
+    }
+
+    fn stood_before(&self, origin: &AgentOrigin, rule: u64, index: u64) -> bool {
+        self.trees.get(origin).is_some_and(|tree| tree.stood_before(rule, index))
     }
 
     fn is_revoked(&self, facts: &Facts, log_size: u64) -> bool {
@@ -350,6 +398,8 @@ impl Assessment {
             basis_proof: v1::BasisProof::Unspecified,
             registered_before_act: v1::Ternary::Unspecified,
             register_size: self.register_size_at(log_size),
+            attributed: None,
+            baseline_until_s: None,
         }
     }
 

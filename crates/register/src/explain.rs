@@ -1,5 +1,6 @@
 //! One plain English sentence per verdict, made at the edge from its codes and clause.
 
+use evidence::Claim;
 use remit_proto::v1::{self, AddedFinding, Dimension, UndeterminedReason, VerdictCode};
 
 use crate::words;
@@ -79,11 +80,11 @@ pub fn explain(verdict: &v1::Verdict) -> String {
             format!("The operator's own security measure, entry {id} ({says}).")
         }
         VerdictCode::UserChoice => format!("Chosen by the user, entry {id} ({says})."),
-        VerdictCode::BaselineUnattributed => {
+        VerdictCode::BaselineUnattributed => format!(
             "The rule stood before the node was enrolled, and nobody has said yet on whose \
-             authority."
-                .to_owned()
-        }
+             authority; there is time until {}, then it counts as a rule without a basis.",
+            words::time(verdict.baseline_until_s)
+        ),
     };
     // Only a class claim ends here although an entry was asked for.
     if code == VerdictCode::NoBasis && shows.contains("class:") {
@@ -95,12 +96,32 @@ pub fn explain(verdict: &v1::Verdict) -> String {
     if dimension == i32::from(Dimension::Unspecified) && code == VerdictCode::Unspecified {
         return text;
     }
+    if let Some(attributed) = &verdict.attributed {
+        text.push_str(&format!(" {}.", attributed_later(attributed)));
+    }
     for added in &verdict.added {
         if let Ok(finding) = AddedFinding::try_from(*added) {
             text.push_str(added_sentence(finding));
         }
     }
     text
+}
+
+/// "Attributed later to court/2026-001 by person-1 (operator) at 2026-11-24T01:20:00Z".
+pub fn attributed_later(attributed: &v1::AttributedLater) -> String {
+    let v1::AttributedLater { statement, recorded_at_s, by, claims } = attributed;
+    let claims: Vec<String> = claims
+        .iter()
+        .map(|claim| Claim::try_from(claim).map_or_else(|_| "?".to_owned(), |c| c.to_string()))
+        .collect();
+    let by = by.clone().unwrap_or_default();
+    format!(
+        "Attributed later to {} by {} {} at {} (statement {statement})",
+        claims.join(", "),
+        words::role(by.role()),
+        by.person,
+        words::time(*recorded_at_s)
+    )
 }
 
 /// A bound is meant in the zone of the authority: there it is midnight, and not 23:00 of another day.

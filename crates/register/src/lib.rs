@@ -15,6 +15,7 @@
 //! | [`request`], [`entry`] | a request with every field valid; its versions |
 //! | [`state`] | where a request stood at an instant |
 //! | [`register`] | statements in, views of any size out |
+//! | [`adoption`] | what people said of rules that stood already |
 //! | [`judge`](mod@judge) | one event against every request |
 //! | [`assessment`] | leaves in log order → verdicts as known then and now |
 //! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
@@ -23,10 +24,10 @@
 //! | [`import`] | files of people and authorities → requests, with a report per row |
 //! | [`words`] | the words of files and screens for the values of the wire |
 //!
-//! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), baselines
-//! (`BASELINE_UNATTRIBUTED` too), secrecy, derived addresses of names, duties other than
+//! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), secrecy, derived addresses of names, duties other than
 //! `NOT_ENFORCED`.
 
+pub mod adoption;
 pub mod assessment;
 pub mod duties;
 pub mod entry;
@@ -42,12 +43,13 @@ pub mod target;
 pub mod verdict;
 pub mod words;
 
+pub use adoption::{Attributed, Claimed};
 pub use duties::{Duty, DutyFinding, Installed, UnobservedPoint, not_enforced};
 pub use entry::{Entry, Version};
 pub use evidence::{Claim, NodeId, RequestId};
-pub use explain::explain;
+pub use explain::{attributed_later, explain};
 pub use judge::{AsKnown, Event, KnownSizes, MATCHER_VERSION, Parameters, Span, judge};
-pub use register::{AttributedClaim, InvalidStatement, Register, Touch, View};
+pub use register::{InvalidStatement, Register, Touch, View};
 pub use request::{InvalidRequest, ListVersion, Request};
 pub use state::Standing;
 pub use target::{Known, Relation, Repair, Target, TargetError, relation};

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use evidence::{Claim, NodeId, RequestId};
+use evidence::{Claim, NodeId, RequestId, canonical::Malformed};
 use remit_proto::v1::{self, TransitionKind, register_item::Item, statement::Body};
 
 use crate::{
+    adoption::{Adoption, Attribution, BASELINE_MAX_S, Said},
     entry::{Entry, History, Version},
     index::TargetIndex,
     request::{InvalidRequest, ListVersion, Request, RequestTarget},
@@ -34,7 +35,7 @@ pub struct Register {
     withheld: Vec<u64>,
     /// Statements of a newer format.
     not_understood: Vec<u64>,
-    attributions: HashMap<(NodeId, u64), Vec<AttributedClaim>>,
+    adoption: Adoption,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,14 +43,6 @@ struct Posting {
     history: usize,
     version: usize,
     target: usize,
-}
-
-/// A claim that a person tied to an installed rule after the fact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttributedClaim {
-    pub claim: Claim,
-    pub statement: u64,
-    pub recorded_at_s: i64,
 }
 
 /// The statement is refused as a whole; the register is as it was.
@@ -83,6 +76,17 @@ pub enum InvalidStatement {
     Transition { id: RequestId, why: NoSuchStep },
     #[error("{field} is missing or not valid")]
     Field { field: &'static str },
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error(
+        "attribution.claims: the register holds nothing of {claim}; enter the request or list first"
+    )]
+    UnknownClaim { claim: Claim },
+    #[error(
+        "baseline.until_s: more than {} days after the first baseline of node {node}",
+        BASELINE_MAX_S / 86_400
+    )]
+    BaselineTooLong { node: NodeId },
 }
 
 impl Register {
@@ -97,7 +101,7 @@ impl Register {
             postings: Vec::new(),
             withheld: Vec::new(),
             not_understood: Vec::new(),
-            attributions: HashMap::new(),
+            adoption: Adoption::default(),
         }
     }
 
@@ -126,7 +130,7 @@ impl Register {
             origin,
             recorded_at_s,
             effective_at_s,
-            author: _,
+            author,
             approver: _,
             body,
         } = statement;
@@ -140,12 +144,21 @@ impl Register {
             self.apply_not_understood();
             return Ok(());
         }
+        let said = Said {
+            by: author.clone().unwrap_or_default(),
+            statement: self.size,
+            recorded_at_s: *recorded_at_s,
+        };
         match body.as_ref().ok_or(InvalidStatement::NoBody)? {
             Body::Import(import) => match items {
                 None => self.withheld.push(self.size),
-                Some(items) => self.import(import, items, *recorded_at_s, *effective_at_s)?,
+                Some(items) => self.import(import, items, &said, *effective_at_s)?,
             },
-            Body::Transition(_) | Body::Attribution(_) | Body::Decision(_)
+            Body::Transition(_)
+            | Body::Attribution(_)
+            | Body::Decision(_)
+            | Body::Baseline(_)
+            | Body::BasisMap(_)
                 if items.as_ref().is_some_and(|i| !i.is_empty()) =>
             {
                 return Err(InvalidStatement::UnexpectedItems);
@@ -153,7 +166,21 @@ impl Register {
             Body::Transition(transition) => {
                 self.transition(transition, *recorded_at_s, *effective_at_s)?;
             }
-            Body::Attribution(attribution) => self.attribute(attribution, *recorded_at_s)?,
+            Body::Attribution(attribution) => {
+                let attribution = Attribution::read(attribution)?;
+                self.check_claims(&attribution, &HashSet::new())?;
+                self.adoption.attribute(attribution, &said);
+            }
+            Body::Baseline(v1::Baseline { nodes, until_s }) => {
+                let nodes = node_ids(nodes, "baseline.nodes")?;
+                self.adoption
+                    .baseline(&nodes, *until_s, &said)
+                    .map_err(|node| InvalidStatement::BaselineTooLong { node })?;
+            }
+            Body::BasisMap(v1::BasisMap { digest, nodes }) => {
+                let nodes = node_ids(nodes, "basis_map.nodes")?;
+                self.adoption.basis_map(&nodes, digest, &said);
+            }
             Body::Decision(_) => return Err(InvalidStatement::NotOfTheRegister),
         }
         self.size = self.size.saturating_add(1);
@@ -171,7 +198,7 @@ impl Register {
         &mut self,
         import: &v1::Import,
         items: Vec<v1::RegisterItem>,
-        recorded_at_s: i64,
+        said: &Said,
         effective_at_s: i64,
     ) -> Result<(), InvalidStatement> {
         // Everything is checked before anything is changed.
@@ -180,7 +207,11 @@ impl Register {
         if announced != found {
             return Err(InvalidStatement::ItemCount { announced, found });
         }
-        let requests = collect(items)?;
+        let Collected { requests, attributions } = collect(items)?;
+        let entered = requests.iter().map(|request| &request.id).collect();
+        for attribution in &attributions {
+            self.check_claims(attribution, &entered)?;
+        }
         for request in &requests {
             let newest = self.newest(&request.id);
             let wanted = newest.map_or(request.version, |v| v.request.version.saturating_add(1));
@@ -190,9 +221,29 @@ impl Register {
             }
         }
         for request in requests {
-            self.enter(request, recorded_at_s, effective_at_s);
+            self.enter(request, said.recorded_at_s, effective_at_s);
+        }
+        for attribution in attributions {
+            self.adoption.attribute(attribution, said);
         }
         Ok(())
+    }
+
+    /// What rules are attributed to must be there; `entered` is entered by the same statement.
+    fn check_claims(
+        &self,
+        attribution: &Attribution,
+        entered: &HashSet<&RequestId>,
+    ) -> Result<(), InvalidStatement> {
+        let unknown = attribution.claims().iter().find(|claim| match claim {
+            Claim::Request(id) => !self.by_id.contains_key(id) && !entered.contains(id),
+            Claim::List { id, version } => {
+                let list = ListVersion { id: id.clone(), version: version.clone() };
+                !self.by_list.contains_key(&list)
+            }
+            Claim::Class(_) => false,
+        });
+        unknown.map_or(Ok(()), |claim| Err(InvalidStatement::UnknownClaim { claim: claim.clone() }))
     }
 
     fn newest(&self, id: &RequestId) -> Option<&Version> {
@@ -276,28 +327,22 @@ impl Register {
         history.transitions = path;
         Ok(())
     }
-
-    fn attribute(
-        &mut self,
-        wire: &v1::Attribution,
-        recorded_at_s: i64,
-    ) -> Result<(), InvalidStatement> {
-        let v1::Attribution { node, rules, claim } = wire;
-        let field = |field| InvalidStatement::Field { field };
-        let node: NodeId = node.parse().map_err(|_| field("attribution.node"))?;
-        let claim = claim.as_ref().ok_or(field("attribution.claim"))?;
-        let claim = Claim::try_from(claim).map_err(|_| field("attribution.claim"))?;
-        for rule in rules {
-            let said =
-                AttributedClaim { claim: claim.clone(), statement: self.size, recorded_at_s };
-            self.attributions.entry((node.clone(), *rule)).or_default().push(said);
-        }
-        Ok(())
-    }
 }
 
-/// The requests of an import with all their targets.
-fn collect(items: Vec<v1::RegisterItem>) -> Result<Vec<Request>, InvalidStatement> {
+fn node_ids(nodes: &[String], field: &'static str) -> Result<Vec<NodeId>, InvalidStatement> {
+    let ids = nodes.iter().map(|node| node.parse().map_err(|_| InvalidStatement::Field { field }));
+    ids.collect()
+}
+
+/// What an import holds.
+struct Collected {
+    /// With all their targets.
+    requests: Vec<Request>,
+    attributions: Vec<Attribution>,
+}
+
+fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> {
+    let mut attributions = Vec::new();
     let mut wires: Vec<v1::Request> = Vec::new();
     let mut position_of: HashMap<String, usize> = HashMap::new();
     for (item, at) in items.into_iter().zip(0..) {
@@ -312,10 +357,11 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Vec<Request>, InvalidStatemen
                     wire.ok_or(InvalidStatement::StrayTargets { item: at, id: request_id })?;
                 wire.targets.extend(targets);
             }
+            Item::Attribution(wire) => attributions.push(Attribution::read(&wire)?),
         }
     }
     let mut seen = HashSet::new();
-    wires
+    let requests = wires
         .into_iter()
         .map(|wire| {
             let id = wire.id.clone();
@@ -329,7 +375,8 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Vec<Request>, InvalidStatemen
             }
             Ok(request)
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(Collected { requests, attributions })
 }
 
 /// What the register said at one size.
@@ -410,10 +457,8 @@ impl<'a> View<'a> {
         self.register.not_understood.iter().filter(|index| **index < self.size).count()
     }
 
-    /// What people have said later about a rule's basis, oldest first.
-    pub fn attributed(&self, node: &NodeId, rule: u64) -> Vec<&'a AttributedClaim> {
-        let said = self.register.attributions.get(&(node.clone(), rule));
-        said.into_iter().flatten().filter(|a| a.statement < self.size).collect()
+    pub(crate) fn adoption(&self) -> &'a Adoption {
+        &self.register.adoption
     }
 
     fn entry(&self, position: usize) -> Option<Entry<'a>> {

@@ -5,6 +5,8 @@ use remit_proto::v1::{
     self, AddedFinding, BasisProof, Dimension, Ternary, UndeterminedReason, VerdictCode,
 };
 
+use crate::adoption::Attributed;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     pub code: VerdictCode,
@@ -17,6 +19,10 @@ pub struct Verdict {
     pub basis_proof: BasisProof,
     pub registered_before_act: Ternary,
     pub register_size: u64,
+    /// A person said later what the rule rests on; whatever the verdict.
+    pub attributed: Option<Attributed>,
+    /// With BASELINE_UNATTRIBUTED, and only then.
+    pub baseline_until_s: Option<i64>,
 }
 
 /// Which dimension of which request decided, and the two values compared.
@@ -50,6 +56,8 @@ impl Verdict {
             basis_proof,
             registered_before_act,
             register_size,
+            attributed,
+            baseline_until_s,
         } = self;
         v1::Verdict {
             code: (*code).into(),
@@ -65,6 +73,13 @@ impl Verdict {
             basis_proof: (*basis_proof).into(),
             registered_before_act: (*registered_before_act).into(),
             register_size: *register_size,
+            attributed: attributed.as_ref().map(|said| v1::AttributedLater {
+                statement: said.statement,
+                recorded_at_s: said.recorded_at_s,
+                by: Some(said.by.clone()),
+                claims: said.claims.iter().map(Into::into).collect(),
+            }),
+            baseline_until_s: baseline_until_s.unwrap_or(0),
         }
     }
 }

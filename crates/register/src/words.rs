@@ -119,6 +119,14 @@ words!(basis_proof, basis_proof_from, basis_proofs, remit_proto::v1::BasisProof,
     Oral => "oral",
 });
 
+words!(role, role_from, roles, remit_proto::v1::Role, {
+    Operator => "operator",
+    Officer => "officer",
+    Assessor => "assessor",
+    Public => "public",
+    Agent => "agent",
+});
+
 words!(transition, transition_from, transitions, remit_proto::v1::TransitionKind, {
     Accept => "accept",
     Confirm => "confirm",

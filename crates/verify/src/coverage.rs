@@ -49,6 +49,8 @@ pub struct Coverage {
     pub forks: u64,
     pub leaves_under_revoked_keys: u64,
     pub statements_shown_late: u64,
+    /// `<node> <SHA-256>`: the node took claims from a basis map that nobody stated in the register.
+    pub basis_maps_unstated: Vec<String>,
     pub events_judged: u64,
     /// Screen word → events, as known now.
     pub verdicts: BTreeMap<String, u64>,
@@ -265,6 +267,10 @@ impl fmt::Display for Coverage {
                 "{} forks kept, {} leaves under keys revoked later, {} statements shown to the log more than 5 minutes after the time they state",
                 self.forks, self.leaves_under_revoked_keys, self.statements_shown_late
             ),
+        )?;
+        row(
+            "basis maps",
+            format!("used and stated by nobody: {}", list(&self.basis_maps_unstated)),
         )?;
         let verdicts: Vec<String> =
             self.verdicts.iter().map(|(word, count)| format!("{count} {word}")).collect();

@@ -30,13 +30,13 @@ struct PersonKey {
 /// Why a statement does not count as a person's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SignatureError {
-    #[error("{0} had no valid key of that role in the log at this point")]
+    #[error("signatures.person: {0} had no valid key of that role in the log at this point")]
     NoKey(String),
-    #[error("the signature of {0} is wrong")]
+    #[error("signatures.signature: that of {0} is wrong")]
     Wrong(String),
     #[error("{0}, named as author or approver, did not sign")]
     Unsigned(String),
-    #[error("{person} signed as {role}, and only operator staff may")]
+    #[error("signatures.person.role: {person} signed as {role}, and only operator staff may")]
     Role { person: String, role: &'static str },
 }
 

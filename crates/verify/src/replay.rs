@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evidence::{Leaf, bundle::VERDICTS};
+use evidence::{AgentOrigin, Leaf, bundle::VERDICTS};
 use register::{
-    Parameters,
+    Parameters, View,
     assessment::{Assessed, Assessment, Facts, Item},
     silence::{Silence, Watch},
     verdict::Verdict,
@@ -22,6 +22,7 @@ use crate::{
     files::Bundle,
     history::Known,
     manifest::Manifest,
+    openings::{Items, items},
     report::{Findings, Step, chain},
     statements::Register,
     trust::Trust,
@@ -52,6 +53,9 @@ struct SaidVerdict {
     code: String,
     /// Empty: none speaks.
     request: String,
+    /// The statement by which the rule was attributed later.
+    #[serde(default)]
+    attributed: Option<u64>,
 }
 
 /// What was computed here for one event.
@@ -70,7 +74,7 @@ pub(crate) fn verdicts(
     coverage: &mut Coverage,
     findings: &mut Findings,
 ) {
-    let (computed, found) = compute(trust, past, coverage.last_entry_at_s, findings);
+    let (computed, found) = compute(bundle, trust, past, coverage, findings);
     silences(coverage, found);
     for Computed { now, .. } in computed.values() {
         *coverage.verdicts.entry(now.screen_word().to_string()).or_default() += 1;
@@ -91,9 +95,10 @@ pub(crate) fn verdicts(
 
 /// Replays the log: verdicts, and when nodes were silent up to the time of its newest entry.
 fn compute(
+    bundle: &mut Bundle<'_>,
     trust: &Trust,
     past: &Past<'_>,
-    until_s: i64,
+    coverage: &mut Coverage,
     findings: &mut Findings,
 ) -> (BTreeMap<String, Computed>, Vec<Silence>) {
     let mut assessment = Assessment::new(trust.register.name().as_str(), Parameters::default());
@@ -155,7 +160,9 @@ fn compute(
             silences.extend(watch.seal(&origin.node, seal));
         }
     }
-    silences.extend(watch.open(until_s));
+    silences.extend(watch.open(coverage.last_entry_at_s));
+    let closed = stood_before(bundle, &mut assessment, &assessed);
+    basis_maps(coverage, past.agents, &assessment.register().view());
     let facts_of = |assessed: Assessed| -> Option<Facts> {
         match assessed.item {
             Item::Activity { facts, .. } | Item::RuleChange { facts, .. } => Some(*facts),
@@ -172,12 +179,54 @@ fn compute(
             let computed = Computed {
                 then: assessment.then(&facts),
                 now: assessment.now(&facts, past.log_size, judged_at_s),
-                closed: is_closed(past.agents, &facts),
+                closed: is_closed(past.agents, &facts) || closed.contains(&facts.origin),
             };
             (event, computed)
         })
         .collect();
     (computed, silences)
+}
+
+/// Tells what stood before each node was enrolled; returns the trees of which that is withheld.
+fn stood_before(
+    bundle: &mut Bundle<'_>,
+    assessment: &mut Assessment,
+    assessed: &[Assessed],
+) -> BTreeSet<AgentOrigin> {
+    let mut closed = BTreeSet::new();
+    for Assessed { origin, index, item, .. } in assessed {
+        let Item::Snapshot { leaf, before_act: _ } = item else { continue };
+        if !assessment.wants_snapshot(origin, leaf) {
+            continue;
+        }
+        match items::<v1::SnapshotRule>(bundle, &leaf.rules.clone().unwrap_or_default()) {
+            Items::All(rules) => assessment.snapshot(origin, *index, leaf, &rules),
+            // Said to be withheld or wrong where snapshots are checked.
+            Items::Withheld | Items::Wrong(_) => {
+                closed.insert(origin.clone());
+            }
+        }
+    }
+    closed
+}
+
+/// Every basis map that a node has used and that nobody has stated for it.
+fn basis_maps(coverage: &mut Coverage, agents: &Agents<'_>, register: &View<'_>) {
+    let mut unstated = BTreeSet::new();
+    for agent in agents.by_origin.values() {
+        let digests = agent.leaves.iter().filter_map(|leaf| match leaf.body() {
+            Some(Body::Start(start)) => Some(&start.basis_map_digest),
+            Some(Body::ConfigChange(change)) => Some(&change.basis_map_digest),
+            _ => None,
+        });
+        for digest in digests.filter(|digest| !digest.is_empty()) {
+            if !register.states_basis_map(&agent.origin.node, digest) {
+                let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                unstated.insert(format!("{} {hex}", agent.origin.node));
+            }
+        }
+    }
+    coverage.basis_maps_unstated = unstated.into_iter().collect();
 }
 
 fn is_closed(agents: &Agents<'_>, facts: &Facts) -> bool {
@@ -257,8 +306,19 @@ fn differs(said: &SaidVerdict, ours: &Verdict, when: &str) -> Option<String> {
     let request = ours.request().map(ToString::to_string).unwrap_or_default();
     let code = code_of(ours);
     let said_request = said.request.as_str();
+    let attributed = ours.attributed.as_ref().map(|attributed| attributed.statement);
     if said.code == code && said_request == request {
-        return None;
+        return (said.attributed != attributed).then(|| {
+            let by = |statement: Option<u64>| match statement {
+                Some(index) => format!("attributed by statement {index}"),
+                None => "attributed by nobody".to_owned(),
+            };
+            format!(
+                "as known {when}, the collector says {} and the register says {}",
+                by(said.attributed),
+                by(attributed)
+            )
+        });
     }
     let named = |id: &str| if id.is_empty() { String::new() } else { format!(" ({id})") };
     Some(format!(

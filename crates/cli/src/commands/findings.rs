@@ -91,6 +91,7 @@ pub(super) fn layout() -> Layout<v1::FindingRow> {
         "hits" => row.hits,
         "installed_now" => row.installed_now,
         "unobserved_points" => row.unobserved_points,
+        "basis_map" => base16(&row.basis_map_digest),
         "verdict_now" => row.verdict_now.as_ref().map(words::verdict_code),
     ]);
     let finding = |row: &v1::FindingRow| match &row.verdict {
@@ -146,11 +147,27 @@ fn duty_cell(code: &str) -> String {
     match code {
         "NOT_ENFORCED" => format!("not enforced ({code})"),
         "UNDETERMINED" => format!("undetermined ({code})"),
+        UNSTATED => format!("basis map that nobody stated ({code})"),
         _ => code.to_owned(),
     }
 }
 
+/// A finding about a node, and no request.
+pub(super) const UNSTATED: &str = "UNSTATED_BASIS_MAP";
+
+fn base16(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn duty_sentence(row: &v1::FindingRow) -> Option<String> {
+    if row.code == UNSTATED {
+        return Some(format!(
+            "Node {} reads what its rules claim from a basis map (SHA-256 {}) that nobody has stated in \
+             the register: state it with `remit adopt basis-map`.",
+            row.node,
+            base16(&row.basis_map_digest)
+        ));
+    }
     let seen = match row.code.as_str() {
         "NOT_ENFORCED" => "no observed rule carries it out",
         "UNDETERMINED" => "whether a rule carries it out is not known",

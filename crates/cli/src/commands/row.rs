@@ -30,7 +30,7 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
     for text in &args.verdict {
         codes.take(text)?;
     }
-    let Codes { verdicts, undetermined, added, duties } = codes;
+    let Codes { verdicts, undetermined, added, duties, integrity } = codes;
     Ok(v1::Filter {
         since_s: at(&args.since, "--since")?,
         until_s: at(&args.until, "--until")?,
@@ -43,6 +43,7 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
         undetermined,
         added,
         duties,
+        integrity,
     })
 }
 
@@ -85,7 +86,16 @@ pub(super) fn verdict_fields<R: Judged>() -> Vec<Field<R>> {
             row.verdict().map(|v| words::word(v.basis_proof().as_str_name(), "BASIS_PROOF_")),
         "registered_before_act" =>
             row.verdict().map(|v| words::word(v.registered_before_act().as_str_name(), "TERNARY_")),
+        "attributed_to" => attributed(row).map(|a| words::claims(&a.claims)).unwrap_or_default(),
+        "attributed_by" => attributed(row).map(words::person),
+        "attributed_at" => attributed(row).map_or_else(String::new, |a| time::utc(a.recorded_at_s)),
+        "baseline_until" =>
+            time::utc(row.verdict().map(|v| v.baseline_until_s).unwrap_or_default()),
     ]
+}
+
+fn attributed<R: Judged>(row: &R) -> Option<&v1::AttributedLater> {
+    row.verdict()?.attributed.as_ref()
 }
 
 pub(super) fn node_cell<R: Judged>() -> Cell<R> {
@@ -108,12 +118,22 @@ pub(super) fn rule_cells<R: Judged>() -> [Cell<R>; 4] {
         .dispensable(4),
         Cell::new("CLAIMS", |row: &R| match row.rule() {
             None => "-".to_owned(),
-            Some(_) if row.claims().is_empty() => "none".to_owned(),
-            Some(_) => words::claims(row.claims()).join(" "),
+            Some(_) => claims_cell(row),
         })
         .dispensable(3),
         Cell::new("AUTHORITY", |row: &R| or_dash(row.authority())).dispensable(2),
     ]
+}
+
+/// What the rule itself claims, and what a person said later.
+fn claims_cell<R: Judged>(row: &R) -> String {
+    let own = words::claims(row.claims()).join(" ");
+    match attributed(row).map(|a| words::claims(&a.claims).join(" ")) {
+        None if own.is_empty() => "none".to_owned(),
+        None => own,
+        Some(later) if own.is_empty() => format!("later: {later}"),
+        Some(later) => format!("{own}, later: {later}"),
+    }
 }
 
 pub(super) fn verdict_cell_of<R: Judged>() -> Cell<R> {

@@ -284,3 +284,96 @@ fn entries_that_are_not_what_they_say_are_refused_and_change_nothing() {
     assert!(log.assessment.statement(&statement, None).is_err());
     assert_eq!(log.assessment.register().size(), 1);
 }
+
+/// A rule that claims nothing, as a snapshot lists it.
+fn bare(number: u64) -> v1::SnapshotRule {
+    let rule = Some(v1::Rule { number, ..Default::default() });
+    v1::SnapshotRule { rule, target: Some(target()), native: String::new() }
+}
+
+fn statement_of(body: statement::Body) -> v1::Statement {
+    v1::Statement {
+        format: 1,
+        origin: REGISTER.into(),
+        recorded_at_s: NOON,
+        effective_at_s: NOON,
+        body: Some(body),
+        ..Default::default()
+    }
+}
+
+/// Of rules 1 (in the first snapshot, at leaf 2), 2 (in the second) and 3 (in none): what an event at
+/// leaf 5 is, in the generation with which the node was enrolled or in a later one.
+fn baseline_codes(first_unstable: bool, second_generation: bool) -> [VerdictCode; 3] {
+    let mut log = Log::new();
+    let key =
+        |origin: &str| Entry::NodeKey(v1::NodeKey { origin: origin.into(), ..Default::default() });
+    if second_generation {
+        log.entry(&key("example.net/agent/r1/0000000000000009")).unwrap();
+    }
+    log.entry(&key(ORIGIN)).unwrap();
+    let until_s = NOON + 1000;
+    let baseline = v1::Baseline { nodes: vec!["r1".into()], until_s };
+    log.assessment.statement(&statement_of(statement::Body::Baseline(baseline)), None).unwrap();
+    log.statements += 1;
+    log.head(REGISTER, 1);
+    let snapshot = v1::RuleSnapshot { source: 1, unstable: first_unstable, ..Default::default() };
+    log.assessment.snapshot(&origin(), 2, &snapshot, &[bare(1)]);
+    log.assessment.snapshot(
+        &origin(),
+        4,
+        &v1::RuleSnapshot { unstable: false, ..snapshot },
+        &[bare(2)],
+    );
+    log.batch(&[NOON], NOON, 0, SYNCED);
+    let mut facts = log.cover().remove(0);
+    facts.rule.claims.clear();
+    facts.index = 5;
+    let size = log.size;
+    [1, 2, 3].map(|number| {
+        facts.rule.number = number;
+        log.assessment.now(&facts, size, NOON).code
+    })
+}
+
+#[test]
+fn before_the_node_was_enrolled_stood_what_its_first_snapshot_lists() {
+    use VerdictCode::{BaselineUnattributed as Baseline, NoBasis};
+    assert_eq!(baseline_codes(false, false), [Baseline, NoBasis, NoBasis]);
+    // The ruleset did not hold still: the next snapshot counts too.
+    assert_eq!(baseline_codes(true, false), [Baseline, Baseline, NoBasis]);
+    // Whoever enrols a node anew does not begin anew.
+    assert_eq!(baseline_codes(false, true), [NoBasis; 3]);
+}
+
+#[test]
+fn what_a_later_snapshot_lists_is_not_known_to_an_earlier_leaf() {
+    let mut log = Log::new();
+    log.entry(&Entry::NodeKey(v1::NodeKey { origin: ORIGIN.into(), ..Default::default() }))
+        .unwrap();
+    let snapshot = v1::RuleSnapshot { source: 1, ..Default::default() };
+    log.assessment.snapshot(&origin(), 7, &snapshot, &[bare(1)]);
+    assert!(!log.assessment.stood_before(&origin(), 1, 6));
+    assert!(log.assessment.stood_before(&origin(), 1, 7));
+    assert!(!log.assessment.wants_snapshot(&origin(), &snapshot));
+}
+
+#[test]
+fn an_attribution_is_known_now_and_was_not_then() {
+    let mut log = Log::new();
+    log.declare("DE");
+    log.request("req-7");
+    log.batch(&[NOON], NOON, 0, SYNCED);
+    let mut facts = log.cover().remove(0);
+    facts.rule.claims.clear();
+    let claims = vec![(&"req-7".parse::<evidence::Claim>().unwrap()).into()];
+    let said = v1::Attribution { node: "r1".into(), rules: vec![1], claims, ..Default::default() };
+    log.assessment.statement(&statement_of(statement::Body::Attribution(said)), None).unwrap();
+    log.statements += 1;
+    log.head(REGISTER, 2);
+    let then = log.assessment.then(&facts);
+    assert_eq!((then.code, then.attributed), (VerdictCode::AuthorisedMisreferenced, None));
+    let now = log.assessment.now(&facts, log.size, NOON);
+    assert_eq!(now.code, VerdictCode::Authorised);
+    assert_eq!(now.attributed.map(|said| said.statement), Some(1));
+}

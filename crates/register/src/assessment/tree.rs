@@ -27,6 +27,20 @@ pub(super) struct Tree {
     knew: Vec<(i64, u64)>,
     /// Log index of the revocation, and the size above which heads are not valid.
     pub(super) revoked: Option<(u64, u64)>,
+    /// What the first snapshots of the node's first generation listed.
+    stood: Vec<Stood>,
+}
+
+/// Rules that claim nothing and stood when the node was enrolled.
+#[derive(Debug, Clone)]
+struct Stood {
+    source: i32,
+    /// Of the snapshot's leaf.
+    index: u64,
+    /// The ruleset held still: the next snapshot says nothing of what stood before.
+    settled: bool,
+    /// In order. A rule that claims something has no use for a baseline.
+    numbers: Vec<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -87,6 +101,30 @@ impl Tree {
             .extend(unsealed.map(|w| self.assess(origin, w, log_index, CLOCK_ERROR_UNSYNCED_S)));
         self.logged_size = self.logged_size.max(size);
         assessed
+    }
+
+    pub(super) fn wants(&self, source: i32) -> bool {
+        !self.stood.iter().any(|stood| stood.source == source && stood.settled)
+    }
+
+    pub(super) fn stood(
+        &mut self,
+        index: u64,
+        snapshot: &v1::RuleSnapshot,
+        rules: &[v1::SnapshotRule],
+    ) {
+        let rules = rules.iter().filter_map(|rule| rule.rule.as_ref());
+        let mut numbers: Vec<u64> =
+            rules.filter(|rule| rule.claims.is_empty()).map(|rule| rule.number).collect();
+        numbers.sort_unstable();
+        let (source, settled) = (snapshot.source, !snapshot.unstable);
+        self.stood.push(Stood { source, index, settled, numbers });
+    }
+
+    /// As known to the leaf at `index`: what a later snapshot lists did not stand before.
+    pub(super) fn stood_before(&self, rule: u64, index: u64) -> bool {
+        let earlier = self.stood.iter().filter(|stood| stood.index <= index);
+        earlier.into_iter().any(|stood| stood.numbers.binary_search(&rule).is_ok())
     }
 
     fn assess(

@@ -28,6 +28,10 @@
 //! - What one of several rules did (elements of a set under one counter, say) is judged for none of
 //!   them: they may rest on different things, and the leaf does not hold the others' claims. Each of
 //!   the rules is judged as it stands.
+//! - An attribution adds to what a rule claims, and is judged like a claim that the rule carries. Every
+//!   verdict on such a rule says who attributed it, and when.
+//! - A baseline stands only in the place of NO_BASIS, for a rule that claims nothing: what is expired or
+//!   too wide is said at once. An event after the deadline is NO_BASIS, one before it stays as it was.
 //! - A claimed request that is unknown speaks before a claimed one that fails: the order of the
 //!   table in DOMAIN.md 3a.
 
@@ -49,14 +53,16 @@ use self::{
     claims::Claims,
 };
 use crate::{
+    adoption::Attributed,
     register::View,
     request::Request,
     target::{Known, Target},
     verdict::{Clause, Verdict},
+    words,
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "1";
+pub const MATCHER_VERSION: &str = "2";
 
 /// What is judged: a rule at an instant, or what it did in a window.
 #[derive(Debug, Clone)]
@@ -66,8 +72,12 @@ pub struct Event<'a> {
     pub technique: v1::Technique,
     pub trigger: v1::Trigger,
     pub actor: v1::Actor,
-    /// Carried, mapped or attributed.
+    /// Carried, mapped or attributed ([`View::claims_of`]).
     pub claims: &'a [Claim],
+    /// Who attributed the rule later, and when.
+    pub attributed: Option<&'a Attributed>,
+    /// The rule stood before its node was enrolled, and this is the node's deadline for explaining it.
+    pub baseline_until_s: Option<i64>,
     pub response: Option<&'a v1::Response>,
     pub span: Span,
     /// Read from an old log.
@@ -263,6 +273,17 @@ impl<'a> Case<'_, 'a> {
 
     fn no_basis(&self) -> Verdict {
         let shows = self.claims.shown();
+        let before = |until_s: &i64| self.event.span.last_s < *until_s;
+        if let Some(until_s) = self.event.baseline_until_s.filter(before)
+            && self.claims.nothing_claimed()
+            && self.event.attributed.is_none()
+        {
+            let says = format!("baseline until {}", words::time(until_s));
+            let code = VerdictCode::BaselineUnattributed;
+            let mut verdict = self.nobody(code, Dimension::Reference, &says, &shows);
+            verdict.baseline_until_s = Some(until_s);
+            return verdict;
+        }
         self.nobody(VerdictCode::NoBasis, Dimension::Reference, "no entry for the target", &shows)
     }
 
@@ -285,6 +306,8 @@ impl<'a> Case<'_, 'a> {
             basis_proof: candidate.request().basis_proof,
             registered_before_act: self.registered_before_act(candidate),
             register_size: self.view.size(),
+            attributed: self.event.attributed.cloned(),
+            baseline_until_s: None,
         }
     }
 
@@ -304,6 +327,8 @@ impl<'a> Case<'_, 'a> {
             basis_proof: BasisProof::Unspecified,
             registered_before_act: Ternary::Unspecified,
             register_size: self.view.size(),
+            attributed: self.event.attributed.cloned(),
+            baseline_until_s: None,
         }
     }
 

@@ -6,12 +6,13 @@
 //! [audience a,b] [grace 48h] [as <instrument>] [class <basis class>] [status <status>]
 //! [confirm-by T] [received T] [implement-by T] [proof <basis proof>] [list id@v] [branch <branch>]
 //! [version 2] [effective T] [recorded T]` · `<id> <transition>s [by <id>] [effective T]
-//! [recorded T]` · `withheld` · `unreadable`.
+//! [recorded T]` · `attribute <rule>,…|claiming:<claim>[,…] [on node] [to <claim>,…|nothing]
+//! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `withheld` · `unreadable`.
 //!
 //! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
 //! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
 //! [actor …] [answering 15,…] [seeing a.org,b.org] [others n] [imported] [then] [size n] [before n]
-//! [logged n] [grace n] [now T]`.
+//! [logged n] [grace n] [now T] [rule n] [old]`; `old`: the rule stood before the node was enrolled.
 //!
 //! What is not said: from 2026-01-01, everywhere, by the plain techniques (a coarser one is not
 //! licensed), accepted, recorded 2025-12-01; at 2026-01-15T12:00:00Z, node router-1 in DE, fixed
@@ -20,8 +21,8 @@
 use std::collections::VecDeque;
 
 use register::{
-    AsKnown, Claim, Event, Known, KnownSizes, Parameters, Register, Span, Target, Verdict, judge,
-    words,
+    AsKnown, Claim, Claimed, Event, Known, KnownSizes, NodeId, Parameters, Register, Span, Target,
+    Verdict, judge, words,
 };
 use remit_proto::v1::{
     self, AddedFinding, Dimension, TargetKind, UndeterminedReason, VerdictCode,
@@ -82,13 +83,18 @@ pub(crate) fn check_qualities(event: &str, register: &str, want: &str) {
 pub(crate) fn verdict(event: &str, register: &str) -> Verdict {
     let register = register_of(register);
     let parts = EventText::read(event, register.size());
-    let claims = &parts.claims;
+    let view = register.at(parts.size);
+    let node: NodeId =
+        parts.place.as_ref().map_or("router-1", |facts| facts.node.as_str()).parse().unwrap();
+    let Claimed { claims, attributed } = view.claims_of(&node, parts.rule, parts.claims.clone());
     let event = Event {
         target: parts.target.clone(),
         technique: parts.technique,
         trigger: parts.trigger,
         actor: parts.actor,
-        claims,
+        claims: &claims,
+        attributed,
+        baseline_until_s: view.baseline_until_s(&node).filter(|_| parts.old),
         response: parts.response.as_ref(),
         span: parts.span,
         imported: parts.imported,
@@ -96,7 +102,23 @@ pub(crate) fn verdict(event: &str, register: &str) -> Verdict {
         observed_names: &parts.seen,
         ambiguous: parts.others,
     };
-    judge(&event, &register.at(parts.size), &parts.sizes, &parts.parameters)
+    judge(&event, &view, &parts.sizes, &parts.parameters)
+}
+
+/// "<claims> by <person> at <time>" of the later attribution that the verdict tells of, or "nobody".
+pub(crate) fn check_attributed(event: &str, register: &str, want: &str) {
+    let verdict = verdict(event, register);
+    let shown = verdict.attributed.as_ref().map_or_else(
+        || "nobody".to_owned(),
+        |said| {
+            let claims: Vec<String> = said.claims.iter().map(ToString::to_string).collect();
+            let at = words::time(said.recorded_at_s);
+            format!("{} by {} at {at}", claims.join(","), said.by.person)
+        },
+    );
+    assert_eq!(shown, want, "\n  event: {event}\n  register: {register}");
+    let sentence = register::explain(&verdict.to_wire());
+    assert_eq!(sentence.contains("Attributed later"), verdict.attributed.is_some(), "{sentence}");
 }
 
 pub(crate) fn register_of(text: &str) -> Register {
@@ -121,6 +143,11 @@ pub(crate) fn register_of(text: &str) -> Register {
 pub(crate) fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
     let mut words: VecDeque<&str> = line.split_whitespace().collect();
     let id = words.pop_front().unwrap();
+    match id {
+        "attribute" => return (attribution(words), None),
+        "baseline" => return (baseline(words), None),
+        _ => {}
+    }
     let verb = words.front().and_then(|w| w.strip_suffix('s'));
     match verb.and_then(words::transition_from) {
         Some(kind) => {
@@ -129,6 +156,47 @@ pub(crate) fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::Registe
         }
         None => request(id, words),
     }
+}
+
+fn attribution(mut words: VecDeque<&str>) -> v1::Statement {
+    let claim = |text: &str| v1::Claim::from(&text.parse::<Claim>().unwrap());
+    let mut said = v1::Attribution { node: "router-1".into(), ..v1::Attribution::default() };
+    let which = words.pop_front().unwrap();
+    match which.strip_prefix("claiming:") {
+        Some(own) => said.claiming = Some(claim(own)),
+        None => said.rules = which.split(',').map(|n| n.parse().unwrap()).collect(),
+    }
+    let mut recorded_at_s = at("2026-01-20");
+    let mut person = "p-1".to_owned();
+    while let Some(word) = words.pop_front() {
+        let value = words.pop_front().unwrap();
+        match word {
+            "on" => said.node = value.to_owned(),
+            "to" if value == "nothing" => said.withdrawn = true,
+            "to" => said.claims = value.split(',').map(claim).collect(),
+            "by" => person = value.to_owned(),
+            "recorded" => recorded_at_s = at(value),
+            other => panic!("{other}?"),
+        }
+    }
+    let mut statement = statement(Body::Attribution(said), recorded_at_s, None);
+    statement.author.as_mut().unwrap().person = person;
+    statement
+}
+
+fn baseline(mut words: VecDeque<&str>) -> v1::Statement {
+    let nodes = words.pop_front().unwrap().split(',').map(str::to_owned).collect();
+    let mut said = v1::Baseline { nodes, until_s: 0 };
+    let mut recorded_at_s = at("2026-01-02");
+    while let Some(word) = words.pop_front() {
+        let value = words.pop_front().unwrap();
+        match word {
+            "until" => said.until_s = at(value),
+            "recorded" => recorded_at_s = at(value),
+            other => panic!("{other}?"),
+        }
+    }
+    statement(Body::Baseline(said), recorded_at_s, None)
 }
 
 fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> v1::Statement {
@@ -282,6 +350,8 @@ struct EventText {
     place: Option<v1::NodeFacts>,
     seen: Vec<String>,
     others: usize,
+    rule: u64,
+    old: bool,
     size: u64,
     sizes: KnownSizes,
     parameters: Parameters,
@@ -319,6 +389,8 @@ impl EventText {
             }),
             seen: Vec::new(),
             others: 0,
+            rule: 1,
+            old: false,
             size,
             sizes: KnownSizes { before_act: None, when_logged: size },
             parameters: Parameters::default(),
@@ -332,6 +404,7 @@ impl EventText {
     fn word(&mut self, word: &str, words: &mut VecDeque<&str>) {
         match word {
             "imported" => return self.imported = true,
+            "old" => return self.old = true,
             "then" => return self.parameters.as_known = AsKnown::Then,
             _ => {}
         }
@@ -377,6 +450,7 @@ impl EventText {
             }
             "seeing" => self.seen = list(),
             "others" => self.others = value.parse().unwrap(),
+            "rule" => self.rule = value.parse().unwrap(),
             "size" => self.size = value.parse().unwrap(),
             "before" => self.sizes.before_act = Some(value.parse().unwrap()),
             "logged" => self.sizes.when_logged = value.parse().unwrap(),

@@ -2,6 +2,7 @@
 //! know only the domain.
 #![allow(clippy::unwrap_used, reason = "a case that does not parse is a mistake in the test")]
 
+mod adoption;
 mod duties;
 mod language;
 mod lifecycle;

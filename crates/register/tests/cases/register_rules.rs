@@ -100,20 +100,6 @@ fn an_import_is_taken_whole_or_not_at_all() {
 }
 
 #[test]
-fn later_attributions() {
-    let claim = v1::Claim { claim: Some(v1::claim::Claim::RequestId("req-7".into())) };
-    let said = v1::Attribution { node: "router-1".into(), rules: vec![4, 5], claim: Some(claim) };
-    let mut register = register_of("req-7 ip:192.0.2.7");
-    register.apply(&statement(Body::Attribution(said), at("2026-01-02"), None), None).unwrap();
-    let node = "router-1".parse().unwrap();
-    let view = register.view();
-    assert_eq!(view.attributed(&node, 4).len(), 1);
-    assert_eq!(view.attributed(&node, 4)[0].statement, 1);
-    assert_eq!(view.attributed(&node, 6).len(), 0);
-    assert_eq!(register.at(1).attributed(&node, 4).len(), 0, "not known then");
-}
-
-#[test]
 fn a_request_goes_through_the_register_unchanged() {
     let (statement, items) = statement_of(
         "req-7 ip:192.0.2.7 except domain_exact:a.example in DE audience x nodes n networks mobile \

@@ -57,7 +57,7 @@ pub(crate) struct Operator {
     /// Every checkpoint published, oldest first.
     pub(crate) checkpoints: Vec<Vec<u8>>,
     /// Event index, then, now: code and request.
-    said: Vec<(u64, &'static str, &'static str)>,
+    pub(crate) said: Vec<(u64, &'static str, &'static str)>,
     at_s: i64,
     /// Salts are random elsewhere; here each is another.
     salt: u8,
@@ -233,18 +233,53 @@ impl Operator {
         self.publishes();
     }
 
+    /// After the honest story: a person says what the rule rests on that claimed nothing.
+    pub(crate) fn attributes(&mut self, signer: v1::PersonRef) {
+        let claims = vec![v1::Claim { claim: Some(v1::claim::Claim::RequestId("r-1".into())) }];
+        let body = statement::Body::Attribution(v1::Attribution {
+            node: "edge-1".into(),
+            rules: vec![2],
+            claims,
+            ..v1::Attribution::default()
+        });
+        self.states_as(signer, body);
+        self.publishes();
+        self.said[2] = (5, "NO_BASIS", "OUT_OF_SCOPE_TARGET r-1 1");
+    }
+
+    pub(crate) fn starts_with_basis_map(&mut self, digest: u8) {
+        let Body::Start(mut start) = self.start() else { return };
+        start.basis_map_digest = vec![digest; 32];
+        self.records(vec![Body::Start(start)]);
+        self.publishes();
+    }
+
+    pub(crate) fn states_basis_map(&mut self, digest: u8) {
+        let nodes = vec!["edge-1".to_owned()];
+        let digest = vec![digest; 32];
+        self.states(statement::Body::BasisMap(v1::BasisMap { digest, nodes }));
+        self.publishes();
+    }
+
     fn states(&mut self, body: statement::Body) {
+        self.states_as(person(), body);
+    }
+
+    fn states_as(&mut self, author: v1::PersonRef, body: statement::Body) {
         let statement = v1::Statement {
             format: 1,
             origin: REGISTER.to_owned(),
             recorded_at_s: self.at_s,
             effective_at_s: self.at_s,
-            author: Some(person()),
+            author: Some(author.clone()),
             approver: None,
             body: Some(body),
         };
         let statement = canonical::encode(&statement);
-        let signatures = self.signed(REGISTER, &statement);
+        let mut signatures = self.signed(REGISTER, &statement);
+        for signature in &mut signatures {
+            signature.person = Some(author.clone());
+        }
         let bytes = canonical::encode(&v1::SignedStatement { statement, signatures });
         self.register_edge.append(leaf_hash(&bytes));
         self.statements.push(bytes);
@@ -422,8 +457,10 @@ impl Operator {
 
     fn verdict_lines(&self) -> String {
         let verdict = |said: &str| {
-            let (code, request) = said.split_once(' ').unwrap_or((said, ""));
-            format!("{{\"code\":\"{code}\",\"request\":\"{request}\"}}")
+            let (code, rest) = said.split_once(' ').unwrap_or((said, ""));
+            let (request, by) = rest.split_once(' ').unwrap_or((rest, ""));
+            let by = if by.is_empty() { String::new() } else { format!(",\"attributed\":{by}") };
+            format!("{{\"code\":\"{code}\",\"request\":\"{request}\"{by}}}")
         };
         let line = |(index, then, now): &(u64, &str, &str)| {
             let now = if now.is_empty() { then } else { now };
@@ -445,7 +482,7 @@ fn tree(files: &mut Files, folder: &str, note: &[u8], entries: &[Vec<u8>]) {
     }
 }
 
-fn person() -> v1::PersonRef {
+pub(crate) fn person() -> v1::PersonRef {
     v1::PersonRef { person: PERSON.into(), role: v1::Role::Operator.into() }
 }
 

@@ -119,7 +119,7 @@ fn a_head_of_a_node_that_was_never_enrolled() {
 fn a_statement_by_nobody_that_the_log_knows() {
     let mut operator = Operator::honest();
     operator.entries.remove(0);
-    contradicted(&operator.bundle(), "statement 0: p-1 had no valid key");
+    contradicted(&operator.bundle(), "signatures.person: p-1 had no valid key");
 }
 
 #[test]

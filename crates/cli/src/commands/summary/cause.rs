@@ -100,6 +100,9 @@ pub(super) struct Cause {
     pub(super) verdict: Option<v1::Verdict>,
     /// Rules whose covering request was registered before the act, after it, and who knows.
     pub(super) registered: Registered,
+    /// Rules of which a person said later what they rest on, and the newest such word.
+    pub(super) attributed: u64,
+    pub(super) newest: Option<v1::AttributedLater>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +149,8 @@ impl Cause {
             targets: Examples::default(),
             verdict: None,
             registered: Registered::default(),
+            attributed: 0,
+            newest: None,
         }
     }
 
@@ -162,6 +167,12 @@ impl Cause {
         self.last_hit_s = self.last_hit_s.max(row.last_hit_s);
         self.targets.add(words::target(row.target()));
         self.registered.add(row.verdict.as_ref());
+        if let Some(later) = row.verdict.as_ref().and_then(|v| v.attributed.as_ref()) {
+            self.attributed += 1;
+            if self.newest.as_ref().is_none_or(|known| known.statement < later.statement) {
+                self.newest = Some(later.clone());
+            }
+        }
         if self.verdict.is_none() {
             self.verdict.clone_from(&row.verdict);
         }
@@ -176,6 +187,15 @@ impl Cause {
             (true, _) => Vec::new(),
             (false, rules) => for_example(register::explain(verdict), rules),
         };
+        if let Some(newest) = self.newest.as_ref().filter(|_| plain || self.rules > 1) {
+            let later = register::attributed_later(newest);
+            sentences.push(match (self.attributed, self.rules) {
+                (1, 1) => format!("{later}."),
+                (some, all) => {
+                    format!("Of {all} rules {some} were attributed later. Newest: {later}.")
+                }
+            });
+        }
         if matches!(self.key.part, Part::Covered | Part::OwnMeasure) {
             let before = self.registered.to_string();
             sentences.extend(proof(verdict).map(|proof| basis_sentence(proof, &before)));

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use remit_proto::v1::{self, AddedFinding};
 
 use super::{Places, cause::for_example, examples::Examples};
-use crate::{commands::row::verdict_cell, words};
+use crate::{
+    commands::{findings::UNSTATED, row::verdict_cell},
+    words,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DeedKey {
@@ -96,7 +99,15 @@ pub(super) fn deeds(findings: &[v1::FindingRow], places: &Places) -> Vec<Deed> {
 
 /// What a request in force demands, and no observed rule does.
 pub(super) fn duties(findings: &[v1::FindingRow]) -> Vec<v1::FindingRow> {
-    findings.iter().filter(|row| row.rule == 0 && row.verdict.is_none()).cloned().collect()
+    let of_a_request = |row: &&v1::FindingRow| !row.request_id.is_empty();
+    let findings = findings.iter().filter(|row| row.rule == 0 && row.verdict.is_none());
+    findings.filter(of_a_request).cloned().collect()
+}
+
+/// Nodes whose rules claim what a basis map says that nobody has stated.
+pub(super) fn unstated(findings: &[v1::FindingRow], places: &Places) -> Vec<String> {
+    let rows = findings.iter().filter(|row| row.code == UNSTATED);
+    rows.map(|row| places.shown(&row.node)).collect()
 }
 
 #[cfg(test)]
@@ -139,9 +150,17 @@ pub(super) mod tests {
 
     #[test]
     fn a_request_that_is_not_carried_out_is_no_deed() {
-        let duty = v1::FindingRow { code: "NOT_ENFORCED".into(), ..v1::FindingRow::default() };
+        let row = |code: &str, request_id: &str| v1::FindingRow {
+            code: code.into(),
+            node: "edge-1".into(),
+            request_id: request_id.into(),
+            ..v1::FindingRow::default()
+        };
+        let duty = row("NOT_ENFORCED", "court/1");
         check(duty.clone(), None);
-        assert_eq!(duties(&[finding(1, "EXPIRED", Expired), duty]).len(), 1);
+        let rows = [finding(1, "EXPIRED", Expired), duty, row(UNSTATED, "")];
+        assert_eq!(duties(&rows).len(), 1);
+        assert_eq!(unstated(&rows, &Places::default()), ["edge-1"]);
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub(super) fn causes() -> Layout<Cause> {
         "registered_before_act" => row.registered.before,
         "registered_after_act" => row.registered.after,
         "registered_unknown" => row.registered.unknown,
+        "attributed_later" => row.attributed,
+        "baseline_until" => utc(row.verdict.as_ref().map(|v| v.baseline_until_s).unwrap_or_default()),
     ];
     type Of = Cell<Cause>;
     let cells = vec![

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use self::{
     cause::{Cause, Part, causes},
-    deed::{Deed, deeds, duties},
+    deed::{Deed, deeds, duties, unstated},
     layouts::Total,
     unseen::{Unseen, unseen},
 };
@@ -156,7 +156,7 @@ impl Summary {
             causes: causes(&rules, &places),
             deeds: deeds(&findings, &places),
             duties: duties(&findings),
-            limits: unseen(&completeness, &points, &places),
+            limits: unseen(&completeness, &points, unstated(&findings, &places), &places),
             completeness,
         }
     }

@@ -41,6 +41,7 @@ impl Unseen {
 pub(super) fn unseen(
     completeness: &v1::Completeness,
     points: &[v1::PointRow],
+    unstated: Vec<String>,
     places: &Places,
 ) -> Vec<Unseen> {
     // What the page says elsewhere is left out.
@@ -73,6 +74,7 @@ pub(super) fn unseen(
         named("points declared as observed, and no agent has reported", mute.collect()),
         named("nodes silent now", at(silent_nodes)),
         named("nodes that report, and nobody declared", undeclared_nodes.clone()),
+        named("nodes with a basis map that nobody stated", unstated),
         counted("gaps in the records", *gap_count, gaps.iter().map(gap_text).collect()),
         counted("silences of nodes", *silence_count, silences.iter().map(silence_text).collect()),
         number("hits lost, and counted as such", *lost),
@@ -120,13 +122,13 @@ mod tests {
             lost: 7,
             ..v1::Completeness::default()
         };
-        let rows = unseen(&completeness, &points, &Places::default());
+        let rows = unseen(&completeness, &points, Vec::new(), &Places::default());
         let told: Vec<(String, String)> = rows.iter().map(|r| (r.how_many(), r.named())).collect();
         let want = |how_many: &str, which: &str| (how_many.to_owned(), which.to_owned());
         assert_eq!(told.first(), Some(&want("1 of 3", "dpi-1/box (vendor-dpi, DE)")));
         assert_eq!(told.get(1), Some(&want("1", "edge-2/box (vendor-dpi, DE)")));
         assert_eq!(told.get(2), Some(&want("1", "edge-2")));
-        assert_eq!(told.get(6), Some(&want("7", "-")));
+        assert_eq!(told.get(7), Some(&want("7", "-")));
     }
 
     #[test]
