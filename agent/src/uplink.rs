@@ -70,7 +70,13 @@ pub enum UplinkError {
     #[error("the collector sent something out of order")]
     OutOfOrder,
     #[error("the collector refused at size {size}: {code} {detail}")]
-    Refused { code: &'static str, kind: RefusalCode, size: u64, detail: String },
+    Refused {
+        code: &'static str,
+        kind: RefusalCode,
+        size: u64,
+        detail: String,
+        retry_after: Duration,
+    },
     #[error("a receipt does not hold")]
     Receipt(#[from] ReceiptError),
     #[error("the spool cannot be read")]
@@ -121,11 +127,12 @@ impl Uplink {
             Metric::Connected.set(0);
             Metric::Reconnects.add(1);
             self.report(&error, &mut progress);
+            let asked_for = error.retry_after();
             attempt += 1;
             if progress.accepted > before {
                 pause = PAUSE_MIN;
             }
-            sleep(jittered(pause)).await;
+            sleep(asked_for + jittered(pause)).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
@@ -140,6 +147,14 @@ impl Uplink {
                     self.receipts.send_modify(|receipts| receipts.rolled_back = Some(ordinal));
                 }
                 progress.give_up();
+            }
+            UplinkError::Refused { kind: RefusalCode::Limit, .. } => {
+                Metric::Refused.add(1);
+                if progress.limit_is_news(Instant::now()) {
+                    let what =
+                        "the collector takes no more for now; the spool is kept, and goes on later";
+                    tracing::error!(error = text, "{what}");
+                }
             }
             UplinkError::Refused { kind, .. } => {
                 Metric::Refused.add(1);
@@ -252,6 +267,8 @@ struct Progress {
     done: u32,
     accepted: u64,
     receipts: Proven,
+    /// When the collector last refused because of a limit.
+    limited: Option<Instant>,
 }
 
 impl Progress {
@@ -260,7 +277,7 @@ impl Progress {
         if let Some(digest) = receipts.checkpoint_digest() {
             uplink.receipts.send_modify(|receipts| receipts.checkpoint = Some(digest));
         }
-        Self { ordinal: 0, done: 0, accepted: 0, receipts }
+        Self { ordinal: 0, done: 0, accepted: 0, receipts, limited: None }
     }
 
     fn begin(&mut self, ordinal: u32) {
@@ -275,6 +292,12 @@ impl Progress {
 
     fn give_up(&mut self) {
         self.done = self.ordinal;
+    }
+
+    /// It comes again each time, until the limit is raised or no longer reached: said once.
+    fn limit_is_news(&mut self, now: Instant) -> bool {
+        let before = self.limited.replace(now);
+        before.is_none_or(|at| now.duration_since(at) >= LIMIT_QUIET)
     }
 }
 
@@ -443,9 +466,20 @@ async fn send(
 }
 
 fn refusal(refused: v1::Refused) -> UplinkError {
-    let v1::Refused { code, size, detail } = refused;
+    let v1::Refused { code, size, detail, retry_after_s } = refused;
     let kind = RefusalCode::try_from(code).unwrap_or(RefusalCode::Unspecified);
-    UplinkError::Refused { code: kind.as_str_name(), kind, size, detail }
+    let retry_after = Duration::from_secs(retry_after_s.into()).min(RETRY_AFTER_MAX);
+    UplinkError::Refused { code: kind.as_str_name(), kind, size, detail, retry_after }
+}
+
+impl UplinkError {
+    /// What the collector asks us to wait, beside our own pause.
+    fn retry_after(&self) -> Duration {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 /// Where a generation ends in the spool.
@@ -470,8 +504,42 @@ const MESSAGE_SIZE_MAX: usize = 1024 * 1024;
 const QUEUE_SIZE: usize = 2;
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A collector that asks for longer is asked again all the same: its limit may have been raised.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
+/// A limit that was not reached for so long is news again.
+const LIMIT_QUIET: Duration = Duration::from_secs(3600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// A collector that is alive answers a batch in milliseconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_WAKE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_that_asks_to_wait_is_asked_again_within_ten_minutes() {
+        let wait = |retry_after_s| {
+            let code = RefusalCode::Limit.into();
+            let refused = v1::Refused { code, size: 0, detail: String::new(), retry_after_s };
+            refusal(refused).retry_after().as_secs()
+        };
+        assert_eq!([wait(0), wait(5), wait(u32::MAX)], [0, 5, 600]);
+        assert_eq!(UplinkError::Closed.retry_after(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_limit_is_said_once_and_again_after_an_hour_without() {
+        let receipts = Proven::load(std::path::Path::new("/nowhere"), log_key());
+        let mut progress = Progress { ordinal: 0, done: 0, accepted: 0, receipts, limited: None };
+        let start = Instant::now();
+        let mut news = |s| progress.limit_is_news(start + Duration::from_secs(s));
+        assert_eq!([0, 600, 1200, 4799, 8399].map(&mut news), [true, false, false, false, true]);
+    }
+
+    fn log_key() -> tlog::note::VerifierKey {
+        let name = tlog::note::KeyName::new("example.net/log/1").unwrap();
+        tlog::note::SigningKey::new(name, [1; 32]).verifier()
+    }
+}

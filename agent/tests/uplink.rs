@@ -175,12 +175,17 @@ async fn what_the_recorder_left_behind_is_handed_in() {
 
 #[tokio::test]
 async fn a_refusal_is_no_reason_to_lose_anything() {
-    for code in [RefusalCode::Fork, RefusalCode::StorageFull, RefusalCode::RevokedKey] {
+    for (code, retry_after_s) in [
+        (RefusalCode::Fork, 0),
+        (RefusalCode::StorageFull, 0),
+        (RefusalCode::RevokedKey, 0),
+        (RefusalCode::Limit, 1),
+    ] {
         let node = Node::individual();
         let mut recorder = started(&node);
         work(&node, &mut recorder, 3);
         let collector = Collector::default();
-        collector.with(|held| held.refuse = Some(code));
+        collector.with(|held| (held.refuse, held.retry_after_s) = (Some(code), retry_after_s));
         let uplink = connect(&node, &recorder, &collector, 0).await;
         collector.until("a second attempt", |held| held.hellos.len() >= 2).await;
         collector.with(|held| held.refuse = None);

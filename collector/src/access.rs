@@ -12,10 +12,13 @@ use std::{
 
 use evidence::{NodeId, Operator, PersonId};
 use remit_proto::v1::Role;
-use tonic::{Code, Request, Status, transport::CertificateDer};
+use tonic::{
+    Code, Request, Status,
+    transport::{CertificateDer, server::TlsConnectInfo},
+};
 use x509_parser::{extensions::GeneralName, prelude::FromDer};
 
-use crate::status::refuse;
+use crate::{listen::Peer, status::refuse};
 
 /// Whoever is on the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +104,9 @@ impl Access {
 
     /// The caller, if the table lets it do this.
     pub fn check<T>(&self, request: &Request<T>, operation: Operation) -> Result<Caller, Status> {
-        let caller = self.caller(request.peer_certs().as_deref().map(Vec::as_slice))?;
+        let connection = request.extensions().get::<TlsConnectInfo<Peer>>();
+        let certificates = connection.and_then(TlsConnectInfo::peer_certs);
+        let caller = self.caller(certificates.as_deref().map(Vec::as_slice))?;
         let role = match &caller {
             Caller::Agent { .. } => Role::Agent,
             Caller::Person { role, .. } => *role,
@@ -113,6 +118,9 @@ impl Access {
         if self.is_revoked(&caller) {
             let message = "this certificate was revoked; ask the operator for a new token";
             return Err(refuse(Code::PermissionDenied, "REVOKED", message.into(), &[]));
+        }
+        if let Some(connection) = connection {
+            connection.get_ref().is_known();
         }
         if !may(role, operation) {
             let message = format!("the role {} may not {}", role_word(role), deed(operation));

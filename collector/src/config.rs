@@ -10,8 +10,23 @@ use std::{
 use evidence::Operator;
 use serde::Deserialize;
 
+use crate::listen::Patience;
+
 /// A new head is in the log within a second or so; a checkpoint a second is what a log bears.
 const PUBLISH_INTERVAL_MS: u64 = 1000;
+
+/// Sixteen times what the spool of an agent holds by default: a node that was cut off for long hands in
+/// all at once.
+const NODE_BYTES_PER_DAY: u64 = 4 * 1024 * 1024 * 1024;
+/// A generation begins when a spool was lost or damaged: seldom more than one a year.
+const NODE_GENERATIONS_PER_HOUR: u32 = 60;
+/// 1 GiB; a set has 900 at most, and they go ahead of the batch that names them.
+const NODE_UNNAMED_CHUNKS: u32 = 4096;
+
+/// An agent has one, a person one while a command runs. Each costs some 100 KiB of memory.
+const CONNECTIONS: u32 = 4096;
+/// Witnesses, mirrors, assessors.
+const TILES_CONNECTIONS: u32 = 256;
 
 /// The file, as typed.
 #[derive(Debug, Deserialize)]
@@ -25,6 +40,25 @@ pub struct ConfigFile {
     /// Prometheus; off when absent.
     metrics_listen: Option<String>,
     publish_interval_ms: Option<u64>,
+    #[serde(default)]
+    limits: LimitsSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsSection {
+    connections: Option<u32>,
+    tiles_connections: Option<u32>,
+    #[serde(default)]
+    node: NodeLimitsSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeLimitsSection {
+    bytes_per_day: Option<u64>,
+    generations_per_hour: Option<u32>,
+    unnamed_chunks: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -35,6 +69,49 @@ pub struct Config {
     pub tiles_listen: Option<SocketAddr>,
     pub metrics_listen: Option<SocketAddr>,
     pub publish_interval: Duration,
+    pub limits: Limits,
+}
+
+/// How much others may ask of this collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub node: NodeLimits,
+    /// Of agents and people together, open at the same time.
+    pub connections: u32,
+    pub tiles_connections: u32,
+    /// Not in the file: nobody should need another one.
+    pub patience: Patience,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            node: NodeLimits::default(),
+            connections: CONNECTIONS,
+            tiles_connections: TILES_CONNECTIONS,
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// What one node may add: more is refused until later (`log::budget`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeLimits {
+    /// Of batches and chunks, as they are sent.
+    pub bytes_per_day: u64,
+    pub generations_per_hour: u32,
+    /// Chunks that no accepted batch has named yet.
+    pub unnamed_chunks: u32,
+}
+
+impl Default for NodeLimits {
+    fn default() -> Self {
+        Self {
+            bytes_per_day: NODE_BYTES_PER_DAY,
+            generations_per_hour: NODE_GENERATIONS_PER_HOUR,
+            unnamed_chunks: NODE_UNNAMED_CHUNKS,
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +140,15 @@ impl Config {
             path: path.to_owned(),
             message: error.to_string(),
         })?;
-        let ConfigFile { operator, dir, listen, tiles_listen, metrics_listen, publish_interval_ms } =
-            file;
+        let ConfigFile {
+            operator,
+            dir,
+            listen,
+            tiles_listen,
+            metrics_listen,
+            publish_interval_ms,
+            limits,
+        } = file;
         let mut mistakes = Vec::new();
         let operator = operator.map(|text| text.parse::<Operator>());
         let operator = match operator {
@@ -103,6 +187,7 @@ impl Config {
         if !(100..=60_000).contains(&publish_interval_ms) {
             mistakes.push("publish_interval_ms: want 100 to 60000".to_owned());
         }
+        let limits = check_limits(limits, &mut mistakes);
         match (operator, dir, listen) {
             (Some(operator), Some(dir), Some(listen)) if mistakes.is_empty() => Ok(Self {
                 operator,
@@ -111,10 +196,43 @@ impl Config {
                 tiles_listen,
                 metrics_listen,
                 publish_interval: Duration::from_millis(publish_interval_ms),
+                limits,
             }),
             _ => Err(ConfigError::Mistakes { path: path.to_owned(), mistakes }),
         }
     }
+}
+
+fn check_limits(section: LimitsSection, mistakes: &mut Vec<String>) -> Limits {
+    let LimitsSection { connections, tiles_connections, node } = section;
+    let NodeLimitsSection { bytes_per_day, generations_per_hour, unnamed_chunks } = node;
+    let default = NodeLimits::default();
+    let node = NodeLimits {
+        bytes_per_day: bytes_per_day.unwrap_or(default.bytes_per_day),
+        generations_per_hour: generations_per_hour.unwrap_or(default.generations_per_hour),
+        unnamed_chunks: unnamed_chunks.unwrap_or(default.unnamed_chunks),
+    };
+    // A message has up to 1 MiB, and must fit whatever was used before.
+    if node.bytes_per_day < 16 * 1024 * 1024 {
+        mistakes.push("limits.node.bytes_per_day: want at least 16777216".to_owned());
+    }
+    if node.generations_per_hour == 0 {
+        mistakes.push("limits.node.generations_per_hour: want at least 1".to_owned());
+    }
+    // One set may name so many (`evidence::chunk`).
+    if node.unnamed_chunks < 900 {
+        mistakes.push("limits.node.unnamed_chunks: want at least 900".to_owned());
+    }
+    let default = Limits::default();
+    let connections = connections.unwrap_or(default.connections);
+    let tiles_connections = tiles_connections.unwrap_or(default.tiles_connections);
+    for (key, value) in [("connections", connections), ("tiles_connections", tiles_connections)] {
+        // More than a process may have open is no limit.
+        if !(8..=1_000_000).contains(&value) {
+            mistakes.push(format!("limits.{key}: want 8 to 1000000"));
+        }
+    }
+    Limits { node, connections, tiles_connections, patience: default.patience }
 }
 
 #[cfg(test)]
@@ -123,9 +241,19 @@ mod tests {
 
     #[test]
     fn every_mistake_is_reported_at_once_by_its_name() {
-        let text = "operator = 'localhost'\nlisten = 'here'\npublish_interval_ms = 1\n";
+        let text = "operator = 'localhost'\nlisten = 'here'\npublish_interval_ms = 1\n\
+                    [limits]\nconnections = 0\n[limits.node]\nbytes_per_day = 1\ngenerations_per_hour = 0\nunnamed_chunks = 1\n";
         let error = Config::parse(text, Path::new("c.toml")).unwrap_err().to_string();
-        for key in ["operator:", "dir is missing", "listen:", "publish_interval_ms:"] {
+        for key in [
+            "operator:",
+            "dir is missing",
+            "listen:",
+            "publish_interval_ms:",
+            "limits.connections:",
+            "limits.node.bytes_per_day:",
+            "limits.node.generations_per_hour:",
+            "limits.node.unnamed_chunks:",
+        ] {
             assert!(error.contains(key), "{error}");
         }
     }
@@ -139,6 +267,7 @@ mod tests {
     #[test]
     fn the_example_file_is_valid() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/config/collector.toml");
-        Config::load(&path).unwrap();
+        let config = Config::load(&path).unwrap();
+        assert_eq!(config.limits, Limits::default(), "it shows the defaults");
     }
 }

@@ -1,7 +1,7 @@
 //! The log as static files over HTTP, exactly as C2SP tlog-tiles names them. Anyone may read it: it
 //! names no target and no subscriber.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use axum::{
     Router,
@@ -12,9 +12,11 @@ use axum::{
 };
 use tlog::tile::TilePath;
 
+use crate::listen::Listener;
+
 /// Serves `public/` until the process ends.
-pub async fn serve(listener: tokio::net::TcpListener, public: PathBuf) -> std::io::Result<()> {
-    let address: Option<SocketAddr> = listener.local_addr().ok();
+pub async fn serve(listener: Listener, public: PathBuf) -> std::io::Result<()> {
+    let address = axum::serve::Listener::local_addr(&listener).ok();
     tracing::info!(?address, "serving the log over HTTP");
     axum::serve(listener, router(public)).await
 }

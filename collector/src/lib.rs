@@ -13,6 +13,7 @@ pub mod files;
 pub mod http;
 pub mod ingest;
 pub mod keys;
+pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod query;

@@ -14,7 +14,7 @@ use remit_proto::v1::{
     query_service_server::QueryServiceServer, register_service_server::RegisterServiceServer,
 };
 use rustls::{SupportedCipherSuite, crypto};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use crate::{
@@ -25,8 +25,9 @@ use crate::{
     export::EvidenceEdge,
     files::{DirectoryLock, LockError},
     http,
-    ingest::{Enrolment, EnrolmentError, IngestEdge, MESSAGE_SIZE_MAX, tell},
+    ingest::{Enrolment, EnrolmentError, IngestEdge, MESSAGE_SIZE_MAX, Turns, tell},
     keys::{KeyError, Keys},
+    listen::{Listener, Patience},
     log::{
         chunks::ChunkFiles,
         command::Command,
@@ -120,6 +121,7 @@ pub async fn serve(
         to_assess,
         published: published_tx,
         revoked_keys: revoked.clone(),
+        node_limits: config.limits.node,
     };
     let (commands, queue) = mpsc::sync_channel::<Command>(QUEUE_LENGTH);
     let dir = config.dir.clone();
@@ -149,9 +151,11 @@ pub async fn serve(
         now_s,
     )?;
     let revoker = tokio::spawn(revoke::watch(config.dir.clone(), commands.clone()));
+    let limits = config.limits;
     let tiles = match config.tiles_listen {
         Some(address) => {
-            let listener = listen(address).await?;
+            let listener =
+                listen("tiles", address, limits.tiles_connections, limits.patience).await?;
             Some(tokio::spawn(http::serve(listener, config.dir.join("public"))))
         }
         None => None,
@@ -160,7 +164,7 @@ pub async fn serve(
     let router =
         router(&config, &keys, access, enrolment, commands, published, query, chunks, vkeys)
             .await?;
-    let listener = listen(config.listen).await?;
+    let incoming = listen("grpc", config.listen, limits.connections, limits.patience).await?;
     tracing::info!(address = %config.listen, operator = %config.operator, "collector is serving");
     let (grace_tx, grace) = tokio::sync::oneshot::channel::<()>();
     let shutdown = async move {
@@ -174,7 +178,6 @@ pub async fn serve(
         tell(&stopping, Command::Stop).await;
         drop(grace_tx);
     };
-    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
     let served = tokio::select! {
         served = router.serve_with_incoming_shutdown(incoming, shutdown) => served,
         () = async {
@@ -244,8 +247,14 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+async fn listen(
+    name: &'static str,
+    address: std::net::SocketAddr,
+    connections_max: u32,
+    patience: Patience,
+) -> Result<Listener, ServeError> {
+    let bound = Listener::bind(name, address, connections_max, patience).await;
+    bound.map_err(|source| ServeError::Listen { address, source })
 }
 
 #[expect(clippy::too_many_arguments, reason = "assembly: each edge takes what it needs, once")]
@@ -273,6 +282,7 @@ async fn router(
         writer: writer.clone(),
         published: published.clone(),
         enrolment: Arc::new(enrolment),
+        turns: Turns::default(),
     };
     let register =
         RegisterEdge { access: access.clone(), writer: writer.clone(), query: query.clone() };

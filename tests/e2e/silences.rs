@@ -9,6 +9,7 @@ use remit_collector::{
     access::RevokedKeys,
     assess::Assessor,
     committed::Committed,
+    config::NodeLimits,
     export, keys,
     log::{
         chunks::ChunkFiles,
@@ -99,6 +100,7 @@ fn collect(
         to_assess,
         published: watch::channel(Exposed::default()).0,
         revoked_keys: RevokedKeys::default(),
+        node_limits: NodeLimits::default(),
     };
     let writer = Writer::open(dir, parts)?;
     let (commands, queue) = mpsc::sync_channel(64);
@@ -106,7 +108,7 @@ fn collect(
     for (origin, public_key, batch) in handed_in {
         let (reply, answer) = oneshot::channel();
         let batch = batch.encode_to_vec().into();
-        commands.send(Command::Batch { origin, public_key, batch, reply })?;
+        commands.send(Command::Batch { origin, public_key, batch, reply, turn: None })?;
         answer.blocking_recv()??;
     }
     drop(commands);

@@ -38,6 +38,7 @@ pub struct Held {
     pub hang_up_after: Option<usize>,
     /// Refuse everything with this.
     pub refuse: Option<RefusalCode>,
+    pub retry_after_s: u32,
     /// Claim to hold this much.
     pub resume: Option<u64>,
     /// Sign checkpoints with another key.
@@ -105,7 +106,8 @@ impl Collector {
             }
             submit_request::Message::Batch(bytes) => {
                 let refused = |code: RefusalCode, detail: String| {
-                    let refused = v1::Refused { code: code.into(), size, detail };
+                    let retry_after_s = held.retry_after_s;
+                    let refused = v1::Refused { code: code.into(), size, detail, retry_after_s };
                     (vec![submit_response::Message::Refused(refused)], false)
                 };
                 if let Some(code) = held.refuse {

@@ -5,9 +5,11 @@
 
 mod enrol;
 mod session;
+mod turns;
 
 pub use enrol::{Enrolment, EnrolmentError, issue_token};
 pub(crate) use session::{ask, tell};
+pub use turns::Turns;
 
 use std::{pin::Pin, sync::mpsc::SyncSender};
 
@@ -33,6 +35,7 @@ pub struct IngestEdge {
     pub writer: SyncSender<Command>,
     pub published: watch::Receiver<Exposed>,
     pub enrolment: std::sync::Arc<Enrolment>,
+    pub turns: Turns,
 }
 
 #[tonic::async_trait]
@@ -57,7 +60,12 @@ impl IngestService for IngestEdge {
             let message = "only an agent submits".to_owned();
             return Err(refuse(Code::PermissionDenied, "NOT_AUTHORISED", message, &[]));
         };
+        let Some(turn) = self.turns.stream(&node) else {
+            let message = "this node has too many streams open; close some first".to_owned();
+            return Err(refuse(Code::ResourceExhausted, "LIMIT", message, &[]));
+        };
         let session = session::Session {
+            turn,
             caller,
             node,
             bound_key: key,

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Status, Streaming};
 
+use super::turns::{BATCHES, StreamTurn};
 use crate::{
     access::{Access, Caller},
     log::{
@@ -27,13 +28,10 @@ use crate::{
 /// Answers that may wait for a slow agent; when full, its own stream stops being read.
 const ANSWERS: usize = 16;
 
-/// Batches of one stream that may be with the writer: as many as an agent may have unacknowledged
-/// (`ingest.proto`). When they are, the stream is not read.
-const BATCHES: usize = 8;
-
 type Answers = mpsc::Sender<Result<SubmitResponse, Status>>;
 
 pub(super) struct Session {
+    pub turn: StreamTurn,
     pub caller: Caller,
     pub node: NodeId,
     pub bound_key: [u8; 32],
@@ -109,6 +107,7 @@ impl Session {
                     }
                 }
                 answer = batches.next_answer() => send(answers, answer?).await?,
+                // When as many are with the writer as may be, the stream is not read.
                 request = requests.next(), if batches.0.len() < BATCHES => {
                     let Some(request) = request else { return batches.settle(answers).await };
                     let message = request?.message;
@@ -128,9 +127,10 @@ impl Session {
                         Some(submit_request::Message::Batch(batch)) => match &greeted {
                             Some(Greeted { origin, public_key }) => {
                                 let (origin, public_key) = (origin.clone(), *public_key);
+                                let turn = self.turn.batch().await;
                                 let (reply, answer) = oneshot::channel();
                                 let command =
-                                    Command::Batch { origin, public_key, batch, reply };
+                                    Command::Batch { origin, public_key, batch, reply, turn };
                                 if !tell(&self.writer, command).await {
                                     return Err(stopped());
                                 }
@@ -144,8 +144,9 @@ impl Session {
                             }
                         },
                         Some(submit_request::Message::Chunk(bytes)) => {
+                            let node = Some(self.node.clone());
                             let stored =
-                                self.ask(|reply| Command::Chunk { bytes, reply }).await?;
+                                self.ask(|reply| Command::Chunk { node, bytes, reply }).await?;
                             let message = stored.map_or_else(refused_by, |id| {
                                 Message::ChunkStored(ChunkStored { digest: id.0.to_vec() })
                             });
@@ -263,11 +264,17 @@ async fn send(answers: &Answers, message: Message) -> Result<(), Status> {
 }
 
 fn refused_by(refusal: Refusal) -> Message {
-    let Refusal { code, reason: _, size, detail } = refusal;
-    refused(code, size, &detail)
+    let Refusal { code, reason: _, size, detail, retry_after_s } = refusal;
+    count_refusal(code);
+    Message::Refused(Refused { code: code.into(), size, detail, retry_after_s })
 }
 
 fn refused(code: RefusalCode, size: u64, detail: &str) -> Message {
+    count_refusal(code);
+    let detail = detail.to_owned();
+    Message::Refused(Refused { code: code.into(), size, detail, retry_after_s: 0 })
+}
+
+fn count_refusal(code: RefusalCode) {
     metrics::refused(code.as_str_name().trim_start_matches("REFUSAL_CODE_"));
-    Message::Refused(Refused { code: code.into(), size, detail: detail.to_owned() })
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use evidence::{
-    AgentOrigin, Leaf,
+    AgentOrigin, Leaf, NodeId,
     batch::{self, BatchError, Received},
 };
 use prost::bytes::Bytes;
@@ -112,6 +112,11 @@ impl Writer {
             None => (&new_tree, verifier(&origin.to_string(), &public_key)?),
         };
         let size = tree.edge.size();
+        let begins = !self.state.agents.contains_key(&origin);
+        let now = Instant::now();
+        if let Err(refused) = self.budgets.batch(&origin.node, bytes.len(), begins, size, now) {
+            return Ok(Err(refused));
+        }
         let checked = match batch::check(&batch, tree, &key) {
             Ok(checked) => checked,
             Err(error) => {
@@ -140,7 +145,7 @@ impl Writer {
             return Ok(Err(Refusal::coded(RefusalCode::MissingChunk, size, missing)));
         }
         let received_at_s = self.now();
-        if !self.state.agents.contains_key(&origin) {
+        if begins {
             // What the generation before has handed in is logged while it is active: no reader takes
             // a head of a superseded one.
             if self.state.active.contains_key(&origin.node) {
@@ -159,6 +164,8 @@ impl Writer {
         }
         let (evidence, openings) = bytes.split_at(batch.evidence_size());
         let new_size = checked.head.size;
+        let named = named_chunks(&checked.leaves).filter_map(|id| Hash::from_slice(id));
+        self.budgets.batch_accepted(&origin.node, bytes.len(), begins, named, now);
         // What the state refuses is never written.
         let passed_on = bytes.slice_ref(openings);
         let what = self.state.apply_batch(&batch, checked, received_at_s, passed_on)?;
@@ -247,9 +254,25 @@ impl Writer {
         })
     }
 
-    pub(super) fn chunk(&mut self, bytes: &[u8]) -> Result<Result<Hash, Refusal>, Fatal> {
+    /// `node`: who hands it in; `None`: a person.
+    pub(super) fn chunk(
+        &mut self,
+        node: Option<&NodeId>,
+        bytes: &[u8],
+    ) -> Result<Result<Hash, Refusal>, Fatal> {
+        let (id, now) = (evidence::chunk::chunk_id(bytes), Instant::now());
+        if let Some(node) = node
+            && let Err(refused) = self.budgets.chunk(node, &id, bytes.len(), now)
+        {
+            return Ok(Err(refused));
+        }
         match self.chunks.put(bytes) {
-            Ok(id) => Ok(Ok(id)),
+            Ok(id) => {
+                if let Some(node) = node {
+                    self.budgets.chunk_stored(node, id, bytes.len(), now);
+                }
+                Ok(Ok(id))
+            }
             Err(PutError::Malformed(error)) => {
                 Ok(Err(Refusal::coded(RefusalCode::MalformedChunk, 0, error.to_string())))
             }
@@ -260,4 +283,15 @@ impl Writer {
             Err(PutError::Io(error)) => Err(Fatal::Io(error)),
         }
     }
+}
+
+/// The chunks of all sets in these leaves.
+fn named_chunks(leaves: &[Leaf]) -> impl Iterator<Item = &[u8]> {
+    leaves
+        .iter()
+        .filter_map(|leaf| match leaf.body() {
+            Some(Body::RuleSnapshot(v1::RuleSnapshot { rules: Some(set), .. })) => Some(set),
+            _ => None,
+        })
+        .flat_map(|set| set.chunks.iter().map(Vec::as_slice))
 }

@@ -4,7 +4,7 @@ use evidence::{AgentOrigin, NodeId, PersonId};
 use prost::{Message, bytes::Bytes};
 use remit_proto::v1::{self, RefusalCode};
 use tlog::Hash;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::receipts::Receipt;
 
@@ -23,8 +23,12 @@ pub enum Command {
         /// A `Batch`, as it came.
         batch: Bytes,
         reply: Reply<u64>,
+        /// Given back with the answer (`ingest::turns`).
+        turn: Option<OwnedSemaphorePermit>,
     },
     Chunk {
+        /// Whose budget it is; people have none.
+        node: Option<NodeId>,
         bytes: Bytes,
         reply: Reply<Hash>,
     },
@@ -85,18 +89,26 @@ pub struct Refusal {
     pub reason: &'static str,
     pub size: u64,
     pub detail: String,
+    /// Before that the same is refused again; 0: not known.
+    pub retry_after_s: u32,
 }
 
 impl Refusal {
     /// The code alone says which rule.
     pub(super) fn coded(code: RefusalCode, size: u64, detail: impl Into<String>) -> Self {
         let reason = code.as_str_name().trim_start_matches("REFUSAL_CODE_");
-        Self { code, reason, size, detail: detail.into() }
+        Self { code, reason, size, detail: detail.into(), retry_after_s: 0 }
     }
 
     /// Of something that is no batch: `reason` says which rule.
     pub(crate) fn because(reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { code: RefusalCode::Unspecified, reason, size: 0, detail: detail.into() }
+        let code = RefusalCode::Unspecified;
+        Self { code, reason, size: 0, detail: detail.into(), retry_after_s: 0 }
+    }
+
+    /// With the size at which the collector stands.
+    pub(super) fn at(self, size: u64) -> Self {
+        Self { size, ..self }
     }
 
     pub(super) fn disk_full(size: u64) -> Self {

@@ -28,6 +28,7 @@
 //! **Not done here**: several shards, cosignatures, a second copy.
 
 mod agents;
+mod budget;
 pub mod chunks;
 pub mod command;
 pub mod journal;

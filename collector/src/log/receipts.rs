@@ -68,5 +68,5 @@ pub fn batch_refusal(error: &BatchError, fork: bool, size: u64) -> Refusal {
         detail.push_str(&cause.to_string());
         source = cause.source();
     }
-    Refusal { code, reason: code.as_str_name(), size, detail }
+    Refusal::coded(code, size, detail)
 }

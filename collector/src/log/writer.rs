@@ -18,6 +18,7 @@ use tlog::{Hash, note::SigningKey};
 use tokio::sync::watch;
 
 use super::{
+    budget::Budgets,
     chunks::ChunkFiles,
     command::{Command, Refusal, Reply},
     journal::{EntryRecord, Journal, JournalError, Record},
@@ -29,6 +30,7 @@ use super::{
 use crate::{
     access::RevokedKeys,
     committed::{Committed, What},
+    config::NodeLimits,
     files,
 };
 
@@ -70,6 +72,7 @@ pub struct Writer {
     pub(super) forks_kept: HashMap<NodeId, HashSet<Hash>>,
     /// When an old head of a node was last compared with the journal.
     pub(super) looked_into: HashMap<NodeId, Instant>,
+    pub(super) budgets: Budgets,
     to_assess: SyncSender<Vec<Committed>>,
     published: watch::Sender<Exposed>,
 }
@@ -84,6 +87,7 @@ pub struct Parts {
     pub to_assess: SyncSender<Vec<Committed>>,
     pub published: watch::Sender<Exposed>,
     pub revoked_keys: RevokedKeys,
+    pub node_limits: NodeLimits,
 }
 
 impl Writer {
@@ -98,6 +102,7 @@ impl Writer {
             to_assess,
             published,
             revoked_keys,
+            node_limits,
         } = parts;
         let mut state = State::new(operator, revoked_keys);
         let mut replay = publish::Replay::new(dir, chunks.clone());
@@ -122,6 +127,7 @@ impl Writer {
             group: Vec::new(),
             forks_kept: HashMap::new(),
             looked_into: HashMap::new(),
+            budgets: Budgets::new(node_limits),
             to_assess,
             published,
         };
@@ -244,11 +250,16 @@ impl Writer {
             {
                 answer(reply, Err(Refusal::disk_full(0)))
             }
-            Command::Batch { origin, public_key, batch, reply } => {
+            Command::Batch { origin, public_key, batch, reply, turn } => {
                 let result = self.batch(origin, public_key, &batch)?;
-                answer(reply, result)
+                Box::new(move || {
+                    drop(reply.send(result));
+                    drop(turn);
+                })
             }
-            Command::Chunk { bytes, reply } => answer(reply, self.chunk(&bytes)?),
+            Command::Chunk { node, bytes, reply } => {
+                answer(reply, self.chunk(node.as_ref(), &bytes)?)
+            }
             Command::Statement { bytes, caller, reply } => {
                 answer(reply, self.statement(bytes, &caller)?)
             }

@@ -25,7 +25,7 @@ pub struct RegisterEdge {
 }
 
 fn status(refusal: Refusal) -> Status {
-    let Refusal { code, reason, size: _, detail } = refusal;
+    let Refusal { code, reason, size: _, detail, retry_after_s: _ } = refusal;
     let grpc = match (code, reason) {
         (RefusalCode::StorageFull, _) => Code::ResourceExhausted,
         (_, "NOT_AUTHORISED" | "NOT_THE_AUTHOR" | "UNKNOWN_PERSON") => Code::PermissionDenied,
@@ -53,7 +53,9 @@ impl RegisterService for RegisterEdge {
     ) -> Result<Response<PutChunkResponse>, Status> {
         self.access.check(&request, Operation::WriteRegister)?;
         let bytes = request.into_inner().chunk;
-        let id = ask(&self.writer, |reply| Command::Chunk { bytes: bytes.into(), reply }).await?;
+        let id =
+            ask(&self.writer, |reply| Command::Chunk { node: None, bytes: bytes.into(), reply })
+                .await?;
         let digest = id.map_err(status)?.0.to_vec();
         Ok(Response::new(PutChunkResponse { digest }))
     }

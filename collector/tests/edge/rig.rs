@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use rcgen::{CertificateParams, KeyPair};
 use remit_collector::{
     admin,
-    config::Config,
+    config::{Config, Limits},
     serve::{ServeError, serve},
 };
 use remit_proto::v1::{
@@ -50,6 +50,10 @@ pub(crate) fn reason(status: &Status) -> String {
 
 impl Collector {
     pub(crate) async fn start() -> Self {
+        Self::start_with(Limits::default()).await
+    }
+
+    pub(crate) async fn start_with(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // Free a moment ago.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -60,6 +64,7 @@ impl Collector {
             tiles_listen: None,
             metrics_listen: None,
             publish_interval: Duration::from_millis(100),
+            limits,
         };
         admin::init(&config, &["localhost".to_owned()]).unwrap();
         Self::serve(config, dir).await

@@ -1,13 +1,17 @@
 //! An enrolled agent that wants to stop the collector, or to leave something in a public log.
 
 use prost::Message;
+use remit_collector::{
+    config::NodeLimits,
+    log::command::{Command, Refusal},
+};
 use remit_proto::v1::{self, RefusalCode, leaf::Body};
 use tlog::{
     checkpoint::Checkpoint,
     note::{KeyName, Note, VerifierKey},
 };
 
-use crate::rig::{Agent, NOW_S, Rig};
+use crate::rig::{Agent, NOW_S, Rig, clock};
 
 /// What `change` makes of a batch is refused by this code, and everybody else is served as before.
 fn check(code: RefusalCode, change: impl FnOnce(&mut Agent) -> v1::Batch) {
@@ -94,4 +98,68 @@ fn a_tree_of_a_newer_format_is_kept_and_its_leaves_have_the_limits_of_all() {
     assert_eq!(rig.submit(&agent.clone(), agent.close(vec![vec![0xff; 100]])).unwrap(), 2);
     rig.wait_until_logged(&agent);
     rig.stop();
+}
+
+/// A collector with these limits, and what a node is answered that goes beyond one of them.
+fn limited(limits: NodeLimits, beyond: impl FnOnce(&Rig, &mut Agent) -> Refusal) {
+    let dir = tempfile::tempdir().unwrap();
+    Rig::new(dir.path()).stop();
+    let rig = Rig::open_with(dir.path(), clock, limits).unwrap();
+    let mut agent = Agent::new("edge-1", 1, 1);
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let accepted = agent.edge.size();
+    let refusal = beyond(&rig, &mut agent);
+    assert_eq!(refusal.code, RefusalCode::Limit, "{refusal}");
+    assert!(refusal.retry_after_s > 0 && refusal.size <= accepted, "{refusal}");
+    let mut other = Agent::new("edge-2", 2, 2);
+    rig.submit(&other.clone(), other.first()).unwrap();
+    rig.wait_until_logged(&other);
+    rig.stop();
+}
+
+#[test]
+fn a_node_that_would_fill_the_disk_with_batches() {
+    let limits = NodeLimits { bytes_per_day: 2_000, ..NodeLimits::default() };
+    limited(limits, |rig, agent| {
+        for _ in 0..20 {
+            let before = agent.clone();
+            let batch = agent.batch(vec![]);
+            if let Err(refusal) = rig.submit(&before, batch) {
+                assert_eq!(refusal.size, before.edge.size(), "where it may go on");
+                return Refusal { size: 0, ..refusal };
+            }
+        }
+        panic!("more than its limit");
+    });
+}
+
+#[test]
+fn a_node_that_begins_ever_new_generations() {
+    let limits = NodeLimits { generations_per_hour: 2, ..NodeLimits::default() };
+    limited(limits, |rig, _| {
+        let mut second = Agent::new("edge-1", 2, 1);
+        rig.submit(&second.clone(), second.first()).unwrap();
+        let mut third = Agent::new("edge-1", 3, 1);
+        let refusal = rig.submit(&third.clone(), third.first()).unwrap_err();
+        let batch = second.clone().batch(vec![]);
+        rig.submit(&second, batch).unwrap();
+        refusal
+    });
+}
+
+#[test]
+fn a_node_that_sends_chunks_which_nothing_names() {
+    let limits = NodeLimits { unnamed_chunks: 3, ..NodeLimits::default() };
+    limited(limits, |rig, agent| {
+        let put = |number: u8| {
+            let item = v1::SaltedItem { salt: vec![number; 16], item: vec![number] };
+            let bytes = v1::Chunk { items: vec![item] }.encode_to_vec();
+            let node = Some(agent.origin.node.clone());
+            rig.ask(|reply| Command::Chunk { node, bytes: bytes.into(), reply })
+        };
+        for number in [1, 2, 3, 3, 1] {
+            put(number).unwrap();
+        }
+        put(4).unwrap_err()
+    });
 }

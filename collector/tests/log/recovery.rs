@@ -9,7 +9,7 @@ use evidence::{
 use prost::Message;
 use remit_collector::{
     committed::{Chunks as _, What},
-    config::Config,
+    config::{Config, Limits},
     files::{DirectoryLock, LockError},
     log::{
         chunks::ChunkFiles,
@@ -250,6 +250,7 @@ fn neither_another_key_nor_an_old_journal_is_taken_for_this_log() {
     let newest = checkpoint();
     fs::write(journal_file(dir.path()), old_copy).unwrap();
     let config = Config {
+        limits: Limits::default(),
         operator: crate::rig::operator(),
         dir: dir.path().to_owned(),
         listen: "127.0.0.1:1".parse().unwrap(),

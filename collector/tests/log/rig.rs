@@ -7,6 +7,7 @@ use prost::Message as _;
 use remit_collector::{
     access::RevokedKeys,
     committed::{Committed, What},
+    config::NodeLimits,
     keys,
     log::{
         chunks::ChunkFiles,
@@ -24,7 +25,7 @@ use tokio::sync::{oneshot, watch};
 
 pub(crate) const NOW_S: i64 = 1_790_000_000;
 
-fn clock() -> i64 {
+pub(crate) fn clock() -> i64 {
     NOW_S
 }
 
@@ -52,6 +53,14 @@ impl Rig {
     }
 
     pub(crate) fn open_at(dir: &Path, clock: fn() -> i64) -> Result<Self, Fatal> {
+        Self::open_with(dir, clock, NodeLimits::default())
+    }
+
+    pub(crate) fn open_with(
+        dir: &Path,
+        clock: fn() -> i64,
+        node_limits: NodeLimits,
+    ) -> Result<Self, Fatal> {
         let keys = keys::Keys::load(dir, &operator()).unwrap();
         let (to_assess, groups) = mpsc::sync_channel(64);
         let committed = std::thread::spawn(move || groups.into_iter().flatten().collect());
@@ -65,6 +74,7 @@ impl Rig {
             to_assess,
             published: watch::channel(Exposed::default()).0,
             revoked_keys: revoked_keys.clone(),
+            node_limits,
         };
         let writer = Writer::open(dir, parts)?;
         let (commands, queue) = mpsc::sync_channel(64);
@@ -82,7 +92,9 @@ impl Rig {
         let origin = agent.origin.clone();
         let public_key = agent.key.verifier().public_bytes();
         let batch = batch.encode_to_vec().into();
-        self.commands.send(Command::Batch { origin, public_key, batch, reply }).unwrap();
+        self.commands
+            .send(Command::Batch { origin, public_key, batch, reply, turn: None })
+            .unwrap();
         answer
     }
 
@@ -96,7 +108,7 @@ impl Rig {
         let origin = agent.origin.clone();
         let public_key = agent.key.verifier().public_bytes();
         let batch = batch.encode_to_vec().into();
-        self.ask(|reply| Command::Batch { origin, public_key, batch, reply })
+        self.ask(|reply| Command::Batch { origin, public_key, batch, reply, turn: None })
     }
 
     /// Waits until the newest head of an agent is in a published checkpoint.

@@ -88,7 +88,7 @@ fn append(rig: &Rig, bytes: Vec<u8>) -> Result<u64, Refusal> {
 }
 
 fn put(rig: &Rig, bytes: Vec<u8>) {
-    rig.ask(|reply| Command::Chunk { bytes: bytes.into(), reply }).unwrap();
+    rig.ask(|reply| Command::Chunk { node: None, bytes: bytes.into(), reply }).unwrap();
 }
 
 #[test]

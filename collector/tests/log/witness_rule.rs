@@ -242,7 +242,8 @@ fn a_revoked_node_comes_back_with_none_of_its_former_keys() {
         assert_eq!(refused(rig.submit(&again.clone(), again.first())).0, RefusalCode::RevokedKey);
     }
     let unknown = Subject::Node("edge-9".parse().unwrap());
-    let refusal = rig.ask(|reply| Command::Revoke { subject: unknown, reply }).unwrap_err();
+    let refusal =
+        rig.ask(|reply| Command::Revoke { subject: unknown, reply }).unwrap_err();
     assert_eq!(refusal.reason, "UNKNOWN_SUBJECT");
     rig.stop();
 }
@@ -325,10 +326,11 @@ fn a_snapshot_without_its_chunks_is_refused_until_they_came() {
     let first_try = rig.submit(&agent, batch.clone());
     assert_eq!(refused(first_try), (RefusalCode::MissingChunk, 2));
     let bytes = chunk.unwrap();
-    rig.ask(|reply| Command::Chunk { bytes: bytes.into(), reply }).unwrap();
+    rig.ask(|reply| Command::Chunk { node: None, bytes: bytes.into(), reply }).unwrap();
     assert_eq!(rig.submit(&agent, batch).unwrap(), 4);
-    let malformed =
-        rig.ask(|reply| Command::Chunk { bytes: vec![0xff].into(), reply }).unwrap_err();
+    let malformed = rig
+        .ask(|reply| Command::Chunk { node: None, bytes: vec![0xff].into(), reply })
+        .unwrap_err();
     assert_eq!(malformed.code, RefusalCode::MalformedChunk);
     rig.stop();
 }
