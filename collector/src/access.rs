@@ -85,6 +85,10 @@ impl RevokedKeys {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key);
     }
 
+    pub fn count(&self) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
     pub fn contains(&self, key: &[u8; 32]) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).contains(key)
     }
@@ -210,7 +214,7 @@ pub fn role_of(word: &str) -> Option<Role> {
         .find(|role| role_word(*role) == word)
 }
 
-fn key_of(hex: &str) -> Option<[u8; 32]> {
+pub(crate) fn key_of(hex: &str) -> Option<[u8; 32]> {
     let mut key = [0; 32];
     if hex.len() != 64 || !hex.is_ascii() {
         return None;

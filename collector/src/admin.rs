@@ -14,6 +14,7 @@ use crate::{
     assess,
     committed::Committed,
     config::Config,
+    enrolled,
     files::{self, DirectoryLock, LockError},
     ingest::{EnrolmentError, issue_token},
     keys::{self, KeyError, Keys},
@@ -55,15 +56,23 @@ pub enum AdminError {
 pub fn init(config: &Config, names: &[String]) -> Result<Keys, AdminError> {
     fs::create_dir_all(&config.dir)?;
     keys::create(&config.dir, &config.operator, names, now_s())?;
-    for folder in ["journal", "openings", "chunks", "tokens", "revocations", "public"] {
+    let folders = ["journal", "openings", "chunks", "revocations", "public"];
+    for folder in folders.into_iter().chain(enrolled::FOLDERS) {
         fs::create_dir_all(config.dir.join(folder))?;
     }
     files::sync_folder(&config.dir)?;
     Ok(Keys::load(&config.dir, &config.operator)?)
 }
 
-pub fn token(config: &Config, id: &str, role: Role, ttl_s: i64) -> Result<String, AdminError> {
-    Ok(issue_token(&config.dir, id, role, now_s().saturating_add(ttl_s))?)
+/// `replace`: even if it is enrolled. The keys that it has are revoked when the new one is enrolled.
+pub fn token(
+    config: &Config,
+    id: &str,
+    role: Role,
+    ttl_s: i64,
+    replace: bool,
+) -> Result<String, AdminError> {
+    Ok(issue_token(&config.dir, id, role, now_s().saturating_add(ttl_s), replace)?)
 }
 
 /// Asks the running collector to revoke, and waits a moment for what becomes of it.

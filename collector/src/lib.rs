@@ -8,6 +8,7 @@ pub mod admin;
 pub mod assess;
 pub mod committed;
 pub mod config;
+pub mod enrolled;
 pub mod export;
 pub mod files;
 pub mod http;

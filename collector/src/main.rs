@@ -40,7 +40,7 @@ enum Command {
     Serve,
     /// Check the configuration and stop.
     CheckConfig,
-    /// Revoke a node's or a person's key; takes effect within seconds, without a restart.
+    /// Revoke a node's or a person's keys and unused tokens, within seconds and without a restart.
     Revoke {
         /// Whose key.
         #[arg(value_enum)]
@@ -61,6 +61,9 @@ enum Enrol {
         /// The token is refused after this many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         ttl_s: i64,
+        /// Even if it is enrolled: the key that it has is revoked when the new one is enrolled.
+        #[arg(long)]
+        replace: bool,
     },
     /// A token for a person, who then enrols with `remit enrol`.
     Person {
@@ -73,6 +76,10 @@ enum Enrol {
         /// The token is refused after this many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         ttl_s: i64,
+        /// Even if this person is enrolled: the key that they have is revoked, and their role becomes
+        /// this one, when the new key is enrolled.
+        #[arg(long)]
+        replace: bool,
     },
 }
 
@@ -123,18 +130,18 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Enrol { who } => {
-            let (id, role, ttl_s) = match who {
-                Enrol::Node { id, ttl_s } => (id, Role::Agent, ttl_s),
-                Enrol::Person { id, role, ttl_s } => {
+            let (id, role, ttl_s, replace) = match who {
+                Enrol::Node { id, ttl_s, replace } => (id, Role::Agent, ttl_s, replace),
+                Enrol::Person { id, role, ttl_s, replace } => {
                     let role = match role {
                         PersonRole::Operator => Role::Operator,
                         PersonRole::Officer => Role::Officer,
                         PersonRole::Assessor => Role::Assessor,
                     };
-                    (id, role, ttl_s)
+                    (id, role, ttl_s, replace)
                 }
             };
-            let token = admin::token(&config, &id, role, ttl_s)?;
+            let token = admin::token(&config, &id, role, ttl_s, replace)?;
             eprintln!("one-time token for {} {id}, valid for {ttl_s} s:", role_word(role));
             println!("{token}");
             Ok(())

@@ -69,18 +69,19 @@ pub async fn watch(dir: PathBuf, writer: SyncSender<Command>) {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             let Some(subject) = subject(name) else { continue };
-            let done = match ask(&writer, |reply| Command::Revoke { subject, reply }).await {
-                Ok(Ok(keys)) => {
-                    tracing::info!(subject = name, keys, "revoked");
-                    Ok(())
-                }
-                Ok(Err(refusal)) => {
-                    tracing::error!(subject = name, %refusal, "not revoked");
-                    let reason = format!("{refusal}\n");
-                    files::replace(&refused_file(&dir, name), reason.as_bytes())
-                }
-                Err(_) => return,
-            };
+            let done =
+                match ask(&writer, |reply| Command::Revoke { subject, keep: None, reply }).await {
+                    Ok(Ok(keys)) => {
+                        tracing::info!(subject = name, keys, "revoked");
+                        Ok(())
+                    }
+                    Ok(Err(refusal)) => {
+                        tracing::error!(subject = name, %refusal, "not revoked");
+                        let reason = format!("{refusal}\n");
+                        files::replace(&refused_file(&dir, name), reason.as_bytes())
+                    }
+                    Err(_) => return,
+                };
             if let Err(error) = done.and_then(|()| std::fs::remove_file(entry.path())) {
                 tracing::error!(%error, "a revocation cannot be removed and will be repeated");
             }
@@ -105,7 +106,7 @@ mod tests {
         let (commands, queue) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
             for command in queue {
-                let Command::Revoke { subject, reply } = command else { continue };
+                let Command::Revoke { subject, reply, .. } = command else { continue };
                 let known = matches!(subject, Subject::Node(node) if node.as_str() == "edge-1");
                 let refusal = Refusal::because("UNKNOWN_SUBJECT", "no such node or person");
                 drop(reply.send(if known { Ok(1) } else { Err(refusal) }));

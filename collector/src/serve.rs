@@ -22,6 +22,7 @@ use crate::{
     assess::Assessor,
     committed::Committed,
     config::Config,
+    enrolled,
     export::EvidenceEdge,
     files::{DirectoryLock, LockError},
     http,
@@ -109,6 +110,7 @@ pub async fn serve(
     let vkeys = (keys.log.verifier().to_string(), keys.register.verifier().to_string());
     let chunks = ChunkFiles::new(config.dir.join("chunks"));
     let revoked = RevokedKeys::default();
+    enrolled::revoked(&config.dir)?.into_iter().for_each(|key| revoked.insert(key));
     let (published_tx, published) = watch::channel(Exposed::default());
 
     let (query, to_assess, assess) = start_assess(&config.dir, &config, chunks.clone())?;

@@ -78,6 +78,18 @@ fn tokens_certificates_and_directories_are_refused_by_name() {
     assert_eq!(again.status.code(), Some(4), "{}", stderr(&again));
     assert!(stderr(&again).contains("TOKEN_REFUSED"), "{}", stderr(&again));
 
+    // A second token for the same person, and the revocation of a node that has never sent.
+    let of_person_1 = ["person", "person-1", "--role", "operator"];
+    let second = collector.token(&programs, &of_person_1).unwrap_err().to_string();
+    assert!(second.contains("--replace"), "{second}");
+    let replacing = [&of_person_1[..], &["--replace"]].concat();
+    collector.token(&programs, &replacing).unwrap();
+    let silent = dir.path().join("edge-8");
+    Node::enrol(&network, &programs, &collector, Host::Router, "edge-8", &silent, "").unwrap();
+    collector.admin(&programs, &["revoke", "node", "edge-8"]).unwrap();
+    let unknown = collector.admin(&programs, &["revoke", "node", "edge-9"]).unwrap_err();
+    assert!(unknown.to_string().contains("no such node"), "{unknown}");
+
     // An officer asks, and writes nothing.
     let officer = Person::enrol(
         &network,

@@ -1,49 +1,47 @@
 //! Enrolment: a one-time token for a node or a person becomes a certificate and a logged key.
 //!
 //! A token is 20 random bytes in base32, written once on the operator's screen; on disk lies only
-//! its SHA-256, as the name of a small TOML file in `tokens/`. Using it removes the file first, so
-//! that it cannot be used twice, whatever happens afterwards.
+//! its SHA-256 (`enrolled`). It is used up before anything is given for it, so that it cannot be used
+//! twice, whatever happens afterwards. Enrolments are done one after the other: of two tokens for one
+//! subject the second meets the key that the first has enrolled.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::mpsc::SyncSender,
 };
 
-use evidence::{NodeId, Operator, PersonId, statement::enrolment_text};
+use evidence::{Operator, statement::enrolment_text};
 use rcgen::{
     CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer,
     KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
 use remit_proto::v1::{self, EnrolRequest, EnrolResponse, Role};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tonic::{Code, Status};
 
 use super::session::ask;
 use crate::{
     access::{Access, role_of, role_word, uris},
-    files,
-    log::{command::Command, state::verifier},
+    enrolled::{self, Token},
+    log::{
+        command::{Command, Refusal, Subject},
+        state::verifier,
+    },
     status::refuse,
 };
 
 /// Certificates of nodes and people live this long.
 const CERTIFICATE_DAYS: i64 = 90;
 
-/// A token as it lies on disk.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TokenFile {
-    subject: String,
-    role: String,
-    expires_at_s: i64,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolmentError {
     #[error("{subject:?} is not a {kind} id: 1 to 63 of a-z, 0-9 and '-'")]
     Subject { subject: String, kind: &'static str },
+    #[error(
+        "{subject} is enrolled already, and a new token would replace its key; revoke it first, or say \
+         --replace"
+    )]
+    Enrolled { subject: Subject },
     #[error("no random number could be had")]
     Random,
     #[error("the token cannot be written")]
@@ -58,28 +56,28 @@ pub fn issue_token(
     subject: &str,
     role: Role,
     expires_at_s: i64,
+    replace: bool,
 ) -> Result<String, EnrolmentError> {
-    let (good, kind) = match role {
-        Role::Agent => (subject.parse::<NodeId>().is_ok(), "node"),
-        _ => (subject.parse::<PersonId>().is_ok(), "person"),
-    };
-    if !good {
-        return Err(EnrolmentError::Subject { subject: subject.to_owned(), kind });
+    let kind = if role == Role::Agent { "node" } else { "person" };
+    let known = subject_of(subject, role)
+        .ok_or_else(|| EnrolmentError::Subject { subject: subject.to_owned(), kind })?;
+    if !replace && !enrolled::keys(dir, &known).map_err(EnrolmentError::Io)?.is_empty() {
+        return Err(EnrolmentError::Enrolled { subject: known });
     }
     let mut random = [0; 20];
     getrandom::fill(&mut random).map_err(|_| EnrolmentError::Random)?;
     let token = base32(&random);
-    let file =
-        TokenFile { subject: subject.to_owned(), role: role_word(role).to_owned(), expires_at_s };
-    let text = toml::to_string(&file).unwrap_or_default();
-    files::replace_secret(&token_path(dir, &token), text.as_bytes()).map_err(EnrolmentError::Io)?;
+    let (subject, role) = (subject.to_owned(), role_word(role).to_owned());
+    let file = Token { subject, role, expires_at_s, replace };
+    enrolled::write_token(dir, &token, &file).map_err(EnrolmentError::Io)?;
     Ok(token)
 }
 
-fn token_path(dir: &Path, token: &str) -> PathBuf {
-    let digest = Sha256::digest(token.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    dir.join("tokens").join(hex)
+fn subject_of(id: &str, role: Role) -> Option<Subject> {
+    match role {
+        Role::Agent => id.parse().ok().map(Subject::Node),
+        _ => id.parse().ok().map(Subject::Person),
+    }
 }
 
 /// RFC 4648 section 6 without padding; 20 bytes make 32 characters.
@@ -105,6 +103,7 @@ pub struct Enrolment {
     log_vkey: String,
     register_vkey: String,
     clock: fn() -> i64,
+    one_at_a_time: tokio::sync::Mutex<()>,
 }
 
 impl Enrolment {
@@ -131,6 +130,7 @@ impl Enrolment {
             log_vkey,
             register_vkey,
             clock,
+            one_at_a_time: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -163,7 +163,8 @@ impl Enrolment {
             invalid("certificate_request", message.to_owned())
         })?;
         // Whatever can be wrong with the request has been looked at: the token is good for once.
-        let (subject, role) = self.take_token(&token)?;
+        let _turn = self.one_at_a_time.lock().await;
+        let (subject, role) = self.use_token(&token, public_key, writer).await?;
         let certificate = self.sign(request, &subject, role, &public_key).ok_or_else(|| {
             let message = "the certificate could not be signed; ask for a new token".to_owned();
             refuse(Code::Internal, "CERTIFICATE_FAILED", message, &[])
@@ -173,9 +174,7 @@ impl Enrolment {
             let public_key = public_key.to_vec();
             let key = v1::PersonKey { person, public_key, revoked: false, approver: None };
             let logged = ask(writer, |reply| Command::PersonKey { key, reply }).await?;
-            logged.map_err(|refusal| {
-                refuse(Code::ResourceExhausted, refusal.reason, refusal.detail, &[])
-            })?;
+            logged.map_err(refused)?;
         }
         tracing::info!(subject, role = role_word(role), "enrolled");
         Ok(EnrolResponse {
@@ -188,28 +187,46 @@ impl Enrolment {
         })
     }
 
-    fn take_token(&self, token: &str) -> Result<(String, Role), Status> {
-        let refused = || {
-            let message = "the token is unknown, used or expired; ask the operator for a new one \
-                           (remit-collector enrol)";
+    /// Uses up the token for this key; returns who may have a certificate for it, and in which role.
+    async fn use_token(
+        &self,
+        text: &str,
+        key: [u8; 32],
+        writer: &SyncSender<Command>,
+    ) -> Result<(String, Role), Status> {
+        let unknown = || {
+            let message = "the token is unknown, used, void or expired; ask the operator for a new \
+                           one (remit-collector enrol)";
             refuse(Code::PermissionDenied, "TOKEN_REFUSED", message.to_owned(), &[])
         };
-        let path = token_path(&self.dir, token);
-        let text = fs::read_to_string(&path).map_err(|_| refused())?;
-        // Removing is the act that only one of two users at once can do.
-        fs::remove_file(&path).map_err(|_| refused())?;
-        // A power cut must not bring it back.
-        files::sync_folder(&self.dir.join("tokens")).map_err(|error| {
-            tracing::error!(%error, "the removal of a token could not be synced");
-            let message = "the collector cannot write; ask for a new token".to_owned();
-            refuse(Code::Internal, "STORAGE_FAILED", message, &[])
-        })?;
-        let file: TokenFile = toml::from_str(&text).map_err(|_| refused())?;
-        if file.expires_at_s <= (self.clock)() {
-            return Err(refused());
+        let token = enrolled::read_token(&self.dir, text).ok_or_else(unknown)?;
+        let role = role_of(&token.role).ok_or_else(unknown)?;
+        let subject = subject_of(&token.subject, role).ok_or_else(unknown)?;
+        if token.expires_at_s <= (self.clock)() {
+            return Err(unknown());
         }
-        let role = role_of(&file.role).ok_or_else(refused)?;
-        Ok((file.subject, role))
+        let before = enrolled::keys(&self.dir, &subject).map_err(storage_failed)?;
+        let replaces = before.iter().any(|other| *other != key);
+        if replaces && !token.replace {
+            let message = format!(
+                "{subject} was enrolled with another key meanwhile; ask the operator for a token that \
+                 replaces it (remit-collector enrol … --replace)"
+            );
+            return Err(refuse(Code::AlreadyExists, "ALREADY_ENROLLED", message, &[]));
+        }
+        // In this order: see the front page of `enrolled`.
+        enrolled::add(&self.dir, &subject, &key).map_err(storage_failed)?;
+        match enrolled::use_up_token(&self.dir, text) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown()),
+            Err(error) => return Err(storage_failed(error)),
+            Ok(()) => {}
+        }
+        if replaces {
+            let keep = Some(key);
+            let done = ask(writer, |reply| Command::Revoke { subject, keep, reply }).await?;
+            done.map_err(refused)?;
+        }
+        Ok((token.subject, role))
     }
 
     /// Takes the key from the request and nothing else: names and uses are ours to give.
@@ -240,6 +257,17 @@ impl Enrolment {
         let certificate = request.signed_by(&self.issuer).ok()?;
         Some(certificate.der().to_vec())
     }
+}
+
+fn refused(refusal: Refusal) -> Status {
+    refuse(Code::FailedPrecondition, refusal.reason, refusal.detail, &[])
+}
+
+fn storage_failed(error: io::Error) -> Status {
+    tracing::error!(%error, "an enrolment could not be written");
+    let message =
+        "the collector cannot write; ask the operator to look at its disk, and for a new token";
+    refuse(Code::Internal, "STORAGE_FAILED", message.to_owned(), &[])
 }
 
 fn invalid(field: &str, message: String) -> Status {

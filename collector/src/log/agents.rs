@@ -164,7 +164,7 @@ impl Writer {
         }
         let (evidence, openings) = bytes.split_at(batch.evidence_size());
         let new_size = checked.head.size;
-        let named = named_chunks(&checked.leaves).filter_map(|id| Hash::from_slice(id));
+        let named = named_chunks(&checked.leaves).filter_map(Hash::from_slice);
         self.budgets.batch_accepted(&origin.node, bytes.len(), begins, named, now);
         // What the state refuses is never written.
         let passed_on = bytes.slice_ref(openings);

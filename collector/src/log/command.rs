@@ -1,5 +1,7 @@
 //! What the gRPC edge asks the writer for, and how it is told no.
 
+use std::fmt;
+
 use evidence::{AgentOrigin, NodeId, PersonId};
 use prost::{Message, bytes::Bytes};
 use remit_proto::v1::{self, RefusalCode};
@@ -53,6 +55,8 @@ pub enum Command {
     },
     Revoke {
         subject: Subject,
+        /// This key stays: it replaces the others.
+        keep: Option<[u8; 32]>,
         reply: Reply<u64>,
     },
     /// Publish once more and end. Who asks after that is told that the collector stops.
@@ -78,6 +82,16 @@ pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 pub enum Subject {
     Node(NodeId),
     Person(PersonId),
+}
+
+/// `node-<id>` or `person-<id>`, as files are called after it.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(node) => write!(f, "node-{node}"),
+            Self::Person(person) => write!(f, "person-{person}"),
+        }
+    }
 }
 
 /// The sender was wrong, or the disk is full; counted, and nothing changed.

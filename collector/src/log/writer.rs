@@ -266,12 +266,18 @@ impl Writer {
             Command::NodeFacts { bytes, caller, reply } => {
                 answer(reply, self.node_facts(&bytes, &caller)?)
             }
+            Command::PersonKey { key, reply } if self.is_revoked(&key.public_key) => {
+                let detail = "the key was revoked while it was enrolled; enrol with another one";
+                answer(reply, Err(Refusal::because("REVOKED", detail)))
+            }
             Command::PersonKey { key, reply } => {
                 let now_s = self.now();
                 let index = self.append_entry(now_s, Entry::PersonKey(key))?;
                 answer(reply, Ok(index))
             }
-            Command::Revoke { subject, reply } => answer(reply, self.revoke(&subject)?),
+            Command::Revoke { subject, keep, reply } => {
+                answer(reply, self.revoke(&subject, keep.as_ref())?)
+            }
             Command::Stop => Box::new(|| {}),
         })
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use remit_collector::revoke::Outcome;
 use remit_proto::v1::{
     self, RefusalCode, Role, SubmitRequest, submit_request, submit_response::Message,
 };
@@ -172,10 +173,7 @@ async fn a_revocation_ends_open_streams_and_no_certificate_of_that_key_is_given_
     let mut stream = collector.submit(&agent).await;
     stream.ask(hello(ORIGIN, &key)).await;
     stream.ask(submit_request::Message::Batch(first_batch(ORIGIN, &key))).await;
-    let config = collector.config.clone();
-    let revoke = move || remit_collector::admin::revoke(&config, "node", "edge-1");
-    let outcome = tokio::task::spawn_blocking(revoke).await.unwrap().unwrap();
-    assert_eq!(outcome, remit_collector::revoke::Outcome::Revoked);
+    assert_eq!(collector.revoke("node", "edge-1").await, Outcome::Revoked);
     let refused = stream.ask(submit_request::Message::Chunk(vec![0xff; 10].into())).await;
     assert_eq!(code(&refused), RefusalCode::RevokedKey);
     assert_eq!(stream.next().await.unwrap(), None, "and the stream ends");

@@ -6,6 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 use remit_collector::{
     admin,
     config::{Config, Limits},
+    revoke::Outcome,
     serve::{ServeError, serve},
 };
 use remit_proto::v1::{
@@ -95,6 +96,20 @@ impl Collector {
         tokio::time::timeout(Duration::from_secs(20), self.served).await.expect("it ends").unwrap()
     }
 
+    /// Stops it and starts it again over the same directory.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { config, dir, stop, served } = self;
+        drop(stop);
+        served.await.unwrap().unwrap();
+        Self::serve(config, dir).await
+    }
+
+    pub(crate) async fn revoke(&self, kind: &'static str, id: &str) -> Outcome {
+        let (config, id) = (self.config.clone(), id.to_owned());
+        let revoke = move || admin::revoke(&config, kind, &id);
+        tokio::task::spawn_blocking(revoke).await.unwrap().unwrap()
+    }
+
     /// How it ends by itself.
     pub(crate) async fn ended(self) -> Result<(), ServeError> {
         tokio::time::timeout(Duration::from_secs(20), self.served).await.expect("it ends").unwrap()
@@ -122,7 +137,18 @@ impl Collector {
     }
 
     pub(crate) fn token(&self, id: &str, role: Role, ttl_s: i64) -> String {
-        admin::token(&self.config, id, role, ttl_s).unwrap()
+        self.try_token(id, role, ttl_s, false).unwrap()
+    }
+
+    pub(crate) fn try_token(
+        &self,
+        id: &str,
+        role: Role,
+        ttl_s: i64,
+        replace: bool,
+    ) -> Result<String, String> {
+        let token = admin::token(&self.config, id, role, ttl_s, replace);
+        token.map_err(|error| error.to_string())
     }
 
     pub(crate) async fn try_enrol(
@@ -146,7 +172,11 @@ impl Collector {
 
     pub(crate) async fn enrol(&self, id: &str, role: Role, secret: u8) -> Certified {
         let token = self.token(id, role, 60);
-        let (response, key) = self.try_enrol(&token, secret).await.unwrap();
+        self.enrol_with(&token, secret).await
+    }
+
+    pub(crate) async fn enrol_with(&self, token: &str, secret: u8) -> Certified {
+        let (response, key) = self.try_enrol(token, secret).await.unwrap();
         let leaf = response.certificates.first().unwrap();
         Certified { certificate: pem(leaf), key: key.serialize_pem() }
     }

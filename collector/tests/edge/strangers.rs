@@ -77,7 +77,7 @@ fn forged(collector: &Collector) -> Certified {
 #[tokio::test]
 async fn a_certificate_of_another_ca_or_for_another_purpose_is_nobodys() {
     let collector = Collector::start().await;
-    collector.enrol("p-1", Role::Operator, 1).await;
+    let real = collector.enrol("p-1", Role::Operator, 1).await;
     let keys = collector.dir.path().join("keys");
     let read = |name: &str| std::fs::read_to_string(keys.join(name)).unwrap();
     let server = Certified { certificate: read("server.pem"), key: read("server-key.pem") };
@@ -88,7 +88,6 @@ async fn a_certificate_of_another_ca_or_for_another_purpose_is_nobodys() {
         assert!(refused.is_err(), "{what}");
     }
     // A person may have it all the same, with the right one.
-    let real = collector.enrol("p-1", Role::Operator, 1).await;
     let mut query = QueryServiceClient::new(collector.connect(Some(&real)).await);
     assert!(query.list_nodes(ListNodesRequest::default()).await.is_ok());
     collector.stop().await.unwrap();

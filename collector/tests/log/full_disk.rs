@@ -90,7 +90,8 @@ fn a_full_disk_is_said_nothing_is_lost_and_it_goes_on_when_there_is_space() {
     assert!(files::free_bytes(dir.path()).unwrap() > RESERVE_BYTES / 2, "it keeps its reserve");
     // What it must do itself it still does.
     let subject = remit_collector::log::command::Subject::Node("edge-9".parse().unwrap());
-    let command = |reply| remit_collector::log::command::Command::Revoke { subject, reply };
+    let command =
+        |reply| remit_collector::log::command::Command::Revoke { subject, keep: None, reply };
     assert_eq!(rig.ask(command).unwrap_err().reason, "UNKNOWN_SUBJECT");
 
     fs::remove_file(dir.path().join("filler")).unwrap();

@@ -254,7 +254,7 @@ fn a_revoked_person_acts_in_no_former_role() {
         rig.ask(|reply| Command::PersonKey { key, reply }).unwrap();
     }
     let subject = Subject::Person("person-1".parse().unwrap());
-    assert_eq!(rig.ask(|reply| Command::Revoke { subject, reply }).unwrap(), 2);
+    assert_eq!(rig.ask(|reply| Command::Revoke { subject, keep: None, reply }).unwrap(), 2);
     for key in &keys {
         let bytes = key.verifier().public_bytes();
         assert!(rig.revoked_keys.contains(&bytes), "the certificate of this key acts no more");
@@ -269,7 +269,7 @@ fn a_revoked_person_writes_no_more() {
     let rig = Rig::new(dir.path());
     enrol(&rig, v1::Role::Operator);
     let subject = Subject::Person("person-1".parse().unwrap());
-    rig.ask(|reply| Command::Revoke { subject, reply }).unwrap();
+    rig.ask(|reply| Command::Revoke { subject, keep: None, reply }).unwrap();
     let (statement, chunk) = import("court/1");
     put(&rig, chunk);
     let refusal = append(&rig, signed(&statement, &key())).unwrap_err();

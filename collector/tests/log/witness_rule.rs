@@ -212,7 +212,7 @@ fn a_revoked_key_opens_no_new_generation() {
     let mut agent = Agent::new("edge-1", 1, 1);
     rig.submit(&agent.clone(), agent.first()).unwrap();
     let subject = Subject::Node("edge-1".parse().unwrap());
-    rig.ask(|reply| Command::Revoke { subject, reply }).unwrap();
+    rig.ask(|reply| Command::Revoke { subject, keep: None, reply }).unwrap();
     // The edge let it through a moment before the revocation was logged.
     let mut again = Agent::new("edge-1", 2, 1);
     assert_eq!(refused(rig.submit(&again.clone(), again.first())).0, RefusalCode::RevokedKey);
@@ -233,7 +233,7 @@ fn a_revoked_node_comes_back_with_none_of_its_former_keys() {
     }
     let revoke = || {
         let subject = Subject::Node("edge-1".parse().unwrap());
-        rig.ask(|reply| Command::Revoke { subject, reply }).unwrap()
+        rig.ask(|reply| Command::Revoke { subject, keep: None, reply }).unwrap()
     };
     assert_eq!(revoke(), 2, "one entry for each key");
     assert_eq!(revoke(), 0, "and none for what is revoked already");
@@ -243,7 +243,7 @@ fn a_revoked_node_comes_back_with_none_of_its_former_keys() {
     }
     let unknown = Subject::Node("edge-9".parse().unwrap());
     let refusal =
-        rig.ask(|reply| Command::Revoke { subject: unknown, reply }).unwrap_err();
+        rig.ask(|reply| Command::Revoke { subject: unknown, keep: None, reply }).unwrap_err();
     assert_eq!(refusal.reason, "UNKNOWN_SUBJECT");
     rig.stop();
 }
@@ -259,7 +259,7 @@ fn a_key_that_a_tree_changed_to_takes_the_enrolled_one_with_it() {
     let change = v1::leaf::Body::KeyChange(v1::KeyChange { at_s: NOW_S, new_public_key });
     rig.submit(&agent.clone(), agent.batch(vec![change])).unwrap();
     let subject = Subject::Node("edge-1".parse().unwrap());
-    rig.ask(|reply| Command::Revoke { subject, reply }).unwrap();
+    rig.ask(|reply| Command::Revoke { subject, keep: None, reply }).unwrap();
     let mut again = Agent::new("edge-1", 2, 1);
     assert_eq!(refused(rig.submit(&again.clone(), again.first())).0, RefusalCode::RevokedKey);
     rig.stop();
@@ -298,7 +298,7 @@ fn a_revoked_key_is_refused_at_once() {
     let mut agent = Agent::new("edge-1", 1, 1);
     rig.submit(&agent.clone(), agent.first()).unwrap();
     let subject = Subject::Node("edge-1".parse().unwrap());
-    rig.ask(|reply| Command::Revoke { subject, reply }).unwrap();
+    rig.ask(|reply| Command::Revoke { subject, keep: None, reply }).unwrap();
     let late = agent.batch(vec![]);
     assert_eq!(refused(rig.submit(&agent, late)).0, RefusalCode::RevokedKey);
     rig.stop();
