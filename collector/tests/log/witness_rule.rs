@@ -103,6 +103,27 @@ fn a_proof_that_leads_nowhere_is_refused_and_nothing_is_kept_of_it() {
 }
 
 #[test]
+fn a_fork_at_a_power_of_two_shows_when_the_tree_has_gone_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    let mut agent = Agent::new("edge-1", 1, 1);
+    let mut clone = agent.clone();
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    let _ = clone.first();
+    // Two histories of four leaves each.
+    rig.submit(&agent.clone(), agent.batch(vec![change(NOW_S - 1)])).unwrap();
+    let _ = clone.batch(vec![change(NOW_S - 2)]);
+    let other = clone.clone().batch(vec![]);
+    assert_eq!(refused(rig.submit(&clone, other)), (RefusalCode::BadProof, 4));
+    // Five, and the clone is as far.
+    rig.submit(&agent.clone(), agent.batch(vec![])).unwrap();
+    let _ = clone.batch(vec![]);
+    let other = clone.clone().batch(vec![]);
+    assert_eq!(refused(rig.submit(&clone, other)), (RefusalCode::Fork, 5));
+    assert!(kinds(&rig.stop()).contains(&"fork"));
+}
+
+#[test]
 fn a_repeated_old_head_that_agrees_is_no_fork() {
     let dir = tempfile::tempdir().unwrap();
     let rig = Rig::new(dir.path());
