@@ -1,11 +1,10 @@
 //! `remit-agent`: the command line, and nothing else.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+mod arguments;
 
-use clap::{Args, Parser, Subcommand};
+use std::{path::Path, process::ExitCode};
+
+use arguments::{Arguments, Command, Instead, RunArguments};
 use remit_agent::{
     config::Config,
     doctor::{self, Finding, Grade},
@@ -13,130 +12,34 @@ use remit_agent::{
     health::{self, Stop},
     import::{self, ImportOrder, Imported},
     logging, privileges, run,
-    sources::import::{ImportOptions, ImportSummary},
-    template::Template,
+    sources::import::ImportSummary,
 };
-use remit_proto::v1::SourceKind;
-use tracing::level_filters::LevelFilter;
-
-#[derive(Parser)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    version,
-    about = "Records every blocking rule and hit with its claimed legal basis"
-)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    run: RunArguments,
-    /// off, error, warn, info, debug
-    #[arg(long, global = true, env = "REMIT_LOG", default_value = "info")]
-    log: LevelFilter,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Run (the default)
-    Run(RunArguments),
-    /// Make this node's keys, and have the collector know them
-    Enrol(EnrolArguments),
-    /// Record an old log file, as a node of its own
-    Import(ImportArguments),
-    /// Look at everything that the agent needs, and say what is missing; exit code 1 if anything is
-    /// wrong
-    Doctor {
-        #[arg(long, default_value = "/etc/remit/agent.toml")]
-        config: PathBuf,
-    },
-    /// Print a commented fragment of another program's configuration whose rules carry their claim
-    Template {
-        #[arg(value_enum)]
-        template: Template,
-    },
-}
-
-#[derive(Args)]
-struct RunArguments {
-    #[arg(long, default_value = "/etc/remit/agent.toml")]
-    config: PathBuf,
-    /// Report every mistake in the configuration, and end
-    #[arg(long)]
-    check_config: bool,
-    /// Print what would be in force, defaults included, and end
-    #[arg(long)]
-    print_config: bool,
-}
-
-#[derive(Args)]
-struct EnrolArguments {
-    /// https://host:port
-    #[arg(long)]
-    collector: String,
-    /// Name in the collector's certificate, where it is not the host of the address
-    #[arg(long)]
-    tls_name: Option<String>,
-    /// Certificate of the operator's authority, PEM
-    #[arg(long)]
-    ca: PathBuf,
-    /// One-time token from `remit-collector`
-    #[arg(long, env = "REMIT_TOKEN", hide_env_values = true)]
-    token: String,
-    /// Where keys, identity and spool are to be
-    #[arg(long)]
-    dir: PathBuf,
-}
-
-#[derive(Args)]
-struct ImportArguments {
-    file: PathBuf,
-    /// What wrote it: unbound_rpz
-    #[arg(long, value_parser = source)]
-    source: SourceKind,
-    /// Of the import's own node: individual_actions = true, no sources
-    #[arg(long)]
-    config: PathBuf,
-    /// Year of the first line, where lines carry none
-    #[arg(long)]
-    year: Option<u32>,
-    /// Of the clock that wrote lines without a zone, in seconds east of UTC
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-    utc_offset: i64,
-    /// Record only; `remit-agent run` hands it in
-    #[arg(long)]
-    offline: bool,
-}
-
-fn source(word: &str) -> Result<SourceKind, String> {
-    match word {
-        "unbound_rpz" => Ok(SourceKind::UnboundRpz),
-        _ => Err("old logs of unbound_rpz alone can be imported".to_owned()),
-    }
-}
 
 fn main() -> ExitCode {
     privileges::close_files_to_others();
-    let arguments = match Arguments::try_parse() {
+    let words = std::env::args_os().skip(1);
+    let Arguments { command, log } = match arguments::parse(words, |name| std::env::var_os(name)) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Nobody can be told that the terminal is gone.
-            let _ = error.print();
-            // Help and version are no mistakes.
-            return ExitCode::from(if error.use_stderr() { health::USAGE } else { 0 });
+        Err(Instead::Print(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(Instead::Mistake(says)) => {
+            eprintln!("remit-agent: {says}\nremit-agent --help lists commands and options");
+            return ExitCode::from(health::USAGE);
         }
     };
-    logging::init(arguments.log);
-    let result = match arguments.command {
-        None => start(&arguments.run),
-        Some(Command::Run(run)) => start(&run),
-        Some(Command::Enrol(enrol)) => enrol_node(enrol),
-        Some(Command::Import(import)) => import_file(import),
-        Some(Command::Doctor { config }) => match examine(&config) {
+    logging::init(log);
+    let result = match command {
+        Command::Run(arguments) => start(&arguments),
+        Command::Enrol(enrolment) => enrol_node(&enrolment),
+        Command::Import { config, order } => import_file(&config, &order),
+        Command::Doctor { config } => match examine(&config) {
             Ok(all_well) => return ExitCode::from(u8::from(!all_well)),
             Err(stop) => Err(stop),
         },
-        Some(Command::Template { template }) => {
-            print!("{}", template.text());
+        Command::Template { text } => {
+            print!("{text}");
             Ok(())
         }
     };
@@ -175,24 +78,19 @@ fn examine(config: &Path) -> Result<bool, Stop> {
     Ok(findings.iter().all(|finding| finding.grade != Grade::Wrong))
 }
 
-fn enrol_node(arguments: EnrolArguments) -> Result<(), Stop> {
-    let EnrolArguments { collector, tls_name, ca, token, dir } = arguments;
-    let enrolment = Enrolment { collector, tls_name, ca, token, dir };
+fn enrol_node(enrolment: &Enrolment) -> Result<(), Stop> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| Stop::System { what: "starting the runtime", source })?;
-    let identity = runtime.block_on(enrol::enrol(&enrolment))?;
+    let identity = runtime.block_on(enrol::enrol(enrolment))?;
     println!("enrolled as {} at {}", identity.node, identity.operator);
     Ok(())
 }
 
-fn import_file(arguments: ImportArguments) -> Result<(), Stop> {
-    let ImportArguments { file, source, config, year, utc_offset, offline } = arguments;
-    let config = Config::load(&config)?;
-    let options = ImportOptions { source, year, utc_offset_s: utc_offset };
-    let order = ImportOrder { file, options, offline };
-    let Imported { summary, known, logged } = import::import(&config, &order)?;
+fn import_file(config: &Path, order: &ImportOrder) -> Result<(), Stop> {
+    let config = Config::load(config)?;
+    let Imported { summary, known, logged } = import::import(&config, order)?;
     let ImportSummary {
         file_digest,
         year_assumed,

@@ -71,7 +71,7 @@ pub fn run(config: Config) -> Result<(), Stop> {
 
     let result = runtime()?.block_on(async {
         if let Some(listen) = config.metrics_listen
-            && let Err(error) = metrics::serve(listen)
+            && let Err(error) = metrics::serve(listen).await
         {
             // Nobody loses evidence for want of a graph.
             tracing::error!(%error, "the metrics endpoint cannot be served");

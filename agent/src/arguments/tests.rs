@@ -1,0 +1,110 @@
+use super::*;
+
+/// What the words mean; without an environment.
+fn parsed(line: &str) -> Result<Arguments, Instead> {
+    parse(line.split_whitespace().map(OsString::from), |_| None)
+}
+
+fn command(line: &str) -> Command {
+    parsed(line).unwrap().command
+}
+
+#[track_caller]
+fn refused(line: &str, says: &str) {
+    let Err(Instead::Mistake(said)) = parsed(line) else { panic!("{line} was taken") };
+    assert!(said.contains(says), "{line}: {said}");
+}
+
+#[test]
+fn without_a_command_the_agent_runs() {
+    for line in ["", "run", "--log debug", "run --log=debug"] {
+        let Command::Run(RunArguments { config, check_config: false, print_config: false }) =
+            command(line)
+        else {
+            panic!("{line}")
+        };
+        assert_eq!(config, PathBuf::from(CONFIG));
+    }
+    for line in ["--config a.toml --check-config", "run --check-config --config=a.toml"] {
+        let Command::Run(RunArguments { config, check_config: true, print_config: false }) =
+            command(line)
+        else {
+            panic!("{line}")
+        };
+        assert_eq!(config, PathBuf::from("a.toml"));
+    }
+}
+
+#[test]
+fn a_level_comes_from_the_option_before_the_environment() {
+    let words = |line: &str| line.split_whitespace().map(OsString::from).collect::<Vec<_>>();
+    let env = |name: &str| (name == "REMIT_LOG").then(|| OsString::from("warn"));
+    assert_eq!(parse(words(""), env).unwrap().log, LevelFilter::WARN);
+    assert_eq!(parse(words("--log error"), env).unwrap().log, LevelFilter::ERROR);
+    assert_eq!(parsed("").unwrap().log, LevelFilter::INFO);
+    refused("--log loud", "--log wants off, error");
+}
+
+#[test]
+fn a_token_comes_from_the_option_or_the_environment() {
+    let line = "enrol --collector https://c:1 --ca ca.pem --dir d";
+    let words = || line.split_whitespace().map(OsString::from);
+    let parsed_with =
+        |value: &str| parse(words(), |name| (name == "REMIT_TOKEN").then(|| OsString::from(value)));
+    let Ok(Arguments { command: Command::Enrol(enrolment), .. }) = parsed_with("t1") else {
+        panic!("not taken")
+    };
+    assert_eq!((enrolment.token.as_str(), enrolment.tls_name), ("t1", None));
+    refused(line, "--token is missing");
+    refused("enrol --token t --ca ca.pem --dir d", "--collector is missing");
+}
+
+#[test]
+fn an_import_takes_its_file_wherever_it_stands() {
+    for line in [
+        "import old.log --source unbound_rpz --config i.toml --utc-offset -3600 --offline",
+        "import --source=unbound_rpz --offline --utc-offset=-3600 --config i.toml old.log",
+        "import --source=unbound_rpz --offline --utc-offset=-3600 --config i.toml -- old.log",
+    ] {
+        let Command::Import { config, order } = command(line) else { panic!("{line}") };
+        assert_eq!((config, order.file), ("i.toml".into(), "old.log".into()));
+        assert_eq!((order.offline, order.options.utc_offset_s), (true, -3600));
+        assert_eq!(order.options.year, None);
+    }
+    refused("import old.log --source bind --config i.toml", "unbound_rpz alone");
+    refused("import --source unbound_rpz --config i.toml", "the file to import is missing");
+    refused("import a --source unbound_rpz --config i.toml --year soon", "--year wants");
+}
+
+#[test]
+fn a_template_is_found_by_its_name() {
+    for template in template::ALL {
+        let Command::Template { text } = command(&format!("template {}", template.name)) else {
+            panic!("{}", template.name)
+        };
+        assert_eq!(text, template.text);
+    }
+    refused("template apache", "there are nftables, unbound");
+}
+
+#[test]
+fn what_nobody_asked_for_is_a_mistake() {
+    refused("stop", "no command `stop`");
+    refused("run now", "unexpected: now");
+    refused("doctor --verbose", "unexpected: --verbose");
+    refused("--config", "--config wants a value");
+    refused("-- run", "unexpected: run");
+}
+
+#[test]
+fn help_lists_every_template_and_the_version_is_told() {
+    for line in ["--help", "-h", "help", "doctor --help"] {
+        let Err(Instead::Print(text)) = parsed(line) else { panic!("{line}") };
+        for template in template::ALL {
+            assert!(text.contains(template.name) && text.contains(template.about), "{text}");
+        }
+        assert!(!text.contains("TEMPLATES"), "{text}");
+    }
+    let version = format!("remit-agent {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(parsed("-V").unwrap_err(), Instead::Print(version));
+}
