@@ -11,7 +11,7 @@
 //!   says so itself), so this always counts as unsure.
 //! - Restarted: the file is known by inode and the digest of its first bytes, under its own name or
 //!   as `<name>.<digits>` or `<name>-<digits>` beside it.
-//! - Gone, or compressed before it was read: unsure.
+//! - Gone, or compressed before it was read: unsure. So is a file that was deleted while it was read.
 //!
 //! A half line at the end waits. The position moves past complete lines only.
 
@@ -151,7 +151,7 @@ impl Follow {
                 Some(next) => (Some(next), false),
                 None => return Ok(Step { more: true, ..Step::default() }),
             },
-            Successor::Unreadable => (open(&self.path)?, true),
+            Successor::Unreadable | Successor::Released => (open(&self.path)?, true),
         };
         current.cut(self.is_ours, take);
         self.open = next;
@@ -196,7 +196,9 @@ impl Follow {
         Ok(match between {
             Some(next) if next.compressed => Some(Successor::Unreadable),
             Some(next) => Some(Successor::File(next.path)),
-            None => (at_path.len() > 0).then(|| Successor::File(self.path.clone())),
+            None if at_path.len() > 0 => Some(Successor::File(self.path.clone())),
+            None if current.file.metadata()?.nlink() == 0 => Some(Successor::Released),
+            None => None,
         })
     }
 
@@ -222,6 +224,9 @@ enum Successor {
     File(PathBuf),
     /// It has been compressed already.
     Unreadable,
+    /// The current file was deleted. Who keeps it open keeps its bytes, and in a memory of limited size
+    /// the new one would never find room.
+    Released,
 }
 
 impl Open {

@@ -276,3 +276,18 @@ fn random_writes_and_rotations_against_a_list() {
         prop_assert!(!got.contains('!') && !got.contains('?') && !got.contains('-'));
     });
 }
+
+#[test]
+fn a_deleted_file_is_let_go_although_nothing_follows_it_yet() {
+    let log = Log::new();
+    log.write("");
+    let (mut follow, _) = start(&log, None);
+    log.write("a\n");
+    assert_eq!(drain(&mut follow), "a");
+    fs::remove_file(&log.path).expect("removed");
+    assert_eq!(drain(&mut follow), "", "it may be made anew");
+    log.write("");
+    assert_eq!(drain(&mut follow), "!");
+    log.write("b\n");
+    assert_eq!(drain(&mut follow), "b");
+}
