@@ -95,7 +95,15 @@ impl HitTarget {
 pub enum Response {
     Silent,
     Reject(&'static str),
-    Dns { rcode: u16, extended_errors: Vec<u16> },
+    Dns {
+        rcode: u16,
+        extended_errors: Vec<u16>,
+    },
+    /// `blocked_by`: a `Link` with this relation was sent (RFC 7725).
+    Http {
+        status: u16,
+        blocked_by: bool,
+    },
 }
 
 /// One reading of all separate counters of a source, cumulative since the counter was made.

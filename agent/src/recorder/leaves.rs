@@ -331,6 +331,10 @@ pub(super) fn response(response: &Response) -> v1::Response {
             rcode: u32::from(*rcode),
             extended_errors: extended_errors.iter().take(16).map(|code| u32::from(*code)).collect(),
         }),
+        Response::Http { status, blocked_by } => Wire::Http(v1::HttpResponse {
+            status: u32::from(*status).clamp(100, 599),
+            blocked_by: *blocked_by,
+        }),
     };
     v1::Response { response: Some(response) }
 }
@@ -440,6 +444,8 @@ mod tests {
                 Just(Response::Reject("a word that\nis longer than a reply of any filter may be")),
                 (any::<u16>(), proptest::collection::vec(any::<u16>(), 0..40))
                     .prop_map(|(rcode, extended_errors)| Response::Dns { rcode, extended_errors }),
+                any::<(u16, bool)>()
+                    .prop_map(|(status, blocked_by)| Response::Http { status, blocked_by }),
             ],
             others in proptest::collection::vec(any::<u64>(), 0..400),
         ) -> Hit {

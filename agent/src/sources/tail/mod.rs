@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use remit_proto::v1::{LossCause, SourceKind};
+use remit_proto::v1::{LossCause, SelfProtection, SourceKind};
 
 use super::{
     RecorderGone, SourceContext,
@@ -49,12 +49,18 @@ const NAP: Duration = Duration::from_millis(50);
 pub trait Lines {
     /// Reads one complete line, with or without meaning for this source.
     fn line(&mut self, line: &[u8], context: &SourceContext, gathered: &mut Gathered);
+    /// A line of ours came and cannot be read.
+    fn broken(&mut self) {}
     /// Looks at the rules again. `thorough`: also what costs a question to the program. True if they,
     /// or their stability, are not what they were.
     fn refresh(&mut self, context: &SourceContext, thorough: bool) -> bool;
     fn rules(&self, at_s: i64) -> RuleState;
     /// The separate counters as they stand now; `None`: nobody counts, or nobody answers.
     fn counters(&mut self) -> Option<Vec<(CounterKey, u64)>>;
+    /// What the program refuses for its own sake, by lines of this run.
+    fn self_protection(&self) -> Vec<SelfProtection> {
+        Vec::new()
+    }
 }
 
 /// What the lines of one step came to.
@@ -63,6 +69,8 @@ pub struct Gathered {
     pub hits: Vec<Hit>,
     /// Ours, and not understood.
     pub not_parsed: u64,
+    /// Lines that the program is known not to have written.
+    pub lost: Vec<(LossCause, u64)>,
     /// The lines made rules known, which must be told before the hits.
     pub new_rules: bool,
     /// The rules were looked at for the sake of a line; once is enough.
@@ -73,6 +81,15 @@ impl Gathered {
     /// Equal neighbours are one hit with their count.
     pub fn add(&mut self, hit: Hit) {
         add_hit(&mut self.hits, hit);
+    }
+
+    /// So many lines are not there.
+    pub fn lose(&mut self, cause: LossCause, count: u64) {
+        match self.lost.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, known)) => *known += count,
+            None if count > 0 => self.lost.push((cause, count)),
+            None => {}
+        }
     }
 }
 
@@ -181,7 +198,11 @@ impl<L: Lines> Tail<L> {
             let mut gathered = Gathered::default();
             let step = follow.step(&mut |piece| match piece {
                 Piece::Line(line) => self.lines.line(line, &self.context, &mut gathered),
-                Piece::Broken { ours } => gathered.not_parsed += u64::from(ours),
+                Piece::Broken { ours: true } => {
+                    gathered.not_parsed += 1;
+                    self.lines.broken();
+                }
+                Piece::Broken { ours: false } => {}
             });
             let missing = (!follow.is_open()).then(|| io::Error::from(io::ErrorKind::NotFound));
             self.log_readable(step.as_ref().err().or(missing.as_ref()));
@@ -270,15 +291,19 @@ impl<L: Lines> Tail<L> {
         follow: &Follow,
         step: Step,
     ) -> Result<(), RecorderGone> {
-        let Gathered { hits, not_parsed, new_rules, refreshed: _ } = gathered;
+        let Gathered { hits, not_parsed, lost, new_rules, refreshed: _ } = gathered;
         if new_rules {
             self.send_rules()?;
         }
         if step.lost {
             self.send_unsure()?;
         }
+        for (cause, count) in &lost {
+            let (source, at_s) = (self.settings.source, (self.context.now_s)());
+            self.send(Report::Lost { source, cause: *cause, count: *count, at_s })?;
+        }
         let moved = follow.offset().abs_diff(self.reported_offset) >= QUIET_BYTES;
-        if !hits.is_empty() || not_parsed > 0 || step.switched || moved {
+        if !hits.is_empty() || not_parsed > 0 || !lost.is_empty() || step.switched || moved {
             self.reported_offset = follow.offset();
             self.send_hits(hits, not_parsed, follow)?;
         }
@@ -305,7 +330,12 @@ impl<L: Lines> Tail<L> {
     }
 
     fn read_counters(&mut self) -> Result<(), RecorderGone> {
-        let Some(mut counters) = self.lines.counters() else { return Ok(()) };
+        let Some(mut counters) = self.lines.counters() else {
+            return match self.lines.self_protection().is_empty() {
+                true => Ok(()),
+                false => self.send_counters(Vec::new()),
+            };
+        };
         // The line is written before it is counted: every deed counted is in the log by now.
         self.read_log()?;
         // An account may begin with the first reading of a run, after damage: then lines and counters
@@ -326,7 +356,7 @@ impl<L: Lines> Tail<L> {
             source: self.settings.source,
             at_s: (self.context.now_s)(),
             counters,
-            self_protection: Vec::new(),
+            self_protection: self.lines.self_protection(),
         }))
     }
 
