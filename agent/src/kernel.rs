@@ -20,7 +20,7 @@ use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// A socket of `NETLINK_NETFILTER`, bound to a port id that the kernel chose.
+/// A netlink socket, bound to a port id that the kernel chose.
 #[derive(Debug)]
 pub struct NetlinkSocket {
     fd: OwnedFd,
@@ -45,11 +45,24 @@ pub enum ReceiveError {
 }
 
 impl NetlinkSocket {
-    /// Opens and binds. Needs no capability; most requests on it then need `CAP_NET_ADMIN`.
+    /// Of `NETLINK_NETFILTER`. Needs no capability; most requests on it then need `CAP_NET_ADMIN`.
     pub fn netfilter() -> io::Result<Self> {
+        Self::open(libc::NETLINK_NETFILTER)
+    }
+
+    /// Of `NETLINK_ROUTE`. Reading routes and hearing of them needs no capability.
+    pub fn route() -> io::Result<Self> {
+        let socket = Self::open(libc::NETLINK_ROUTE)?;
+        // A dump then holds only what was asked for. Kernels before 4.20 do not know the option and
+        // answer with all routes; the reader passes over what it did not ask for.
+        drop(socket.set_option(libc::SOL_NETLINK, NETLINK_GET_STRICT_CHK, &ON));
+        Ok(socket)
+    }
+
+    fn open(protocol: libc::c_int) -> io::Result<Self> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: no pointers are passed.
-        let raw = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_NETFILTER) };
+        let raw = unsafe { libc::socket(libc::AF_NETLINK, kind, protocol) };
         if raw < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -103,16 +116,30 @@ impl NetlinkSocket {
     /// Attaches a socket filter that passes only datagrams whose first message is of this type.
     /// All others are freed by the kernel before they are charged to the receive buffer.
     pub fn keep_only(&self, message_type: u16) -> io::Result<()> {
-        // BPF loads the half-word at offset 4 (nlmsg_type) as big-endian; it lies there in the
-        // byte order of the host.
-        let as_loaded = u32::from(u16::from_be_bytes(message_type.to_ne_bytes()));
-        let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
-        let mut program = [
-            step(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, 0, 0, 4),
-            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, as_loaded),
+        self.filter(&mut [
+            step(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, 0, 0, NLMSG_TYPE),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, as_loaded(message_type)),
             step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
             step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
-        ];
+        ])
+    }
+
+    /// Attaches a socket filter for notifications of routes: it passes those of routes of the types
+    /// `first` to `last` (`rtm_type`), and those of a route that takes the place of another one.
+    pub fn keep_routes(&self, first: u8, last: u8) -> io::Result<()> {
+        const NLM_F_REPLACE: u16 = 0x100;
+        self.filter(&mut [
+            step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, RTM_TYPE),
+            step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, first.into()),
+            step(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, 0, 2, last.into()),
+            step(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, 0, 0, NLMSG_FLAGS),
+            step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, as_loaded(NLM_F_REPLACE)),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        ])
+    }
+
+    fn filter(&self, program: &mut [libc::sock_filter]) -> io::Result<()> {
         let program =
             libc::sock_fprog { len: program.len() as libc::c_ushort, filter: program.as_mut_ptr() };
         // The kernel copies the program during the call, while the array is alive.
@@ -226,6 +253,23 @@ impl AsFd for NetlinkSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// linux/netlink.h; the C library's bindings do not have it for every system.
+const NETLINK_GET_STRICT_CHK: libc::c_int = 12;
+const ON: libc::c_int = 1;
+/// Where in a message its type and flags lie, and the type of a route (struct rtmsg).
+const NLMSG_TYPE: u32 = 4;
+const NLMSG_FLAGS: u32 = 6;
+const RTM_TYPE: u32 = 16 + 7;
+
+fn step(code: u32, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt, jf, k }
+}
+
+/// BPF loads a half-word as big-endian; it lies in a message in the byte order of the host.
+fn as_loaded(value: u16) -> u32 {
+    u16::from_be_bytes(value.to_ne_bytes()).into()
 }
 
 /// The kernel's address, which is also "any port id" for bind.

@@ -37,6 +37,14 @@ impl Privacy {
         self.customer_prefixes.iter().any(|prefix| prefix.contains(&address))
     }
 
+    /// Whether an address that was hit may be named: never a customer's, nor one that may be, as any
+    /// may where no customer prefixes of its version are known.
+    pub fn may_name(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let known = self.customer_prefixes.iter().any(|p| p.addr().is_ipv4() == address.is_ipv4());
+        self.hit_targets && known && !is_of_a_site(address) && !self.is_customer(address)
+    }
+
     /// Whether any address of the prefix may be a customer's.
     pub fn touches_customers(&self, net: IpNet) -> bool {
         self.customer_prefixes.iter().any(|prefix| prefix.contains(&net) || net.contains(prefix))
@@ -117,6 +125,18 @@ impl Privacy {
         let tag: [u8; 32] = mac.finalize().into_bytes().into();
         let value = tag.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         v1::Target { kind: v1::TargetKind::CustomerToken.into(), value }
+    }
+}
+
+/// Means something only at one site, where it is most often a subscriber's or a host of the
+/// operator's own: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 (link-local).
+pub(crate) fn is_of_a_site(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let shared = matches!(address.octets(), [100, 64..=127, ..]);
+            address.is_private() || address.is_link_local() || shared
+        }
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
     }
 }
 

@@ -7,15 +7,18 @@
 //! "mark:0x2a" = "de/2026-7"
 //! ```
 //!
-//! A selector is `comment:`, `set:`, `chain:` or `zone:` and the exact text, or `mark:` and the packet
-//! mark that a rule asks for, in hexadecimal; nothing is guessed from a part of it. A claim found here has the origin "mapped". The map's digest stands in `Start`.
+//! A selector is `comment:`, `set:`, `chain:` or `zone:` and the exact text; `mark:` and the packet
+//! mark that a rule asks for, in hexadecimal; or `route:` and `prefix/`, `realm/`, `metric/`, `proto/`
+//! or `table/` of a null route. Nothing is guessed from a part of it. A claim found here has the origin "mapped". The map's digest stands in `Start`.
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use evidence::{Claim, claim::CLAIMS_MAX};
+use ipnet::IpNet;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -104,8 +107,36 @@ fn check_selector(selector: &str) -> Result<(), String> {
                 Err(_) => Err("a mark is a number of 32 bits, such as mark:0x2a".to_owned()),
             }
         }
-        _ => Err("a selector begins with comment:, set:, chain:, zone: or mark: and names one"
-            .to_owned()),
+        Some(("route", rest)) => check_route(rest),
+        _ => Err(
+            "a selector begins with comment:, set:, chain:, zone:, mark: or route: and names one"
+                .to_owned(),
+        ),
+    }
+}
+
+/// As the source of routes asks: numbers in decimal, prefixes with zero host bits, and an address
+/// without a length.
+fn check_route(rest: &str) -> Result<(), String> {
+    let spelled = |wanted: String, text: &str, what: &str| match wanted == text {
+        true => Ok(()),
+        false => Err(format!("write it as route:{what}/{wanted}")),
+    };
+    match rest.split_once('/') {
+        Some(("prefix", text)) => {
+            let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            let net = net.map_err(|_| "must name a prefix, such as route:prefix/192.0.2.0/24")?;
+            let single = net.prefix_len() == net.max_prefix_len();
+            let wanted = if single { net.addr().to_string() } else { net.trunc().to_string() };
+            spelled(wanted, text, "prefix")
+        }
+        Some((what @ ("realm" | "metric" | "proto" | "table"), text)) => {
+            let number: u32 = text
+                .parse()
+                .map_err(|_| format!("a {what} is a number here, such as route:{what}/42"))?;
+            spelled(number.to_string(), text, what)
+        }
+        _ => Err("a route is named by prefix/, realm/, metric/, proto/ or table/".to_owned()),
     }
 }
 
@@ -136,6 +167,31 @@ mod tests {
         check("zone:rpz.example.org", "");
         for wrong in ["comment:", "x", "colour:blue", ""] {
             check(wrong, "begins with");
+        }
+    }
+
+    #[test]
+    fn a_route_has_one_spelling() {
+        for good in [
+            "prefix/192.0.2.0/24",
+            "prefix/192.0.2.7",
+            "prefix/2001:db8::/32",
+            "prefix/::/0",
+            "realm/42",
+            "metric/4278198272",
+            "proto/186",
+            "table/100",
+        ] {
+            check(&format!("route:{good}"), "");
+        }
+        check("route:prefix/192.0.2.7/24", "route:prefix/192.0.2.0/24");
+        check("route:prefix/192.0.2.7/32", "route:prefix/192.0.2.7");
+        check("route:prefix/2001:DB8::/32", "route:prefix/2001:db8::/32");
+        check("route:proto/bgp", "a proto is a number");
+        check("route:metric/042", "route:metric/42");
+        check("route:prefix/x", "must name a prefix");
+        for wrong in ["route:", "route:colour/1", "route:realm"] {
+            check(wrong, "a route is named by");
         }
     }
 

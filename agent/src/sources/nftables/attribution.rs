@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     observation::{Response, RuleNumber},
-    privacy::Privacy,
+    privacy::{Privacy, is_of_a_site},
     rules::nftables::{Action, AddrSet, DropPath, Family, Hook, Log, Match, PortSet, Side},
     sources::nflog::{Headers, Packet},
 };
@@ -334,18 +334,6 @@ impl<'a> Names<'a> {
     /// Without customer prefixes of a version, an address of it may always be a customer's.
     fn customers_known(&self, version: u8) -> bool {
         if version == 4 { self.v4_known } else { self.v6_known }
-    }
-}
-
-/// Means something only at one site, where it is most often a subscriber's or a host of the
-/// operator's own: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 (link-local).
-fn is_of_a_site(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            let shared = matches!(address.octets(), [100, 64..=127, ..]);
-            address.is_private() || address.is_link_local() || shared
-        }
-        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
     }
 }
 

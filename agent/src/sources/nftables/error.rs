@@ -42,7 +42,7 @@ impl NftablesError {
         }
     }
 
-    pub(super) fn read(error: ReadError) -> Self {
+    pub(in crate::sources) fn read(error: ReadError) -> Self {
         match error {
             ReadError::Socket(source) | ReadError::Refused(source) if not_permitted(&source) => {
                 Self::NotPermitted(source)
@@ -54,7 +54,7 @@ impl NftablesError {
         }
     }
 
-    pub(super) fn nflog(group: u16, error: NflogError) -> Self {
+    pub(in crate::sources) fn nflog(group: u16, error: NflogError) -> Self {
         match error {
             // EPERM too: the capability was there when the rules were read, and this is how the
             // kernel refuses the group of another socket (nfulnl_recv_config).

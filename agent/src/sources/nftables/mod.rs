@@ -64,7 +64,7 @@ mod settings;
 mod standing;
 mod target;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 mod text;

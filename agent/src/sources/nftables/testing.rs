@@ -26,10 +26,10 @@ use crate::{
 };
 
 /// What the source sent.
-pub(super) type Sent = Arc<Mutex<Vec<Report>>>;
+pub(in crate::sources) type Sent = Arc<Mutex<Vec<Report>>>;
 
 /// Customers are in 100.64.0.0/10 and 2001:db8:c::/48.
-pub(super) fn privacy(names: bool) -> Privacy {
+pub(in crate::sources) fn privacy(names: bool) -> Privacy {
     let prefixes = ["100.64.0.0/10", "2001:db8:c::/48"];
     let prefixes = prefixes.iter().map(|prefix| prefix.parse().expect("a prefix")).collect();
     Privacy::new(prefixes, &NodeKey::from_secret([7; 32]), names)
@@ -37,7 +37,7 @@ pub(super) fn privacy(names: bool) -> Privacy {
 
 /// The basis map: what it says about "mark:0x2a", "comment:mapped", "set:inet/t/mapped" and
 /// "chain:inet/t/mapped" is request "map/1".
-pub(super) fn context(names: bool) -> (SourceContext, Sent) {
+pub(in crate::sources) fn context(names: bool) -> (SourceContext, Sent) {
     let sent = Sent::default();
     let to = Arc::clone(&sent);
     let context = SourceContext {
@@ -67,7 +67,7 @@ pub(super) fn context(names: bool) -> (SourceContext, Sent) {
 }
 
 /// A host in a network namespace of its own; what it is told runs there.
-pub(super) struct Host {
+pub(in crate::sources) struct Host {
     tell: mpsc::Sender<Box<dyn FnOnce() + Send>>,
     thread_id: nix::unistd::Pid,
 }
@@ -84,7 +84,10 @@ impl Host {
         Self { tell, thread_id: answered.recv().expect("a thread id") }
     }
 
-    pub(super) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(in crate::sources) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
         let (answer, answered) = mpsc::channel();
         let work = move || answer.send(work()).expect("the test waits");
         self.tell.send(Box::new(work)).expect("the host lives");
@@ -92,7 +95,7 @@ impl Host {
     }
 
     /// Sends `count` datagrams from one of its addresses.
-    pub(super) fn send(&self, from: &str, to: &str, count: usize) {
+    pub(in crate::sources) fn send(&self, from: &str, to: &str, count: usize) {
         let (from, to): (IpAddr, SocketAddr) =
             (from.parse().expect("an address"), to.parse().expect("an address and a port"));
         self.run(move || {
@@ -105,20 +108,20 @@ impl Host {
     }
 
     /// Tries to connect.
-    pub(super) fn connect(&self, to: &str) -> std::io::Result<()> {
+    pub(in crate::sources) fn connect(&self, to: &str) -> std::io::Result<()> {
         let to: SocketAddr = to.parse().expect("an address and a port");
         self.run(move || TcpStream::connect_timeout(&to, Duration::from_millis(300)).map(drop))
     }
 }
 
-pub(super) const CLIENT: &str = "100.64.0.7";
-pub(super) const CLIENT6: &str = "2001:db8:c::7";
+pub(in crate::sources) const CLIENT: &str = "100.64.0.7";
+pub(in crate::sources) const CLIENT6: &str = "2001:db8:c::7";
 /// Further addresses of the server.
-pub(super) const SERVER: &str = "203.0.113.9";
-pub(super) const SERVER6: &str = "2001:db8:f::9";
+pub(in crate::sources) const SERVER: &str = "203.0.113.9";
+pub(in crate::sources) const SERVER6: &str = "2001:db8:f::9";
 
 /// Runs `test` on a router between a client and a server, each in a network namespace of its own.
-pub(super) fn in_router<T: Send>(test: impl FnOnce(&Host, &Host) -> T + Send) -> T {
+pub(in crate::sources) fn in_router<T: Send>(test: impl FnOnce(&Host, &Host) -> T + Send) -> T {
     in_namespace(|| {
         for path in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
             std::fs::write(format!("/proc/sys/net/{path}"), "1").expect("forwarding");
@@ -187,27 +190,27 @@ pub(super) fn in_router<T: Send>(test: impl FnOnce(&Host, &Host) -> T + Send) ->
 }
 
 /// The source at work.
-pub(super) struct Running {
-    pub(super) sent: Sent,
+pub(in crate::sources) struct Running {
+    pub(in crate::sources) sent: Sent,
     stop: Arc<AtomicBool>,
     thread: thread::JoinHandle<Result<(), NftablesError>>,
 }
 
-pub(super) const GROUP: u16 = 5;
+pub(in crate::sources) const GROUP: u16 = 5;
 
 impl Running {
     /// Starts it and waits for its first report of rules.
-    pub(super) fn start(names: bool) -> Self {
+    pub(in crate::sources) fn start(names: bool) -> Self {
         Self::with(context(names))
     }
 
     /// The same with a context that is not as usual.
-    pub(super) fn with(context: (SourceContext, Sent)) -> Self {
+    pub(in crate::sources) fn with(context: (SourceContext, Sent)) -> Self {
         Self::counting_each(Duration::from_millis(300), context)
     }
 
     /// The same with other times between two readings of the counters.
-    pub(super) fn counting_each(
+    pub(in crate::sources) fn counting_each(
         counters_interval: Duration,
         (context, sent): (SourceContext, Sent),
     ) -> Self {
@@ -220,7 +223,7 @@ impl Running {
     }
 
     /// Waits until the reports so far are as they should be.
-    pub(super) fn wait(&self, what: &str, good: impl Fn(&[Report]) -> bool) {
+    pub(in crate::sources) fn wait(&self, what: &str, good: impl Fn(&[Report]) -> bool) {
         let until = Instant::now() + Duration::from_secs(5);
         while !good(&self.sent.lock().expect("not poisoned")) {
             assert!(Instant::now() < until, "no {what}: {:#?}", self.sent.lock());
@@ -229,21 +232,21 @@ impl Running {
     }
 
     /// Waits until so many hits have come.
-    pub(super) fn wait_for_hits(&self, count: u64) {
+    pub(in crate::sources) fn wait_for_hits(&self, count: u64) {
         self.wait("hits", |reports| {
             hits(reports).iter().map(|hit| hit.count).sum::<u64>() >= count
         });
     }
 
     /// Stops it and hands over what it sent.
-    pub(super) fn stop(self) -> Vec<Report> {
+    pub(in crate::sources) fn stop(self) -> Vec<Report> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("no panic").expect("no error");
         std::mem::take(&mut *self.sent.lock().expect("not poisoned"))
     }
 }
 
-pub(super) fn hits(reports: &[Report]) -> Vec<Hit> {
+pub(in crate::sources) fn hits(reports: &[Report]) -> Vec<Hit> {
     let hits = reports.iter().filter_map(|report| match report {
         Report::Hits { hits, .. } => Some(hits.clone()),
         _ => None,
@@ -251,7 +254,7 @@ pub(super) fn hits(reports: &[Report]) -> Vec<Hit> {
     hits.flatten().collect()
 }
 
-pub(super) fn states(reports: &[Report]) -> Vec<RuleState> {
+pub(in crate::sources) fn states(reports: &[Report]) -> Vec<RuleState> {
     let states = reports.iter().filter_map(|report| match report {
         Report::Rules(state) => Some(state.clone()),
         _ => None,
@@ -259,7 +262,7 @@ pub(super) fn states(reports: &[Report]) -> Vec<RuleState> {
     states.collect()
 }
 
-pub(super) fn readings(reports: &[Report]) -> Vec<CounterReading> {
+pub(in crate::sources) fn readings(reports: &[Report]) -> Vec<CounterReading> {
     let readings = reports.iter().filter_map(|report| match report {
         Report::Counters(reading) => Some(reading.clone()),
         _ => None,
@@ -268,19 +271,19 @@ pub(super) fn readings(reports: &[Report]) -> Vec<CounterReading> {
 }
 
 /// The value of a counter in the newest reading.
-pub(super) fn counter(reports: &[Report], key: &str) -> Option<u64> {
+pub(in crate::sources) fn counter(reports: &[Report], key: &str) -> Option<u64> {
     let last = readings(reports).pop()?;
     last.counters.iter().find(|(known, _)| without_handle(known) == key).map(|(_, value)| *value)
 }
 
 /// "inet/t/c" of "inet/t@5/c".
-pub(super) fn without_handle(key: &str) -> String {
+pub(in crate::sources) fn without_handle(key: &str) -> String {
     let (table, name) = key.split_once('@').expect("a table's handle");
     format!("{table}{}", name.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 /// Hits by the target of their rule, with "->" before what was hit.
-pub(super) fn tally(reports: &[Report]) -> BTreeMap<String, u64> {
+pub(in crate::sources) fn tally(reports: &[Report]) -> BTreeMap<String, u64> {
     let mut names = BTreeMap::new();
     for state in states(reports) {
         names.extend(state.rules.iter().map(|rule| (rule.number, rule.target.value.clone())));
