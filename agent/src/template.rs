@@ -9,7 +9,7 @@ pub struct Template {
     pub text: &'static str,
 }
 
-pub const ALL: [&Template; 3] = [
+pub const ALL: [&Template; 6] = [
     &Template {
         name: "nftables",
         about: "Rules, sets and counters, for `nft --file`",
@@ -24,5 +24,20 @@ pub const ALL: [&Template; 3] = [
         name: "rpz-zone",
         about: "A response policy zone, for any resolver that loads them",
         text: include_str!("../../deploy/templates/rpz.zone"),
+    },
+    &Template {
+        name: "routes",
+        about: "Null routes: a rule for `nft --file` that counts and logs what they stop, and their basis map",
+        text: include_str!("../../deploy/templates/routes.nft"),
+    },
+    &Template {
+        name: "squid",
+        about: "Squid: lists whose refusals say what they rest on, and their log",
+        text: include_str!("../../deploy/templates/squid.conf"),
+    },
+    &Template {
+        name: "nginx",
+        about: "nginx: a map of hosts to claims, 451, and their log",
+        text: include_str!("../../deploy/templates/nginx.conf"),
     },
 ];

@@ -5,13 +5,16 @@ use anyhow::{Context, Result, bail};
 use crate::process::run;
 
 /// Package, a file that it brings, and what it is for.
-pub const PACKAGES: [(&str, &str, &str); 9] = [
+pub const PACKAGES: [(&str, &str, &str); 12] = [
     ("nftables", "/usr/sbin/nft", "loads the rules whose drops are recorded"),
     ("iptables", "/usr/sbin/iptables-nft", "rules as iptables-nft writes them, in the tests"),
     ("unbound", "/usr/sbin/unbound", "the resolver with response policy zones"),
     ("iproute2", "/usr/sbin/ip", "network namespaces and links between them"),
     ("procps", "/usr/sbin/sysctl", "lets the router's namespace forward packets"),
     ("bind9-dnsutils", "/usr/bin/dig", "asks the resolver as a subscriber would"),
+    ("squid", "/usr/sbin/squid", "the proxy that refuses what its lists name, in the tests"),
+    ("nginx-light", "/usr/sbin/nginx", "the web server that answers 451, in the tests"),
+    ("curl", "/usr/bin/curl", "asks proxy and web server as a subscriber would, in the tests"),
     ("systemd", "/usr/bin/systemd-analyze", "says how exposed the units leave the programs"),
     ("strace", "/usr/bin/strace", "shows which system calls the programs make, in the tests"),
     ("util-linux", "/usr/bin/setpriv", "starts the agent as its unit would, in the tests"),

@@ -11,11 +11,15 @@
 
 pub mod actor;
 pub mod follow;
+pub mod http;
 pub mod import;
 pub mod nflog;
 pub mod nftables;
+pub mod nginx;
 pub mod registry;
+pub mod routes;
 pub mod rpz;
+pub mod squid;
 pub mod stamp;
 pub mod tail;
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::{
 use remit_proto::v1::SourceKind;
 
 use super::{
-    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, nftables, unbound_rpz,
-    word,
+    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, nftables, nginx, routes,
+    squid, unbound_rpz, word,
 };
 use crate::{
     clock::Clock,
@@ -21,7 +21,13 @@ use crate::{
 };
 
 /// In the order in which their sections are checked, printed and examined.
-pub const TECHNOLOGIES: [&Technology; 2] = [&nftables::TECHNOLOGY, &unbound_rpz::TECHNOLOGY];
+pub const TECHNOLOGIES: [&Technology; 5] = [
+    &nftables::TECHNOLOGY,
+    &unbound_rpz::TECHNOLOGY,
+    &routes::TECHNOLOGY,
+    &squid::TECHNOLOGY,
+    &nginx::TECHNOLOGY,
+];
 
 /// What all sources of this run share.
 #[derive(Clone)]
