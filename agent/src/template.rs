@@ -9,7 +9,7 @@ pub struct Template {
     pub text: &'static str,
 }
 
-pub const ALL: [&Template; 6] = [
+pub const ALL: [&Template; 8] = [
     &Template {
         name: "nftables",
         about: "Rules, sets and counters, for `nft --file`",
@@ -19,6 +19,16 @@ pub const ALL: [&Template; 6] = [
         name: "unbound",
         about: "Unbound: response policy zones, their log and their counters",
         text: include_str!("../../deploy/templates/unbound.conf"),
+    },
+    &Template {
+        name: "bind",
+        about: "BIND: response policy zones, their log and their counter",
+        text: include_str!("../../deploy/templates/named.conf"),
+    },
+    &Template {
+        name: "dnsmasq",
+        about: "dnsmasq: names that it answers by itself",
+        text: include_str!("../../deploy/templates/dnsmasq.conf"),
     },
     &Template {
         name: "rpz-zone",

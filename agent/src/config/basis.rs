@@ -7,7 +7,7 @@
 //! "mark:0x2a" = "de/2026-7"
 //! ```
 //!
-//! A selector is `comment:`, `set:`, `chain:` or `zone:` and the exact text; `mark:` and the packet
+//! A selector is `comment:`, `set:`, `chain:`, `zone:` or `file:` and the exact text; `mark:` and the packet
 //! mark that a rule asks for, in hexadecimal; or `route:` and `prefix/`, `realm/`, `metric/`, `proto/`
 //! or `table/` of a null route. Nothing is guessed from a part of it. A claim found here has the origin "mapped". The map's digest stands in `Start`.
 
@@ -31,8 +31,7 @@ pub struct BasisMap {
 }
 
 impl BasisMap {
-    /// What the selector ("comment:…", "set:…", "chain:…", "zone:…", "mark:0x…") claims, if it is in
-    /// the map.
+    /// What the selector ("comment:…", "zone:…", "mark:0x…", …) claims, if it is in the map.
     pub fn claims(&self, selector: &str) -> Option<&[Claim]> {
         self.claims.get(selector).map(Vec::as_slice)
     }
@@ -96,7 +95,7 @@ enum Words {
 /// `Err`: what to do about it.
 fn check_selector(selector: &str) -> Result<(), String> {
     match selector.split_once(':') {
-        Some(("comment" | "set" | "chain" | "zone", text)) if !text.is_empty() => Ok(()),
+        Some(("comment" | "set" | "chain" | "zone" | "file", text)) if !text.is_empty() => Ok(()),
         Some(("mark", mark)) => {
             let digits = mark.strip_prefix("0x");
             let value = digits.map_or_else(|| mark.parse(), |hex| u32::from_str_radix(hex, 16));
@@ -109,7 +108,7 @@ fn check_selector(selector: &str) -> Result<(), String> {
         }
         Some(("route", rest)) => check_route(rest),
         _ => Err(
-            "a selector begins with comment:, set:, chain:, zone:, mark: or route: and names one"
+            "a selector begins with comment:, set:, chain:, zone:, file:, mark: or route: and names one"
                 .to_owned(),
         ),
     }
@@ -165,6 +164,7 @@ mod tests {
         check("set:inet/t/s", "");
         check("chain:inet/t/c", "");
         check("zone:rpz.example.org", "");
+        check("file:/etc/dnsmasq.d/national.conf", "");
         for wrong in ["comment:", "x", "colour:blue", ""] {
             check(wrong, "begins with");
         }

@@ -286,6 +286,13 @@ mod tests {
     }
 
     #[test]
+    fn local_zones_need_the_control_socket() {
+        let resolver = "[sources.unbound_rpz]\nlog = \"/l\"\nlocal_zones = true\n";
+        check(&format!("{GOOD}{resolver}"), &["sources.unbound_rpz.local_zones"]);
+        check(&format!("{GOOD}{resolver}control = \"/c\"\n"), &[]);
+    }
+
+    #[test]
     fn a_zone_is_named_once() {
         let zones = |second: &str| {
             format!(
@@ -310,6 +317,33 @@ mod tests {
     fn a_basis_map_is_checked_with_the_file() {
         check(&format!("basis_map = \"/basis\"\n{GOOD}"), &[]);
         check(&format!("basis_map = \"/broken\"\n{GOOD}"), &["basis_map: set:y", "basis_map: x"]);
+    }
+
+    #[test]
+    fn sections_of_sources_print_back() {
+        let text = "[sources.bind_rpz]\nlog = \"/l\"\nstatistics = \"127.0.0.1:8053\"\nzones = [{ name \
+                    = \"a.test\", file = \"/a\", policy = \"drop\" }, { name = \"b.test\", file = \"/b\", \
+                    policy = \"given\" }]\nutc_offset_s = 3600\ncounters_interval_s = 7\n\
+                    [sources.dnsmasq]\nconf = \"/c\"\nconf_dirs = [\"/d,*.conf\"]\nloopback_blocks = true\n";
+        let config = parse(&format!("{GOOD}{text}")).unwrap();
+        let shown = |config: &Config| format!("{:?}", config.sources);
+        assert_eq!(config.sources.len(), 2);
+        let again = parse(&config.to_string()).unwrap();
+        assert_eq!(shown(&again), shown(&config));
+        check(
+            &format!(
+                "{GOOD}[sources.bind_rpz]\nlog = \"l\"\nstatistics = \"8053\"\nzones = [{{ name = \
+                 \"a..b\", file = \"/a\", policy = \"whim\" }}]\n[sources.dnsmasq]\nconf_dirs = [\"d\"]\n"
+            ),
+            &[
+                "sources.bind_rpz.log",
+                "sources.bind_rpz.statistics",
+                "sources.bind_rpz.zones[0].policy",
+                "sources.bind_rpz.zones[0].name",
+                "sources.dnsmasq.conf",
+                "sources.dnsmasq.conf_dirs[0]",
+            ],
+        );
     }
 
     #[test]

@@ -10,9 +10,12 @@
 //! Not done here: no leaf, no index, no salt, no file written.
 
 pub mod actor;
+pub mod bind_rpz;
+pub mod dnsmasq;
 pub mod follow;
 pub mod http;
 pub mod import;
+pub mod names;
 pub mod nflog;
 pub mod nftables;
 pub mod nginx;

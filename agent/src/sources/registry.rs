@@ -9,8 +9,8 @@ use std::{
 use remit_proto::v1::SourceKind;
 
 use super::{
-    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, nftables, nginx, routes,
-    squid, unbound_rpz, word,
+    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, bind_rpz, dnsmasq,
+    nftables, nginx, routes, squid, unbound_rpz, word,
 };
 use crate::{
     clock::Clock,
@@ -21,9 +21,11 @@ use crate::{
 };
 
 /// In the order in which their sections are checked, printed and examined.
-pub const TECHNOLOGIES: [&Technology; 5] = [
+pub const TECHNOLOGIES: [&Technology; 7] = [
     &nftables::TECHNOLOGY,
     &unbound_rpz::TECHNOLOGY,
+    &bind_rpz::TECHNOLOGY,
+    &dnsmasq::TECHNOLOGY,
     &routes::TECHNOLOGY,
     &squid::TECHNOLOGY,
     &nginx::TECHNOLOGY,

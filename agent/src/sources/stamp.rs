@@ -62,7 +62,9 @@ pub fn parse(line: &str) -> Option<Stamp> {
         return Some(Stamp::Absolute(number(digits, 1, 11)?));
     }
     if line.starts_with(|c: char| c.is_ascii_digit()) {
-        return iso(line.split(' ').next()?);
+        let mut words = line.split(' ');
+        let first = words.next()?;
+        return iso(first).or_else(|| dated(first, words.next()?));
     }
     let mut words = line.split(' ').filter(|w| !w.is_empty());
     let month = words.next()?;
@@ -101,6 +103,23 @@ fn iso(text: &str) -> Option<Stamp> {
         return Some(Stamp::Local { year, time });
     }
     time.at(year, offset(zone)?).map(Stamp::Absolute)
+}
+
+/// "24-Nov-2026" and "03:28:44.271": BIND's `print-time local`.
+fn dated(date: &str, time: &str) -> Option<Stamp> {
+    let mut date = date.split('-');
+    let (day, month, year) = (date.next()?, date.next()?, date.next()?);
+    let month = MONTHS.iter().position(|m| *m == month)? + 1;
+    let (time, fraction) = time.split_at_checked(8)?;
+    let time = LocalTime {
+        month: month.try_into().ok()?,
+        day: date_day(number(day, 2, 2)?)?,
+        second: clock(time)?,
+    };
+    let year = number(year, 4, 4)?;
+    time.at(year, 0)?;
+    let is_fraction = fraction.chars().all(|c| c == '.' || c.is_ascii_digit());
+    (is_fraction && date.next().is_none()).then_some(Stamp::Local { year, time })
 }
 
 /// "Z", "+01:00", "-0330".
@@ -178,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_that_unbound_writes() {
+    fn every_prefix_that_a_resolver_writes() {
         let at = Some(1_795_455_599);
         check("[1795455599] unbound[1:0] info:", at);
         check("Nov 23 18:39:59 unbound[1:0] info:", at);
@@ -188,6 +207,7 @@ mod tests {
         check("2026-11-23T17:39:59Z unbound", at);
         check("2026-11-23T18:39:59 unbound", at);
         check("2026-11-23T14:09:59-0330 unbound", at);
+        check("23-Nov-2026 18:39:59.476 rpz: info:", at);
     }
 
     #[test]
@@ -212,6 +232,8 @@ mod tests {
             "2026-11-23T18:39",
             "2026-11-23T18:39:59+1",
             "<9999>[1]",
+            "31-Nov-2026 18:39:59.476 x",
+            "23-Nov-2026 18:39:59z x",
         ] {
             check(line, None);
         }

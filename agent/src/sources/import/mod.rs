@@ -283,7 +283,7 @@ impl Gathered<'_, '_> {
                     self.new_rules.push(rule.clone());
                     rule
                 });
-                let cause = Cause { rule: rule.number, other_candidates: Vec::new() };
+                let cause = Cause::of(rule.number, applied);
                 add_hit(&mut self.hits, hit(applied, cause, at_s, context));
             }
             Found::NotUnderstood => self.not_understood += 1,

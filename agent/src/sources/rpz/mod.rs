@@ -10,6 +10,7 @@
 //! own (`rpz-client-ip`) becomes a token.
 
 pub mod action;
+mod name;
 mod net;
 pub mod owner;
 pub mod rules;
@@ -17,6 +18,7 @@ mod zone;
 
 use std::path::PathBuf;
 
+pub use self::name::Name;
 use self::{
     action::{Action, Done},
     owner::{Owner, name_target},
@@ -50,7 +52,7 @@ pub struct Applied<'a> {
 
 /// A line as a hit of its rule, without whoever asked.
 pub fn hit(applied: &Applied<'_>, cause: Cause, at_s: i64, context: &SourceContext) -> Hit {
-    let named = context.privacy.hit_targets() && applied.owner.hit_is_worth_naming();
+    let named = context.privacy.hit_targets() && cause.leaves_name_open;
     let asked = || name_target(&applied.asked.to_ascii_lowercase(), &context.privacy);
     Hit {
         rule: cause.rule,

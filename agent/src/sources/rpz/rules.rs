@@ -17,7 +17,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, BufReader},
+    io::{self, BufRead as _, BufReader},
     os::unix::fs::MetadataExt,
     path::Path,
     sync::Arc,
@@ -58,6 +58,8 @@ pub struct Resolver {
     pub instance: String,
     /// Lines name the zone by its name, and not by a log name.
     pub lines_name_zones: bool,
+    /// Lines name the name that was looked up, also where a wildcard of the zone covers it.
+    pub lines_name_what_was_found: bool,
     /// The separate counter of all hits.
     pub counter: Option<CounterKey>,
     /// The counter counts what `rpz-tcp-only` truncates, and its lines are hits.
@@ -94,6 +96,16 @@ impl Resolver {
 pub struct Cause {
     pub rule: RuleNumber,
     pub other_candidates: Vec<RuleNumber>,
+    /// The rule does not say which name it was, and that name may be said.
+    pub leaves_name_open: bool,
+}
+
+impl Cause {
+    /// A rule that was made of the line itself.
+    pub fn of(rule: RuleNumber, line: &Applied<'_>) -> Self {
+        let leaves_name_open = line.owner.hit_is_worth_naming();
+        Self { rule, other_candidates: Vec::new(), leaves_name_open }
+    }
 }
 
 struct LoadedZone {
@@ -112,7 +124,13 @@ struct LoadedZone {
 struct Built {
     serial: Option<u32>,
     incomplete: bool,
-    rules: Vec<(Owner, Action, Arc<KnownRule>)>,
+    rules: Vec<BuiltRule>,
+}
+
+struct BuiltRule {
+    owner: Owner,
+    action: Action,
+    rule: Arc<KnownRule>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -180,7 +198,7 @@ impl Rules {
     pub fn state(&self, at_s: i64) -> RuleState {
         let current = || self.zones.iter().filter_map(|z| z.current.as_ref());
         let rules = current()
-            .flat_map(|built| built.rules.iter().map(|(_, _, rule)| Arc::clone(rule)))
+            .flat_map(|built| built.rules.iter().map(|built| Arc::clone(&built.rule)))
             .chain(self.from_lines.values().chain(&self.further).cloned())
             .collect();
         RuleState {
@@ -199,15 +217,20 @@ impl Rules {
         let zones = self.zones.iter().filter(|z| self.resolver.is_of(&z.config, line.label));
         // The same owner may stand in several zones of one log name; the action tells some apart.
         let mut found: Vec<_> = zones.filter_map(|z| z.rule(&line.owner)).collect();
-        if found.iter().any(|(action, _)| action.matches(line.done)) {
-            found.retain(|(action, _)| action.matches(line.done));
+        if found.is_empty() && self.resolver.lines_name_what_was_found {
+            let zones = self.zones.iter().filter(|z| self.resolver.is_of(&z.config, line.label));
+            found = zones.filter_map(|z| z.wildcard(&line.owner)).collect();
         }
-        let mut numbers = found.into_iter().map(|(_, number)| number);
+        if found.iter().any(|rule| rule.action.matches(line.done)) {
+            found.retain(|rule| rule.action.matches(line.done));
+        }
+        let leaves_name_open = found.iter().any(|rule| rule.owner.hit_is_worth_naming());
+        let mut numbers = found.into_iter().map(|rule| rule.rule.number);
         if let Some(rule) = numbers.next() {
-            return Some(Cause { rule, other_candidates: numbers.collect() });
+            return Some(Cause { rule, other_candidates: numbers.collect(), leaves_name_open });
         }
         let made = self.from_lines.get(&line_key(line))?;
-        Some(Cause { rule: made.number, other_candidates: Vec::new() })
+        Some(Cause::of(made.number, line))
     }
 
     /// The rule of a line; if no zone holds it, the files are looked at once more before the line has
@@ -235,7 +258,7 @@ impl Rules {
 
     /// Makes a rule of what the line says; true if it is new.
     pub fn add_from_line(&mut self, line: &Applied<'_>, context: &SourceContext) -> (Cause, bool) {
-        let alone = |rule: &KnownRule| Cause { rule: rule.number, other_candidates: Vec::new() };
+        let alone = |rule: &KnownRule| Cause::of(rule.number, line);
         if self.from_lines.len() >= FROM_LINES_MAX {
             let new = self.further.is_none();
             let rule = self.further.get_or_insert_with(|| {
@@ -283,8 +306,7 @@ impl Rules {
             zone.unreadable = false;
             return None;
         }
-        let parsed =
-            File::open(path).and_then(|f| zone::read(BufReader::new(f), &zone.config.name));
+        let parsed = File::open(path).and_then(|f| read(f, &zone.config.name));
         let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -321,7 +343,7 @@ impl Rules {
                     counter: self.resolver.counter(technique),
                     context,
                 });
-                Some((owner, entry.action, Arc::new(rule)))
+                Some(BuiltRule { owner, action: entry.action, rule: Arc::new(rule) })
             })
             .collect();
         let incomplete = torn || parsed.not_understood > 0;
@@ -372,10 +394,27 @@ impl LoadedZone {
             || self.current.as_ref().is_none_or(|c| c.incomplete)
     }
 
-    fn rule(&self, owner: &Owner) -> Option<(Action, RuleNumber)> {
+    fn rule(&self, owner: &Owner) -> Option<&BuiltRule> {
         let rules = &self.current.as_ref()?.rules;
-        let at = rules.binary_search_by(|(known, _, _)| known.cmp(owner)).ok()?;
-        rules.get(at).map(|(_, action, rule)| (*action, rule.number))
+        let at = rules.binary_search_by(|known| known.owner.cmp(owner)).ok()?;
+        rules.get(at)
+    }
+
+    /// The closest wildcard that covers the name.
+    fn wildcard(&self, owner: &Owner) -> Option<&BuiltRule> {
+        let (name, with): (_, fn(Box<str>) -> Owner) = match owner {
+            Owner::QueryName(name) => (name, Owner::QueryName),
+            Owner::ServerName(name) => (name, Owner::ServerName),
+            Owner::ResponseIp(_) | Owner::ServerIp(_) | Owner::ClientIp(_) => return None,
+        };
+        let mut below = &**name;
+        while let Some((_, parent)) = below.split_once('.') {
+            if let Some(rule) = self.rule(&with(format!("*.{parent}").into())) {
+                return Some(rule);
+            }
+            below = parent;
+        }
+        self.rule(&with("*".into()))
     }
 }
 
@@ -438,6 +477,11 @@ fn zone_claims(zone: &RpzZone, context: &SourceContext) -> (Vec<Claim>, ClaimOri
     claims(&carrier, || (context.mapped)(&format!("zone:{name}")))
 }
 
+/// Whether the zone's name says what its records rest on.
+pub fn name_carries_claim(name: &str) -> bool {
+    says_something(&first_label(name))
+}
+
 /// The first label of a zone's name, without its escapes: `list:x\@2026` is one label that carries
 /// an `@`.
 fn first_label(name: &str) -> String {
@@ -483,6 +527,21 @@ fn overridden(entry: Entry, action: Option<Action>) -> Entry {
 fn native(owner: &Owner, entry: &Entry, context: &SourceContext) -> String {
     let data = context.privacy.redact(&entry.data);
     format!("{} {data}", owner.redacted(&context.privacy))
+}
+
+/// Reads a zone file; one in BIND's raw format is not read, and an error says so.
+fn read(file: File, name: &str) -> io::Result<zone::Zone> {
+    let mut input = BufReader::new(file);
+    if is_raw(input.fill_buf()?) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "is in raw format, not text"));
+    }
+    zone::read(input, name)
+}
+
+/// `dns_masterrawheader_t` in lib/dns/include/dns/masterdump.h: the format's number, big-endian; 2 is
+/// raw, 3 was map.
+pub(in crate::sources) fn is_raw(beginning: &[u8]) -> bool {
+    matches!(beginning, [0, 0, 0, 2 | 3, ..])
 }
 
 fn identity(path: &Path) -> io::Result<Identity> {

@@ -16,8 +16,8 @@ use crate::sources::rpz::{action::Done, is_same_name};
 
 /// Unbound answers between two queries; longer means that it hangs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Several thousand authority zones; more is not read.
-const ANSWER_SIZE_MAX: u64 = 1024 * 1024;
+/// A million local zones; of what is longer nothing is believed.
+const ANSWER_SIZE_MAX: u64 = 64 * 1024 * 1024;
 
 pub(super) fn ask(socket: &Path, question: &str) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
@@ -25,7 +25,9 @@ pub(super) fn ask(socket: &Path, question: &str) -> io::Result<String> {
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
     stream.write_all(format!("UBCT1 {question}\n").as_bytes())?;
     let mut answer = Vec::new();
-    stream.take(ANSWER_SIZE_MAX).read_to_end(&mut answer)?;
+    if stream.take(ANSWER_SIZE_MAX).read_to_end(&mut answer)? as u64 == ANSWER_SIZE_MAX {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     String::from_utf8(answer).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 

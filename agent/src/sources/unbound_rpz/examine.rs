@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::Path};
 
-use super::{UnboundRpz, control};
+use super::{UnboundRpz, control, local};
 use crate::{doctor::Finding, sources::rpz::RpzZone};
 
 /// Opens the log, reads the zone files and asks Unbound; changes nothing.
@@ -12,6 +12,9 @@ pub(super) fn examine(config: &UnboundRpz) -> Vec<Finding> {
         Some(socket) => match control::ask(socket, "stats_noreset") {
             Ok(stats) => {
                 findings.push(counters(&stats));
+                if config.local_zones {
+                    findings.extend(local_zones(socket));
+                }
                 control::ask(socket, "list_auth_zones").ok()
             }
             Err(error) => {
@@ -57,6 +60,30 @@ fn counters(stats: &str) -> Finding {
             "set extended-statistics: yes in unbound.conf",
         ),
     }
+}
+
+/// Whether they are logged, and what is not taken for a block.
+fn local_zones(socket: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let logged = control::ask(socket, "get_option log-local-actions").unwrap_or_default();
+    if logged.trim() != "yes" {
+        findings.push(Finding::wrong(
+            PART,
+            "local zones are not logged: their hits are not seen",
+            "set log-local-actions: yes in unbound.conf",
+        ));
+    }
+    let zones = control::ask(socket, "list_local_zones").unwrap_or_default();
+    let kept = local::public_static(&zones);
+    findings.push(match kept {
+        0 => Finding::fine(PART, "local zones are read; Unbound keeps no counter of them"),
+        _ => Finding::incomplete(
+            PART,
+            format!("{kept} static local zones of public names are not taken for blocks"),
+            "give those that are blocks the type always_nxdomain",
+        ),
+    });
+    findings
 }
 
 fn zone(zone: &RpzZone, answer: Option<&str>) -> Finding {

@@ -1,4 +1,5 @@
-//! Unbound's response policy zones: which names and addresses the resolver blocks, and how often.
+//! Unbound's response policy zones, and its local zones: which names and addresses the resolver blocks,
+//! and how often.
 //!
 //! In: the zone files, the log file that `rpz-log: yes` fills, and, if the operator gives it, the
 //! control socket. Out: reports, by [`Tail`], which promises that each line counts once.
@@ -13,6 +14,8 @@
 //! `rpz-tcp-only`, of which Unbound logs and counts the truncated answer and the TCP retry that it
 //! lets through in the same words. Such rules are in the rule state all the same.
 //!
+//! Local zones are read if `local_zones` is set: see [`local`].
+//!
 //! Not seen here, because Unbound neither logs nor counts it: a name blocked as the target of an
 //! upstream CNAME (1.17.1 answers NXDOMAIN in silence; NLnetLabs/unbound#954).
 //!
@@ -22,14 +25,15 @@
 mod control;
 mod examine;
 pub mod line;
+mod local;
 mod settings;
 
 use std::{path::PathBuf, sync::Arc};
 
 use remit_proto::v1::SourceKind;
 
-use self::line::Line;
 pub use self::settings::TECHNOLOGY;
+use self::{line::Line, local::LocalZones};
 use super::{
     Source, SourceContext, SourceError,
     rpz::{
@@ -53,6 +57,8 @@ pub struct UnboundRpz {
     pub control: Option<PathBuf>,
     /// In the order of unbound.conf, which is the order of precedence.
     pub zones: Vec<RpzZone>,
+    /// Also `local-zone:`, with `log-local-actions: yes`. Needs `control`.
+    pub local_zones: bool,
     pub poll_ms: u64,
     pub counters_interval_s: u64,
     /// Of the resolver's local time, for `log-time-ascii`; the default prefix needs none.
@@ -88,11 +94,16 @@ impl UnboundRpz {
         let settings = tail::Settings {
             source: SourceKind::UnboundRpz,
             log: self.log.clone(),
-            is_ours: line::is_ours,
+            is_ours: if self.local_zones { is_any_of_ours } else { line::is_ours },
             poll_ms: self.poll_ms,
             counters_interval_s: self.counters_interval_s,
         };
         Tail::new(Unbound::new(self), settings, context)
+    }
+
+    /// Prefix of the key texts of rules.
+    fn instance(&self) -> String {
+        format!("unbound_rpz/{}", self.log.display())
     }
 
     /// The one separate counter of a resolver: Unbound counts per action, not per rule.
@@ -103,8 +114,9 @@ impl UnboundRpz {
     fn resolver(&self) -> Resolver {
         Resolver {
             source: SourceKind::UnboundRpz,
-            instance: format!("unbound_rpz/{}", self.log.display()),
+            instance: self.instance(),
             lines_name_zones: false,
+            lines_name_what_was_found: false,
             counter: self.control.as_ref().map(|_| self.counter_key()),
             // Unbound logs the truncated answer and the TCP retry in the same words.
             counts_tcp_only: false,
@@ -118,10 +130,16 @@ impl UnboundRpz {
     }
 }
 
+fn is_any_of_ours(line: &[u8]) -> bool {
+    line::is_ours(line) || local::is_ours(line)
+}
+
 /// What Unbound says.
 struct Unbound {
     config: UnboundRpz,
     rules: Rules,
+    /// `None`: local zones are not read.
+    local: Option<LocalZones>,
     labels: Vec<String>,
     /// That nothing is counted was logged.
     told_uncounted: bool,
@@ -132,8 +150,52 @@ impl Unbound {
         Self {
             config: config.clone(),
             rules: Rules::new(config.zones.clone(), config.resolver()),
+            local: config.local_zones.then(LocalZones::default),
             labels: config.zones.iter().filter_map(|zone| zone.log_name.clone()).collect(),
             told_uncounted: false,
+        }
+    }
+}
+
+impl Unbound {
+    /// Asks for the local zones. True if something is to be told.
+    fn ask_local_zones(&mut self, context: &SourceContext) -> bool {
+        let (Some(zones), Some(socket)) = (&mut self.local, &self.config.control) else {
+            return false;
+        };
+        let answers = control::ask(socket, "list_local_zones").and_then(|names| {
+            let needed = local::let_data_through(&names);
+            let data =
+                if needed { control::ask(socket, "list_local_data")? } else { String::new() };
+            Ok((names, data))
+        });
+        let answers = answers.as_ref().ok().map(|(names, data)| (names.as_str(), data.as_str()));
+        zones.take(answers, &self.config.instance(), context)
+    }
+
+    /// A line of `log-local-actions`.
+    fn local_line(&mut self, line: &[u8], context: &SourceContext, gathered: &mut Gathered) {
+        let acted = match local::parse(line) {
+            local::Line::NotOurs => return,
+            local::Line::NotUnderstood => {
+                gathered.not_parsed += 1;
+                return;
+            }
+            local::Line::Acted(acted) => acted,
+        };
+        if self.local.as_ref().is_some_and(|zones| !zones.knows(&acted)) && !gathered.refreshed {
+            gathered.refreshed = true;
+            gathered.new_rules |= self.ask_local_zones(context);
+        }
+        let Some(zones) = &mut self.local else { return };
+        let clock = ((context.now_s)(), self.config.utc_offset_s);
+        match zones.hit(&acted, clock, &self.config.instance(), context) {
+            Ok(Some((hit, new))) => {
+                gathered.new_rules |= new;
+                gathered.add(hit);
+            }
+            Ok(None) => {}
+            Err(local::NoDate) => gathered.not_parsed += 1,
         }
     }
 }
@@ -141,6 +203,9 @@ impl Unbound {
 impl Lines for Unbound {
     fn line(&mut self, line: &[u8], context: &SourceContext, gathered: &mut Gathered) {
         let applied = match line::parse(line, &self.labels) {
+            Line::NotOurs if self.local.is_some() => {
+                return self.local_line(line, context, gathered);
+            }
             Line::NotOurs => return,
             Line::NotUnderstood => None,
             Line::Applied(applied) if !line::is_hit(applied.done) => return,
@@ -160,11 +225,18 @@ impl Lines for Unbound {
     }
 
     fn refresh(&mut self, context: &SourceContext, thorough: bool) -> bool {
-        self.rules.refresh(context, thorough)
+        let due = thorough && self.local.as_ref().is_some_and(LocalZones::is_due);
+        let local_changed = due && self.ask_local_zones(context);
+        self.rules.refresh(context, thorough) || local_changed
     }
 
     fn rules(&self, at_s: i64) -> RuleState {
-        self.rules.state(at_s)
+        let mut state = self.rules.state(at_s);
+        if let Some(local) = &self.local {
+            state.rules.extend(local.rules());
+            state.unstable |= local.unstable;
+        }
+        state
     }
 
     /// `None`: there is no control socket, Unbound does not answer, or it does not count actions.

@@ -27,6 +27,7 @@ struct Section {
     control: Option<String>,
     #[serde(default)]
     zones: Vec<ZoneSection>,
+    local_zones: Option<bool>,
     counters_interval_s: Option<u32>,
     utc_offset_s: Option<i64>,
 }
@@ -41,13 +42,24 @@ struct ZoneSection {
 }
 
 fn read(section: Section, check: &mut Check<'_>) -> Option<UnboundRpz> {
-    let Section { log, control, zones, counters_interval_s, utc_offset_s } = section;
+    let Section { log, control, zones, local_zones, counters_interval_s, utc_offset_s } = section;
     let log = check.absolute(log, "log", "set the log file that Unbound writes");
     if let Some(control) = &control {
         let absolute = Path::new(control).is_absolute();
         check.that(absolute, "control", "must be the absolute path of a socket");
     }
-    check.that(!zones.is_empty(), "zones", "name at least one response policy zone");
+    let local_zones = local_zones.unwrap_or(false);
+    check.that(
+        !zones.is_empty() || local_zones,
+        "zones",
+        "name at least one response policy zone, or set local_zones = true",
+    );
+    check.that(
+        !local_zones || control.is_some(),
+        "local_zones",
+        "needs control: which local zones there are, and what their own data answers, Unbound alone \
+         says",
+    );
     let counters_interval_s = check.counters_interval(counters_interval_s);
     let utc_offset_s = check.utc_offset(utc_offset_s);
     let mut checked: Vec<RpzZone> = Vec::new();
@@ -75,6 +87,7 @@ fn read(section: Section, check: &mut Check<'_>) -> Option<UnboundRpz> {
         log: log?.into(),
         control: control.map(Into::into),
         zones: checked,
+        local_zones,
         poll_ms: POLL_MS,
         counters_interval_s,
         utc_offset_s,
@@ -82,8 +95,15 @@ fn read(section: Section, check: &mut Check<'_>) -> Option<UnboundRpz> {
 }
 
 pub(super) fn print(settings: &UnboundRpz) -> toml::Table {
-    let UnboundRpz { log, control, zones, poll_ms: _, counters_interval_s, utc_offset_s } =
-        settings;
+    let UnboundRpz {
+        log,
+        control,
+        zones,
+        local_zones,
+        poll_ms: _,
+        counters_interval_s,
+        utc_offset_s,
+    } = settings;
     let path = |path: &Path| path.display().to_string();
     let zone = |RpzZone { name, file, log_name, action_override }: &RpzZone| ZoneSection {
         name: Some(name.clone()),
@@ -95,6 +115,7 @@ pub(super) fn print(settings: &UnboundRpz) -> toml::Table {
         log: Some(path(log)),
         control: control.as_deref().map(path),
         zones: zones.iter().map(zone).collect(),
+        local_zones: Some(*local_zones),
         counters_interval_s: (*counters_interval_s).try_into().ok(),
         utc_offset_s: Some(*utc_offset_s),
     })

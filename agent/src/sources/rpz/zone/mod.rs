@@ -16,7 +16,6 @@
 //! is then said to be possibly incomplete. Not done here: `$INCLUDE` (counted as not understood).
 
 mod lexer;
-mod name;
 
 use std::{
     collections::BTreeMap,
@@ -26,11 +25,8 @@ use std::{
 use evidence::{Claim, claim::carried};
 use remit_proto::v1::Actor;
 
-use self::{
-    lexer::{Lexed, Lexer, Record},
-    name::Name,
-};
-use super::{action::Action, owner::Owner};
+use self::lexer::{Lexed, Lexer, Record};
+use super::{action::Action, name::Name, owner::Owner};
 use crate::sources::actor;
 
 #[derive(Debug, Default, PartialEq, Eq)]

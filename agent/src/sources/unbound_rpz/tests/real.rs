@@ -88,6 +88,7 @@ impl Resolver {
                 log_name: Some("remit=de/2026-42".into()),
                 action_override: None,
             }],
+            local_zones: false,
             poll_ms: 20,
             counters_interval_s: 1,
             utc_offset_s: 0,
@@ -261,4 +262,74 @@ fn rules_hits_and_counters_agree_with_the_real_unbound() {
     assert!(!reports().iter().any(|r| matches!(r, Report::Unsure { .. } | Report::Lost { .. })));
     stop.store(true, Ordering::Relaxed);
     thread.join().expect("no panic");
+}
+
+#[test]
+fn local_zones_agree_with_what_the_real_unbound_answers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let own = |name: &str| folder.path().join(name);
+    fs::write(own("log"), "").expect("written");
+    let config = format!(
+        "{}extended-statistics: yes\nlog-local-actions: yes\nmodule-config: \"iterator\"\n\
+         local-zone: \"nx.example.\" always_nxdomain\nlocal-zone: \"nodata.example.\" always_nodata\n\
+         local-zone: \"refuse.example.\" refuse\nlocal-data: \"ok.refuse.example. A 192.0.2.3\"\n\
+         local-zone: \"deny.example.\" deny\nlocal-zone: \"null.example.\" always_null\n\
+         local-zone: \"redir.example.\" redirect\nlocal-data: \"redir.example. A 192.0.2.80\"\n\
+         local-zone: \"keep.example.\" static\nlocal-zone: \"pass.example.\" transparent\n\
+         local-data: \"host.pass.example. A 192.0.2.6\"\nlocal-zone: \"mapped.test.\" always_nxdomain\n\
+         remote-control:\n control-enable: yes\n control-interface: \"{}\"\n control-use-cert: no\n",
+        common(folder.path(), port, "log"),
+        own("control").display(),
+    );
+    fs::write(own("unbound.conf"), config).expect("written");
+    let _running = run_unbound(&own("unbound.conf"));
+    let ready = || control::ask(&own("control"), "status").is_ok_and(|a| a.contains("is running"));
+    wait_for("unbound to answer", ready);
+    let config = UnboundRpz {
+        log: own("log"),
+        control: Some(own("control")),
+        local_zones: true,
+        poll_ms: 20,
+        counters_interval_s: 1,
+        ..UnboundRpz::default()
+    };
+    let (context, sent) = context(true);
+    let stop = Arc::clone(&context.stop);
+    let findings = config.examine(&context);
+    let said: String = findings.iter().map(|f| format!("{} {}\n", f.grade, f.says)).collect();
+    assert!(said.contains("incomplete 1 static local zones of public names"), "{said}");
+    let thread = spawn(&config, context);
+    let reports = || sent.lock().expect("not poisoned").clone();
+    wait_for("the rules", || rules(&reports()).len() == 6);
+    let status = |arguments: &[&str]| crate::sources::testing::real::status(port, arguments);
+    // What is asked, what dig sees, and whether it is a block.
+    for (arguments, want) in [
+        (&["www.nx.example"][..], Some("NXDOMAIN")),
+        (&["nodata.example"], Some("NOERROR")),
+        (&["refuse.example"], Some("REFUSED")),
+        (&["ok.refuse.example", "TXT"], Some("REFUSED")),
+        (&["deny.example"], None),
+        (&["null.example"], Some("NOERROR")),
+        (&["a.redir.example"], Some("NOERROR")),
+    ] {
+        assert_eq!(status(arguments).as_deref(), want, "{arguments:?}");
+    }
+    for (arguments, want) in [
+        (&["ok.refuse.example"][..], "NOERROR"),
+        (&["keep.example"], "NXDOMAIN"),
+        (&["host.pass.example"], "NOERROR"),
+        (&["localhost"], "NOERROR"),
+        (&["1.168.192.in-addr.arpa", "PTR"], "NXDOMAIN"),
+        (&["mapped.test"], "NXDOMAIN"),
+    ] {
+        assert_eq!(status(arguments).as_deref(), Some(want), "{arguments:?}");
+    }
+    wait_for("seven blocks", || hit_count(&reports()) >= 7);
+    stop.store(true, Ordering::Relaxed);
+    thread.join().expect("no panic");
+    let now = reports();
+    assert_eq!(hit_count(&now), 7, "{:?}", hits(&now));
+    let shown = format!("{now:?}");
+    assert!(!shown.contains("127.0.0") && shown.contains("www.nx.example"), "{shown}");
 }

@@ -1,12 +1,21 @@
-//! Domain names of a master file: relative to the origin or absolute, with escapes (RFC 1035
+//! Domain names as master files and BIND's log write them: relative to the origin or absolute, with escapes (RFC 1035
 //! section 5.1), compared without regard to case.
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Name(Vec<Vec<u8>>);
+pub struct Name(Vec<Vec<u8>>);
 
 impl Name {
+    /// A whole name, with or without its last dot.
+    pub fn absolute(text: &str) -> Option<Self> {
+        Self::parse(text.as_bytes(), &Self::default()).filter(|name| !name.is_root())
+    }
+
+    pub fn labels(&self) -> Vec<&[u8]> {
+        self.0.iter().map(Vec::as_slice).collect()
+    }
+
     /// `None` if a label or the name is too long, empty, or wrongly escaped.
-    pub(super) fn parse(text: &[u8], origin: &Self) -> Option<Self> {
+    pub fn parse(text: &[u8], origin: &Self) -> Option<Self> {
         match text {
             b"@" => return Some(origin.clone()),
             b"." => return Some(Self::default()),
@@ -46,21 +55,21 @@ impl Name {
     }
 
     /// The labels in front of `apex`, if the name lies in it.
-    pub(super) fn below(&self, apex: &Self) -> Option<Vec<&[u8]>> {
+    pub fn below(&self, apex: &Self) -> Option<Vec<&[u8]>> {
         let count = self.0.len().checked_sub(apex.0.len())?;
         let (front, back) = self.0.split_at_checked(count)?;
         (back == apex.0).then(|| front.iter().map(Vec::as_slice).collect())
     }
 
-    pub(super) fn is_root(&self) -> bool {
+    pub fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn is_single(&self, label: &[u8]) -> bool {
+    pub fn is_single(&self, label: &[u8]) -> bool {
         matches!(self.0.as_slice(), [only] if only == label)
     }
 
-    pub(super) fn last_starts_with(&self, prefix: &[u8]) -> bool {
+    pub fn last_starts_with(&self, prefix: &[u8]) -> bool {
         self.0.last().is_some_and(|l| l.starts_with(prefix))
     }
 }

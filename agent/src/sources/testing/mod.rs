@@ -1,5 +1,7 @@
 //! A context without recorder, key or clock, for the tests of sources and imports.
 
+pub mod real;
+
 use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
 use evidence::Claim;
