@@ -38,7 +38,7 @@
 //! The first reading after a start is taken before the source opens its queue. What it shows above
 //! the durable account happened while nobody looked: `AGENT_DOWN`, a gap for each counter, from the
 //! last thing that was durable to the reading that shows it. A counter
-//! that shows less than before, or any counter after a reboot, was reset: what came between is
+//! that shows less than before, or any counter at its first reading after a reboot, was reset: what came between is
 //! unknown (a gap without a count), its reading counts from zero, and what was recorded before the
 //! reset but not yet read is added to `offered` instead of being called surplus, until three readings
 //! have shown nothing new.
@@ -68,7 +68,7 @@ use remit_proto::v1::{LossCause, SourceAccount, SourceKind};
 
 use crate::{
     observation::{CounterKey, CounterReading},
-    spool::state::{CounterState, SourceState},
+    spool::state::{CounterState, FindingState, SourceState},
 };
 
 mod account;
@@ -132,6 +132,22 @@ pub struct Finding {
     pub count: Option<u64>,
 }
 
+impl Finding {
+    /// As it is durable while it waits, with the span in which it happened.
+    pub fn state(&self, (from_s, until_s): (i64, i64)) -> FindingState {
+        let Self { source, counter, cause, count } = self;
+        let (source, counter, cause) = ((*source).into(), counter.to_string(), (*cause).into());
+        FindingState { source, counter, cause, count: *count, from_s, until_s }
+    }
+
+    pub fn restore(state: &FindingState) -> (Self, (i64, i64)) {
+        let (source, cause) = (state.source(), state.cause());
+        let FindingState { source: _, counter, cause: _, count, from_s, until_s } = state;
+        let counter = CounterKey::from(counter.as_str());
+        (Self { source, counter, cause, count: *count }, (*from_s, *until_s))
+    }
+}
+
 impl Ledger {
     /// Takes up the durable accounts after a start. `rebooted`: kernel counters began anew.
     pub fn restore(counters: Vec<CounterState>, sources: Vec<SourceState>, rebooted: bool) -> Self {
@@ -148,7 +164,8 @@ impl Ledger {
             let slot = ledger.slot(source, &CounterKey::from(state.key.as_str()));
             if let Some(counter) = ledger.counter(slot) {
                 counter.account = Account::restore(&state, rebooted);
-                counter.dirty = false;
+                // Else a kill before the next reading would make the reboot unheard of.
+                counter.dirty = rebooted;
             }
         }
         ledger

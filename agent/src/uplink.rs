@@ -146,7 +146,7 @@ impl Uplink {
                 if progress.is_newest(&self.view.borrow()) {
                     self.receipts.send_modify(|receipts| receipts.rolled_back = Some(ordinal));
                 }
-                progress.give_up();
+                self.give_up(progress);
             }
             UplinkError::Refused { kind: RefusalCode::Limit, .. } => {
                 Metric::Refused.add(1);
@@ -163,7 +163,7 @@ impl Uplink {
                 if *kind == RefusalCode::SupersededGeneration
                     && !progress.is_newest(&self.view.borrow())
                 {
-                    progress.give_up();
+                    self.give_up(progress);
                 }
             }
             UplinkError::Receipt(_) => {
@@ -172,11 +172,19 @@ impl Uplink {
             }
             UplinkError::Spool(_) if !progress.is_newest(&self.view.borrow()) => {
                 tracing::error!(error = text, "what is left of an old generation cannot be sent");
-                progress.give_up();
+                self.give_up(progress);
             }
             UplinkError::Spool(_) => tracing::error!(error = text, "the spool cannot be read"),
             _ => tracing::warn!(error = text, "the collector cannot be reached; trying again"),
         }
+    }
+
+    fn give_up(&self, progress: &mut Progress) {
+        progress.give_up();
+        let ordinal = progress.ordinal;
+        self.receipts.send_modify(|receipts| {
+            receipts.given_up.insert(ordinal);
+        });
     }
 
     /// One stream. Ends well when a generation is done.

@@ -13,7 +13,9 @@ use evidence::{chunk, commitment};
 use prost::Message as _;
 use remit_agent::{
     clock::Clock,
-    observation::{CounterReading, Cursor, Hit, HitTarget, NotParsed, Report, RuleState},
+    observation::{
+        CounterReading, Cursor, Hit, HitTarget, KnownRule, NotParsed, Report, RuleState,
+    },
     recorder::Recorder,
 };
 use remit_proto::v1::{self, GenerationReason, LossCause, RuleChangeKind, leaf::Body};
@@ -258,6 +260,100 @@ fn downtime_is_told_to_the_unit_with_a_gap_that_names_the_claim() {
     assert_eq!(gap.claims.len(), 1);
     let account = &last_seal(&bodies).sources[0];
     assert_eq!((account.offered, account.recorded, account.lost[0].count), (17, 5, 12));
+}
+
+#[test]
+fn a_reboot_is_not_forgotten_by_a_start_that_reads_nothing() {
+    let mut node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    recorder.report(reading(5)).unwrap();
+    node.pass(&mut recorder, 1000);
+    drop(recorder); // kill -9
+    node.boot_id = [2; 16];
+    drop(node.start()); // killed again before its first reading
+    let mut recorder = node.start();
+    recorder.report(reading(17)).unwrap();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    node.pass(&mut recorder, 1000);
+    let told = |bodies: &[Body]| {
+        let one = |gap: &&v1::Gap| (gap.cause(), gap.count_known, gap.count);
+        gaps(bodies).iter().map(one).collect::<Vec<_>>()
+    };
+    // All 17 were counted since the reboot, and what came before it nobody knows.
+    let both = [(LossCause::AgentDown, true, 17), (LossCause::CounterReset, false, 0)];
+    let mut found = told(&recorded(&node, &recorder));
+    found.sort_unstable();
+    assert_eq!(found, both);
+}
+
+/// Rules with a counter each.
+fn many_rules(count: u64) -> Report {
+    let one = |number: u64| KnownRule {
+        counter: Some(format!("inet/t/c{number}").as_str().into()),
+        ..rule(number, "de/1")
+    };
+    state((1..=count).map(one).collect())
+}
+
+/// A reading in which each of them shows this.
+fn many_counters(count: u64, value: u64) -> Report {
+    let one = |number: u64| (format!("inet/t/c{number}").as_str().into(), value);
+    Report::Counters(CounterReading {
+        source: SOURCE,
+        at_s: NOW_S,
+        counters: (1..=count).map(one).collect(),
+        self_protection: Vec::new(),
+    })
+}
+
+#[test]
+fn gaps_that_one_batch_has_no_room_for_outlast_a_kill() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(many_counters(150, 0)).unwrap();
+    recorder.report(many_rules(150)).unwrap();
+    node.pass(&mut recorder, 1000);
+    drop(recorder); // kill -9
+    let mut recorder = node.start();
+    recorder.report(many_counters(150, 3)).unwrap();
+    recorder.report(many_rules(150)).unwrap();
+    node.pass(&mut recorder, 1000);
+    let first = gaps(&recorded(&node, &recorder)).len();
+    assert!((1..150).contains(&first), "{first}: one batch holds some of them");
+    drop(recorder); // kill -9
+    let mut recorder = node.start();
+    for _ in 0..3 {
+        node.pass(&mut recorder, 1000);
+    }
+    let bodies = recorded(&node, &recorder);
+    let mut told: Vec<_> = gaps(&bodies).iter().map(|gap| (gap.rule, gap.count)).collect();
+    told.sort_unstable();
+    assert_eq!(told, (1..=150).map(|number| (number, 3)).collect::<Vec<_>>());
+    assert!(gaps(&bodies).iter().all(|gap| gap.cause() == LossCause::AgentDown));
+}
+
+#[test]
+fn what_a_reading_proved_outlasts_a_kill_before_its_rules_are_known() {
+    let node = Node::individual();
+    let mut recorder = node.start();
+    recorder.report(reading(0)).unwrap();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    node.pass(&mut recorder, 1000);
+    drop(recorder); // kill -9
+    let mut recorder = node.start();
+    recorder.report(reading(9)).unwrap();
+    // The batch that holds the account closes, and no rule is known yet.
+    node.pass(&mut recorder, 3_600_000);
+    assert_eq!(last_seal(&recorded(&node, &recorder)).sources[0].lost[0].count, 9);
+    drop(recorder); // kill -9
+    let mut recorder = node.start();
+    recorder.report(reading(9)).unwrap();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    node.pass(&mut recorder, 1000);
+    let bodies = recorded(&node, &recorder);
+    let [gap] = gaps(&bodies).try_into().unwrap();
+    assert_eq!((gap.cause(), gap.rule, gap.count), (LossCause::AgentDown, 1, 9));
 }
 
 #[test]

@@ -349,6 +349,46 @@ fn at_the_byte_limit_logged_leaves_go_early_and_unlogged_ones_never() {
     assert_eq!(in_account, lost);
 }
 
+#[test]
+fn at_the_byte_limit_what_nobody_takes_any_more_is_set_aside() {
+    let mut node = Node::individual();
+    node.config.spool_bytes_max = 16 * 1024 * 1024;
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    for _ in 0..200 {
+        recorder.report(hits(vec![hit(1, NOW_S, 1); 900])).unwrap();
+        node.pass(&mut recorder, 1000);
+    }
+    let old = view(&recorder).segments;
+    assert_eq!(old[0].first, 0, "nothing unlogged was released");
+    // The collector holds another history of this generation.
+    node.receipts.send_modify(|receipts| {
+        receipts.rolled_back = Some(1);
+        receipts.given_up = [1].into();
+    });
+    node.pass(&mut recorder, 1000);
+    node.pass(&mut recorder, 1000);
+    assert_eq!(recorder.tree().ordinal, 2, "there was room to begin anew");
+    work(&node, &mut recorder, 7);
+    assert_eq!(total(&node, &view(&recorder), 2), 7);
+
+    let aside = node.spool_dir().join("aside");
+    let names = |extension: &str| {
+        let entries = fs::read_dir(&aside).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|e| e == extension)).count()
+    };
+    let kept = view(&recorder).segments.iter().filter(|s| s.ordinal == 1).count();
+    assert!(names("seg") > 0 && kept > 0, "no more than was needed");
+    assert_eq!(segments(&node).len(), kept + 1);
+    // The snapshot of the old generation went with the leaf that names it.
+    assert_eq!(fs::read_dir(&aside).unwrap().count(), names("seg") + 1);
+    assert_eq!(fs::read_dir(node.spool_dir().join("chunks")).unwrap().count(), 1);
+    // And a restart finds nothing wrong.
+    drop(recorder);
+    assert_eq!(node.start().tree().ordinal, 2);
+    assert_eq!(damaged(&node), 0);
+}
+
 /// A disk that is really full. Needs to be root for its own small file system.
 #[test]
 fn a_full_disk_is_counted_to_the_unit_and_survived() {

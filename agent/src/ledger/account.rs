@@ -62,6 +62,7 @@ impl Account {
             surplus,
             unused,
             forgotten: _,
+            rebooted: unread,
         } = state;
         let mut account = Self {
             counted: *counted,
@@ -75,7 +76,7 @@ impl Account {
             lost: Losses::from_wire(lost),
             missing: Recent::settled(*missing),
             surplus: Recent::settled(*surplus),
-            rebooted,
+            rebooted: rebooted || *unread,
             ..Self::default()
         };
         account.explained_before = account.explained();
@@ -95,6 +96,7 @@ impl Account {
             surplus: self.surplus.sum(),
             unused: !self.used,
             forgotten: false,
+            rebooted: self.rebooted,
         }
     }
 

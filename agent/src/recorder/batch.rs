@@ -325,6 +325,8 @@ impl Recorder {
             released_early: self.spool.released_early(),
             boot_id: self.facts.boot_id.to_vec(),
             config_digest: self.config.digest.to_vec(),
+            gaps: self.gaps.waiting(),
+            findings: self.findings.iter().map(|(finding, span)| finding.state(*span)).collect(),
         }
     }
 }

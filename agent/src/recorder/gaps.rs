@@ -1,5 +1,5 @@
 //! Gaps that wait for the next batch: one leaf for each source, cause and rule, however many reports
-//! it took.
+//! it took. What a batch has no place for is durable with it, because its accounts are.
 
 use std::collections::BTreeMap;
 
@@ -61,10 +61,30 @@ impl Gaps {
     }
 
     pub(super) fn take(&mut self) -> Option<v1::Gap> {
-        let (key, sum) = self.0.pop_first()?;
-        let Key { source, cause, count_known, rule } = key;
+        self.0.pop_first().map(|(key, sum)| key.gap(&sum))
+    }
+
+    /// Those that wait, as they are durable.
+    pub(super) fn waiting(&self) -> Vec<v1::Gap> {
+        self.0.iter().map(|(key, sum)| key.gap(sum)).collect()
+    }
+
+    pub(super) fn restore(waiting: Vec<v1::Gap>) -> Self {
+        let one = |gap| {
+            let v1::Gap { source, cause, rule, claims, count_known, count, from_s, until_s } = gap;
+            let key = Key { source, cause, count_known, rule };
+            (key, Sum { claims, count, from_s, until_s })
+        };
+        Self(waiting.into_iter().map(one).collect())
+    }
+}
+
+impl Key {
+    fn gap(self, sum: &Sum) -> v1::Gap {
+        let Self { source, cause, count_known, rule } = self;
         let Sum { claims, count, from_s, until_s } = sum;
-        Some(v1::Gap { source, cause, rule, claims, count_known, count, from_s, until_s })
+        let (claims, count, from_s, until_s) = (claims.clone(), *count, *from_s, *until_s);
+        v1::Gap { source, cause, rule, claims, count_known, count, from_s, until_s }
     }
 }
 

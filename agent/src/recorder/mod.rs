@@ -44,7 +44,7 @@ mod windows;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     time::Duration,
@@ -116,6 +116,8 @@ pub struct Receipts {
     pub checkpoint: Option<Hash>,
     /// The collector holds more of this generation than our spool ever sent.
     pub rolled_back: Option<u32>,
+    /// Ordinals of generations that will never be taken as they are here.
+    pub given_up: BTreeSet<u32>,
 }
 
 /// Tree sizes below which leaves are safe elsewhere, and in the collector's log.
@@ -426,6 +428,7 @@ impl Recorder {
             for (ordinal, Receipt { safe, logged }) in receipts.generations {
                 self.spool.set_limits(SafeBelow { ordinal, safe, logged });
             }
+            self.spool.give_up(receipts.given_up);
         }
         let rolled_back = self.receipts.borrow().rolled_back;
         if rolled_back == Some(self.tree.ordinal) && self.stuck.is_none() {

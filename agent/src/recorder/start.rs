@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     config::Config,
     keys::{Identity, NodeKey},
-    ledger::Ledger,
+    ledger::{Finding, Ledger},
     observation::Cursor,
     spool::{
         Recovery, Spool, SpoolTree,
@@ -74,7 +74,7 @@ impl Recorder {
         let last_at_s = state.as_ref().map_or(0, |state| state.small.at_s);
         let rebooted =
             state.as_ref().is_some_and(|state| state.small.boot_id != facts.boot_id.as_slice());
-        let State { secret, small: _, counters, sources, cursors, windows } =
+        let State { secret, small, counters, sources, cursors, windows } =
             state.unwrap_or_default();
         let secret = match <[u8; 16]>::try_from(secret) {
             Ok(secret) if continued.is_some() => secret,
@@ -93,6 +93,12 @@ impl Recorder {
         let damaged = continued.is_none() && reason == GenerationReason::SpoolDamaged;
         let (windows, lost) = if damaged { (Vec::new(), windows) } else { (windows, Vec::new()) };
         let windows = Windows::restore(windows);
+        // What waits for a leaf belongs to the accounts. Of damaged ones nothing is known, and the gap
+        // of the damage covers their time.
+        let (gaps, findings) = match &continued {
+            Some(_) => (small.gaps, small.findings),
+            None => (Vec::new(), Vec::new()),
+        };
         let previous = tree.as_ref().filter(|_| continued.is_none()).map(head);
         let next_ordinal = tree.as_ref().map_or(1, |tree| tree.ordinal + 1);
         let is_new_generation = continued.is_none();
@@ -116,8 +122,8 @@ impl Recorder {
             ledger,
             rules: BTreeMap::new(),
             windows,
-            gaps: Gaps::default(),
-            findings: Vec::new(),
+            gaps: Gaps::restore(gaps),
+            findings: findings.iter().map(Finding::restore).collect(),
             down_since_s: if last_at_s > 0 { last_at_s.min(now_s) } else { now_s },
             read_at_s: BTreeMap::new(),
             cursors: restore_cursors(cursors),

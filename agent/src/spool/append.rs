@@ -1,7 +1,7 @@
 //! The write path of the spool, in the order of its durable steps, and the release.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fs::{self, File},
     io::{self, IoSlice, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -13,8 +13,8 @@ use tlog::Hash;
 use tokio::sync::watch;
 
 use super::{
-    CHUNK_FOLDER, LOCK, NEW_MARK, OpenError, Recovery, SEGMENT_FORMAT, SEGMENT_ROLL_BYTES, Segment,
-    SpoolTree, View,
+    ASIDE_FOLDER, CHUNK_FOLDER, LOCK, NEW_MARK, OpenError, Recovery, SEGMENT_FORMAT,
+    SEGMENT_ROLL_BYTES, Segment, SpoolTree, View,
     chunks::Chunks,
     files,
     record::{RecordType, frame, frame_batch},
@@ -34,6 +34,8 @@ pub struct Spool {
     released_early: u64,
     /// Newest receipts, by ordinal.
     limits: BTreeMap<u32, SafeBelow>,
+    /// Generations that nobody will take any more.
+    given_up: BTreeSet<u32>,
     /// Bytes of the segment being written at which the next one is due.
     roll_at: u64,
     view: watch::Sender<View>,
@@ -83,6 +85,7 @@ impl Spool {
             chunks,
             released_early: recovery.state.as_ref().map_or(0, |s| s.small.released_early),
             limits: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             view: watch::Sender::default(),
             faults: Faults::default(),
             _lock: lock,
@@ -236,14 +239,19 @@ impl Spool {
     }
 
     /// Makes room at the byte limit, and says whether there is. Unlogged leaves are never released for
-    /// it.
+    /// it; those of generations that were given up are set aside.
     pub fn make_room(&mut self, bytes: u64) -> bool {
         while self.bytes() + bytes > self.bytes_max {
             let limits = self.limits.clone();
             let logged = |segment: &Segment| {
                 limits.get(&segment.ordinal).is_some_and(|limits| segment.end <= limits.logged)
             };
-            let Some(at) = self.releasable(logged) else { return false };
+            let Some(at) = self.releasable(logged) else {
+                if self.set_aside() {
+                    continue;
+                }
+                return false;
+            };
             let Some(gone) = self.remove(at) else { return false };
             // What was safe anyway is no early release, nor is it one of this generation.
             if self.segments.back().is_some_and(|last| last.ordinal == gone.ordinal) {
@@ -262,6 +270,35 @@ impl Spool {
         while let Some(at) = self.releasable(|s| s.ordinal == ordinal && s.end <= safe) {
             self.remove(at);
         }
+    }
+
+    /// Of these generations nothing more is taken by anybody.
+    pub fn give_up(&mut self, ordinals: BTreeSet<u32>) {
+        self.given_up = ordinals;
+    }
+
+    /// Moves the oldest segment of a generation that was given up out of the way, with its chunks.
+    fn set_aside(&mut self) -> bool {
+        let given_up = |segment: &Segment| self.given_up.contains(&segment.ordinal);
+        let Some(at) = self.releasable(given_up) else { return false };
+        let Some(segment) = self.segments.get(at).copied() else { return false };
+        let (from, aside) = (segment.path(&self.dir), self.dir.join(ASIDE_FOLDER));
+        // A segment that is still in its place finds its chunks, or is of no use to anybody there.
+        let moved = fs::create_dir_all(&aside).and_then(|()| {
+            self.chunks.set_aside(segment.ordinal, segment.end, &aside);
+            fs::rename(&from, segment.path(&aside))?;
+            files::sync_folder(&segment.path(&aside))?;
+            files::sync_folder(&from)
+        });
+        if let Err(error) = moved {
+            tracing::error!(%error, "leaves that nobody takes any more could not be set aside");
+            return false;
+        }
+        let generation = segment.generation;
+        tracing::error!(%generation, "the spool has no room: leaves that nobody takes any more are set aside");
+        self.segments.remove(at);
+        self.publish();
+        true
     }
 
     /// The oldest of these segments. The one being written stays: it holds the state.

@@ -58,6 +58,23 @@ impl Chunks {
         gone.iter().for_each(|named| self.remove(&named.ids));
     }
 
+    /// Moves the chunks of a generation's leaves below a size into another folder.
+    pub(super) fn set_aside(&mut self, ordinal: u32, below: u64, to: &Path) {
+        let named = std::mem::take(&mut self.named);
+        let (gone, kept) =
+            named.into_iter().partition(|named| named.ordinal == ordinal && named.index < below);
+        self.named = kept;
+        let gone: Vec<Named> = gone;
+        for id in gone.iter().flat_map(|named| &named.ids) {
+            let (from, to) = (path(&self.dir, id), path(to, id));
+            let size = fs::metadata(&from).map_or(0, |m| m.len());
+            match fs::rename(&from, &to) {
+                Ok(()) => self.bytes = self.bytes.saturating_sub(size),
+                Err(error) => tracing::warn!(%error, "a chunk could not be set aside"),
+            }
+        }
+    }
+
     /// Takes back chunks whose leaf was never written. What cannot be removed now goes at the next
     /// start, by [`Self::sweep`].
     pub(super) fn remove(&mut self, ids: &[Hash]) {

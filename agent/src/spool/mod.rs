@@ -12,6 +12,7 @@
 //! spool/<ordinal:8>-<generation:16>-<size:20>.seg    segments
 //! spool/<name>.seg.<n>.damaged                  quarantined, as found; nothing reads or deletes it
 //! spool/chunks/<SHA-256 in hex>                 chunks of rule snapshots (canonical `Chunk`)
+//! spool/aside/                                  segments and chunks that nobody takes any more; see below
 //! spool/unconfirmed                             see `contact`
 //! spool/checkpoint                              newest collector checkpoint verified, a signed note
 //! ```
@@ -51,6 +52,9 @@
 //!   keeps its own segments, and no others.
 //! - At the byte limit the oldest *logged* segments are released early and counted; unlogged ones
 //!   never.
+//! - If that is not enough, segments of generations that were given up (the collector holds another
+//!   history of theirs, or a later generation) are moved aside. Nothing reads, counts or deletes them
+//!   there; they are evidence, and people decide.
 //! - A new segment asks for room as a batch does. Without it, or with a state that no header can hold,
 //!   the segment before it goes on for another 3 MiB.
 //! - Memory does not grow with the backlog: 48 bytes for each segment.
@@ -145,6 +149,7 @@ const SEGMENT_EXTENSION: &str = "seg";
 /// Format number of the segment header.
 const SEGMENT_FORMAT: u32 = 1;
 const CHUNK_FOLDER: &str = "chunks";
+pub const ASIDE_FOLDER: &str = "aside";
 /// Of a file that takes the place of another one when it is whole.
 const REPLACEMENT_EXTENSION: &str = "new";
 const NEW_MARK: &str = "new";

@@ -84,6 +84,29 @@ pub struct SmallState {
     pub boot_id: Vec<u8>,
     #[prost(bytes = "vec", tag = "5")]
     pub config_digest: Vec<u8>,
+    /// Proven, and in no leaf yet: more than one batch has room for.
+    #[prost(message, repeated, tag = "6")]
+    pub gaps: Vec<v1::Gap>,
+    /// Proven by readings that came before their rules.
+    #[prost(message, repeated, tag = "7")]
+    pub findings: Vec<FindingState>,
+}
+
+/// What a reading proved; see `ledger::Finding`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct FindingState {
+    #[prost(enumeration = "v1::SourceKind", tag = "1")]
+    pub source: i32,
+    #[prost(string, tag = "2")]
+    pub counter: String,
+    #[prost(enumeration = "v1::LossCause", tag = "3")]
+    pub cause: i32,
+    #[prost(uint64, optional, tag = "4")]
+    pub count: Option<u64>,
+    #[prost(int64, tag = "5")]
+    pub from_s: i64,
+    #[prost(int64, tag = "6")]
+    pub until_s: i64,
 }
 
 /// One separate counter; see `ledger`.
@@ -116,6 +139,9 @@ pub struct CounterState {
     /// Not a counter any more; only in changes.
     #[prost(bool, tag = "11")]
     pub forgotten: bool,
+    /// The machine began anew since it was read.
+    #[prost(bool, tag = "12")]
+    pub rebooted: bool,
 }
 
 /// What a source recorded and lost beside its counters.
