@@ -9,7 +9,7 @@ pub struct Template {
     pub text: &'static str,
 }
 
-pub const ALL: [&Template; 8] = [
+pub const ALL: [&Template; 9] = [
     &Template {
         name: "nftables",
         about: "Rules, sets and counters, for `nft --file`",
@@ -29,6 +29,11 @@ pub const ALL: [&Template; 8] = [
         name: "dnsmasq",
         about: "dnsmasq: names that it answers by itself",
         text: include_str!("../../deploy/templates/dnsmasq.conf"),
+    },
+    &Template {
+        name: "pdns",
+        about: "PowerDNS Recursor: response policies, and what it sends of them",
+        text: include_str!("../../deploy/templates/recursor.lua"),
     },
     &Template {
         name: "rpz-zone",

@@ -5,12 +5,17 @@ use anyhow::{Context, Result, bail};
 use crate::process::run;
 
 /// Package, a file that it brings, and what it is for.
-pub const PACKAGES: [(&str, &str, &str); 14] = [
+pub const PACKAGES: [(&str, &str, &str); 15] = [
     ("nftables", "/usr/sbin/nft", "loads the rules whose drops are recorded"),
     ("iptables", "/usr/sbin/iptables-nft", "rules as iptables-nft writes them, in the tests"),
     ("unbound", "/usr/sbin/unbound", "the resolver with response policy zones"),
     ("bind9", "/usr/sbin/named", "a resolver with response policy zones, in the tests"),
     ("dnsmasq-base", "/usr/sbin/dnsmasq", "a resolver that answers by itself, in the tests"),
+    (
+        "pdns-recursor",
+        "/usr/sbin/pdns_recursor",
+        "a resolver that sends what it blocks, in the tests",
+    ),
     ("iproute2", "/usr/sbin/ip", "network namespaces and links between them"),
     ("procps", "/usr/sbin/sysctl", "lets the router's namespace forward packets"),
     ("bind9-dnsutils", "/usr/bin/dig", "asks the resolver as a subscriber would"),

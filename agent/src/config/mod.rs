@@ -324,16 +324,20 @@ mod tests {
         let text = "[sources.bind_rpz]\nlog = \"/l\"\nstatistics = \"127.0.0.1:8053\"\nzones = [{ name \
                     = \"a.test\", file = \"/a\", policy = \"drop\" }, { name = \"b.test\", file = \"/b\", \
                     policy = \"given\" }]\nutc_offset_s = 3600\ncounters_interval_s = 7\n\
-                    [sources.dnsmasq]\nconf = \"/c\"\nconf_dirs = [\"/d,*.conf\"]\nloopback_blocks = true\n";
+                    [sources.dnsmasq]\nconf = \"/c\"\nconf_dirs = [\"/d,*.conf\"]\nloopback_blocks = true\n\
+                    [sources.pdns]\nlisten = \"127.0.0.1:4242\"\nwebserver = \"127.0.0.1:8082\"\n\
+                    policies = [{ name = \"p\", file = \"/p\", origin = \"o.test\" }]\n";
         let config = parse(&format!("{GOOD}{text}")).unwrap();
         let shown = |config: &Config| format!("{:?}", config.sources);
-        assert_eq!(config.sources.len(), 2);
+        assert_eq!(config.sources.len(), 3);
         let again = parse(&config.to_string()).unwrap();
         assert_eq!(shown(&again), shown(&config));
         check(
             &format!(
                 "{GOOD}[sources.bind_rpz]\nlog = \"l\"\nstatistics = \"8053\"\nzones = [{{ name = \
-                 \"a..b\", file = \"/a\", policy = \"whim\" }}]\n[sources.dnsmasq]\nconf_dirs = [\"d\"]\n"
+                 \"a..b\", file = \"/a\", policy = \"whim\" }}]\n[sources.dnsmasq]\nconf_dirs = [\"d\"]\n\
+                 [sources.pdns]\nlisten = \"192.0.2.1:4242\"\nwebserver = \"x\"\npolicies = [{{ name = \
+                 \"p\" }}]\n"
             ),
             &[
                 "sources.bind_rpz.log",
@@ -342,6 +346,9 @@ mod tests {
                 "sources.bind_rpz.zones[0].name",
                 "sources.dnsmasq.conf",
                 "sources.dnsmasq.conf_dirs[0]",
+                "sources.pdns.listen",
+                "sources.pdns.webserver",
+                "sources.pdns.policies[0].file",
             ],
         );
     }

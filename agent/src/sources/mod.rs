@@ -19,15 +19,18 @@ pub mod names;
 pub mod nflog;
 pub mod nftables;
 pub mod nginx;
+pub mod pdns;
 pub mod registry;
 pub mod routes;
 pub mod rpz;
 pub mod squid;
 pub mod stamp;
+pub mod stream;
 pub mod tail;
 #[cfg(test)]
 pub mod testing;
 pub mod unbound_rpz;
+pub mod web;
 
 use std::{
     fmt,

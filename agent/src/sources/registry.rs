@@ -10,7 +10,7 @@ use remit_proto::v1::SourceKind;
 
 use super::{
     RecorderGone, Resume, Source, SourceContext, SourceError, Technology, bind_rpz, dnsmasq,
-    nftables, nginx, routes, squid, unbound_rpz, word,
+    nftables, nginx, pdns, routes, squid, unbound_rpz, word,
 };
 use crate::{
     clock::Clock,
@@ -21,11 +21,12 @@ use crate::{
 };
 
 /// In the order in which their sections are checked, printed and examined.
-pub const TECHNOLOGIES: [&Technology; 7] = [
+pub const TECHNOLOGIES: [&Technology; 8] = [
     &nftables::TECHNOLOGY,
     &unbound_rpz::TECHNOLOGY,
     &bind_rpz::TECHNOLOGY,
     &dnsmasq::TECHNOLOGY,
+    &pdns::TECHNOLOGY,
     &routes::TECHNOLOGY,
     &squid::TECHNOLOGY,
     &nginx::TECHNOLOGY,

@@ -15,12 +15,13 @@ use crate::{
             RpzZone,
             rules::{is_raw, name_carries_claim},
         },
+        tail::examine_log,
     },
 };
 
 /// Opens the log, reads the beginning of the zone files and asks BIND; changes nothing.
 pub(super) fn examine(config: &BindRpz, context: &SourceContext) -> Vec<Finding> {
-    let mut findings = vec![log(&config.log)];
+    let mut findings = vec![examine_log(PART, &config.log, LOG)];
     let names: Vec<&str> = config.zones.iter().map(|zone| zone.name.as_str()).collect();
     let serials = match config.statistics {
         Some(address) => {
@@ -54,18 +55,6 @@ pub(super) fn examine(config: &BindRpz, context: &SourceContext) -> Vec<Finding>
         findings.push(self::zone(zone, serial, context));
     }
     findings
-}
-
-fn log(path: &Path) -> Finding {
-    match File::open(path) {
-        Ok(_) => Finding::fine(PART, format!("the log {} can be read", path.display())),
-        Err(error) => Finding::wrong(
-            PART,
-            format!("the log {}: {error}", path.display()),
-            "set a channel with this file and category rpz in named.conf; the agent's user must be \
-             able to read it",
-        ),
-    }
 }
 
 /// `serial`: `None`, nobody could be asked; `Some(None)`, it is not loaded.
@@ -124,3 +113,5 @@ fn beginning(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 const PART: &str = "bind_rpz";
+const LOG: &str = "set a channel with this file and category rpz in named.conf; the agent's user must be able to \
+     read it";

@@ -6,37 +6,23 @@
 //! - `/xml/v3/zones`: the serial that is loaded for a zone.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
+    io::{self, BufRead, Read as _},
+    net::SocketAddr,
 };
 
-use crate::sources::rpz::is_same_name;
+use crate::sources::{rpz::is_same_name, web};
 
-/// BIND answers between two queries; longer means that it hangs.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// `zone-statistics full` of some 20,000 zones; more is not read.
-const ANSWER_SIZE_MAX: u64 = 64 * 1024 * 1024;
 /// No tag that is read here is longer.
 const PIECE_SIZE_MAX: u64 = 64 * 1024;
 
-fn ask(address: SocketAddr, path: &str) -> io::Result<impl BufRead + use<>> {
-    let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-    // BIND closes after an answer to HTTP/1.0, and sends it plain.
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
-    Ok(BufReader::new(stream.take(ANSWER_SIZE_MAX)))
-}
-
 /// All rewrites since BIND started; `Ok(None)`: it answers and does not say.
 pub(super) fn rewrites(address: SocketAddr) -> io::Result<Option<u64>> {
-    read_rewrites(ask(address, "/xml/v3/server")?)
+    read_rewrites(web::get(address, "/xml/v3/server")?)
 }
 
 /// The serials that are loaded for these zones.
 pub(super) fn serials(address: SocketAddr, zones: &[&str]) -> io::Result<Vec<Option<u32>>> {
-    read_serials(ask(address, "/xml/v3/zones")?, zones)
+    read_serials(web::get(address, "/xml/v3/zones")?, zones)
 }
 
 fn read_rewrites(answer: impl BufRead) -> io::Result<Option<u64>> {

@@ -498,7 +498,8 @@ fn zone_actor(zone: &RpzZone) -> Option<v1::Actor> {
     zone.log_name.as_deref().and_then(|label| actor::carried(label.as_bytes()))
 }
 
-fn says_something(text: &str) -> bool {
+/// Whether a text carries a claim, or something that was meant as one.
+pub fn says_something(text: &str) -> bool {
     let found = carried(text.as_bytes());
     found.not_understood || !found.claims.is_empty()
 }

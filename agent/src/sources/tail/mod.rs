@@ -16,22 +16,27 @@
 //!   that stays is one.
 
 use std::{
+    fs::File,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use remit_proto::v1::{LossCause, SelfProtection, SourceKind};
 
 use super::{
     RecorderGone, SourceContext,
     follow::{Follow, IsOurs, Piece, Step},
 };
-use crate::observation::{CounterKey, CounterReading, Hit, NotParsed, Report, RuleState};
+use crate::{
+    doctor::Finding,
+    observation::{CounterKey, CounterReading, Hit, NotParsed, Report, RuleState},
+};
 
 /// How often rules are looked at: a rule must be visible within 3 s.
-const RULES_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const RULES_INTERVAL: Duration = Duration::from_secs(1);
 /// A hit is seen within a batch interval; an idle log costs one stat call.
 pub const POLL_MS: u64 = 200;
 /// A position without hits is worth a report only now and then.
@@ -373,6 +378,23 @@ impl<L: Lines> Tail<L> {
         }
         self.told_unreadable = error.is_some();
     }
+}
+
+/// What `remit-agent doctor` says of a log that names clients: whether it can be read, and where it lies.
+/// `remedy`: how it comes to be written.
+pub fn examine_log(part: &'static str, log: &Path, remedy: &str) -> Finding {
+    if let Err(error) = File::open(log) {
+        return Finding::wrong(part, format!("the log {}: {error}", log.display()), remedy);
+    }
+    let in_memory = statfs(log).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC);
+    if in_memory {
+        return Finding::fine(part, format!("the log {} can be read, in memory", log.display()));
+    }
+    Finding::incomplete(
+        part,
+        format!("the log {} can be read, and names clients on a disk", log.display()),
+        "let it be written to a tmpfs of bounded size, and rotated often",
+    )
 }
 
 /// Sleeps, but not past the stop flag.

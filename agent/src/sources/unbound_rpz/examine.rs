@@ -3,11 +3,14 @@
 use std::{fs::File, path::Path};
 
 use super::{UnboundRpz, control, local};
-use crate::{doctor::Finding, sources::rpz::RpzZone};
+use crate::{
+    doctor::Finding,
+    sources::{rpz::RpzZone, tail::examine_log},
+};
 
 /// Opens the log, reads the zone files and asks Unbound; changes nothing.
 pub(super) fn examine(config: &UnboundRpz) -> Vec<Finding> {
-    let mut findings = vec![log(&config.log)];
+    let mut findings = vec![examine_log(PART, &config.log, LOG)];
     let answer = match &config.control {
         Some(socket) => match control::ask(socket, "stats_noreset") {
             Ok(stats) => {
@@ -38,17 +41,6 @@ pub(super) fn examine(config: &UnboundRpz) -> Vec<Finding> {
     };
     findings.extend(config.zones.iter().map(|zone| self::zone(zone, answer.as_deref())));
     findings
-}
-
-fn log(path: &Path) -> Finding {
-    match File::open(path) {
-        Ok(_) => Finding::fine(PART, format!("the log {} can be read", path.display())),
-        Err(error) => Finding::wrong(
-            PART,
-            format!("the log {}: {error}", path.display()),
-            "set logfile: and rpz-log: yes in unbound.conf; the agent's user must be able to read it",
-        ),
-    }
 }
 
 fn counters(stats: &str) -> Finding {
@@ -116,3 +108,5 @@ fn zone(zone: &RpzZone, answer: Option<&str>) -> Finding {
 }
 
 const PART: &str = "unbound_rpz";
+const LOG: &str =
+    "set logfile: and rpz-log: yes in unbound.conf; the agent's user must be able to read it";
