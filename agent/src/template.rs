@@ -9,7 +9,7 @@ pub struct Template {
     pub text: &'static str,
 }
 
-pub const ALL: [&Template; 9] = [
+pub const ALL: [&Template; 10] = [
     &Template {
         name: "nftables",
         about: "Rules, sets and counters, for `nft --file`",
@@ -34,6 +34,11 @@ pub const ALL: [&Template; 9] = [
         name: "pdns",
         about: "PowerDNS Recursor: response policies, and what it sends of them",
         text: include_str!("../../deploy/templates/recursor.lua"),
+    },
+    &Template {
+        name: "knot",
+        about: "Knot Resolver 5: policies, and dnstap of what they do",
+        text: include_str!("../../deploy/templates/kresd.conf"),
     },
     &Template {
         name: "rpz-zone",

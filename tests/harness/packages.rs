@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use crate::process::run;
 
 /// Package, a file that it brings, and what it is for.
-pub const PACKAGES: [(&str, &str, &str); 15] = [
+pub const PACKAGES: [(&str, &str, &str); 16] = [
     ("nftables", "/usr/sbin/nft", "loads the rules whose drops are recorded"),
     ("iptables", "/usr/sbin/iptables-nft", "rules as iptables-nft writes them, in the tests"),
     ("unbound", "/usr/sbin/unbound", "the resolver with response policy zones"),

@@ -326,10 +326,11 @@ mod tests {
                     policy = \"given\" }]\nutc_offset_s = 3600\ncounters_interval_s = 7\n\
                     [sources.dnsmasq]\nconf = \"/c\"\nconf_dirs = [\"/d,*.conf\"]\nloopback_blocks = true\n\
                     [sources.pdns]\nlisten = \"127.0.0.1:4242\"\nwebserver = \"127.0.0.1:8082\"\n\
-                    policies = [{ name = \"p\", file = \"/p\", origin = \"o.test\" }]\n";
+                    policies = [{ name = \"p\", file = \"/p\", origin = \"o.test\" }]\n\
+                    [sources.knot]\nsocket = \"/k\"\npolicies = [{ message = \"m\", file = \"/m\" }]\n";
         let config = parse(&format!("{GOOD}{text}")).unwrap();
         let shown = |config: &Config| format!("{:?}", config.sources);
-        assert_eq!(config.sources.len(), 3);
+        assert_eq!(config.sources.len(), 4);
         let again = parse(&config.to_string()).unwrap();
         assert_eq!(shown(&again), shown(&config));
         check(

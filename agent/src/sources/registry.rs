@@ -9,7 +9,7 @@ use std::{
 use remit_proto::v1::SourceKind;
 
 use super::{
-    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, bind_rpz, dnsmasq,
+    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, bind_rpz, dnsmasq, knot,
     nftables, nginx, pdns, routes, squid, unbound_rpz, word,
 };
 use crate::{
@@ -21,12 +21,13 @@ use crate::{
 };
 
 /// In the order in which their sections are checked, printed and examined.
-pub const TECHNOLOGIES: [&Technology; 8] = [
+pub const TECHNOLOGIES: [&Technology; 9] = [
     &nftables::TECHNOLOGY,
     &unbound_rpz::TECHNOLOGY,
     &bind_rpz::TECHNOLOGY,
     &dnsmasq::TECHNOLOGY,
     &pdns::TECHNOLOGY,
+    &knot::TECHNOLOGY,
     &routes::TECHNOLOGY,
     &squid::TECHNOLOGY,
     &nginx::TECHNOLOGY,

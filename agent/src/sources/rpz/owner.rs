@@ -44,8 +44,13 @@ impl Owner {
             Some((last, rest)) if is(last, "rpz-nsdname") => {
                 Some(Self::ServerName(logged_name(rest).into()))
             }
-            Some(_) | None => Some(Self::QueryName(logged_name(labels).into())),
+            Some(_) | None => Some(Self::of_name(labels)),
         }
+    }
+
+    /// A name that was asked for, in any case.
+    pub fn of_name(labels: &[&[u8]]) -> Self {
+        Self::QueryName(logged_name(labels).into())
     }
 
     /// The words between the zone's log name and the action: "nsip 192.0.2.0/24", "name.", ...
