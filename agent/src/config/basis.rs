@@ -9,7 +9,7 @@
 //!
 //! A selector is `comment:`, `set:`, `chain:`, `zone:` or `file:` and the exact text; `mark:` and the packet
 //! mark that a rule asks for, in hexadecimal; or `route:` and `prefix/`, `realm/`, `metric/`, `proto/`
-//! or `table/` of a null route. Nothing is guessed from a part of it. A claim found here has the origin "mapped". The map's digest stands in `Start`.
+//! or `table/` of a null route; `rule:`, the box that tells and its rule's name. Nothing is guessed from a part of it. A claim found here has the origin "mapped". The map's digest stands in `Start`.
 
 use std::{
     collections::BTreeMap,
@@ -107,8 +107,12 @@ fn check_selector(selector: &str) -> Result<(), String> {
             }
         }
         Some(("route", rest)) => check_route(rest),
+        Some(("rule", rest)) => match rest.split_once('/') {
+            Some((by, name)) if !by.is_empty() && !name.is_empty() => Ok(()),
+            _ => Err("a relayed rule is rule:<box>/<name of the rule>".to_owned()),
+        },
         _ => Err(
-            "a selector begins with comment:, set:, chain:, zone:, file:, mark: or route: and names one"
+            "a selector begins with comment:, set:, chain:, zone:, file:, mark:, route: or rule: and names one"
                 .to_owned(),
         ),
     }

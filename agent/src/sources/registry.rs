@@ -9,8 +9,8 @@ use std::{
 use remit_proto::v1::SourceKind;
 
 use super::{
-    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, bind_rpz, dnsmasq, knot,
-    nftables, nginx, pdns, routes, squid, unbound_rpz, word,
+    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, bind_rpz, dnsmasq, jsonl,
+    knot, nftables, nginx, pdns, routes, squid, unbound_rpz, word,
 };
 use crate::{
     clock::Clock,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// In the order in which their sections are checked, printed and examined.
-pub const TECHNOLOGIES: [&Technology; 9] = [
+pub const TECHNOLOGIES: [&Technology; 10] = [
     &nftables::TECHNOLOGY,
     &unbound_rpz::TECHNOLOGY,
     &bind_rpz::TECHNOLOGY,
@@ -31,6 +31,7 @@ pub const TECHNOLOGIES: [&Technology; 9] = [
     &routes::TECHNOLOGY,
     &squid::TECHNOLOGY,
     &nginx::TECHNOLOGY,
+    &jsonl::TECHNOLOGY,
 ];
 
 /// What all sources of this run share.
