@@ -147,13 +147,14 @@ impl Reader<'_> {
             b"target" => self.xt_target(&a),
             b"queue" => self.divert("queue", bytes),
             b"nat" if a.u32(1)? == Some(1) => self.divert("dnat", bytes),
+            b"fib" => self.fib(name, &a, bytes),
             b"tproxy" | b"redir" | b"synproxy" | b"fwd" => {
                 self.divert(&String::from_utf8_lossy(name), bytes)
             }
             b"nat" | b"masq" | b"dup" | b"notrack" | b"flow_offload" | b"last" => {
                 self.push(Step::Statement(String::from_utf8_lossy(name).into_owned()))
             }
-            // fib, socket, rt, exthdr, numgen, hash, osf, xfrm, tunnel, inner load a register or
+            // socket, rt, exthdr, numgen, hash, osf, xfrm, tunnel, inner load a register or
             // match by themselves; dynset, connlimit and quota may stop the rule.
             _ => self.unknown(name, &a, bytes),
         }
@@ -222,6 +223,19 @@ impl Reader<'_> {
             self.condition(step);
         }
         Ok(())
+    }
+
+    /// Of routing nothing is named but whether a packet is for this node (`nft_fib_attributes` and
+    /// `nft_fib_flags` in `linux/netfilter/nf_tables.h`).
+    fn fib(&mut self, name: &[u8], a: &Values, bytes: &[u8]) -> Done {
+        const ADDRESS_TYPE: u32 = 3;
+        const DESTINATION: u32 = 2;
+        match (self.register(a, 1)?, a.u32(2)?, a.u32(3)?) {
+            (Some(slot), Some(ADDRESS_TYPE), Some(DESTINATION)) => {
+                self.load(slot, Load::AddressType)
+            }
+            _ => self.unknown(name, a, bytes),
+        }
     }
 
     fn range(&mut self, a: &Values) -> Done {

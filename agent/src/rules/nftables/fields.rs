@@ -27,6 +27,8 @@ pub(super) enum Load {
         key: u32,
         mask: Option<Vec<u8>>,
     },
+    /// What the destination is to this node: a number of `rtm_type` (`linux/rtnetlink.h`).
+    AddressType,
     Constant(Vec<u8>),
     /// By name of what loaded it, and its size.
     Unknown(String, usize),
@@ -54,6 +56,7 @@ impl Load {
                 CT_STATE | 2 | CT_MARK => 4,
                 _ => return None,
             },
+            Self::AddressType => 4,
             Self::Constant(bytes) => bytes.len(),
             Self::Unknown(_, size) => *size,
         })
@@ -78,6 +81,7 @@ impl Load {
             Self::Payload { base, offset, size, .. } => raw_name(*base, *offset, *size),
             Self::Meta { key, .. } => meta_name(*key),
             Self::Ct { key, .. } => format!("ct key {key}"),
+            Self::AddressType => "fib daddr type".into(),
             Self::Constant(bytes) => hex(bytes),
             Self::Unknown(name, _) => name.clone(),
         }
@@ -88,7 +92,7 @@ impl Load {
             Self::Payload { mask, .. } | Self::Meta { mask, .. } | Self::Ct { mask, .. } => {
                 mask.as_deref()
             }
-            Self::Constant(_) | Self::Unknown(..) => None,
+            Self::AddressType | Self::Constant(_) | Self::Unknown(..) => None,
         }
     }
 }
@@ -118,7 +122,7 @@ fn whole(field: &Field) -> Option<usize> {
 fn pieces(load: &Load, context: &Context) -> Option<Vec<Piece>> {
     let one = |field| Some(vec![Piece { field, offset: 0, size: load.size()? }]);
     match load {
-        Load::Constant(_) | Load::Unknown(..) => None,
+        Load::AddressType | Load::Constant(_) | Load::Unknown(..) => None,
         Load::Meta { key, .. } => one(match *key {
             PROTOCOL => Field::Ethertype,
             NFPROTO => Field::Version,
@@ -226,6 +230,9 @@ fn layout(base: u32, context: &Context) -> Vec<(usize, usize, Field)> {
     }
 }
 
+/// `linux/rtnetlink.h`; in host order, as the kernel keeps it in the register.
+const RTN_LOCAL: u32 = 2;
+
 /// TCP, UDP, DCCP, SCTP, UDP-Lite.
 fn has_ports(protocol: u8) -> bool {
     matches!(protocol, 6 | 17 | 33 | 132 | 136)
@@ -238,6 +245,9 @@ pub(super) fn compare(load: &Load, op: u32, bytes: &[u8], context: &Context) -> 
         let what = format!("{}{mask}", load.name());
         vec![Step::NotUnderstood(format!("{what} {} {}", op_text(op), hex(bytes)))]
     };
+    if let (Load::AddressType, EQ | NE, Some(RTN_LOCAL)) = (load, op, host(bytes)) {
+        return vec![Step::Match(Match::ToThisNode { inverted: op == NE })];
+    }
     let Some(pieces) = pieces(load, context) else { return not_understood() };
     let mask = load.mask();
     if pieces.len() > 1 && op != EQ {

@@ -217,6 +217,10 @@ pub enum Match {
         set: SetRef,
         inverted: bool,
     },
+    /// The destination is an address of this node (`fib daddr type local`).
+    ToThisNode {
+        inverted: bool,
+    },
     /// Read completely, but of a kind that names no target.
     Other(String),
 }

@@ -136,6 +136,7 @@ impl fmt::Display for Match {
                 let fields: Vec<_> = fields.iter().map(Field::to_string).collect();
                 write!(f, "{}{} @{}", fields.join(" . "), not(*inverted), set.name)
             }
+            Self::ToThisNode { inverted } => write!(f, "fib daddr type{} local", not(*inverted)),
             Self::Other(text) => f.write_str(text),
         }
     }

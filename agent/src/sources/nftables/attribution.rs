@@ -350,6 +350,7 @@ fn is_visible(condition: &Match) -> bool {
         | Match::Interface { .. }
         | Match::ConnectionState { .. }
         | Match::Member { .. }
+        | Match::ToThisNode { .. }
         | Match::Other(_) => false,
     }
 }
@@ -389,6 +390,7 @@ fn contradicts(condition: &Match, packet: &Packet<'_>, headers: &Headers) -> boo
         Match::Interface { .. }
         | Match::ConnectionState { .. }
         | Match::Member { .. }
+        | Match::ToThisNode { .. }
         | Match::Other(_) => return false,
     };
     holds == *inverted

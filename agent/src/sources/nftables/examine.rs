@@ -56,7 +56,8 @@ fn unclaimed(rules: &[&KnownRule]) -> Option<Finding> {
             PART,
             says,
             "say what they rest on, in comment or log prefix (remit-agent template nftables), or in \
-             the basis_map",
+             the basis_map; for all of a chain there, such as your port forwards: \
+             \"chain:inet/fw4/dstnat_wan\" = \"class:user_choice\"",
         )
     })
 }

@@ -3,20 +3,22 @@
 //! On the input and output hook, all of it; but of the bridge family, where what a router routes for
 //! others enters and leaves its own ports by these hooks, nothing. Elsewhere what asks for `ct state invalid`, and what
 //! comes from sources that no packet can rightly have (0.0.0.0/8, 127.0.0.0/8, 240.0.0.0/4, ::,
-//! ::1). Private addresses are not among them: a block must not hide there. Nor is a check of the
+//! ::1); and what diverts nothing but packets for this node (`fib daddr type local`): a port that it
+//! forwards is a service of its own (ADR 17). Private addresses are not among them: a block must not hide there. Nor is a check of the
 //! return path (`fib saddr`): what it drops depends on routes that we do not see.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{
     privacy,
-    rules::nftables::{AddrSet, BaseChain, DropPath, Family, Hook, Match, Side},
+    rules::nftables::{Action, AddrSet, BaseChain, DropPath, Family, Hook, Match, Side},
 };
 
 /// The node protects itself.
 pub(super) fn is_own(path: &DropPath) -> bool {
     const INVALID: u32 = 1;
     let (mut invalid, mut impossible, mut other_address) = (false, false, false);
+    let mut service = false;
     for condition in &path.matches {
         match condition {
             Match::ConnectionState { any_of: INVALID, inverted: false } => invalid = true,
@@ -24,10 +26,11 @@ pub(super) fn is_own(path: &DropPath) -> bool {
                 impossible = true;
             }
             Match::Address { .. } => other_address = true,
+            Match::ToThisNode { inverted: false } => service = path.action == Action::Divert,
             _ => {}
         }
     }
-    is_own_hook(&path.base) || invalid || (impossible && !other_address)
+    is_own_hook(&path.base) || invalid || service || (impossible && !other_address)
 }
 
 pub(super) fn is_own_hook(base: &BaseChain) -> bool {

@@ -143,6 +143,8 @@ fn written(path: &DropPath) -> (Reach, Vec<Membership<'_>>) {
             | Match::Mark { .. }
             | Match::Member { .. }
             | Match::Other(_) => reach.narrowed = true,
+            // The node's own addresses, which no rule says.
+            Match::ToThisNode { .. } => (reach.narrowed, reach.not_understood) = (true, true),
         }
     }
     (reach, memberships)

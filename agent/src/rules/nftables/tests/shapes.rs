@@ -88,7 +88,10 @@ fn hex_ne(value: u32) -> String {
 #[test]
 fn conditions_that_cannot_be_read_are_named() {
     in_namespace(|| {
-        check("fib daddr type local drop", "? fib, ? fib == -> drop");
+        check("fib daddr type local drop", "fib daddr type local -> drop");
+        check("fib daddr type != local drop", "fib daddr type != local -> drop");
+        check("fib daddr type blackhole drop", "? fib daddr type == -> drop");
+        check("fib saddr type local drop", "? fib, ? fib == -> drop");
         check(
             "ip daddr 192.0.2.1 numgen inc mod 2 == 0 drop",
             "meta nfproto ipv4, ip daddr 192.0.2.1, ? numgen, ? numgen == -> drop",

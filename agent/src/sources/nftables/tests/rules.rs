@@ -299,6 +299,38 @@ fn what_diverts_is_a_rule_that_is_not_counted() {
 }
 
 #[test]
+fn a_port_that_the_node_forwards_is_its_own_only_if_the_rule_says_so() {
+    in_namespace(|| {
+        let rules = || state().rules.iter().map(|rule| show(rule)).collect::<Vec<_>>();
+        // As Docker has it: only what is for the node goes to the chain.
+        nft(
+            "table ip t {
+            chain forwards { tcp dport 8080 dnat to 192.168.1.2:80; }
+            chain n { type nat hook prerouting priority 0; fib daddr type local jump forwards; } }",
+        );
+        assert!(rules().is_empty());
+        // Everybody else's packets, and those of whom nobody knows.
+        nft("flush ruleset
+            table ip t { chain n { type nat hook prerouting priority 0;
+                fib daddr type != local tcp dport 8080 dnat to 192.168.1.2:80;
+                fib saddr type local tcp dport 8081 dnat to 192.168.1.2:80;
+                iifname \"wan\" tcp dport 8082 dnat to 192.168.1.2:80; } }");
+        assert_eq!(rules(), ["~port 8080/tcp", "~port 8081/tcp", "~port 8082/tcp"]);
+        // What drops them is a rule: behind one address of the node there may be many subscribers.
+        nft("flush ruleset
+            table ip t { chain n { type filter hook prerouting priority 0;
+                fib daddr type local tcp dport 8080 drop; } }");
+        assert_eq!(rules(), ["~port 8080/tcp"]);
+        // One line of the basis map speaks for all of a chain.
+        nft("flush ruleset
+            table inet t {
+                chain mapped { tcp dport 8080 dnat ip to 192.168.1.2:80; udp dport 53 redirect; }
+                chain n { type nat hook prerouting priority 0; iifname \"wan\" jump mapped; } }");
+        assert_eq!(rules(), ["~port 8080/tcp ?map/1", "~port 53/udp ?map/1"]);
+    });
+}
+
+#[test]
 fn a_ruleset_with_too_many_ways_is_said_to_be_unstable() {
     in_namespace(|| {
         let mut table = String::from("table inet t {\nchain c12 { drop; }\n");
