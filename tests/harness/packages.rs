@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use crate::process::run;
 
 /// Package, a file that it brings, and what it is for.
-pub const PACKAGES: [(&str, &str, &str); 16] = [
+pub const PACKAGES: &[(&str, &str, &str)] = &[
     ("nftables", "/usr/sbin/nft", "loads the rules whose drops are recorded"),
     ("iptables", "/usr/sbin/iptables-nft", "rules as iptables-nft writes them, in the tests"),
     ("unbound", "/usr/sbin/unbound", "the resolver with response policy zones"),
@@ -15,6 +15,11 @@ pub const PACKAGES: [(&str, &str, &str); 16] = [
         "pdns-recursor",
         "/usr/sbin/pdns_recursor",
         "a resolver that sends what it blocks, in the tests",
+    ),
+    (
+        "knot-resolver",
+        "/usr/sbin/kresd",
+        "a resolver that tells by dnstap what it blocks, in the tests",
     ),
     ("iproute2", "/usr/sbin/ip", "network namespaces and links between them"),
     ("procps", "/usr/sbin/sysctl", "lets the router's namespace forward packets"),
