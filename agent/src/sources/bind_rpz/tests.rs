@@ -222,3 +222,26 @@ fn a_line_of_an_unknown_zone_makes_a_rule_that_claims_what_the_zone_name_carries
     let claims: Vec<_> = made.claims.iter().map(ToString::to_string).collect();
     assert_eq!((claims, made.claim_origin), (vec!["fr/1".to_owned()], v1::ClaimOrigin::Carried));
 }
+
+#[test]
+fn below_k_lines_a_name_that_somebody_asked_for_makes_no_rule() {
+    for names in [true, false] {
+        let mut rig = Rig::new(names);
+        let mut reports = rig.round();
+        for name in ["one.asked.example", "two.asked.example"] {
+            for zone in [NAME, "remit=fr/1.other.test"] {
+                rig.rewrote(&format!("QNAME NXDOMAIN rewrite {name}/A/IN via {name}.{zone}"));
+            }
+        }
+        reports.extend(rig.round());
+        assert_eq!(hits(&reports).iter().map(|hit| hit.count).sum::<u64>(), 4);
+        assert_eq!(format!("{reports:?}").contains("asked"), names);
+        let made: Vec<_> = shown(&rules(&reports))
+            .into_iter()
+            .filter(|rule| rule.starts_with(' ') || rule.contains("asked"))
+            .collect();
+        let unnamed = [" DnsNxdomain de/42", " DnsNxdomain fr/1"];
+        assert_eq!(made.len(), if names { 4 } else { 2 }, "{made:?}");
+        assert_eq!(made == unnamed, !names, "{made:?}");
+    }
+}

@@ -16,6 +16,7 @@
 //! A half line at the end waits. The position moves past complete lines only.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File},
     io,
     os::unix::fs::{FileExt, MetadataExt},
@@ -35,6 +36,8 @@ pub type IsOurs = fn(&[u8]) -> bool;
 const READ_SIZE: usize = 64 * 1024;
 /// First bytes by which a file is known again.
 const HEAD_SIZE: usize = 256;
+/// A rotation keeps a few files; the number of one that is long gone may be given again.
+const LEFT_MAX: usize = 8;
 /// No file has this inode number.
 const NO_FILE: u64 = 0;
 
@@ -61,6 +64,9 @@ pub struct Follow {
     path: PathBuf,
     is_ours: IsOurs,
     open: Option<Open>,
+    /// Files that were read to their end and left in this run: none of them is the copy of a file that
+    /// was truncated later, even if it begins in the same way.
+    left: VecDeque<u64>,
 }
 
 struct Open {
@@ -87,7 +93,7 @@ impl Follow {
         is_ours: IsOurs,
         cursor: Option<&Cursor>,
     ) -> io::Result<(Self, bool)> {
-        let mut follow = Self { path: path.to_owned(), is_ours, open: None };
+        let mut follow = Self { path: path.to_owned(), is_ours, open: None, left: VecDeque::new() };
         let Some(cursor) = cursor else {
             follow.open =
                 open(path)?.map(|mut new| new.skip_to_last_line().map(|()| new)).transpose()?;
@@ -154,6 +160,10 @@ impl Follow {
             Successor::Unreadable | Successor::Released => (open(&self.path)?, true),
         };
         current.cut(self.is_ours, take);
+        self.left.push_back(current.inode);
+        if self.left.len() > LEFT_MAX {
+            self.left.pop_front();
+        }
         self.open = next;
         Ok(Step { more: true, lost, switched: true })
     }
@@ -205,7 +215,8 @@ impl Follow {
     /// The file that a mark speaks of, under another name.
     fn find_moved(&self, mark: &Mark) -> io::Result<Option<Open>> {
         let mut found = None;
-        for sibling in siblings(&self.path)?.into_iter().filter(|s| !s.compressed) {
+        let unread = |s: &Sibling| !s.compressed && !self.left.contains(&s.inode);
+        for sibling in siblings(&self.path)?.into_iter().filter(unread) {
             let Some(mut moved) = open(&sibling.path)? else { continue };
             let same_file = moved.inode == mark.inode;
             if mark.fits(&moved.file)? && (same_file || mark.head_size > 0) {

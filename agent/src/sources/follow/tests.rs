@@ -156,6 +156,21 @@ fn truncated_in_place_is_unsure_and_goes_on_from_the_copy() {
 }
 
 #[test]
+fn a_file_that_was_left_is_no_copy_although_it_begins_alike() {
+    let log = Log::new();
+    log.write("");
+    let (mut follow, _) = start(&log, None);
+    log.write("a\na\na\n");
+    assert_eq!(drain(&mut follow), "a a a");
+    log.rotate(10);
+    log.write("a\n");
+    assert_eq!(drain(&mut follow), "a");
+    File::options().write(true).open(&log.path).and_then(|f| f.set_len(0)).expect("truncated");
+    log.write("b\nc\n");
+    assert_eq!(drain(&mut follow), "! b c", "and not the rest of the older file again");
+}
+
+#[test]
 fn every_offset_resumes_with_each_line_exactly_once() {
     let text = "one\n\nrpz: applied two\nthree\n";
     let lines = ["one", "", "rpz: applied two", "three"];

@@ -107,16 +107,18 @@ fn nothing_of_the_client_is_in_any_report() {
             ("nx.example", Some(15)),
             ("5.0.64.100.in-addr.arpa", Some(15)),
             ("private.example", None),
+            ("asked.example", Some(15)),
         ] {
             stream.write_all(&data(&told(asked, 3, Some("remit=de/42"), code))).expect("sent");
         }
-        wait_for("two hits", || hit_count(&reports()) == 2);
+        wait_for("three hits", || hit_count(&reports()) == 3);
         stop.store(true, Ordering::Relaxed);
         thread.join().expect("no panic");
         let shown = format!("{:?}", reports());
         for trace in ["100.64.0.5", "5.0.64.100", "private", "36428"] {
             assert!(!shown.contains(trace), "{trace} in {shown}");
         }
+        assert_eq!(shown.contains("asked.example"), names, "{shown}");
     }
 }
 

@@ -85,9 +85,11 @@ pub(super) fn read(bytes: &[u8]) -> Read {
     let told = || {
         let asked = text(&question.name)?;
         let trigger = text(&applied_policy_trigger)?;
-        // A policy of a Lua script names no owner: the name asked for is all that is known.
-        let trigger = if trigger.is_empty() { &asked } else { &trigger };
-        let owner = Owner::from_labels(&Name::absolute(trigger)?.labels())?;
+        // A policy of a Lua script names no owner: what it covers is not known.
+        let owner = match trigger.as_str() {
+            "" => Owner::QueryName("".into()),
+            trigger => Owner::from_labels(&Name::absolute(trigger)?.labels())?,
+        };
         Some(Told {
             policy: text(&applied_policy)?,
             tags: tags.iter().map(|tag| text(tag)).collect::<Option<_>>()?,

@@ -11,6 +11,9 @@
 //! was never on this disk). Then the line itself makes the rule: the target is in it, and the claim
 //! if its words for the zone carry one.
 //!
+//! Some lines name what somebody asked for and not the rule that covers it. Below k lines that is not said:
+//! the rules of a zone that are known from such lines alone are one, without a name.
+//!
 //! A zone's claim is, in this order: what its record's own comment says, its log name, the first label
 //! of its name (`remit=de/2026-42.rpz.example.net`), the basis map (`zone:<name>`).
 
@@ -213,7 +216,7 @@ impl Rules {
     }
 
     /// The rule that a line means; `None`: no zone holds it.
-    pub fn cause(&self, line: &Applied<'_>) -> Option<Cause> {
+    fn cause(&self, line: &Applied<'_>) -> Option<Cause> {
         let zones = self.zones.iter().filter(|z| self.resolver.is_of(&z.config, line.label));
         // The same owner may stand in several zones of one log name; the action tells some apart.
         let mut found: Vec<_> = zones.filter_map(|z| z.rule(&line.owner)).collect();
@@ -229,6 +232,32 @@ impl Rules {
         if let Some(rule) = numbers.next() {
             return Some(Cause { rule, other_candidates: numbers.collect(), leaves_name_open });
         }
+        None
+    }
+
+    /// A line by which a rule may be known: where it names what somebody asked for, and the node may
+    /// not say that, all such rules of a zone are one, without a name.
+    fn speaks_for_itself<'a>(
+        &self,
+        line: &Applied<'a>,
+        context: &SourceContext,
+    ) -> Option<Applied<'a>> {
+        let asked = match line.owner {
+            Owner::QueryName(_) | Owner::ServerName(_) => self.resolver.lines_name_what_was_found,
+            Owner::ResponseIp(_) | Owner::ServerIp(_) | Owner::ClientIp(_) => false,
+        };
+        let Applied { stamp, label, done, asked: name, .. } = *line;
+        let owner = Owner::QueryName("".into());
+        (asked && !context.privacy.hit_targets()).then_some(Applied {
+            stamp,
+            label,
+            owner,
+            done,
+            asked: name,
+        })
+    }
+
+    fn known_from_line(&self, line: &Applied<'_>) -> Option<Cause> {
         let made = self.from_lines.get(&line_key(line))?;
         Some(Cause::of(made.number, line))
     }
@@ -241,7 +270,9 @@ impl Rules {
         context: &SourceContext,
         gathered: &mut Gathered,
     ) -> Cause {
-        if let Some(cause) = self.cause(line) {
+        let unnamed = self.speaks_for_itself(line, context);
+        let said = unnamed.as_ref().unwrap_or(line);
+        if let Some(cause) = self.cause(line).or_else(|| self.known_from_line(said)) {
             return cause;
         }
         if !gathered.refreshed {
@@ -251,13 +282,13 @@ impl Rules {
                 return cause;
             }
         }
-        let (cause, new) = self.add_from_line(line, context);
+        let (cause, new) = self.add_from_line(said, context);
         gathered.new_rules |= new;
         cause
     }
 
     /// Makes a rule of what the line says; true if it is new.
-    pub fn add_from_line(&mut self, line: &Applied<'_>, context: &SourceContext) -> (Cause, bool) {
+    fn add_from_line(&mut self, line: &Applied<'_>, context: &SourceContext) -> (Cause, bool) {
         let alone = |rule: &KnownRule| Cause::of(rule.number, line);
         if self.from_lines.len() >= FROM_LINES_MAX {
             let new = self.further.is_none();
