@@ -1,5 +1,6 @@
 //! End-to-end: the real binaries, the real kernel, a real Unbound, in namespaces of their own.
 
+mod adopt;
 mod import;
 mod kill;
 mod line;

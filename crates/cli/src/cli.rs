@@ -87,6 +87,9 @@ pub(crate) enum Command {
     /// The register of authorised requests
     #[command(subcommand)]
     Requests(Requests),
+    /// Say of rules that stood already what they rest on: in bulk, later, and signed
+    #[command(subcommand)]
+    Adopt(Adopt),
     /// Enforcement points: the inventory of what could block
     #[command(subcommand)]
     Points(Points),
@@ -192,6 +195,62 @@ pub(crate) enum TransitionWord {
     Refuse,
     Challenge,
     Supersede,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Adopt {
+    /// Write a plan: what claims nothing that the register knows, in groups, with proposals
+    Plan(AdoptPlan),
+    /// Attribute what the edited plan says, as one signed statement
+    Apply(AdoptApply),
+    /// Give rules that stood before their nodes were enrolled until a time to be explained
+    Baseline(AdoptBaseline),
+    /// State that a basis map may stand at nodes
+    BasisMap(AdoptBasisMap),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdoptPlan {
+    /// The plan, a TOML file to edit; must not exist
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Only rules of these nodes
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) nodes: Vec<String>,
+    /// Also what was attributed already, to correct it or take it back
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdoptApply {
+    /// The plan that `remit adopt plan` wrote and a person edited
+    pub(crate) file: PathBuf,
+    /// Show what each group would change, and enter nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdoptBaseline {
+    /// Which nodes, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) nodes: Vec<String>,
+    /// Before this time their old rules are BASELINE_UNATTRIBUTED, from then on NO_BASIS
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: String,
+    /// Show what it would change, and enter nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdoptBasisMap {
+    /// The file, as it stands on the nodes
+    pub(crate) file: PathBuf,
+    /// Which nodes, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) nodes: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,8 +5,8 @@ use remit_proto::v1;
 use super::{
     list,
     row::{
-        Judged, filter, node_cell, rule_cells, sentences, target_fields, verdict_cell_of,
-        verdict_fields,
+        Judged, attribution_fields, filter, node_cell, rule_cells, sentences, target_fields,
+        verdict_cell_of, verdict_fields,
     },
 };
 use crate::{
@@ -89,6 +89,7 @@ pub(super) fn layout() -> Layout<v1::EventRow> {
         "other_candidates" =>
             row.other_candidates.iter().map(|number| words::rule(*number)).collect::<Vec<_>>(),
     ]);
+    fields.extend(attribution_fields());
     let [rule, technique, claims, authority] = rule_cells();
     let last = Cell::new("LAST (UTC)", |row: &v1::EventRow| time::utc_cell(row.last_s));
     let hits = Cell::new("HITS", |row: &v1::EventRow| row.hits.to_string());

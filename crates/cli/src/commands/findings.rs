@@ -5,8 +5,8 @@ use remit_proto::v1;
 use super::{
     list,
     row::{
-        Judged, filter, node_cell, or_dash, rule_cells, sentences, target_cell, target_fields,
-        verdict_cell, verdict_fields,
+        Judged, attribution_fields, filter, node_cell, or_dash, rule_cells, sentences, target_cell,
+        target_fields, verdict_cell, verdict_fields,
     },
 };
 use crate::{
@@ -91,9 +91,10 @@ pub(super) fn layout() -> Layout<v1::FindingRow> {
         "hits" => row.hits,
         "installed_now" => row.installed_now,
         "unobserved_points" => row.unobserved_points,
-        "basis_map" => base16(&row.basis_map_digest),
         "verdict_now" => row.verdict_now.as_ref().map(words::verdict_code),
+        "basis_map" => base16(&row.basis_map_digest),
     ]);
+    fields.extend(attribution_fields());
     let finding = |row: &v1::FindingRow| match &row.verdict {
         Some(verdict) => verdict_cell(Some(verdict)),
         None => duty_cell(&row.code),

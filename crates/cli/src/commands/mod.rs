@@ -1,6 +1,7 @@
 //! One file for each noun of the command line. In: arguments and configuration. Out: an exit code,
 //! or what went wrong.
 
+mod adopt;
 mod enrol;
 mod events;
 mod evidence;
@@ -17,7 +18,8 @@ mod verify;
 
 use crate::{
     cli::{
-        Cli, Command, EventsCommand, FindingsCommand, NodesCommand, Points, Requests, RulesCommand,
+        Adopt, Cli, Command, EventsCommand, FindingsCommand, NodesCommand, Points, Requests,
+        RulesCommand,
     },
     config::Config,
     exit::{CliError, Code},
@@ -35,6 +37,10 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         Command::Requests(Requests::Transition(args)) => {
             requests::transition(&config, &args).await?;
         }
+        Command::Adopt(Adopt::Plan(args)) => adopt::plan(&config, &args).await?,
+        Command::Adopt(Adopt::Apply(args)) => adopt::apply(&config, &args, output).await?,
+        Command::Adopt(Adopt::Baseline(args)) => adopt::baseline(&config, &args).await?,
+        Command::Adopt(Adopt::BasisMap(args)) => adopt::basis_map(&config, &args).await?,
         Command::Points(Points::Declare { file }) => points::declare(&config, &file).await?,
         Command::Points(Points::List(page)) => points::list(&config, &page, output).await?,
         Command::Nodes(NodesCommand::List(page)) => nodes::nodes(&config, &page, output).await?,

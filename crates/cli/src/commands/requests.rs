@@ -43,7 +43,7 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
         let why = if args.dry_run { "--dry-run" } else { "the register holds it all" };
         return finished(&args.file, &merged, why);
     }
-    let (set, chunks) = item_set(&merged.requests)?;
+    let (set, chunks) = item_set(&to_items(merged.requests.clone()))?;
     let body = Body::Import(v1::Import {
         items: Some(set),
         file_digest: digest(&bytes),
@@ -159,13 +159,15 @@ fn read_toml(file: &Path, bytes: &[u8]) -> Result<Imported, CliError> {
 }
 
 /// The items of an import as a salted set, and its chunks.
-fn item_set(requests: &[v1::Request]) -> Result<(v1::ItemSet, Vec<Vec<u8>>), CliError> {
+pub(super) fn item_set(
+    items: &[v1::RegisterItem],
+) -> Result<(v1::ItemSet, Vec<Vec<u8>>), CliError> {
     let mut builder = SetBuilder::new();
     let mut chunks = Vec::new();
-    for item in to_items(requests.to_vec()) {
+    for item in items {
         let mut salt = [0_u8; 16];
         getrandom::fill(&mut salt).map_err(|_| CliError::Random)?;
-        chunks.extend(builder.push(Salt(salt), canonical::encode(&item)));
+        chunks.extend(builder.push(Salt(salt), canonical::encode(item)));
     }
     let (set, last) = builder.finish();
     chunks.extend(last);
@@ -219,7 +221,10 @@ pub(crate) async fn transition(config: &Config, args: &Transition) -> Result<(),
 
 /// Answers follow the register at the next publish. Whoever has entered something sees it in the next
 /// answer, and a list that is imported twice in a row is compared with itself.
-async fn wait_until_shown(client: &mut RegisterClient, size: u64) -> Result<(), CliError> {
+pub(super) async fn wait_until_shown(
+    client: &mut RegisterClient,
+    size: u64,
+) -> Result<(), CliError> {
     for _ in 0..SHOWN_ATTEMPTS {
         let request =
             v1::ListRequestsRequest { page_size: 1, ..v1::ListRequestsRequest::default() };
@@ -257,7 +262,7 @@ pub(crate) async fn list(
     layout().listing(&rows, completeness).print(out)
 }
 
-async fn rows(
+pub(super) async fn rows(
     client: &mut RegisterClient,
     question: v1::ListRequestsRequest,
     limit: Option<usize>,

@@ -86,6 +86,12 @@ pub(super) fn verdict_fields<R: Judged>() -> Vec<Field<R>> {
             row.verdict().map(|v| words::word(v.basis_proof().as_str_name(), "BASIS_PROOF_")),
         "registered_before_act" =>
             row.verdict().map(|v| words::word(v.registered_before_act().as_str_name(), "TERNARY_")),
+    ]
+}
+
+/// Members that came later than the others, and stand after them.
+pub(super) fn attribution_fields<R: Judged>() -> Vec<Field<R>> {
+    fields![row: R;
         "attributed_to" => attributed(row).map(|a| words::claims(&a.claims)).unwrap_or_default(),
         "attributed_by" => attributed(row).map(words::person),
         "attributed_at" => attributed(row).map_or_else(String::new, |a| time::utc(a.recorded_at_s)),

@@ -5,8 +5,8 @@ use remit_proto::v1;
 use super::{
     list,
     row::{
-        Judged, filter, node_cell, rule_cells, sentences, target_cell, target_fields,
-        verdict_cell_of, verdict_fields,
+        Judged, attribution_fields, filter, node_cell, rule_cells, sentences, target_cell,
+        target_fields, verdict_cell_of, verdict_fields,
     },
 };
 use crate::{
@@ -81,6 +81,7 @@ pub(super) fn layout() -> Layout<v1::RuleRow> {
         "last_hit" => time::utc(row.last_hit_s),
     ]);
     fields.extend(verdict_fields());
+    fields.extend(attribution_fields());
     // Since when it stands as it is; the hits are those since then.
     let since = |row: &v1::RuleRow| match (row.installed_now, row.installed_at_s) {
         (false, _) => "(removed)".to_owned(),
