@@ -6,6 +6,7 @@ mod kill;
 mod line;
 mod refusals;
 mod silences;
+mod sources;
 mod summary;
 mod templates;
 mod units;
