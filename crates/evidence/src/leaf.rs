@@ -90,7 +90,7 @@ pub const ACTIVITY_RULE_TARGET: u32 = 3;
 pub const ACTIVITY_HIT_TARGET: u32 = 4;
 pub const RULE_CHANGE_TARGET: u32 = 4;
 pub const RULE_CHANGE_NATIVE: u32 = 5;
-pub const SERVICE_ACTION_TARGET: u32 = 7;
+pub const SERVICE_ACTION_TARGET: u32 = 12;
 pub const PROBE_TARGET: u32 = 5;
 
 fn newer_genesis(bytes: &[u8]) -> Option<u32> {
@@ -149,23 +149,7 @@ fn check(body: &Body) -> Result<(), Malformed> {
             // Whoever takes this leaf checks the next head by this key.
             require(is_usable_key(new_public_key), "new_public_key", "a usable Ed25519 key")
         }
-        Body::ServiceAction(v1::ServiceAction {
-            kind,
-            from_s,
-            until_s,
-            claims,
-            recorded_by,
-            confirmed_by,
-            target,
-        }) => {
-            known::<v1::ServiceActionKind>(*kind, "kind")?;
-            time(*from_s, "from_s")?;
-            require(*until_s == 0 || until_s >= from_s, "until_s", "0 or not before from_s")?;
-            claim::check_all(claims)?;
-            check_person(recorded_by.as_ref().ok_or(Malformed::Missing { field: "recorded_by" })?)?;
-            confirmed_by.as_ref().map_or(Ok(()), check_person)?;
-            digest(target, "target")
-        }
+        Body::ServiceAction(action) => check_action(action),
         Body::Probe(v1::Probe { at_s, result, technique, measurement_digest, target }) => {
             time(*at_s, "at_s")?;
             known::<v1::ProbeResult>(*result, "result")?;
@@ -332,6 +316,50 @@ fn check_response(response: &v1::Response) -> Result<(), Malformed> {
         Response::Reject(text) => short_text(text, 32, "response.reject"),
         Response::Silent(silent) => require(*silent, "response.silent", "true"),
     }
+}
+
+fn check_action(action: &v1::ServiceAction) -> Result<(), Malformed> {
+    let v1::ServiceAction {
+        kind,
+        act,
+        number,
+        at_s,
+        from_s,
+        until_s,
+        rate_bits_per_s,
+        claims,
+        recorded_by,
+        confirmed_by,
+        attestation,
+        target,
+    } = action;
+    let kind = known::<v1::ServiceActionKind>(*kind, "kind")?;
+    let act = known::<v1::ServiceAct>(*act, "act")?;
+    require(*number > 0, "number", "above 0")?;
+    time(*at_s, "at_s")?;
+    time(*from_s, "from_s")?;
+    require(*until_s == 0 || until_s > from_s, "until_s", "0 or after from_s")?;
+    if *until_s != 0 {
+        time(*until_s, "until_s")?;
+    }
+    require(act != v1::ServiceAct::Ended || *until_s != 0, "until_s", "given where it ended")?;
+    let throttle = kind == v1::ServiceActionKind::Throttle;
+    require(throttle || *rate_bits_per_s == 0, "rate_bits_per_s", "0 unless it is a throttle")?;
+    claim::check_all(claims)?;
+    let recorded_by = recorded_by.as_ref().ok_or(Malformed::Missing { field: "recorded_by" })?;
+    check_person(recorded_by)?;
+    let confirmed = act == v1::ServiceAct::Confirmed;
+    require(confirmed == confirmed_by.is_some(), "confirmed_by", "given exactly where confirmed")?;
+    if let Some(second) = confirmed_by {
+        check_person(second)?;
+        require(
+            second.person != recorded_by.person,
+            "confirmed_by",
+            "another person than recorded_by",
+        )?;
+    }
+    known::<v1::Attestation>(*attestation, "attestation")?;
+    digest(target, "target")
 }
 
 fn check_rule_change(change: &v1::RuleChange) -> Result<(), Malformed> {

@@ -17,6 +17,8 @@
 //! Promised: an answer depends on what stands below the log size that is asked for and on nothing
 //! that came later, so it does not matter in what portions the input arrived.
 //!
+//! - *Confirmed* is a deed once a leaf of the same tree says so that a logged head covers, and the log knew
+//!   a key of both persons there (`deed`).
 //! - *Before the node was enrolled* stood what the first snapshots of its first generation list. Numbers
 //!   of a later generation are others, and nothing says what stood before.
 //!
@@ -28,7 +30,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use evidence::{AgentOrigin, Claim, Leaf, NodeId, chunk::open_set};
 use prost::Message;
@@ -39,6 +41,7 @@ pub use self::tree::CLOCK_ERROR_UNSYNCED_S;
 use self::tree::Tree;
 use crate::{
     adoption::Claimed,
+    deed::{Confirmed, is_deed},
     judge::{AsKnown, Event, KnownSizes, Parameters, Span, judge},
     register::{InvalidStatement, Register, View},
     target::{Known, Target},
@@ -57,6 +60,8 @@ pub struct Assessment {
     trees: BTreeMap<AgentOrigin, Tree>,
     /// The generation with which each node was enrolled.
     enrolled: BTreeMap<NodeId, AgentOrigin>,
+    /// Keys of each person and role that are not revoked, as far as entries were read.
+    persons: BTreeMap<(String, i32), BTreeSet<Vec<u8>>>,
     assessed: Vec<Assessed>,
 }
 
@@ -82,6 +87,11 @@ pub enum Item {
         facts: Box<Facts>,
         leaf: Box<v1::RuleChange>,
         native: Option<String>,
+    },
+    /// What a person said of a deed. One that only confirms is no event.
+    Deed {
+        facts: Box<Facts>,
+        leaf: Box<v1::ServiceAction>,
     },
     /// All rules of one source; [`open_snapshot`] reads them.
     Snapshot {
@@ -137,6 +147,7 @@ impl Assessment {
             published: HashMap::new(),
             trees: BTreeMap::new(),
             enrolled: BTreeMap::new(),
+            persons: BTreeMap::new(),
             assessed: Vec::new(),
         }
     }
@@ -213,8 +224,15 @@ impl Assessment {
                     tree.revoked = Some((log_index, *revoked_from_size));
                 }
             }
-            Entry::PersonKey(_)
-            | Entry::CaseHead(_)
+            Entry::PersonKey(v1::PersonKey { person, public_key, revoked, approver: _ }) => {
+                let v1::PersonRef { person, role } = person.clone().unwrap_or_default();
+                let keys = self.persons.entry((person, role)).or_default();
+                match revoked {
+                    true => drop(keys.remove(public_key)),
+                    false => drop(keys.insert(public_key.clone())),
+                }
+            }
+            Entry::CaseHead(_)
             | Entry::Export(_)
             | Entry::Erasure(_)
             | Entry::Fork(_)
@@ -278,7 +296,8 @@ impl Assessment {
     pub fn then(&self, facts: &Facts) -> Verdict {
         let place = self.facts_at(&facts.origin.node, facts.covered_by);
         let view = self.register.at(self.register_size_at(facts.covered_by));
-        self.judge(facts, &view, place, AsKnown::Then, facts.span.last_s)
+        let confirmed = self.confirmed(facts, facts.covered_by.saturating_add(1));
+        self.judge(facts, &view, place, AsKnown::Then, facts.span.last_s, confirmed)
     }
 
     /// As known at a size of the log; `judged_at_s` is the time of the node's last `Seal`.
@@ -289,7 +308,8 @@ impl Assessment {
         }
         let place = self.facts_of_the_time(facts, log_size);
         let view = self.register.at(self.register_size_at(log_size));
-        self.judge(facts, &view, place, AsKnown::Now, judged_at_s)
+        let confirmed = self.confirmed(facts, log_size);
+        self.judge(facts, &view, place, AsKnown::Now, judged_at_s, confirmed)
     }
 
     /// A standing rule at an instant, by its facts as a leaf or a snapshot showed them. The node is
@@ -315,7 +335,8 @@ impl Assessment {
         facts.span.first_s = at_s;
         facts.span.last_s = at_s;
         let place = self.facts_at(&facts.origin.node, log_size);
-        self.judge(&facts, view, place, AsKnown::Now, at_s)
+        let confirmed = self.confirmed(&facts, log_size);
+        self.judge(&facts, view, place, AsKnown::Now, at_s, confirmed)
     }
 
     fn judge(
@@ -325,6 +346,7 @@ impl Assessment {
         place: Option<&v1::NodeFacts>,
         as_known: AsKnown,
         judged_at_s: i64,
+        confirmed: Option<&Confirmed>,
     ) -> Verdict {
         let Facts {
             origin,
@@ -359,6 +381,7 @@ impl Assessment {
             place,
             observed_names: &names,
             ambiguous: other_candidates.len(),
+            deed: is_deed(rule).then_some(confirmed),
         };
         let sizes =
             KnownSizes { before_act: *before_act, when_logged: self.register_size_at(*covered_by) };
@@ -400,7 +423,16 @@ impl Assessment {
             register_size: self.register_size_at(log_size),
             attributed: None,
             baseline_until_s: None,
+            confirmed: None,
         }
+    }
+
+    /// Who stood by a deed as this leaf states it, as known below a size of the log.
+    fn confirmed(&self, facts: &Facts, log_size: u64) -> Option<&Confirmed> {
+        let tree = self.trees.get(&facts.origin)?;
+        let confirmed = tree.confirmed(facts.rule.number, facts.index, log_size)?;
+        let revoked = tree.revoked.is_some_and(|(at, from)| at < log_size && from <= confirmed.leaf);
+        (!revoked).then_some(confirmed)
     }
 
     fn newest_register_size(&self) -> u64 {
@@ -410,9 +442,14 @@ impl Assessment {
     fn cover(&mut self, origin: &AgentOrigin, size: u64, log_index: u64) {
         // Taken out, so that the tree can be changed while the heads are read.
         let mut tree = self.trees.remove(origin).unwrap_or_default();
-        let assessed = tree.cover(origin, size, log_index, |checkpoint| {
+        let known = |person: &Option<v1::PersonRef>| {
+            let v1::PersonRef { person, role } = person.clone().unwrap_or_default();
+            self.persons.get(&(person, role)).is_some_and(|keys| !keys.is_empty())
+        };
+        let register_size = |checkpoint: &Hash| {
             self.published.get(checkpoint).map(|log_size| self.register_size_at(*log_size))
-        });
+        };
+        let assessed = tree.cover(origin, size, log_index, register_size, known);
         self.assessed.extend(assessed);
         self.trees.insert(origin.clone(), tree);
     }

@@ -99,6 +99,9 @@ pub fn explain(verdict: &v1::Verdict) -> String {
     if let Some(attributed) = &verdict.attributed {
         text.push_str(&format!(" {}.", attributed_later(attributed)));
     }
+    if let Some(confirmed) = &verdict.confirmed {
+        text.push_str(&format!(" {}.", confirmed_by(confirmed)));
+    }
     for added in &verdict.added {
         if let Ok(finding) = AddedFinding::try_from(*added) {
             text.push_str(added_sentence(finding));
@@ -121,6 +124,22 @@ pub fn attributed_later(attributed: &v1::AttributedLater) -> String {
         words::role(by.role()),
         by.person,
         words::time(*recorded_at_s)
+    )
+}
+
+/// "Confirmed by operator person-2 at 2026-11-24T01:20:00Z; the node attests who it was, and nobody
+/// signed".
+fn confirmed_by(confirmed: &v1::Confirmation) -> String {
+    let by = confirmed.by.clone().unwrap_or_default();
+    let attested = match confirmed.attestation() {
+        v1::Attestation::ByNode => "the node attests who they were, and neither signed it",
+        v1::Attestation::Unspecified => "how the persons are known is not said",
+    };
+    format!(
+        "Recorded by one person and confirmed by another, {} {} at {}; {attested}",
+        words::role(by.role()),
+        by.person,
+        words::time(confirmed.at_s)
     )
 }
 
@@ -188,6 +207,9 @@ fn added_sentence(finding: AddedFinding) -> &'static str {
         }
         AddedFinding::ThirdPartyAction => " It was not done by the operator.",
         AddedFinding::Unattributed => " Who put it there is not known.",
+        AddedFinding::Unconfirmed => {
+            " One person recorded it, and no second person has confirmed it."
+        }
     }
 }
 

@@ -16,6 +16,7 @@
 //! | [`state`] | where a request stood at an instant |
 //! | [`register`] | statements in, views of any size out |
 //! | [`adoption`] | what people said of rules that stood already |
+//! | [`deed`] | deeds that no packet shows, recorded by persons |
 //! | [`judge`](mod@judge) | one event against every request |
 //! | [`assessment`] | leaves in log order → verdicts as known then and now |
 //! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
@@ -29,6 +30,7 @@
 
 pub mod adoption;
 pub mod assessment;
+pub mod deed;
 pub mod duties;
 pub mod entry;
 pub mod explain;
@@ -44,6 +46,7 @@ pub mod verdict;
 pub mod words;
 
 pub use adoption::{Attributed, Claimed};
+pub use deed::{Confirmed, is_deed};
 pub use duties::{Duty, DutyFinding, Installed, UnobservedPoint, not_enforced};
 pub use entry::{Entry, Version};
 pub use evidence::{Claim, NodeId, RequestId};

@@ -5,7 +5,7 @@ use remit_proto::v1::{
     self, AddedFinding, BasisProof, Dimension, Ternary, UndeterminedReason, VerdictCode,
 };
 
-use crate::adoption::Attributed;
+use crate::{adoption::Attributed, deed::Confirmed};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -23,6 +23,8 @@ pub struct Verdict {
     pub attributed: Option<Attributed>,
     /// With BASELINE_UNATTRIBUTED, and only then.
     pub baseline_until_s: Option<i64>,
+    /// Of a deed that a person recorded: a second one stood by it.
+    pub confirmed: Option<Confirmed>,
 }
 
 /// Which dimension of which request decided, and the two values compared.
@@ -58,6 +60,7 @@ impl Verdict {
             register_size,
             attributed,
             baseline_until_s,
+            confirmed,
         } = self;
         v1::Verdict {
             code: (*code).into(),
@@ -80,6 +83,7 @@ impl Verdict {
                 claims: said.claims.iter().map(Into::into).collect(),
             }),
             baseline_until_s: baseline_until_s.unwrap_or(0),
+            confirmed: confirmed.as_ref().map(Confirmed::to_wire),
         }
     }
 }

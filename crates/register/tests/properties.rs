@@ -258,6 +258,7 @@ proptest! {
             place: (place > 0).then_some(&facts),
             observed_names: &names,
             ambiguous: 0,
+            deed: None,
         };
         let view = register.at(sizes.2);
         let known = KnownSizes { before_act: sizes.0, when_logged: sizes.1 };
@@ -297,6 +298,7 @@ proptest! {
                 place: Some(&facts),
                 observed_names: &[],
                 ambiguous: 0,
+                deed: None,
             };
             judge(&event, &register.view(), &KnownSizes::default(), &Parameters::default())
         };

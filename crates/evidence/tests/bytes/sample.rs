@@ -74,6 +74,24 @@ pub(crate) fn seal() -> v1::Seal {
     }
 }
 
+pub(crate) fn service_action() -> v1::ServiceAction {
+    let person = |id: &str| v1::PersonRef { person: id.to_owned(), role: v1::Role::Operator.into() };
+    v1::ServiceAction {
+        kind: v1::ServiceActionKind::Throttle.into(),
+        act: v1::ServiceAct::Confirmed.into(),
+        number: 9,
+        at_s: AT_S,
+        from_s: AT_S - 600,
+        until_s: AT_S - 60,
+        rate_bits_per_s: 64_000,
+        claims: rule().claims,
+        recorded_by: Some(person("person-1")),
+        confirmed_by: Some(person("person-2")),
+        attestation: v1::Attestation::ByNode.into(),
+        target: vec![1; 32],
+    }
+}
+
 pub(crate) fn encode(body: Body) -> Vec<u8> {
     prost::Message::encode_to_vec(&v1::Leaf { body: Some(body) })
 }

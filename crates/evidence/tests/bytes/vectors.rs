@@ -60,6 +60,12 @@ fn seal(change: impl FnOnce(&mut v1::Seal)) -> Vec<u8> {
     sample::encode(Body::Seal(seal))
 }
 
+fn deed(change: impl FnOnce(&mut v1::ServiceAction)) -> Vec<u8> {
+    let mut action = sample::service_action();
+    change(&mut action);
+    sample::encode(Body::ServiceAction(action))
+}
+
 fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let plain = sample::activity().encode_to_vec();
     let with = |extra: &[u8]| wrap(4, &[plain.as_slice(), extra].concat());
@@ -169,6 +175,32 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             }),
             "value: self_protection.chain",
         ),
+        ("a deed that a second person confirmed", deed(|_| {}), "ok"),
+        ("a deed without an act", deed(|d| d.act = 0), "value: act"),
+        ("a deed without a number", deed(|d| d.number = 0), "value: number"),
+        ("a deed that ended before it began", deed(|d| d.until_s = d.from_s), "value: until_s"),
+        (
+            "an end without a time",
+            deed(|d| {
+                d.act = v1::ServiceAct::Ended.into();
+                d.confirmed_by = None;
+                d.until_s = 0;
+            }),
+            "value: until_s",
+        ),
+        (
+            "a rate of what is shut down",
+            deed(|d| d.kind = v1::ServiceActionKind::Shutdown.into()),
+            "value: rate_bits_per_s",
+        ),
+        ("a deed that nobody recorded", deed(|d| d.recorded_by = None), "value: recorded_by"),
+        (
+            "a deed confirmed by whoever recorded it",
+            deed(|d| d.confirmed_by = d.recorded_by.clone()),
+            "value: confirmed_by",
+        ),
+        ("a confirmation by nobody", deed(|d| d.confirmed_by = None), "value: confirmed_by"),
+        ("persons known nobody says how", deed(|d| d.attestation = 0), "value: attestation"),
         // Kept and proven, never refused as forged.
         ("a genesis of a newer format", genesis(|g| g.format = 2), "not understood"),
     ]

@@ -377,3 +377,84 @@ fn an_attribution_is_known_now_and_was_not_then() {
     assert_eq!(now.code, VerdictCode::Authorised);
     assert_eq!(now.attributed.map(|said| said.statement), Some(1));
 }
+
+/// What persons said of deed 4 ("recorded", "confirmed by p2", ...), one leaf and head each.
+fn deed_log(enrolled: &[&str], said: &[(v1::ServiceAct, i64, &str)]) -> (Log, Vec<Facts>) {
+    let person = |id: &str| v1::PersonRef { person: id.into(), role: v1::Role::Operator.into() };
+    let mut log = Log::new();
+    log.declare("DE");
+    log.request("req-7");
+    for id in enrolled {
+        let key = v1::PersonKey {
+            person: Some(person(id)),
+            public_key: id.as_bytes().to_vec(),
+            ..Default::default()
+        };
+        log.entry(&Entry::PersonKey(key)).unwrap();
+    }
+    let mut events = Vec::new();
+    for (act, until_s, by) in said {
+        let confirmed = *act == v1::ServiceAct::Confirmed;
+        let action = v1::ServiceAction {
+            kind: v1::ServiceActionKind::Shutdown.into(),
+            act: (*act).into(),
+            number: 4,
+            at_s: NOON + 50,
+            from_s: NOON,
+            until_s: *until_s,
+            claims: vec![(&"req-7".parse::<evidence::Claim>().unwrap()).into()],
+            recorded_by: Some(person("p1")),
+            confirmed_by: confirmed.then(|| person(by)),
+            attestation: v1::Attestation::ByNode.into(),
+            ..Default::default()
+        };
+        let value = target().encode_to_vec();
+        let opening = Some(v1::Opening { field: 12, salt: vec![0; 16], value });
+        let opening = v1::LeafOpening { index: log.leaves, opening };
+        let leaf = Leaf::Known(Body::ServiceAction(action));
+        log.assessment.leaves(&origin(), log.leaves, [leaf], &[opening]);
+        log.leaves += 1;
+        log.head(ORIGIN, log.leaves);
+        for assessed in log.assessment.take_assessed() {
+            let Item::Deed { facts, leaf } = assessed.item else { continue };
+            if leaf.act() != v1::ServiceAct::Confirmed {
+                events.push(*facts);
+            }
+        }
+    }
+    (log, events)
+}
+
+#[test]
+fn a_deed_is_confirmed_from_the_head_that_covers_the_second_persons_word() {
+    use v1::ServiceAct::{Confirmed, Ended, Recorded};
+    let said = [(Recorded, 0, ""), (Confirmed, 0, "p2"), (Ended, NOON + 10, "")];
+    let (log, events) = deed_log(&["p1", "p2"], &said);
+    let [began, ended] = &events[..] else { panic!("{events:?}") };
+    let unconfirmed = |verdict: &crate::Verdict| {
+        verdict.added.contains(&v1::AddedFinding::Unconfirmed)
+    };
+    let then = log.assessment.then(began);
+    assert_eq!((then.code, unconfirmed(&then)), (VerdictCode::Authorised, true));
+    let now = log.assessment.now(began, log.size, NOON);
+    assert_eq!((unconfirmed(&now), now.confirmed.map(|c| c.leaf)), (false, Some(1)));
+    // Before the confirmation was covered, nobody had confirmed.
+    assert!(unconfirmed(&log.assessment.now(began, began.covered_by + 1, NOON)));
+    // The end is a new word.
+    assert!(unconfirmed(&log.assessment.now(ended, log.size, NOON)));
+    assert_eq!((ended.span.first_s, ended.span.last_s), (NOON, NOON + 9));
+    // Whoever stands still is judged as the rule that it is.
+    let standing = log.assessment.standing(began, NOON + 5, log.size);
+    assert_eq!((standing.code, unconfirmed(&standing)), (VerdictCode::Authorised, false));
+}
+
+#[test]
+fn a_confirmation_counts_only_of_persons_whom_the_log_knows() {
+    use v1::ServiceAct::{Confirmed, Recorded};
+    let said = [(Recorded, 0, ""), (Confirmed, 0, "p2")];
+    for (enrolled, confirmed) in [(&["p1", "p2"][..], true), (&["p1"], false), (&["p2"], false)] {
+        let (log, events) = deed_log(enrolled, &said);
+        let now = log.assessment.now(&events[0], log.size, NOON);
+        assert_eq!(now.confirmed.is_some(), confirmed, "{enrolled:?}");
+    }
+}

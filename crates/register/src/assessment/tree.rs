@@ -11,7 +11,10 @@ use remit_proto::v1::{self, leaf::Body};
 use tlog::Hash;
 
 use super::{Assessed, Facts, Item};
-use crate::judge::Span;
+use crate::{
+    deed::{self, Confirmed},
+    judge::Span,
+};
 
 /// By so much a clock may be wrong that its node calls unsynchronised. Belongs to the matcher version.
 pub const CLOCK_ERROR_UNSYNCED_S: u32 = 300;
@@ -29,6 +32,16 @@ pub(super) struct Tree {
     pub(super) revoked: Option<(u64, u64)>,
     /// What the first snapshots of the node's first generation listed.
     stood: Vec<Stood>,
+    /// Second persons, in the order of leaves.
+    confirmed: Vec<OfDeed>,
+}
+
+/// A leaf that confirms a deed.
+#[derive(Debug, Clone)]
+struct OfDeed {
+    number: u64,
+    covered_by: u64,
+    confirmed: Confirmed,
 }
 
 /// Rules that claim nothing and stood when the node was enrolled.
@@ -79,6 +92,7 @@ impl Tree {
         size: u64,
         log_index: u64,
         register_size_of: impl Fn(&Hash) -> Option<u64>,
+        is_known: impl Fn(&Option<v1::PersonRef>) -> bool,
     ) -> Vec<Assessed> {
         let mut assessed = Vec::new();
         let mut batch = Vec::new();
@@ -88,6 +102,9 @@ impl Tree {
                 Leaf::Known(Body::Seal(seal)) => Some(seal.clone()),
                 Leaf::Known(_) | Leaf::NotUnderstood { .. } => None,
             };
+            if let Leaf::Known(Body::ServiceAction(action)) = &waiting.leaf {
+                self.confirm(waiting.index, log_index, action, &is_known);
+            }
             batch.push(waiting);
             if let Some(seal) = seal {
                 let error_s = clock_error(&seal);
@@ -101,6 +118,28 @@ impl Tree {
             .extend(unsealed.map(|w| self.assess(origin, w, log_index, CLOCK_ERROR_UNSYNCED_S)));
         self.logged_size = self.logged_size.max(size);
         assessed
+    }
+
+    fn confirm(
+        &mut self,
+        leaf: u64,
+        covered_by: u64,
+        action: &v1::ServiceAction,
+        is_known: impl Fn(&Option<v1::PersonRef>) -> bool,
+    ) {
+        let Some(by) = &action.confirmed_by else { return };
+        if is_known(&action.recorded_by) && is_known(&action.confirmed_by) {
+            let (at_s, by, attestation) = (action.at_s, by.clone(), action.attestation());
+            let confirmed = Confirmed { leaf, at_s, by, attestation };
+            self.confirmed.push(OfDeed { number: action.number, covered_by, confirmed });
+        }
+    }
+
+    /// The first that stood by the deed as the leaf at `index` states it, below a size of the log.
+    pub(super) fn confirmed(&self, deed: u64, index: u64, log_size: u64) -> Option<&Confirmed> {
+        let mut of_deed = self.confirmed.iter().filter(|of| of.number == deed);
+        let first = of_deed.find(|of| of.confirmed.leaf > index)?;
+        (first.covered_by < log_size).then_some(&first.confirmed)
     }
 
     pub(super) fn wants(&self, source: i32) -> bool {
@@ -169,6 +208,14 @@ impl Tree {
                     .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
                 Item::RuleChange { facts: Box::new(facts), leaf: Box::new(change), native }
             }
+            Leaf::Known(Body::ServiceAction(action)) => {
+                let rule = Some(deed::rule_of(&action));
+                let span = deed::span_of(&action);
+                let mut facts =
+                    facts(&rule, span.first_s, span.last_s, leaf::SERVICE_ACTION_TARGET);
+                facts.span = span;
+                Item::Deed { facts: Box::new(facts), leaf: Box::new(action) }
+            }
             Leaf::Known(Body::RuleSnapshot(snapshot)) => {
                 let before_act = self.knew_before(snapshot.at_s);
                 Item::Snapshot { leaf: Box::new(snapshot), before_act }
@@ -180,7 +227,6 @@ impl Tree {
                 | Body::Seal(_)
                 | Body::Gap(_)
                 | Body::KeyChange(_)
-                | Body::ServiceAction(_)
                 | Body::Probe(_)),
             ) => Item::Other(Box::new(body)),
         };

@@ -41,6 +41,9 @@ pub(super) fn findings(
         }
         Actor::Unknown | Actor::Unspecified => added.push(AddedFinding::Unattributed),
     }
+    if event.deed == Some(None) {
+        added.push(AddedFinding::Unconfirmed);
+    }
     added
 }
 

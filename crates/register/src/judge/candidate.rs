@@ -37,6 +37,8 @@ pub(super) struct Candidate<'a> {
     standings: Vec<Option<Standing>>,
     /// Other versions or targets of the same request hold where this one does not.
     relieved: bool,
+    /// The event went on from its first to its last second.
+    lasting: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,6 +263,7 @@ fn make<'a>(
             .map(|at_s| entry.standing_of(version, bounds, known, *at_s))
             .collect(),
         relieved: false,
+        lasting: event.deed.is_some(),
     }
 }
 
@@ -375,11 +378,22 @@ impl<'a> Candidate<'a> {
             return Time::Grace;
         }
         if self.standings.iter().any(|s| in_force(s) || grace(s)) {
-            return Time::Boundary;
+            return if self.lasting { self.uncovered_part() } else { Time::Boundary };
         }
         let mut outside = self.standings.iter().flatten();
         let first = outside.clone().find(|s| !matches!(s, Standing::Annulled { .. }));
         first.or_else(|| outside.next()).map_or(Time::Boundary, |s| Time::Outside(*s))
+    }
+
+    /// Of what lasted, the first standing that did not cover it.
+    fn uncovered_part(&self) -> Time {
+        let grace = |s: &Standing| matches!(s, Standing::RemovalGrace { .. });
+        let mut standings = self.standings.iter().flatten();
+        match standings.find(|s| !s.is_in_force() && !grace(s)) {
+            Some(standing) => Time::Outside(*standing),
+            None if self.standings.iter().all(Option::is_some) => Time::Grace,
+            None => Time::Boundary,
+        }
     }
 
     /// The standing that a clause on time shows: the one that decided, else the last.

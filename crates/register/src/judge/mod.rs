@@ -32,6 +32,8 @@
 //!   verdict on such a rule says who attributed it, and when.
 //! - A baseline stands only in the place of NO_BASIS, for a rule that claims nothing: what is expired or
 //!   too wide is said at once. An event after the deadline is NO_BASIS, one before it stays as it was.
+//! - A deed that a person recorded lasted from its first to its last second: across a bound it is not
+//!   undetermined, but judged by the part that was not covered.
 //! - A claimed request that is unknown speaks before a claimed one that fails: the order of the
 //!   table in DOMAIN.md 3a.
 
@@ -54,6 +56,7 @@ use self::{
 };
 use crate::{
     adoption::Attributed,
+    deed::Confirmed,
     register::View,
     request::Request,
     target::{Known, Target},
@@ -62,7 +65,7 @@ use crate::{
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "2";
+pub const MATCHER_VERSION: &str = "3";
 
 /// What is judged: a rule at an instant, or what it did in a window.
 #[derive(Debug, Clone)]
@@ -88,6 +91,14 @@ pub struct Event<'a> {
     pub observed_names: &'a [String],
     /// How many other rules could have caused it.
     pub ambiguous: usize,
+    /// A person recorded it (`deed`); with whoever confirmed it.
+    pub deed: Option<Option<&'a Confirmed>>,
+}
+
+impl Event<'_> {
+    fn confirmed(&self) -> Option<Confirmed> {
+        self.deed.flatten().cloned()
+    }
 }
 
 /// Inclusive, in whole seconds. Equal for a rule that is judged at an instant.
@@ -308,6 +319,7 @@ impl<'a> Case<'_, 'a> {
             register_size: self.view.size(),
             attributed: self.event.attributed.cloned(),
             baseline_until_s: None,
+            confirmed: self.event.confirmed(),
         }
     }
 
@@ -329,6 +341,7 @@ impl<'a> Case<'_, 'a> {
             register_size: self.view.size(),
             attributed: self.event.attributed.cloned(),
             baseline_until_s: None,
+            confirmed: self.event.confirmed(),
         }
     }
 

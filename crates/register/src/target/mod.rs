@@ -55,6 +55,7 @@ pub enum Target {
     Keyword(String),
     Category(String),
     AsnRoute(u32),
+    /// As [`CustomerToken`](Self::CustomerToken): a line is its subscriber.
     LineAccount(String),
     CellArea(String),
     WholeService,
@@ -135,7 +136,7 @@ impl Target {
             TargetKind::Keyword => Self::Keyword(text.to_owned()),
             TargetKind::Category => Self::Category(text.to_owned()),
             TargetKind::AsnRoute => Self::AsnRoute(address::asn(text)?),
-            TargetKind::LineAccount => Self::LineAccount(text.to_owned()),
+            TargetKind::LineAccount => Self::LineAccount(token("line token", text)?),
             TargetKind::CellArea => Self::CellArea(text.to_owned()),
             TargetKind::WholeService if text == "*" => Self::WholeService,
             TargetKind::WholeService => {
@@ -144,7 +145,7 @@ impl Target {
                     reason: "its value is \"*\"",
                 });
             }
-            TargetKind::CustomerToken => Self::CustomerToken(customer_token(text)?),
+            TargetKind::CustomerToken => Self::CustomerToken(token("customer token", text)?),
         })
     }
 
@@ -339,12 +340,12 @@ fn subtree(text: &str, repairs: &mut Vec<Repair>) -> Result<Target, TargetError>
     Ok(Target::DomainSubtree { name: Name::parse(text, repairs)?, apex: true })
 }
 
-fn customer_token(text: &str) -> Result<String, TargetError> {
+fn token(kind: &'static str, text: &str) -> Result<String, TargetError> {
     let hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if text.len() == 32 && hex {
         Ok(text.to_owned())
     } else {
-        Err(TargetError::Other { kind: "customer token", reason: "want 32 lower-case hex digits" })
+        Err(TargetError::Other { kind, reason: "want 32 lower-case hex digits" })
     }
 }
 
@@ -497,6 +498,15 @@ mod tests {
             assert_eq!(Known::from_wire(Some(&bad)), Known::NotUnderstood, "{bad:?}");
         }
         assert_eq!(Known::from_wire(None), Known::Erased);
+    }
+
+    #[test]
+    fn a_line_is_named_by_a_token_alone() {
+        let token = "0123456789abcdef0123456789abcdef";
+        check(TargetKind::LineAccount, token, token, &[]);
+        for identity in ["4711", "+49 30 1234567", "0123456789ABCDEF0123456789ABCDEF", "alice"] {
+            refused(TargetKind::LineAccount, identity);
+        }
     }
 
     #[test]

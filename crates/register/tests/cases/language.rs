@@ -12,7 +12,8 @@
 //! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
 //! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
 //! [actor …] [answering 15,…] [seeing a.org,b.org] [others n] [imported] [then] [size n] [before n]
-//! [logged n] [grace n] [now T] [rule n] [old]`; `old`: the rule stood before the node was enrolled.
+//! [logged n] [grace n] [now T] [rule n] [old] [deed|confirmed-deed]`; `old`: the rule stood before the
+//! node was enrolled; `deed`: a person recorded it, and, where it says so, a second one confirmed it.
 //!
 //! What is not said: from 2026-01-01, everywhere, by the plain techniques (a coarser one is not
 //! licensed), accepted, recorded 2025-12-01; at 2026-01-15T12:00:00Z, node router-1 in DE, fixed
@@ -21,7 +22,7 @@
 use std::collections::VecDeque;
 
 use register::{
-    AsKnown, Claim, Claimed, Event, Known, KnownSizes, NodeId, Parameters, Register, Span, Target,
+    AsKnown, Claim, Claimed, Confirmed, Event, Known, KnownSizes, NodeId, Parameters, Register, Span, Target,
     Verdict, judge, words,
 };
 use remit_proto::v1::{
@@ -101,6 +102,7 @@ pub(crate) fn verdict(event: &str, register: &str) -> Verdict {
         place: parts.place.as_ref(),
         observed_names: &parts.seen,
         ambiguous: parts.others,
+        deed: parts.deed.as_ref().map(Option::as_ref),
     };
     judge(&event, &view, &parts.sizes, &parts.parameters)
 }
@@ -352,6 +354,7 @@ struct EventText {
     others: usize,
     rule: u64,
     old: bool,
+    deed: Option<Option<Confirmed>>,
     size: u64,
     sizes: KnownSizes,
     parameters: Parameters,
@@ -391,6 +394,7 @@ impl EventText {
             others: 0,
             rule: 1,
             old: false,
+            deed: None,
             size,
             sizes: KnownSizes { before_act: None, when_logged: size },
             parameters: Parameters::default(),
@@ -405,6 +409,13 @@ impl EventText {
         match word {
             "imported" => return self.imported = true,
             "old" => return self.old = true,
+            "deed" => return self.deed = Some(None),
+            "confirmed-deed" => {
+                let by = v1::PersonRef { person: "p-2".into(), role: v1::Role::Operator.into() };
+                let attestation = v1::Attestation::ByNode;
+                let confirmed = Confirmed { leaf: 1, at_s: self.span.last_s, by, attestation };
+                return self.deed = Some(Some(confirmed));
+            }
             "then" => return self.parameters.as_known = AsKnown::Then,
             _ => {}
         }
@@ -473,7 +484,11 @@ fn usual(target: &Known<Target>) -> (v1::Technique, v1::Trigger) {
             (v1::Technique::Http451, v1::Trigger::Url)
         }
         TargetKind::Sni => (v1::Technique::TlsSniDrop, v1::Trigger::ServerName),
-        TargetKind::WholeService => (v1::Technique::Disconnection, v1::Trigger::Other),
+        TargetKind::WholeService
+        | TargetKind::CellArea
+        | TargetKind::AsnRoute
+        | TargetKind::ProtocolApp => (v1::Technique::Disconnection, v1::Trigger::Other),
+        TargetKind::LineAccount => (v1::Technique::LineSuspend, v1::Trigger::Other),
         _ => (v1::Technique::DnsNxdomain, v1::Trigger::Qname),
     }
 }
@@ -548,5 +563,6 @@ fn finding_word(finding: AddedFinding) -> &'static str {
         AddedFinding::TosLabelDoubtful => "TOS_LABEL_DOUBTFUL",
         AddedFinding::ThirdPartyAction => "THIRD_PARTY_ACTION",
         AddedFinding::Unattributed => "UNATTRIBUTED",
+        AddedFinding::Unconfirmed => "UNCONFIRMED",
     }
 }

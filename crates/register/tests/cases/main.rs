@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a case that does not parse is a mistake in the test")]
 
 mod adoption;
+mod deeds;
 mod duties;
 mod language;
 mod lifecycle;
