@@ -326,6 +326,41 @@ impl Stream {
         self.leaf(node, Body::Activity(activity));
     }
 
+    /// A key for a person, as enrolment logs it.
+    pub(crate) fn enrol_person(&mut self, id: &str) {
+        let person = Some(v1::PersonRef { person: id.into(), role: v1::Role::Operator.into() });
+        let public_key = id.as_bytes().to_vec();
+        self.entry(Entry::PersonKey(v1::PersonKey { person, public_key, ..Default::default() }));
+    }
+
+    /// A shutdown, from `from_s`, by p1, or confirmed by p2. The block says of what and for what.
+    pub(crate) fn deed(
+        &mut self,
+        node: &str,
+        block: &Block,
+        act: v1::ServiceAct,
+        from_s: i64,
+        until_s: i64,
+    ) {
+        let person =
+            |id: &str| v1::PersonRef { person: id.into(), role: v1::Role::Operator.into() };
+        let action = v1::ServiceAction {
+            kind: v1::ServiceActionKind::Shutdown.into(),
+            act: act.into(),
+            number: block.number,
+            at_s: self.now_s,
+            from_s,
+            until_s,
+            claims: block.rule().claims,
+            recorded_by: Some(person("p1")),
+            confirmed_by: (act == v1::ServiceAct::Confirmed).then(|| person("p2")),
+            attestation: v1::Attestation::ByNode.into(),
+            ..v1::ServiceAction::default()
+        };
+        self.open(node, evidence::leaf::SERVICE_ACTION_TARGET, &block.target);
+        self.leaf(node, Body::ServiceAction(action));
+    }
+
     pub(crate) fn install(&mut self, node: &str, block: &Block) {
         self.change(node, block, v1::RuleChangeKind::Installed);
     }

@@ -171,8 +171,12 @@ fn eventful() -> Stream {
     let mut stream = router();
     let (covered, bare) = blocks();
     let domain = block(3, "domain_subtree:example.org for req-9");
+    let area = block(4, "cell_area:mitte for req-7");
     stream.enrol("r2");
+    stream.enrol_person("p1");
+    stream.enrol_person("p2");
     stream.snapshot("r1", &[&covered]);
+    stream.deed("r1", &area, v1::ServiceAct::Recorded, NOON, 0);
     stream.publish();
     for round in 0..5 {
         stream.wait(if round == 3 { 100 } else { 7 });
@@ -192,10 +196,12 @@ fn eventful() -> Stream {
             let at_s = stream.now_s;
             stream.transition("req-7", TransitionKind::Revoke, at_s - 10);
             stream.remove("r2", &domain);
+            stream.deed("r1", &area, v1::ServiceAct::Confirmed, NOON, 0);
             stream.snapshot("r1", &[&bare]);
         }
         if round == 4 {
             stream.generation("r1", 2);
+            stream.deed("r1", &area, v1::ServiceAct::Recorded, NOON, 0);
             stream.snapshot("r1", &[&covered, &bare]);
             stream.revoke("r2", 3);
         }

@@ -6,7 +6,9 @@ use register::{
     Span,
     assessment::{Assessed, Assessment, Facts, Item, open_snapshot},
 };
-use remit_proto::v1::{self, RuleChangeKind, leaf::Body, log_entry::Entry};
+use remit_proto::v1::{
+    self, RuleChangeKind, ServiceAct, ServiceActionKind, leaf::Body, log_entry::Entry,
+};
 use tlog::{checkpoint::Checkpoint, note::Note};
 
 use super::{Memory, Seals, accounts};
@@ -190,9 +192,51 @@ fn leaf_ops(
                 }
             }
         }
+        Item::Deed { facts, leaf } => deed_ops(assessment, &origin, *facts, *leaf, log_size, ops),
         Item::NotUnderstood { format } => {
             tracing::warn!(node = %origin.node, format, "leaves of a newer format are not judged");
         }
+    }
+}
+
+/// A deed that a person recorded stands like a rule from the leaf that records it to the one that ends it.
+fn deed_ops(
+    assessment: &Assessment,
+    origin: &AgentOrigin,
+    facts: Facts,
+    leaf: v1::ServiceAction,
+    log_size: u64,
+    ops: &mut Vec<Op>,
+) {
+    match leaf.act() {
+        ServiceAct::Recorded | ServiceAct::Ended => {}
+        // It is no event, and changes what is known of those before.
+        ServiceAct::Confirmed | ServiceAct::Unspecified => {
+            return ops.push(Op::Rejudge { log_size, node: Some(origin.node.to_string()) });
+        }
+    }
+    ops.push(match leaf.until_s {
+        0 => Op::RuleShown(Box::new(ShownRule {
+            facts: facts.clone(),
+            native: native(&leaf),
+            installed_at_s: Some(leaf.from_s),
+            shown_at_s: leaf.from_s,
+        })),
+        at_s => Op::RuleRemoved { rule: RuleId::new(origin, facts.rule.number), at_s },
+    });
+    let mut event = judged(assessment, EventKind::Deed, facts, log_size);
+    event.deed = Some(v1::ServiceAction { target: Vec::new(), ..leaf });
+    ops.push(Op::Event(Box::new(event)));
+}
+
+/// What a technology would say of it.
+fn native(deed: &v1::ServiceAction) -> String {
+    match (deed.kind(), deed.rate_bits_per_s) {
+        (ServiceActionKind::Shutdown, _) => "shutdown".to_owned(),
+        (ServiceActionKind::Throttle, 0) => "throttle".to_owned(),
+        (ServiceActionKind::Throttle, rate) => format!("throttle to {rate} bit/s"),
+        (ServiceActionKind::LineSuspension, _) => "line suspension".to_owned(),
+        (ServiceActionKind::Unspecified, _) => String::new(),
     }
 }
 
@@ -200,7 +244,7 @@ fn judged(assessment: &Assessment, kind: EventKind, facts: Facts, log_size: u64)
     let then = assessment.then(&facts).to_wire();
     // The batch of the event ends with the node's newest seal; its time is at least that of the hit.
     let now = assessment.now(&facts, log_size, facts.span.last_s).to_wire();
-    NewEvent { kind, facts, hits: 0, detail_reduced: false, then, now }
+    NewEvent { kind, facts, hits: 0, detail_reduced: false, deed: None, then, now }
 }
 
 fn shown(

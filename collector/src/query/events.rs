@@ -85,7 +85,7 @@ fn taken(
 
 pub(super) fn event_row(scene: &Scene<'_>, event: StoredEvent) -> v1::EventRow {
     let id = event.id().to_string();
-    let StoredEvent { key: _, facts, hits, detail_reduced, then, mut now } = event;
+    let StoredEvent { key: _, facts, hits, detail_reduced, deed, then, mut now } = event;
     // It was judged again at every register head since, and came out the same.
     now.register_size = scene.position.register_size;
     v1::EventRow {
@@ -104,11 +104,12 @@ pub(super) fn event_row(scene: &Scene<'_>, event: StoredEvent) -> v1::EventRow {
         as_known_now: Some(now),
         detail_reduced,
         other_candidates: facts.other_candidates,
+        deed,
     }
 }
 
-/// "EXPIRED", "UNDETERMINED(boundary)", the request that speaks, and the statement by which the rule was
-/// attributed later.
+/// "EXPIRED", "UNDETERMINED(boundary)", the request that speaks, the statement by which the rule was
+/// attributed later, and the leaf by which a second person confirmed a deed.
 fn said(verdict: &v1::Verdict) -> serde_json::Value {
     let code = verdict.code().as_str_name();
     let code = code.strip_prefix("VERDICT_CODE_").unwrap_or(code);
@@ -122,6 +123,9 @@ fn said(verdict: &v1::Verdict) -> serde_json::Value {
     let mut said = serde_json::json!({ "code": code, "request": request });
     if let Some(attributed) = &verdict.attributed {
         said["attributed"] = attributed.statement.into();
+    }
+    if let Some(confirmed) = &verdict.confirmed {
+        said["confirmed"] = confirmed.leaf.into();
     }
     said
 }

@@ -5,7 +5,7 @@
 //! verdict, and what it did, or how it was installed, with that verdict as known now. The cause is the
 //! verdict's code; what is covered or the operator's own measure is no finding, except a covering
 //! request that the rule does not name, and what is added to it: others hit, a response that misleads,
-//! a doubtful label. What a rule did under a verdict that it no longer has stays a finding, beside the
+//! a doubtful label, a deed that no second person confirmed. What a rule did under a verdict that it no longer has stays a finding, beside the
 //! verdict that it has now.
 
 use std::collections::BTreeMap;
@@ -118,6 +118,7 @@ fn causes(verdict: &v1::Verdict) -> Vec<String> {
         .added()
         .filter(|added| match added {
             AddedFinding::Collateral
+            | AddedFinding::Unconfirmed
             | AddedFinding::MisleadingResponse
             | AddedFinding::TosLabelDoubtful => true,
             // Who did it is a quality of a verdict, not a reproach.

@@ -11,7 +11,7 @@ use super::{EventKey, RuleId, StoreError, StoredEvent, StoredRule};
 pub(super) const EVENT_COLUMNS: &str = "event.id, event.node, event.generation, event.operator,
     leaf, rule_fact.rule, own.kind, own.value, hit.kind, hit.value, response, hits, first_s, last_s,
     clock_error_s, imported, detail_reduced, before_act, covered_by, then_verdict, now_verdict,
-    other_candidates";
+    other_candidates, event.deed";
 
 pub(super) const EVENT_TABLES: &str = "event JOIN rule_fact ON rule_fact.id = event.fact
     LEFT JOIN target AS own ON own.id = event.target
@@ -20,6 +20,7 @@ pub(super) const EVENT_TABLES: &str = "event JOIN rule_fact ON rule_fact.id = ev
 /// Reads a row of [`EVENT_COLUMNS`].
 pub(super) fn event_from(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
     let response: Option<Vec<u8>> = row.get(10)?;
+    let deed: Option<Vec<u8>> = row.get(22)?;
     let (rule, then, now): (Vec<u8>, Vec<u8>, Vec<u8>) = (row.get(5)?, row.get(19)?, row.get(20)?);
     let facts = Facts {
         origin: origin(row.get(3)?, row.get(1)?, row.get(2)?)?,
@@ -38,6 +39,7 @@ pub(super) fn event_from(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
         key: EventKey { last_s: facts.span.last_s, number: row.get(0)? },
         hits: unsigned(row.get(11)?),
         detail_reduced: row.get(16)?,
+        deed: deed.map(|bytes| decode(&bytes, "event.deed")).transpose()?,
         then: decode(&then, "event.then_verdict")?,
         now: decode(&now, "event.now_verdict")?,
         facts,

@@ -40,9 +40,9 @@ pub(super) fn event_filter(query: &EventQuery) -> Where {
     } = query;
     let mut filter = Where::default();
     if !with_changes {
-        filter.and("event.kind = 1", []);
+        filter.and("event.kind IN (1, 4)", []);
     } else {
-        filter.and("event.kind IN (1, 2)", []);
+        filter.and("event.kind IN (1, 2, 4)", []);
     }
     if *since_s != 0 {
         filter.and("last_s >= ?", [(*since_s).into()]);

@@ -56,6 +56,8 @@ pub enum EventKind {
     Installed = 2,
     /// It was removed: judged like every rule change, and no finding.
     Removed = 3,
+    /// A person recorded a deed, or its end.
+    Deed = 4,
 }
 
 #[derive(Debug, Clone)]
@@ -65,6 +67,8 @@ pub struct NewEvent {
     /// 0 for a change of a rule.
     pub hits: u64,
     pub detail_reduced: bool,
+    /// Of a deed, without its commitment.
+    pub deed: Option<v1::ServiceAction>,
     pub then: v1::Verdict,
     pub now: v1::Verdict,
 }
@@ -197,6 +201,7 @@ pub struct StoredEvent {
     pub facts: Facts,
     pub hits: u64,
     pub detail_reduced: bool,
+    pub deed: Option<v1::ServiceAction>,
     pub then: v1::Verdict,
     pub now: v1::Verdict,
 }

@@ -5,7 +5,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`) hold once what many events repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 2;
+pub const SCHEMA: i64 = 3;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -111,6 +111,8 @@ CREATE TABLE event (
     covered_by INTEGER NOT NULL,
     -- Rule numbers, 8 bytes big-endian each.
     other_candidates BLOB,
+    -- The `ServiceAction` of a deed.
+    deed BLOB,
     -- The newest of the verdicts, for filters.
     code INTEGER NOT NULL,
     request TEXT NOT NULL,

@@ -17,7 +17,7 @@ pub(super) fn insert_event(
     dictionary: &mut Dictionary<'_>,
     event: &NewEvent,
 ) -> Result<(), StoreError> {
-    let NewEvent { kind, facts, hits, detail_reduced, then, now } = event;
+    let NewEvent { kind, facts, hits, detail_reduced, deed, then, now } = event;
     let Facts {
         origin,
         index,
@@ -41,9 +41,9 @@ pub(super) fn insert_event(
             "INSERT INTO event (node, generation, leaf, operator, kind, number, fact, target,
                  hit_target, response, hits, first_s, last_s, clock_error_s, imported,
                  detail_reduced, before_act, covered_by, code, request, then_verdict, now_verdict,
-                 other_candidates)
+                 other_candidates, deed)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                 ?18, ?19, ?20, ?21, ?22, ?23)",
+                 ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
         )?
         .execute(params![
             origin.node.as_str(),
@@ -69,6 +69,7 @@ pub(super) fn insert_event(
             then,
             now,
             blob(other_candidates),
+            deed.as_ref().map(Message::encode_to_vec),
         ])?;
     let id = connection.last_insert_rowid();
     let log_size = number(covered_by.saturating_add(1));
@@ -81,7 +82,7 @@ pub(super) fn insert_event(
         .execute(params![id, log_size, then, now])?;
     match kind {
         EventKind::Activity => count_hits(connection, facts, *hits, fact, target),
-        EventKind::Installed | EventKind::Removed => Ok(()),
+        EventKind::Installed | EventKind::Removed | EventKind::Deed => Ok(()),
     }
 }
 
@@ -137,6 +138,7 @@ fn same(one: &v1::Verdict, other: &v1::Verdict) -> bool {
         register_size: _,
         attributed,
         baseline_until_s,
+        confirmed,
     } = one;
     *code == other.code
         && *undetermined == other.undetermined
@@ -146,6 +148,7 @@ fn same(one: &v1::Verdict, other: &v1::Verdict) -> bool {
         && *registered_before_act == other.registered_before_act
         && *attributed == other.attributed
         && *baseline_until_s == other.baseline_until_s
+        && *confirmed == other.confirmed
 }
 
 /// Adds a verdict as known now to the history of an event.

@@ -1,7 +1,7 @@
 //! Writing which rules stand, and what hits them.
 
 use evidence::AgentOrigin;
-use register::assessment::Facts;
+use register::{assessment::Facts, is_deed};
 use remit_proto::v1;
 use rusqlite::{Connection, params};
 
@@ -18,6 +18,9 @@ pub(super) fn show_rule(
     let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
     let fact = dictionary.rule(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
+    if is_deed(&facts.rule) {
+        end_elsewhere(connection, &facts.origin, facts.rule.number)?;
+    }
     // What was known of its installation stays known, unless the rule had gone and came back, or
     // stands in another form (other claims, another technique): then since when it stands, and what
     // it has done since, begin anew. Its hits before stay in `event`.
@@ -70,6 +73,25 @@ pub(super) fn show_rule(
             facts.before_act.map(number),
             number(facts.covered_by),
             installed_at_s.unwrap_or(0),
+        ])?;
+    Ok(())
+}
+
+/// A deed has one number in all generations: the newest tells of it, and of its end.
+fn end_elsewhere(
+    connection: &Connection,
+    origin: &AgentOrigin,
+    number: u64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE rule SET installed_now = 0
+             WHERE node = ?1 AND number = ?2 AND generation <> ?3 AND installed_now = 1",
+        )?
+        .execute(params![
+            origin.node.as_str(),
+            number.cast_signed(),
+            origin.generation.to_string()
         ])?;
     Ok(())
 }

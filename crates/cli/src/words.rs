@@ -79,10 +79,26 @@ pub(crate) fn claims(claims: &[v1::Claim]) -> Vec<String> {
         .collect()
 }
 
-/// "operator person-1".
 pub(crate) fn person(attributed: &v1::AttributedLater) -> String {
-    let by = attributed.by.clone().unwrap_or_default();
+    person_ref(attributed.by.as_ref())
+}
+
+/// "operator person-1".
+pub(crate) fn person_ref(person: Option<&v1::PersonRef>) -> String {
+    let by = person.cloned().unwrap_or_default();
     format!("{} {}", register::words::role(by.role()), by.person)
+}
+
+pub(crate) fn deed_kind(deed: &v1::ServiceAction) -> String {
+    word(deed.kind().as_str_name(), "SERVICE_ACTION_KIND_")
+}
+
+pub(crate) fn deed_act(deed: &v1::ServiceAction) -> String {
+    word(deed.act().as_str_name(), "SERVICE_ACT_")
+}
+
+pub(crate) fn attestation(deed: &v1::ServiceAction) -> String {
+    word(deed.attestation().as_str_name(), "ATTESTATION_")
 }
 
 /// The five fields of a filter that say which verdict a row must have.

@@ -56,6 +56,9 @@ struct SaidVerdict {
     /// The statement by which the rule was attributed later.
     #[serde(default)]
     attributed: Option<u64>,
+    /// The leaf by which a second person confirmed a deed.
+    #[serde(default)]
+    confirmed: Option<u64>,
 }
 
 /// What was computed here for one event.
@@ -166,6 +169,10 @@ fn compute(
     let facts_of = |assessed: Assessed| -> Option<Facts> {
         match assessed.item {
             Item::Activity { facts, .. } | Item::RuleChange { facts, .. } => Some(*facts),
+            Item::Deed { facts, leaf } => match leaf.act() {
+                v1::ServiceAct::Recorded | v1::ServiceAct::Ended => Some(*facts),
+                v1::ServiceAct::Confirmed | v1::ServiceAct::Unspecified => None,
+            },
             Item::Snapshot { .. } | Item::Other(_) | Item::NotUnderstood { .. } => None,
         }
     };
@@ -307,6 +314,20 @@ fn differs(said: &SaidVerdict, ours: &Verdict, when: &str) -> Option<String> {
     let code = code_of(ours);
     let said_request = said.request.as_str();
     let attributed = ours.attributed.as_ref().map(|attributed| attributed.statement);
+    if said.code == code && said_request == request && said.attributed == attributed {
+        let confirmed = ours.confirmed.as_ref().map(|confirmed| confirmed.leaf);
+        return (said.confirmed != confirmed).then(|| {
+            let by = |leaf: Option<u64>| match leaf {
+                Some(index) => format!("confirmed by leaf {index}"),
+                None => "confirmed by nobody".to_owned(),
+            };
+            format!(
+                "as known {when}, the collector says {} and the evidence says {}",
+                by(said.confirmed),
+                by(confirmed)
+            )
+        });
+    }
     if said.code == code && said_request == request {
         return (said.attributed != attributed).then(|| {
             let by = |statement: Option<u64>| match statement {

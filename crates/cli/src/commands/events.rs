@@ -14,7 +14,7 @@ use crate::{
     client,
     config::Config,
     exit::CliError,
-    output::{Cell, Layout, fields},
+    output::{Cell, Field, Layout, fields},
     time, words,
 };
 
@@ -90,9 +90,14 @@ pub(super) fn layout() -> Layout<v1::EventRow> {
             row.other_candidates.iter().map(|number| words::rule(*number)).collect::<Vec<_>>(),
     ]);
     fields.extend(attribution_fields());
+    fields.extend(deed_fields());
     let [rule, technique, claims, authority] = rule_cells();
     let last = Cell::new("LAST (UTC)", |row: &v1::EventRow| time::utc_cell(row.last_s));
-    let hits = Cell::new("HITS", |row: &v1::EventRow| row.hits.to_string());
+    // A deed lasts and is not counted.
+    let hits = Cell::new("HITS", |row: &v1::EventRow| match &row.deed {
+        Some(_) => "-".to_owned(),
+        None => row.hits.to_string(),
+    });
     let cells = vec![
         last,
         node_cell(),
@@ -104,9 +109,57 @@ pub(super) fn layout() -> Layout<v1::EventRow> {
         authority,
         verdict_cell_of(),
     ];
-    let below =
-        |row: &v1::EventRow| sentences(row.as_known_now.as_ref(), row.as_known_then.as_ref());
+    let below = |row: &v1::EventRow| {
+        let mut below: Vec<String> = row.deed.as_ref().map(deed_sentence).into_iter().collect();
+        below.extend(sentences(row.as_known_now.as_ref(), row.as_known_then.as_ref()));
+        below
+    };
     Layout { noun: "events", fields, cells, below }
+}
+
+/// Members of a deed that a person recorded; empty for what a filter did.
+fn deed_fields() -> Vec<Field<v1::EventRow>> {
+    fields![row: v1::EventRow;
+        "deed" => row.deed.as_ref().map(words::deed_kind),
+        "deed_act" => row.deed.as_ref().map(words::deed_act),
+        "deed_from" => row.deed.as_ref().map(|deed| time::utc(deed.from_s)),
+        "deed_until" => row.deed.as_ref().map(|deed| time::utc(deed.until_s)),
+        "rate_bits_per_s" => row.deed.as_ref().map(|deed| deed.rate_bits_per_s),
+        "recorded_by" => row.deed.as_ref().map(|deed| words::person_ref(deed.recorded_by.as_ref())),
+        "recorded_at" => row.deed.as_ref().map(|deed| time::utc(deed.at_s)),
+        "confirmed_by" => confirmed(row).map(|c| words::person_ref(c.by.as_ref())),
+        "confirmed_at" => confirmed(row).map(|c| time::utc(c.at_s)),
+        "attestation" => row.deed.as_ref().map(words::attestation),
+    ]
+}
+
+fn confirmed(row: &v1::EventRow) -> Option<&v1::Confirmation> {
+    row.as_known_now.as_ref()?.confirmed.as_ref()
+}
+
+/// "Throttle to 64000 bit/s from 2026-01-15T10:00:00Z, not ended; recorded by operator person-1 at …".
+fn deed_sentence(deed: &v1::ServiceAction) -> String {
+    let mut what = words::deed_kind(deed).replace('_', " ");
+    if let Some(first) = what.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    if deed.rate_bits_per_s > 0 {
+        what.push_str(&format!(" to {} bit/s", deed.rate_bits_per_s));
+    }
+    let until = match deed.until_s {
+        0 => "not ended when this was recorded".to_owned(),
+        until_s => format!("until {}", time::utc(until_s)),
+    };
+    format!(
+        "{what} from {}, {until}: the word of {}, given at {} ({}).",
+        time::utc(deed.from_s),
+        words::person_ref(deed.recorded_by.as_ref()),
+        time::utc(deed.at_s),
+        match deed.attestation() {
+            v1::Attestation::ByNode => "the node attests who it was; nobody signed",
+            v1::Attestation::Unspecified => "how the person is known is not said",
+        }
+    )
 }
 
 /// Where several rules could have caused it, the one that is named is one of them.

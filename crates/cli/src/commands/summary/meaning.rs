@@ -101,6 +101,9 @@ pub(super) fn added(finding: AddedFinding) -> &'static str {
         }
         AddedFinding::ThirdPartyAction => "Done by somebody else than the operator.",
         AddedFinding::Unattributed => "Who did it is not known.",
+        AddedFinding::Unconfirmed => {
+            "One person recorded it, and no second person whom the log knows has confirmed it."
+        }
     }
 }
 
