@@ -3,12 +3,14 @@
 //! Own and small: a library for command lines costs 150 KB of a router's flash (ADR 13). A new command is a
 //! variant of [`Command`], an arm in [`Command::take`] and its lines in `arguments/help.txt`.
 
+mod record;
 mod words;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use remit_agent::{
-    enrol::Enrolment, import::ImportOrder, sources::import::ImportOptions, template,
+    enrol::Enrolment, import::ImportOrder, record::RecordOrder, sources::import::ImportOptions,
+    template,
 };
 use remit_proto::v1::SourceKind;
 use tracing::level_filters::LevelFilter;
@@ -26,6 +28,7 @@ pub(crate) enum Command {
     Enrol(Enrolment),
     Import { config: PathBuf, order: ImportOrder },
     Doctor { config: PathBuf },
+    Record(RecordOrder),
     Template { text: &'static str },
 }
 
@@ -96,6 +99,7 @@ impl Command {
                 },
             }),
             "doctor" => Ok(Self::Doctor { config: config(words)? }),
+            "record" => record::take(words).map(Self::Record),
             "template" => {
                 let name = text("template", words.free("the name of a template")?)?;
                 let found = template::ALL.iter().find(|template| template.name == name);

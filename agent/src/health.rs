@@ -1,5 +1,5 @@
 //! How the agent ends: the exit codes, in one place. A supervisor restarts on all but 0 and 64.
-//! Those of an import are for whoever typed it; they are sysexits(3).
+//! Those of an import and of `record` are for whoever typed it; they are sysexits(3).
 
 use crate::{
     config::ConfigError,
@@ -7,7 +7,7 @@ use crate::{
     keys::KeyError,
     privileges::PrivilegeError,
     recorder::RecorderError,
-    sources::{SourceError, import::ImportError},
+    sources::{SourceError, import::ImportError, person::wire::AskError},
     spool::OpenError,
 };
 
@@ -30,6 +30,8 @@ pub enum Stop {
     Enrol(#[from] EnrolError),
     #[error("nothing more was imported")]
     Import(#[from] ImportError),
+    #[error("nothing was recorded")]
+    Record(#[from] AskError),
     #[error("{what}")]
     System {
         what: &'static str,
@@ -66,6 +68,10 @@ impl Stop {
                     NO_INPUT
                 }
                 ImportError::Changed | ImportError::Interrupted | ImportError::NoRoom => AGAIN,
+            },
+            Self::Record(error) => match error {
+                AskError::NoAgent { .. } | AskError::NoAnswer(_) => AGAIN,
+                AskError::Refused(_) => DATA,
             },
             // Nobody but the operator can help; do not restart.
             Self::Config(_) => USAGE,

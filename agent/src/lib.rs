@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod observation;
 pub mod privacy;
 pub mod privileges;
+pub mod record;
 pub mod recorder;
 pub mod rules {
     pub mod nftables;

@@ -11,7 +11,7 @@ use remit_agent::{
     enrol::{self, Enrolment},
     health::{self, Stop},
     import::{self, ImportOrder, Imported},
-    logging, privileges, run,
+    logging, privileges, record, run,
     sources::import::ImportSummary,
 };
 
@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             Ok(all_well) => return ExitCode::from(u8::from(!all_well)),
             Err(stop) => Err(stop),
         },
+        Command::Record(order) => record::record(order).map(|text| print!("{text}")),
         Command::Template { text } => {
             print!("{text}");
             Ok(())

@@ -7,9 +7,13 @@
 //! Privacy by construction: no field here can hold a client's address. A hit names the rule and, at
 //! most, the target that was hit.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::IpAddr,
+    path::PathBuf,
+    sync::{Arc, mpsc::SyncSender},
+};
 
-use evidence::Claim;
+use evidence::{Claim, PersonId};
 use remit_proto::v1;
 
 /// Node-local, opaque number of a rule. Derived, so that it survives restarts without being stored:
@@ -142,6 +146,72 @@ pub struct NotParsed {
     pub at_s: i64,
 }
 
+/// A deed that no packet shows, as a person last said it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deed {
+    /// Without the commitment.
+    pub said: v1::ServiceAction,
+    pub target: v1::Target,
+}
+
+/// A deed that a person records. A line is named by its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDeed {
+    pub kind: v1::ServiceActionKind,
+    pub target: v1::Target,
+    pub from_s: i64,
+    /// 0: not ended.
+    pub until_s: i64,
+    /// 0: not known, or no throttle.
+    pub rate_bits_per_s: u64,
+    pub claims: Vec<Claim>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PersonWord {
+    Recorded(NewDeed),
+    Ended { number: u64, until_s: i64 },
+    Confirmed { number: u64 },
+    /// Says nothing, and asks for all that stand or wait for a second person.
+    List,
+}
+
+/// What a person said, by whom the source knows it to be.
+#[derive(Debug, Clone)]
+pub struct PersonSaid {
+    pub by: PersonId,
+    pub word: PersonWord,
+    /// Answered once it is durable.
+    pub answer: SyncSender<Result<Vec<Deed>, SaidRefused>>,
+}
+
+/// Why nothing was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SaidRefused {
+    #[error(
+        "no deed {0:016x} stands or waits here; `remit-agent record list` shows those that do"
+    )]
+    Unknown(u64),
+    #[error("whoever recorded it cannot confirm it: another person has to")]
+    SamePerson,
+    #[error("it is confirmed already")]
+    Confirmed,
+    #[error("it has ended already")]
+    Ended,
+    #[error("a time that has not come: record what was done, and its end when it has ended")]
+    NotYet,
+    #[error("its end is not after its beginning")]
+    Backwards,
+    #[error("too many deeds stand or wait for a second person: end and confirm some first")]
+    TooMany,
+    #[error("the spool is full: nothing is recorded until it has room")]
+    NoRoom,
+    #[error("the spool is full: it is recorded, and durable as soon as there is room")]
+    Waits,
+    #[error("no collector would take it")]
+    Malformed,
+}
+
 #[derive(Debug, Clone)]
 pub enum Report {
     Rules(RuleState),
@@ -162,6 +232,8 @@ pub enum Report {
         import: Option<Import>,
     },
     Counters(CounterReading),
+    /// A person recorded, ended or confirmed a deed, or asks.
+    Said(PersonSaid),
     /// The source knows that it lost this many events.
     Lost {
         source: v1::SourceKind,

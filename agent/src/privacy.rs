@@ -63,6 +63,12 @@ impl Privacy {
         self.token_of(net.trunc().to_string().as_bytes())
     }
 
+    /// Stands for a subscriber's line, by whatever the operator calls it.
+    pub fn token_line(&self, line: &str) -> v1::Target {
+        let value = self.token_of(format!("line\n{line}").as_bytes()).value;
+        v1::Target { kind: v1::TargetKind::LineAccount.into(), value }
+    }
+
     /// A native text with every customer's address or prefix replaced by `customer:<token>`, also where
     /// it stands against other words ("line:198.51.100.7"). When in doubt it is replaced.
     pub fn redact(&self, text: &str) -> String {

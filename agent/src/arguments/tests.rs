@@ -1,4 +1,5 @@
 use super::*;
+use remit_agent::sources::person::wire::{End, Word};
 
 /// What the words mean; without an environment.
 fn parsed(line: &str) -> Result<Arguments, Instead> {
@@ -107,4 +108,46 @@ fn help_lists_every_template_and_the_version_is_told() {
     }
     let version = format!("remit-agent {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(parsed("-V").unwrap_err(), Instead::Print(version));
+}
+
+fn word(line: &str) -> Word {
+    let Command::Record(order) = command(line) else { panic!("{line}") };
+    order.word
+}
+
+#[test]
+fn a_deed_says_what_it_claims() {
+    let line = "record throttle --target domain_exact:a.example --claim de/1,class:law --rate 64000 \
+                --from 2026-11-29T06:00:00+01:00";
+    let Word::Record(record) = word(line) else { panic!("{line}") };
+    assert_eq!(record.claims, ["de/1", "class:law"]);
+    assert_eq!((record.from_s, record.until_s), (1_795_928_400, 0));
+    assert_eq!((record.rate_bits_per_s, record.target.as_str()), (64_000, "domain_exact:a.example"));
+    let line = "record shutdown --target cell_area:mitte --claim none";
+    let Word::Record(record) = word(line) else { panic!("{line}") };
+    assert!(record.claims.is_empty());
+    refused("record shutdown --target cell_area:mitte", "--claim is missing");
+    refused("record shutdown --claim none", "--target is missing");
+    refused("record shutdown --claim none --target cell_area:m --rate 5", "unexpected: --rate");
+    refused("record shutdown --claim none --target cell_area:m --from monday", "--from wants a time");
+    refused("record shutdown --claim none --target cell_area:m --from 2026-11-29T06:00:00", "a time");
+    refused("record", "what to record is missing");
+    refused("record rain", "no `rain`");
+}
+
+#[test]
+fn a_line_never_stands_on_the_command_line() {
+    let Command::Record(order) = command("record line-suspension --claim none") else { panic!() };
+    assert!(order.reads_line);
+    refused("record line-suspension 4711 --claim none", "unexpected: 4711");
+    refused("record line-suspension --claim none --target line_account:4711", "unexpected: --target");
+}
+
+#[test]
+fn a_deed_is_named_by_its_number() {
+    assert_eq!(word("record confirm 00000000000000ff --socket /s"), Word::Confirm(255));
+    let end = End { number: 255, until_s: 1_795_928_400 };
+    assert_eq!(word("record end 00000000000000ff --at 2026-11-29T05:00:00Z"), Word::End(end));
+    refused("record confirm ff", "16 hex digits");
+    refused("record confirm", "the number of a deed is missing");
 }

@@ -355,6 +355,27 @@ mod tests {
     }
 
     #[test]
+    fn persons_have_logins_of_their_own() {
+        let persons = |list: &str| format!("{GOOD}[sources.person]\npersons = {{ {list} }}\n");
+        check(&persons("person-1 = \"alice\", person-2 = 1002"), &[]);
+        check(&persons("person-1 = \"alice\""), &["sources.person.persons"]);
+        check(
+            &persons("p-1 = \"alice\", p-2 = \"alice\", p-3 = \"bob\""),
+            &["sources.person.persons.p-2"],
+        );
+        for root in ["\"root\"", "0", "-1", "\"\"", "true"] {
+            check(
+                &persons(&format!("p-1 = {root}, p-2 = 1002, p-3 = 1003")),
+                &["sources.person.persons.p-1"],
+            );
+        }
+        check(&persons("P1 = 1001, p-2 = 1002, p-3 = 1003"), &["sources.person.persons.P1"]);
+        let config = parse(&persons("p-1 = \"alice\", p-2 = 1002")).unwrap();
+        let again = parse(&config.to_string()).unwrap();
+        assert_eq!(format!("{:?}", again.sources), format!("{:?}", config.sources));
+    }
+
+    #[test]
     fn the_example_file_is_valid_and_prints_back() {
         let text = include_str!("../../../deploy/config/agent.toml");
         let config = parse(text).unwrap();

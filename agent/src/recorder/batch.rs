@@ -303,7 +303,8 @@ impl Recorder {
             })
             .collect();
         let small = self.small_state(stopping);
-        StateChange { small, counters, sources, cursors, windows: self.windows.take_changes() }
+        let (windows, deeds) = (self.windows.take_changes(), self.deeds.take_changes());
+        StateChange { small, counters, sources, cursors, windows, deeds }
     }
 
     pub(super) fn state(&self) -> State {
@@ -315,6 +316,7 @@ impl Recorder {
             sources,
             cursors: self.cursors.values().map(|(cursor, _)| cursor_state(cursor)).collect(),
             windows: self.windows.state(),
+            deeds: self.deeds.state(),
         }
     }
 

@@ -13,6 +13,7 @@ use evidence::{
     commitment::{self, Salt},
     leaf::{
         self, ACTIVITY_HIT_TARGET, ACTIVITY_RULE_TARGET, RULE_CHANGE_NATIVE, RULE_CHANGE_TARGET,
+        SERVICE_ACTION_TARGET,
     },
 };
 use prost::Message as _;
@@ -22,7 +23,7 @@ use tlog::Hash;
 use super::{RecorderError, rules::Change, windows::Window};
 use crate::{
     clock::in_range,
-    observation::{Hit, HitTarget, Import, KnownRule, Response, RuleNumber, RuleState},
+    observation::{Deed, Hit, HitTarget, Import, KnownRule, Response, RuleNumber, RuleState},
 };
 
 /// A leaf, and the openings that travel beside it.
@@ -183,6 +184,15 @@ impl Maker {
             source_generation: state.generation,
         }));
         Ok(Made { leaf, openings })
+    }
+
+    /// What a person said of a deed.
+    pub(super) fn deed(&mut self, deed: &Deed) -> Result<Made, RecorderError> {
+        let mut openings = Vec::with_capacity(1);
+        let value = target(&deed.target).encode_to_vec();
+        let target = opened(&mut self.salts, SERVICE_ACTION_TARGET, value, &mut openings)?;
+        let action = v1::ServiceAction { target: target.0.to_vec(), ..deed.said.clone() };
+        Ok(Made { leaf: leaf::encode(Body::ServiceAction(action)), openings })
     }
 
     /// A commitment of the leaf with this index, and its opening.

@@ -13,6 +13,7 @@
 //!   aligned to UTC, that are durable with each batch and become an `Activity` when they end. Below
 //!   k lines what was hit is dropped here, and windows are hourly at the finest.
 //! - **Counters, losses**: the `ledger`; what it proves becomes `Gap`s.
+//! - **Words of persons**: a `ServiceAction` each, durable at once and then answered (`deeds`).
 //!
 //! # When a batch closes
 //!
@@ -33,6 +34,7 @@
 //! [`RecorderError`]: the process stops, loudly; recovery decides at the next start.
 
 mod batch;
+mod deeds;
 mod gaps;
 mod hits;
 mod leaves;
@@ -51,6 +53,7 @@ use std::{
 };
 
 use batch::OpenBatch;
+use deeds::Deeds;
 use gaps::Gaps;
 use leaves::Maker;
 use remit_proto::v1::{self, LossCause, SourceKind};
@@ -174,6 +177,7 @@ pub struct Recorder {
     ledger: Ledger,
     rules: BTreeMap<i32, SourceRules>,
     windows: Windows,
+    deeds: Deeds,
     gaps: Gaps,
     /// Proven, and not yet gaps, with the span in which it happened.
     findings: Vec<(Finding, (i64, i64))>,
@@ -273,6 +277,7 @@ impl Recorder {
                 }
                 if begins { self.close_now() } else { Ok(()) }
             }
+            Report::Said(said) => self.said(said),
             Report::Lost { source, cause, count, at_s } => {
                 if count > 0 {
                     // With the hits of the same lines, which may come next.

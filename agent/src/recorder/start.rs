@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::{
     Receipts, Recorder, RecorderError,
     batch::OpenBatch,
+    deeds::Deeds,
     gaps,
     gaps::Gaps,
     leaves::{Made, Maker, clean},
@@ -74,7 +75,7 @@ impl Recorder {
         let last_at_s = state.as_ref().map_or(0, |state| state.small.at_s);
         let rebooted =
             state.as_ref().is_some_and(|state| state.small.boot_id != facts.boot_id.as_slice());
-        let State { secret, small, counters, sources, cursors, windows } =
+        let State { secret, small, counters, sources, cursors, windows, deeds } =
             state.unwrap_or_default();
         let secret = match <[u8; 16]>::try_from(secret) {
             Ok(secret) if continued.is_some() => secret,
@@ -122,6 +123,7 @@ impl Recorder {
             ledger,
             rules: BTreeMap::new(),
             windows,
+            deeds: Deeds::restore(deeds),
             gaps: Gaps::restore(gaps),
             findings: findings.iter().map(Finding::restore).collect(),
             down_since_s: if last_at_s > 0 { last_at_s.min(now_s) } else { now_s },
@@ -151,6 +153,9 @@ impl Recorder {
             }
         }
         recorder.push_start(clean)?;
+        if is_new_generation {
+            recorder.tell_deeds_again()?;
+        }
         recorder.close_batch(false)?;
         Ok(recorder)
     }
@@ -170,6 +175,7 @@ impl Recorder {
         self.ledger.begin_generation();
         self.begin_generation(GenerationReason::SpoolRolledBack, Some(previous))?;
         self.push_start(false)?;
+        self.tell_deeds_again()?;
         let sources: Vec<SourceKind> =
             self.rules.values().map(|rules| rules.newest.source).collect();
         for source in sources {

@@ -22,6 +22,7 @@ pub mod nflog;
 pub mod nftables;
 pub mod nginx;
 pub mod pdns;
+pub mod person;
 pub mod registry;
 pub mod routes;
 pub mod rpz;

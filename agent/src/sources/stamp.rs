@@ -158,6 +158,22 @@ fn number(text: &str, at_least: usize, at_most: usize) -> Option<i64> {
     right.then(|| text.parse().ok()).flatten()
 }
 
+/// RFC 3339, UTC, to the second: of times from 1970 to 9999.
+pub fn utc(at_s: i64) -> String {
+    let (days, second) = (at_s.div_euclid(86_400), at_s.rem_euclid(86_400));
+    // Years that begin on 1 March, as below; 400 years have 146097 days.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = (march_month + 2) % 12 + 1;
+    let year = era * 400 + year + i64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Days since 1970-01-01 in the proleptic Gregorian calendar.
 fn days_from_civil(year: i64, month: u8, day: u8) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -245,6 +261,11 @@ mod tests {
             if let Some(Stamp::Yearless(time)) = parse(&line) {
                 let _ = time.nearest(now_s, 0);
             }
+        }
+
+        #[test]
+        fn what_is_written_reads_back(at_s in 0i64..253_402_300_800) {
+            prop_assert_eq!(parse(&utc(at_s)), Some(Stamp::Absolute(at_s)));
         }
 
         #[test]

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use remit_proto::v1;
 
+use crate::observation::Deed;
+
 /// First record of a segment: whose tree, from which leaf on, and everything known at that point.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SegmentHeader {
@@ -53,6 +55,8 @@ pub struct State {
     pub cursors: Vec<CursorState>,
     #[prost(message, repeated, tag = "6")]
     pub windows: Vec<WindowState>,
+    #[prost(message, repeated, tag = "7")]
+    pub deeds: Vec<DeedState>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -68,6 +72,9 @@ pub struct StateChange {
     /// A window with 0 hits is closed.
     #[prost(message, repeated, tag = "5")]
     pub windows: Vec<WindowState>,
+    /// One that is closed is forgotten.
+    #[prost(message, repeated, tag = "6")]
+    pub deeds: Vec<DeedState>,
 }
 
 /// Single values; stated whole each time.
@@ -210,6 +217,33 @@ pub struct WindowState {
     pub imported: Option<v1::ImportProvenance>,
 }
 
+/// A deed that a person recorded, as it was said last; see `recorder::deeds`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct DeedState {
+    /// Without the commitment.
+    #[prost(message, required, tag = "1")]
+    pub said: v1::ServiceAction,
+    #[prost(message, required, tag = "2")]
+    pub target: v1::Target,
+}
+
+impl DeedState {
+    pub fn of(deed: &Deed) -> Self {
+        let Deed { said, target } = deed.clone();
+        Self { said, target }
+    }
+
+    pub fn deed(self) -> Deed {
+        let Self { said, target } = self;
+        Deed { said, target }
+    }
+
+    /// Ended, and confirmed since: nothing more will be said of it.
+    pub fn is_closed(&self) -> bool {
+        self.said.until_s != 0 && self.said.confirmed_by.is_some()
+    }
+}
+
 /// State while it is being recovered: the header's, changed by each record.
 #[derive(Debug, Default)]
 pub(super) struct Folded {
@@ -219,18 +253,19 @@ pub(super) struct Folded {
     sources: BTreeMap<i32, SourceState>,
     cursors: BTreeMap<Vec<u8>, CursorState>,
     windows: BTreeMap<u64, WindowState>,
+    deeds: BTreeMap<u64, DeedState>,
 }
 
 impl Folded {
     pub(super) fn new(state: State) -> Self {
-        let State { secret, small, counters, sources, cursors, windows } = state;
+        let State { secret, small, counters, sources, cursors, windows, deeds } = state;
         let mut folded = Self { secret, ..Self::default() };
-        folded.apply(StateChange { small, counters, sources, cursors, windows });
+        folded.apply(StateChange { small, counters, sources, cursors, windows, deeds });
         folded
     }
 
     pub(super) fn apply(&mut self, change: StateChange) {
-        let StateChange { small, counters, sources, cursors, windows } = change;
+        let StateChange { small, counters, sources, cursors, windows, deeds } = change;
         self.small = small;
         for counter in counters {
             let name = (counter.source, counter.key.clone());
@@ -249,6 +284,13 @@ impl Folded {
                 self.windows.insert(window.id, window);
             }
         }
+        for deed in deeds {
+            if deed.is_closed() {
+                self.deeds.remove(&deed.said.number);
+            } else {
+                self.deeds.insert(deed.said.number, deed);
+            }
+        }
     }
 
     pub(super) fn finish(self) -> State {
@@ -259,6 +301,7 @@ impl Folded {
             sources: self.sources.into_values().collect(),
             cursors: self.cursors.into_values().collect(),
             windows: self.windows.into_values().collect(),
+            deeds: self.deeds.into_values().collect(),
         }
     }
 }

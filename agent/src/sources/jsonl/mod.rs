@@ -25,7 +25,7 @@ mod relay;
 mod settings;
 mod socket;
 mod syslog;
-mod target;
+pub(in crate::sources) mod target;
 #[cfg(test)]
 mod tests;
 

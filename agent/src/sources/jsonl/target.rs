@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// `Err`: what is wanted.
-pub(super) fn parse(text: &str) -> Result<Target, String> {
+pub(in crate::sources) fn parse(text: &str) -> Result<Target, String> {
     let wanted = "must be <kind>:<value>, such as domain_exact:example.org";
     let (word, value) = text.split_once(':').ok_or(wanted)?;
     let kind = TargetKind::from_str_name(&format!("TARGET_KIND_{}", word.to_ascii_uppercase()))
@@ -65,7 +65,7 @@ fn check(kind: TargetKind, value: &str) -> Result<(), String> {
 }
 
 /// The same without a customer's address, and whether there was one.
-pub(super) fn without_customers(target: &Target, privacy: &Privacy) -> (Target, bool) {
+pub(in crate::sources) fn without_customers(target: &Target, privacy: &Privacy) -> (Target, bool) {
     let token = match target.kind() {
         TargetKind::Ip => of_address(&target.value, privacy),
         TargetKind::IpPort => {
