@@ -170,8 +170,13 @@ pub struct NewDeed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PersonWord {
     Recorded(NewDeed),
-    Ended { number: u64, until_s: i64 },
-    Confirmed { number: u64 },
+    Ended {
+        number: u64,
+        until_s: i64,
+    },
+    Confirmed {
+        number: u64,
+    },
     /// Says nothing, and asks for all that stand or wait for a second person.
     List,
 }
@@ -188,9 +193,7 @@ pub struct PersonSaid {
 /// Why nothing was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SaidRefused {
-    #[error(
-        "no deed {0:016x} stands or waits here; `remit-agent record list` shows those that do"
-    )]
+    #[error("no deed {0:016x} stands or waits here; `remit-agent record list` shows those that do")]
     Unknown(u64),
     #[error("whoever recorded it cannot confirm it: another person has to")]
     SamePerson,

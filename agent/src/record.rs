@@ -129,7 +129,9 @@ mod tests {
             target: v1::Target { kind: v1::TargetKind::AsnRoute.into(), value: "AS64500".into() },
         };
         let shown = one(&deed);
-        assert!(shown.starts_with("000000000000001f  throttle to 64000 bit/s of asn_route:AS64500"));
+        assert!(
+            shown.starts_with("000000000000001f  throttle to 64000 bit/s of asn_route:AS64500")
+        );
         assert!(shown.contains("from 2026-01-15T12:00:00Z, not ended; claims none"), "{shown}");
         assert!(shown.contains("UNCONFIRMED: another person confirms it by"), "{shown}");
         deed.said.until_s = deed.said.from_s + 60;

@@ -122,15 +122,24 @@ fn a_deed_says_what_it_claims() {
     let Word::Record(record) = word(line) else { panic!("{line}") };
     assert_eq!(record.claims, ["de/1", "class:law"]);
     assert_eq!((record.from_s, record.until_s), (1_795_928_400, 0));
-    assert_eq!((record.rate_bits_per_s, record.target.as_str()), (64_000, "domain_exact:a.example"));
+    assert_eq!(
+        (record.rate_bits_per_s, record.target.as_str()),
+        (64_000, "domain_exact:a.example")
+    );
     let line = "record shutdown --target cell_area:mitte --claim none";
     let Word::Record(record) = word(line) else { panic!("{line}") };
     assert!(record.claims.is_empty());
     refused("record shutdown --target cell_area:mitte", "--claim is missing");
     refused("record shutdown --claim none", "--target is missing");
     refused("record shutdown --claim none --target cell_area:m --rate 5", "unexpected: --rate");
-    refused("record shutdown --claim none --target cell_area:m --from monday", "--from wants a time");
-    refused("record shutdown --claim none --target cell_area:m --from 2026-11-29T06:00:00", "a time");
+    refused(
+        "record shutdown --claim none --target cell_area:m --from monday",
+        "--from wants a time",
+    );
+    refused(
+        "record shutdown --claim none --target cell_area:m --from 2026-11-29T06:00:00",
+        "a time",
+    );
     refused("record", "what to record is missing");
     refused("record rain", "no `rain`");
 }
@@ -140,7 +149,10 @@ fn a_line_never_stands_on_the_command_line() {
     let Command::Record(order) = command("record line-suspension --claim none") else { panic!() };
     assert!(order.reads_line);
     refused("record line-suspension 4711 --claim none", "unexpected: 4711");
-    refused("record line-suspension --claim none --target line_account:4711", "unexpected: --target");
+    refused(
+        "record line-suspension --claim none --target line_account:4711",
+        "unexpected: --target",
+    );
 }
 
 #[test]

@@ -431,7 +431,8 @@ impl Assessment {
     fn confirmed(&self, facts: &Facts, log_size: u64) -> Option<&Confirmed> {
         let tree = self.trees.get(&facts.origin)?;
         let confirmed = tree.confirmed(facts.rule.number, facts.index, log_size)?;
-        let revoked = tree.revoked.is_some_and(|(at, from)| at < log_size && from <= confirmed.leaf);
+        let revoked =
+            tree.revoked.is_some_and(|(at, from)| at < log_size && from <= confirmed.leaf);
         (!revoked).then_some(confirmed)
     }
 

@@ -71,7 +71,10 @@ fn refused(uid: u32, word: Word, says: &str) {
 
 #[test]
 fn who_speaks_is_whose_login_it_is() {
-    assert_eq!(told(BOB, Word::Confirm(7)), Ok(("person-2".into(), PersonWord::Confirmed { number: 7 })));
+    assert_eq!(
+        told(BOB, Word::Confirm(7)),
+        Ok(("person-2".into(), PersonWord::Confirmed { number: 7 }))
+    );
     refused(0, Word::Confirm(7), "root is nobody in particular");
     refused(4003, Word::Confirm(7), "number 4003 belongs to nobody");
     // Two persons with one login are none.
@@ -87,7 +90,9 @@ fn a_target_is_canonical_and_a_line_a_token() {
         Ok(other) => panic!("{other:?}"),
         Err(refused) => Err(refused),
     };
-    for good in ["cell_area:berlin mitte", "whole_service:*", "asn_route:AS64500", "protocol_app:quic"] {
+    for good in
+        ["cell_area:berlin mitte", "whole_service:*", "asn_route:AS64500", "protocol_app:quic"]
+    {
         let (_, value) = good.split_once(':').unwrap();
         assert_eq!(target(shutdown(good)).unwrap().value, value);
     }
@@ -110,7 +115,8 @@ fn a_target_is_canonical_and_a_line_a_token() {
     assert_eq!(customer.kind(), TargetKind::CustomerToken);
 
     let kind = ServiceActionKind::LineSuspension.into();
-    let line = |line: &str| Record { kind, line: line.into(), target: String::new(), ..shutdown("") };
+    let line =
+        |line: &str| Record { kind, line: line.into(), target: String::new(), ..shutdown("") };
     let token = target(line("+49 30 1234567\n")).unwrap();
     assert_eq!((token.kind(), token.value.len()), (TargetKind::LineAccount, 32));
     assert!(!token.value.contains("1234567"));

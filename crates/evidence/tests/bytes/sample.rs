@@ -75,7 +75,8 @@ pub(crate) fn seal() -> v1::Seal {
 }
 
 pub(crate) fn service_action() -> v1::ServiceAction {
-    let person = |id: &str| v1::PersonRef { person: id.to_owned(), role: v1::Role::Operator.into() };
+    let person =
+        |id: &str| v1::PersonRef { person: id.to_owned(), role: v1::Role::Operator.into() };
     v1::ServiceAction {
         kind: v1::ServiceActionKind::Throttle.into(),
         act: v1::ServiceAct::Confirmed.into(),

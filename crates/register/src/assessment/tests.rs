@@ -431,9 +431,8 @@ fn a_deed_is_confirmed_from_the_head_that_covers_the_second_persons_word() {
     let said = [(Recorded, 0, ""), (Confirmed, 0, "p2"), (Ended, NOON + 10, "")];
     let (log, events) = deed_log(&["p1", "p2"], &said);
     let [began, ended] = &events[..] else { panic!("{events:?}") };
-    let unconfirmed = |verdict: &crate::Verdict| {
-        verdict.added.contains(&v1::AddedFinding::Unconfirmed)
-    };
+    let unconfirmed =
+        |verdict: &crate::Verdict| verdict.added.contains(&v1::AddedFinding::Unconfirmed);
     let then = log.assessment.then(began);
     assert_eq!((then.code, unconfirmed(&then)), (VerdictCode::Authorised, true));
     let now = log.assessment.now(began, log.size, NOON);

@@ -22,8 +22,8 @@
 use std::collections::VecDeque;
 
 use register::{
-    AsKnown, Claim, Claimed, Confirmed, Event, Known, KnownSizes, NodeId, Parameters, Register, Span, Target,
-    Verdict, judge, words,
+    AsKnown, Claim, Claimed, Confirmed, Event, Known, KnownSizes, NodeId, Parameters, Register,
+    Span, Target, Verdict, judge, words,
 };
 use remit_proto::v1::{
     self, AddedFinding, Dimension, TargetKind, UndeterminedReason, VerdictCode,
