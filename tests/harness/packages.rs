@@ -29,6 +29,7 @@ pub const PACKAGES: &[(&str, &str, &str)] = &[
     ("curl", "/usr/bin/curl", "asks proxy and web server as a subscriber would, in the tests"),
     ("systemd", "/usr/bin/systemd-analyze", "says how exposed the units leave the programs"),
     ("strace", "/usr/bin/strace", "shows which system calls the programs make, in the tests"),
+    ("g++", "/usr/bin/g++", "compiles libFuzzer, for the fuzz targets"),
     ("util-linux", "/usr/bin/setpriv", "starts the agent as its unit would, in the tests"),
 ];
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use remit_tests::packages;
 
-use crate::shell;
+use crate::{fuzz, shell};
 
 const CARGO: &str = env!("CARGO");
 
@@ -36,5 +36,7 @@ pub(crate) fn test() -> Result<()> {
     // The end-to-end tests run the programs as built: build them first, once.
     shell(CARGO, &["build", "--workspace", "--bins", "--locked"])?;
     // Several network namespaces at once are too much for two cores: one test of them at a time.
-    shell(CARGO, &["test", "--workspace", "--locked"])
+    shell(CARGO, &["test", "--workspace", "--locked"])?;
+    // The corpus was read by a test of its own; here from it on, for a while.
+    fuzz::smoke()
 }

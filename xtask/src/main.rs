@@ -1,8 +1,9 @@
-//! `cargo xtask demo | test | check | bench`: everything a developer runs.
+//! `cargo xtask demo | test | check | bench | fuzz`: everything a developer runs.
 
 mod bench;
 mod check;
 mod demo;
+mod fuzz;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -31,6 +32,8 @@ enum Command {
     Test,
     /// What the programs need, over what nobody can do without: a table of ratios, and the targets.
     Bench(bench::Arguments),
+    /// Gives every parser inputs that nobody thought of (docs/adr/0026-fuzzing.md).
+    Fuzz(fuzz::Arguments),
     /// Formatting, lints, licences: what needs no service and no root.
     Check,
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Demo { once, json } => demo::run(once, json.as_deref()),
         Command::Test => check::test(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Check => check::check(),
     };
     match result {

@@ -65,6 +65,11 @@ pub(super) struct Pairing {
 }
 
 impl Pairing {
+    /// Entries of other sets come in any order and are whole.
+    pub(super) fn of(set: &SetInfo) -> Option<Self> {
+        (set.has(SetInfo::INTERVAL) && !set.has(SetInfo::CONCAT)).then(Self::default)
+    }
+
     pub(super) fn push(
         &mut self,
         entry: RawElement,

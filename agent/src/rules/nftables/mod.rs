@@ -58,5 +58,5 @@ pub use model::{
     Hook, KeyField, Log, Match, NamedCounter, PolicyDrop, PortSet, RejectWith, RuleId, Ruleset,
     SetInfo, SetRef, Side, Verdict, Way,
 };
-pub use read::{ElementsRead, Reader};
-pub use watch::{Watch, WatchError};
+pub use read::{ElementsRead, Reader, ruleset_of};
+pub use watch::{Watch, WatchError, generation};

@@ -20,7 +20,7 @@ use super::follow;
 use super::model::{Element, Family, NamedCounter, Ruleset, SetInfo};
 use super::snapshot::{self, Snapshot, VerdictMap};
 use super::wire::{self, be_u32};
-use crate::kernel::Malformed;
+use crate::kernel::{Malformed, Messages};
 
 /// After the first attempt, 10, 20, 40, 80 and 160 ms apart. A reload of a large set takes
 /// seconds in user space but commits at once, so that waiting longer gains little.
@@ -62,14 +62,7 @@ impl Reader {
         self.retry(|reader| {
             let generation = reader.generation_now()?;
             let snapshot = reader.settled_snapshot(generation)?;
-            let mut ruleset = Ruleset { generation, ..Ruleset::default() };
-            follow::follow(&snapshot, &mut ruleset);
-            ruleset.counters = snapshot.counters;
-            ruleset.sets = snapshot.sets.into_values().collect();
-            ruleset
-                .sets
-                .sort_by(|a, b| (a.family, &a.table, &a.name).cmp(&(b.family, &b.table, &b.name)));
-            Ok(ruleset)
+            Ok(ruleset(snapshot, generation))
         })
     }
 
@@ -195,24 +188,16 @@ impl Reader {
 
     fn snapshot(&mut self, generation: u32) -> Result<Snapshot, Fault> {
         let mut snapshot = Snapshot::default();
-        self.dump(wire::GET_TABLE, wire::NEW_TABLE, generation, &mut |family, attributes| {
-            snapshot.tables.push(snapshot::table(family, attributes)?);
-            Ok(())
-        })?;
-        self.dump(wire::GET_CHAIN, wire::NEW_CHAIN, generation, &mut |family, attributes| {
-            snapshot.chains.push(snapshot::chain(family, attributes)?);
-            Ok(())
-        })?;
-        self.dump(wire::GET_SET, wire::NEW_SET, generation, &mut |family, attributes| {
-            let set = snapshot::set(family, attributes)?;
-            let name = (set.family, set.table.clone(), set.name.clone());
-            snapshot.repeated_set |= snapshot.sets.insert(name, set).is_some();
-            Ok(())
-        })?;
-        self.dump(wire::GET_RULE, wire::NEW_RULE, generation, &mut |family, attributes| {
-            snapshot.rules.push(snapshot::rule(family, attributes)?);
-            Ok(())
-        })?;
+        for (get, new) in [
+            (wire::GET_TABLE, wire::NEW_TABLE),
+            (wire::GET_CHAIN, wire::NEW_CHAIN),
+            (wire::GET_SET, wire::NEW_SET),
+            (wire::GET_RULE, wire::NEW_RULE),
+        ] {
+            self.dump(get, new, generation, &mut |family, attributes| {
+                snapshot.take(new, family, attributes)
+            })?;
+        }
         snapshot.counters = self.counters(generation)?;
         for (name, set) in snapshot.sets.iter().filter(|(_, set)| set.verdicts) {
             let map = self.verdict_map(generation, set)?;
@@ -278,9 +263,7 @@ impl Reader {
             .request(wire::GET_ELEMENT, wire::FLAG_DUMP, set.family.number())
             .string(1, &set.table)
             .string(2, &set.name);
-        // Entries of other sets come in any order and are whole.
-        let mut pairing =
-            (set.has(SetInfo::INTERVAL) && !set.has(SetInfo::CONCAT)).then(Pairing::default);
+        let mut pairing = Pairing::of(set);
         let mut ordered = Ok(());
         let mut census = Census::of(set);
         let generation = Some(generation);
@@ -368,6 +351,58 @@ impl Census {
         seen.dedup();
         seen.len() == all && self.expected.is_none_or(|expected| expected as usize == all)
     }
+}
+
+/// What a reading says.
+fn ruleset(snapshot: Snapshot, generation: u32) -> Ruleset {
+    let mut ruleset = Ruleset { generation, ..Ruleset::default() };
+    follow::follow(&snapshot, &mut ruleset);
+    ruleset.counters = snapshot.counters;
+    ruleset.sets = snapshot.sets.into_values().collect();
+    ruleset.sets.sort_by(|a, b| (a.family, &a.table, &a.name).cmp(&(b.family, &b.table, &b.name)));
+    ruleset
+}
+
+/// The ruleset and the set elements in answers that a kernel sent at another time, or that nobody did:
+/// tables, chains, sets, rules, counters, elements, in any order. Nothing is known of the moment, so
+/// that a state of the kernel is never read by this; `tests/fuzz` does, with the same functions.
+pub fn ruleset_of(answers: &[u8]) -> Result<(Ruleset, Vec<Element>), Malformed> {
+    let (mut snapshot, mut lists) = (Snapshot::default(), Vec::new());
+    for message in Messages::new(answers) {
+        let message = message?;
+        let Some(number) = wire::message_number(message.kind) else { continue };
+        let (family, _, attributes) = wire::header(message.payload)?;
+        if number == wire::NEW_ELEMENT {
+            lists.push((family, message.payload));
+        } else {
+            snapshot.take(number, family, attributes)?;
+        }
+    }
+    let mut elements = Vec::new();
+    for (family, payload) in lists {
+        let (_, _, attributes) = wire::header(payload)?;
+        let (table, name) = snapshot::set_of_elements(attributes)?;
+        let name = (Family::from_number(family), table, name);
+        let Some(set) = snapshot.sets.get(&name) else { continue };
+        let (mut raw, mut pairing) = (Vec::new(), Pairing::of(set));
+        let mut ordered = Ok(());
+        snapshot::elements(wire::header(payload)?.2, |entry| match &mut pairing {
+            None => raw.push(entry),
+            Some(pairing) => {
+                ordered = ordered.and_then(|()| pairing.push(entry, |entry| raw.push(entry)));
+            }
+        })?;
+        if let Some(pairing) = pairing {
+            ordered = ordered.and_then(|()| pairing.finish(|entry| raw.push(entry)));
+        }
+        ordered.map_err(|Disordered| Malformed)?;
+        elements.extend(raw.iter().cloned().map(|entry| entry.typed(set)));
+        if set.verdicts {
+            raw.truncate(MAP_ELEMENTS_MAX);
+            snapshot.verdict_maps.insert(name, VerdictMap { elements: raw, abridged: false });
+        }
+    }
+    Ok((ruleset(snapshot, 0), elements))
 }
 
 fn error(fault: Fault) -> ReadError {

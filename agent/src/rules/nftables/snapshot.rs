@@ -69,6 +69,28 @@ pub(super) struct VerdictMap {
 }
 
 impl Snapshot {
+    /// One answer. Elements are not objects of their own: see [`elements`].
+    pub(super) fn take(
+        &mut self,
+        message: u8,
+        family: u8,
+        attributes: Attributes<'_>,
+    ) -> Result<(), Malformed> {
+        match message {
+            wire::NEW_TABLE => self.tables.push(table(family, attributes)?),
+            wire::NEW_CHAIN => self.chains.push(chain(family, attributes)?),
+            wire::NEW_RULE => self.rules.push(rule(family, attributes)?),
+            wire::NEW_SET => {
+                let set = set(family, attributes)?;
+                let name = (set.family, set.table.clone(), set.name.clone());
+                self.repeated_set |= self.sets.insert(name, set).is_some();
+            }
+            wire::NEW_OBJECT => self.counters.extend(counter(family, attributes)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Whether nothing came twice.
     pub(super) fn is_distinct(&self) -> bool {
         !self.repeated_set
@@ -116,7 +138,7 @@ fn distinct<K: Eq + Hash>(mut keys: impl Iterator<Item = K>) -> bool {
     keys.all(|key| seen.insert(key))
 }
 
-pub(super) fn table(family: u8, attributes: Attributes<'_>) -> Result<Table, Malformed> {
+fn table(family: u8, attributes: Attributes<'_>) -> Result<Table, Malformed> {
     let family = Family::from_number(family);
     let mut table = Table { family, name: String::new(), handle: 0, dormant: false };
     for attribute in attributes {
@@ -130,7 +152,7 @@ pub(super) fn table(family: u8, attributes: Attributes<'_>) -> Result<Table, Mal
     Ok(table)
 }
 
-pub(super) fn chain(family: u8, attributes: Attributes<'_>) -> Result<Chain, Malformed> {
+fn chain(family: u8, attributes: Attributes<'_>) -> Result<Chain, Malformed> {
     let family = Family::from_number(family);
     let mut chain = Chain {
         family,
@@ -288,6 +310,19 @@ pub(super) fn count(value: &[u8]) -> Result<Count, Malformed> {
         }
     }
     Ok(count)
+}
+
+/// Table and set that a message with elements is about.
+pub(super) fn set_of_elements(attributes: Attributes<'_>) -> Result<(String, String), Malformed> {
+    let (mut table, mut set) = (String::new(), String::new());
+    for attribute in attributes {
+        match attribute? {
+            (1, value) => table = text(value),
+            (2, value) => set = text(value),
+            _ => {}
+        }
+    }
+    Ok((table, set))
 }
 
 /// `NFTA_SET_ELEM_LIST_ELEMENTS` of one message, each to `each`.

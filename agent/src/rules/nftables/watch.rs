@@ -79,7 +79,8 @@ impl AsFd for Watch {
     }
 }
 
-fn generation(payload: &[u8]) -> Result<Generation, Malformed> {
+/// What the message that ends a commit says.
+pub fn generation(payload: &[u8]) -> Result<Generation, Malformed> {
     let (_, _, attributes) = header(payload)?;
     let mut generation = Generation { id: 0, pid: 0, process_name: String::new() };
     let mut id = None;

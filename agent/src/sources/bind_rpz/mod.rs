@@ -32,7 +32,7 @@
 mod examine;
 pub mod line;
 mod settings;
-mod statistics;
+pub mod statistics;
 
 use std::{
     net::SocketAddr,

@@ -16,16 +16,16 @@ use crate::sources::{rpz::is_same_name, web};
 const PIECE_SIZE_MAX: u64 = 64 * 1024;
 
 /// All rewrites since BIND started; `Ok(None)`: it answers and does not say.
-pub(super) fn rewrites(address: SocketAddr) -> io::Result<Option<u64>> {
+pub fn rewrites(address: SocketAddr) -> io::Result<Option<u64>> {
     read_rewrites(web::get(address, "/xml/v3/server")?)
 }
 
 /// The serials that are loaded for these zones.
-pub(super) fn serials(address: SocketAddr, zones: &[&str]) -> io::Result<Vec<Option<u32>>> {
+pub fn serials(address: SocketAddr, zones: &[&str]) -> io::Result<Vec<Option<u32>>> {
     read_serials(web::get(address, "/xml/v3/zones")?, zones)
 }
 
-fn read_rewrites(answer: impl BufRead) -> io::Result<Option<u64>> {
+pub fn read_rewrites(answer: impl BufRead) -> io::Result<Option<u64>> {
     let mut pieces = Pieces(answer);
     let mut piece = Vec::new();
     while pieces.next(&mut piece)? {
@@ -36,7 +36,7 @@ fn read_rewrites(answer: impl BufRead) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-fn read_serials(answer: impl BufRead, zones: &[&str]) -> io::Result<Vec<Option<u32>>> {
+pub fn read_serials(answer: impl BufRead, zones: &[&str]) -> io::Result<Vec<Option<u32>>> {
     let mut pieces = Pieces(answer);
     let mut piece = Vec::new();
     let mut serials = vec![None; zones.len()];

@@ -24,16 +24,16 @@ const LINE_SIZE_MAX: u64 = 64 * 1024;
 
 /// One name that is answered here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
+pub struct Block {
     /// Lower case, no last dot; perhaps with a `*` in front, or `#` for all.
-    pub(super) name: String,
-    pub(super) answer: Answer,
-    pub(super) comment: String,
-    pub(super) file: PathBuf,
+    pub name: String,
+    pub answer: Answer,
+    pub comment: String,
+    pub file: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub enum Answer {
     Nxdomain,
     Forged(String),
     /// From a hosts file: the name alone.
@@ -41,22 +41,22 @@ pub(super) enum Answer {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) blocks: Vec<Block>,
+pub struct Found {
+    pub blocks: Vec<Block>,
     /// What was read, also folders and what is not there, and what it was before it was read.
-    pub(super) files: BTreeMap<PathBuf, Option<Identity>>,
-    pub(super) unreadable: Vec<(PathBuf, io::Error)>,
+    pub files: BTreeMap<PathBuf, Option<Identity>>,
+    pub unreadable: Vec<(PathBuf, io::Error)>,
     /// Comment lines before a file's first rule.
-    pub(super) comments: BTreeMap<PathBuf, String>,
+    pub comments: BTreeMap<PathBuf, String>,
     /// Names at loopback addresses in hosts files.
-    pub(super) loopback: u64,
-    pub(super) logs_queries: bool,
+    pub loopback: u64,
+    pub logs_queries: bool,
     /// More than is kept.
-    pub(super) too_many: bool,
+    pub too_many: bool,
 }
 
 /// Reads everything, from the configuration file on.
-pub(super) fn read(config: &Dnsmasq) -> Found {
+pub fn read(config: &Dnsmasq) -> Found {
     let mut reader = Reader {
         loopback_blocks: config.loopback_blocks,
         found: Found::default(),
@@ -83,7 +83,7 @@ pub(super) fn read(config: &Dnsmasq) -> Found {
     found
 }
 
-pub(super) struct Reader {
+pub struct Reader {
     loopback_blocks: bool,
     found: Found,
     hosts: BTreeSet<PathBuf>,

@@ -24,7 +24,7 @@
 //! The claim is in the comment of the rule's own line (`# remit=de/2026-42`), else in the comment lines
 //! before the first rule of its file, else in the basis map (`file:/etc/dnsmasq.d/national.conf`).
 
-mod conf;
+pub mod conf;
 mod settings;
 
 use std::{

@@ -2,7 +2,7 @@
 //! relayed record needs; nothing nested, no fractions, no name twice.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub enum Value {
     Text(String),
     Number(u64),
     Bool(bool),
@@ -13,9 +13,9 @@ pub(super) enum Value {
 /// Where it ceases to be one: the byte, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no flat JSON object from byte {0} on")]
-pub(super) struct NotJson(pub(super) usize);
+pub struct NotJson(pub usize);
 
-pub(super) fn object(text: &str) -> Result<Vec<(String, Value)>, NotJson> {
+pub fn object(text: &str) -> Result<Vec<(String, Value)>, NotJson> {
     let mut reader = Reader { text, at: 0 };
     reader.expect('{')?;
     let mut fields: Vec<(String, Value)> = Vec::new();
@@ -157,8 +157,9 @@ impl<'a> Reader<'a> {
     fn unit(&mut self) -> Result<u32, NotJson> {
         let digits = self.rest().get(..4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
         let unit = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let unit = unit.ok_or(self.wrong())?;
         self.at += 4;
-        unit.ok_or(self.wrong())
+        Ok(unit)
     }
 }
 
@@ -211,6 +212,12 @@ mod tests {
         ] {
             assert!(object(text).is_err(), "{text}");
         }
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn half_an_escape_is_wrong_where_it_stands() {
+        assert_eq!(object(r#"{"a":"\u0"#), Err(NotJson(8)));
     }
 
     proptest! {

@@ -19,12 +19,12 @@
 //!   sent while the agent is down is the sender's to keep.
 
 mod examine;
-mod json;
-mod record;
+pub mod json;
+pub mod record;
 mod relay;
 mod settings;
 mod socket;
-mod syslog;
+pub mod syslog;
 pub(in crate::sources) mod target;
 #[cfg(test)]
 mod tests;

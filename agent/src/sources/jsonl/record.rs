@@ -19,13 +19,13 @@ use crate::{
 /// What is wrong with a record: which field, and what is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("field {field}: {wanted}")]
-pub(super) struct Wrong {
-    pub(super) field: String,
-    pub(super) wanted: String,
+pub struct Wrong {
+    pub field: String,
+    pub wanted: String,
 }
 
 impl Wrong {
-    pub(super) fn new(field: &str, wanted: impl Into<String>) -> Self {
+    pub fn new(field: &str, wanted: impl Into<String>) -> Self {
         // A name that nobody knows may be anything.
         let shown: String = field.chars().filter(|c| !c.is_control()).take(32).collect();
         Self { field: shown, wanted: wanted.into() }
@@ -33,7 +33,7 @@ impl Wrong {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Record {
+pub enum Record {
     Rule(Box<RuleRecord>),
     Removed { rule: String },
     Hit(HitRecord),
@@ -42,28 +42,28 @@ pub(super) enum Record {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RuleRecord {
-    pub(super) rule: String,
-    pub(super) target: Target,
-    pub(super) technique: Technique,
-    pub(super) trigger: Trigger,
-    pub(super) direction: Direction,
-    pub(super) actor: Option<Actor>,
-    pub(super) claims: Vec<Claim>,
-    pub(super) narrowed: bool,
-    pub(super) text: String,
+pub struct RuleRecord {
+    pub rule: String,
+    pub target: Target,
+    pub technique: Technique,
+    pub trigger: Trigger,
+    pub direction: Direction,
+    pub actor: Option<Actor>,
+    pub claims: Vec<Claim>,
+    pub narrowed: bool,
+    pub text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HitRecord {
-    pub(super) rule: String,
-    pub(super) at_s: i64,
-    pub(super) count: u64,
-    pub(super) target: Option<Target>,
-    pub(super) response: Response,
+pub struct HitRecord {
+    pub rule: String,
+    pub at_s: i64,
+    pub count: u64,
+    pub target: Option<Target>,
+    pub response: Response,
 }
 
-pub(super) fn parse(line: &str) -> Result<Record, Wrong> {
+pub fn parse(line: &str) -> Result<Record, Wrong> {
     let fields = json::object(line).map_err(|error| Wrong::new("(line)", error.to_string()))?;
     let mut fields = Fields(fields);
     let record = match fields.needed("type")?.as_str() {
@@ -217,7 +217,7 @@ impl Fields {
 }
 
 /// "silent", "tcp-reset", "icmp", "http/451", "dns/3".
-pub(super) fn response_of(text: &str) -> Result<Response, Wrong> {
+pub fn response_of(text: &str) -> Result<Response, Wrong> {
     let number = |text: &str| text.parse::<u16>().ok();
     let response = match text.split_once('/') {
         None if text == "silent" => Some(Response::Silent),

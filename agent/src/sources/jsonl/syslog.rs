@@ -14,30 +14,30 @@ use crate::{
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub struct Place {
     /// SD-ID of the element; none: `key=value` in the message.
-    pub(super) element: Option<String>,
-    pub(super) name: String,
+    pub element: Option<String>,
+    pub name: String,
 }
 
 /// How the lines of one program become hits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldMap {
     /// APP-NAME of the lines that are meant; others are passed over.
-    pub(super) app: String,
+    pub app: String,
     /// MSGID of those; none: all.
-    pub(super) msgid: Option<String>,
-    pub(super) rule: Place,
-    pub(super) target: Option<Place>,
+    pub msgid: Option<String>,
+    pub rule: Place,
+    pub target: Option<Place>,
     /// What the target's value is, such as "domain_exact".
-    pub(super) target_kind: String,
-    pub(super) count: Option<Place>,
-    pub(super) response: Response,
+    pub target_kind: String,
+    pub count: Option<Place>,
+    pub response: Response,
 }
 
 impl Place {
     /// "sd:<SD-ID>/<name>" or "msg:<name>".
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let good = |name: &str| !name.is_empty() && !name.contains(['"', ']', '=', ' ']);
         if let Some(name) = text.strip_prefix("msg:").filter(|name| good(name)) {
             return Some(Self { element: None, name: name.to_owned() });
@@ -47,7 +47,7 @@ impl Place {
         good.then(|| Self { element: Some(element.to_owned()), name: name.to_owned() })
     }
 
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         match &self.element {
             Some(element) => format!("sd:{element}/{}", self.name),
             None => format!("msg:{}", self.name),
@@ -56,7 +56,7 @@ impl Place {
 }
 
 /// `None`: a line of another program.
-pub(super) fn parse(line: &str, map: &FieldMap) -> Option<Result<HitRecord, Wrong>> {
+pub fn parse(line: &str, map: &FieldMap) -> Option<Result<HitRecord, Wrong>> {
     let header = Header::parse(line);
     match header {
         Some(header) if header.app != map.app => None,
@@ -168,12 +168,12 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 }
 
 /// What a rule claims of which a line tells nothing but its name.
-pub(super) fn selector(by: &str, rule: &str) -> String {
+pub fn selector(by: &str, rule: &str) -> String {
     format!("rule:{by}/{rule}")
 }
 
 /// The claims of the basis map for a rule that carries none.
-pub(super) fn mapped(
+pub fn mapped(
     by: &str,
     rule: &str,
     look_up: &(dyn Fn(&str) -> Vec<Claim> + Send + Sync),

@@ -39,18 +39,18 @@ const RECORDS_MAX: usize = 4096;
 
 /// An answer to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) at_s: i64,
-    pub(super) rcode: u16,
+pub struct Answer {
+    pub at_s: i64,
+    pub rcode: u16,
     /// As `Owner::QueryName` has it: lower case, without its last dot.
-    pub(super) asked: Box<str>,
-    pub(super) extended_errors: Vec<u16>,
-    pub(super) explanation: Option<String>,
+    pub asked: Box<str>,
+    pub extended_errors: Vec<u16>,
+    pub explanation: Option<String>,
     has_data: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Read {
+pub enum Read {
     /// Something else than an answer to a client.
     NotOurs,
     NotUnderstood,
@@ -58,11 +58,11 @@ pub(super) enum Read {
 }
 
 impl Answer {
-    pub(super) fn is_block(&self) -> bool {
+    pub fn is_block(&self) -> bool {
         self.extended_errors.iter().any(|code| BLOCKED.contains(code))
     }
 
-    pub(super) fn done(&self) -> Done {
+    pub fn done(&self) -> Done {
         match (self.rcode, self.has_data) {
             (3, _) => Done::Nxdomain,
             (0, false) => Done::Nodata,
@@ -71,7 +71,7 @@ impl Answer {
     }
 }
 
-pub(super) fn read(frame: &[u8]) -> Read {
+pub fn read(frame: &[u8]) -> Read {
     let Ok(PbDnstap { message }) = PbDnstap::decode(frame) else { return Read::NotUnderstood };
     let Some(PbMessage { kind: CLIENT_RESPONSE, response_time_s, response }) = message else {
         return Read::NotOurs;

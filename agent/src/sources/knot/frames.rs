@@ -20,7 +20,7 @@ const FIELD_CONTENT_TYPE: u32 = 1;
 
 /// Bytes of one connection, cut into frames.
 #[derive(Debug, Default)]
-pub(super) struct Frames(Vec<u8>);
+pub struct Frames(Vec<u8>);
 
 impl stream::Frames for Frames {
     fn push(&mut self, bytes: &[u8]) {

@@ -23,9 +23,9 @@
 //! Sources: dnstap.proto; fstrm/control.h; modules/dnstap and modules/policy of Knot Resolver; RFC 8914; measured
 //! with 5.6.0.
 
-mod answer;
+pub mod answer;
 mod examine;
-mod frames;
+pub mod frames;
 mod settings;
 
 use std::{

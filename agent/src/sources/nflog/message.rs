@@ -46,7 +46,7 @@ pub struct Headers {
 }
 
 /// `payload` is what follows the netlink header: nfgenmsg and attributes.
-pub(super) fn parse(payload: &[u8]) -> Result<Packet<'_>, Malformed> {
+pub fn parse(payload: &[u8]) -> Result<Packet<'_>, Malformed> {
     const NFGENMSG: usize = 4;
     let mut packet = Packet {
         prefix: &[],

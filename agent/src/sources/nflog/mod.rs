@@ -25,7 +25,7 @@
 //! Sources: `linux/netfilter/nfnetlink_log.h`, kernel `net/netfilter/nfnetlink_log.c`
 //! (nfulnl_recv_config, nfulnl_log_packet, __nfulnl_send).
 
-mod message;
+pub mod message;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

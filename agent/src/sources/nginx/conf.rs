@@ -8,7 +8,7 @@ use std::{collections::HashSet, fs, path::Path};
 use crate::sources::http::{Listed, Pattern, fields::Host};
 
 /// What the file says, and whether part of it could not be read.
-pub(super) fn read(path: &Path, status: u16) -> (HashSet<Listed>, bool) {
+pub fn read(path: &Path, status: u16) -> (HashSet<Listed>, bool) {
     let good = fs::metadata(path).is_ok_and(|metadata| metadata.len() <= FILE_SIZE_MAX);
     let Some(bytes) = good.then(|| fs::read(path).ok()).flatten() else {
         return (HashSet::new(), true);

@@ -10,22 +10,22 @@
 
 use crate::sources::http::fields::{Host, plain, words};
 
-pub(super) const MARKER: &str = "remit1";
+pub const MARKER: &str = "remit1";
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) at_s: i64,
-    pub(super) status: u16,
-    pub(super) says: String,
-    pub(super) host: Host,
-    pub(super) blocked_by: bool,
+pub struct Line {
+    pub at_s: i64,
+    pub status: u16,
+    pub says: String,
+    pub host: Host,
+    pub blocked_by: bool,
 }
 
-pub(super) fn is_ours(line: &[u8]) -> bool {
+pub fn is_ours(line: &[u8]) -> bool {
     line.starts_with(MARKER.as_bytes())
 }
 
-pub(super) fn parse(line: &[u8]) -> Option<Line> {
+pub fn parse(line: &[u8]) -> Option<Line> {
     let [at, status, says, _method, host, blocked_by] = words::<6>(line, MARKER)?;
     let (at_s, _ms) = at.split_once('.')?;
     Some(Line {

@@ -15,9 +15,9 @@
 //!
 //! Sources: ngx_http_log_module, ngx_http_map_module; RFC 7725; measured with 1.22.1.
 
-mod conf;
+pub mod conf;
 mod examine;
-mod line;
+pub mod line;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -53,27 +53,27 @@ struct PbResponse {
 
 /// A response to which a policy was applied.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub struct Told {
     /// `policyName`
-    pub(super) policy: String,
-    pub(super) tags: Vec<String>,
+    pub policy: String,
+    pub tags: Vec<String>,
     owner: Owner,
-    pub(super) done: Done,
-    pub(super) rcode: u16,
-    pub(super) at_s: i64,
+    pub done: Done,
+    pub rcode: u16,
+    pub at_s: i64,
     asked: String,
     over_udp: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Read {
+pub enum Read {
     /// A query, or an answer that no policy touched.
     NotOurs,
     NotUnderstood,
     Told(Told),
 }
 
-pub(super) fn read(bytes: &[u8]) -> Read {
+pub fn read(bytes: &[u8]) -> Read {
     let Ok(message) = PbDnsMessage::decode(bytes) else { return Read::NotUnderstood };
     let PbDnsMessage { kind, transport, time_s, question, response } = message;
     let (Some(question), Some(response)) = (question, response) else { return Read::NotOurs };
@@ -106,7 +106,7 @@ pub(super) fn read(bytes: &[u8]) -> Read {
 
 impl Told {
     /// `Truncate` is also told of the retry over TCP, which is let through.
-    pub(super) fn is_hit(&self) -> bool {
+    pub fn is_hit(&self) -> bool {
         match self.done {
             Done::Nxdomain | Done::Nodata | Done::Drop | Done::LocalData | Done::CnameOverride => {
                 true
@@ -116,7 +116,7 @@ impl Told {
         }
     }
 
-    pub(super) fn applied<'a>(&'a self, label: Option<&'a str>) -> Applied<'a> {
+    pub fn applied<'a>(&'a self, label: Option<&'a str>) -> Applied<'a> {
         Applied {
             stamp: Stamp::Absolute(self.at_s),
             label,
@@ -150,7 +150,7 @@ const UDP: i32 = 1;
 
 /// Bytes of one connection, cut into messages.
 #[derive(Debug, Default)]
-pub(super) struct Frames(Vec<u8>);
+pub struct Frames(Vec<u8>);
 
 impl stream::Frames for Frames {
     fn push(&mut self, bytes: &[u8]) {

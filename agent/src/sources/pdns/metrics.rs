@@ -10,28 +10,28 @@ use crate::sources::web;
 
 /// Since PowerDNS started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Handed {
-    pub(super) queued: u64,
+pub struct Handed {
+    pub queued: u64,
     /// Pipe full, too large, or another error: counted there, and sent nowhere.
-    pub(super) thrown_away: u64,
+    pub thrown_away: u64,
 }
 
 /// What the doctor shows beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Counted {
+pub struct Counted {
     /// `None`: nothing is sent to this address.
-    pub(super) handed: Option<Handed>,
+    pub handed: Option<Handed>,
     /// Hits of policies; an answer from the packet cache is none.
-    pub(super) policy_hits: Option<u64>,
+    pub policy_hits: Option<u64>,
     /// Queries that got no answer: of these PowerDNS sends nothing.
-    pub(super) dropped: u64,
+    pub dropped: u64,
 }
 
-pub(super) fn ask(webserver: SocketAddr, listen: SocketAddr) -> io::Result<Counted> {
+pub fn ask(webserver: SocketAddr, listen: SocketAddr) -> io::Result<Counted> {
     read(web::get(webserver, "/metrics")?, listen)
 }
 
-fn read(answer: impl BufRead, listen: SocketAddr) -> io::Result<Counted> {
+pub fn read(answer: impl BufRead, listen: SocketAddr) -> io::Result<Counted> {
     let mut counted = Counted::default();
     let ours = format!("address=\"{listen}\"");
     for line in answer.lines() {

@@ -31,8 +31,8 @@
 //! Sources: pdns/dnsmessage.proto and pdns/recursordist of the PowerDNS project; measured with 4.8.8.
 
 mod examine;
-mod message;
-mod metrics;
+pub mod message;
+pub mod metrics;
 mod settings;
 
 use std::{

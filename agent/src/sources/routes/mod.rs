@@ -44,7 +44,7 @@ mod examine;
 mod known;
 mod settings;
 mod tables;
-mod wire;
+pub mod wire;
 
 #[cfg(test)]
 mod tests;

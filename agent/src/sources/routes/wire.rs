@@ -16,7 +16,7 @@ const REPLACE: u16 = 0x100;
 
 /// What becomes of a packet that takes the route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Kind {
+pub enum Kind {
     Blackhole,
     Unreachable,
     Prohibit,
@@ -25,11 +25,10 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 4] =
-        [Self::Blackhole, Self::Unreachable, Self::Prohibit, Self::Throw];
+    pub const ALL: [Self; 4] = [Self::Blackhole, Self::Unreachable, Self::Prohibit, Self::Throw];
 
     /// `rtm_type`.
-    pub(super) const fn number(self) -> u8 {
+    pub const fn number(self) -> u8 {
         match self {
             Self::Blackhole => 6,
             Self::Unreachable => 7,
@@ -39,7 +38,7 @@ impl Kind {
     }
 
     /// As iproute2 writes it.
-    pub(super) const fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Blackhole => "blackhole",
             Self::Unreachable => "unreachable",
@@ -51,29 +50,29 @@ impl Kind {
 
 /// Where in the tables a route stands: what the kernel tells two routes apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Place {
-    pub(super) table: u32,
-    pub(super) net: IpNet,
+pub struct Place {
+    pub table: u32,
+    pub net: IpNet,
     /// Lower wins.
-    pub(super) metric: u32,
-    pub(super) tos: u8,
+    pub metric: u32,
+    pub tos: u8,
     /// Only for packets from here (IPv6).
-    pub(super) source: Option<IpNet>,
+    pub source: Option<IpNet>,
 }
 
 /// A route on which nothing is sent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Route {
-    pub(super) place: Place,
-    pub(super) kind: Kind,
+pub struct Route {
+    pub place: Place,
+    pub kind: Kind,
     /// Who set it, by `rtm_protocol` (186 is BGP); whoever sets a route chooses the number.
-    pub(super) protocol: u8,
+    pub protocol: u8,
     /// 0: none.
-    pub(super) realm: u16,
+    pub realm: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub enum Change {
     /// `alone`: it takes the place of what was there.
     Set {
         route: Route,
@@ -85,7 +84,7 @@ pub(super) enum Change {
 }
 
 /// What a message says; `None` if it is about no route of ours.
-pub(super) fn change(message: &Message<'_>) -> Result<Option<Change>, Malformed> {
+pub fn change(message: &Message<'_>) -> Result<Option<Change>, Malformed> {
     if !matches!(message.kind, RTM_NEWROUTE | RTM_DELROUTE) {
         return Ok(None);
     }
@@ -154,7 +153,7 @@ fn ne_u32(value: &[u8]) -> Result<u32, Malformed> {
 }
 
 /// Asks for all routes of one kind and version, of all tables.
-pub(super) fn dump(family: libc::c_int, kind: Kind, sequence: u32) -> Vec<u8> {
+pub fn dump(family: libc::c_int, kind: Kind, sequence: u32) -> Vec<u8> {
     const REQUEST_DUMP: u16 = 1 | 0x300;
     const SIZE: u32 = 16 + 12;
     let mut bytes = Vec::with_capacity(SIZE as usize);

@@ -14,7 +14,7 @@ mod name;
 mod net;
 pub mod owner;
 pub mod rules;
-mod zone;
+pub mod zone;
 
 use std::path::PathBuf;
 

@@ -21,12 +21,12 @@ use crate::sources::http::{Listed, Pattern, fields::Host};
 
 /// What the files say.
 #[derive(Debug, Default)]
-pub(super) struct Conf {
-    pub(super) listed: HashSet<Listed>,
+pub struct Conf {
+    pub listed: HashSet<Listed>,
     /// Part of it could not be read or not be understood.
-    pub(super) incomplete: bool,
+    pub incomplete: bool,
     /// Files that were read: names of lists among them.
-    pub(super) files: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ struct Reader {
 }
 
 /// Reads the file and what it includes.
-pub(super) fn read(path: &Path) -> Conf {
+pub fn read(path: &Path) -> Conf {
     let mut reader = Reader::default();
     reader.file(path, 0);
     let mut listed = HashSet::new();

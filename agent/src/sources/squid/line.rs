@@ -10,25 +10,25 @@
 
 use crate::sources::http::fields::{Host, plain, words};
 
-pub(super) const MARKER: &str = "remit1";
+pub const MARKER: &str = "remit1";
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) number: u64,
-    pub(super) at_s: i64,
+pub struct Line {
+    pub number: u64,
+    pub at_s: i64,
     /// Squid itself refused the request, and not for want of a password.
-    pub(super) denied: bool,
-    pub(super) status: u16,
-    pub(super) label: String,
-    pub(super) says: String,
-    pub(super) host: Option<Host>,
+    pub denied: bool,
+    pub status: u16,
+    pub label: String,
+    pub says: String,
+    pub host: Option<Host>,
 }
 
-pub(super) fn is_ours(line: &[u8]) -> bool {
+pub fn is_ours(line: &[u8]) -> bool {
     line.starts_with(MARKER.as_bytes())
 }
 
-pub(super) fn parse(line: &[u8]) -> Option<Line> {
+pub fn parse(line: &[u8]) -> Option<Line> {
     let [number, at_s, result, status, label, says, _method, host] = words::<8>(line, MARKER)?;
     let status: u16 = status.parse().ok()?;
     Some(Line {

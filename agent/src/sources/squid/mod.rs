@@ -21,9 +21,9 @@
 //!
 //! Sources: squid.conf.documented, src/format/Format.cc, src/log/access_log.cc; measured with 5.7.
 
-mod conf;
+pub mod conf;
 mod examine;
-mod line;
+pub mod line;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A million local zones; of what is longer nothing is believed.
 const ANSWER_SIZE_MAX: u64 = 64 * 1024 * 1024;
 
-pub(super) fn ask(socket: &Path, question: &str) -> io::Result<String> {
+pub fn ask(socket: &Path, question: &str) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
@@ -34,7 +34,7 @@ pub(super) fn ask(socket: &Path, question: &str) -> io::Result<String> {
 /// All blocks since Unbound started, from the answer to `stats_noreset`; the kinds that are no hits
 /// are left out, as their log lines are. `None` without `extended-statistics: yes`: kinds that
 /// count zero are not in the answer, so their absence alone says nothing.
-pub(super) fn blocks(stats: &str) -> Option<u64> {
+pub fn blocks(stats: &str) -> Option<u64> {
     let mut extended = false;
     let mut sum = 0u64;
     for line in stats.lines() {
@@ -50,7 +50,7 @@ pub(super) fn blocks(stats: &str) -> Option<u64> {
 }
 
 /// The serial that Unbound has loaded for a zone, from the answer to `list_auth_zones`.
-pub(super) fn loaded_serial(zones: &str, zone: &str) -> Option<u32> {
+pub fn loaded_serial(zones: &str, zone: &str) -> Option<u32> {
     let line = zones.lines().find_map(|line| {
         let (name, rest) = line.split_once('\t')?;
         is_same_name(name, zone).then_some(rest)

@@ -47,7 +47,7 @@ const LONG_LIST_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Types that block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub enum Kind {
     Nxdomain,
     Nodata,
     Refuse,
@@ -111,7 +111,7 @@ impl Kind {
 
 /// What a line of `log-local-actions` says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Acted<'a> {
+pub struct Acted<'a> {
     stamp: Stamp,
     /// Lower case, without its last dot.
     zone: String,
@@ -121,19 +121,19 @@ pub(super) struct Acted<'a> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub enum Line<'a> {
     /// Of something else, or of a zone that blocks nothing.
     NotOurs,
     NotUnderstood,
     Acted(Acted<'a>),
 }
 
-pub(super) fn is_ours(line: &[u8]) -> bool {
+pub fn is_ours(line: &[u8]) -> bool {
     let is_kind = |word: &[u8]| std::str::from_utf8(word).is_ok_and(|w| Kind::parse(w).is_some());
     line.split(|b| *b == b' ').any(is_kind)
 }
 
-pub(super) fn parse(line: &[u8]) -> Line<'_> {
+pub fn parse(line: &[u8]) -> Line<'_> {
     if !is_ours(line) {
         return Line::NotOurs;
     }
@@ -166,24 +166,24 @@ pub(super) fn parse(line: &[u8]) -> Line<'_> {
 
 /// The local zones that are loaded.
 #[derive(Debug, Default)]
-pub(super) struct LocalZones {
+pub struct LocalZones {
     rules: BTreeMap<(String, Kind), Arc<KnownRule>>,
     /// Name and type of the data of zones that let it through.
     data: BTreeSet<(String, String)>,
     asked: Option<Instant>,
     /// Unbound did not answer: what is known is what was known.
-    pub(super) unstable: bool,
+    pub unstable: bool,
 }
 
 impl LocalZones {
     /// Whether it is time to ask again.
-    pub(super) fn is_due(&self) -> bool {
+    pub fn is_due(&self) -> bool {
         self.asked.is_none_or(|at| self.rules.len() <= SMALL || at.elapsed() >= LONG_LIST_INTERVAL)
     }
 
     /// Takes what Unbound answered to `list_local_zones` and, if zones let it through, to
     /// `list_local_data`; `None`: it did not. True if something is to be told.
-    pub(super) fn take(
+    pub fn take(
         &mut self,
         answers: Option<(&str, &str)>,
         instance: &str,
@@ -224,16 +224,16 @@ impl LocalZones {
         changed
     }
 
-    pub(super) fn rules(&self) -> impl Iterator<Item = Arc<KnownRule>> + '_ {
+    pub fn rules(&self) -> impl Iterator<Item = Arc<KnownRule>> + '_ {
         self.rules.values().cloned()
     }
 
-    pub(super) fn knows(&self, line: &Acted<'_>) -> bool {
+    pub fn knows(&self, line: &Acted<'_>) -> bool {
         self.rules.contains_key(&(line.zone.clone(), line.kind))
     }
 
     /// The hit of a line, and whether its rule is a new one. `Ok(None)`: no block. `Err`: it has no date.
-    pub(super) fn hit(
+    pub fn hit(
         &mut self,
         line: &Acted<'_>,
         (now_s, utc_offset_s): (i64, i64),
@@ -267,17 +267,17 @@ impl LocalZones {
 }
 
 #[derive(Debug)]
-pub(super) struct NoDate;
+pub struct NoDate;
 
 /// Whether there are zones of which the data must be known.
-pub(super) fn let_data_through(zones: &str) -> bool {
+pub fn let_data_through(zones: &str) -> bool {
     let kinds = zones.lines().filter_map(|line| Kind::parse(line.rsplit(' ').next()?));
     kinds.into_iter().any(Kind::lets_data_through)
 }
 
 /// Zones of public names that are kept by `static`, which may be blocks or not. Reverse names are not
 /// among them: most of Unbound's own default zones are such.
-pub(super) fn public_static(zones: &str) -> usize {
+pub fn public_static(zones: &str) -> usize {
     let names = zones.lines().filter_map(|line| line.strip_suffix(" static"));
     names.map(plain).filter(|name| !is_private(name) && !name.ends_with(".arpa")).count()
 }

@@ -22,10 +22,10 @@
 //! Sources: draft-vixie-dnsop-dns-rpz; Unbound's services/rpz.c, respip/respip.c, util/log.c,
 //! daemon/remote.c; measured with 1.17.1.
 
-mod control;
+pub mod control;
 mod examine;
 pub mod line;
-mod local;
+pub mod local;
 mod settings;
 
 use std::{path::PathBuf, sync::Arc};

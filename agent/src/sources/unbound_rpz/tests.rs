@@ -73,8 +73,12 @@ impl Rig {
     }
 
     fn log(&self, text: &str) {
+        self.log_bytes(text.as_bytes());
+    }
+
+    fn log_bytes(&self, bytes: &[u8]) {
         let file = OpenOptions::new().append(true).create(true).open(&self.source.lines.config.log);
-        file.and_then(|mut f| f.write_all(text.as_bytes())).expect("written");
+        file.and_then(|mut f| f.write_all(bytes)).expect("written");
     }
 
     fn applied(&self, text: &str) {
@@ -241,6 +245,49 @@ fn what_is_not_parsed_is_counted_and_stops_nothing() {
         .collect();
     assert_eq!(lost, [1]);
     assert_eq!(hits(&reports).len(), 1);
+}
+
+#[test]
+fn hostile_input_stops_nothing_and_every_whole_line_counts_once() {
+    let mut rig = Rig::new(true);
+    rig.round();
+    let good = format!("[remit=de/42] nx.example. rpz-nxdomain {CLIENT} nx.example. A IN");
+    let counted = |reports: &[Report]| {
+        let not_parsed = |report: &Report| match report {
+            Report::Hits { not_parsed, .. } => not_parsed.count,
+            _ => 0,
+        };
+        let hits: u64 = hits(reports).iter().map(|hit| hit.count).sum();
+        (hits, reports.iter().map(not_parsed).sum::<u64>())
+    };
+    // What the log gets, and hits and lines not understood of the round that reads it.
+    let head = "[1795459103] unbound[1:0] info: rpz: applied";
+    let cases: [(&str, Vec<u8>, (u64, u64)); 8] = [
+        ("not ours", b"\0\x1b[0m\xff\xfe\n\n\r\n".to_vec(), (0, 0)),
+        ("control bytes", format!("{head} {good}\x07\n").into_bytes(), (0, 1)),
+        ("not UTF-8", [head.as_bytes(), b" \xff\xfe\n"].concat(), (0, 1)),
+        ("10 MiB of ours", format!("{head} {}\n", "y".repeat(10 << 20)).into_bytes(), (0, 1)),
+        ("10 MiB of others", format!("{}\n", "y".repeat(10 << 20)).into_bytes(), (0, 0)),
+        ("a carriage return", format!("{head} {good}\r\n").into_bytes(), (1, 0)),
+        ("half a line", format!("{head} {good}\n{head} [remit=de").into_bytes(), (1, 0)),
+        ("its other half", format!("/42]{}\n", &good[13..]).into_bytes(), (1, 0)),
+    ];
+    for (what, bytes, want) in cases {
+        rig.log_bytes(&bytes);
+        assert_eq!(counted(&rig.round()), want, "{what}");
+    }
+    // Cut off by a rotation, half a line will never be whole.
+    rig.log(&format!("{head} [remit=de"));
+    let log = rig.folder.path().join("log");
+    fs::rename(&log, rig.folder.path().join("log.1")).expect("renamed");
+    rig.applied(&good);
+    assert_eq!(counted(&rig.round()), (1, 1));
+    // Truncated in place: what is written afterwards counts, and that lines may be missing is said.
+    OpenOptions::new().write(true).open(&log).and_then(|f| f.set_len(0)).expect("truncated");
+    rig.applied(&format!("own.example. rpz-nxdomain {CLIENT} own.example. A IN"));
+    let reports = rig.round();
+    assert_eq!(counted(&reports), (1, 0));
+    assert_eq!(unsure(&reports), 1);
 }
 
 #[test]

@@ -410,6 +410,8 @@ mod tests {
         check(Url, "https://example.org", "https://example.org/", &[]);
         check(Url, "https://example.org./x", "https://example.org/x", &[]);
         check(Url, "http://example.org/%41%7e%2f%c3", "http://example.org/A~%2F%C3", &[]);
+        // Found by fuzzing: decoded, it would be %4A, which decodes to J when it is read again.
+        check(Url, "http://example.org/%4%41%%41", "http://example.org/%4%41%%41", &[]);
         check(Url, "http://bücher.example/ü", "http://xn--bcher-kva.example/%C3%BC", &[]);
         check(Url, "http://[::ffff:192.0.2.7]/", "http://192.0.2.7/", &[]);
         check(Url, "http://http://example.org/", "http://example.org/", &[Repair::DoubledScheme]);

@@ -139,7 +139,8 @@ fn single_scheme(text: String, repairs: &mut Vec<Repair>) -> Result<String, Targ
     Ok(format!("{scheme}://{rest}"))
 }
 
-/// RFC 3986 section 6.2.2: %41 is A; %2f stays, as %2F.
+/// RFC 3986 section 6.2.2: %41 is A; %2f stays, as %2F. Behind a bare percent sign nothing is decoded
+/// that could make an escape of it: %4%41 is not %4A, which is J.
 fn decode_unreserved(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -148,7 +149,8 @@ fn decode_unreserved(text: &str) -> String {
         let code = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (code, after.get(..2)) {
             (Some(byte), Some(hex)) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+                let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+                if unreserved && !ends_in_half_an_escape(&out) {
                     out.push(char::from(byte));
                 } else {
                     out.push('%');
@@ -165,4 +167,12 @@ fn decode_unreserved(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+fn ends_in_half_an_escape(text: &str) -> bool {
+    match text.as_bytes() {
+        [.., b'%'] => true,
+        [.., b'%', digit] => digit.is_ascii_hexdigit(),
+        _ => false,
+    }
 }

@@ -30,7 +30,7 @@ use super::{action::Action, name::Name, owner::Owner};
 use crate::sources::actor;
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Zone {
+pub struct Zone {
     pub serial: Option<u32>,
     pub entries: BTreeMap<Owner, Entry>,
     /// Records that may be rules and could not be read.
@@ -39,7 +39,7 @@ pub(super) struct Zone {
 
 /// What happens at one owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
     pub action: Action,
     /// Of the first record: enough to recognise it, and nothing a comment could add.
     pub data: Box<str>,
@@ -51,7 +51,7 @@ pub(super) struct Entry {
 }
 
 /// Reads a whole zone; fails only as the file does.
-pub(super) fn read(input: impl BufRead, zone: &str) -> io::Result<Zone> {
+pub fn read(input: impl BufRead, zone: &str) -> io::Result<Zone> {
     let mut reader = Reader {
         // The zone's name comes from a checked configuration; the root would be no policy zone.
         apex: Name::parse(zone.as_bytes(), &Name::default()).unwrap_or_default(),

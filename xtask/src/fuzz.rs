@@ -1,0 +1,178 @@
+//! `cargo xtask fuzz`: builds the targets of `tests/fuzz` with libFuzzer on the pinned stable compiler
+//! and runs them (docs/adr/0026-fuzzing.md). What fails is kept as a file, and the command says which.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Mutex,
+    thread,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::shell;
+
+/// What `cargo fuzz … --sanitizer none` gives to the compiler: coverage of edges, and what values were
+/// compared. Both flags are stable ones; a sanitizer needs a nightly compiler and finds what safe code
+/// cannot do.
+const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
+/// An input that takes longer is a finding: 10 MiB of log are read in less.
+const TIMEOUT_S: u32 = 10;
+const MEMORY_MB: u32 = 1024;
+/// Programs beside each other; a run is one thread.
+const BESIDE: usize = 2;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The targets; none: all.
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    /// For each target.
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+    /// Instead of running: add to the committed corpus what earlier runs found to reach something new.
+    #[arg(long)]
+    merge: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { targets, seconds, merge } = arguments;
+    let known = known()?;
+    if let Some(unknown) = targets.iter().find(|name| !known.contains(*name)) {
+        bail!("there is no target {unknown}; there are {}", known.join(", "));
+    }
+    let chosen = if targets.is_empty() { &known } else { targets };
+    let programs = build(chosen)?;
+    if *merge {
+        return chosen.iter().try_for_each(|name| self::merge(&programs, name));
+    }
+    all(&programs, chosen, *seconds)
+}
+
+/// Every target, as CI runs them.
+pub(crate) fn smoke() -> Result<()> {
+    const SECONDS: u32 = 10;
+    let known = known()?;
+    all(&build(&known)?, &known, SECONDS)
+}
+
+/// By their programs; a test of theirs compares these with the targets that there are.
+fn known() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root().join("tests/fuzz/fuzz_targets"))? {
+        let path = entry?.path();
+        names.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The folder with the programs. A folder of their own, because nothing that is built for them is of
+/// use to anybody else.
+fn build(targets: &[String]) -> Result<PathBuf> {
+    let host = Command::new("rustc").args(["--print", "host-tuple"]).output()?;
+    let host = String::from_utf8(host.stdout)?.trim().to_owned();
+    ensure!(!host.is_empty(), "rustc does not say for which system it builds");
+    let folder = root().join("target/fuzz");
+    eprintln!("$ cargo build of {} fuzz targets …", targets.len());
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--quiet", "--locked", "--package", "remit-fuzz", "--profile", "fuzz"])
+        // With a target the flags are not given to build scripts, which lack libFuzzer.
+        .args(["--features", "libfuzzer", "--target", &host, "--target-dir"])
+        .arg(&folder)
+        .env("RUSTFLAGS", FLAGS);
+    for target in targets {
+        cargo.args(["--bin", target]);
+    }
+    let status = cargo.status()?;
+    ensure!(status.success(), "the fuzz targets cannot be built (libFuzzer needs g++): {status}");
+    Ok(folder.join(host).join("fuzz"))
+}
+
+/// Runs the targets, some at a time. Each goes on where its earlier runs stood.
+fn all(programs: &Path, targets: &[String], seconds: u32) -> Result<()> {
+    let queue = Mutex::new(targets.iter());
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..BESIDE {
+            scope.spawn(|| {
+                loop {
+                    let Some(name) = queue.lock().ok().and_then(|mut queue| queue.next()) else {
+                        return;
+                    };
+                    match one(programs, name, seconds) {
+                        Ok(said) => eprintln!("fuzz {name}: {said}"),
+                        Err(error) => {
+                            eprintln!("fuzz {name}: {error:#}");
+                            failed
+                                .lock()
+                                .into_iter()
+                                .for_each(|mut failed| failed.push(name.as_str()));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_default();
+    ensure!(failed.is_empty(), "fuzz targets failed: {}", failed.join(", "));
+    Ok(())
+}
+
+fn one(programs: &Path, name: &str, seconds: u32) -> Result<String> {
+    let (found, committed) = corpora(name)?;
+    let artifacts = root().join("target/fuzz/artifacts").join(name);
+    let log = root().join("target/fuzz/logs").join(name);
+    fs::create_dir_all(&artifacts)?;
+    fs::create_dir_all(root().join("target/fuzz/logs"))?;
+    let status = Command::new(programs.join(name))
+        .arg(format!("-max_total_time={seconds}"))
+        .args([format!("-timeout={TIMEOUT_S}"), format!("-rss_limit_mb={MEMORY_MB}")])
+        .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .arg("-print_final_stats=1")
+        .args([&found, &committed])
+        .stdout(Stdio::null())
+        .stderr(File::create(&log)?)
+        .status()
+        .with_context(|| format!("running {}", programs.join(name).display()))?;
+    let said = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+    if !status.success() {
+        let words =
+            said.lines().find(|line| line.contains("panicked at") || line.contains("ERROR"));
+        let at = said.lines().rev().find_map(|line| line.split("Test unit written to ").nth(1));
+        bail!(
+            "{}; the input is {}, all of it is in {}. Mend it, add a test with its own name, and put the \
+             input into tests/fuzz/corpus/{name}",
+            words.unwrap_or("it failed"),
+            at.unwrap_or("not kept"),
+            log.display()
+        );
+    }
+    let runs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    Ok(format!("{} inputs in {seconds} s, nothing found", runs.unwrap_or("?").trim()))
+}
+
+/// What earlier runs found, which is nobody's but this machine's, and what is committed.
+fn corpora(name: &str) -> Result<(PathBuf, PathBuf)> {
+    let found = root().join("target/fuzz/corpus").join(name);
+    fs::create_dir_all(&found)?;
+    Ok((found, root().join("tests/fuzz/corpus").join(name)))
+}
+
+/// libFuzzer's own merge: what adds nothing to what is there is left out.
+fn merge(programs: &Path, name: &str) -> Result<()> {
+    let (found, committed) = corpora(name)?;
+    let program = programs.join(name).display().to_string();
+    let (found, committed) = (found.display().to_string(), committed.display().to_string());
+    shell(&program, &["-merge=1", "-use_value_profile=0", &committed, &found])
+}
