@@ -41,6 +41,8 @@ pub enum Operation {
     Submit,
     /// Write the register or the inventory.
     WriteRegister,
+    /// Say something of a finding; which act by which role: `register::cases`.
+    WriteCases,
     Query,
     Export,
     ReadCheckpoint,
@@ -50,6 +52,7 @@ fn deed(operation: Operation) -> &'static str {
     match operation {
         Operation::Submit => "hand in what a node recorded",
         Operation::WriteRegister => "write the register or the inventory",
+        Operation::WriteCases => "say what becomes of a finding",
         Operation::Query => "ask what is blocked",
         Operation::Export => "export evidence",
         Operation::ReadCheckpoint => "read the checkpoint",
@@ -64,7 +67,7 @@ fn may(role: Role, operation: Operation) -> bool {
         (Role::Agent, _) => false,
         (Role::Operator, Operation::Submit) => false,
         (Role::Operator, _) => true,
-        (Role::Officer | Role::Assessor, Operation::Query) => true,
+        (Role::Officer | Role::Assessor, Operation::Query | Operation::WriteCases) => true,
         (Role::Officer | Role::Assessor, Operation::ReadCheckpoint) => true,
         (Role::Assessor, Operation::Export) => true,
         (Role::Officer, Operation::Export) => false,
@@ -258,7 +261,9 @@ mod tests {
             |operation| roles.into_iter().filter(|role| may(*role, operation)).collect::<Vec<_>>();
         assert_eq!(who(Operation::Submit), [Role::Agent]);
         assert_eq!(who(Operation::WriteRegister), [Role::Operator]);
-        assert_eq!(who(Operation::Query), [Role::Operator, Role::Officer, Role::Assessor]);
+        let people = [Role::Operator, Role::Officer, Role::Assessor];
+        assert_eq!(who(Operation::Query), people);
+        assert_eq!(who(Operation::WriteCases), people);
         assert_eq!(who(Operation::Export), [Role::Operator, Role::Assessor]);
     }
 }

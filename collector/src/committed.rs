@@ -5,6 +5,7 @@
 
 use evidence::{AgentOrigin, Leaf};
 use prost::bytes::Bytes;
+use register::cases::Note;
 use remit_proto::v1;
 use tlog::Hash;
 
@@ -31,6 +32,8 @@ pub enum What {
     Entry { index: u64, entry: v1::log_entry::Entry },
     /// A statement of the register log, with the items of its set; `None`: a chunk is erased.
     Statement { index: u64, statement: v1::Statement, items: Option<Vec<v1::RegisterItem>> },
+    /// A statement of the case log, with what its note says.
+    Decision { index: u64, statement: v1::Statement, note: Note },
     /// A checkpoint was published.
     Published {
         log_size: u64,

@@ -102,11 +102,14 @@ struct AgentTree {
 struct Gathered {
     entries: Vec<Vec<u8>>,
     statements: Vec<Vec<u8>>,
+    decisions: Vec<Vec<u8>>,
     agents: BTreeMap<AgentOrigin, AgentTree>,
     checkpoints: HashMap<Hash, Vec<u8>>,
     newest: Vec<u8>,
     register_size: u64,
     register_note: Vec<u8>,
+    case_size: u64,
+    case_note: Vec<u8>,
 }
 
 /// Makes the bundle of the history up to the checkpoint of this log size, to which the verdicts
@@ -152,8 +155,11 @@ pub fn make(
         let note = &gathered.register_note;
         put_tree(&mut files, bundle::REGISTER, note, &gathered.statements)?;
     }
+    if !gathered.case_note.is_empty() {
+        put_tree(&mut files, bundle::CASES, &gathered.case_note, &gathered.decisions)?;
+    }
     let mut wanted_chunks: BTreeSet<Hash> = BTreeSet::new();
-    for statement in &gathered.statements {
+    for statement in gathered.statements.iter().chain(&gathered.decisions) {
         wanted_chunks.extend(chunks_of_statement(statement));
     }
     let mut named: BTreeSet<Hash> = BTreeSet::new();
@@ -246,10 +252,12 @@ fn gather(dir: &Path, log_size: u64) -> Result<Gathered, ExportError> {
             }
             Record::LogEntry(record) => all.entries.push(record.entry),
             Record::Statement(record) => all.statements.push(record.entry),
+            Record::Decision(record) => all.decisions.push(record.entry),
             Record::Published(record) => {
                 all.checkpoints.insert(chunk_id(&record.checkpoint), record.checkpoint.clone());
                 if head_of(&record.checkpoint).is_some_and(|head| head.size == log_size) {
                     all.register_size = record.register_size;
+                    all.case_size = record.case_size;
                     all.newest = record.checkpoint;
                 }
             }
@@ -259,6 +267,7 @@ fn gather(dir: &Path, log_size: u64) -> Result<Gathered, ExportError> {
     // What was committed after that checkpoint is not in this bundle.
     all.entries.truncate(usize::try_from(log_size).unwrap_or(usize::MAX));
     all.statements.truncate(usize::try_from(all.register_size).unwrap_or(usize::MAX));
+    all.decisions.truncate(usize::try_from(all.case_size).unwrap_or(usize::MAX));
     for entry in &all.entries {
         let Ok(evidence::log_entry::LogEntry::Known { entry, .. }) =
             evidence::log_entry::LogEntry::decode(entry)
@@ -276,6 +285,7 @@ fn gather(dir: &Path, log_size: u64) -> Result<Gathered, ExportError> {
             v1::log_entry::Entry::RegisterHead(v1::StatementHead { note }) => {
                 all.register_note = note;
             }
+            v1::log_entry::Entry::CaseHead(v1::StatementHead { note }) => all.case_note = note,
             _ => {}
         }
     }
@@ -322,8 +332,12 @@ fn chunks_of_statement(bytes: &[u8]) -> Vec<Hash> {
     else {
         return Vec::new();
     };
-    let Some(v1::statement::Body::Import(import)) = statement.body else { return Vec::new() };
-    let set = import.items.unwrap_or_default();
+    let set = match statement.body {
+        Some(v1::statement::Body::Import(import)) => import.items,
+        Some(v1::statement::Body::Decision(decision)) => decision.note,
+        _ => None,
+    };
+    let set = set.unwrap_or_default();
     set.chunks.iter().filter_map(|id| Hash::from_slice(id)).collect()
 }
 

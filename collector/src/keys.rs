@@ -45,6 +45,9 @@ pub enum KeyError {
 pub struct Keys {
     pub log: SigningKey,
     pub register: SigningKey,
+    /// The secret of the register under the name of the case log: whoever may sign the one may sign the
+    /// other, and its verifier key follows from the register's (docs/adr/0029).
+    pub cases: SigningKey,
     pub ca_certificate: String,
     pub ca_key: Zeroizing<String>,
     pub server_certificate: String,
@@ -120,6 +123,7 @@ impl Keys {
         Ok(Self {
             log: signing("log", operator.log_origin(FIRST_SHARD))?,
             register: signing("register", operator.register_origin())?,
+            cases: signing("register", operator.case_origin())?,
             ca_certificate: read("ca.pem")?,
             ca_key: Zeroizing::new(read("ca-key.pem")?),
             server_certificate: read("server.pem")?,

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod admin;
 pub mod assess;
+pub mod cases;
 pub mod committed;
 pub mod config;
 pub mod enrolled;

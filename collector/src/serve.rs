@@ -118,6 +118,7 @@ pub async fn serve(
         operator: config.operator.clone(),
         log_key: keys.log.clone(),
         register_key: keys.register.clone(),
+        case_key: keys.cases.clone(),
         chunks: chunks.clone(),
         clock: now_s,
         to_assess,

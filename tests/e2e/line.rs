@@ -2,7 +2,7 @@
 
 use remit_tests::demo::Demo;
 
-use crate::summary;
+use crate::{cases, summary};
 
 #[test]
 fn every_planted_case_gets_its_verdict_and_the_forged_history_is_contradicted() {
@@ -16,6 +16,7 @@ fn every_planted_case_gets_its_verdict_and_the_forged_history_is_contradicted() 
     let events = demo.operator.rows(&["events", "list"]).unwrap();
     demo.check_verdicts(&events).unwrap();
     summary::check(&demo, dir.path()).unwrap();
+    cases::check(&demo, dir.path()).unwrap();
 
     let bundle = dir.path().join("bundle.tar");
     demo.export(&demo.assessor, &demo.collector.url, &bundle).unwrap();

@@ -1,6 +1,7 @@
 //! End-to-end: the real binaries, the real kernel, a real Unbound, in namespaces of their own.
 
 mod adopt;
+mod cases;
 mod deeds;
 mod import;
 mod kill;

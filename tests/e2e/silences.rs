@@ -95,6 +95,7 @@ fn collect(
         operator,
         log_key: keys.log.clone(),
         register_key: keys.register.clone(),
+        case_key: keys.cases.clone(),
         chunks: ChunkFiles::new(dir.join("chunks")),
         clock,
         to_assess,

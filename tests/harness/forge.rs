@@ -25,9 +25,9 @@ use remit_collector::{
         chunks::ChunkFiles,
         journal::{self, BatchRecord, EntryRecord, Journal, JournalError, PublishedRecord, Record},
         openings::{self, Openings},
-        publish::items_of,
         state::{State, head_of},
     },
+    registers::items_of,
 };
 use remit_proto::v1::{self, leaf::Body, log_entry::Entry};
 use tlog::{
@@ -189,11 +189,13 @@ impl Forger<'_> {
                 self.register.append(leaf_hash(&record.entry));
                 Record::Statement(record)
             }
+            // No finding of the history that is forged was decided on.
+            Record::Decision(record) => Record::Decision(record),
             Record::Published(record) => self.published(&record)?,
         };
         // The collector's own state machine is the first to be deceived.
         let chunks = self.chunks.clone();
-        self.state.apply(forged.clone(), |statement| items_of(&chunks, statement))?;
+        self.state.apply(forged.clone(), &chunks)?;
         self.journal.push(&forged);
         Ok(())
     }
@@ -288,7 +290,8 @@ impl Forger<'_> {
         self.checkpoints.insert(name(&record.checkpoint), name(&checkpoint));
         let register_size = self.register.size().min(record.register_size.max(1));
         let register_size = self.state.register_logged.max(register_size);
-        Ok(Record::Published(PublishedRecord { at_s: record.at_s, checkpoint, register_size }))
+        let PublishedRecord { at_s, checkpoint: _, register_size: _, case_size } = *record;
+        Ok(Record::Published(PublishedRecord { at_s, checkpoint, register_size, case_size }))
     }
 }
 

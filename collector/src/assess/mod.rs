@@ -30,7 +30,7 @@ use std::{
 };
 
 use evidence::{AgentOrigin, Operator};
-use register::{Parameters, assessment::Assessment, silence::Watch};
+use register::{Cases, Parameters, assessment::Assessment, silence::Watch};
 use remit_proto::v1;
 
 pub use rebuild::rebuild;
@@ -49,6 +49,8 @@ pub(crate) struct Memory {
     pub(crate) assessment: Assessment,
     /// Author of each statement of the register.
     pub(crate) authors: Vec<String>,
+    /// What people did about findings.
+    pub(crate) cases: Cases,
     /// Last position that was fed.
     pub(crate) fed: Option<u64>,
 }
@@ -126,7 +128,8 @@ impl Assessor {
     ) -> Result<Self, AssessError> {
         let watermark = store.watermark()?;
         let assessment = Assessment::new(operator.register_origin(), Parameters::default());
-        let memory = Memory { assessment, authors: Vec::new(), fed: None };
+        let cases = Cases::new(operator.case_origin());
+        let memory = Memory { assessment, authors: Vec::new(), cases, fed: None };
         let shared = Arc::new(RwLock::new(memory));
         Ok(Self { shared, store, chunks, seals: Seals::default(), watermark })
     }

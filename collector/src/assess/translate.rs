@@ -26,7 +26,7 @@ pub(super) fn step(
     wanted: bool,
 ) -> Vec<Op> {
     let Committed { position, at_s, what } = committed;
-    let Memory { assessment, authors, fed: _ } = memory;
+    let Memory { assessment, authors, cases, fed: _ } = memory;
     let mut ops = Vec::new();
     match what {
         What::Batch { origin, old_size, leaves, openings } => {
@@ -41,6 +41,11 @@ pub(super) fn step(
             // The writer checks before it commits; what fails here is kept as not understood.
             if let Err(error) = assessment.statement(&statement, items) {
                 tracing::warn!(index, position, %error, "statement of the register is not valid");
+            }
+        }
+        What::Decision { index, statement, note } => {
+            if let Err(error) = cases.apply(&statement, note) {
+                tracing::warn!(index, position, %error, "statement of the case log is not valid");
             }
         }
         What::Published { log_size, register_size: _, checkpoint } => {

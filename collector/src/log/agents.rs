@@ -149,7 +149,8 @@ impl Writer {
             // What the generation before has handed in is logged while it is active: no reader takes
             // a head of a superseded one.
             if self.state.active.contains_key(&origin.node) {
-                for entry in publish::entries_due(&self.state, &self.register_key)? {
+                for entry in publish::entries_due(&self.state, &self.register_key, &self.case_key)?
+                {
                     self.append_entry(received_at_s, entry)?;
                 }
             }
@@ -255,7 +256,7 @@ impl Writer {
     }
 
     /// `node`: who hands it in; `None`: a person.
-    pub(super) fn chunk(
+    pub(crate) fn chunk(
         &mut self,
         node: Option<&NodeId>,
         bytes: &[u8],

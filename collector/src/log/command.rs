@@ -44,6 +44,13 @@ pub enum Command {
         caller: PersonId,
         reply: Reply<u64>,
     },
+    Decision {
+        bytes: Vec<u8>,
+        /// Of its note; empty if it has none.
+        note_chunk: Vec<u8>,
+        caller: PersonId,
+        reply: Reply<u64>,
+    },
     NodeFacts {
         bytes: Vec<u8>,
         caller: PersonId,
@@ -69,6 +76,7 @@ impl Command {
         let size = match self {
             Self::Batch { batch: bytes, .. } | Self::Chunk { bytes, .. } => bytes.len(),
             Self::Statement { bytes, .. } | Self::NodeFacts { bytes, .. } => bytes.len(),
+            Self::Decision { bytes, note_chunk, .. } => bytes.len() + note_chunk.len(),
             Self::PersonKey { key, .. } => key.encoded_len(),
             Self::Hello { .. } | Self::Receipt { .. } | Self::Revoke { .. } | Self::Stop => 0,
         };

@@ -32,7 +32,7 @@ pub struct BatchRecord {
     pub batch: Vec<u8>,
 }
 
-/// An entry of one of the two logs, byte for byte.
+/// An entry of one of the three logs, byte for byte.
 #[derive(Clone, PartialEq, Message)]
 pub struct EntryRecord {
     #[prost(int64, tag = "1")]
@@ -50,6 +50,8 @@ pub struct PublishedRecord {
     pub checkpoint: Vec<u8>,
     #[prost(uint64, tag = "3")]
     pub register_size: u64,
+    #[prost(uint64, tag = "4")]
+    pub case_size: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -58,12 +60,14 @@ pub enum Record {
     LogEntry(EntryRecord),
     Statement(EntryRecord),
     Published(PublishedRecord),
+    Decision(EntryRecord),
 }
 
 const BATCH: u8 = 1;
 const LOG_ENTRY: u8 = 2;
 const STATEMENT: u8 = 3;
 const PUBLISHED: u8 = 4;
+const DECISION: u8 = 5;
 
 impl Record {
     fn encode(&self) -> (u8, Vec<u8>) {
@@ -72,6 +76,7 @@ impl Record {
             Self::LogEntry(record) => (LOG_ENTRY, record.encode_to_vec()),
             Self::Statement(record) => (STATEMENT, record.encode_to_vec()),
             Self::Published(record) => (PUBLISHED, record.encode_to_vec()),
+            Self::Decision(record) => (DECISION, record.encode_to_vec()),
         }
     }
 
@@ -81,6 +86,7 @@ impl Record {
             LOG_ENTRY => EntryRecord::decode(payload).ok().map(Self::LogEntry),
             STATEMENT => EntryRecord::decode(payload).ok().map(Self::Statement),
             PUBLISHED => PublishedRecord::decode(payload).ok().map(Self::Published),
+            DECISION => EntryRecord::decode(payload).ok().map(Self::Decision),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The append-only heart: one writer, one journal, two trees.
+//! The append-only heart: one writer, one journal, three trees.
 //!
 //! **In**: [`command::Command`]s from the gRPC edge. **Out**: replies, once durable; and
 //! [`Committed`](crate::committed::Committed), in order, to `assess`.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use evidence::{AgentOrigin, batch::Received, canonical};
+use evidence::{AgentOrigin, batch::Received};
 use prost::Message;
 use remit_proto::v1::{self, log_entry::Entry};
 use tlog::{
@@ -27,23 +27,6 @@ use crate::{
     committed::{Committed, What},
     files,
 };
-
-/// The items of a statement's set; `None` if a chunk is not held or not what it should be. A
-/// statement without a set has no items.
-pub fn items_of(chunks: &ChunkFiles, statement: &v1::Statement) -> Option<Vec<v1::RegisterItem>> {
-    match &statement.body {
-        Some(v1::statement::Body::Import(import)) => {
-            let set = import.items.as_ref()?;
-            let held = chunks.all_of(&set.chunks).ok()?;
-            let items = evidence::chunk::open_set(set, &held).ok()?;
-            items
-                .iter()
-                .map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok())
-                .collect()
-        }
-        _ => Some(Vec::new()),
-    }
-}
 
 /// Turns journal records back into what was committed: on recovery, and for a rebuild.
 pub struct Replay {
@@ -69,10 +52,12 @@ impl Replay {
                     .map_or((0, 0), |batch| (batch.old_size, batch.leaves.len() as u64));
                 (*received_at_s, self.openings.of(origin, from, count, *received_at_s)?)
             }
-            Record::LogEntry(entry) | Record::Statement(entry) => (entry.at_s, Vec::new()),
+            Record::LogEntry(entry) | Record::Statement(entry) | Record::Decision(entry) => {
+                (entry.at_s, Vec::new())
+            }
             Record::Published(published) => (published.at_s, Vec::new()),
         };
-        let mut what = state.apply(record, |statement| items_of(&self.chunks, statement))?;
+        let mut what = state.apply(record, &self.chunks)?;
         if let What::Batch { openings, .. } = &mut what {
             let held = v1::Batch { openings: held, ..v1::Batch::default() };
             *openings = held.encode_to_vec().into();
@@ -112,8 +97,13 @@ pub fn check_not_rolled_back(
     Ok(())
 }
 
-/// Entries that the next checkpoint must cover: the newest head of each agent, and the register's.
-pub fn entries_due(state: &State, register_key: &SigningKey) -> Result<Vec<Entry>, Fatal> {
+/// Entries that the next checkpoint must cover: the newest head of each agent, and those of the logs of
+/// people's statements.
+pub fn entries_due(
+    state: &State,
+    register_key: &SigningKey,
+    case_key: &SigningKey,
+) -> Result<Vec<Entry>, Fatal> {
     let mut due: Vec<_> = state
         .agents
         .values()
@@ -131,6 +121,11 @@ pub fn entries_due(state: &State, register_key: &SigningKey) -> Result<Vec<Entry
         let origin = state.operator.register_origin();
         let note = sign(register_key, origin, tree)?;
         entries.push(Entry::RegisterHead(v1::StatementHead { note }));
+    }
+    let tree = &state.case_log.tree;
+    if tree.size() > state.case_logged {
+        let note = sign(case_key, state.operator.case_origin(), tree)?;
+        entries.push(Entry::CaseHead(v1::StatementHead { note }));
     }
     entries.extend(due.into_iter().map(|(_, note)| Entry::AgentHead(v1::AgentHead { note })));
     Ok(entries)
@@ -160,7 +155,12 @@ pub fn publish(
     let checkpoint = sign(key, key.name().as_str().to_owned(), &state.log.tree)?;
     // From here on this size counts as signed, whatever happens next.
     files::replace(&dir.join("signed"), &checkpoint)?;
-    Ok(Some(PublishedRecord { at_s, checkpoint, register_size: state.register_logged }))
+    Ok(Some(PublishedRecord {
+        at_s,
+        checkpoint,
+        register_size: state.register_logged,
+        case_size: state.case_logged,
+    }))
 }
 
 /// What readers are shown of the two logs: a register head stands below its checkpoint.

@@ -20,9 +20,15 @@ use tlog::{
 };
 
 use prost::bytes::Bytes;
+use register::Cases;
 
 use super::journal::{BatchRecord, EntryRecord, PublishedRecord, Record};
-use crate::{access::RevokedKeys, committed::What};
+use crate::{
+    access::RevokedKeys,
+    cases,
+    committed::{Chunks, What},
+    registers,
+};
 
 /// One tree of an agent, as accepted.
 #[derive(Debug, Clone)]
@@ -56,7 +62,7 @@ pub struct Person {
     pub former: Vec<(v1::Role, VerifierKey)>,
 }
 
-/// One of the two logs that the collector writes itself.
+/// One of the three logs that the collector writes itself.
 #[derive(Debug, Default)]
 pub struct OwnLog {
     pub tree: MemoryTree,
@@ -92,6 +98,10 @@ pub struct State {
     pub register_logged: u64,
     /// The note of that entry; empty while there is none.
     pub register_head: Vec<u8>,
+    pub case_log: OwnLog,
+    pub cases: Cases,
+    /// Size of the case log that the newest `CaseHead` entry states.
+    pub case_logged: u64,
     pub agents: HashMap<AgentOrigin, Agent>,
     /// The active generation of each node.
     pub active: HashMap<NodeId, AgentOrigin>,
@@ -133,6 +143,8 @@ pub enum StateError {
     Unreadable { what: &'static str },
     #[error("the register refuses statement {index}: {reason}")]
     Register { index: u64, reason: String },
+    #[error("the case log refuses statement {index}: {reason}")]
+    Cases { index: u64, reason: String },
     #[error(
         "checkpoint of size {size} was signed, but the log at that size has another root; this \
          directory does not hold the history that was published"
@@ -142,6 +154,7 @@ pub enum StateError {
 
 impl State {
     pub fn new(operator: Operator, revoked_keys: RevokedKeys) -> Self {
+        let cases = Cases::new(operator.case_origin());
         Self {
             register: register::Register::new(operator.register_origin()),
             operator,
@@ -149,6 +162,9 @@ impl State {
             register_log: OwnLog::default(),
             register_logged: 0,
             register_head: Vec::new(),
+            case_log: OwnLog::default(),
+            cases,
+            case_logged: 0,
             agents: HashMap::new(),
             active: HashMap::new(),
             persons: BTreeMap::new(),
@@ -158,12 +174,8 @@ impl State {
         }
     }
 
-    /// Takes in one record. `items` are those of a statement's set, if they are held.
-    pub fn apply(
-        &mut self,
-        record: Record,
-        items: impl FnOnce(&v1::Statement) -> Option<Vec<v1::RegisterItem>>,
-    ) -> Result<What, StateError> {
+    /// Takes in one record, with the chunks that a statement names, as far as they are held.
+    pub fn apply(&mut self, record: Record, chunks: &dyn Chunks) -> Result<What, StateError> {
         match record {
             Record::Batch(record) => {
                 let BatchRecord { origin, received_at_s, batch } = record;
@@ -183,7 +195,11 @@ impl State {
             Record::LogEntry(EntryRecord { at_s, entry }) => self.apply_entry(at_s, entry),
             Record::Statement(EntryRecord { at_s, entry }) => {
                 self.newest_at_s = self.newest_at_s.max(at_s);
-                self.apply_statement(entry, items)
+                self.apply_statement(entry, chunks)
+            }
+            Record::Decision(EntryRecord { at_s, entry }) => {
+                self.newest_at_s = self.newest_at_s.max(at_s);
+                self.apply_decision(entry, chunks)
             }
             Record::Published(record) => self.apply_published(record),
         }
@@ -258,8 +274,12 @@ impl State {
                 self.register_logged = head.size;
                 self.register_head.clone_from(note);
             }
+            Entry::CaseHead(v1::StatementHead { note }) => {
+                let head = head_of(note)
+                    .ok_or(StateError::Unreadable { what: "a head of the case log" })?;
+                self.case_logged = head.size;
+            }
             Entry::NodeFacts(_)
-            | Entry::CaseHead(_)
             | Entry::Export(_)
             | Entry::Erasure(_)
             | Entry::Fork(_)
@@ -323,17 +343,9 @@ impl State {
         }
     }
 
-    fn apply_statement(
-        &mut self,
-        bytes: Vec<u8>,
-        items: impl FnOnce(&v1::Statement) -> Option<Vec<v1::RegisterItem>>,
-    ) -> Result<What, StateError> {
-        let decoded = decode_signed(&bytes)
-            .map_err(|source| StateError::Malformed { what: "a statement", source })?;
-        let SignedStatement::Known { statement, .. } = decoded else {
-            return Err(StateError::Unreadable { what: "a statement of a newer format" });
-        };
-        let items = items(&statement);
+    fn apply_statement(&mut self, bytes: Vec<u8>, chunks: &dyn Chunks) -> Result<What, StateError> {
+        let statement = known_statement(&bytes)?;
+        let items = registers::items_of(chunks, &statement);
         let index = self.register_log.tree.size();
         self.register
             .apply(&statement, items.clone())
@@ -342,8 +354,19 @@ impl State {
         Ok(What::Statement { index, statement, items })
     }
 
+    fn apply_decision(&mut self, bytes: Vec<u8>, chunks: &dyn Chunks) -> Result<What, StateError> {
+        let statement = known_statement(&bytes)?;
+        let note = cases::note_of(chunks, &statement);
+        let index = self.case_log.tree.size();
+        self.cases
+            .apply(&statement, note.clone())
+            .map_err(|error| StateError::Cases { index, reason: error.to_string() })?;
+        self.case_log.append(bytes);
+        Ok(What::Decision { index, statement, note })
+    }
+
     fn apply_published(&mut self, record: PublishedRecord) -> Result<What, StateError> {
-        let PublishedRecord { at_s, checkpoint, register_size } = record;
+        let PublishedRecord { at_s, checkpoint, register_size, case_size } = record;
         self.newest_at_s = self.newest_at_s.max(at_s);
         let head = head_of(&checkpoint).ok_or(StateError::Unreadable { what: "a checkpoint" })?;
         if self.log.tree.root_at(head.size).ok() != Some(head.root) {
@@ -352,6 +375,7 @@ impl State {
         let id = evidence::chunk::chunk_id(&checkpoint);
         self.log.trim(head.size);
         self.register_log.trim(register_size);
+        self.case_log.trim(case_size);
         self.published = Some(Published {
             note: checkpoint,
             size: head.size,
@@ -360,6 +384,17 @@ impl State {
             register_head: self.register_head.clone(),
         });
         Ok(What::Published { log_size: head.size, register_size, checkpoint: id })
+    }
+}
+
+fn known_statement(bytes: &[u8]) -> Result<v1::Statement, StateError> {
+    let decoded = decode_signed(bytes)
+        .map_err(|source| StateError::Malformed { what: "a statement", source })?;
+    match decoded {
+        SignedStatement::Known { statement, .. } => Ok(statement),
+        SignedStatement::NotUnderstood { .. } => {
+            Err(StateError::Unreadable { what: "a statement of a newer format" })
+        }
     }
 }
 

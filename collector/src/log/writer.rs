@@ -66,6 +66,7 @@ pub struct Writer {
     pub(crate) chunks: ChunkFiles,
     pub(crate) log_key: SigningKey,
     pub(super) register_key: SigningKey,
+    pub(super) case_key: SigningKey,
     pub(super) dir: std::path::PathBuf,
     pub(crate) clock: fn() -> i64,
     pub(super) group: Vec<Committed>,
@@ -82,6 +83,7 @@ pub struct Parts {
     pub operator: Operator,
     pub log_key: SigningKey,
     pub register_key: SigningKey,
+    pub case_key: SigningKey,
     pub chunks: ChunkFiles,
     pub clock: fn() -> i64,
     pub to_assess: SyncSender<Vec<Committed>>,
@@ -97,6 +99,7 @@ impl Writer {
             operator,
             log_key,
             register_key,
+            case_key,
             chunks,
             clock,
             to_assess,
@@ -122,6 +125,7 @@ impl Writer {
             chunks,
             log_key,
             register_key,
+            case_key,
             dir: dir.to_owned(),
             clock,
             group: Vec::new(),
@@ -208,7 +212,7 @@ impl Writer {
 
     fn publish(&mut self) -> Result<(), Fatal> {
         let now_s = self.now();
-        let entries = publish::entries_due(&self.state, &self.register_key)?;
+        let entries = publish::entries_due(&self.state, &self.register_key, &self.case_key)?;
         for entry in entries {
             self.append_entry(now_s, entry)?;
         }
@@ -244,6 +248,7 @@ impl Writer {
             }
             Command::Chunk { reply, .. } if full => answer(reply, Err(Refusal::disk_full(0))),
             Command::Statement { reply, .. }
+            | Command::Decision { reply, .. }
             | Command::NodeFacts { reply, .. }
             | Command::PersonKey { reply, .. }
                 if full =>
@@ -262,6 +267,9 @@ impl Writer {
             }
             Command::Statement { bytes, caller, reply } => {
                 answer(reply, self.statement(bytes, &caller)?)
+            }
+            Command::Decision { bytes, note_chunk, caller, reply } => {
+                answer(reply, self.decision(bytes, &note_chunk, &caller)?)
             }
             Command::NodeFacts { bytes, caller, reply } => {
                 answer(reply, self.node_facts(&bytes, &caller)?)
@@ -290,8 +298,7 @@ impl Writer {
     /// Applies, then adds to the next commit: what the state refuses is never written.
     pub(crate) fn append(&mut self, record: Record, at_s: i64) -> Result<What, Fatal> {
         let chunks = &self.chunks;
-        let what =
-            self.state.apply(record.clone(), |statement| publish::items_of(chunks, statement))?;
+        let what = self.state.apply(record.clone(), chunks)?;
         let position = self.journal.push(&record);
         self.group.push(Committed { position, at_s, what: what.clone() });
         Ok(what)

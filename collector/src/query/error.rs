@@ -15,6 +15,10 @@ pub enum QueryError {
     PageToken,
     #[error("the register holds no request of this id")]
     NoSuchRequest,
+    #[error(
+        "no finding of this id stands in the evidence; remit findings list shows those that do"
+    )]
+    NoSuchFinding,
     /// Try again soon.
     #[error("the collector is starting and still reading its log")]
     Starting,
@@ -42,6 +46,9 @@ impl From<QueryError> for Status {
             ),
             QueryError::NoSuchRequest => {
                 refuse(Code::NotFound, "REQUEST_NOT_FOUND", text, &[("field", "id")])
+            }
+            QueryError::NoSuchFinding => {
+                refuse(Code::NotFound, "FINDING_NOT_FOUND", text, &[("field", "id")])
             }
             QueryError::Starting => refuse(Code::Unavailable, "STARTING", text, &[]),
             QueryError::Store(error) => {

@@ -13,11 +13,10 @@ use std::collections::BTreeMap;
 use evidence::{Claim, NodeId};
 use register::{DutyFinding, Installed, Known, ScreenWord, Target, not_enforced, screen_word};
 use remit_proto::v1::{self, AddedFinding, VerdictCode};
-use sha2::{Digest, Sha256};
 use tonic::Status;
 
 use super::{
-    QueryHandle, Scene,
+    QueryHandle, Scene, cases,
     completeness::completeness,
     error::QueryError,
     filter::{Filter, touches},
@@ -38,11 +37,17 @@ impl QueryHandle {
         &self,
         request: v1::ListFindingsRequest,
     ) -> Result<v1::ListFindingsResponse, QueryError> {
-        let v1::ListFindingsRequest { filter, page_size, page_token } = request;
-        let question = v1::ListFindingsRequest { filter: filter.clone(), ..Default::default() };
+        let v1::ListFindingsRequest { filter, page_size, page_token, states } = request;
+        let question = v1::ListFindingsRequest {
+            filter: filter.clone(),
+            states: states.clone(),
+            ..Default::default()
+        };
         let page = Page::open("findings", &question, page_size, &page_token)?;
         let (filter, scene) = self.scene_for(filter)?;
-        let (findings, next_page_token) = page.cut(keyed(&scene, &filter)?, |(key, _)| key.clone());
+        let mut found = keyed(&scene, &filter)?;
+        found.retain(|(_, finding)| states.is_empty() || states.contains(&finding.state));
+        let (findings, next_page_token) = page.cut(found, |(key, _)| key.clone());
         Ok(v1::ListFindingsResponse {
             findings: findings.into_iter().map(|(_, finding)| finding).collect(),
             next_page_token,
@@ -97,7 +102,7 @@ pub(super) fn keyed(
     }
     found.extend(duties(scene, filter)?);
     found.extend(unstated_basis_maps(scene, filter));
-    Ok(found.into_iter().collect())
+    Ok(found.into_iter().map(|(key, row)| (key, cases::complete(scene, row))).collect())
 }
 
 /// The causes for which a verdict is a finding.
@@ -139,7 +144,6 @@ fn of_group(scene: &Scene<'_>, group: &Group, cause: &str) -> v1::FindingRow {
     let facts = &group.newest.facts;
     let verdict = at_this_size(scene, &group.newest.now);
     v1::FindingRow {
-        id: finding_id(&[&group.rule.node, &group.rule.generation, &number(&group.rule), cause]),
         code: cause.to_owned(),
         node: group.rule.node.clone(),
         rule: group.rule.number,
@@ -152,10 +156,8 @@ fn of_group(scene: &Scene<'_>, group: &Group, cause: &str) -> v1::FindingRow {
         first_seen_s: group.first_s,
         last_seen_s: group.last_s,
         hits: group.hits,
-        installed_now: false,
-        unobserved_points: Vec::new(),
-        verdict_now: None,
-        basis_map_digest: Vec::new(),
+        generation: group.rule.generation.clone(),
+        ..v1::FindingRow::default()
     }
 }
 
@@ -164,7 +166,6 @@ fn of_rule(scene: &Scene<'_>, judged: &JudgedRule, cause: &str) -> v1::FindingRo
     let verdict = at_this_size(scene, verdict);
     let since_s = if rule.installed_at_s != 0 { rule.installed_at_s } else { rule.first_shown_s };
     v1::FindingRow {
-        id: finding_id(&[&rule.id.node, &rule.id.generation, &number(&rule.id), cause]),
         code: cause.to_owned(),
         node: rule.id.node.clone(),
         rule: rule.id.number,
@@ -176,11 +177,9 @@ fn of_rule(scene: &Scene<'_>, judged: &JudgedRule, cause: &str) -> v1::FindingRo
         verdict: Some(verdict),
         first_seen_s: since_s.min(*at_s),
         last_seen_s: *at_s,
-        hits: 0,
         installed_now: true,
-        unobserved_points: Vec::new(),
-        verdict_now: None,
-        basis_map_digest: Vec::new(),
+        generation: rule.id.generation.clone(),
+        ..v1::FindingRow::default()
     }
 }
 
@@ -247,7 +246,6 @@ fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::Finding
         }
         let points = duty.unobserved.iter().map(|p| format!("{}/{}", p.node, p.point)).collect();
         let row = v1::FindingRow {
-            id: finding_id(&["request", &id, code]),
             code: code.to_owned(),
             request_id: id.clone(),
             // The first of them; GetRequest has the request with all.
@@ -284,7 +282,6 @@ fn unstated_basis_maps(scene: &Scene<'_>, filter: &Filter) -> Vec<(String, v1::F
         }
         let code = short(CODE.as_str_name(), "INTEGRITY_CODE_");
         let row = v1::FindingRow {
-            id: finding_id(&["node", node, &code]),
             code: code.clone(),
             node: node.to_owned(),
             first_seen_s: start.at_s,
@@ -312,17 +309,6 @@ fn number(rule: &RuleId) -> String {
 
 fn speaking(verdict: &v1::Verdict) -> String {
     verdict.clause.as_ref().map(|clause| clause.request_id.clone()).unwrap_or_default()
-}
-
-/// Stable as long as the rule keeps its number: 16 hex digits of a hash of what it is about.
-fn finding_id(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    let digest: [u8; 32] = hash.finalize().into();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn short(name: &str, prefix: &str) -> String {

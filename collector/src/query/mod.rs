@@ -14,6 +14,7 @@
 //! Not done here: who may ask (`access`), sentences (the edges make them). Questions block; an async
 //! caller runs them where blocking is allowed ([`service`] does).
 
+mod cases;
 pub mod clock;
 mod completeness;
 mod error;
@@ -36,7 +37,7 @@ use std::{
 };
 
 use evidence::NodeId;
-use register::{View, assessment::Assessment, silence::Heard};
+use register::{Cases, View, assessment::Assessment, silence::Heard};
 use remit_proto::v1;
 
 pub use clock::Clock;
@@ -105,6 +106,10 @@ struct Scene<'h> {
 impl Scene<'_> {
     fn assessment(&self) -> &Assessment {
         &self.memory.assessment
+    }
+
+    fn cases(&self) -> &Cases {
+        &self.memory.cases
     }
 
     fn register(&self) -> View<'_> {

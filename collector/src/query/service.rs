@@ -1,9 +1,9 @@
 //! `remit.v1.QueryService` over a [`QueryHandle`].
 
 use remit_proto::v1::{
-    GetTargetRequest, GetTargetResponse, ListEventsRequest, ListEventsResponse,
-    ListFindingsRequest, ListFindingsResponse, ListNodesRequest, ListNodesResponse,
-    ListPointsRequest, ListPointsResponse, ListRulesRequest, ListRulesResponse,
+    GetFindingRequest, GetFindingResponse, GetTargetRequest, GetTargetResponse, ListEventsRequest,
+    ListEventsResponse, ListFindingsRequest, ListFindingsResponse, ListNodesRequest,
+    ListNodesResponse, ListPointsRequest, ListPointsResponse, ListRulesRequest, ListRulesResponse,
     query_service_server::QueryService,
 };
 use tonic::{Code, Request, Response, Status};
@@ -77,6 +77,13 @@ impl QueryService for QueryEdge {
         request: Request<ListFindingsRequest>,
     ) -> Result<Response<ListFindingsResponse>, Status> {
         self.answer(request, QueryHandle::list_findings).await
+    }
+
+    async fn get_finding(
+        &self,
+        request: Request<GetFindingRequest>,
+    ) -> Result<Response<GetFindingResponse>, Status> {
+        self.answer(request, QueryHandle::get_finding).await
     }
 
     async fn list_nodes(

@@ -146,8 +146,12 @@ fn what_nobody_knows_is_refused_and_the_known_ones_are_named() {
     let (page_size, page_token) = d();
     let rules = query.list_rules(v1::ListRulesRequest { filter: filter(), page_size, page_token });
     let (page_size, page_token) = d();
-    let findings =
-        query.list_findings(v1::ListFindingsRequest { filter: filter(), page_size, page_token });
+    let findings = query.list_findings(v1::ListFindingsRequest {
+        filter: filter(),
+        page_size,
+        page_token,
+        states: Vec::new(),
+    });
     for refused in [events.unwrap_err(), rules.unwrap_err(), findings.unwrap_err()] {
         assert_eq!(refused.code(), tonic::Code::InvalidArgument);
         assert!(
@@ -162,7 +166,12 @@ fn what_nobody_knows_is_refused_and_the_known_ones_are_named() {
     let authorities = vec!["cuort".into()];
     let filter = Some(v1::Filter { authorities, ..v1::Filter::default() });
     let (page_size, page_token) = d();
-    let findings = query.list_findings(v1::ListFindingsRequest { filter, page_size, page_token });
+    let findings = query.list_findings(v1::ListFindingsRequest {
+        filter,
+        page_size,
+        page_token,
+        states: Vec::new(),
+    });
     let request =
         v1::ListRequestsRequest { authority: "cuort".into(), ..v1::ListRequestsRequest::default() };
     let requests = query.list_requests(request);

@@ -13,21 +13,42 @@ mod service;
 pub use service::RegisterEdge;
 
 use evidence::{
-    PersonId,
+    PersonId, canonical,
     statement::{SignedStatement, decode_signed, signed_text},
 };
 use remit_proto::v1::{self, log_entry::Entry};
+use tlog::Hash;
 
-use crate::log::{
-    command::Refusal,
-    journal::{EntryRecord, Record},
-    publish,
-    state::StateError,
-    writer::{Fatal, Writer},
+use crate::{
+    committed::Chunks,
+    log::{
+        command::Refusal,
+        journal::{EntryRecord, Record},
+        state::StateError,
+        writer::{Fatal, Writer},
+    },
 };
 
 /// A statement's `recorded_at_s` may differ from the collector's clock by this much.
 pub const RECORDED_AT_TOLERANCE_S: i64 = 600;
+
+/// The items of a statement's set; `None` if a chunk is not held or not what it should be. A
+/// statement without a set has no items.
+pub fn items_of(chunks: &dyn Chunks, statement: &v1::Statement) -> Option<Vec<v1::RegisterItem>> {
+    match &statement.body {
+        Some(v1::statement::Body::Import(import)) => {
+            let set = import.items.as_ref()?;
+            let ids = set.chunks.iter().map(|id| Hash::from_slice(id));
+            let held: Vec<_> = ids.map(|id| chunks.chunk(&id?)).collect::<Option<_>>()?;
+            let items = evidence::chunk::open_set(set, &held).ok()?;
+            items
+                .iter()
+                .map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok())
+                .collect()
+        }
+        _ => Some(Vec::new()),
+    }
+}
 
 impl Writer {
     pub(crate) fn statement(
@@ -64,7 +85,8 @@ impl Writer {
         }
         self.check_recorded_now(statement.recorded_at_s)?;
         let (author, approver) = (statement.author.as_ref(), statement.approver.as_ref());
-        self.check_people(&origin, &bytes, &signatures, author, approver, caller)?;
+        let roles = &[v1::Role::Operator];
+        self.check_people(&origin, &bytes, &signatures, (author, approver), caller, roles)?;
         let Some(v1::statement::Body::Import(import)) = &statement.body else { return Ok(()) };
         let set = import.items.as_ref();
         let chunks =
@@ -73,7 +95,7 @@ impl Writer {
             })?;
         let opened = set.map(|set| evidence::chunk::open_set(set, &chunks)).transpose();
         opened.map_err(|error| Refusal::because("MALFORMED_IMPORT", error.to_string()))?;
-        if publish::items_of(&self.chunks, &statement).is_none() {
+        if items_of(&self.chunks, &statement).is_none() {
             let detail = "an item of the import is not a canonical RegisterItem";
             return Err(Refusal::because("MALFORMED_IMPORT", detail));
         }
@@ -81,7 +103,7 @@ impl Writer {
     }
 
     /// By the clock itself: the log's own time stands still after a clock that was ahead.
-    fn check_recorded_now(&self, recorded_at_s: i64) -> Result<(), Refusal> {
+    pub(crate) fn check_recorded_now(&self, recorded_at_s: i64) -> Result<(), Refusal> {
         if (recorded_at_s - (self.clock)()).abs() <= RECORDED_AT_TOLERANCE_S {
             return Ok(());
         }
@@ -96,14 +118,14 @@ impl Writer {
     /// The author is the caller; author and approver have signed; and whoever has signed may. Every
     /// verifier asks all of this again, and one signature that does not hold would contradict the
     /// whole register for ever.
-    fn check_people(
+    pub(crate) fn check_people(
         &self,
         origin: &str,
         bytes: &[u8],
         signatures: &[v1::PersonSignature],
-        author: Option<&v1::PersonRef>,
-        approver: Option<&v1::PersonRef>,
+        (author, approver): (Option<&v1::PersonRef>, Option<&v1::PersonRef>),
         caller: &PersonId,
+        roles: &[v1::Role],
     ) -> Result<(), Refusal> {
         if author.is_none_or(|author| author.person != caller.as_str()) {
             let detail = format!("author: want {caller}, whose certificate this is");
@@ -117,10 +139,12 @@ impl Writer {
                 let detail = format!("{person} has no valid PersonKey; enrol again");
                 return Err(Refusal::because("UNKNOWN_PERSON", detail));
             };
-            if known.role != v1::Role::Operator || role != i32::from(known.role) {
+            if !roles.contains(&known.role) || role != i32::from(known.role) {
+                let words: Vec<_> = roles.iter().map(|role| register::words::role(*role)).collect();
                 let detail = format!(
-                    "signatures.person.role: only the role operator writes the register, and each \
-                     signature says that it is of that role; {person} is enrolled as {}",
+                    "signatures.person.role: {origin} is written by the role {}, and each signature \
+                     says that it is of the role that its person has; {person} is enrolled as {}",
+                    words.join(" or "),
                     register::words::role(known.role)
                 );
                 return Err(Refusal::because("NOT_AUTHORISED", detail));
@@ -175,7 +199,8 @@ impl Writer {
         let origin = self.log_key.name().as_str();
         self.check_recorded_now(facts.recorded_at_s)?;
         let author = facts.author.as_ref();
-        self.check_people(origin, &signed.facts, &signed.signatures, author, None, caller)?;
+        let (signatures, roles) = (&signed.signatures, &[v1::Role::Operator]);
+        self.check_people(origin, &signed.facts, signatures, (author, None), caller, roles)?;
         Ok(signed)
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::mpsc::SyncSender;
 
 use remit_proto::v1::{
-    AppendStatementRequest, AppendStatementResponse, DeclareNodeRequest, DeclareNodeResponse,
-    GetRequestRequest, GetRequestResponse, ListRequestsRequest, ListRequestsResponse,
-    PreviewStatementRequest, PreviewStatementResponse, PutChunkRequest, PutChunkResponse,
-    RefusalCode, register_service_server::RegisterService,
+    AppendStatementRequest, AppendStatementResponse, DecideRequest, DecideResponse,
+    DeclareNodeRequest, DeclareNodeResponse, GetRequestRequest, GetRequestResponse,
+    ListRequestsRequest, ListRequestsResponse, PreviewStatementRequest, PreviewStatementResponse,
+    PutChunkRequest, PutChunkResponse, RefusalCode, register_service_server::RegisterService,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -29,7 +29,9 @@ fn status(refusal: Refusal) -> Status {
     let grpc = match (code, reason) {
         (RefusalCode::StorageFull, _) => Code::ResourceExhausted,
         (_, "NOT_AUTHORISED" | "NOT_THE_AUTHOR" | "UNKNOWN_PERSON") => Code::PermissionDenied,
-        (_, "MISSING_CHUNK" | "REFUSED_BY_REGISTER") => Code::FailedPrecondition,
+        (_, "MISSING_CHUNK" | "REFUSED_BY_REGISTER" | "REFUSED_BY_CASES") => {
+            Code::FailedPrecondition
+        }
         _ => Code::InvalidArgument,
     };
     refuse(grpc, reason, detail, &[])
@@ -39,7 +41,7 @@ fn person(caller: Caller) -> Result<evidence::PersonId, Status> {
     match caller {
         Caller::Person { id, role: _, key: _ } => Ok(id),
         Caller::Agent { .. } | Caller::Nobody => {
-            let message = "only a person writes the register".to_owned();
+            let message = "only a person makes statements".to_owned();
             Err(refuse(Code::PermissionDenied, "NOT_AUTHORISED", message, &[]))
         }
     }
@@ -80,6 +82,22 @@ impl RegisterService for RegisterEdge {
         let bytes = request.into_inner().signed_facts;
         let index = ask(&self.writer, |reply| Command::NodeFacts { bytes, caller, reply }).await?;
         Ok(Response::new(DeclareNodeResponse { log_index: index.map_err(status)? }))
+    }
+
+    async fn decide(
+        &self,
+        request: Request<DecideRequest>,
+    ) -> Result<Response<DecideResponse>, Status> {
+        let caller = person(self.access.check(&request, Operation::WriteCases)?)?;
+        let DecideRequest { signed_statement: bytes, note_chunk } = request.into_inner();
+        let known = bytes.clone();
+        off_the_runtime(&self.query, known, QueryHandle::knows_finding).await?;
+        let size =
+            ask(&self.writer, |reply| Command::Decision { bytes, note_chunk, caller, reply })
+                .await?;
+        let case_log_size = size.map_err(status)?;
+        let index = case_log_size.saturating_sub(1);
+        Ok(Response::new(DecideResponse { index, case_log_size }))
     }
 
     async fn preview_statement(

@@ -21,6 +21,7 @@ fn kinds(committed: &[What]) -> Vec<&'static str> {
             What::Entry { entry: Entry::Fork(_), .. } => "fork",
             What::Entry { .. } => "entry",
             What::Statement { .. } => "statement",
+            What::Decision { .. } => "decision",
             What::Published { .. } => "published",
         })
         .collect()

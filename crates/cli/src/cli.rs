@@ -287,7 +287,44 @@ pub(crate) enum EventsCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum FindingsCommand {
     /// What is not covered, and what a request demands and is not done
-    List(Filtered),
+    List(ListFindings),
+    /// One finding, with what people said of it
+    Show {
+        /// As `remit findings list` shows it
+        id: String,
+    },
+    /// Say that it is seen and looked into (operator, officer)
+    Acknowledge(Decide),
+    /// Say why it is so (operator)
+    Explain(Decide),
+    /// Say what was done about it (operator)
+    Remedy(Decide),
+    /// Say that what was said of it is not accepted (officer, assessor)
+    Dispute(Decide),
+    /// Say that what was said of it counts no more (assessor)
+    Reopen(Decide),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListFindings {
+    #[command(flatten)]
+    pub(crate) filtered: Filtered,
+    /// Only findings with which people stand so: open, acknowledged, explained, remedied, disputed;
+    /// several are separated by commas
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) state: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decide {
+    /// As `remit findings list` shows it
+    pub(crate) id: String,
+    /// Why, in a word that can be counted; a wrong one is answered with those that fit
+    #[arg(long, value_name = "WORD")]
+    pub(crate) reason: String,
+    /// Why, in a sentence: at most 2,000 bytes, names nobody; it can be erased later
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
-//! Signing as a person: a statement for the register, facts of a node for the log.
+//! Signing as a person: a statement for the register or the case log, facts of a node for the log.
 
-use evidence::{canonical, statement::signed_text};
+use evidence::{Operator, canonical, statement::signed_text};
 use remit_proto::v1::{self, statement::Body};
 
 use crate::{config::Config, exit::CliError};
@@ -13,6 +13,28 @@ pub(crate) fn sign(
     effective_at_s: i64,
 ) -> Result<Vec<u8>, CliError> {
     let origin = config.register_vkey()?.name().to_string();
+    sign_for(config, origin, body, recorded_at_s, effective_at_s)
+}
+
+/// Signs a decision for the case log that is recorded now.
+pub(crate) fn sign_decision(
+    config: &Config,
+    decision: v1::Decision,
+    now_s: i64,
+) -> Result<Vec<u8>, CliError> {
+    let operator: Operator = config.file.operator.parse().map_err(|error| {
+        CliError::Malformed(format!("config.toml: operator: {error}; enrol again"))
+    })?;
+    sign_for(config, operator.case_origin(), Body::Decision(decision), now_s, now_s)
+}
+
+fn sign_for(
+    config: &Config,
+    origin: String,
+    body: Body,
+    recorded_at_s: i64,
+    effective_at_s: i64,
+) -> Result<Vec<u8>, CliError> {
     let statement = v1::Statement {
         format: evidence::FORMAT,
         origin: origin.clone(),

@@ -11,10 +11,11 @@
 //! | `log/checkpoints` | earlier signed notes that seals name, each preceded by its size as u32 big-endian |
 //! | `log/tile/entries/…` | entry bundles of the whole log, as in C2SP tlog-tiles |
 //! | `register/checkpoint`, `register/tile/entries/…` | the register log, whole |
+//! | `cases/checkpoint`, `cases/tile/entries/…` | the case log, whole |
 //! | `agents/<node>/<generation>/checkpoint` | the newest logged head of the tree |
 //! | `agents/<node>/<generation>/tile/entries/…` | its leaves, whole |
 //! | `agents/<node>/<generation>/openings` | `LeafOpening` messages, each preceded by its length as a protobuf varint |
-//! | `chunks/<64 hex digits>` | content-addressed parts of snapshots and imports |
+//! | `chunks/<64 hex digits>` | content-addressed parts of snapshots and imports, notes of decisions |
 //! | `verdicts.jsonl` | what the collector says; the verifier computes its own and compares |
 
 use tlog::Hash;
@@ -26,6 +27,7 @@ pub const LIMITS: &str = "LIMITS.txt";
 pub const VERDICTS: &str = "verdicts.jsonl";
 pub const LOG: &str = "log";
 pub const REGISTER: &str = "register";
+pub const CASES: &str = "cases";
 pub const CHECKPOINT: &str = "checkpoint";
 pub const CHECKPOINTS: &str = "checkpoints";
 pub const OPENINGS: &str = "openings";

@@ -147,6 +147,10 @@ impl Operator {
     pub fn register_origin(&self) -> String {
         format!("{self}/register")
     }
+
+    pub fn case_origin(&self) -> String {
+        format!("{self}/cases")
+    }
 }
 
 #[cfg(test)]

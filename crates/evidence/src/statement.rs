@@ -5,11 +5,11 @@ use sha2::{Digest, Sha256};
 use tlog::Hash;
 
 use crate::{
-    ENTRY_SIZE_MAX, FORMAT,
+    CHUNK_SIZE_MAX, ENTRY_SIZE_MAX, FORMAT,
     canonical::{self, Malformed, digest, digest_or_none, known, require, short_text, time},
-    chunk::check_set,
+    chunk::{SetError, check_set, open_set},
     claim::{self, Claim},
-    id::{NodeId, RequestId},
+    id::{Generation, NodeId, RequestId},
     log_entry::{check_person, check_signatures, newer_format},
 };
 
@@ -99,13 +99,67 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             digest(map, "basis_map.digest")?;
             check_nodes(nodes, "basis_map.nodes")?;
         }
-        Body::Decision(v1::Decision { subject, act, reason_code }) => {
-            short_text(subject, 256, "decision.subject")?;
-            short_text(act, 64, "decision.act")?;
-            short_text(reason_code, 64, "decision.reason_code")?;
-        }
+        Body::Decision(decision) => check_decision(decision)?,
     }
     Ok(statement)
+}
+
+fn check_decision(decision: &v1::Decision) -> Result<(), Malformed> {
+    let v1::Decision { subject, act, reason, log_size: _, note } = decision;
+    let subject = subject.as_ref().ok_or(Malformed::Missing { field: "decision.subject" })?;
+    let v1::FindingSubject { code, node, generation, rule, request_id } = subject;
+    let code_is_a_word = !code.is_empty()
+        && code.len() <= 64
+        && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    require(code_is_a_word, "decision.subject.code", "1 to 64 of A-Z0-9_")?;
+    let about_a_rule = *rule != 0;
+    require(
+        generation.is_empty() != about_a_rule,
+        "decision.subject.generation",
+        "given with a rule",
+    )?;
+    if about_a_rule {
+        let read = generation.parse::<Generation>().is_ok();
+        require(read, "decision.subject.generation", "16 hex digits")?;
+    }
+    require(
+        node.is_empty() != request_id.is_empty(),
+        "decision.subject.node",
+        "a node or a request",
+    )?;
+    if request_id.is_empty() {
+        check_node(node, "decision.subject.node")?;
+    } else {
+        require(!about_a_rule, "decision.subject.rule", "0 for a request")?;
+        request(request_id, "decision.subject.request_id")?;
+    }
+    known::<v1::DecisionAct>(*act, "decision.act")?;
+    known::<v1::DecisionReason>(*reason, "decision.reason")?;
+    let Some(note) = note else { return Ok(()) };
+    check_set(note)?;
+    require(note.count == 1 && note.chunks.len() == 1, "decision.note", "one item in one chunk")
+}
+
+/// Bytes of a note's text.
+pub const NOTE_SIZE_MAX: usize = 2000;
+
+/// The text of a decision's note out of its chunk.
+pub fn open_note(set: &v1::ItemSet, chunk: &[u8]) -> Result<String, NoteError> {
+    let items = open_set(set, &[chunk])?;
+    let [item] = items.as_slice() else { return Err(NoteError::Set(SetError::WrongRoot)) };
+    let v1::CaseNote { text } = canonical::decode(item, CHUNK_SIZE_MAX)?;
+    require(!text.is_empty(), "note.text", "not empty")?;
+    short_text(&text, NOTE_SIZE_MAX, "note.text")?;
+    Ok(text)
+}
+
+/// Why a chunk is not the note of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoteError {
+    #[error(transparent)]
+    Set(#[from] SetError),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
 }
 
 /// Nodes that one statement may name: as many as fit an entry.

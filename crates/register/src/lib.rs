@@ -22,6 +22,8 @@
 //! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
 //! | [`silence`] | when a node said nothing: one rule for answers and reports |
 //! | [`duties`] | the other direction: requests that are installed nowhere |
+//! | [`cases`] | what people did about findings, and where each stands |
+//! | [`severity`](mod@severity) | how grave, for how many, how hard to make good |
 //! | [`import`] | files of people and authorities → requests, with a report per row |
 //! | [`words`] | the words of files and screens for the values of the wire |
 //!
@@ -30,6 +32,7 @@
 
 pub mod adoption;
 pub mod assessment;
+pub mod cases;
 pub mod deed;
 pub mod duties;
 pub mod entry;
@@ -39,6 +42,7 @@ mod index;
 pub mod judge;
 pub mod register;
 pub mod request;
+pub mod severity;
 pub mod silence;
 pub mod state;
 pub mod target;
@@ -46,6 +50,7 @@ pub mod verdict;
 pub mod words;
 
 pub use adoption::{Attributed, Claimed};
+pub use cases::{Cases, finding_id};
 pub use deed::{Confirmed, is_deed};
 pub use duties::{Duty, DutyFinding, Installed, UnobservedPoint, not_enforced};
 pub use entry::{Entry, Version};
@@ -54,6 +59,7 @@ pub use explain::{attributed_later, explain};
 pub use judge::{AsKnown, Event, KnownSizes, MATCHER_VERSION, Parameters, Span, judge};
 pub use register::{InvalidStatement, Register, Touch, View};
 pub use request::{InvalidRequest, ListVersion, Request};
+pub use severity::severity;
 pub use state::Standing;
 pub use target::{Known, Relation, Repair, Target, TargetError, relation};
 pub use verdict::{Clause, ScreenWord, Verdict, screen_word};

@@ -140,6 +140,48 @@ words!(transition, transition_from, transitions, remit_proto::v1::TransitionKind
     Supersede => "supersede",
 });
 
+words!(act, act_from, acts, remit_proto::v1::DecisionAct, {
+    Acknowledge => "acknowledge",
+    Explain => "explain",
+    Remedy => "remedy",
+    Dispute => "dispute",
+    Reopen => "reopen",
+});
+
+words!(reason, reason_from, reasons, remit_proto::v1::DecisionReason, {
+    UnderInvestigation => "under_investigation",
+    RegisterIncomplete => "register_incomplete",
+    ClaimWrong => "claim_wrong",
+    MeasurementError => "measurement_error",
+    TechnicalLimit => "technical_limit",
+    ThirdParty => "third_party",
+    InformalInstruction => "informal_instruction",
+    Secrecy => "secrecy",
+    RuleRemoved => "rule_removed",
+    RuleNarrowed => "rule_narrowed",
+    RuleInstalled => "rule_installed",
+    RequestRegistered => "request_registered",
+    AffectedNotified => "affected_notified",
+    ExplanationInsufficient => "explanation_insufficient",
+    RemedyNotEffective => "remedy_not_effective",
+    NewEvidence => "new_evidence",
+    Other => "other",
+});
+
+words!(finding_state, finding_state_from, finding_states, remit_proto::v1::FindingState, {
+    Open => "open",
+    Acknowledged => "acknowledged",
+    Explained => "explained",
+    Remedied => "remedied",
+    Disputed => "disputed",
+});
+
+words!(grade, grade_from, grades, remit_proto::v1::SeverityGrade, {
+    Low => "low",
+    Medium => "medium",
+    High => "high",
+});
+
 /// The instants of clauses: UTC, to the second.
 pub fn time(at_s: i64) -> String {
     jiff::Timestamp::from_second(at_s).map_or_else(|_| format!("{at_s} s"), |t| t.to_string())

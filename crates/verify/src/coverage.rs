@@ -49,6 +49,8 @@ pub struct Coverage {
     pub forks: u64,
     pub leaves_under_revoked_keys: u64,
     pub statements_shown_late: u64,
+    /// Acts of people on findings.
+    pub decisions: u64,
     /// `<node> <SHA-256>`: the node took claims from a basis map that nobody stated in the register.
     pub basis_maps_unstated: Vec<String>,
     pub events_judged: u64,
@@ -272,6 +274,7 @@ impl fmt::Display for Coverage {
             "basis maps",
             format!("used and stated by nobody: {}", list(&self.basis_maps_unstated)),
         )?;
+        row("cases", format!("{} acts of people on findings", self.decisions))?;
         let verdicts: Vec<String> =
             self.verdicts.iter().map(|(word, count)| format!("{count} {word}")).collect();
         row("events", format!("{} judged: {}", self.events_judged, list(&verdicts)))

@@ -61,6 +61,9 @@ pub(crate) fn persons(entries: &[Known], findings: &mut Findings) -> Persons {
     persons
 }
 
+/// Who declares nodes.
+const OPERATOR: [v1::Role; 1] = [v1::Role::Operator];
+
 /// Checks the rows of the inventory: signed by a person whose role may declare nodes. Returns how
 /// many nodes and points are declared.
 pub(crate) fn inventory(
@@ -83,7 +86,7 @@ pub(crate) fn inventory(
         };
         let author = facts.author.clone().unwrap_or_default();
         if let Err(error) =
-            persons.check(origin, bytes, &author, None, signatures, (*index, *index))
+            persons.check(origin, bytes, (&author, None), signatures, (*index, *index), &OPERATOR)
         {
             report_signature(
                 &error,

@@ -36,7 +36,7 @@ pub(crate) enum SignatureError {
     Wrong(String),
     #[error("{0}, named as author or approver, did not sign")]
     Unsigned(String),
-    #[error("signatures.person.role: {person} signed as {role}, and only operator staff may")]
+    #[error("signatures.person.role: {person} signed as {role}, who may not write this log")]
     Role { person: String, role: &'static str },
 }
 
@@ -64,21 +64,22 @@ impl Persons {
     /// Checks every signature, and that author and approver are among the signers.
     ///
     /// `span`: the statement was made after the log had `span.0` entries at the earliest, and before
-    /// entry `span.1`; a key counts if it was valid at some point of the span.
+    /// entry `span.1`; a key counts if it was valid at some point of the span. `roles`: those who may
+    /// sign entries of this log.
     pub(crate) fn check(
         &self,
         origin: &str,
         bytes: &[u8],
-        author: &v1::PersonRef,
-        approver: Option<&v1::PersonRef>,
+        (author, approver): (&v1::PersonRef, Option<&v1::PersonRef>),
         signatures: &[v1::PersonSignature],
         span: (u64, u64),
+        roles: &[v1::Role],
     ) -> Result<(), SignatureError> {
         let text = signed_text(origin, bytes);
         for v1::PersonSignature { person, signature } in signatures {
             let person = person.clone().unwrap_or_default();
             let role = person.role();
-            if role != v1::Role::Operator {
+            if !roles.contains(&role) {
                 let role = role.as_str_name();
                 return Err(SignatureError::Role { person: person.person, role });
             }

@@ -19,16 +19,19 @@
 //! | `checkpoints` | other heads of the log: saved, named by seals, cosigned |
 //! | `history`, `keys` | entries of the log; whose signature counts where |
 //! | `agents`, `openings` | leaves, commitments, snapshots |
+//! | `statement_log` | what register and case log have in common |
 //! | `statements` | the register |
+//! | `cases` | what people did about findings |
 //! | `replay` | verdicts, recomputed and compared |
 //! | [`coverage`] | what may be missing |
 //!
 //! Nothing of the collector is linked, and nothing that a collector says is taken over: its verdicts
 //! are compared with our own.
 //!
-//! Not done here: judging conduct, asking witnesses, the case log.
+//! Not done here: judging conduct, asking witnesses, which findings there are.
 
 mod agents;
+mod cases;
 mod checkpoints;
 pub mod coverage;
 pub mod files;
@@ -38,6 +41,7 @@ mod manifest;
 mod openings;
 mod replay;
 pub mod report;
+mod statement_log;
 mod statements;
 mod tree;
 pub mod trust;
@@ -109,6 +113,7 @@ fn check(
         log_size: head.size,
     };
     replay::verdicts(&mut bundle, trust, &manifest, &past, &mut coverage, findings);
+    coverage.decisions = cases::read(&mut bundle, operator, trust, &entries, &persons, findings);
 
     manifest::files(&bundle, findings);
     Some(coverage)

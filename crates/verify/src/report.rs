@@ -67,6 +67,9 @@ pub enum Step {
     Statements,
     Inventory,
     Verdicts,
+    CaseSignature,
+    CaseEntries,
+    Decisions,
 }
 
 impl fmt::Display for Step {
@@ -88,6 +91,9 @@ impl fmt::Display for Step {
             Self::Statements => "statements",
             Self::Inventory => "inventory",
             Self::Verdicts => "verdicts",
+            Self::CaseSignature => "case signature",
+            Self::CaseEntries => "case entries",
+            Self::Decisions => "decisions",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The register: its entries, its heads in the log, and who signed each statement.
+//! The register: its statements, and who signed each of them.
 
 use evidence::{
     bundle::REGISTER,
@@ -12,7 +12,8 @@ use crate::{
     keys::Persons,
     openings::{Items, items},
     report::{Findings, Step, chain},
-    tree::{self, Tree},
+    statement_log::{self, Heads, Kind, StatementLog},
+    tree::Tree,
     trust::Trust,
 };
 
@@ -27,20 +28,19 @@ pub(crate) struct Stated {
 pub(crate) struct Register {
     /// By index; `None`: of a newer format, or malformed.
     pub(crate) statements: Vec<Option<Stated>>,
-    /// `RegisterHead` entries of the log, in order.
-    heads: Vec<Head>,
     /// Statements whose own time lies before that of the log entry that first shows them.
     pub(crate) late: u64,
     /// Some of it could not be read, so that verdicts cannot be recomputed.
     pub(crate) partial: bool,
 }
 
-/// What one entry of the log shows of the register.
-struct Head {
-    size: u64,
-    log_index: u64,
-    logged_at_s: i64,
-}
+const KIND: Kind = Kind {
+    folder: REGISTER,
+    name: "register",
+    head: |entry| if let Entry::RegisterHead(head) = entry { Some(head) } else { None },
+    signature: Step::RegisterSignature,
+    entries: Step::RegisterEntries,
+};
 
 pub(crate) fn read(
     bundle: &mut Bundle<'_>,
@@ -50,102 +50,21 @@ pub(crate) fn read(
     findings: &mut Findings,
 ) -> Register {
     let mut register = Register::default();
-    let any_head = entries.iter().any(|k| matches!(k.entry, Entry::RegisterHead(_)));
-    if !any_head && bundle.below(REGISTER).next().is_none() {
-        findings
-            .proven(Step::RegisterSignature, "the register is empty, and the log knows of none");
-        return register;
-    }
-    let head =
-        tree::signed_head(bundle, REGISTER, &trust.register, Step::RegisterSignature, findings);
-    let Some((_, head)) = head else {
-        register.partial = true;
-        return register;
-    };
-    let tree = match tree::read(bundle, REGISTER, &head) {
-        Ok(tree) => tree,
-        Err(error) => {
-            register.partial = true;
-            findings.add(Step::RegisterEntries, error.outcome(), format!("the register: {error}"));
-            return register;
+    match statement_log::read(bundle, &KIND, &trust.register, entries, findings) {
+        StatementLog::Empty => {}
+        StatementLog::Unreadable => register.partial = true,
+        StatementLog::Read(tree, heads) => {
+            statements(&mut register, bundle, &tree, &heads, trust, persons, findings);
         }
-    };
-    heads(&mut register, &tree, trust, entries, findings);
-    statements(&mut register, bundle, &tree, trust, persons, findings);
+    }
     register
-}
-
-/// Every head of the register that the log shows must be a prefix of the register delivered.
-fn heads(
-    register: &mut Register,
-    tree: &Tree<'_>,
-    trust: &Trust,
-    entries: &[Known],
-    findings: &mut Findings,
-) {
-    let mut size = 0;
-    for Known { index, logged_at_s, entry } in entries {
-        let Entry::RegisterHead(v1::StatementHead { note }) = entry else { continue };
-        match tree::open(note, &trust.register) {
-            Ok((_, head)) if head.size < size => findings.contradicted(
-                Step::RegisterEntries,
-                format!("entry {index} of the log: the register shrank from {size} to {}", head.size),
-            ),
-            Ok((_, head)) if head.size > tree.size() => findings.contradicted(
-                Step::RegisterEntries,
-                format!(
-                    "entry {index} of the log shows a register of size {}; the one delivered was cut to {}",
-                    head.size,
-                    tree.size()
-                ),
-            ),
-            Ok((_, head)) if !tree.continues(&head) => findings.contradicted(
-                Step::RegisterEntries,
-                format!(
-                    "entry {index} of the log shows another register below size {}",
-                    head.size
-                ),
-            ),
-            Ok((_, head)) => {
-                size = head.size;
-                register.heads.push(Head {
-                    size,
-                    log_index: *index,
-                    logged_at_s: *logged_at_s,
-                });
-            }
-            Err(error) => findings.add(
-                Step::RegisterEntries,
-                tree::outcome_of(&error),
-                format!("register head in entry {index} of the log: {}", chain(&error)),
-            ),
-        }
-    }
-    if tree.size() > size {
-        findings.incomplete(
-            Step::RegisterEntries,
-            format!(
-                "{} statements at the end of the register are not yet under the log",
-                tree.size() - size
-            ),
-        );
-    }
-    if findings.sound(Step::RegisterEntries) {
-        findings.proven(
-            Step::RegisterEntries,
-            format!(
-                "{} statements make up the signed root; {} heads in the log are prefixes of it",
-                tree.size(),
-                register.heads.len()
-            ),
-        );
-    }
 }
 
 fn statements(
     register: &mut Register,
     bundle: &mut Bundle<'_>,
     tree: &Tree<'_>,
+    heads: &Heads,
     trust: &Trust,
     persons: &Persons,
     findings: &mut Findings,
@@ -178,13 +97,14 @@ fn statements(
                 format!("statement {index} was made for another log, {}", statement.origin),
             );
         }
-        let (span, first_shown_s) = shown(&register.heads, index);
+        let (span, first_shown_s) = heads.shown(index);
         if first_shown_s.is_some_and(|at_s| at_s - statement.recorded_at_s > LATE_S) {
             register.late += 1;
         }
         let author = statement.author.clone().unwrap_or_default();
-        let approver = statement.approver.as_ref();
-        if let Err(error) = persons.check(origin, &signed, &author, approver, &signatures, span) {
+        let people = (&author, statement.approver.as_ref());
+        let roles = &[v1::Role::Operator];
+        if let Err(error) = persons.check(origin, &signed, people, &signatures, span, roles) {
             report_signature(&error, format!("statement {index}"), Step::Statements, findings);
         }
         let items = match &statement.body {
@@ -232,15 +152,3 @@ fn statements(
 
 /// A statement is under the log within seconds; this much later, somebody may have back-dated it.
 const LATE_S: i64 = 300;
-
-/// The positions of the log between which a statement came into the register, and the time of the
-/// entry that first shows it.
-fn shown(heads: &[Head], statement: u64) -> ((u64, u64), Option<i64>) {
-    // Sizes never shrink: a head that did was refused above.
-    let first = heads.partition_point(|head| head.size <= statement);
-    let before = first.checked_sub(1).and_then(|at| heads.get(at)).map_or(0, |h| h.log_index);
-    match heads.get(first) {
-        Some(head) => ((before, head.log_index), Some(head.logged_at_s)),
-        None => ((before, u64::MAX), None),
-    }
-}

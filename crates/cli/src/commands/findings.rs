@@ -3,14 +3,14 @@
 use remit_proto::v1;
 
 use super::{
-    list,
+    cases, list,
     row::{
         Judged, attribution_fields, filter, node_cell, or_dash, rule_cells, sentences, target_cell,
         target_fields, verdict_cell, verdict_fields,
     },
 };
 use crate::{
-    cli::{Filtered, Format},
+    cli::{Format, ListFindings},
     client,
     config::Config,
     exit::CliError,
@@ -20,19 +20,25 @@ use crate::{
 
 pub(crate) async fn findings(
     config: &Config,
-    args: &Filtered,
+    args: &ListFindings,
     out: Format,
 ) -> Result<(), CliError> {
-    let filter = filter(args)?;
+    let filter = filter(&args.filtered)?;
+    let states = cases::states(&args.state)?;
     let mut client = client::query(config).await?;
-    let (rows, completeness) = list::all(args.page.limit, async |page_size, page_token| {
-        let request =
-            v1::ListFindingsRequest { filter: Some(filter.clone()), page_size, page_token };
-        let v1::ListFindingsResponse { findings, next_page_token, completeness } =
-            client.list_findings(request).await?.into_inner();
-        Ok((findings, next_page_token, completeness))
-    })
-    .await?;
+    let (rows, completeness) =
+        list::all(args.filtered.page.limit, async |page_size, page_token| {
+            let request = v1::ListFindingsRequest {
+                filter: Some(filter.clone()),
+                page_size,
+                page_token,
+                states: states.clone(),
+            };
+            let v1::ListFindingsResponse { findings, next_page_token, completeness } =
+                client.list_findings(request).await?.into_inner();
+            Ok((findings, next_page_token, completeness))
+        })
+        .await?;
     layout().listing(&rows, completeness).print(out)
 }
 
@@ -93,6 +99,14 @@ pub(super) fn layout() -> Layout<v1::FindingRow> {
         "unobserved_points" => row.unobserved_points,
         "verdict_now" => row.verdict_now.as_ref().map(words::verdict_code),
         "basis_map" => base16(&row.basis_map_digest),
+        "state" => register::words::finding_state(row.state()),
+        "decided" => row.decided.as_ref().map(cases::json),
+        "seen_since" => row.seen_since,
+        "scale" => cases::grade(row, |s| s.scale()),
+        "scope" => cases::grade(row, |s| s.scope()),
+        "irremediability" => cases::grade(row, |s| s.irremediability()),
+        "rule_hours" => cases::rule_hours(row),
+        "generation" => row.generation,
     ]);
     fields.extend(attribution_fields());
     let finding = |row: &v1::FindingRow| match &row.verdict {
@@ -102,6 +116,7 @@ pub(super) fn layout() -> Layout<v1::FindingRow> {
     let [rule, technique, claims, authority] = rule_cells();
     let cells = vec![
         Cell::new("FINDING", finding),
+        Cell::new("STATE", cases::state_cell).dispensable(8),
         node_cell(),
         rule,
         Cell::new("RULE NOW", rule_now).dispensable(7),
@@ -133,6 +148,7 @@ fn below(row: &v1::FindingRow) -> Vec<String> {
         Some(verdict) => sentences(Some(verdict), None),
         None => duty_sentence(row).into_iter().collect(),
     };
+    below.extend(cases::sentences(row));
     if let Some(now) = row.verdict_now.as_ref().filter(|_| row.installed_now) {
         below.push(format!(
             "That is what it did. As the rule and the register are now: {}. {}",

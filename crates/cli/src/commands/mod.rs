@@ -2,6 +2,7 @@
 //! or what went wrong.
 
 mod adopt;
+mod cases;
 mod enrol;
 mod events;
 mod evidence;
@@ -15,6 +16,8 @@ mod rules;
 mod summary;
 mod target;
 mod verify;
+
+use remit_proto::v1::DecisionAct;
 
 use crate::{
     cli::{
@@ -50,6 +53,24 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         }
         Command::Findings(FindingsCommand::List(args)) => {
             findings::findings(&config, &args, output).await?;
+        }
+        Command::Findings(FindingsCommand::Show { id }) => {
+            cases::show(&config, &id, output).await?;
+        }
+        Command::Findings(FindingsCommand::Acknowledge(args)) => {
+            cases::decide(&config, &args, DecisionAct::Acknowledge).await?;
+        }
+        Command::Findings(FindingsCommand::Explain(args)) => {
+            cases::decide(&config, &args, DecisionAct::Explain).await?;
+        }
+        Command::Findings(FindingsCommand::Remedy(args)) => {
+            cases::decide(&config, &args, DecisionAct::Remedy).await?;
+        }
+        Command::Findings(FindingsCommand::Dispute(args)) => {
+            cases::decide(&config, &args, DecisionAct::Dispute).await?;
+        }
+        Command::Findings(FindingsCommand::Reopen(args)) => {
+            cases::decide(&config, &args, DecisionAct::Reopen).await?;
         }
         Command::Target(args) => target::target(&config, &args, output).await?,
         Command::Summary(args) => summary::summary(&config, &args, output).await?,

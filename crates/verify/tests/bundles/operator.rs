@@ -25,6 +25,7 @@ use verify::{Files, Options, Report, Trust};
 /// When the story begins.
 pub(crate) const T: i64 = 1_750_000_000;
 const LOG: &str = "example.net/log/1";
+const CASES: &str = "example.net/cases";
 const REGISTER: &str = "example.net/register";
 pub(crate) const AGENT: &str = "example.net/agent/edge-1/00000000000000aa";
 const PERSON: &str = "p-1";
@@ -48,12 +49,15 @@ pub(crate) struct Operator {
     pub(crate) statements: Vec<Vec<u8>>,
     register_edge: Edge,
     register_shown: u64,
+    pub(crate) decisions: Vec<Vec<u8>>,
+    case_edge: Edge,
+    case_shown: u64,
     pub(crate) leaves: Vec<Vec<u8>>,
     agent_edge: Edge,
     agent_note: Vec<u8>,
     agent_shown: u64,
     pub(crate) openings: Vec<v1::LeafOpening>,
-    chunks: Vec<Vec<u8>>,
+    pub(crate) chunks: Vec<Vec<u8>>,
     /// Every checkpoint published, oldest first.
     pub(crate) checkpoints: Vec<Vec<u8>>,
     /// Event index, then, now: code and request.
@@ -125,6 +129,9 @@ impl Operator {
             statements: Vec::new(),
             register_edge: Edge::new(),
             register_shown: 0,
+            decisions: Vec::new(),
+            case_edge: Edge::new(),
+            case_shown: 0,
             leaves: Vec::new(),
             agent_edge: Edge::new(),
             agent_note: Vec::new(),
@@ -266,9 +273,15 @@ impl Operator {
     }
 
     fn states_as(&mut self, author: v1::PersonRef, body: statement::Body) {
+        let bytes = self.statement(REGISTER, author, body);
+        self.register_edge.append(leaf_hash(&bytes));
+        self.statements.push(bytes);
+    }
+
+    fn statement(&self, origin: &str, author: v1::PersonRef, body: statement::Body) -> Vec<u8> {
         let statement = v1::Statement {
             format: 1,
-            origin: REGISTER.to_owned(),
+            origin: origin.to_owned(),
             recorded_at_s: self.at_s,
             effective_at_s: self.at_s,
             author: Some(author.clone()),
@@ -276,13 +289,11 @@ impl Operator {
             body: Some(body),
         };
         let statement = canonical::encode(&statement);
-        let mut signatures = self.signed(REGISTER, &statement);
+        let mut signatures = self.signed(origin, &statement);
         for signature in &mut signatures {
             signature.person = Some(author.clone());
         }
-        let bytes = canonical::encode(&v1::SignedStatement { statement, signatures });
-        self.register_edge.append(leaf_hash(&bytes));
-        self.statements.push(bytes);
+        canonical::encode(&v1::SignedStatement { statement, signatures })
     }
 
     fn set(&mut self, items: Vec<Vec<u8>>) -> v1::ItemSet {
@@ -405,6 +416,11 @@ impl Operator {
             let note = self.register_note();
             self.logs(Entry::RegisterHead(v1::StatementHead { note }));
         }
+        if self.case_shown < self.case_edge.size() {
+            self.case_shown = self.case_edge.size();
+            let note = self.case_note();
+            self.logs(Entry::CaseHead(v1::StatementHead { note }));
+        }
         if self.agent_shown < self.agent_edge.size() {
             self.agent_shown = self.agent_edge.size();
             let note = self.agent_note.clone();
@@ -412,6 +428,50 @@ impl Operator {
         }
         let note = self.log_note();
         self.checkpoints.push(note);
+    }
+
+    /// By the register's key, under the name of the case log.
+    fn case_note(&self) -> Vec<u8> {
+        let head = Checkpoint::new(CASES, self.case_edge.size(), self.case_edge.root());
+        head.sign(&key(CASES, 2)).unwrap().encode()
+    }
+
+    /// A person says something of the finding on rule 2, and it is published.
+    pub(crate) fn decides(&mut self, author: v1::PersonRef, act: v1::DecisionAct, note: &str) {
+        let reason = match act {
+            v1::DecisionAct::Reopen => v1::DecisionReason::NewEvidence,
+            _ => v1::DecisionReason::ThirdParty,
+        };
+        let item = canonical::encode(&v1::CaseNote { text: note.to_owned() });
+        let note = (!note.is_empty()).then(|| self.set(vec![item]));
+        let subject = v1::FindingSubject {
+            code: "NO_BASIS".into(),
+            node: "edge-1".into(),
+            generation: "00000000000000aa".into(),
+            rule: 2,
+            ..v1::FindingSubject::default()
+        };
+        let decision = v1::Decision {
+            subject: Some(subject),
+            act: act.into(),
+            reason: reason.into(),
+            log_size: self.entries.len() as u64,
+            note,
+        };
+        let bytes = self.statement(CASES, author, statement::Body::Decision(decision));
+        self.case_edge.append(leaf_hash(&bytes));
+        self.decisions.push(bytes);
+        self.publishes();
+    }
+
+    /// Somebody with another role, by the same key.
+    pub(crate) fn enrols(&mut self, id: &str, role: v1::Role) -> v1::PersonRef {
+        let person = v1::PersonRef { person: id.to_owned(), role: role.into() };
+        let public_key = self.person_key.verifier().public_bytes().to_vec();
+        let key =
+            v1::PersonKey { person: Some(person.clone()), public_key, ..v1::PersonKey::default() };
+        self.logs(Entry::PersonKey(key));
+        person
     }
 
     fn register_note(&self) -> Vec<u8> {
@@ -432,6 +492,9 @@ impl Operator {
         files.insert(bundle::LIMITS.into(), b"much\n".to_vec());
         tree(&mut files, bundle::LOG, &self.log_note(), &self.entries);
         tree(&mut files, bundle::REGISTER, &self.register_note(), &self.statements);
+        if self.case_shown > 0 {
+            tree(&mut files, bundle::CASES, &self.case_note(), &self.decisions);
+        }
         let folder = bundle::agent_folder(&AGENT.parse().unwrap());
         tree(&mut files, &folder, &self.agent_note, &self.leaves);
         let openings: Vec<u8> =

@@ -95,7 +95,8 @@ async fn ask(config: &Config) -> Result<Answers, CliError> {
     })
     .await?;
     let (findings, of_findings) = list::all(None, async |page_size, page_token| {
-        let request = v1::ListFindingsRequest { filter: None, page_size, page_token };
+        let request =
+            v1::ListFindingsRequest { page_size, page_token, ..v1::ListFindingsRequest::default() };
         let answer = client.list_findings(request).await?.into_inner();
         Ok((answer.findings, answer.next_page_token, answer.completeness))
     })

@@ -1,0 +1,120 @@
+//! What people did about findings, beside the findings: state, acts, severity.
+
+use evidence::statement::{SignedStatement, decode_signed};
+use register::{
+    Known, Target,
+    cases::{Decided, Note, finding_id},
+    severity,
+};
+use remit_proto::v1::{self, FindingState, statement::Body};
+use tonic::Status;
+
+use super::{
+    QueryHandle, Scene,
+    completeness::completeness,
+    error::{QueryError, invalid},
+    filter::Filter,
+    findings,
+};
+
+impl QueryHandle {
+    pub fn get_finding(
+        &self,
+        request: v1::GetFindingRequest,
+    ) -> Result<v1::GetFindingResponse, Status> {
+        Ok(self.finding(&request.id)?)
+    }
+
+    fn finding(&self, id: &str) -> Result<v1::GetFindingResponse, QueryError> {
+        let (filter, scene) = self.scene_for(None)?;
+        let finding = find(&scene, &filter, id)?.ok_or(QueryError::NoSuchFinding)?;
+        Ok(v1::GetFindingResponse {
+            finding: Some(finding),
+            decisions: scene.cases().of(id).iter().map(row).collect(),
+            completeness: Some(completeness(&scene, &filter)?),
+        })
+    }
+
+    /// A decision about what nobody found would be a record of nothing. What was decided on once stays
+    /// known, also when the evidence shows it no more.
+    pub(crate) fn knows_finding(&self, signed_statement: Vec<u8>) -> Result<(), Status> {
+        Ok(self.check_finding(&signed_statement)?)
+    }
+
+    fn check_finding(&self, signed_statement: &[u8]) -> Result<(), QueryError> {
+        let unreadable =
+            |error: evidence::Malformed| invalid("signed_statement", error.to_string());
+        let decoded = decode_signed(signed_statement).map_err(unreadable)?;
+        let SignedStatement::Known { statement, .. } = decoded else {
+            return Err(invalid("signed_statement", "of a newer format; update the collector"));
+        };
+        let Some(Body::Decision(v1::Decision { subject: Some(subject), .. })) = statement.body
+        else {
+            return Err(invalid("signed_statement", "not a decision"));
+        };
+        let id = finding_id(&subject);
+        let (filter, scene) = self.scene_for(None)?;
+        if scene.cases().of(&id).is_empty() && find(&scene, &filter, &id)?.is_none() {
+            return Err(QueryError::NoSuchFinding);
+        }
+        Ok(())
+    }
+}
+
+fn find(
+    scene: &Scene<'_>,
+    filter: &Filter,
+    id: &str,
+) -> Result<Option<v1::FindingRow>, QueryError> {
+    let all = findings::keyed(scene, filter)?;
+    Ok(all.into_iter().map(|(_, row)| row).find(|row| row.id == id))
+}
+
+/// Adds what is not about the evidence of one finding: its id, what people said, how severe it is.
+pub(super) fn complete(scene: &Scene<'_>, mut row: v1::FindingRow) -> v1::FindingRow {
+    row.id = finding_id(&subject(&row));
+    let decided = scene.cases().of(&row.id).last();
+    row.state = scene.cases().state(&row.id).into();
+    row.seen_since = decided.is_some_and(|decided| {
+        decided.after == FindingState::Remedied && row.last_seen_s > decided.recorded_at_s
+    });
+    row.decided = decided.map(self::row);
+    row.duration_s = u64::try_from(row.last_seen_s.saturating_sub(row.first_seen_s)).unwrap_or(0);
+    row.severity = (row.rule != 0).then(|| {
+        let target = match Known::<Target>::from_wire(row.target.as_ref()) {
+            Known::Known(target) => Some(target),
+            Known::Erased | Known::NotUnderstood => None,
+        };
+        let facts = scene.inventory.iter().find(|facts| facts.node == row.node);
+        let lines_served = facts.map_or(0, |facts| facts.lines_served);
+        severity(target.as_ref(), lines_served, row.duration_s)
+    });
+    row
+}
+
+/// A rule's finding is about the rule, whatever request its verdict speaks of.
+fn subject(row: &v1::FindingRow) -> v1::FindingSubject {
+    let about_a_rule = row.rule != 0;
+    v1::FindingSubject {
+        code: row.code.clone(),
+        node: row.node.clone(),
+        generation: row.generation.clone(),
+        rule: row.rule,
+        request_id: if about_a_rule { String::new() } else { row.request_id.clone() },
+    }
+}
+
+fn row(decided: &Decided) -> v1::DecisionRow {
+    let Decided { index, act, reason, by, role, recorded_at_s, note, after } = decided;
+    let person = v1::PersonRef { person: by.to_string(), role: (*role).into() };
+    v1::DecisionRow {
+        index: *index,
+        act: (*act).into(),
+        reason: (*reason).into(),
+        by: Some(person),
+        recorded_at_s: *recorded_at_s,
+        note: if let Note::Text(text) = note { text.clone() } else { String::new() },
+        note_erased: *note == Note::Erased,
+        state_after: (*after).into(),
+    }
+}
