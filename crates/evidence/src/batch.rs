@@ -21,7 +21,7 @@ use crate::{
     canonical::Malformed,
     commitment,
     id::AgentOrigin,
-    leaf::{self, Leaf},
+    leaf::{self, Checked, Leaf},
 };
 
 /// At most this many leaves, and this many bytes of leaves, in one batch (DESIGN.md section 3).
@@ -87,8 +87,9 @@ pub struct CheckedBatch {
     pub head: Checkpoint,
     /// The tree after the batch.
     pub tree: Tree,
-    /// Empty where the tree is not understood.
-    pub leaves: Vec<Leaf>,
+    /// Those of its leaves that are neither `Activity` nor `RuleChange`, in their order. Empty where the
+    /// tree is not understood.
+    pub other_leaves: Vec<Leaf>,
 }
 
 /// Which rule a batch breaks.
@@ -168,16 +169,18 @@ pub fn check(
                 leaves.first().map(|bytes| Leaf::decode(bytes)),
                 Some(Ok(Leaf::NotUnderstood { .. }))
             ));
-    let mut decoded = Vec::new();
     if leaves.is_empty() {
         return Err(BatchError::NoSeal);
     }
+    let mut other_leaves = Vec::new();
     if !not_understood {
-        decoded = decode_leaves(*old_size, &tree.origin, leaves)?;
-        check_openings(*old_size, &decoded, openings)?;
+        let checked = check_leaves(*old_size, &tree.origin, leaves)?;
+        check_openings(*old_size, &checked, openings)?;
+        other_leaves.extend(checked.into_iter().filter_map(Checked::into_other));
+        changed_key(&other_leaves).map_err(|_| BatchError::SecondKeyChange)?;
     }
     let tree = Tree { origin: tree.origin.clone(), edge, not_understood };
-    Ok(CheckedBatch { head, tree, leaves: decoded })
+    Ok(CheckedBatch { head, tree, other_leaves })
 }
 
 /// A batch may change the node's key once, or nobody could say which of two signs the next head.
@@ -261,42 +264,41 @@ fn whose_fault(edge: &Edge, head: &Checkpoint, consistency: &[&[u8]]) -> BatchEr
     }
 }
 
-fn decode_leaves(
+fn check_leaves<'a>(
     old_size: u64,
     origin: &AgentOrigin,
-    leaves: &[&[u8]],
-) -> Result<Vec<Leaf>, BatchError> {
-    let mut decoded = Vec::with_capacity(leaves.len());
-    let mut again = Vec::new();
+    leaves: &[&'a [u8]],
+) -> Result<Vec<Checked<'a>>, BatchError> {
+    let mut checked = Vec::with_capacity(leaves.len());
     for (index, bytes) in (old_size..).zip(leaves) {
-        let leaf = Leaf::decode_in(bytes, &mut again)
-            .map_err(|source| BatchError::MalformedLeaf { index, source })?;
+        let leaf =
+            Checked::read(bytes).map_err(|source| BatchError::MalformedLeaf { index, source })?;
         let opens = leaf.body().is_some_and(|body| leaf::opens(body, origin));
         // `NotUnderstood` is a Genesis of a newer format, and belongs to the start just as well.
         let genesis = matches!(
-            leaf,
-            Leaf::Known(v1::leaf::Body::Genesis(_)) | Leaf::NotUnderstood { format: _ }
+            leaf.other(),
+            Some(Leaf::Known(v1::leaf::Body::Genesis(_)) | Leaf::NotUnderstood { format: _ })
         );
         if genesis != (index == 0) || genesis != opens {
             return Err(BatchError::MisplacedGenesis { index });
         }
         // Whoever has the leaves alone tells by the seals where a batch ended.
-        if let Some(Leaf::Known(v1::leaf::Body::Seal(_))) = decoded.last() {
+        if checked.last().is_some_and(is_seal) {
             return Err(BatchError::MisplacedSeal { index: index.saturating_sub(1) });
         }
-        decoded.push(leaf);
+        checked.push(leaf);
     }
-    changed_key(&decoded).map_err(|_| BatchError::SecondKeyChange)?;
-    match decoded.last() {
-        Some(Leaf::Known(v1::leaf::Body::Seal(_))) => Ok(decoded),
-        Some(Leaf::Known(_) | Leaf::NotUnderstood { .. }) | None => Err(BatchError::NoSeal),
-    }
+    if checked.last().is_some_and(is_seal) { Ok(checked) } else { Err(BatchError::NoSeal) }
+}
+
+fn is_seal(leaf: &Checked<'_>) -> bool {
+    matches!(leaf.body(), Some(v1::leaf::Body::Seal(_)))
 }
 
 /// Refuses an opening that opens nothing. An absent opening is legal; the collector records it.
 fn check_openings(
     old_size: u64,
-    leaves: &[Leaf],
+    leaves: &[Checked<'_>],
     openings: &[ReceivedOpening<'_>],
 ) -> Result<(), BatchError> {
     for ReceivedOpening { index, field, salt, value } in openings {
@@ -305,9 +307,8 @@ fn check_openings(
         let leaf = index
             .checked_sub(old_size)
             .and_then(|at| leaves.get(usize::try_from(at).ok()?))
-            .and_then(Leaf::body)
             .ok_or_else(wrong)?;
-        if !leaf::commits_to(leaf, *field, &hash) {
+        if !leaf.commits_to(*field, &hash) {
             return Err(wrong());
         }
     }
