@@ -172,6 +172,7 @@ impl Writer {
         let position = self.journal.push_batch(&origin, received_at_s, evidence);
         self.openings.push(&origin, openings, received_at_s);
         self.group.push(Committed { position, at_s: received_at_s, what });
+        self.unlogged_leaves += batch.leaves.len() as u64;
         Metric::BatchesAccepted.count();
         Ok(Ok(new_size))
     }

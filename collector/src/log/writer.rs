@@ -40,6 +40,9 @@ pub const QUEUE_LENGTH: usize = 256;
 const GROUP_MAX: usize = 64;
 /// Bytes after which a commit takes in nothing more: groups wait in memory for the index.
 const GROUP_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Leaves after which the next publish does not wait for its time: until their head is in the log they
+/// are held in memory, and judged all at once when it is.
+const UNLOGGED_LEAVES_MAX: u64 = 32 * 1024;
 /// Below this the collector takes in nothing more: what is left is for what it must write itself,
 /// such as checkpoints, revocations, and the index of what was accepted last.
 pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
@@ -73,6 +76,8 @@ pub struct Writer {
     /// When an old head of a node was last compared with the journal.
     pub(super) looked_into: HashMap<NodeId, Instant>,
     pub(super) budgets: Budgets,
+    /// Leaves that came since the last publish.
+    pub(super) unlogged_leaves: u64,
     to_assess: SyncSender<Vec<Committed>>,
     published: watch::Sender<Exposed>,
 }
@@ -128,6 +133,7 @@ impl Writer {
             forks_kept: HashMap::new(),
             looked_into: HashMap::new(),
             budgets: Budgets::new(node_limits),
+            unlogged_leaves: 0,
             to_assess,
             published,
         };
@@ -156,7 +162,7 @@ impl Writer {
             {
                 return self.publish();
             }
-            if Instant::now() >= next_publish {
+            if Instant::now() >= next_publish || self.unlogged_leaves >= UNLOGGED_LEAVES_MAX {
                 self.publish()?;
                 next_publish = Instant::now() + publish_interval;
             }
@@ -207,6 +213,7 @@ impl Writer {
     }
 
     fn publish(&mut self) -> Result<(), Fatal> {
+        self.unlogged_leaves = 0;
         let now_s = self.now();
         let entries = publish::entries_due(&self.state, &self.register_key)?;
         for entry in entries {
@@ -274,6 +281,11 @@ impl Writer {
                 let now_s = self.now();
                 let index = self.append_entry(now_s, Entry::PersonKey(key))?;
                 answer(reply, Ok(index))
+            }
+            Command::Export { manifest, by, reply } => {
+                let export = v1::Export { manifest: manifest.0.to_vec(), by: Some(by) };
+                let now_s = self.now();
+                answer(reply, Ok(self.append_entry(now_s, Entry::Export(export))?))
             }
             Command::Revoke { subject, keep, reply } => {
                 answer(reply, self.revoke(&subject, keep.as_ref())?)
