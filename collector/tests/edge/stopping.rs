@@ -95,7 +95,7 @@ fn exports(files: &BTreeMap<String, Vec<u8>>) -> Vec<v1::Export> {
     let bundles = files.iter().filter(|(name, _)| name.starts_with("log/tile/entries/"));
     let entries = bundles.flat_map(|(_, bytes)| tlog::tile::decode_entries(bytes).unwrap());
     entries
-        .filter_map(|entry| match LogEntry::decode(&entry).unwrap() {
+        .filter_map(|entry| match LogEntry::decode(entry).unwrap() {
             LogEntry::Known { entry: Entry::Export(export), .. } => Some(export),
             _ => None,
         })

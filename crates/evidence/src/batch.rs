@@ -92,40 +92,59 @@ pub struct CheckedBatch {
     pub other_leaves: Vec<Leaf>,
 }
 
-/// Which rule a batch breaks.
+/// Which rule a batch breaks: the field of `Batch`, what is wrong with it, and what would be right.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
-    #[error("the message is not a batch in canonical form")]
+    #[error("batch: not a Batch in canonical form; encode it as ingest.proto says")]
     Malformed(#[source] Malformed),
-    #[error("the note is not a checkpoint of this tree signed by the node's key")]
+    #[error(
+        "note: not a checkpoint of this tree signed by the node's key; if the node has another key, enrol it \
+         again"
+    )]
     Signature(#[source] CheckpointError),
-    #[error("the note holds more than a head: extension lines, or signatures of others")]
+    #[error("note: holds more than a head; leave out extension lines and signatures of others")]
     MoreThanAHead,
-    #[error("the batch begins at {offered} and the tree ends at {size}")]
+    #[error(
+        "old_size: the batch begins at {offered} and the tree ends at {size}; go on from there"
+    )]
     WrongSize { offered: u64, size: u64 },
-    #[error("the signed head continues another tree than the accepted one")]
+    #[error(
+        "note: the signed head continues another tree than the accepted one, so this node's key signed two \
+         histories; find the copy of its spool or key, and begin a new generation"
+    )]
     Fork,
-    #[error("the leaves do not make up the signed head")]
+    #[error("leaves: they do not make up the signed head; send all that it was signed over")]
     RootMismatch,
-    #[error("the consistency proof does not lead to the signed head")]
+    #[error(
+        "consistency: the proof does not lead to the signed head; prove it from the size where the tree ends"
+    )]
     UnprovenHead,
-    #[error("leaf {index} is malformed")]
+    #[error("leaves: leaf {index} is malformed; agent and collector must be of one version")]
     MalformedLeaf {
         index: u64,
         #[source]
         source: Malformed,
     },
-    #[error("leaf {index}: a Genesis naming this origin stands at index 0 and nowhere else")]
+    #[error(
+        "leaves: leaf {index}: a Genesis naming this origin stands at index 0 and nowhere else"
+    )]
     MisplacedGenesis { index: u64 },
-    #[error("the last leaf of a batch is a Seal")]
+    #[error("leaves: the last one of a batch is a Seal; end it with one")]
     NoSeal,
-    #[error("leaf {index} is a Seal, and leaves of the same batch follow it")]
+    #[error(
+        "leaves: leaf {index} is a Seal, and leaves of the same batch follow it; begin another batch after it"
+    )]
     MisplacedSeal { index: u64 },
-    #[error("a batch changes the node's key more than once")]
+    #[error(
+        "leaves: they change the node's key more than once; end the batch after the first KeyChange"
+    )]
     SecondKeyChange,
-    #[error("the opening of leaf {index}, field {field}, opens nothing that the leaf commits to")]
+    #[error(
+        "openings: that of leaf {index}, field {field}, opens nothing that the leaf commits to; send the one \
+         that was made with it, or none"
+    )]
     WrongOpening { index: u64, field: u32 },
-    #[error("{what} exceeds the limit of a batch")]
+    #[error("{what} exceeds the limit of a batch; send several")]
     TooLarge { what: &'static str },
 }
 
@@ -146,10 +165,10 @@ pub fn check(
 ) -> Result<CheckedBatch, BatchError> {
     let Received { note, old_size, consistency, leaves, openings, .. } = batch;
     if leaves.len() > LEAVES_MAX {
-        return Err(BatchError::TooLarge { what: "the number of leaves" });
+        return Err(BatchError::TooLarge { what: "leaves: their number" });
     }
     if leaves.iter().map(|bytes| bytes.len()).sum::<usize>() > LEAVES_SIZE_MAX {
-        return Err(BatchError::TooLarge { what: "the size of the leaves" });
+        return Err(BatchError::TooLarge { what: "leaves: their size" });
     }
     // Said once for all leaves: those of a tree that is not understood are not decoded.
     for (index, bytes) in (*old_size..).zip(leaves) {
@@ -214,7 +233,7 @@ pub fn open_head(
     // A key's name is the origin that it signs for, and `open` insists on that name.
     debug_assert_eq!(key.name().as_str(), origin.to_string());
     if note.len() > NOTE_SIZE_MAX {
-        return Err(BatchError::TooLarge { what: "the note" });
+        return Err(BatchError::TooLarge { what: "note: its size" });
     }
     let note = Note::parse(note).map_err(|error| BatchError::Signature(error.into()))?;
     let head = Checkpoint::from_note(&note, key, key.name().as_str());
