@@ -219,21 +219,21 @@ fn tokens_certificates_and_directories_are_refused_by_name() {
 }
 
 /// The archive without the first of its files whose name begins so.
-fn without(archive: &[u8], prefix: &str) -> Vec<u8> {
+fn without(archive: &[u8], prefix: &str) -> anyhow::Result<Vec<u8>> {
     let mut left = tar::Builder::new(Vec::new());
     let mut missing = false;
-    for file in tar::Archive::new(archive).entries().unwrap() {
-        let file = file.unwrap();
-        let name = file.path().unwrap().to_string_lossy().into_owned();
+    for file in tar::Archive::new(archive).entries()? {
+        let file = file?;
+        let name = file.path()?.to_string_lossy().into_owned();
         if !missing && name.starts_with(prefix) {
             missing = true;
             continue;
         }
         let mut header = file.header().clone();
-        left.append_data(&mut header, name, file).unwrap();
+        left.append_data(&mut header, name, file)?;
     }
-    assert!(missing, "no {prefix} to leave out");
-    left.into_inner().unwrap()
+    anyhow::ensure!(missing, "no {prefix} to leave out");
+    Ok(left.into_inner()?)
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn a_bundle_that_misses_a_file_and_a_damaged_journal_are_refused_by_name() {
     let sound = verify(&whole);
     assert_eq!(sound.status.code(), Some(0), "{}", String::from_utf8_lossy(&sound.stdout));
     let part = dir.path().join("part.tar");
-    fs::write(&part, without(&fs::read(&whole).unwrap(), "log/tile/entries/")).unwrap();
+    fs::write(&part, without(&fs::read(&whole).unwrap(), "log/tile/entries/").unwrap()).unwrap();
     let missing = verify(&part);
     assert_eq!(missing.status.code(), Some(3), "{}", stderr(&missing));
     let said = String::from_utf8_lossy(&missing.stdout).into_owned() + &stderr(&missing);

@@ -40,8 +40,8 @@ pub const QUEUE_LENGTH: usize = 256;
 const GROUP_MAX: usize = 64;
 /// Bytes after which a commit takes in nothing more: groups wait in memory for the index.
 const GROUP_BYTES_MAX: u64 = 8 * 1024 * 1024;
-/// Leaves after which the next publish does not wait for its time: until their head is in the log they
-/// are held in memory, and judged all at once when it is.
+/// Leaves after which heads go into the log before the next publish: until its head is there a leaf is
+/// held in memory, and all below a head are judged at once.
 const UNLOGGED_LEAVES_MAX: u64 = 32 * 1024;
 /// Below this the collector takes in nothing more: what is left is for what it must write itself,
 /// such as checkpoints, revocations, and the index of what was accepted last.
@@ -76,7 +76,7 @@ pub struct Writer {
     /// When an old head of a node was last compared with the journal.
     pub(super) looked_into: HashMap<NodeId, Instant>,
     pub(super) budgets: Budgets,
-    /// Leaves that came since the last publish.
+    /// Leaves that came since heads were last logged.
     pub(super) unlogged_leaves: u64,
     to_assess: SyncSender<Vec<Committed>>,
     published: watch::Sender<Exposed>,
@@ -162,7 +162,10 @@ impl Writer {
             {
                 return self.publish();
             }
-            if Instant::now() >= next_publish || self.unlogged_leaves >= UNLOGGED_LEAVES_MAX {
+            if self.unlogged_leaves >= UNLOGGED_LEAVES_MAX {
+                self.log_heads()?;
+            }
+            if Instant::now() >= next_publish {
                 self.publish()?;
                 next_publish = Instant::now() + publish_interval;
             }
@@ -212,14 +215,19 @@ impl Writer {
         self.to_assess.send(group).map_err(|_| Fatal::AssessEnded)
     }
 
-    fn publish(&mut self) -> Result<(), Fatal> {
+    /// The newest head of everything that has grown, into the log.
+    fn log_heads(&mut self) -> Result<(), Fatal> {
         self.unlogged_leaves = 0;
         let now_s = self.now();
-        let entries = publish::entries_due(&self.state, &self.register_key)?;
-        for entry in entries {
+        for entry in publish::entries_due(&self.state, &self.register_key)? {
             self.append_entry(now_s, entry)?;
         }
-        self.commit()?;
+        self.commit()
+    }
+
+    fn publish(&mut self) -> Result<(), Fatal> {
+        self.log_heads()?;
+        let now_s = self.now();
         if let Some(record) = publish::publish(&self.dir, &mut self.state, &self.log_key, now_s)? {
             self.append(Record::Published(record), now_s)?;
             self.commit()?;
