@@ -3,8 +3,8 @@
 //! The same values come from the writer while it runs and from the journal on a rebuild; nothing
 //! else may reach the index, so that the index can always be dropped.
 
-use evidence::{AgentOrigin, Leaf};
-use prost::bytes::Bytes;
+use evidence::{AgentOrigin, Leaf, Malformed, batch::Received};
+use prost::{Message as _, bytes::Bytes};
 use register::cases::Note;
 use remit_proto::v1;
 use tlog::Hash;
@@ -19,15 +19,8 @@ pub struct Committed {
 
 #[derive(Debug, Clone)]
 pub enum What {
-    /// Leaves `old_size ..` of an agent's tree were accepted.
-    Batch {
-        origin: AgentOrigin,
-        old_size: u64,
-        leaves: Vec<Leaf>,
-        /// A `Batch` of openings alone, as it came, checked against the leaves. Absent ones are
-        /// withheld or erased.
-        openings: Bytes,
-    },
+    /// Leaves of an agent's tree were accepted.
+    Batch { origin: AgentOrigin, batch: Accepted },
     /// An entry of the collector's log.
     Entry { index: u64, entry: v1::log_entry::Entry },
     /// A statement of the register log, with the items of its set; `None`: a chunk is erased.
@@ -41,6 +34,33 @@ pub enum What {
         /// SHA-256 of the signed note's bytes, as seals name it.
         checkpoint: Hash,
     },
+}
+
+/// A `Batch` that was checked, as it came: it waits for `assess` as bytes and not as values.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// Openings that it does not hold are withheld or erased.
+    pub bytes: Bytes,
+    /// Its leaves are of a newer format.
+    pub not_understood: bool,
+}
+
+impl Accepted {
+    /// Size of the tree before it, leaves, and their openings.
+    pub fn read(&self) -> Result<(u64, Vec<Leaf>, Vec<v1::LeafOpening>), Malformed> {
+        let batch = Received::read(&self.bytes)?;
+        let leaf = |bytes: &&[u8]| {
+            if self.not_understood {
+                return Ok(Leaf::NotUnderstood { format: evidence::FORMAT + 1 });
+            }
+            Leaf::decode(bytes)
+        };
+        let leaves = batch.leaves.iter().map(leaf).collect::<Result<_, _>>()?;
+        let openings = self.bytes.slice(batch.evidence_size()..);
+        let v1::Batch { openings, .. } =
+            v1::Batch::decode(openings).map_err(|_| Malformed::NotProtobuf)?;
+        Ok((batch.old_size, leaves, openings))
+    }
 }
 
 /// Reads the items of a snapshot that a leaf names.

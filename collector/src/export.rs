@@ -3,10 +3,16 @@
 //! **In**: which nodes, and whether openings are withheld. **Out**: a tar archive as
 //! `evidence::bundle` describes it, of the history up to the newest published checkpoint. The log
 //! and the register are always whole; agents' trees that were not asked for are named as left out.
+//!
+//! No byte of it leaves before an `Export` entry, which names who asked and the bundle's manifest, is
+//! durable in the log: whoever takes evidence away leaves a trace. The bundle itself ends before it.
+//!
+//! Not done here: a bundle is held in memory as a whole while it is made.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
+    sync::mpsc::SyncSender,
 };
 
 use evidence::{AgentOrigin, Leaf, bundle, chunk::chunk_id};
@@ -25,10 +31,12 @@ use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
-    access::{Access, Operation},
+    access::{Access, Caller, Operation},
     committed::Chunks,
+    ingest::ask,
     log::{
         chunks::ChunkFiles,
+        command::Command,
         journal::{self, JournalError, Record},
         openings,
         publish::{Exposed, journal_dir},
@@ -46,6 +54,7 @@ const ATTEMPTS_MAX: u32 = 40;
 
 pub struct EvidenceEdge {
     pub access: Access,
+    pub writer: SyncSender<Command>,
     pub dir: PathBuf,
     pub chunks: ChunkFiles,
     pub query: QueryHandle,
@@ -112,6 +121,12 @@ struct Gathered {
     case_note: Vec<u8>,
 }
 
+/// A bundle, and the SHA-256 of its manifest.
+pub struct Made {
+    pub bytes: Vec<u8>,
+    pub manifest: Hash,
+}
+
 /// Makes the bundle of the history up to the checkpoint of this log size, to which the verdicts
 /// belong.
 pub fn make(
@@ -120,7 +135,7 @@ pub fn make(
     vkeys: &(String, String),
     request: &ExportRequest,
     (log_size, verdicts): (u64, &str),
-) -> Result<Vec<u8>, ExportError> {
+) -> Result<Made, ExportError> {
     let mut gathered = gather(dir, log_size)?;
     if gathered.newest.is_empty() {
         return Err(ExportError::NotPublished { log_size });
@@ -222,8 +237,9 @@ pub fn make(
     files.insert(bundle::LIMITS.to_owned(), evidence::limits::text().into_bytes());
     let mut json = serde_json::to_vec_pretty(&manifest)?;
     json.push(b'\n');
+    let manifest = chunk_id(&json);
     files.insert(bundle::MANIFEST.to_owned(), json);
-    Ok(archive(&files)?)
+    Ok(Made { bytes: archive(&files)?, manifest })
 }
 
 fn population(request: &ExportRequest) -> String {
@@ -400,7 +416,12 @@ impl EvidenceService for EvidenceEdge {
         &self,
         request: Request<ExportRequest>,
     ) -> Result<Response<Self::ExportStream>, Status> {
-        self.access.check(&request, Operation::Export)?;
+        let Caller::Person { id, role, key: _ } = self.access.check(&request, Operation::Export)?
+        else {
+            let message = "only a person exports evidence".to_owned();
+            return Err(refuse(Code::PermissionDenied, "NOT_AUTHORISED", message, &[]));
+        };
+        let by = v1::PersonRef { person: id.to_string(), role: role.into() };
         let request = request.into_inner();
         let (dir, chunks, vkeys) = (self.dir.clone(), self.chunks.clone(), self.vkeys.clone());
         let query = self.query.clone();
@@ -421,10 +442,13 @@ impl EvidenceService for EvidenceEdge {
             }
         })
         .await;
-        let bytes = made.map_err(|_| {
+        let Made { bytes, manifest } = made.map_err(|_| {
             let message = "the export was interrupted; try again".to_owned();
             refuse(Code::Internal, "EXPORT_FAILED", message, &[])
         })??;
+        ask(&self.writer, |reply| Command::Export { manifest, by, reply })
+            .await?
+            .map_err(|refusal| refuse(Code::Unavailable, refusal.reason, refusal.detail, &[]))?;
         let (parts, stream) = tokio::sync::mpsc::channel(4);
         tokio::spawn(async move {
             for part in bytes.chunks(PART_SIZE) {

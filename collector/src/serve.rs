@@ -42,7 +42,7 @@ use crate::{
 
 /// Groups of commits that may wait for the index; each is bounded in bytes by the writer, so that a
 /// slow index costs memory for a few batches and not for all that the agents have: a group takes in
-/// several batches, which wait here decoded. When the queue is full, the writer waits, and the agents
+/// several batches, which wait here as they came. When the queue is full, the writer waits, and the agents
 /// with it.
 const ASSESS_QUEUE: usize = 3;
 /// A client that keeps its connection open when the collector stops is waited for this long.
@@ -291,6 +291,7 @@ async fn router(
         RegisterEdge { access: access.clone(), writer: writer.clone(), query: query.clone() };
     let evidence = EvidenceEdge {
         access: access.clone(),
+        writer,
         dir: config.dir.clone(),
         chunks,
         query: query.clone(),

@@ -217,3 +217,77 @@ fn tokens_certificates_and_directories_are_refused_by_name() {
     node.wait_for_log("revoked", within).unwrap();
     collector.stop().unwrap();
 }
+
+/// The archive without the first of its files whose name begins so.
+fn without(archive: &[u8], prefix: &str) -> anyhow::Result<Vec<u8>> {
+    let mut left = tar::Builder::new(Vec::new());
+    let mut missing = false;
+    for file in tar::Archive::new(archive).entries()? {
+        let file = file?;
+        let name = file.path()?.to_string_lossy().into_owned();
+        if !missing && name.starts_with(prefix) {
+            missing = true;
+            continue;
+        }
+        let mut header = file.header().clone();
+        left.append_data(&mut header, name, file)?;
+    }
+    anyhow::ensure!(missing, "no {prefix} to leave out");
+    Ok(left.into_inner()?)
+}
+
+#[test]
+fn a_bundle_that_misses_a_file_and_a_damaged_journal_are_refused_by_name() {
+    let programs = Programs::built().unwrap();
+    let network = Network::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("collector");
+    let mut collector = Collector::start(&network, &programs, &home, 8443).unwrap();
+    let assessor = Person::enrol(
+        &network,
+        &programs,
+        &collector,
+        "person-1",
+        "assessor",
+        &dir.path().join("person-1"),
+    )
+    .unwrap();
+    let whole = dir.path().join("whole.tar");
+    assessor.remit(&["export", "-o", &whole.to_string_lossy()]).unwrap();
+    // Verified offline, with the keys alone.
+    let verify = |file: &std::path::Path| {
+        Command::new(programs.path("remit"))
+            .args(["verify", "--quorum", "none", "--log-key", &collector.log_key])
+            .args(["--register-key", &collector.register_key])
+            .arg(file)
+            .output()
+            .unwrap()
+    };
+    let sound = verify(&whole);
+    assert_eq!(sound.status.code(), Some(0), "{}", String::from_utf8_lossy(&sound.stdout));
+    let part = dir.path().join("part.tar");
+    fs::write(&part, without(&fs::read(&whole).unwrap(), "log/tile/entries/").unwrap()).unwrap();
+    let missing = verify(&part);
+    assert_eq!(missing.status.code(), Some(3), "{}", stderr(&missing));
+    let said = String::from_utf8_lossy(&missing.stdout).into_owned() + &stderr(&missing);
+    assert!(said.contains("log/tile/entries/000"), "{said}");
+
+    // One byte of what was committed: it is no interrupted write, so nothing is cut off.
+    collector.stop().unwrap();
+    let journal = home.join("journal/00000000000000000001");
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes[30] ^= 1;
+    fs::write(&journal, &bytes).unwrap();
+    let damaged = network
+        .command(Host::Management, &programs.path("remit-collector"))
+        .arg("--config")
+        .arg(&collector.config)
+        .arg("serve")
+        .output()
+        .unwrap();
+    assert_eq!(damaged.status.code(), Some(2), "{}", stderr(&damaged));
+    let said = stderr(&damaged);
+    assert!(said.contains("journal/00000000000000000001 is damaged at byte 0"), "{said}");
+    assert!(said.contains("restore the file from a copy"), "{said}");
+    assert_eq!(fs::read(&journal).unwrap(), bytes, "it was touched");
+}

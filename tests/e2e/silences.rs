@@ -170,7 +170,7 @@ fn live_answers_and_the_verifier_tell_the_same_silences() -> Result<()> {
         &v1::ExportRequest::default(),
         (completeness.log_size, ""),
     )?;
-    let files = verify::read_tar(bundle.as_slice(), verify::BUNDLE_SIZE_MAX)?;
+    let files = verify::read_tar(bundle.bytes.as_slice(), verify::BUNDLE_SIZE_MAX)?;
     let trust = verify::Trust {
         log: keys.log.verifier().clone(),
         register: keys.register.verifier().clone(),

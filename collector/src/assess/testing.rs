@@ -6,9 +6,10 @@ use std::{
 };
 
 use evidence::{
-    AgentOrigin, Leaf, Operator,
+    AgentOrigin, Operator,
     chunk::{SetBuilder, chunk_id},
     commitment::Salt,
+    leaf,
 };
 use prost::Message;
 use register::Target;
@@ -19,7 +20,7 @@ use tlog::{
     note::{KeyName, SigningKey},
 };
 
-use crate::committed::{Chunks, Committed, What};
+use crate::committed::{Accepted, Chunks, Committed, What};
 
 /// 2026-01-15T12:00:00Z
 pub(crate) const NOON: i64 = 1_768_478_400;
@@ -86,7 +87,7 @@ struct Tree {
     origin: AgentOrigin,
     size: u64,
     logged: u64,
-    leaves: Vec<Leaf>,
+    leaves: Vec<Vec<u8>>,
     openings: Vec<v1::LeafOpening>,
     accounts: Vec<v1::SourceAccount>,
 }
@@ -148,18 +149,22 @@ impl Stream {
             accounts: Vec::new(),
         };
         self.trees.insert(node.to_owned(), tree);
-        self.leaf(
-            node,
-            Body::Genesis(v1::Genesis { individual_actions: true, ..v1::Genesis::default() }),
-        );
-        self.leaf(
-            node,
-            Body::Start(v1::Start {
-                at_s: self.now_s,
-                sources: vec![v1::SourceKind::Nftables.into()],
-                ..v1::Start::default()
-            }),
-        );
+        let genesis = v1::Genesis {
+            format: 1,
+            operator: operator().to_string(),
+            node: node.to_owned(),
+            generation,
+            durability: v1::Durability::Disk.into(),
+            individual_actions: true,
+            reason: v1::GenerationReason::Enrolled.into(),
+            at_s: self.now_s,
+            k: 10,
+            ..v1::Genesis::default()
+        };
+        self.leaf(node, Body::Genesis(genesis));
+        let sources = vec![v1::SourceKind::Nftables.into()];
+        let start = v1::Start { sources, ..self.start() };
+        self.leaf(node, Body::Start(start));
     }
 
     pub(crate) fn revoke(&mut self, node: &str, from_size: u64) {
@@ -269,12 +274,18 @@ impl Stream {
 
     /// The agent starts again, with a basis map.
     pub(crate) fn start_with_map(&mut self, node: &str, digest: u8) {
-        let start = v1::Start {
-            at_s: self.now_s,
-            basis_map_digest: vec![digest; 32],
-            ..v1::Start::default()
-        };
+        let start = v1::Start { basis_map_digest: vec![digest; 32], ..self.start() };
         self.leaf(node, Body::Start(start));
+    }
+
+    fn start(&self) -> v1::Start {
+        v1::Start {
+            at_s: self.now_s,
+            boot_id: vec![1; 16],
+            config_digest: vec![2; 32],
+            sandbox: Some(v1::Sandbox::default()),
+            ..v1::Start::default()
+        }
     }
 
     pub(crate) fn transition(&mut self, id: &str, kind: v1::TransitionKind, effective_at_s: i64) {
@@ -446,7 +457,7 @@ impl Stream {
     }
 
     fn leaf(&mut self, node: &str, body: Body) {
-        self.trees.get_mut(node).unwrap().leaves.push(Leaf::Known(body));
+        self.trees.get_mut(node).unwrap().leaves.push(leaf::encode(body));
     }
 
     /// Seals and sends what a node has recorded.
@@ -466,8 +477,10 @@ impl Stream {
         let (origin, old_size) = (tree.origin.clone(), tree.size);
         tree.size += leaves.len() as u64;
         let openings = std::mem::take(&mut tree.openings);
-        let openings = v1::Batch { openings, ..v1::Batch::default() }.encode_to_vec().into();
-        self.push(What::Batch { origin, old_size, leaves, openings });
+        let batch = v1::Batch { old_size, leaves, openings, ..v1::Batch::default() };
+        let bytes = batch.encode_to_vec().into();
+        let batch = Accepted { bytes, not_understood: false };
+        self.push(What::Batch { origin, batch });
     }
 
     /// Everybody sends, and the collector publishes.

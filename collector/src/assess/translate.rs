@@ -1,7 +1,6 @@
 //! One committed thing into the changes of the index that follow from it.
 
 use evidence::AgentOrigin;
-use prost::Message as _;
 use register::{
     Span,
     assessment::{Assessed, Assessment, Facts, Item, open_snapshot},
@@ -29,13 +28,15 @@ pub(super) fn step(
     let Memory { assessment, authors, cases, fed: _ } = memory;
     let mut ops = Vec::new();
     match what {
-        What::Batch { origin, old_size, leaves, openings } => {
-            let size = old_size.saturating_add(leaves.len() as u64);
-            // The writer has read them before it committed.
-            let v1::Batch { openings, .. } = v1::Batch::decode(openings).unwrap_or_default();
-            assessment.leaves(&origin, old_size, leaves, &openings);
-            ops.push(Op::Received { origin, size, at_s });
-        }
+        What::Batch { origin, batch } => match batch.read() {
+            Ok((old_size, leaves, openings)) => {
+                let size = old_size.saturating_add(leaves.len() as u64);
+                assessment.leaves(&origin, old_size, leaves, &openings);
+                ops.push(Op::Received { origin, size, at_s });
+            }
+            // The writer checks before it commits.
+            Err(error) => tracing::error!(position, %error, "an accepted batch cannot be read"),
+        },
         What::Statement { index, statement, items } => {
             authors.push(statement.author.clone().unwrap_or_default().person);
             // The writer checks before it commits; what fails here is kept as not understood.

@@ -14,7 +14,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Status, Streaming};
 
-use super::turns::{BATCHES, StreamTurn};
+use super::{
+    MESSAGE_SIZE_MAX,
+    turns::{BATCHES, StreamTurn},
+};
 use crate::{
     access::{Access, Caller},
     log::{
@@ -110,7 +113,7 @@ impl Session {
                 // When as many are with the writer as may be, the stream is not read.
                 request = requests.next(), if batches.0.len() < BATCHES => {
                     let Some(request) = request else { return batches.settle(answers).await };
-                    let message = request?.message;
+                    let message = request.map_err(too_large)?.message;
                     if !matches!(message, Some(submit_request::Message::Batch(_))) {
                         batches.settle(answers).await?;
                     }
@@ -261,6 +264,18 @@ async fn send(answers: &Answers, message: Message) -> Result<(), Status> {
     // A closed channel means that the agent left; the next read ends the session.
     drop(answers.send(Ok(response)).await);
     Ok(())
+}
+
+/// A message above the limit is not read, and what comes behind it cannot be.
+fn too_large(status: Status) -> Status {
+    if status.code() != Code::OutOfRange {
+        return status;
+    }
+    let message = format!(
+        "message: above the limit of {MESSAGE_SIZE_MAX} bytes; send several batches, and a set in more \
+         chunks"
+    );
+    refuse(Code::OutOfRange, "TOO_LARGE", message, &[("field", "message")])
 }
 
 fn refused_by(refusal: Refusal) -> Message {

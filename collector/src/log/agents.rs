@@ -141,7 +141,7 @@ impl Writer {
                 return Ok(Err(receipts::batch_refusal(&error, fork, size)));
             }
         };
-        if let Some(missing) = self.missing_chunk(&checked.leaves) {
+        if let Some(missing) = self.missing_chunk(&checked.other_leaves) {
             return Ok(Err(Refusal::coded(RefusalCode::MissingChunk, size, missing)));
         }
         let received_at_s = self.now();
@@ -165,15 +165,15 @@ impl Writer {
         }
         let (evidence, openings) = bytes.split_at(batch.evidence_size());
         let new_size = checked.head.size;
-        let named = named_chunks(&checked.leaves).filter_map(Hash::from_slice);
+        let named = named_chunks(&checked.other_leaves).filter_map(Hash::from_slice);
         self.budgets.batch_accepted(&origin.node, bytes.len(), begins, named, now);
         // What the state refuses is never written.
-        let passed_on = bytes.slice_ref(openings);
-        let what = self.state.apply_batch(&batch, checked, received_at_s, passed_on)?;
+        let what = self.state.apply_batch(batch.note, checked, received_at_s, bytes.clone())?;
         let origin = origin.to_string();
         let position = self.journal.push_batch(&origin, received_at_s, evidence);
         self.openings.push(&origin, openings, received_at_s);
         self.group.push(Committed { position, at_s: received_at_s, what });
+        self.unlogged_leaves += batch.leaves.len() as u64;
         Metric::BatchesAccepted.count();
         Ok(Ok(new_size))
     }

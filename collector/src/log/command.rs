@@ -60,6 +60,12 @@ pub enum Command {
         key: v1::PersonKey,
         reply: Reply<u64>,
     },
+    /// A bundle was made; it leaves the house once the entry that says so is durable.
+    Export {
+        manifest: Hash,
+        by: v1::PersonRef,
+        reply: Reply<u64>,
+    },
     Revoke {
         subject: Subject,
         /// This key stays: it replaces the others.
@@ -78,6 +84,8 @@ impl Command {
             Self::Statement { bytes, .. } | Self::NodeFacts { bytes, .. } => bytes.len(),
             Self::Decision { bytes, note_chunk, .. } => bytes.len() + note_chunk.len(),
             Self::PersonKey { key, .. } => key.encoded_len(),
+            // Evidence can be taken away from a full disk too, and that is written down.
+            Self::Export { .. } => 0,
             Self::Hello { .. } | Self::Receipt { .. } | Self::Revoke { .. } | Self::Stop => 0,
         };
         size as u64

@@ -58,9 +58,10 @@ impl Replay {
             Record::Published(published) => (published.at_s, Vec::new()),
         };
         let mut what = state.apply(record, &self.chunks)?;
-        if let What::Batch { openings, .. } = &mut what {
-            let held = v1::Batch { openings: held, ..v1::Batch::default() };
-            *openings = held.encode_to_vec().into();
+        if let What::Batch { origin: _, batch } = &mut what {
+            // The openings are the end of the message, as the agent sent it.
+            let openings = v1::Batch { openings: held, ..v1::Batch::default() }.encode_to_vec();
+            batch.bytes = [&batch.bytes[..], &openings[..]].concat().into();
         }
         Ok(Committed { position, at_s, what })
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use evidence::{
-    AgentOrigin, Leaf, NodeId, Operator, PersonId,
+    AgentOrigin, NodeId, Operator, PersonId,
     batch::{self, BatchError, CheckedBatch, Received, Tree},
     log_entry::LogEntry,
     statement::{SignedStatement, decode_signed},
@@ -26,7 +26,7 @@ use super::journal::{BatchRecord, EntryRecord, PublishedRecord, Record};
 use crate::{
     access::RevokedKeys,
     cases,
-    committed::{Chunks, What},
+    committed::{Accepted, Chunks, What},
     registers,
 };
 
@@ -187,10 +187,11 @@ impl State {
                     .get(&parsed)
                     .ok_or_else(|| StateError::UnknownOrigin { origin: origin.clone() })?;
                 let refused = |source| StateError::Batch { origin: origin.clone(), source };
+                let bytes = Bytes::from(batch);
                 let batch =
-                    Received::read(&batch).map_err(BatchError::Malformed).map_err(refused)?;
+                    Received::read(&bytes).map_err(BatchError::Malformed).map_err(refused)?;
                 let checked = batch::check(&batch, &agent.tree, &agent.key).map_err(refused)?;
-                self.apply_batch(&batch, checked, received_at_s, Bytes::new())
+                self.apply_batch(batch.note, checked, received_at_s, bytes.clone())
             }
             Record::LogEntry(EntryRecord { at_s, entry }) => self.apply_entry(at_s, entry),
             Record::Statement(EntryRecord { at_s, entry }) => {
@@ -205,15 +206,15 @@ impl State {
         }
     }
 
-    /// The same for a batch that was just checked. Openings are passed on; they are no state.
+    /// The same for a batch that was just checked, and its note. Its bytes are passed on.
     pub fn apply_batch(
         &mut self,
-        batch: &Received<'_>,
+        note: &[u8],
         checked: CheckedBatch,
         received_at_s: i64,
-        openings: Bytes,
+        bytes: Bytes,
     ) -> Result<What, StateError> {
-        let CheckedBatch { head: _, tree, leaves } = checked;
+        let CheckedBatch { head: _, tree, other_leaves } = checked;
         let origin = tree.origin.clone();
         self.newest_at_s = self.newest_at_s.max(received_at_s);
         let agent = self
@@ -221,21 +222,16 @@ impl State {
             .get_mut(&origin)
             .ok_or_else(|| StateError::UnknownOrigin { origin: origin.to_string() })?;
         agent.tree = tree;
-        agent.note = batch.note.to_vec();
+        agent.note = note.to_vec();
         agent.last_received_s = received_at_s;
-        let changed = batch::changed_key(&leaves)
+        let changed = batch::changed_key(&other_leaves)
             .map_err(|_| StateError::Unreadable { what: "a batch with two new keys" })?;
         if let Some(key) = changed {
             // The old key signed this batch; the new one signs from the next head.
             agent.key = verifier(&origin.to_string(), &key)?;
         }
-        let leaves = if agent.tree.not_understood {
-            let not_understood = || Leaf::NotUnderstood { format: evidence::FORMAT + 1 };
-            batch.leaves.iter().map(|_| not_understood()).collect()
-        } else {
-            leaves
-        };
-        Ok(What::Batch { origin, old_size: batch.old_size, leaves, openings })
+        let not_understood = agent.tree.not_understood;
+        Ok(What::Batch { origin, batch: Accepted { bytes, not_understood } })
     }
 
     fn apply_entry(&mut self, at_s: i64, bytes: Vec<u8>) -> Result<What, StateError> {

@@ -40,6 +40,9 @@ pub const QUEUE_LENGTH: usize = 256;
 const GROUP_MAX: usize = 64;
 /// Bytes after which a commit takes in nothing more: groups wait in memory for the index.
 const GROUP_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Leaves after which heads go into the log before the next publish: until its head is there a leaf is
+/// held in memory, and all below a head are judged at once.
+const UNLOGGED_LEAVES_MAX: u64 = 32 * 1024;
 /// Below this the collector takes in nothing more: what is left is for what it must write itself,
 /// such as checkpoints, revocations, and the index of what was accepted last.
 pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
@@ -74,6 +77,8 @@ pub struct Writer {
     /// When an old head of a node was last compared with the journal.
     pub(super) looked_into: HashMap<NodeId, Instant>,
     pub(super) budgets: Budgets,
+    /// Leaves that came since heads were last logged.
+    pub(super) unlogged_leaves: u64,
     to_assess: SyncSender<Vec<Committed>>,
     published: watch::Sender<Exposed>,
 }
@@ -132,6 +137,7 @@ impl Writer {
             forks_kept: HashMap::new(),
             looked_into: HashMap::new(),
             budgets: Budgets::new(node_limits),
+            unlogged_leaves: 0,
             to_assess,
             published,
         };
@@ -159,6 +165,9 @@ impl Writer {
                 && self.group(first, commands)?.is_break()
             {
                 return self.publish();
+            }
+            if self.unlogged_leaves >= UNLOGGED_LEAVES_MAX {
+                self.log_heads()?;
             }
             if Instant::now() >= next_publish {
                 self.publish()?;
@@ -210,13 +219,19 @@ impl Writer {
         self.to_assess.send(group).map_err(|_| Fatal::AssessEnded)
     }
 
-    fn publish(&mut self) -> Result<(), Fatal> {
+    /// The newest head of everything that has grown, into the log.
+    fn log_heads(&mut self) -> Result<(), Fatal> {
+        self.unlogged_leaves = 0;
         let now_s = self.now();
-        let entries = publish::entries_due(&self.state, &self.register_key, &self.case_key)?;
-        for entry in entries {
+        for entry in publish::entries_due(&self.state, &self.register_key, &self.case_key)? {
             self.append_entry(now_s, entry)?;
         }
-        self.commit()?;
+        self.commit()
+    }
+
+    fn publish(&mut self) -> Result<(), Fatal> {
+        self.log_heads()?;
+        let now_s = self.now();
         if let Some(record) = publish::publish(&self.dir, &mut self.state, &self.log_key, now_s)? {
             self.append(Record::Published(record), now_s)?;
             self.commit()?;
@@ -282,6 +297,11 @@ impl Writer {
                 let now_s = self.now();
                 let index = self.append_entry(now_s, Entry::PersonKey(key))?;
                 answer(reply, Ok(index))
+            }
+            Command::Export { manifest, by, reply } => {
+                let export = v1::Export { manifest: manifest.0.to_vec(), by: Some(by) };
+                let now_s = self.now();
+                answer(reply, Ok(self.append_entry(now_s, Entry::Export(export))?))
             }
             Command::Revoke { subject, keep, reply } => {
                 answer(reply, self.revoke(&subject, keep.as_ref())?)

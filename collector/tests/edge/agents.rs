@@ -112,7 +112,9 @@ async fn a_message_without_meaning_or_above_the_limit_ends_its_stream_and_no_oth
     let mut bystander = collector.submit(&agent).await;
     let mut stream = collector.submit(&agent).await;
     stream.send(submit_request::Message::Chunk(vec![1; 1_200_000].into())).await;
-    assert_eq!(stream.answer().await.unwrap_err().code(), Code::OutOfRange);
+    let refused = stream.answer().await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::OutOfRange, "TOO_LARGE"));
+    assert!(refused.message().contains("message: above the limit of"), "{}", refused.message());
     let mut stream = collector.submit(&agent).await;
     stream.requests.send(SubmitRequest { message: None }).await.unwrap();
     assert_eq!(reason(&stream.answer().await.unwrap_err()), "FIELD_MISSING");

@@ -1,12 +1,14 @@
 //! The collector ends when it is told to, whatever its clients do, and says why if it was not told.
 
-use evidence::statement::signed_text;
+use std::{collections::BTreeMap, io::Read as _};
+
+use evidence::{chunk::chunk_id, log_entry::LogEntry, statement::signed_text};
 use prost::Message as _;
 use remit_collector::serve::ServeError;
 use remit_proto::v1::{
     self, GetCheckpointRequest, Role, evidence_service_client::EvidenceServiceClient,
-    register_service_client::RegisterServiceClient, statement::Body, submit_request,
-    submit_response::Message,
+    log_entry::Entry, register_service_client::RegisterServiceClient, statement::Body,
+    submit_request, submit_response::Message,
 };
 
 use crate::rig::{Collector, first_batch, hello, reason, signing_key};
@@ -67,6 +69,57 @@ async fn an_export_of_a_node_that_nobody_knows_is_no_export() {
     let request = v1::ExportRequest { nodes: vec!["edge-9".into()], withhold_openings: false };
     assert_eq!(reason(&evidence.export(request).await.err().unwrap()), "FIELD_INVALID");
     assert!(evidence.export(v1::ExportRequest::default()).await.is_ok());
+    collector.stop().await.unwrap();
+}
+
+/// Everything in a bundle, by name.
+async fn exported(
+    evidence: &mut EvidenceServiceClient<tonic::transport::Channel>,
+) -> BTreeMap<String, Vec<u8>> {
+    let mut stream = evidence.export(v1::ExportRequest::default()).await.unwrap().into_inner();
+    let mut bytes = Vec::new();
+    while let Some(v1::ExportResponse { part }) = stream.message().await.unwrap() {
+        bytes.extend(part);
+    }
+    let mut archive = tar::Archive::new(bytes.as_slice());
+    let files = archive.entries().unwrap().map(|file| {
+        let mut file = file.unwrap();
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).unwrap();
+        (file.path().unwrap().to_string_lossy().into_owned(), content)
+    });
+    files.collect()
+}
+
+fn exports(files: &BTreeMap<String, Vec<u8>>) -> Vec<v1::Export> {
+    let bundles = files.iter().filter(|(name, _)| name.starts_with("log/tile/entries/"));
+    let entries = bundles.flat_map(|(_, bytes)| tlog::tile::decode_entries(bytes).unwrap());
+    entries
+        .filter_map(|entry| match LogEntry::decode(entry).unwrap() {
+            LogEntry::Known { entry: Entry::Export(export), .. } => Some(export),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn whoever_exports_leaves_an_entry_that_later_bundles_hold() {
+    let collector = Collector::start().await;
+    let assessor = collector.enrol("p-7", Role::Assessor, 1).await;
+    let mut evidence = EvidenceServiceClient::new(collector.connect(Some(&assessor)).await);
+    let first = exported(&mut evidence).await;
+    assert_eq!(exports(&first), []);
+    let manifest = chunk_id(&first["manifest.json"]).0.to_vec();
+    let by = v1::PersonRef { person: "p-7".into(), role: Role::Assessor.into() };
+    // In the first bundle of a later checkpoint; until there is one, each of these leaves an entry too.
+    let mut held = Vec::new();
+    for _ in 0..1000 {
+        held = exports(&exported(&mut evidence).await);
+        if !held.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(held.first(), Some(&v1::Export { manifest, by: Some(by) }));
     collector.stop().await.unwrap();
 }
 

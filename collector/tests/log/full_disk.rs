@@ -60,7 +60,10 @@ fn large(agent: &mut Agent) -> v1::Batch {
 
 fn accepted_sizes(committed: &[What]) -> Vec<u64> {
     let size = |what: &What| match what {
-        What::Batch { old_size, leaves, .. } => Some(old_size + leaves.len() as u64),
+        What::Batch { batch, .. } => {
+            let (old_size, leaves, _) = batch.read().unwrap();
+            Some(old_size + leaves.len() as u64)
+        }
         _ => None,
     };
     committed.iter().filter_map(size).collect()

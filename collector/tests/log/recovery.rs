@@ -170,9 +170,7 @@ fn probe(agent: &mut Agent) -> v1::Batch {
 
 fn openings_of(committed: &[What]) -> Vec<usize> {
     let count = |what: &What| match what {
-        What::Batch { openings, .. } => {
-            Some(v1::Batch::decode(openings.clone()).unwrap().openings.len())
-        }
+        What::Batch { batch, .. } => Some(batch.read().unwrap().2.len()),
         _ => None,
     };
     committed.iter().filter_map(count).collect()

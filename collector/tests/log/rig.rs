@@ -61,6 +61,15 @@ impl Rig {
         clock: fn() -> i64,
         node_limits: NodeLimits,
     ) -> Result<Self, Fatal> {
+        Self::open_publishing(dir, clock, node_limits, Duration::from_millis(20))
+    }
+
+    pub(crate) fn open_publishing(
+        dir: &Path,
+        clock: fn() -> i64,
+        node_limits: NodeLimits,
+        publish_interval: Duration,
+    ) -> Result<Self, Fatal> {
         let keys = keys::Keys::load(dir, &operator()).unwrap();
         let (to_assess, groups) = mpsc::sync_channel(64);
         let committed = std::thread::spawn(move || groups.into_iter().flatten().collect());
@@ -79,7 +88,7 @@ impl Rig {
         };
         let writer = Writer::open(dir, parts)?;
         let (commands, queue) = mpsc::sync_channel(64);
-        let writer = std::thread::spawn(move || writer.run(&queue, Duration::from_millis(20)));
+        let writer = std::thread::spawn(move || writer.run(&queue, publish_interval));
         Ok(Self { commands, writer, committed, revoked_keys })
     }
 

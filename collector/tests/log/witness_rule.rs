@@ -1,10 +1,13 @@
 //! From the size last accepted, with a proof, in one step.
 
-use remit_collector::committed::What;
+use std::time::Duration;
+
+use evidence::batch;
+use remit_collector::{committed::What, config::NodeLimits};
 use remit_proto::v1::{self, RefusalCode, log_entry::Entry};
 use tlog::{Hash, checkpoint::Checkpoint, leaf_hash, note::Note, verify_inclusion};
 
-use crate::rig::{Agent, NOW_S, Rig};
+use crate::rig::{Agent, NOW_S, Rig, clock};
 
 fn refused(result: Result<u64, remit_collector::log::command::Refusal>) -> (RefusalCode, u64) {
     let refusal = result.expect_err("refused");
@@ -48,6 +51,30 @@ fn a_batch_is_taken_once_and_its_head_is_logged_with_a_proof() {
     verify_inclusion(receipt.log_index, head.size, &leaf, &proof, &head.root).unwrap();
     let committed = rig.stop();
     assert_eq!(kinds(&committed)[..4], ["node_key", "batch", "agent_head", "published"]);
+}
+
+#[test]
+fn the_head_of_a_flood_is_logged_before_the_next_publish() {
+    let dir = tempfile::tempdir().unwrap();
+    Rig::new(dir.path()).stop();
+    let limits = NodeLimits::default();
+    let an_hour = Duration::from_secs(3600);
+    let rig = Rig::open_publishing(dir.path(), clock, limits, an_hour).unwrap();
+    let mut agent = Agent::new("edge-1", 1, 1);
+    rig.submit(&agent.clone(), agent.first()).unwrap();
+    for _ in 0..32 {
+        let batch = agent.batch(vec![change(NOW_S); batch::LEAVES_MAX - 1]);
+        rig.submit(&agent.clone(), batch).unwrap();
+    }
+    rig.submit(&agent.clone(), agent.batch(vec![])).unwrap();
+    let kinds = kinds(&rig.stop());
+    let flood = kinds.iter().filter(|kind| **kind == "batch").count() - 1;
+    let (head, last) = (
+        kinds.iter().position(|kind| *kind == "agent_head").unwrap(),
+        kinds.iter().rposition(|kind| *kind == "batch").unwrap(),
+    );
+    assert_eq!(flood, 33);
+    assert!(head < last, "{kinds:?}");
 }
 
 #[test]

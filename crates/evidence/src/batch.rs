@@ -21,7 +21,7 @@ use crate::{
     canonical::Malformed,
     commitment,
     id::AgentOrigin,
-    leaf::{self, Leaf},
+    leaf::{self, Checked, Leaf},
 };
 
 /// At most this many leaves, and this many bytes of leaves, in one batch (DESIGN.md section 3).
@@ -87,44 +87,64 @@ pub struct CheckedBatch {
     pub head: Checkpoint,
     /// The tree after the batch.
     pub tree: Tree,
-    /// Empty where the tree is not understood.
-    pub leaves: Vec<Leaf>,
+    /// Those of its leaves that are neither `Activity` nor `RuleChange`, in their order. Empty where the
+    /// tree is not understood.
+    pub other_leaves: Vec<Leaf>,
 }
 
-/// Which rule a batch breaks.
+/// Which rule a batch breaks: the field of `Batch`, what is wrong with it, and what would be right.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
-    #[error("the message is not a batch in canonical form")]
+    #[error("batch: not a Batch in canonical form; encode it as ingest.proto says")]
     Malformed(#[source] Malformed),
-    #[error("the note is not a checkpoint of this tree signed by the node's key")]
+    #[error(
+        "note: not a checkpoint of this tree signed by the node's key; if the node has another key, enrol it \
+         again"
+    )]
     Signature(#[source] CheckpointError),
-    #[error("the note holds more than a head: extension lines, or signatures of others")]
+    #[error("note: holds more than a head; leave out extension lines and signatures of others")]
     MoreThanAHead,
-    #[error("the batch begins at {offered} and the tree ends at {size}")]
+    #[error(
+        "old_size: the batch begins at {offered} and the tree ends at {size}; go on from there"
+    )]
     WrongSize { offered: u64, size: u64 },
-    #[error("the signed head continues another tree than the accepted one")]
+    #[error(
+        "note: the signed head continues another tree than the accepted one, so this node's key signed two \
+         histories; find the copy of its spool or key, and begin a new generation"
+    )]
     Fork,
-    #[error("the leaves do not make up the signed head")]
+    #[error("leaves: they do not make up the signed head; send all that it was signed over")]
     RootMismatch,
-    #[error("the consistency proof does not lead to the signed head")]
+    #[error(
+        "consistency: the proof does not lead to the signed head; prove it from the size where the tree ends"
+    )]
     UnprovenHead,
-    #[error("leaf {index} is malformed")]
+    #[error("leaves: leaf {index} is malformed; agent and collector must be of one version")]
     MalformedLeaf {
         index: u64,
         #[source]
         source: Malformed,
     },
-    #[error("leaf {index}: a Genesis naming this origin stands at index 0 and nowhere else")]
+    #[error(
+        "leaves: leaf {index}: a Genesis naming this origin stands at index 0 and nowhere else"
+    )]
     MisplacedGenesis { index: u64 },
-    #[error("the last leaf of a batch is a Seal")]
+    #[error("leaves: the last one of a batch is a Seal; end it with one")]
     NoSeal,
-    #[error("leaf {index} is a Seal, and leaves of the same batch follow it")]
+    #[error(
+        "leaves: leaf {index} is a Seal, and leaves of the same batch follow it; begin another batch after it"
+    )]
     MisplacedSeal { index: u64 },
-    #[error("a batch changes the node's key more than once")]
+    #[error(
+        "leaves: they change the node's key more than once; end the batch after the first KeyChange"
+    )]
     SecondKeyChange,
-    #[error("the opening of leaf {index}, field {field}, opens nothing that the leaf commits to")]
+    #[error(
+        "openings: that of leaf {index}, field {field}, opens nothing that the leaf commits to; send the one \
+         that was made with it, or none"
+    )]
     WrongOpening { index: u64, field: u32 },
-    #[error("{what} exceeds the limit of a batch")]
+    #[error("{what} exceeds the limit of a batch; send several")]
     TooLarge { what: &'static str },
 }
 
@@ -145,10 +165,10 @@ pub fn check(
 ) -> Result<CheckedBatch, BatchError> {
     let Received { note, old_size, consistency, leaves, openings, .. } = batch;
     if leaves.len() > LEAVES_MAX {
-        return Err(BatchError::TooLarge { what: "the number of leaves" });
+        return Err(BatchError::TooLarge { what: "leaves: their number" });
     }
     if leaves.iter().map(|bytes| bytes.len()).sum::<usize>() > LEAVES_SIZE_MAX {
-        return Err(BatchError::TooLarge { what: "the size of the leaves" });
+        return Err(BatchError::TooLarge { what: "leaves: their size" });
     }
     // Said once for all leaves: those of a tree that is not understood are not decoded.
     for (index, bytes) in (*old_size..).zip(leaves) {
@@ -168,16 +188,18 @@ pub fn check(
                 leaves.first().map(|bytes| Leaf::decode(bytes)),
                 Some(Ok(Leaf::NotUnderstood { .. }))
             ));
-    let mut decoded = Vec::new();
     if leaves.is_empty() {
         return Err(BatchError::NoSeal);
     }
+    let mut other_leaves = Vec::new();
     if !not_understood {
-        decoded = decode_leaves(*old_size, &tree.origin, leaves)?;
-        check_openings(*old_size, &decoded, openings)?;
+        let checked = check_leaves(*old_size, &tree.origin, leaves)?;
+        check_openings(*old_size, &checked, openings)?;
+        other_leaves.extend(checked.into_iter().filter_map(Checked::into_other));
+        changed_key(&other_leaves).map_err(|_| BatchError::SecondKeyChange)?;
     }
     let tree = Tree { origin: tree.origin.clone(), edge, not_understood };
-    Ok(CheckedBatch { head, tree, leaves: decoded })
+    Ok(CheckedBatch { head, tree, other_leaves })
 }
 
 /// A batch may change the node's key once, or nobody could say which of two signs the next head.
@@ -211,7 +233,7 @@ pub fn open_head(
     // A key's name is the origin that it signs for, and `open` insists on that name.
     debug_assert_eq!(key.name().as_str(), origin.to_string());
     if note.len() > NOTE_SIZE_MAX {
-        return Err(BatchError::TooLarge { what: "the note" });
+        return Err(BatchError::TooLarge { what: "note: its size" });
     }
     let note = Note::parse(note).map_err(|error| BatchError::Signature(error.into()))?;
     let head = Checkpoint::from_note(&note, key, key.name().as_str());
@@ -261,42 +283,41 @@ fn whose_fault(edge: &Edge, head: &Checkpoint, consistency: &[&[u8]]) -> BatchEr
     }
 }
 
-fn decode_leaves(
+fn check_leaves<'a>(
     old_size: u64,
     origin: &AgentOrigin,
-    leaves: &[&[u8]],
-) -> Result<Vec<Leaf>, BatchError> {
-    let mut decoded = Vec::with_capacity(leaves.len());
-    let mut again = Vec::new();
+    leaves: &[&'a [u8]],
+) -> Result<Vec<Checked<'a>>, BatchError> {
+    let mut checked = Vec::with_capacity(leaves.len());
     for (index, bytes) in (old_size..).zip(leaves) {
-        let leaf = Leaf::decode_in(bytes, &mut again)
-            .map_err(|source| BatchError::MalformedLeaf { index, source })?;
+        let leaf =
+            Checked::read(bytes).map_err(|source| BatchError::MalformedLeaf { index, source })?;
         let opens = leaf.body().is_some_and(|body| leaf::opens(body, origin));
         // `NotUnderstood` is a Genesis of a newer format, and belongs to the start just as well.
         let genesis = matches!(
-            leaf,
-            Leaf::Known(v1::leaf::Body::Genesis(_)) | Leaf::NotUnderstood { format: _ }
+            leaf.other(),
+            Some(Leaf::Known(v1::leaf::Body::Genesis(_)) | Leaf::NotUnderstood { format: _ })
         );
         if genesis != (index == 0) || genesis != opens {
             return Err(BatchError::MisplacedGenesis { index });
         }
         // Whoever has the leaves alone tells by the seals where a batch ended.
-        if let Some(Leaf::Known(v1::leaf::Body::Seal(_))) = decoded.last() {
+        if checked.last().is_some_and(is_seal) {
             return Err(BatchError::MisplacedSeal { index: index.saturating_sub(1) });
         }
-        decoded.push(leaf);
+        checked.push(leaf);
     }
-    changed_key(&decoded).map_err(|_| BatchError::SecondKeyChange)?;
-    match decoded.last() {
-        Some(Leaf::Known(v1::leaf::Body::Seal(_))) => Ok(decoded),
-        Some(Leaf::Known(_) | Leaf::NotUnderstood { .. }) | None => Err(BatchError::NoSeal),
-    }
+    if checked.last().is_some_and(is_seal) { Ok(checked) } else { Err(BatchError::NoSeal) }
+}
+
+fn is_seal(leaf: &Checked<'_>) -> bool {
+    matches!(leaf.body(), Some(v1::leaf::Body::Seal(_)))
 }
 
 /// Refuses an opening that opens nothing. An absent opening is legal; the collector records it.
 fn check_openings(
     old_size: u64,
-    leaves: &[Leaf],
+    leaves: &[Checked<'_>],
     openings: &[ReceivedOpening<'_>],
 ) -> Result<(), BatchError> {
     for ReceivedOpening { index, field, salt, value } in openings {
@@ -305,9 +326,8 @@ fn check_openings(
         let leaf = index
             .checked_sub(old_size)
             .and_then(|at| leaves.get(usize::try_from(at).ok()?))
-            .and_then(Leaf::body)
             .ok_or_else(wrong)?;
-        if !leaf::commits_to(leaf, *field, &hash) {
+        if !leaf.commits_to(*field, &hash) {
             return Err(wrong());
         }
     }

@@ -22,23 +22,11 @@ pub enum Malformed {
 
 /// Decodes bytes that must be the canonical encoding of `M`.
 pub fn decode<M: Message + Default>(bytes: &[u8], size_max: usize) -> Result<M, Malformed> {
-    decode_in(bytes, size_max, &mut Vec::new())
-}
-
-/// As [`decode`], for many messages one after the other: `again` is where each is encoded again, and
-/// what it holds before and after is of no meaning.
-pub fn decode_in<M: Message + Default>(
-    bytes: &[u8],
-    size_max: usize,
-    again: &mut Vec<u8>,
-) -> Result<M, Malformed> {
     if bytes.len() > size_max {
         return Err(Malformed::TooLarge { size: bytes.len(), size_max });
     }
     let message = M::decode(bytes).map_err(|_| Malformed::NotProtobuf)?;
-    again.clear();
-    message.encode_raw(again);
-    if again != bytes {
+    if message.encode_to_vec() != bytes {
         return Err(Malformed::NotCanonical);
     }
     Ok(message)

@@ -153,14 +153,16 @@ impl TryFrom<&v1::Claim> for Claim {
 }
 
 pub(crate) fn check_all(claims: &[v1::Claim]) -> Result<(), Malformed> {
-    require(claims.len() <= CLAIMS_MAX, "claims", "at most 16")?;
-    claims.iter().try_for_each(|claim| match &claim.claim {
-        // The hot path: no allocation for the common kind.
-        Some(v1::claim::Claim::RequestId(id)) => {
-            require(is_request_id(id), "claim.request_id", "1 to 48 of A-Za-z0-9._/-")
-        }
-        _ => Claim::try_from(claim).map(drop),
-    })
+    check_count(claims.len())?;
+    claims.iter().try_for_each(|claim| Claim::try_from(claim).map(drop))
+}
+
+pub(crate) fn check_count(count: usize) -> Result<(), Malformed> {
+    require(count <= CLAIMS_MAX, "claims", "at most 16")
+}
+
+pub(crate) fn check_id(id: &str, field: &'static str) -> Result<(), Malformed> {
+    require(is_request_id(id), field, "1 to 48 of A-Za-z0-9._/-")
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! The leaves of an agent's tree: encoding by their author, both checks by everybody else.
 
+mod of_rule;
+
+use of_rule::OfRule;
 use prost::Message;
 use remit_proto::v1::{self, leaf::Body};
 use tlog::note::{KeyName, VerifierKey};
@@ -26,24 +29,70 @@ pub enum Leaf {
 
 impl Leaf {
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        Self::decode_in(bytes, &mut Vec::new())
-    }
-
-    /// As [`decode`](Self::decode), for many leaves; see [`canonical::decode_in`].
-    pub fn decode_in(bytes: &[u8], again: &mut Vec<u8>) -> Result<Self, Malformed> {
-        if let Some(format) = newer_genesis(bytes) {
-            return Ok(Self::NotUnderstood { format });
+        match Checked::read(bytes)? {
+            Checked::OfRule(_) => {
+                let v1::Leaf { body } =
+                    v1::Leaf::decode(bytes).map_err(|_| Malformed::NotProtobuf)?;
+                body.map(Self::Known).ok_or(Malformed::Missing { field: "body" })
+            }
+            Checked::Other(leaf) => Ok(*leaf),
         }
-        let v1::Leaf { body } = canonical::decode_in(bytes, ENTRY_SIZE_MAX, again)?;
-        let body = body.ok_or(Malformed::Missing { field: "body" })?;
-        check(&body)?;
-        Ok(Self::Known(body))
     }
 
     pub fn body(&self) -> Option<&Body> {
         match self {
             Self::Known(body) => Some(body),
             Self::NotUnderstood { .. } => None,
+        }
+    }
+}
+
+/// A leaf that passed both checks, as its batch needs it: those that come in numbers are not made
+/// into values for it.
+pub(crate) enum Checked<'a> {
+    OfRule(OfRule<'a>),
+    Other(Box<Leaf>),
+}
+
+impl<'a> Checked<'a> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        if let Some(read) = OfRule::read(bytes) {
+            return read.map(Self::OfRule);
+        }
+        if let Some(format) = newer_genesis(bytes) {
+            return Ok(Self::Other(Box::new(Leaf::NotUnderstood { format })));
+        }
+        let v1::Leaf { body } = canonical::decode(bytes, ENTRY_SIZE_MAX)?;
+        let body = body.ok_or(Malformed::Missing { field: "body" })?;
+        check(&body)?;
+        Ok(Self::Other(Box::new(Leaf::Known(body))))
+    }
+
+    /// The leaf, if it is of a kind that is made into a value.
+    pub(crate) fn other(&self) -> Option<&Leaf> {
+        match self {
+            Self::OfRule(_) => None,
+            Self::Other(leaf) => Some(leaf),
+        }
+    }
+
+    pub(crate) fn into_other(self) -> Option<Leaf> {
+        match self {
+            Self::OfRule(_) => None,
+            Self::Other(leaf) => Some(*leaf),
+        }
+    }
+
+    pub(crate) fn body(&self) -> Option<&Body> {
+        self.other().and_then(Leaf::body)
+    }
+
+    pub(crate) fn commits_to(&self, field: u32, commitment: &tlog::Hash) -> bool {
+        match self {
+            Self::OfRule(leaf) => leaf.commits_to(field, commitment),
+            Self::Other(leaf) => {
+                leaf.body().is_some_and(|body| commits_to(body, field, commitment))
+            }
         }
     }
 }
@@ -110,8 +159,8 @@ fn check(body: &Body) -> Result<(), Malformed> {
             digest(config_digest, "config_digest")?;
             digest_or_none(basis_map_digest, "basis_map_digest")
         }
-        Body::Activity(activity) => check_activity(activity),
-        Body::RuleChange(change) => check_rule_change(change),
+        // `Checked::read` has sent them elsewhere.
+        Body::Activity(_) | Body::RuleChange(_) => Err(Malformed::NotCanonical),
         Body::RuleSnapshot(v1::RuleSnapshot {
             source,
             at_s,
@@ -235,89 +284,6 @@ fn check_start(start: &v1::Start) -> Result<(), Malformed> {
     sources.iter().try_for_each(|s| known::<v1::SourceKind>(*s, "sources").map(drop))
 }
 
-fn check_rule(rule: Option<&v1::Rule>) -> Result<(), Malformed> {
-    let v1::Rule {
-        number,
-        source,
-        technique,
-        trigger,
-        direction,
-        actor,
-        claims,
-        claim_origin,
-        narrowed: _,
-        counted: _,
-    } = rule.ok_or(Malformed::Missing { field: "rule" })?;
-    require(*number > 0, "rule.number", "above 0")?;
-    known::<v1::SourceKind>(*source, "rule.source")?;
-    known::<v1::Technique>(*technique, "rule.technique")?;
-    known::<v1::Trigger>(*trigger, "rule.trigger")?;
-    known::<v1::Direction>(*direction, "rule.direction")?;
-    known::<v1::Actor>(*actor, "rule.actor")?;
-    let origin = known::<v1::ClaimOrigin>(*claim_origin, "rule.claim_origin")?;
-    require(
-        claims.is_empty() == (origin == v1::ClaimOrigin::None),
-        "rule.claim_origin",
-        "none exactly if there is no claim",
-    )?;
-    claim::check_all(claims)
-}
-
-fn check_activity(activity: &v1::Activity) -> Result<(), Malformed> {
-    let v1::Activity {
-        rule,
-        response,
-        rule_target,
-        hit_target,
-        hits,
-        window_start_s,
-        window_s,
-        first_s,
-        last_s,
-        detail_reduced: _,
-        other_candidates,
-        imported,
-    } = activity;
-    check_rule(rule.as_ref())?;
-    let response = response.as_ref().ok_or(Malformed::Missing { field: "response" })?;
-    check_response(response)?;
-    digest(rule_target, "rule_target")?;
-    digest_or_none(hit_target, "hit_target")?;
-    require(*hits > 0, "hits", "above 0")?;
-    require(*window_s <= 86_400, "window_s", "at most 86400")?;
-    span(*first_s, *last_s)?;
-    time(*window_start_s, "window_start_s")?;
-    let length = i64::from((*window_s).max(1));
-    require(window_start_s % length == 0, "window_start_s", "aligned to its length in UTC")?;
-    require(
-        window_start_s <= first_s && *last_s < window_start_s + length,
-        "first_s",
-        "first and last inside the window",
-    )?;
-    require(other_candidates.len() <= 256, "other_candidates", "at most 256")?;
-    if let Some(v1::ImportProvenance { file_digest, year_assumed }) = imported {
-        digest(file_digest, "imported.file_digest")?;
-        require(*year_assumed <= 9999, "imported.year_assumed", "a year, or 0")?;
-    }
-    Ok(())
-}
-
-fn check_response(response: &v1::Response) -> Result<(), Malformed> {
-    use v1::response::Response;
-    let inner = response.response.as_ref().ok_or(Malformed::Missing { field: "response" })?;
-    match inner {
-        Response::Dns(v1::DnsResponse { rcode, extended_errors }) => {
-            require(*rcode <= 0xffff, "response.dns.rcode", "at most 65535")?;
-            require(extended_errors.len() <= 16, "response.dns.extended_errors", "at most 16")
-        }
-        Response::Http(v1::HttpResponse { status, blocked_by: _ }) => {
-            require((100..=599).contains(status), "response.http.status", "100 to 599")
-        }
-        Response::Reject(text) => short_text(text, 32, "response.reject"),
-        Response::Silent(silent) => require(*silent, "response.silent", "true"),
-    }
-}
-
 fn check_action(action: &v1::ServiceAction) -> Result<(), Malformed> {
     let v1::ServiceAction {
         kind,
@@ -360,17 +326,6 @@ fn check_action(action: &v1::ServiceAction) -> Result<(), Malformed> {
     }
     known::<v1::Attestation>(*attestation, "attestation")?;
     digest(target, "target")
-}
-
-fn check_rule_change(change: &v1::RuleChange) -> Result<(), Malformed> {
-    let v1::RuleChange { kind, at_s, rule, rule_target, native, changed_by, source_generation: _ } =
-        change;
-    known::<v1::RuleChangeKind>(*kind, "kind")?;
-    time(*at_s, "at_s")?;
-    check_rule(rule.as_ref())?;
-    digest(rule_target, "rule_target")?;
-    digest_or_none(native, "native")?;
-    short_text(changed_by, 64, "changed_by")
 }
 
 fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {

@@ -25,6 +25,7 @@ pub mod leaf;
 pub mod limits;
 pub mod log_entry;
 pub mod statement;
+mod wire;
 
 pub use canonical::Malformed;
 pub use claim::Claim;

@@ -47,6 +47,8 @@ pub struct Coverage {
     pub openings_withheld: u64,
     pub openings_absent: u64,
     pub forks: u64,
+    /// Bundles that were taken away before this one.
+    pub exports: u64,
     pub leaves_under_revoked_keys: u64,
     pub statements_shown_late: u64,
     /// Acts of people on findings.
@@ -84,6 +86,7 @@ pub(crate) fn measure(
         openings_withheld: withheld,
         openings_absent: absent,
         forks: entries.iter().filter(|k| matches!(k.entry, Entry::Fork(_))).count() as u64,
+        exports: entries.iter().filter(|k| matches!(k.entry, Entry::Export(_))).count() as u64,
         ..Coverage::default()
     };
     points(&mut coverage, facts, &sources(agents));
@@ -263,6 +266,7 @@ impl fmt::Display for Coverage {
                 self.openings_erased, self.openings_withheld, self.openings_absent
             ),
         )?;
+        row("exports", format!("{} before this one", self.exports))?;
         row(
             "irregular",
             format!(

@@ -18,10 +18,16 @@ pub(crate) struct Manifest {
 pub(crate) fn read(bundle: &mut Bundle<'_>, findings: &mut Findings) -> Manifest {
     // Written for people; looked at so that it counts as known.
     if bundle.get(LIMITS).is_none() {
-        findings.incomplete(Step::Files, format!("{LIMITS} is missing from the bundle"));
+        findings.incomplete(
+            Step::Files,
+            format!("{LIMITS} is missing from the bundle; export it again"),
+        );
     }
     let Some(bytes) = bundle.get(MANIFEST) else {
-        findings.incomplete(Step::Files, format!("{MANIFEST} is missing from the bundle"));
+        findings.incomplete(
+            Step::Files,
+            format!("{MANIFEST} is missing from the bundle; export it again"),
+        );
         return Manifest::default();
     };
     match serde_json::from_slice::<Value>(bytes) {

@@ -44,7 +44,7 @@ impl TreeError {
 impl fmt::Display for TreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(name) => write!(f, "{name} is missing from the bundle"),
+            Self::Missing(name) => write!(f, "{name} is missing from the bundle; export it again"),
             Self::Malformed(text) => write!(f, "{text}"),
             Self::RootMismatch => write!(f, "the entries do not make up the signed root"),
         }
@@ -108,7 +108,7 @@ pub(crate) fn signed_head<'a>(
 ) -> Option<(Note, Checkpoint)> {
     let name = format!("{folder}/{CHECKPOINT}");
     let Some(bytes) = bundle.get(&name) else {
-        findings.incomplete(step, format!("{name} is missing from the bundle"));
+        findings.incomplete(step, format!("{name} is missing from the bundle; export it again"));
         return None;
     };
     match open(bytes, key) {

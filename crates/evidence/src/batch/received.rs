@@ -4,9 +4,10 @@
 //! that are not repeated at most once. So the openings are the end of the message, and what is
 //! evidence is the rest of it, byte for byte: each part is an encoded `Batch` by itself.
 
-use prost::encoding::decode_varint;
-
-use crate::canonical::Malformed;
+use crate::{
+    canonical::Malformed,
+    wire::{Fields, Value},
+};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received<'a> {
@@ -49,7 +50,7 @@ impl<'a> Received<'a> {
                 _ => return Err(Malformed::NotProtobuf),
             }
             if number < 5 {
-                batch.evidence_size = bytes.len() - fields.rest.len();
+                batch.evidence_size = bytes.len() - fields.rest_size();
             }
         }
         Ok(batch)
@@ -85,59 +86,6 @@ fn read_opening(bytes: &[u8]) -> Result<ReceivedOpening<'_>, Malformed> {
         }
     }
     Ok(opening)
-}
-
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-}
-
-/// The fields of one message (protobuf encoding guide, "Message Structure").
-struct Fields<'a> {
-    rest: &'a [u8],
-    last: u64,
-    repeated: &'static [u64],
-}
-
-impl<'a> Fields<'a> {
-    fn of(bytes: &'a [u8], repeated: &'static [u64]) -> Self {
-        Self { rest: bytes, last: 0, repeated }
-    }
-
-    fn next(&mut self) -> Result<Option<(u64, Value<'a>)>, Malformed> {
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        let key = self.varint()?;
-        let number = key >> 3;
-        let again = number == self.last && self.repeated.contains(&number);
-        if number <= self.last && !again {
-            return Err(Malformed::NotCanonical);
-        }
-        self.last = number;
-        let value = match key & 7 {
-            0 => Value::Number(self.varint()?),
-            2 => {
-                let size = self.varint()?;
-                let size = usize::try_from(size).map_err(|_| Malformed::NotProtobuf)?;
-                let (bytes, rest) =
-                    self.rest.split_at_checked(size).ok_or(Malformed::NotProtobuf)?;
-                self.rest = rest;
-                Value::Bytes(bytes)
-            }
-            _ => return Err(Malformed::NotProtobuf),
-        };
-        Ok(Some((number, value)))
-    }
-
-    fn varint(&mut self) -> Result<u64, Malformed> {
-        // Most keys and sizes are one byte.
-        if let [byte @ 0..0x80, rest @ ..] = self.rest {
-            self.rest = rest;
-            return Ok(u64::from(*byte));
-        }
-        decode_varint(&mut self.rest).map_err(|_| Malformed::NotProtobuf)
-    }
 }
 
 #[cfg(test)]
