@@ -30,7 +30,7 @@ pub enum What {
     /// An entry of the collector's log.
     Entry { index: u64, entry: v1::log_entry::Entry },
     /// A statement of the register log, with the items of its set; `None`: a chunk is erased.
-    Statement { index: u64, statement: v1::Statement, items: Option<Vec<v1::RegisterItem>> },
+    Statement { index: u64, statement: Box<v1::Statement>, items: Option<Vec<v1::RegisterItem>> },
     /// A checkpoint was published.
     Published {
         log_size: u64,

@@ -322,9 +322,9 @@ fn chunks_of_statement(bytes: &[u8]) -> Vec<Hash> {
     else {
         return Vec::new();
     };
-    let Some(v1::statement::Body::Import(import)) = statement.body else { return Vec::new() };
-    let set = import.items.unwrap_or_default();
-    set.chunks.iter().filter_map(|id| Hash::from_slice(id)).collect()
+    let set = evidence::statement::item_set(statement.body.as_ref());
+    let chunks = set.map_or(&[][..], |set| &set.chunks);
+    chunks.iter().filter_map(|id| Hash::from_slice(id)).collect()
 }
 
 /// Sorted names, times zero, one owner: the same evidence makes the same bytes.

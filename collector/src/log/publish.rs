@@ -31,9 +31,8 @@ use crate::{
 /// The items of a statement's set; `None` if a chunk is not held or not what it should be. A
 /// statement without a set has no items.
 pub fn items_of(chunks: &ChunkFiles, statement: &v1::Statement) -> Option<Vec<v1::RegisterItem>> {
-    match &statement.body {
-        Some(v1::statement::Body::Import(import)) => {
-            let set = import.items.as_ref()?;
+    match evidence::statement::item_set(statement.body.as_ref()) {
+        Some(set) => {
             let held = chunks.all_of(&set.chunks).ok()?;
             let items = evidence::chunk::open_set(set, &held).ok()?;
             items
@@ -41,7 +40,7 @@ pub fn items_of(chunks: &ChunkFiles, statement: &v1::Statement) -> Option<Vec<v1
                 .map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok())
                 .collect()
         }
-        _ => Some(Vec::new()),
+        None => Some(Vec::new()),
     }
 }
 

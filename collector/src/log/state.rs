@@ -339,7 +339,7 @@ impl State {
             .apply(&statement, items.clone())
             .map_err(|error| StateError::Register { index, reason: error.to_string() })?;
         self.register_log.append(bytes);
-        Ok(What::Statement { index, statement, items })
+        Ok(What::Statement { index, statement: Box::new(statement), items })
     }
 
     fn apply_published(&mut self, record: PublishedRecord) -> Result<What, StateError> {

@@ -14,7 +14,7 @@ pub use service::RegisterEdge;
 
 use evidence::{
     PersonId,
-    statement::{SignedStatement, decode_signed, signed_text},
+    statement::{SignedStatement, decode_signed, item_set, signed_text},
 };
 use remit_proto::v1::{self, log_entry::Entry};
 
@@ -65,16 +65,14 @@ impl Writer {
         self.check_recorded_now(statement.recorded_at_s)?;
         let (author, approver) = (statement.author.as_ref(), statement.approver.as_ref());
         self.check_people(&origin, &bytes, &signatures, author, approver, caller)?;
-        let Some(v1::statement::Body::Import(import)) = &statement.body else { return Ok(()) };
-        let set = import.items.as_ref();
-        let chunks =
-            self.chunks.all_of(set.map_or(&[], |s| s.chunks.as_slice())).map_err(|id| {
-                Refusal::because("MISSING_CHUNK", format!("chunk {id}: send it first"))
-            })?;
-        let opened = set.map(|set| evidence::chunk::open_set(set, &chunks)).transpose();
-        opened.map_err(|error| Refusal::because("MALFORMED_IMPORT", error.to_string()))?;
+        let Some(set) = item_set(statement.body.as_ref()) else { return Ok(()) };
+        let chunks = self.chunks.all_of(&set.chunks).map_err(|id| {
+            Refusal::because("MISSING_CHUNK", format!("chunk {id}: send it first"))
+        })?;
+        evidence::chunk::open_set(set, &chunks)
+            .map_err(|error| Refusal::because("MALFORMED_IMPORT", error.to_string()))?;
         if publish::items_of(&self.chunks, &statement).is_none() {
-            let detail = "an item of the import is not a canonical RegisterItem";
+            let detail = "an item of the set is not a canonical RegisterItem";
             return Err(Refusal::because("MALFORMED_IMPORT", detail));
         }
         Ok(())

@@ -99,6 +99,12 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             digest(map, "basis_map.digest")?;
             check_nodes(nodes, "basis_map.nodes")?;
         }
+        Body::ListFeed(feed) => check_feed(feed)?,
+        Body::ListVersion(version) => check_version(version)?,
+        Body::Approval(v1::Approval { statement: _, digest: of, means }) => {
+            digest(of, "approval.digest")?;
+            known::<v1::ApprovalMeans>(*means, "approval.means")?;
+        }
         Body::Decision(v1::Decision { subject, act, reason_code }) => {
             short_text(subject, 256, "decision.subject")?;
             short_text(act, 64, "decision.act")?;
@@ -112,6 +118,77 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
 pub const NODES_MAX: usize = 450;
 /// Rules that one attribution may name.
 pub const RULES_MAX: usize = 3000;
+
+/// A feed that comes less often than monthly is a file that somebody sends.
+pub const FEED_SPAN_MAX_S: u64 = 31 * 86_400;
+
+fn check_feed(feed: &v1::ListFeed) -> Result<(), Malformed> {
+    let v1::ListFeed {
+        list_id,
+        request_id,
+        publication_interval_s,
+        fetch_time_s,
+        change_entries_max: _,
+        change_permille_max,
+    } = feed;
+    request(list_id, "list_feed.list_id")?;
+    request(request_id, "list_feed.request_id")?;
+    for (span, field) in [
+        (publication_interval_s, "list_feed.publication_interval_s"),
+        (fetch_time_s, "list_feed.fetch_time_s"),
+    ] {
+        require(*span <= FEED_SPAN_MAX_S, field, "at most 31 days")?;
+    }
+    require(*change_permille_max <= 1000, "list_feed.change_permille_max", "at most 1000")
+}
+
+fn check_version(version: &v1::ListVersion) -> Result<(), Malformed> {
+    let v1::ListVersion {
+        list_id,
+        version,
+        previous,
+        changes,
+        file_digest,
+        mapping_digest,
+        rows_read,
+        rows_repaired,
+        rows_refused,
+        entries,
+        added,
+        removed,
+    } = version;
+    request(list_id, "list_version.list_id")?;
+    request(version, "list_version.version")?;
+    if !previous.is_empty() {
+        request(previous, "list_version.previous")?;
+    }
+    require(previous != version, "list_version.previous", "another version")?;
+    check_set(changes.as_ref().ok_or(Malformed::Missing { field: "list_version.changes" })?)?;
+    digest(file_digest, "list_version.file_digest")?;
+    digest_or_none(mapping_digest, "list_version.mapping_digest")?;
+    require(
+        rows_repaired.saturating_add(*rows_refused) <= *rows_read,
+        "list_version.rows_read",
+        "at least the repaired and the refused rows",
+    )?;
+    require(added <= entries, "list_version.entries", "at least what was added")?;
+    require(!previous.is_empty() || *removed == 0, "list_version.removed", "0 in the first version")
+}
+
+/// The set of items that travels beside a statement of this kind, if it has one.
+pub fn item_set(body: Option<&Body>) -> Option<&v1::ItemSet> {
+    match body? {
+        Body::Import(import) => import.items.as_ref(),
+        Body::ListVersion(version) => version.changes.as_ref(),
+        Body::Transition(_)
+        | Body::Attribution(_)
+        | Body::Decision(_)
+        | Body::Baseline(_)
+        | Body::BasisMap(_)
+        | Body::ListFeed(_)
+        | Body::Approval(_) => None,
+    }
+}
 
 /// The value check of an attribution, alone or as an item of an import.
 pub fn check_attribution(attribution: &v1::Attribution) -> Result<(), Malformed> {

@@ -15,6 +15,7 @@
 //! | [`request`], [`entry`] | a request with every field valid; its versions |
 //! | [`state`] | where a request stood at an instant |
 //! | [`register`] | statements in, views of any size out |
+//! | [`list`] | lists that requests cover, and their versions |
 //! | [`adoption`] | what people said of rules that stood already |
 //! | [`deed`] | deeds that no packet shows, recorded by persons |
 //! | [`judge`](mod@judge) | one event against every request |
@@ -37,6 +38,7 @@ pub mod explain;
 pub mod import;
 mod index;
 pub mod judge;
+pub mod list;
 pub mod register;
 pub mod request;
 pub mod silence;

@@ -2,9 +2,9 @@
 
 use evidence::{
     bundle::REGISTER,
-    statement::{SignedStatement, decode_signed},
+    statement::{SignedStatement, decode_signed, item_set},
 };
-use remit_proto::v1::{self, log_entry::Entry, statement::Body};
+use remit_proto::v1::{self, log_entry::Entry};
 
 use crate::{
     files::Bundle,
@@ -16,7 +16,7 @@ use crate::{
     trust::Trust,
 };
 
-/// One statement, with the items of its import; `None` where they are withheld or erased, or where
+/// One statement, with the items of its set; `None` where they are withheld or erased, or where
 /// it has none.
 pub(crate) struct Stated {
     pub(crate) statement: v1::Statement,
@@ -187,24 +187,19 @@ fn statements(
         if let Err(error) = persons.check(origin, &signed, &author, approver, &signatures, span) {
             report_signature(&error, format!("statement {index}"), Step::Statements, findings);
         }
-        let items = match &statement.body {
-            Some(Body::Import(v1::Import { items: Some(set), .. })) => {
-                match items::<v1::RegisterItem>(bundle, set) {
-                    Items::All(items) => Some(items),
-                    Items::Withheld => {
-                        withheld += 1;
-                        register.partial = true;
-                        None
-                    }
-                    Items::Wrong(text) => {
-                        findings
-                            .contradicted(Step::Statements, format!("statement {index}: {text}"));
-                        None
-                    }
-                }
+        let set = item_set(statement.body.as_ref());
+        let items = set.and_then(|set| match items::<v1::RegisterItem>(bundle, set) {
+            Items::All(items) => Some(items),
+            Items::Withheld => {
+                withheld += 1;
+                register.partial = true;
+                None
             }
-            _ => None,
-        };
+            Items::Wrong(text) => {
+                findings.contradicted(Step::Statements, format!("statement {index}: {text}"));
+                None
+            }
+        });
         register.statements.push(Some(Stated { statement, items }));
     }
     if newer > 0 {
