@@ -44,6 +44,13 @@ pub enum Command {
         caller: PersonId,
         reply: Reply<u64>,
     },
+    /// The caller approves by being logged in.
+    Approve {
+        statement: u64,
+        digest: Vec<u8>,
+        caller: PersonId,
+        reply: Reply<u64>,
+    },
     NodeFacts {
         bytes: Vec<u8>,
         caller: PersonId,
@@ -70,6 +77,7 @@ impl Command {
             Self::Batch { batch: bytes, .. } | Self::Chunk { bytes, .. } => bytes.len(),
             Self::Statement { bytes, .. } | Self::NodeFacts { bytes, .. } => bytes.len(),
             Self::PersonKey { key, .. } => key.encoded_len(),
+            Self::Approve { digest, .. } => digest.len(),
             Self::Hello { .. } | Self::Receipt { .. } | Self::Revoke { .. } | Self::Stop => 0,
         };
         size as u64

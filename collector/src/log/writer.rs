@@ -65,7 +65,7 @@ pub struct Writer {
     pub(super) openings: Openings,
     pub(crate) chunks: ChunkFiles,
     pub(crate) log_key: SigningKey,
-    pub(super) register_key: SigningKey,
+    pub(crate) register_key: SigningKey,
     pub(super) dir: std::path::PathBuf,
     pub(crate) clock: fn() -> i64,
     pub(super) group: Vec<Committed>,
@@ -244,6 +244,7 @@ impl Writer {
             }
             Command::Chunk { reply, .. } if full => answer(reply, Err(Refusal::disk_full(0))),
             Command::Statement { reply, .. }
+            | Command::Approve { reply, .. }
             | Command::NodeFacts { reply, .. }
             | Command::PersonKey { reply, .. }
                 if full =>
@@ -262,6 +263,9 @@ impl Writer {
             }
             Command::Statement { bytes, caller, reply } => {
                 answer(reply, self.statement(bytes, &caller)?)
+            }
+            Command::Approve { statement, digest, caller, reply } => {
+                answer(reply, self.attest(statement, digest, &caller)?)
             }
             Command::NodeFacts { bytes, caller, reply } => {
                 answer(reply, self.node_facts(&bytes, &caller)?)

@@ -15,6 +15,10 @@ pub enum QueryError {
     PageToken,
     #[error("the register holds no request of this id")]
     NoSuchRequest,
+    #[error("the register holds no list of this id; state one with `remit lists feed`")]
+    NoSuchList,
+    #[error("the list has no such version; `remit lists show` names them")]
+    NoSuchListVersion,
     /// Try again soon.
     #[error("the collector is starting and still reading its log")]
     Starting,
@@ -42,6 +46,12 @@ impl From<QueryError> for Status {
             ),
             QueryError::NoSuchRequest => {
                 refuse(Code::NotFound, "REQUEST_NOT_FOUND", text, &[("field", "id")])
+            }
+            QueryError::NoSuchList => {
+                refuse(Code::NotFound, "LIST_NOT_FOUND", text, &[("field", "list_id")])
+            }
+            QueryError::NoSuchListVersion => {
+                refuse(Code::NotFound, "LIST_VERSION_NOT_FOUND", text, &[("field", "version")])
             }
             QueryError::Starting => refuse(Code::Unavailable, "STARTING", text, &[]),
             QueryError::Store(error) => {

@@ -19,6 +19,22 @@ pub fn signed_text(origin: &str, bytes: &[u8]) -> String {
     format!("remit/statement/v1\n{origin}\n{}\n", Hash(Sha256::digest(bytes).into()))
 }
 
+/// The note text by which the register's key says that somebody was logged in and approved. Its first
+/// line keeps it apart from what a person signs.
+pub fn attested_text(origin: &str, bytes: &[u8]) -> String {
+    format!("remit/attested/v1\n{origin}\n{}\n", Hash(Sha256::digest(bytes).into()))
+}
+
+/// Whether the statement is an approval by login: then the collector attests it, and no person signs.
+pub fn is_attested(statement: &v1::Statement) -> bool {
+    match &statement.body {
+        Some(Body::Approval(approval)) => {
+            approval.means() == v1::ApprovalMeans::AttestedByCollector
+        }
+        _ => false,
+    }
+}
+
 /// The note text by which a new key proves that its holder asked to be enrolled.
 pub fn enrolment_text(token: &str) -> String {
     format!("remit/enrol/v1\n{token}\n")
@@ -28,19 +44,37 @@ pub fn enrolment_text(token: &str) -> String {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "the small variant is the rare one")]
 pub enum SignedStatement {
-    Known { statement: v1::Statement, bytes: Vec<u8>, signatures: Vec<v1::PersonSignature> },
-    NotUnderstood { format: u32 },
+    Known {
+        statement: v1::Statement,
+        bytes: Vec<u8>,
+        signatures: Vec<v1::PersonSignature>,
+        /// Of an approval by login; else empty.
+        attestation: Vec<u8>,
+    },
+    NotUnderstood {
+        format: u32,
+    },
 }
 
 pub fn decode_signed(bytes: &[u8]) -> Result<SignedStatement, Malformed> {
     let wire: v1::SignedStatement = canonical::decode(bytes, ENTRY_SIZE_MAX)?;
-    let v1::SignedStatement { statement: bytes, signatures } = wire;
-    check_signatures(&signatures)?;
+    let v1::SignedStatement { statement: bytes, signatures, attestation } = wire;
+    if attestation.is_empty() {
+        check_signatures(&signatures)?;
+    } else {
+        require(signatures.is_empty(), "signatures", "none where the collector attests")?;
+        require(attestation.len() == 64, "attestation", "64 bytes")?;
+    }
     if let Some(format) = newer_format(&bytes) {
         return Ok(SignedStatement::NotUnderstood { format });
     }
     let statement = decode(&bytes)?;
-    Ok(SignedStatement::Known { statement, bytes, signatures })
+    require(
+        is_attested(&statement) != attestation.is_empty(),
+        "attestation",
+        "given exactly for an approval by login",
+    )?;
+    Ok(SignedStatement::Known { statement, bytes, signatures, attestation })
 }
 
 /// Decodes a statement by both checks.

@@ -16,6 +16,7 @@
 //! | [`state`] | where a request stood at an instant |
 //! | [`register`] | statements in, views of any size out |
 //! | [`list`] | lists that requests cover, and their versions |
+//! | [`compile`](mod@compile) | a version of a list as zone or ruleset |
 //! | [`adoption`] | what people said of rules that stood already |
 //! | [`deed`] | deeds that no packet shows, recorded by persons |
 //! | [`judge`](mod@judge) | one event against every request |
@@ -31,6 +32,7 @@
 
 pub mod adoption;
 pub mod assessment;
+pub mod compile;
 pub mod deed;
 pub mod duties;
 pub mod entry;

@@ -2,7 +2,7 @@
 
 use evidence::{
     bundle::REGISTER,
-    statement::{SignedStatement, decode_signed, item_set},
+    statement::{SignedStatement, attested_text, decode_signed, item_set},
 };
 use remit_proto::v1::{self, log_entry::Entry};
 
@@ -31,6 +31,8 @@ pub(crate) struct Register {
     heads: Vec<Head>,
     /// Statements whose own time lies before that of the log entry that first shows them.
     pub(crate) late: u64,
+    /// Approvals that the collector attests and no person has signed.
+    attested: u64,
     /// Some of it could not be read, so that verdicts cannot be recomputed.
     pub(crate) partial: bool,
 }
@@ -153,9 +155,9 @@ fn statements(
     let origin = trust.register.name().as_str();
     let (mut newer, mut withheld) = (0_u64, 0_u64);
     for (index, bytes) in (0_u64..).zip(&tree.entries) {
-        let (statement, signed, signatures) = match decode_signed(bytes) {
-            Ok(SignedStatement::Known { statement, bytes, signatures }) => {
-                (statement, bytes, signatures)
+        let (statement, signed, signatures, attestation) = match decode_signed(bytes) {
+            Ok(SignedStatement::Known { statement, bytes, signatures, attestation }) => {
+                (statement, bytes, signatures, attestation)
             }
             Ok(SignedStatement::NotUnderstood { format: _ }) => {
                 newer += 1;
@@ -184,7 +186,20 @@ fn statements(
         }
         let author = statement.author.clone().unwrap_or_default();
         let approver = statement.approver.as_ref();
-        if let Err(error) = persons.check(origin, &signed, &author, approver, &signatures, span) {
+        let checked = if attestation.is_empty() {
+            persons.check(origin, &signed, &author, approver, &signatures, span)
+        } else {
+            let text = attested_text(origin, &signed);
+            if !trust.register.verify_raw(text.as_bytes(), &attestation) {
+                findings.contradicted(
+                    Step::Statements,
+                    format!("statement {index}: the attestation is not of the register's key"),
+                );
+            }
+            register.attested += 1;
+            persons.may_write(&author, span)
+        };
+        if let Err(error) = checked {
             report_signature(&error, format!("statement {index}"), Step::Statements, findings);
         }
         let set = item_set(statement.body.as_ref());
@@ -218,8 +233,14 @@ fn statements(
         findings.proven(
             Step::Statements,
             format!(
-                "{} statements are signed by operator staff whose keys are logged",
-                tree.size()
+                "{} statements are signed by operator staff whose keys are logged{}",
+                tree.size() - register.attested,
+                match register.attested {
+                    0 => String::new(),
+                    count => format!(
+                        "; {count} approvals are the collector's word for who was logged in"
+                    ),
+                }
             ),
         );
     }

@@ -71,7 +71,7 @@ use crate::{
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "3";
+pub const MATCHER_VERSION: &str = "4";
 
 /// What is judged: a rule at an instant, or what it did in a window.
 #[derive(Debug, Clone)]

@@ -17,11 +17,13 @@
 //!
 //! Promised: nothing that was accepted is changed, so a view of an old size answers as it did.
 //!
-//! Not done here: signatures (the collector and the verifier check them), reading files
-//! ([`delta`]), writing zones and rulesets ([`compile`](crate::compile)).
+//! Files of lists are read by [`from_lines`], and [`Delta`] compares two versions.
+//!
+//! Not done here: signatures (the collector and the verifier check them), writing zones and rulesets ([`compile`](crate::compile)).
 
 mod apply;
 mod delta;
+mod file;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +34,7 @@ use remit_proto::v1::{self, ApprovalMeans};
 pub use self::{
     apply::InvalidList,
     delta::{Delta, ListEntry, to_changes},
+    file::{ListFile, from_lines},
     view::{ListView, Listed},
 };
 pub(crate) use self::{

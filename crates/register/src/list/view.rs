@@ -70,6 +70,16 @@ impl<'a> ListView<'a> {
         self.versions().iter().rfind(|version| version.from_s <= at_s)
     }
 
+    /// Whether an approval is known at this size.
+    pub fn knows(&self, approved: Option<&super::Approved>) -> bool {
+        approved.is_some_and(|approved| approved.statement < self.size)
+    }
+
+    /// The version that it follows.
+    pub fn before(&self, version: &RequestId) -> Option<&'a Accepted> {
+        self.versions().get(self.position(version)?.checked_sub(1)?)
+    }
+
     /// Until when a version is in force; `None`: no newer one is known.
     pub fn until_s(&self, version: &Accepted) -> Option<i64> {
         let at = self.position(&version.version)?;
@@ -140,13 +150,15 @@ impl<'a> Listed<'a> {
         self.view.versions().get(self.member.removed?)
     }
 
+    /// The version in force at an instant, if it holds the entry.
+    pub fn in_force_at(&self, at_s: i64) -> Option<&'a Accepted> {
+        let in_force = self.view.in_force_at(at_s)?;
+        self.view.position(&in_force.version).filter(|at| self.is_in(*at)).map(|_| in_force)
+    }
+
     /// The version to go by at an instant, or the one that added it where none holds it then.
     pub(crate) fn version_at(&self, at_s: i64) -> Option<&'a Accepted> {
-        let in_force = self.view.in_force_at(at_s);
-        let holds = |version: &&Accepted| {
-            self.view.position(&version.version).is_some_and(|at| self.is_in(at))
-        };
-        in_force.filter(holds).or_else(|| self.added())
+        self.in_force_at(at_s).or_else(|| self.added())
     }
 
     pub(crate) fn history(&self) -> usize {
@@ -205,6 +217,11 @@ impl<'a> View<'a> {
 
     pub fn list_of(&self, id: &RequestId) -> Option<ListView<'a>> {
         self.register_lists().list(id, self.size())
+    }
+
+    /// The request under which an entry of a list stands.
+    pub fn request_of(&self, listed: &Listed<'a>) -> Option<Entry<'a>> {
+        self.entry(listed.history())
     }
 
     /// What stands under each request by the versions in force at an instant.

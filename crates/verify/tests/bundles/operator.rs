@@ -280,7 +280,11 @@ impl Operator {
         for signature in &mut signatures {
             signature.person = Some(author.clone());
         }
-        let bytes = canonical::encode(&v1::SignedStatement { statement, signatures });
+        let bytes = canonical::encode(&v1::SignedStatement {
+            statement,
+            signatures,
+            attestation: Vec::new(),
+        });
         self.register_edge.append(leaf_hash(&bytes));
         self.statements.push(bytes);
     }
