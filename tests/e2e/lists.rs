@@ -145,14 +145,16 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
     assert_eq!(shown[0]["request"], "reg/2026-001", "{shown:?}");
 
     // A first version always waits for a person, and is no basis until then.
-    let (code, said) = tried(&first, &["lists", "import", "national@1", &list]);
+    // Its own time, and that of the approval, lie before the hits by more than a clock may be wrong.
+    let import = ["lists", "import", "national@1", &list, "--effective-at", "1h"];
+    let (code, said) = tried(&first, &import);
     assert!(code == Some(3) && said.contains("not in force"), "{code:?} {said}");
     let compile = |format: &str, out: &str| {
         tried(&first, &["lists", "compile", "national@1", "--format", format, "-o", out])
     };
     let (code, said) = compile("nft", &path(dir, "early.nft"));
     assert!(code == Some(2) && said.contains("waits for a second person"), "{code:?} {said}");
-    second.remit(&["lists", "approve", "national@1"]).unwrap();
+    second.remit(&["lists", "approve", "national@1", "--effective-at", "1h"]).unwrap();
     let shown = first.remit(&["lists", "show", "national"]).unwrap();
     assert!(shown.contains("attested by the collector for person-2"), "{shown}");
     let versions = first.rows(&["lists", "show", "national"]).unwrap();
@@ -253,7 +255,8 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
 
     // A small change enters under the standing approval, and says so.
     fs::write(&list, FIRST.replace("gambling.example\n", "") + "late.example\n").unwrap();
-    let (code, said) = tried(&first, &["lists", "import", "national@2", &list]);
+    let import = ["lists", "import", "national@2", &list, "--effective-at", "20m"];
+    let (code, said) = tried(&first, &import);
     assert!(code == Some(0) && said.contains("under the standing approval"), "{code:?} {said}");
     let changes = first.rows(&["lists", "diff", "national@2"]).unwrap();
     let words: Vec<_> = changes.iter().map(|row| row["change"].as_str().unwrap()).collect();

@@ -27,7 +27,7 @@ fn enrol(rig: &Rig, role: v1::Role) {
     rig.ask(|reply| Command::PersonKey { key, reply }).unwrap();
 }
 
-fn request(id: &str) -> v1::Request {
+pub(crate) fn request(id: &str) -> v1::Request {
     v1::Request {
         id: id.to_owned(),
         version: 1,

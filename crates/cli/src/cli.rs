@@ -266,6 +266,9 @@ pub(crate) struct ListsApprove {
     /// Do not sign: let the collector attest that you were logged in and approved
     #[arg(long)]
     pub(crate) by_login: bool,
+    /// From when it counts [default: now]; no version is in force before its own time
+    #[arg(long, value_name = "TIME", conflicts_with = "by_login")]
+    pub(crate) effective_at: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -221,8 +221,7 @@ impl Lists {
         let held = held.ok_or(nothing)?.clone();
         check(&held.proposed)?;
         let previous = held.previous.as_ref().map(ToString::to_string).unwrap_or_default();
-        // Not before somebody had looked, whatever the statements say.
-        let from_s = held.proposed.effective_at_s.max(effective_at_s).max(said.recorded_at_s);
+        let from_s = held.proposed.effective_at_s.max(effective_at_s);
         list.check_follows(&held.version, &previous, from_s)?;
         if let Some(changes) = &held.changes {
             list.check_changes(changes, held.counts, requests)?;

@@ -220,7 +220,10 @@ fn a_version_that_waits_for_a_person_is_no_basis() {
     // Not from when it would have been in force, but from when somebody had looked.
     check("block 198.51.100.1 at 2026-01-26 for list:rkn@4", &approved, "TOO_EARLY by reg/1");
     let early = format!("{held}\n approve 5 effective 2026-01-25 recorded 2026-01-27");
-    check("block 198.51.100.1 at 2026-01-26 for list:rkn@4", &early, "TOO_EARLY by reg/1");
+    // Unless the one who looked says so, which is on record with the time at which he did.
+    check("block 198.51.100.1 at 2026-01-26 for list:rkn@4", &early, "AUTHORISED by reg/1");
+    let qualities = "no, document_held";
+    check_qualities("block 198.51.100.1 at 2026-01-26 for list:rkn@4 logged 6", &early, qualities);
     // As known before the approval.
     check(
         "block 198.51.100.1 at 2026-01-28 for list:rkn@4 size 6",
