@@ -24,9 +24,9 @@ pub enum What {
     /// An entry of the collector's log.
     Entry { index: u64, entry: v1::log_entry::Entry },
     /// A statement of the register log, with the items of its set; `None`: a chunk is erased.
-    Statement { index: u64, statement: v1::Statement, items: Option<Vec<v1::RegisterItem>> },
+    Statement { index: u64, statement: Box<v1::Statement>, items: Option<Vec<v1::RegisterItem>> },
     /// A statement of the case log, with what its note says.
-    Decision { index: u64, statement: v1::Statement, note: Note },
+    Decision { index: u64, statement: Box<v1::Statement>, note: Note },
     /// A checkpoint was published.
     Published {
         log_size: u64,

@@ -348,13 +348,9 @@ fn chunks_of_statement(bytes: &[u8]) -> Vec<Hash> {
     else {
         return Vec::new();
     };
-    let set = match statement.body {
-        Some(v1::statement::Body::Import(import)) => import.items,
-        Some(v1::statement::Body::Decision(decision)) => decision.note,
-        _ => None,
-    };
-    let set = set.unwrap_or_default();
-    set.chunks.iter().filter_map(|id| Hash::from_slice(id)).collect()
+    let set = evidence::statement::item_set(statement.body.as_ref());
+    let chunks = set.map_or(&[][..], |set| &set.chunks);
+    chunks.iter().filter_map(|id| Hash::from_slice(id)).collect()
 }
 
 /// Sorted names, times zero, one owner: the same evidence makes the same bytes.

@@ -6,6 +6,7 @@ mod deeds;
 mod import;
 mod kill;
 mod line;
+mod lists;
 mod refusals;
 mod silences;
 mod sources;

@@ -178,7 +178,8 @@ impl Forger<'_> {
         let text = signed_text(&self.operator.register_origin(), &bytes);
         let signature = key.sign_raw(text.as_bytes()).to_vec();
         let signatures = vec![v1::PersonSignature { person: Some(person), signature }];
-        Ok(v1::SignedStatement { statement: bytes, signatures }.encode_to_vec())
+        Ok(v1::SignedStatement { statement: bytes, signatures, attestation: Vec::new() }
+            .encode_to_vec())
     }
 
     fn take(&mut self, record: Record, lies: &Lies<'_>) -> Result<()> {

@@ -318,7 +318,7 @@ impl Stream {
         };
         let index = self.statements;
         self.statements += 1;
-        self.push(What::Statement { index, statement, items });
+        self.push(What::Statement { index, statement: Box::new(statement), items });
     }
 
     pub(crate) fn hit(&mut self, node: &str, block: &Block, hits: u64) {

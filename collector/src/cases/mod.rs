@@ -70,7 +70,9 @@ impl Writer {
     ) -> Result<(), Refusal> {
         let decoded = decode_signed(bytes)
             .map_err(|error| Refusal::because("MALFORMED_STATEMENT", error.to_string()))?;
-        let SignedStatement::Known { statement, bytes, signatures } = decoded else {
+        // Only approvals are attested: the value check has looked.
+        let SignedStatement::Known { statement, bytes, signatures, attestation: _ } = decoded
+        else {
             let detail = "the statement is of a newer format; update the collector";
             return Err(Refusal::because("NEWER_FORMAT", detail));
         };

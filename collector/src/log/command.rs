@@ -51,6 +51,13 @@ pub enum Command {
         caller: PersonId,
         reply: Reply<u64>,
     },
+    /// The caller approves by being logged in.
+    Approve {
+        statement: u64,
+        digest: Vec<u8>,
+        caller: PersonId,
+        reply: Reply<u64>,
+    },
     NodeFacts {
         bytes: Vec<u8>,
         caller: PersonId,
@@ -84,6 +91,7 @@ impl Command {
             Self::Statement { bytes, .. } | Self::NodeFacts { bytes, .. } => bytes.len(),
             Self::Decision { bytes, note_chunk, .. } => bytes.len() + note_chunk.len(),
             Self::PersonKey { key, .. } => key.encoded_len(),
+            Self::Approve { digest, .. } => digest.len(),
             // Evidence can be taken away from a full disk too, and that is written down.
             Self::Export { .. } => 0,
             Self::Hello { .. } | Self::Receipt { .. } | Self::Revoke { .. } | Self::Stop => 0,

@@ -347,7 +347,7 @@ impl State {
             .apply(&statement, items.clone())
             .map_err(|error| StateError::Register { index, reason: error.to_string() })?;
         self.register_log.append(bytes);
-        Ok(What::Statement { index, statement, items })
+        Ok(What::Statement { index, statement: Box::new(statement), items })
     }
 
     fn apply_decision(&mut self, bytes: Vec<u8>, chunks: &dyn Chunks) -> Result<What, StateError> {
@@ -358,7 +358,7 @@ impl State {
             .apply(&statement, note.clone())
             .map_err(|error| StateError::Cases { index, reason: error.to_string() })?;
         self.case_log.append(bytes);
-        Ok(What::Decision { index, statement, note })
+        Ok(What::Decision { index, statement: Box::new(statement), note })
     }
 
     fn apply_published(&mut self, record: PublishedRecord) -> Result<What, StateError> {

@@ -68,7 +68,7 @@ pub struct Writer {
     pub(super) openings: Openings,
     pub(crate) chunks: ChunkFiles,
     pub(crate) log_key: SigningKey,
-    pub(super) register_key: SigningKey,
+    pub(crate) register_key: SigningKey,
     pub(super) case_key: SigningKey,
     pub(super) dir: std::path::PathBuf,
     pub(crate) clock: fn() -> i64,
@@ -264,6 +264,7 @@ impl Writer {
             Command::Chunk { reply, .. } if full => answer(reply, Err(Refusal::disk_full(0))),
             Command::Statement { reply, .. }
             | Command::Decision { reply, .. }
+            | Command::Approve { reply, .. }
             | Command::NodeFacts { reply, .. }
             | Command::PersonKey { reply, .. }
                 if full =>
@@ -285,6 +286,9 @@ impl Writer {
             }
             Command::Decision { bytes, note_chunk, caller, reply } => {
                 answer(reply, self.decision(bytes, &note_chunk, &caller)?)
+            }
+            Command::Approve { statement, digest, caller, reply } => {
+                answer(reply, self.attest(statement, digest, &caller)?)
             }
             Command::NodeFacts { bytes, caller, reply } => {
                 answer(reply, self.node_facts(&bytes, &caller)?)

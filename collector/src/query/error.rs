@@ -19,6 +19,10 @@ pub enum QueryError {
         "no finding of this id stands in the evidence; remit findings list shows those that do"
     )]
     NoSuchFinding,
+    #[error("the register holds no list of this id; state one with `remit lists feed`")]
+    NoSuchList,
+    #[error("the list has no such version; `remit lists show` names them")]
+    NoSuchListVersion,
     /// Try again soon.
     #[error("the collector is starting and still reading its log")]
     Starting,
@@ -49,6 +53,12 @@ impl From<QueryError> for Status {
             }
             QueryError::NoSuchFinding => {
                 refuse(Code::NotFound, "FINDING_NOT_FOUND", text, &[("field", "id")])
+            }
+            QueryError::NoSuchList => {
+                refuse(Code::NotFound, "LIST_NOT_FOUND", text, &[("field", "list_id")])
+            }
+            QueryError::NoSuchListVersion => {
+                refuse(Code::NotFound, "LIST_VERSION_NOT_FOUND", text, &[("field", "version")])
             }
             QueryError::Starting => refuse(Code::Unavailable, "STARTING", text, &[]),
             QueryError::Store(error) => {

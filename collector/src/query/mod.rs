@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod filter;
 mod findings;
+mod lists;
 mod nodes;
 mod page;
 mod preview;

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use evidence::statement::item_set;
 use register::{InvalidStatement, Register};
-use remit_proto::v1::{self, VerdictCode, statement::Body};
+use remit_proto::v1::{self, VerdictCode};
 use tonic::Status;
 
 use super::{
@@ -38,7 +39,7 @@ impl QueryHandle {
         let v1::PreviewStatementRequest { statement, items } = request;
         let statement = evidence::statement::decode(&statement)
             .map_err(|error| invalid("statement", error.to_string()))?;
-        let items = matches!(statement.body, Some(Body::Import(_))).then_some(items);
+        let items = item_set(statement.body.as_ref()).map(|_| items);
         let scene = self.scene()?;
         let before = scene.assessment().register();
         let after = applied(before, &statement, items)?;

@@ -1,7 +1,7 @@
 //! The register as a list: requests with where they stand now.
 
 use evidence::RequestId;
-use register::{Entry, Relation, Target, Version, relation};
+use register::{Entry, Relation, Target, Version};
 use remit_proto::v1;
 use tonic::Status;
 
@@ -11,6 +11,7 @@ use super::{
     error::{QueryError, invalid},
     filter::{Filter, check_authorities, claims_request},
     findings,
+    lists::covered_by,
     page::Page,
     rules,
 };
@@ -53,10 +54,13 @@ impl QueryHandle {
             in_force_at_s == 0
                 || entry.standing_at(in_force_at_s).is_some_and(register::Standing::is_in_force)
         };
+        let touching = target.as_ref().map(|wanted| register.touching(wanted));
         let names = |entry: &Entry<'_>| {
-            target.as_ref().is_none_or(|wanted| {
-                entry.request().targets.iter().any(|held| {
-                    matches!(relation(wanted, &held.target), Relation::Equal | Relation::Inside)
+            touching.as_ref().is_none_or(|touching| {
+                touching.iter().any(|touch| {
+                    touch.entry.id() == entry.id()
+                        && touch.version.request.version == entry.request().version
+                        && matches!(touch.relation, Relation::Equal | Relation::Inside)
                 })
             })
         };
@@ -109,6 +113,7 @@ impl QueryHandle {
             versions,
             rules: rules.into_iter().map(|judged| rules::rule_row(&scene, judged)).collect(),
             findings,
+            lists: covered_by(&scene, entry.request()),
             completeness: Some(completeness(&scene, &everything)?),
         })
     }

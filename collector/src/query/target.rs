@@ -10,6 +10,7 @@ use super::{
     error::{QueryError, invalid},
     events::event_row,
     filter::{Filter, touches},
+    lists::listed_row,
     rules,
 };
 use crate::store::{EventQuery, RuleQuery};
@@ -42,11 +43,20 @@ impl QueryHandle {
             touching.iter().map(|touch| touch.entry.id().to_string()).collect();
         requests.sort();
         requests.dedup();
+        // Under each text of its request an entry touches once more.
+        let mut listed: Vec<v1::ListedRow> = Vec::new();
+        for row in touching.iter().filter_map(|touch| touch.listed.as_ref()) {
+            let row = listed_row(&scene, row);
+            if !listed.contains(&row) {
+                listed.push(row);
+            }
+        }
         Ok(v1::GetTargetResponse {
             targets: vec![target.to_wire()],
             rules: rules.collect(),
             events: events.into_iter().map(|event| event_row(&scene, event)).collect(),
             requests,
+            listed,
             completeness: Some(completeness(&scene, &Filter::default())?),
         })
     }

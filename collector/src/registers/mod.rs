@@ -7,6 +7,8 @@
 //! A statement is taken if its author is the caller; if author, approver and everybody else who is
 //! said to have signed it hold a valid `PersonKey` with the role operator and signed exactly these
 //! bytes for exactly this log; if it was recorded now; and if the register can take it in as a whole.
+//! The one statement that the collector makes itself is an approval by somebody who is logged in: it is
+//! signed by the register's key as *attested*, never as that person's.
 
 mod service;
 
@@ -14,7 +16,7 @@ pub use service::RegisterEdge;
 
 use evidence::{
     PersonId, canonical,
-    statement::{SignedStatement, decode_signed, signed_text},
+    statement::{SignedStatement, attested_text, decode_signed, item_set, signed_text},
 };
 use remit_proto::v1::{self, log_entry::Entry};
 use tlog::Hash;
@@ -35,19 +37,11 @@ pub const RECORDED_AT_TOLERANCE_S: i64 = 600;
 /// The items of a statement's set; `None` if a chunk is not held or not what it should be. A
 /// statement without a set has no items.
 pub fn items_of(chunks: &dyn Chunks, statement: &v1::Statement) -> Option<Vec<v1::RegisterItem>> {
-    match &statement.body {
-        Some(v1::statement::Body::Import(import)) => {
-            let set = import.items.as_ref()?;
-            let ids = set.chunks.iter().map(|id| Hash::from_slice(id));
-            let held: Vec<_> = ids.map(|id| chunks.chunk(&id?)).collect::<Option<_>>()?;
-            let items = evidence::chunk::open_set(set, &held).ok()?;
-            items
-                .iter()
-                .map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok())
-                .collect()
-        }
-        _ => Some(Vec::new()),
-    }
+    let Some(set) = item_set(statement.body.as_ref()) else { return Some(Vec::new()) };
+    let ids = set.chunks.iter().map(|id| Hash::from_slice(id));
+    let held: Vec<_> = ids.map(|id| chunks.chunk(&id?)).collect::<Option<_>>()?;
+    let items = evidence::chunk::open_set(set, &held).ok()?;
+    items.iter().map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok()).collect()
 }
 
 impl Writer {
@@ -56,10 +50,53 @@ impl Writer {
         bytes: Vec<u8>,
         caller: &PersonId,
     ) -> Result<Result<u64, Refusal>, Fatal> {
-        let now_s = self.now();
         if let Err(refused) = self.check_statement(&bytes, caller) {
             return Ok(Err(refused));
         }
+        self.enter(bytes)
+    }
+
+    /// Enters that the caller, who is logged in, approves a statement. The collector's word, and marked so.
+    pub(crate) fn attest(
+        &mut self,
+        statement: u64,
+        digest: Vec<u8>,
+        caller: &PersonId,
+    ) -> Result<Result<u64, Refusal>, Fatal> {
+        let known = self.state.persons.get(caller).filter(|known| !known.revoked);
+        if known.is_none_or(|known| known.role != v1::Role::Operator) {
+            let detail = format!("{caller} has no valid PersonKey as operator; enrol again");
+            return Ok(Err(Refusal::because("UNKNOWN_PERSON", detail)));
+        }
+        let origin = self.state.operator.register_origin();
+        let at_s = (self.clock)();
+        let role = v1::Role::Operator.into();
+        let means = v1::ApprovalMeans::AttestedByCollector.into();
+        let approval = v1::Approval { statement, digest, means };
+        let said = v1::Statement {
+            format: evidence::FORMAT,
+            origin: origin.clone(),
+            recorded_at_s: at_s,
+            effective_at_s: at_s,
+            author: Some(v1::PersonRef { person: caller.to_string(), role }),
+            approver: None,
+            body: Some(v1::statement::Body::Approval(approval)),
+        };
+        let bytes = evidence::canonical::encode(&said);
+        let attestation = self.register_key.sign_raw(attested_text(&origin, &bytes).as_bytes());
+        let signed = evidence::canonical::encode(&v1::SignedStatement {
+            statement: bytes,
+            signatures: Vec::new(),
+            attestation: attestation.to_vec(),
+        });
+        if let Err(error) = decode_signed(&signed) {
+            return Ok(Err(Refusal::because("MALFORMED_STATEMENT", error.to_string())));
+        }
+        self.enter(signed)
+    }
+
+    fn enter(&mut self, bytes: Vec<u8>) -> Result<Result<u64, Refusal>, Fatal> {
+        let now_s = self.now();
         let record = Record::Statement(EntryRecord { at_s: now_s, entry: bytes });
         match self.append(record, now_s) {
             Ok(_) => Ok(Ok(self.state.register_log.tree.size())),
@@ -74,7 +111,7 @@ impl Writer {
     fn check_statement(&self, bytes: &[u8], caller: &PersonId) -> Result<(), Refusal> {
         let decoded = decode_signed(bytes)
             .map_err(|error| Refusal::because("MALFORMED_STATEMENT", error.to_string()))?;
-        let SignedStatement::Known { statement, bytes, signatures } = decoded else {
+        let SignedStatement::Known { statement, bytes, signatures, attestation } = decoded else {
             let detail = "the statement is of a newer format; update the collector";
             return Err(Refusal::because("NEWER_FORMAT", detail));
         };
@@ -83,20 +120,23 @@ impl Writer {
             let detail = format!("origin: want {origin}, found {}", statement.origin);
             return Err(Refusal::because("WRONG_ORIGIN", detail));
         }
+        if !attestation.is_empty() {
+            let detail =
+                "attestation: only the collector attests; sign the approval, or ask it to attest";
+            return Err(Refusal::because("BAD_SIGNATURE", detail));
+        }
         self.check_recorded_now(statement.recorded_at_s)?;
         let (author, approver) = (statement.author.as_ref(), statement.approver.as_ref());
         let roles = &[v1::Role::Operator];
         self.check_people(&origin, &bytes, &signatures, (author, approver), caller, roles)?;
-        let Some(v1::statement::Body::Import(import)) = &statement.body else { return Ok(()) };
-        let set = import.items.as_ref();
-        let chunks =
-            self.chunks.all_of(set.map_or(&[], |s| s.chunks.as_slice())).map_err(|id| {
-                Refusal::because("MISSING_CHUNK", format!("chunk {id}: send it first"))
-            })?;
-        let opened = set.map(|set| evidence::chunk::open_set(set, &chunks)).transpose();
-        opened.map_err(|error| Refusal::because("MALFORMED_IMPORT", error.to_string()))?;
+        let Some(set) = item_set(statement.body.as_ref()) else { return Ok(()) };
+        let chunks = self.chunks.all_of(&set.chunks).map_err(|id| {
+            Refusal::because("MISSING_CHUNK", format!("chunk {id}: send it first"))
+        })?;
+        evidence::chunk::open_set(set, &chunks)
+            .map_err(|error| Refusal::because("MALFORMED_IMPORT", error.to_string()))?;
         if items_of(&self.chunks, &statement).is_none() {
-            let detail = "an item of the import is not a canonical RegisterItem";
+            let detail = "an item of the set is not a canonical RegisterItem";
             return Err(Refusal::because("MALFORMED_IMPORT", detail));
         }
         Ok(())

@@ -3,8 +3,10 @@
 use std::sync::mpsc::SyncSender;
 
 use remit_proto::v1::{
-    AppendStatementRequest, AppendStatementResponse, DecideRequest, DecideResponse,
-    DeclareNodeRequest, DeclareNodeResponse, GetRequestRequest, GetRequestResponse,
+    AppendStatementRequest, AppendStatementResponse, ApproveStatementRequest,
+    ApproveStatementResponse, DecideRequest, DecideResponse, DeclareNodeRequest,
+    DeclareNodeResponse, GetListRequest, GetListResponse, GetRequestRequest, GetRequestResponse,
+    ListEntriesRequest, ListEntriesResponse, ListListsRequest, ListListsResponse,
     ListRequestsRequest, ListRequestsResponse, PreviewStatementRequest, PreviewStatementResponse,
     PutChunkRequest, PutChunkResponse, RefusalCode, register_service_server::RegisterService,
 };
@@ -74,6 +76,19 @@ impl RegisterService for RegisterEdge {
         Ok(Response::new(AppendStatementResponse { index, register_size }))
     }
 
+    async fn approve_statement(
+        &self,
+        request: Request<ApproveStatementRequest>,
+    ) -> Result<Response<ApproveStatementResponse>, Status> {
+        let caller = person(self.access.check(&request, Operation::WriteRegister)?)?;
+        let ApproveStatementRequest { statement, digest } = request.into_inner();
+        let size = ask(&self.writer, |reply| Command::Approve { statement, digest, caller, reply })
+            .await?;
+        let register_size = size.map_err(status)?;
+        let index = register_size.saturating_sub(1);
+        Ok(Response::new(ApproveStatementResponse { index, register_size }))
+    }
+
     async fn declare_node(
         &self,
         request: Request<DeclareNodeRequest>,
@@ -122,5 +137,29 @@ impl RegisterService for RegisterEdge {
     ) -> Result<Response<GetRequestResponse>, Status> {
         self.access.check(&request, Operation::Query)?;
         off_the_runtime(&self.query, request.into_inner(), QueryHandle::get_request).await
+    }
+
+    async fn list_lists(
+        &self,
+        request: Request<ListListsRequest>,
+    ) -> Result<Response<ListListsResponse>, Status> {
+        self.access.check(&request, Operation::Query)?;
+        off_the_runtime(&self.query, request.into_inner(), QueryHandle::list_lists).await
+    }
+
+    async fn get_list(
+        &self,
+        request: Request<GetListRequest>,
+    ) -> Result<Response<GetListResponse>, Status> {
+        self.access.check(&request, Operation::Query)?;
+        off_the_runtime(&self.query, request.into_inner(), QueryHandle::get_list).await
+    }
+
+    async fn list_entries(
+        &self,
+        request: Request<ListEntriesRequest>,
+    ) -> Result<Response<ListEntriesResponse>, Status> {
+        self.access.check(&request, Operation::Query)?;
+        off_the_runtime(&self.query, request.into_inner(), QueryHandle::list_entries).await
     }
 }

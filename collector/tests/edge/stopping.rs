@@ -150,7 +150,8 @@ async fn a_checkpoint_comes_with_the_register_head_below_it() {
     let text = signed_text("example.net/register", &statement);
     let signature = signing_key("p-1", 1).sign_raw(text.as_bytes()).to_vec();
     let signatures = vec![v1::PersonSignature { person, signature }];
-    let signed_statement = v1::SignedStatement { statement, signatures }.encode_to_vec();
+    let signed_statement =
+        v1::SignedStatement { statement, signatures, attestation: Vec::new() }.encode_to_vec();
     RegisterServiceClient::new(channel.clone())
         .append_statement(v1::AppendStatementRequest { signed_statement })
         .await

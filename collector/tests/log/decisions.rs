@@ -61,7 +61,8 @@ fn decide(rig: &Rig, statement: &v1::Statement, note_chunk: Vec<u8>) -> Result<u
     let text = signed_text(&statement.origin, &bytes);
     let signature = key(&person.person).sign_raw(text.as_bytes()).to_vec();
     let signatures = vec![v1::PersonSignature { person: Some(person), signature }];
-    let bytes = v1::SignedStatement { statement: bytes, signatures }.encode_to_vec();
+    let bytes = v1::SignedStatement { statement: bytes, signatures, attestation: Vec::new() }
+        .encode_to_vec();
     rig.ask(|reply| Command::Decision { bytes, note_chunk, caller, reply })
 }
 

@@ -27,7 +27,7 @@ fn enrol(rig: &Rig, role: v1::Role) {
     rig.ask(|reply| Command::PersonKey { key, reply }).unwrap();
 }
 
-fn request(id: &str) -> v1::Request {
+pub(crate) fn request(id: &str) -> v1::Request {
     v1::Request {
         id: id.to_owned(),
         version: 1,
@@ -79,7 +79,7 @@ fn signed(statement: &v1::Statement, key: &SigningKey) -> Vec<u8> {
     let bytes = statement.encode_to_vec();
     let signature = key.sign_raw(signed_text(ORIGIN, &bytes).as_bytes()).to_vec();
     let signatures = vec![v1::PersonSignature { person: statement.author.clone(), signature }];
-    v1::SignedStatement { statement: bytes, signatures }.encode_to_vec()
+    v1::SignedStatement { statement: bytes, signatures, attestation: Vec::new() }.encode_to_vec()
 }
 
 fn append(rig: &Rig, bytes: Vec<u8>) -> Result<u64, Refusal> {

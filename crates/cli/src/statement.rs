@@ -49,7 +49,11 @@ fn sign_for(
         CliError::Malformed(format!("the statement would be malformed: {error}"))
     })?;
     let signatures = vec![signature(config, &origin, &bytes)?];
-    Ok(canonical::encode(&v1::SignedStatement { statement: bytes, signatures }))
+    Ok(canonical::encode(&v1::SignedStatement {
+        statement: bytes,
+        signatures,
+        attestation: Vec::new(),
+    }))
 }
 
 /// Signs one row of the inventory.

@@ -19,6 +19,22 @@ pub fn signed_text(origin: &str, bytes: &[u8]) -> String {
     format!("remit/statement/v1\n{origin}\n{}\n", Hash(Sha256::digest(bytes).into()))
 }
 
+/// The note text by which the register's key says that somebody was logged in and approved. Its first
+/// line keeps it apart from what a person signs.
+pub fn attested_text(origin: &str, bytes: &[u8]) -> String {
+    format!("remit/attested/v1\n{origin}\n{}\n", Hash(Sha256::digest(bytes).into()))
+}
+
+/// Whether the statement is an approval by login: then the collector attests it, and no person signs.
+pub fn is_attested(statement: &v1::Statement) -> bool {
+    match &statement.body {
+        Some(Body::Approval(approval)) => {
+            approval.means() == v1::ApprovalMeans::AttestedByCollector
+        }
+        _ => false,
+    }
+}
+
 /// The note text by which a new key proves that its holder asked to be enrolled.
 pub fn enrolment_text(token: &str) -> String {
     format!("remit/enrol/v1\n{token}\n")
@@ -28,19 +44,37 @@ pub fn enrolment_text(token: &str) -> String {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "the small variant is the rare one")]
 pub enum SignedStatement {
-    Known { statement: v1::Statement, bytes: Vec<u8>, signatures: Vec<v1::PersonSignature> },
-    NotUnderstood { format: u32 },
+    Known {
+        statement: v1::Statement,
+        bytes: Vec<u8>,
+        signatures: Vec<v1::PersonSignature>,
+        /// Of an approval by login; else empty.
+        attestation: Vec<u8>,
+    },
+    NotUnderstood {
+        format: u32,
+    },
 }
 
 pub fn decode_signed(bytes: &[u8]) -> Result<SignedStatement, Malformed> {
     let wire: v1::SignedStatement = canonical::decode(bytes, ENTRY_SIZE_MAX)?;
-    let v1::SignedStatement { statement: bytes, signatures } = wire;
-    check_signatures(&signatures)?;
+    let v1::SignedStatement { statement: bytes, signatures, attestation } = wire;
+    if attestation.is_empty() {
+        check_signatures(&signatures)?;
+    } else {
+        require(signatures.is_empty(), "signatures", "none where the collector attests")?;
+        require(attestation.len() == 64, "attestation", "64 bytes")?;
+    }
     if let Some(format) = newer_format(&bytes) {
         return Ok(SignedStatement::NotUnderstood { format });
     }
     let statement = decode(&bytes)?;
-    Ok(SignedStatement::Known { statement, bytes, signatures })
+    require(
+        is_attested(&statement) != attestation.is_empty(),
+        "attestation",
+        "given exactly for an approval by login",
+    )?;
+    Ok(SignedStatement::Known { statement, bytes, signatures, attestation })
 }
 
 /// Decodes a statement by both checks.
@@ -100,6 +134,12 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             check_nodes(nodes, "basis_map.nodes")?;
         }
         Body::Decision(decision) => check_decision(decision)?,
+        Body::ListFeed(feed) => check_feed(feed)?,
+        Body::ListVersion(version) => check_version(version)?,
+        Body::Approval(v1::Approval { statement: _, digest: of, means }) => {
+            digest(of, "approval.digest")?;
+            known::<v1::ApprovalMeans>(*means, "approval.means")?;
+        }
     }
     Ok(statement)
 }
@@ -166,6 +206,77 @@ pub enum NoteError {
 pub const NODES_MAX: usize = 450;
 /// Rules that one attribution may name.
 pub const RULES_MAX: usize = 3000;
+
+/// A feed that comes less often than monthly is a file that somebody sends.
+pub const FEED_SPAN_MAX_S: u64 = 31 * 86_400;
+
+fn check_feed(feed: &v1::ListFeed) -> Result<(), Malformed> {
+    let v1::ListFeed {
+        list_id,
+        request_id,
+        publication_interval_s,
+        fetch_time_s,
+        change_entries_max: _,
+        change_permille_max,
+    } = feed;
+    request(list_id, "list_feed.list_id")?;
+    request(request_id, "list_feed.request_id")?;
+    for (span, field) in [
+        (publication_interval_s, "list_feed.publication_interval_s"),
+        (fetch_time_s, "list_feed.fetch_time_s"),
+    ] {
+        require(*span <= FEED_SPAN_MAX_S, field, "at most 31 days")?;
+    }
+    require(*change_permille_max <= 1000, "list_feed.change_permille_max", "at most 1000")
+}
+
+fn check_version(version: &v1::ListVersion) -> Result<(), Malformed> {
+    let v1::ListVersion {
+        list_id,
+        version,
+        previous,
+        changes,
+        file_digest,
+        mapping_digest,
+        rows_read,
+        rows_repaired,
+        rows_refused,
+        entries,
+        added,
+        removed,
+    } = version;
+    request(list_id, "list_version.list_id")?;
+    request(version, "list_version.version")?;
+    if !previous.is_empty() {
+        request(previous, "list_version.previous")?;
+    }
+    require(previous != version, "list_version.previous", "another version")?;
+    check_set(changes.as_ref().ok_or(Malformed::Missing { field: "list_version.changes" })?)?;
+    digest(file_digest, "list_version.file_digest")?;
+    digest_or_none(mapping_digest, "list_version.mapping_digest")?;
+    require(
+        rows_repaired.saturating_add(*rows_refused) <= *rows_read,
+        "list_version.rows_read",
+        "at least the repaired and the refused rows",
+    )?;
+    require(added <= entries, "list_version.entries", "at least what was added")?;
+    require(!previous.is_empty() || *removed == 0, "list_version.removed", "0 in the first version")
+}
+
+/// The set of items that travels beside a statement of this kind, if it has one.
+pub fn item_set(body: Option<&Body>) -> Option<&v1::ItemSet> {
+    match body? {
+        Body::Import(import) => import.items.as_ref(),
+        Body::ListVersion(version) => version.changes.as_ref(),
+        Body::Decision(decision) => decision.note.as_ref(),
+        Body::Transition(_)
+        | Body::Attribution(_)
+        | Body::Baseline(_)
+        | Body::BasisMap(_)
+        | Body::ListFeed(_)
+        | Body::Approval(_) => None,
+    }
+}
 
 /// The value check of an attribution, alone or as an item of an import.
 pub fn check_attribution(attribution: &v1::Attribution) -> Result<(), Malformed> {

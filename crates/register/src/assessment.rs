@@ -52,8 +52,8 @@ use crate::{
 pub struct Assessment {
     register: Register,
     parameters: Parameters,
-    /// Log index and size, in the order of the log.
-    register_heads: Vec<(u64, u64)>,
+    /// Log index, size and root, in the order of the log.
+    register_heads: Vec<(u64, u64, Hash)>,
     facts: BTreeMap<NodeId, Vec<(u64, v1::NodeFacts)>>,
     /// Log size of each published checkpoint, by the hash of its note.
     published: HashMap<Hash, u64>,
@@ -201,7 +201,7 @@ impl Assessment {
             Entry::RegisterHead(v1::StatementHead { note }) => {
                 let head = read_head(log_index, note)?;
                 if self.newest_register_size() < head.size {
-                    self.register_heads.push((log_index, head.size));
+                    self.register_heads.push((log_index, head.size, head.root));
                 }
             }
             Entry::NodeFacts(v1::SignedNodeFacts { facts, signatures: _ }) => {
@@ -277,8 +277,17 @@ impl Assessment {
 
     /// Size of the newest register head below a size of the log.
     pub fn register_size_at(&self, log_size: u64) -> u64 {
-        let below = self.register_heads.partition_point(|(index, _)| *index < log_size);
-        self.register_heads.get(..below).and_then(<[_]>::last).map_or(0, |(_, size)| *size)
+        self.register_head_at(log_size).map_or(0, |(_, size, _)| *size)
+    }
+
+    /// Root of the register at that size; `None`: the log shows no head of it yet.
+    pub fn register_root_at(&self, log_size: u64) -> Option<Hash> {
+        self.register_head_at(log_size).map(|(_, _, root)| *root)
+    }
+
+    fn register_head_at(&self, log_size: u64) -> Option<&(u64, u64, Hash)> {
+        let below = self.register_heads.partition_point(|(index, _, _)| *index < log_size);
+        self.register_heads.get(..below).and_then(<[_]>::last)
     }
 
     /// The newest facts of a node below a size of the log.
@@ -437,7 +446,7 @@ impl Assessment {
     }
 
     fn newest_register_size(&self) -> u64 {
-        self.register_heads.last().map_or(0, |(_, size)| *size)
+        self.register_heads.last().map_or(0, |(_, size, _)| *size)
     }
 
     fn cover(&mut self, origin: &AgentOrigin, size: u64, log_index: u64) {

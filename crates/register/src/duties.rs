@@ -10,6 +10,7 @@ use remit_proto::v1::{NodeFacts, Observation, Technique};
 use crate::{
     index::TargetIndex,
     judge::{Answer, place},
+    list::Listed,
     register::View,
     request::Scope,
     target::{Relation, Target, relation},
@@ -63,6 +64,7 @@ pub fn not_enforced(
     let rules = Rules::new(installed);
     // Many requests share few scopes.
     let mut reaches: HashMap<&Scope, Reach> = HashMap::new();
+    let listed = view.listed_at(at_s);
     let mut duties = Vec::new();
     for entry in view.in_force_at(at_s) {
         let Some(version) = entry.version_at(at_s) else { continue };
@@ -80,9 +82,11 @@ pub fn not_enforced(
         if request.measure.outcome_only && rules.name(&request.id, reach) {
             continue;
         }
+        let by_list = listed.get(&request.id).into_iter().flatten().map(Listed::target);
         let targets: Vec<Target> = request
             .targets
             .iter()
+            .chain(by_list)
             .filter(|held| !held.exception)
             .filter(|held| {
                 let bounds = held.bounds(request);

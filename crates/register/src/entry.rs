@@ -75,8 +75,7 @@ impl<'a> Entry<'a> {
     pub fn standing_at(&self, at_s: i64) -> Option<Standing> {
         let version = self.version_at(at_s)?;
         let request = &version.request;
-        let bounds =
-            Bounds { from_s: request.effective_from_s, until_s: request.effective_until_s };
+        let bounds = Bounds::of(request);
         let known = self.transitions();
         Some(state::standing_at(request, bounds, self.entered_at_s(), &known, at_s))
     }
@@ -136,6 +135,6 @@ impl RequestTarget {
             (until, removed) => until.or(removed),
         };
         let from_s = request.effective_from_s.max(self.added_at_s.unwrap_or(i64::MIN));
-        Bounds { from_s, until_s }
+        Bounds { from_s, until_s, grace_s: request.remove_within_s }
     }
 }

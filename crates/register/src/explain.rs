@@ -22,7 +22,7 @@ pub fn explain(verdict: &v1::Verdict) -> String {
              register at size {size}, which says nothing about lawfulness or proportionality."
         ),
         VerdictCode::AuthorisedMisreferenced => format!(
-            "Covered by request {id}, an accepted request in the register at size {size}, but the \
+            "Covered by request {says}, an accepted request in the register at size {size}, but the \
              block names something else ({shows}); says nothing about lawfulness or \
              proportionality."
         ),
@@ -40,7 +40,8 @@ pub fn explain(verdict: &v1::Verdict) -> String {
              none ({shows})."
         ),
         VerdictCode::UnknownBasis => {
-            format!("The block names {shows}, which is not in the register at size {size}.")
+            let more = says.strip_prefix("not in the register").unwrap_or_default();
+            format!("The block names {shows}, which is not in the register at size {size}{more}.")
         }
         VerdictCode::BasisNotAccepted => {
             format!("Request {id} was not accepted ({says}) when the block was in place ({shows}).")
@@ -159,6 +160,7 @@ fn in_zone(says: &str, zone: &str) -> String {
 
 fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> String {
     let reason = UndeterminedReason::try_from(verdict.undetermined).unwrap_or_default();
+    let names_request = !id.is_empty();
     let why = match reason {
         UndeterminedReason::Unspecified => "no reason was given".to_owned(),
         UndeterminedReason::Boundary => {
@@ -166,6 +168,9 @@ fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> Str
         }
         UndeterminedReason::Erased if shows == "erased" => {
             "the block's target was erased or is withheld".to_owned()
+        }
+        UndeterminedReason::Erased if names_request => {
+            format!("parts of the list that request {id} covers are withheld or erased ({says})")
         }
         UndeterminedReason::Erased => {
             format!("the block names {shows}, and parts of the register are withheld or erased")

@@ -15,6 +15,8 @@
 //! | [`request`], [`entry`] | a request with every field valid; its versions |
 //! | [`state`] | where a request stood at an instant |
 //! | [`register`] | statements in, views of any size out |
+//! | [`list`] | lists that requests cover, and their versions |
+//! | [`compile`](mod@compile) | a version of a list as zone or ruleset |
 //! | [`adoption`] | what people said of rules that stood already |
 //! | [`deed`] | deeds that no packet shows, recorded by persons |
 //! | [`judge`](mod@judge) | one event against every request |
@@ -33,6 +35,7 @@
 pub mod adoption;
 pub mod assessment;
 pub mod cases;
+pub mod compile;
 pub mod deed;
 pub mod duties;
 pub mod entry;
@@ -40,6 +43,7 @@ pub mod explain;
 pub mod import;
 mod index;
 pub mod judge;
+pub mod list;
 pub mod register;
 pub mod request;
 pub mod severity;

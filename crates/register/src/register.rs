@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use evidence::{Claim, NodeId, RequestId, canonical::Malformed};
 use remit_proto::v1::{self, TransitionKind, register_item::Item, statement::Body};
+use sha2::{Digest, Sha256};
 
 use crate::{
     adoption::{Adoption, Attribution, BASELINE_MAX_S, Said},
     entry::{Entry, History, Version},
     index::TargetIndex,
+    list::{Covering, InvalidList, Listed, Lists, Posted, Proposal},
     request::{InvalidRequest, ListVersion, Request, RequestTarget},
-    state::{self, NoSuchStep, Transition},
+    state::{self, Bounds, NoSuchStep, Transition},
     target::{Relation, Target, relation},
 };
 
@@ -36,13 +38,15 @@ pub struct Register {
     /// Statements of a newer format.
     not_understood: Vec<u64>,
     adoption: Adoption,
+    lists: Lists,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Posting {
-    history: usize,
-    version: usize,
-    target: usize,
+enum Posting {
+    /// In the text of a request.
+    Own { history: usize, version: usize, target: usize },
+    /// In a list that a request covers.
+    Listed { list: usize, member: usize },
 }
 
 /// The statement is refused as a whole; the register is as it was.
@@ -66,7 +70,7 @@ pub enum InvalidStatement {
     StrayTargets { item: usize, id: String },
     #[error("request {id} stands twice in the import")]
     Duplicate { id: RequestId },
-    #[error("request {id} has no target")]
+    #[error("request {id} has no target and covers no list")]
     NoTarget { id: RequestId },
     #[error("request {id} comes as version {found}; the next one is {wanted}")]
     Version { id: RequestId, found: u32, wanted: u32 },
@@ -87,6 +91,10 @@ pub enum InvalidStatement {
         BASELINE_MAX_S / 86_400
     )]
     BaselineTooLong { node: NodeId },
+    #[error(transparent)]
+    List(#[from] InvalidList),
+    #[error("item {item} is not of the kind that this statement holds")]
+    StrayItem { item: usize },
 }
 
 impl Register {
@@ -102,6 +110,7 @@ impl Register {
             withheld: Vec::new(),
             not_understood: Vec::new(),
             adoption: Adoption::default(),
+            lists: Lists::default(),
         }
     }
 
@@ -125,15 +134,8 @@ impl Register {
         statement: &v1::Statement,
         items: Option<Vec<v1::RegisterItem>>,
     ) -> Result<(), InvalidStatement> {
-        let v1::Statement {
-            format,
-            origin,
-            recorded_at_s,
-            effective_at_s,
-            author,
-            approver: _,
-            body,
-        } = statement;
+        let v1::Statement { format, origin, recorded_at_s, effective_at_s, author, approver, body } =
+            statement;
         if *origin != self.origin {
             return Err(InvalidStatement::Origin {
                 found: origin.clone(),
@@ -159,6 +161,8 @@ impl Register {
             | Body::Decision(_)
             | Body::Baseline(_)
             | Body::BasisMap(_)
+            | Body::ListFeed(_)
+            | Body::Approval(_)
                 if items.as_ref().is_some_and(|i| !i.is_empty()) =>
             {
                 return Err(InvalidStatement::UnexpectedItems);
@@ -180,6 +184,28 @@ impl Register {
             Body::BasisMap(v1::BasisMap { digest, nodes }) => {
                 let nodes = node_ids(nodes, "basis_map.nodes")?;
                 self.adoption.basis_map(&nodes, digest, &said);
+            }
+            Body::ListFeed(feed) => {
+                let proposal = proposal(statement, &said, approver.as_ref());
+                let Self { lists, histories, by_id, .. } = self;
+                lists.feed(feed, &proposal, &Held { histories, by_id })?;
+            }
+            Body::ListVersion(version) => {
+                let announced = version.changes.as_ref().map_or(0, |set| set.count);
+                let changes = items.map(|items| changes(items, announced)).transpose()?;
+                let is_withheld = changes.is_none();
+                let proposal = proposal(statement, &said, approver.as_ref());
+                let Self { lists, histories, by_id, .. } = self;
+                let held = Held { histories, by_id };
+                let posted = lists.version(version, changes, &proposal, &held)?;
+                self.post(posted);
+                self.withheld.extend(is_withheld.then_some(self.size));
+            }
+            Body::Approval(approval) => {
+                let Self { lists, histories, by_id, .. } = self;
+                let held = Held { histories, by_id };
+                let posted = lists.approve(approval, &said, *effective_at_s, &held)?;
+                self.post(posted);
             }
             Body::Decision(_) => return Err(InvalidStatement::NotOfTheRegister),
         }
@@ -239,7 +265,9 @@ impl Register {
             Claim::Request(id) => !self.by_id.contains_key(id) && !entered.contains(id),
             Claim::List { id, version } => {
                 let list = ListVersion { id: id.clone(), version: version.clone() };
-                !self.by_list.contains_key(&list)
+                let versioned = self.lists.list(id, u64::MAX);
+                let is_version = versioned.is_some_and(|view| view.position(version).is_some());
+                !self.by_list.contains_key(&list) && !is_version
             }
             Claim::Class(_) => false,
         });
@@ -278,10 +306,17 @@ impl Register {
         let version = entry.versions.len();
         for (target, at) in request.targets.iter().zip(0..) {
             self.index.insert(&target.target);
-            self.postings.push(Posting { history, version, target: at });
+            self.postings.push(Posting::Own { history, version, target: at });
         }
         let statement = self.size;
         entry.versions.push(Version { request, statement, recorded_at_s, applies_from_s });
+    }
+
+    fn post(&mut self, posted: Vec<Posted>) {
+        for Posted { list, member, target } in posted {
+            self.index.insert(&target);
+            self.postings.push(Posting::Listed { list, member });
+        }
     }
 
     fn transition(
@@ -329,6 +364,49 @@ impl Register {
     }
 }
 
+/// What lists may stand under.
+struct Held<'r> {
+    histories: &'r [History],
+    by_id: &'r BTreeMap<RequestId, usize>,
+}
+
+impl Covering for Held<'_> {
+    fn position(&self, request: &RequestId, list: &RequestId) -> Option<usize> {
+        let position = *self.by_id.get(request)?;
+        let newest = self.histories.get(position)?.versions.last()?;
+        newest.request.covers_lists.contains(list).then_some(position)
+    }
+}
+
+fn proposal<'s>(
+    statement: &v1::Statement,
+    said: &'s Said,
+    approver: Option<&'s v1::PersonRef>,
+) -> Proposal<'s> {
+    // Canonical: these are the bytes that were signed.
+    let digest = Sha256::digest(evidence::canonical::encode(statement)).into();
+    Proposal { said, effective_at_s: statement.effective_at_s, digest, approver }
+}
+
+/// The items of a list's version.
+fn changes(
+    items: Vec<v1::RegisterItem>,
+    announced: u64,
+) -> Result<Vec<v1::ListChanges>, InvalidStatement> {
+    let found = items.len() as u64;
+    if announced != found {
+        return Err(InvalidStatement::ItemCount { announced, found });
+    }
+    let parts = items.into_iter().zip(0..).map(|(item, at)| match item.item {
+        Some(Item::ListChanges(changes)) => Ok(changes),
+        None => Err(InvalidStatement::EmptyItem { item: at }),
+        Some(Item::Request(_) | Item::Targets(_) | Item::Attribution(_)) => {
+            Err(InvalidStatement::StrayItem { item: at })
+        }
+    });
+    parts.collect()
+}
+
 fn node_ids(nodes: &[String], field: &'static str) -> Result<Vec<NodeId>, InvalidStatement> {
     let ids = nodes.iter().map(|node| node.parse().map_err(|_| InvalidStatement::Field { field }));
     ids.collect()
@@ -358,6 +436,7 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> 
                 wire.targets.extend(targets);
             }
             Item::Attribution(wire) => attributions.push(Attribution::read(&wire)?),
+            Item::ListChanges(_) => return Err(InvalidStatement::StrayItem { item: at }),
         }
     }
     let mut seen = HashSet::new();
@@ -367,7 +446,7 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> 
             let id = wire.id.clone();
             let request =
                 Request::try_from(wire).map_err(|why| InvalidStatement::Request { id, why })?;
-            if request.targets.is_empty() {
+            if request.targets.is_empty() && request.covers_lists.is_empty() {
                 return Err(InvalidStatement::NoTarget { id: request.id });
             }
             if !seen.insert(request.id.clone()) {
@@ -394,6 +473,22 @@ pub struct Touch<'a> {
     pub target: &'a RequestTarget,
     /// Seen from the target that was asked for.
     pub relation: Relation,
+    /// It stands in a list that the request covers, and not in its text.
+    pub listed: Option<Listed<'a>>,
+}
+
+impl Touch<'_> {
+    /// From when to when the target is to be blocked. What a list no longer holds may stand for the
+    /// list's grace, if the request itself grants less.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let bounds = self.target.bounds(&self.version.request);
+        match self.listed {
+            Some(listed) if bounds.until_s == self.target.removed_at_s => {
+                Bounds { grace_s: bounds.grace_s.max(listed.list().grace_s()), ..bounds }
+            }
+            Some(_) | None => bounds,
+        }
+    }
 }
 
 impl<'a> View<'a> {
@@ -421,19 +516,56 @@ impl<'a> View<'a> {
     pub fn touching(&self, target: &Target) -> Vec<Touch<'a>> {
         let mut numbers = self.register.index.near(target);
         numbers.sort_unstable();
-        numbers
+        let postings = numbers
             .into_iter()
-            .filter_map(|number| {
-                let posting = self.register.postings.get(usize::try_from(number).ok()?)?;
-                let history = self.register.histories.get(posting.history)?;
-                let version = history.versions.get(posting.version)?;
-                let entry = Entry::known(history, self.size)?;
-                let held = version.request.targets.get(posting.target)?;
-                let relation = relation(target, &held.target);
-                let known = version.statement < self.size && relation != Relation::Disjoint;
-                known.then_some(Touch { entry, version, target: held, relation })
-            })
-            .collect()
+            .filter_map(|number| self.register.postings.get(usize::try_from(number).ok()?));
+        postings.flat_map(|posting| self.touches(posting, target)).collect()
+    }
+
+    fn touches(&self, posting: &Posting, target: &Target) -> Vec<Touch<'a>> {
+        let touches = match *posting {
+            Posting::Own { history, version, target: held } => {
+                self.own_touch(history, version, held, target).map(|touch| vec![touch])
+            }
+            Posting::Listed { list, member } => self.listed_touches(list, member, target),
+        };
+        touches.unwrap_or_default()
+    }
+
+    fn own_touch(
+        &self,
+        history: usize,
+        version: usize,
+        held: usize,
+        target: &Target,
+    ) -> Option<Touch<'a>> {
+        let history = self.register.histories.get(history)?;
+        let version = history.versions.get(version)?;
+        let held = version.request.targets.get(held)?;
+        let relation = relation(target, &held.target);
+        let known = version.statement < self.size && relation != Relation::Disjoint;
+        let entry = Entry::known(history, self.size).filter(|_| known)?;
+        Some(Touch { entry, version, target: held, relation, listed: None })
+    }
+
+    /// An entry of a list stands under every text of its request; each is judged for its own time.
+    fn listed_touches(
+        &self,
+        list: usize,
+        member: usize,
+        target: &Target,
+    ) -> Option<Vec<Touch<'a>>> {
+        let listed = self.register.lists.listed(list, member, self.size)?;
+        let held = listed.target();
+        let relation = relation(target, &held.target);
+        if relation == Relation::Disjoint {
+            return None;
+        }
+        let entry = self.entry(listed.history())?;
+        let touch =
+            |version| Touch { entry, version, target: held, relation, listed: Some(listed) };
+        let covers = |version: &&Version| version.request.covers_lists.contains(listed.list().id());
+        Some(entry.versions().filter(covers).map(touch).collect())
     }
 
     /// The members of a list version.
@@ -457,11 +589,15 @@ impl<'a> View<'a> {
         self.register.not_understood.iter().filter(|index| **index < self.size).count()
     }
 
+    pub(crate) fn register_lists(&self) -> &'a Lists {
+        &self.register.lists
+    }
+
     pub(crate) fn adoption(&self) -> &'a Adoption {
         &self.register.adoption
     }
 
-    fn entry(&self, position: usize) -> Option<Entry<'a>> {
+    pub(crate) fn entry(&self, position: usize) -> Option<Entry<'a>> {
         Entry::known(self.register.histories.get(position)?, self.size)
     }
 }

@@ -41,6 +41,8 @@ pub struct Request {
     /// In which times are shown; empty: not stated. Its name is not looked up here: databases of
     /// zones differ from machine to machine.
     pub time_zone: String,
+    /// Lists whose entries it covers, besides its own targets.
+    pub covers_lists: Vec<RequestId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +152,7 @@ impl TryFrom<v1::Request> for Request {
             time_assumption,
             review_due_s,
             time_zone,
+            covers_lists,
         } = wire;
         let instrument = known(instrument, "instrument")?;
         let request = Self {
@@ -185,6 +188,10 @@ impl TryFrom<v1::Request> for Request {
             time_assumption,
             review_due_s: stated(review_due_s),
             time_zone,
+            covers_lists: covers_lists
+                .iter()
+                .map(|id| id.parse().map_err(|e| invalid("covers_lists", format!("{e}"))))
+                .collect::<Result<_, _>>()?,
         };
         request.check()
     }
@@ -320,6 +327,7 @@ impl From<&Request> for v1::Request {
             time_assumption: request.time_assumption,
             review_due_s: request.review_due_s.unwrap_or(0),
             time_zone: request.time_zone,
+            covers_lists: request.covers_lists.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -207,6 +207,15 @@ pub(crate) fn standing_at(
 pub(crate) struct Bounds {
     pub from_s: i64,
     pub until_s: Option<i64>,
+    /// Time to remove after `until_s`; other ends leave what the request grants.
+    pub grace_s: i64,
+}
+
+impl Bounds {
+    pub(crate) fn of(request: &Request) -> Self {
+        let (from_s, until_s) = (request.effective_from_s, request.effective_until_s);
+        Self { from_s, until_s, grace_s: request.remove_within_s }
+    }
 }
 
 /// Every instant at which [`standing_at`] may change its answer.
@@ -225,6 +234,7 @@ pub(crate) fn turning_points(
     let with_grace: Vec<i64> =
         points.iter().map(|p| p.saturating_add(request.remove_within_s)).collect();
     points.extend(with_grace);
+    points.extend(bounds.until_s.map(|until| until.saturating_add(bounds.grace_s)));
     points.sort_unstable();
     points.dedup();
     points
@@ -269,7 +279,8 @@ fn by_time(
         && first(revoked.map(|(at, _)| at), until)
         && first(lapsed, until)
     {
-        return ended(request, until, Standing::Expired { at_s: until }, at_s);
+        let standing = Standing::Expired { at_s: until };
+        return ended_within(request, bounds.grace_s, until, standing, at_s);
     }
     if let Some(at) = lapsed {
         return ended(request, at, Standing::Lapsed { at_s: at }, at_s);
@@ -293,7 +304,17 @@ fn by_time(
 /// Time to remove follows every end and every stay, if the request grants one. Nobody grants it to
 /// the operator for his own measures.
 fn ended(request: &Request, end_s: i64, standing: Standing, at_s: i64) -> Standing {
-    let until_s = end_s.saturating_add(request.remove_within_s);
+    ended_within(request, request.remove_within_s, end_s, standing, at_s)
+}
+
+fn ended_within(
+    request: &Request,
+    grace_s: i64,
+    end_s: i64,
+    standing: Standing,
+    at_s: i64,
+) -> Standing {
+    let until_s = end_s.saturating_add(grace_s);
     if at_s < until_s && !request.is_own_measure() {
         Standing::RemovalGrace { ended_at_s: end_s, until_s }
     } else {

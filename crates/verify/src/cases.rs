@@ -57,7 +57,8 @@ pub(crate) fn read(
     let (mut newer, mut withheld) = (0_u64, 0_u64);
     for (index, bytes) in (0_u64..).zip(&tree.entries) {
         let (statement, signed, signatures) = match decode_signed(bytes) {
-            Ok(SignedStatement::Known { statement, bytes, signatures }) => {
+            // Only approvals are attested: the value check has looked.
+            Ok(SignedStatement::Known { statement, bytes, signatures, attestation: _ }) => {
                 (statement, bytes, signatures)
             }
             Ok(SignedStatement::NotUnderstood { format: _ }) => {

@@ -83,14 +83,7 @@ impl Persons {
                 let role = role.as_str_name();
                 return Err(SignatureError::Role { person: person.person, role });
             }
-            let mut valid = self
-                .keys
-                .get(&person.person)
-                .into_iter()
-                .flatten()
-                .filter(|k| k.role == person.role && k.from_index < span.1)
-                .filter(|k| k.revoked_index.is_none_or(|revoked| revoked >= span.0))
-                .peekable();
+            let mut valid = self.valid(&person, span).peekable();
             if valid.peek().is_none() {
                 return Err(SignatureError::NoKey(person.person));
             }
@@ -104,6 +97,32 @@ impl Persons {
             }
         }
         Ok(())
+    }
+
+    /// That somebody could have been logged in as operator staff: whoever has a key also has a
+    /// certificate that holds it.
+    pub(crate) fn may_write(
+        &self,
+        person: &v1::PersonRef,
+        span: (u64, u64),
+    ) -> Result<(), SignatureError> {
+        if person.role() != v1::Role::Operator {
+            let role = person.role().as_str_name();
+            return Err(SignatureError::Role { person: person.person.clone(), role });
+        }
+        let known = self.valid(person, span).next();
+        known.map(drop).ok_or_else(|| SignatureError::NoKey(person.person.clone()))
+    }
+
+    fn valid<'s>(
+        &'s self,
+        person: &v1::PersonRef,
+        span: (u64, u64),
+    ) -> impl Iterator<Item = &'s PersonKey> + use<'s> {
+        let role = person.role;
+        let keys = self.keys.get(&person.person).into_iter().flatten();
+        keys.filter(move |k| k.role == role && k.from_index < span.1)
+            .filter(move |k| k.revoked_index.is_none_or(|revoked| revoked >= span.0))
     }
 }
 

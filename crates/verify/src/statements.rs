@@ -2,9 +2,9 @@
 
 use evidence::{
     bundle::REGISTER,
-    statement::{SignedStatement, decode_signed},
+    statement::{SignedStatement, attested_text, decode_signed, item_set},
 };
-use remit_proto::v1::{self, log_entry::Entry, statement::Body};
+use remit_proto::v1::{self, log_entry::Entry};
 
 use crate::{
     files::Bundle,
@@ -17,7 +17,7 @@ use crate::{
     trust::Trust,
 };
 
-/// One statement, with the items of its import; `None` where they are withheld or erased, or where
+/// One statement, with the items of its set; `None` where they are withheld or erased, or where
 /// it has none.
 pub(crate) struct Stated {
     pub(crate) statement: v1::Statement,
@@ -30,6 +30,8 @@ pub(crate) struct Register {
     pub(crate) statements: Vec<Option<Stated>>,
     /// Statements whose own time lies before that of the log entry that first shows them.
     pub(crate) late: u64,
+    /// Approvals that the collector attests and no person has signed.
+    attested: u64,
     /// Some of it could not be read, so that verdicts cannot be recomputed.
     pub(crate) partial: bool,
 }
@@ -72,9 +74,9 @@ fn statements(
     let origin = trust.register.name().as_str();
     let (mut newer, mut withheld) = (0_u64, 0_u64);
     for (index, bytes) in (0_u64..).zip(&tree.entries) {
-        let (statement, signed, signatures) = match decode_signed(bytes) {
-            Ok(SignedStatement::Known { statement, bytes, signatures }) => {
-                (statement, bytes, signatures)
+        let (statement, signed, signatures, attestation) = match decode_signed(bytes) {
+            Ok(SignedStatement::Known { statement, bytes, signatures, attestation }) => {
+                (statement, bytes, signatures, attestation)
             }
             Ok(SignedStatement::NotUnderstood { format: _ }) => {
                 newer += 1;
@@ -104,27 +106,35 @@ fn statements(
         let author = statement.author.clone().unwrap_or_default();
         let people = (&author, statement.approver.as_ref());
         let roles = &[v1::Role::Operator];
-        if let Err(error) = persons.check(origin, &signed, people, &signatures, span, roles) {
+        let checked = if attestation.is_empty() {
+            persons.check(origin, &signed, people, &signatures, span, roles)
+        } else {
+            let text = attested_text(origin, &signed);
+            if !trust.register.verify_raw(text.as_bytes(), &attestation) {
+                findings.contradicted(
+                    Step::Statements,
+                    format!("statement {index}: the attestation is not of the register's key"),
+                );
+            }
+            register.attested += 1;
+            persons.may_write(&author, span)
+        };
+        if let Err(error) = checked {
             report_signature(&error, format!("statement {index}"), Step::Statements, findings);
         }
-        let items = match &statement.body {
-            Some(Body::Import(v1::Import { items: Some(set), .. })) => {
-                match items::<v1::RegisterItem>(bundle, set) {
-                    Items::All(items) => Some(items),
-                    Items::Withheld => {
-                        withheld += 1;
-                        register.partial = true;
-                        None
-                    }
-                    Items::Wrong(text) => {
-                        findings
-                            .contradicted(Step::Statements, format!("statement {index}: {text}"));
-                        None
-                    }
-                }
+        let set = item_set(statement.body.as_ref());
+        let items = set.and_then(|set| match items::<v1::RegisterItem>(bundle, set) {
+            Items::All(items) => Some(items),
+            Items::Withheld => {
+                withheld += 1;
+                register.partial = true;
+                None
             }
-            _ => None,
-        };
+            Items::Wrong(text) => {
+                findings.contradicted(Step::Statements, format!("statement {index}: {text}"));
+                None
+            }
+        });
         register.statements.push(Some(Stated { statement, items }));
     }
     if newer > 0 {
@@ -143,8 +153,14 @@ fn statements(
         findings.proven(
             Step::Statements,
             format!(
-                "{} statements are signed by operator staff whose keys are logged",
-                tree.size()
+                "{} statements are signed by operator staff whose keys are logged{}",
+                tree.size() - register.attested,
+                match register.attested {
+                    0 => String::new(),
+                    count => format!(
+                        "; {count} approvals are the collector's word for who was logged in"
+                    ),
+                }
             ),
         );
     }

@@ -8,6 +8,7 @@ mod events;
 mod evidence;
 mod findings;
 mod list;
+mod lists;
 mod nodes;
 mod points;
 mod requests;
@@ -21,7 +22,7 @@ use remit_proto::v1::DecisionAct;
 
 use crate::{
     cli::{
-        Adopt, Cli, Command, EventsCommand, FindingsCommand, NodesCommand, Points, Requests,
+        Adopt, Cli, Command, EventsCommand, FindingsCommand, Lists, NodesCommand, Points, Requests,
         RulesCommand,
     },
     config::Config,
@@ -40,6 +41,13 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         Command::Requests(Requests::Transition(args)) => {
             requests::transition(&config, &args).await?;
         }
+        Command::Lists(Lists::Feed(args)) => lists::feed(&config, &args).await?,
+        Command::Lists(Lists::Import(args)) => return lists::import(&config, &args).await,
+        Command::Lists(Lists::Approve(args)) => lists::approve(&config, &args).await?,
+        Command::Lists(Lists::List(page)) => lists::list(&config, &page, output).await?,
+        Command::Lists(Lists::Show { list }) => lists::show(&config, &list, output).await?,
+        Command::Lists(Lists::Diff(args)) => lists::diff(&config, &args, output).await?,
+        Command::Lists(Lists::Compile(args)) => return lists::compile(&config, &args).await,
         Command::Adopt(Adopt::Plan(args)) => adopt::plan(&config, &args).await?,
         Command::Adopt(Adopt::Apply(args)) => adopt::apply(&config, &args, output).await?,
         Command::Adopt(Adopt::Baseline(args)) => adopt::baseline(&config, &args).await?,

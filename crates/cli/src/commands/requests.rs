@@ -11,7 +11,7 @@ use remit_proto::v1::{self, statement::Body};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{findings, list, row::or_dash, rules};
+use super::{findings, list, lists, row::or_dash, rules};
 use crate::{
     cli::{Format, Import, ListRequests, Transition, TransitionWord},
     client::{self, RegisterClient},
@@ -380,12 +380,18 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
     let mut client = client::register(config).await?;
     let request = v1::GetRequestRequest { id: id.to_owned() };
     let response = client.get_request(request).await?.into_inner();
-    let v1::GetRequestResponse { versions, rules: installed, findings: found, completeness } =
-        response;
+    let v1::GetRequestResponse {
+        versions,
+        rules: installed,
+        findings: found,
+        completeness,
+        lists: covered,
+    } = response;
     match out {
         Format::Json => {
             let answer = json!({
                 "versions": layout().listing(&versions, None).objects(),
+                "lists": lists::versions_layout().listing(&covered, None).objects(),
                 "rules": rules::layout().listing(&installed, None).objects(),
                 "findings": findings::layout().listing(&found, None).objects(),
                 "completeness": output::completeness_json(completeness.as_ref()),
@@ -396,6 +402,11 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
         Format::Jsonl | Format::Csv => layout().listing(&versions, completeness).print(out),
         Format::Table => {
             output::write(output::escape_lines(&details(&versions)).as_bytes())?;
+            if !covered.is_empty() {
+                output::write(b"lists that it covers\n")?;
+                lists::versions_layout().listing(&covered, None).print(out)?;
+                output::write(b"\n")?;
+            }
             output::write(b"rules installed now that claim it or fall under it\n")?;
             rules::layout().listing(&installed, None).print(out)?;
             output::write(b"\nfindings\n")?;

@@ -3,7 +3,7 @@
 use remit_proto::v1::{GetTargetRequest, GetTargetResponse, TargetKind};
 use serde_json::json;
 
-use super::{events, rules as rule_rows};
+use super::{events, lists, rules as rule_rows};
 use crate::{
     cli::{Format, TargetArgs},
     client,
@@ -20,7 +20,7 @@ pub(crate) async fn target(
     let mut client = client::query(config).await?;
     let request = GetTargetRequest { target: args.name.clone() };
     let response = client.get_target(request).await?.into_inner();
-    let GetTargetResponse { targets, rules, events, requests, completeness } = response;
+    let GetTargetResponse { targets, rules, events, requests, completeness, listed } = response;
     let understood: Vec<String> =
         targets.iter().map(|t| format!("{}:{}", words::target_kind(Some(t)), t.value)).collect();
     match out {
@@ -30,6 +30,7 @@ pub(crate) async fn target(
             let answer = json!({
                 "targets": understood,
                 "requests": requests,
+                "lists": lists::listed_layout().listing(&listed, None).objects(),
                 "rules": rules.objects(),
                 "events": events.objects(),
                 "completeness": output::completeness_json(completeness.as_ref()),
@@ -53,6 +54,10 @@ pub(crate) async fn target(
             }
             text.push('\n');
             output::write(output::escape_lines(&text).as_bytes())?;
+            if !listed.is_empty() {
+                lists::listed_layout().listing(&listed, None).print(out)?;
+                output::write(b"\n")?;
+            }
             rule_rows::layout().listing(&rules, None).print(out)?;
             output::write(b"\n")?;
             events::layout().listing(&events, completeness).print(out)

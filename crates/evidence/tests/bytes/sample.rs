@@ -96,3 +96,19 @@ pub(crate) fn service_action() -> v1::ServiceAction {
 pub(crate) fn encode(body: Body) -> Vec<u8> {
     prost::Message::encode_to_vec(&v1::Leaf { body: Some(body) })
 }
+
+pub(crate) fn statement(body: v1::statement::Body) -> Vec<u8> {
+    let statement = v1::Statement {
+        format: 1,
+        origin: "example.net/register".to_owned(),
+        recorded_at_s: AT_S,
+        effective_at_s: AT_S,
+        author: Some(v1::PersonRef {
+            person: "person-1".to_owned(),
+            role: v1::Role::Operator.into(),
+        }),
+        approver: None,
+        body: Some(body),
+    };
+    evidence::canonical::encode(&statement)
+}

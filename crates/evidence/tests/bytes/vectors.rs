@@ -5,7 +5,7 @@
 
 use evidence::{Leaf, Malformed};
 use prost::Message;
-use remit_proto::v1::{self, leaf::Body};
+use remit_proto::v1::{self, leaf::Body, statement::Body as Statement};
 use serde::{Deserialize, Serialize};
 
 use crate::sample;
@@ -13,7 +13,7 @@ use crate::sample;
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Vector {
     name: String,
-    /// What the bytes are meant to be: a `remit.v1.Leaf`.
+    /// What the bytes are meant to be: a `remit.v1.Leaf` or a `remit.v1.Statement`.
     message: String,
     hex: String,
     /// "ok", "not protobuf", "not canonical", "too large", "not understood", or "value: <field>".
@@ -24,10 +24,20 @@ fn result(bytes: &[u8]) -> String {
     match Leaf::decode(bytes) {
         Ok(Leaf::Known(_)) => "ok".to_owned(),
         Ok(Leaf::NotUnderstood { .. }) => "not understood".to_owned(),
-        Err(Malformed::NotProtobuf) => "not protobuf".to_owned(),
-        Err(Malformed::NotCanonical) => "not canonical".to_owned(),
-        Err(Malformed::TooLarge { .. }) => "too large".to_owned(),
-        Err(Malformed::Missing { field } | Malformed::Range { field, .. }) => {
+        Err(why) => refused(why),
+    }
+}
+
+fn result_of_statement(bytes: &[u8]) -> String {
+    evidence::statement::decode(bytes).map_or_else(refused, |_| "ok".to_owned())
+}
+
+fn refused(why: Malformed) -> String {
+    match why {
+        Malformed::NotProtobuf => "not protobuf".to_owned(),
+        Malformed::NotCanonical => "not canonical".to_owned(),
+        Malformed::TooLarge { .. } => "too large".to_owned(),
+        Malformed::Missing { field } | Malformed::Range { field, .. } => {
             format!("value: {field}")
         }
     }
@@ -206,17 +216,111 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
+/// Statements about lists.
+fn statements() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    vec![
+        ("a feed", feed(|_| {}), "ok"),
+        (
+            "a feed that comes yearly",
+            feed(|f| f.publication_interval_s = 31_536_000),
+            "value: list_feed.publication_interval_s",
+        ),
+        (
+            "a threshold above all there is",
+            feed(|f| f.change_permille_max = 1001),
+            "value: list_feed.change_permille_max",
+        ),
+        ("a feed of a list without an id", feed(|f| f.list_id.clear()), "value: list_feed.list_id"),
+        ("a version", version(|_| {}), "ok"),
+        (
+            "a version that follows itself",
+            version(|v| v.previous = "2".to_owned()),
+            "value: list_version.previous",
+        ),
+        (
+            "a version without its changes",
+            version(|v| v.changes = None),
+            "value: list_version.changes",
+        ),
+        (
+            "a version of no file",
+            version(|v| v.file_digest.clear()),
+            "value: list_version.file_digest",
+        ),
+        ("more added than there is", version(|v| v.added = 8), "value: list_version.entries"),
+        (
+            "more refused than was read",
+            version(|v| v.rows_refused = 8),
+            "value: list_version.rows_read",
+        ),
+        (
+            "a first version that removes",
+            version(|v| v.previous.clear()),
+            "value: list_version.removed",
+        ),
+        ("an approval", approval(|_| {}), "ok"),
+        ("an approval by no means", approval(|a| a.means = 0), "value: approval.means"),
+        ("an approval of whatever it is", approval(|a| a.digest.clear()), "value: approval.digest"),
+    ]
+}
+
+fn feed(change: impl FnOnce(&mut v1::ListFeed)) -> Vec<u8> {
+    let mut feed = v1::ListFeed {
+        list_id: "rkn".to_owned(),
+        request_id: "reg/2026-001".to_owned(),
+        publication_interval_s: 3_600,
+        fetch_time_s: 600,
+        change_entries_max: 500,
+        change_permille_max: 50,
+    };
+    change(&mut feed);
+    sample::statement(Statement::ListFeed(feed))
+}
+
+fn version(change: impl FnOnce(&mut v1::ListVersion)) -> Vec<u8> {
+    let mut version = v1::ListVersion {
+        list_id: "rkn".to_owned(),
+        version: "2".to_owned(),
+        previous: "1".to_owned(),
+        changes: Some(v1::ItemSet { count: 1, root: vec![1; 32], chunks: vec![vec![2; 32]] }),
+        file_digest: vec![3; 32],
+        mapping_digest: Vec::new(),
+        rows_read: 7,
+        rows_repaired: 1,
+        rows_refused: 0,
+        entries: 7,
+        added: 2,
+        removed: 1,
+    };
+    change(&mut version);
+    sample::statement(Statement::ListVersion(version))
+}
+
+fn approval(change: impl FnOnce(&mut v1::Approval)) -> Vec<u8> {
+    let mut approval = v1::Approval {
+        statement: 5,
+        digest: vec![4; 32],
+        means: v1::ApprovalMeans::SignedByPerson.into(),
+    };
+    change(&mut approval);
+    sample::statement(Statement::Approval(approval))
+}
+
 #[test]
 fn every_case_has_its_result_and_the_published_file_says_the_same() {
-    let vectors: Vec<Vector> = cases()
+    let vector = |message: &str, found: String, name: &str, bytes: Vec<u8>, want: &str| {
+        assert_eq!(found, want, "{name}");
+        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (message, result) = (message.to_owned(), want.to_owned());
+        Vector { name: name.to_owned(), message, hex, result }
+    };
+    let leaves = cases()
         .into_iter()
-        .map(|(name, bytes, want)| {
-            assert_eq!(result(&bytes), want, "{name}");
-            let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            let (message, result) = ("remit.v1.Leaf".to_owned(), want.to_owned());
-            Vector { name: name.to_owned(), message, hex, result }
-        })
-        .collect();
+        .map(|(name, bytes, want)| vector("remit.v1.Leaf", result(&bytes), name, bytes, want));
+    let statements = statements().into_iter().map(|(name, bytes, want)| {
+        vector("remit.v1.Statement", result_of_statement(&bytes), name, bytes, want)
+    });
+    let vectors: Vec<Vector> = leaves.chain(statements).collect();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/vectors.json");
     if std::env::var_os("UPDATE_VECTORS").is_some() {
         std::fs::write(path, serde_json::to_string_pretty(&vectors).unwrap() + "\n").unwrap();

@@ -378,7 +378,7 @@ fn kind_of(cell: &str, column: &TargetColumn) -> Result<String, RowError> {
 }
 
 /// Keys of a requests file that hold several texts.
-const LISTS: [&str; 8] = [
+const LISTS: [&str; 9] = [
     "legal_provisions",
     "techniques",
     "territories",
@@ -386,6 +386,7 @@ const LISTS: [&str; 8] = [
     "network_types",
     "audiences",
     "lists",
+    "covers_lists",
     "exceptions",
 ];
 

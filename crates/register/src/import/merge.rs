@@ -171,6 +171,7 @@ fn differences(new: &v1::Request, held: &v1::Request) -> Vec<&'static str> {
         time_assumption,
         review_due_s,
         time_zone,
+        covers_lists,
     } = &new;
     [
         ("external_ref", *external_ref == held.external_ref),
@@ -198,6 +199,7 @@ fn differences(new: &v1::Request, held: &v1::Request) -> Vec<&'static str> {
         ("time_assumption", *time_assumption == held.time_assumption),
         ("review_due", *review_due_s == held.review_due_s),
         ("time_zone", *time_zone == held.time_zone),
+        ("covers_lists", *covers_lists == held.covers_lists),
     ]
     .into_iter()
     .filter_map(|(field, same)| (!same).then_some(field))

@@ -56,6 +56,7 @@ pub(super) struct Row {
     basis_proof: Option<String>,
     documents: Vec<DocumentRow>,
     lists: Vec<String>,
+    covers_lists: Vec<String>,
     time_zone: Option<String>,
     end_date: Option<EndDate>,
 }
@@ -148,6 +149,7 @@ impl Row {
             basis_proof,
             documents,
             lists,
+            covers_lists,
             time_zone,
             end_date,
         } = self;
@@ -240,8 +242,9 @@ impl Row {
                 wire_targets.push(read.wire);
             }
         }
-        if !wire_targets.iter().any(|t| !t.exception) {
-            return Err(missing("targets", "name at least one target to block"));
+        if !wire_targets.iter().any(|t| !t.exception) && covers_lists.is_empty() {
+            let remedy = "name at least one target to block, or the list in covers_lists";
+            return Err(missing("targets", remedy));
         }
         if territories.is_empty() {
             notes.push(
@@ -295,6 +298,7 @@ impl Row {
                 time_assumption: clock.assumptions.join("; "),
                 review_due_s: review_due_s.unwrap_or(0),
                 time_zone: clock.zone.unwrap_or_default().to_owned(),
+                covers_lists,
             };
         // One rule book: what the register refuses is refused here, in the words of the file.
         let numbered = v1::Request { version: request.version.max(1), ..request.clone() };

@@ -7,7 +7,7 @@ use crate::{
     register::View,
     request::{Request, is_own_measure},
     state::Standing,
-    target::{Known, Name, Relation, Target, relation},
+    target::{Known, Name, Relation, Target},
     verdict::{ScreenWord, screen_word},
 };
 
@@ -25,7 +25,7 @@ pub(super) fn findings(
     claims: &Claims<'_>,
 ) -> Vec<AddedFinding> {
     let mut added = Vec::new();
-    if speaks.is_some_and(|c| is_collateral(event, c, code)) {
+    if speaks.is_some_and(|c| is_collateral(event, c, code, view)) {
         added.push(AddedFinding::Collateral);
     }
     if speaks.is_some_and(|c| is_misleading(event.response, c.request())) {
@@ -48,7 +48,12 @@ pub(super) fn findings(
 }
 
 /// The rule does what the request asks, and others are hit: charged to the request or technique.
-fn is_collateral(event: &Event<'_>, candidate: &Candidate<'_>, code: VerdictCode) -> bool {
+fn is_collateral(
+    event: &Event<'_>,
+    candidate: &Candidate<'_>,
+    code: VerdictCode,
+    view: &View<'_>,
+) -> bool {
     let carried_out = match screen_word(code) {
         ScreenWord::Covered | ScreenWord::OwnMeasure => true,
         ScreenWord::BeyondItsRequest
@@ -71,18 +76,20 @@ fn is_collateral(event: &Event<'_>, candidate: &Candidate<'_>, code: VerdictCode
         | Trigger::ServerName
         | Trigger::Other => false,
     };
-    candidate.breadth.licensed || reaches_others || saw_other_names(event, candidate.request())
+    candidate.breadth.licensed || reaches_others || saw_other_names(event, candidate, view)
 }
 
 /// A host name hit the rule that no target of the request holds.
-fn saw_other_names(event: &Event<'_>, request: &Request) -> bool {
+fn saw_other_names(event: &Event<'_>, candidate: &Candidate<'_>, view: &View<'_>) -> bool {
     event.observed_names.iter().filter_map(|name| Name::canonical(name).ok()).any(|name| {
         let name = Target::DomainExact(name);
-        !request
-            .targets
+        !view
+            .touching(&name)
             .iter()
-            .filter(|t| !t.exception)
-            .any(|t| matches!(relation(&name, &t.target), Relation::Equal | Relation::Inside))
+            .filter(|t| t.entry.id() == candidate.entry.id())
+            .filter(|t| t.version.request.version == candidate.request().version)
+            .filter(|t| !t.target.exception)
+            .any(|t| matches!(t.relation, Relation::Equal | Relation::Inside))
     })
 }
 

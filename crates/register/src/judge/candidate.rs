@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     entry::{Entry, Version},
+    list::{Accepted, ListView, Listed, Naming},
     register::{Touch, View},
     request::{Request, RequestTarget},
     state::{Bounds, Standing, Transition},
@@ -26,8 +27,14 @@ pub(super) struct Candidate<'a> {
     pub version: &'a Version,
     /// `None`: the request is claimed and touches the target nowhere.
     pub target: Option<&'a RequestTarget>,
+    /// The target stands in a list that the request covers.
+    pub listed: Option<Listed<'a>>,
+    /// The version of a list that is claimed and does not hold the target.
+    pub list: Option<(ListView<'a>, &'a Accepted)>,
     /// The event's claims name it.
     pub named: bool,
+    /// Only through another version of its list than the one to go by.
+    pub outdated: bool,
     pub breadth: Breadth,
     pub place: Answer,
     pub audience: Answer,
@@ -95,6 +102,21 @@ pub(super) fn all<'a>(
             candidates.extend(view.list(list).next().map(|e| elsewhere(event, e, claims)));
         }
     }
+    // One with versions speaks through the request of its feed.
+    for (id, at) in &claims.versions {
+        let touched = candidates.iter().any(|c| c.listed.is_some_and(|l| l.list().id() == *id));
+        let list = view.list_of(id).filter(|_| !touched);
+        candidates.extend(list.and_then(|list| {
+            let entry = view.request(&list.feed()?.request)?;
+            let mut candidate = elsewhere(event, entry, claims);
+            if list.is_partial() {
+                // What is withheld may be this very target.
+                candidate.breadth.target = Answer::Unknown(UndeterminedReason::Erased);
+            }
+            let list = Some((list, list.versions().get(*at)?));
+            Some(Candidate { list, named: true, ..candidate })
+        }));
+    }
     candidates
 }
 
@@ -109,9 +131,7 @@ fn of_entry<'a>(
     let known = entry.transitions();
     let samples = samples(
         event.span,
-        touches.iter().flat_map(|t| {
-            entry.turning_points(t.version, t.target.bounds(&t.version.request), &known)
-        }),
+        touches.iter().flat_map(|t| entry.turning_points(t.version, t.bounds(), &known)),
     );
     let unions = unions(target, touches);
     // Versions that say that this very target must stay open.
@@ -136,8 +156,26 @@ fn of_entry<'a>(
                 let union = unions.contains(&part_of(t));
                 dimensions::breadth(&t.version.request.measure, target, t.relation, union)
             };
-            let bounds = t.target.bounds(&t.version.request);
-            make(event, entry, t.version, Some(t.target), breadth, bounds, &known, &samples, claims)
+            let bounds = t.bounds();
+            let made = make(
+                event,
+                entry,
+                t.version,
+                Some(t.target),
+                breadth,
+                bounds,
+                &known,
+                &samples,
+                claims,
+            );
+            let Some(listed) = t.listed else { return made };
+            let naming = claims.naming(&listed, event.span);
+            Candidate {
+                listed: t.listed,
+                named: made.named || naming != Naming::No,
+                outdated: !made.named && naming == Naming::ByAnotherVersion,
+                ..made
+            }
         })
         .filter(|c| c.standings.iter().any(Option::is_some))
         .collect();
@@ -148,7 +186,10 @@ fn of_entry<'a>(
 /// An own measure does not answer for a block that claims something else.
 fn is_eligible(touch: &Touch<'_>, claims: &Claims<'_>) -> bool {
     let request = &touch.version.request;
-    !request.is_own_measure() || claims.nothing_claimed() || claims.names(&touch.entry, request)
+    !request.is_own_measure()
+        || claims.nothing_claimed()
+        || claims.names(&touch.entry, request)
+        || touch.listed.is_some_and(|listed| claims.names_list(&listed))
 }
 
 /// The rule stands on an exception, or contains it and was seen to hit it. That a subtree rule
@@ -223,7 +264,7 @@ fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Ca
         .or_else(|| entry.versions().next())
         .unwrap_or(entry.newest());
     let request = &version.request;
-    let bounds = Bounds { from_s: request.effective_from_s, until_s: request.effective_until_s };
+    let bounds = Bounds::of(request);
     let samples = samples(event.span, entry.turning_points(version, bounds, &known));
     let breadth = Breadth {
         target: Answer::No(VerdictCode::OutOfScopeTarget),
@@ -253,7 +294,10 @@ fn make<'a>(
         entry,
         version,
         target,
+        listed: None,
+        list: None,
         named: claims.names(&entry, request),
+        outdated: false,
         breadth,
         place: dimensions::place(&request.scope, event.place),
         audience: dimensions::audience(&request.scope, event.place),
@@ -419,6 +463,7 @@ impl<'a> Candidate<'a> {
         };
         (
             !self.named,
+            self.outdated,
             proof,
             self.target.is_none(),
             self.breadth.licensed,
@@ -438,8 +483,10 @@ impl<'a> Candidate<'a> {
             .filter(|t| t.effective_at_s <= at_s)
             .filter(|t| matches!(t.kind, TransitionKind::Accept | TransitionKind::Resume))
             .map(|t| (t.statement, t.recorded_at_s));
+        let listed = self.listed.and_then(|listed| listed.known_by());
         needed
             .chain([(self.version.statement, self.version.recorded_at_s)])
+            .chain(listed)
             .max()
             .unwrap_or((self.version.statement, self.version.recorded_at_s))
     }

@@ -1,10 +1,13 @@
 //! What the request says and what the event shows, for the dimension that decided. Canonical text;
 //! sentences are made at the edge.
 
+use evidence::Claim;
 use remit_proto::v1::{Dimension, NetworkType, NodeFacts, TransitionKind};
 
 use super::{Event, candidate::Candidate, claims::Claims, dimensions::Answer};
 use crate::{
+    list::{Accepted, ListView},
+    register::View,
     request::{Request, Scope, Territories},
     state::Standing,
     target::{Known, kind_word},
@@ -20,7 +23,7 @@ pub(super) fn of(
 ) -> Clause {
     let request = candidate.request();
     let (request_says, event_shows) = match dimension {
-        Dimension::Target => (target_says(candidate), target_shows(event)),
+        Dimension::Target => (target_says(candidate, event), target_shows(event)),
         Dimension::Time => (time_says(candidate, request), time_shows(event)),
         Dimension::Status => (status_says(candidate, request), time_shows(event)),
         Dimension::Place => (place_says(&request.scope), place_shows(event.place)),
@@ -35,7 +38,7 @@ pub(super) fn of(
             (request.measure.says(), shows)
         }
         Dimension::Reference | Dimension::Unspecified => {
-            (candidate.entry.id().to_string(), claims.shown())
+            (reference_says(candidate, event), claims.shown())
         }
     };
     let request = Some(candidate.entry.id().clone());
@@ -43,11 +46,51 @@ pub(super) fn of(
     Clause { dimension, request, request_says, event_shows, time_zone }
 }
 
-fn target_says(candidate: &Candidate<'_>) -> String {
+/// What the register says of a reference that it does not hold.
+pub(super) fn not_in_the_register(claim: &Claim, view: &View<'_>) -> String {
+    let newest = match claim {
+        Claim::List { id, version: _ } => view.list_of(id).and_then(|list| list.newest()),
+        Claim::Request(_) | Claim::Class(_) => None,
+    };
+    match newest {
+        Some(newest) => {
+            format!("not in the register; newest version of the list: {}", newest.version)
+        }
+        None => "not in the register".to_owned(),
+    }
+}
+
+fn reference_says(candidate: &Candidate<'_>, event: &Event<'_>) -> String {
+    let id = candidate.entry.id();
+    let listed = candidate.listed;
+    match listed.and_then(|listed| Some((listed, listed.version_at(event.span.last_s)?))) {
+        Some((listed, version)) => format!(
+            "{id} by list:{}@{}, in force from {}",
+            listed.list().id(),
+            version.version,
+            words::time(version.from_s)
+        ),
+        None => id.to_string(),
+    }
+}
+
+fn target_says(candidate: &Candidate<'_>, event: &Event<'_>) -> String {
     let named = |t: &crate::target::Target| format!("{} {t}", kind_word(t.kind()));
+    if let Some((list, version)) = candidate.list {
+        return format!(
+            "what {} holds ({} entries)",
+            claim(&list, version),
+            version.counts.entries
+        );
+    }
+    let by_list = candidate.listed.and_then(|listed| {
+        let version = listed.version_at(event.span.last_s)?;
+        Some(format!(" in {}", claim(&listed.list(), version)))
+    });
+    let by_list = by_list.unwrap_or_default();
     match candidate.target {
-        Some(held) if held.exception => format!("not {}", named(&held.target)),
-        Some(held) => named(&held.target),
+        Some(held) if held.exception => format!("not {}{by_list}", named(&held.target)),
+        Some(held) => format!("{}{by_list}", named(&held.target)),
         None => {
             let targets = &candidate.request().targets;
             let mut blocked = targets.iter().filter(|t| !t.exception);
@@ -57,6 +100,23 @@ fn target_says(candidate: &Candidate<'_>) -> String {
                 more => format!("{first} and {more} more"),
             }
         }
+    }
+}
+
+fn claim(list: &ListView<'_>, version: &Accepted) -> String {
+    format!("list:{}@{}", list.id(), version.version)
+}
+
+/// Which version of a list set the bound that a clause on time shows.
+fn by_version(candidate: &Candidate<'_>, at_s: i64, removed: bool) -> String {
+    let Some(listed) = candidate.listed else { return String::new() };
+    let (version, did) = match removed {
+        true => (listed.removed(), "removed"),
+        false => (listed.added(), "added"),
+    };
+    match version.filter(|version| version.from_s == at_s) {
+        Some(version) => format!(", {did} by {}", claim(&listed.list(), version)),
+        None => String::new(),
     }
 }
 
@@ -71,8 +131,12 @@ fn target_shows(event: &Event<'_>) -> String {
 fn time_says(candidate: &Candidate<'_>, request: &Request) -> String {
     let time = words::time;
     match candidate.shown_standing() {
-        Some(Standing::TooEarly { from_s }) => format!("from {}", time(from_s)),
-        Some(Standing::Expired { at_s }) => format!("until {}", time(at_s)),
+        Some(Standing::TooEarly { from_s }) => {
+            format!("from {}{}", time(from_s), by_version(candidate, from_s, false))
+        }
+        Some(Standing::Expired { at_s }) => {
+            format!("until {}{}", time(at_s), by_version(candidate, at_s, true))
+        }
         Some(Standing::Revoked { at_s, how }) => {
             let word = match how {
                 TransitionKind::Withdraw => "withdrawn",
@@ -95,7 +159,8 @@ fn time_says(candidate: &Candidate<'_>, request: &Request) -> String {
             format!("annulled from the start at {}", time(at_s))
         }
         Some(Standing::RemovalGrace { ended_at_s, until_s }) => {
-            format!("ended {}, to be removed by {}", time(ended_at_s), time(until_s))
+            let by = by_version(candidate, ended_at_s, true);
+            format!("ended {}{by}, to be removed by {}", time(ended_at_s), time(until_s))
         }
         Some(Standing::Active | Standing::Provisional { .. } | Standing::NotAccepted(_)) | None => {
             let from = format!("from {}", time(request.effective_from_s));
@@ -117,7 +182,7 @@ fn status_says(candidate: &Candidate<'_>, request: &Request) -> String {
     }
 }
 
-fn time_shows(event: &Event<'_>) -> String {
+pub(super) fn time_shows(event: &Event<'_>) -> String {
     let span = event.span;
     let mut text = words::time(span.first_s);
     if span.last_s != span.first_s {

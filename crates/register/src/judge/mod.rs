@@ -34,6 +34,12 @@
 //!   too wide is said at once. An event after the deadline is NO_BASIS, one before it stays as it was.
 //! - A deed that a person recorded lasted from its first to its last second: across a bound it is not
 //!   undetermined, but judged by the part that was not covered.
+//! - An entry of a list is judged like a target of its request, with the instants of the versions that
+//!   added and removed it. A claim of the list names it; but only by a version that holds the entry and
+//!   was in force in the event's span, or within the feed's grace after it, is the reference the right
+//!   one: else what is covered is AUTHORISED_MISREFERENCED. After its removal it may stand for the longer
+//!   of the feed's grace and the request's time to remove. A version that waits for a second person
+//!   makes nothing covered, and a block that claims it is BASIS_NOT_ACCEPTED unless something covers it.
 //! - A claimed request that is unknown speaks before a claimed one that fails: the order of the
 //!   table in DOMAIN.md 3a.
 
@@ -65,7 +71,7 @@ use crate::{
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "3";
+pub const MATCHER_VERSION: &str = "4";
 
 /// What is judged: a rule at an instant, or what it did in a window.
 #[derive(Debug, Clone)]
@@ -181,6 +187,7 @@ pub fn judge(
         .or_else(|| case.might_be_covered(&candidates))
         .or_else(|| case.in_grace(&candidates))
         .or_else(|| case.unknown_basis())
+        .or_else(|| case.held_version())
         .or_else(|| case.near_miss(&candidates))
         .unwrap_or_else(|| case.no_basis())
 }
@@ -206,7 +213,7 @@ impl<'a> Case<'_, 'a> {
         let (candidate, provisional) = best;
         Some(if provisional {
             self.speak(VerdictCode::AuthorisedProvisional, candidate, Dimension::Status)
-        } else if candidate.named {
+        } else if candidate.named && !candidate.outdated {
             self.speak(VerdictCode::Authorised, candidate, Dimension::Target)
         } else {
             self.speak(VerdictCode::AuthorisedMisreferenced, candidate, Dimension::Reference)
@@ -266,9 +273,23 @@ impl<'a> Case<'_, 'a> {
     }
 
     fn unknown_basis(&self) -> Option<Verdict> {
-        let claim = self.claims.unknown.first()?;
-        let says = "not in the register";
-        Some(self.nobody(VerdictCode::UnknownBasis, Dimension::Reference, says, &claim.to_string()))
+        let claim = *self.claims.unknown.first()?;
+        let says = clause::not_in_the_register(claim, self.view);
+        let shows = claim.to_string();
+        Some(self.nobody(VerdictCode::UnknownBasis, Dimension::Reference, &says, &shows))
+    }
+
+    /// A version of a list that waits for a second person is no basis yet.
+    fn held_version(&self) -> Option<Verdict> {
+        let claim = *self.claims.held.first()?;
+        let Claim::List { id, version: _ } = claim else { return None };
+        let says = format!("{claim} waits for a second person's approval");
+        let shows = clause::time_shows(self.event);
+        let code = VerdictCode::BasisNotAccepted;
+        let mut verdict = self.nobody(code, Dimension::Status, &says, &shows);
+        let feed = self.view.list_of(id).and_then(|list| list.feed());
+        verdict.clause.request = feed.map(|feed| feed.request.clone());
+        Some(verdict)
     }
 
     fn near_miss(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {

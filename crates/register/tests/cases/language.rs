@@ -5,9 +5,13 @@
 //! [by <technique>,…|any] [coarsest <kind>] [nodes a,group:b] [networks mobile] [asns 64500]
 //! [audience a,b] [grace 48h] [as <instrument>] [class <basis class>] [status <status>]
 //! [confirm-by T] [received T] [implement-by T] [proof <basis proof>] [list id@v] [branch <branch>]
-//! [version 2] [effective T] [recorded T]` · `<id> <transition>s [by <id>] [effective T]
+//! [version 2] [covers <list>,…] [effective T] [recorded T]` · `<id> <transition>s [by <id>] [effective T]
 //! [recorded T]` · `attribute <rule>,…|claiming:<claim>[,…] [on node] [to <claim>,…|nothing]
-//! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `withheld` · `unreadable`.
+//! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `withheld` · `unreadable` ·
+//! `feed <list> under <id> [every s] [fetch s] [changes n] [permille n] [by <person>] [with <person>]
+//! [recorded T]` · `list <list>@<v> [after <v>] [holds n] [+<kind>:<value>[=<id>]] [+!<kind>:<value>]
+//! [-<kind>:<value>] [by <person>] [with <person>] [effective T] [recorded T]` · `approve <index>
+//! [by <person>] [attested] [effective T] [recorded T]`; `with`: both have signed it.
 //!
 //! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
 //! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
@@ -19,6 +23,9 @@
 //! licensed), accepted, recorded 2025-12-01; at 2026-01-15T12:00:00Z, node router-1 in DE, fixed
 //! network, by the operator's automation, by the technique that suits the target, claiming nothing.
 
+#[path = "lists_language.rs"]
+mod lists;
+
 use std::collections::VecDeque;
 
 use register::{
@@ -29,6 +36,7 @@ use remit_proto::v1::{
     self, AddedFinding, Dimension, TargetKind, UndeterminedReason, VerdictCode,
     register_item::Item, statement::Body,
 };
+use sha2::{Digest, Sha256};
 
 pub(crate) const ORIGIN: &str = "example.net/register";
 
@@ -82,7 +90,10 @@ pub(crate) fn check_qualities(event: &str, register: &str, want: &str) {
 }
 
 pub(crate) fn verdict(event: &str, register: &str) -> Verdict {
-    let register = register_of(register);
+    verdict_in(event, &register_of(register))
+}
+
+pub(crate) fn verdict_in(event: &str, register: &Register) -> Verdict {
     let parts = EventText::read(event, register.size());
     let view = register.at(parts.size);
     let node: NodeId =
@@ -124,22 +135,40 @@ pub(crate) fn check_attributed(event: &str, register: &str, want: &str) {
 }
 
 pub(crate) fn register_of(text: &str) -> Register {
+    written(text).0
+}
+
+/// With the digests of its statements.
+pub(crate) fn written(text: &str) -> (Register, Vec<Vec<u8>>) {
     let mut register = Register::new(ORIGIN);
+    let mut digests = Vec::new();
     for line in text.split([';', '\n']).map(str::trim).filter(|l| !l.is_empty()) {
-        match line {
-            "unreadable" => register.apply_not_understood(),
+        let (statement, items) = match line {
+            "unreadable" => {
+                digests.push(Vec::new());
+                register.apply_not_understood();
+                continue;
+            }
             "withheld" => {
-                let statement =
-                    statement(Body::Import(v1::Import::default()), at("2025-12-01"), None);
-                register.apply(&statement, None).unwrap();
+                (statement(Body::Import(v1::Import::default()), at("2025-12-01"), None), None)
             }
-            line => {
-                let (statement, items) = statement_of(line);
-                register.apply(&statement, items).unwrap_or_else(|e| panic!("{line}: {e:?}"));
-            }
-        }
+            line => statement_after(line, &digests),
+        };
+        digests.push(Sha256::digest(evidence::canonical::encode(&statement)).to_vec());
+        register.apply(&statement, items).unwrap_or_else(|e| panic!("{line}: {e}"));
     }
-    register
+    (register, digests)
+}
+
+/// As [`statement_of`], with what an approval must name.
+pub(crate) fn statement_after(
+    line: &str,
+    digests: &[Vec<u8>],
+) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
+    match line.strip_prefix("approve ") {
+        Some(approval) => (lists::approval(approval, digests), None),
+        None => statement_of(line),
+    }
 }
 
 pub(crate) fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
@@ -148,6 +177,8 @@ pub(crate) fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::Registe
     match id {
         "attribute" => return (attribution(words), None),
         "baseline" => return (baseline(words), None),
+        "feed" => return (lists::feed(words), None),
+        "list" => return lists::version(words),
         _ => {}
     }
     let verb = words.front().and_then(|w| w.strip_suffix('s'));
@@ -298,6 +329,7 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
                 request.authority = Some(v1::Authority { branch, ..v1::Authority::default() });
             }
             "version" => request.version = value.parse().unwrap(),
+            "covers" => request.covers_lists = list(),
             "effective" => effective_at_s = Some(at(value)),
             "recorded" => recorded_at_s = at(value),
             other => panic!("{other}?"),

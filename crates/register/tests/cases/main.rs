@@ -7,6 +7,7 @@ mod deeds;
 mod duties;
 mod language;
 mod lifecycle;
+mod lists;
 mod places;
 mod register_rules;
 mod targets;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod adopted;
+mod attested;
 mod cases;
 mod forged;
 mod honest;

@@ -8,7 +8,7 @@ use evidence::{
     chunk::{SetBuilder, chunk_id},
     commitment::{self, Salt},
     leaf::{self, ACTIVITY_RULE_TARGET, RULE_CHANGE_TARGET},
-    statement::signed_text,
+    statement::{attested_text, signed_text},
 };
 use prost::Message;
 use remit_proto::v1::{self, leaf::Body, log_entry::Entry, statement};
@@ -268,6 +268,32 @@ impl Operator {
         self.publishes();
     }
 
+    /// An approval by login, attested by the register's key or by that of another secret.
+    pub(crate) fn attests(&mut self, person: v1::PersonRef, secret: Option<u8>) {
+        let means = v1::ApprovalMeans::AttestedByCollector.into();
+        let statement = canonical::encode(&v1::Statement {
+            format: 1,
+            origin: REGISTER.to_owned(),
+            recorded_at_s: self.at_s,
+            effective_at_s: self.at_s,
+            author: Some(person),
+            approver: None,
+            body: Some(statement::Body::Approval(v1::Approval {
+                statement: 0,
+                digest: vec![7; 32],
+                means,
+            })),
+        });
+        let other = secret.map(|secret| key(REGISTER, secret));
+        let by = other.as_ref().unwrap_or(&self.register_key);
+        let attestation = by.sign_raw(attested_text(REGISTER, &statement).as_bytes()).to_vec();
+        let signed = v1::SignedStatement { statement, signatures: Vec::new(), attestation };
+        let bytes = canonical::encode(&signed);
+        self.register_edge.append(leaf_hash(&bytes));
+        self.statements.push(bytes);
+        self.publishes();
+    }
+
     fn states(&mut self, body: statement::Body) {
         self.states_as(person(), body);
     }
@@ -293,7 +319,7 @@ impl Operator {
         for signature in &mut signatures {
             signature.person = Some(author.clone());
         }
-        canonical::encode(&v1::SignedStatement { statement, signatures })
+        canonical::encode(&v1::SignedStatement { statement, signatures, attestation: Vec::new() })
     }
 
     fn set(&mut self, items: Vec<Vec<u8>>) -> v1::ItemSet {

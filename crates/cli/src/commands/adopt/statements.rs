@@ -91,7 +91,7 @@ pub(super) fn import(
 }
 
 /// Signs, sends, and waits until answers show it.
-pub(super) async fn enter(
+pub(in crate::commands) async fn enter(
     config: &Config,
     client: &mut RegisterClient,
     body: Body,

@@ -1,0 +1,131 @@
+//! `remit lists import`: a file of a feed as the next version of its list.
+
+use std::path::Path;
+
+use register::import::Action;
+use register::list::{Delta, ListFile, from_lines, to_changes};
+use remit_proto::v1::{self, statement::Body};
+use sha2::{Digest, Sha256};
+
+use super::{Named, entries, get, read};
+use crate::{
+    cli::ListsImport,
+    client,
+    commands::requests::{item_set, wait_until_shown},
+    config::Config,
+    exit::{CliError, Code},
+    home,
+    output::escape,
+    statement, time, words,
+};
+
+pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, CliError> {
+    let (list, version) = Named::whole(&args.list)?;
+    let bytes = home::read(&args.file)?;
+    let file = from_lines(&bytes);
+    tell(&args.file, &file);
+    if file.entries.is_empty() {
+        return Err(CliError::Malformed(format!("{}: no entry to enter", args.file.display())));
+    }
+    let mut client = client::register(config).await?;
+    let v1::GetListResponse { list: row, versions, .. } = get(&mut client, &list).await?;
+    let newest = versions.iter().rev().find(|version| version.acceptance.is_some());
+    let before = match newest {
+        Some(newest) => read(entries(&mut client, &list, &newest.version).await?.0)?,
+        None => Vec::new(),
+    };
+    let delta = Delta::between(&before, &file.entries);
+    let changed = (delta.added.len() + delta.removed.len()) as u64;
+    eprintln!(
+        "{list}@{version}: {}, {} added, {} removed against {}",
+        words::count(delta.entries, "entry", "entries"),
+        delta.added.len(),
+        delta.removed.len(),
+        newest.map_or("no version before", |newest| newest.version.as_str())
+    );
+    if args.dry_run {
+        eprintln!("nothing was entered (--dry-run)");
+        return Ok(code(&file, false));
+    }
+    let now_s = time::now_s();
+    let effective_at_s = match &args.effective_at {
+        Some(text) => time::parse(text, "--effective-at", now_s)?,
+        None => now_s,
+    };
+    let (changes, chunks) = item_set(&to_changes(&delta))?;
+    let body = Body::ListVersion(v1::ListVersion {
+        list_id: list.to_string(),
+        version: version.to_string(),
+        previous: newest.map(|newest| newest.version.clone()).unwrap_or_default(),
+        changes: Some(changes),
+        file_digest: Sha256::digest(&bytes).to_vec(),
+        mapping_digest: Vec::new(),
+        rows_read: file.report.len() as u64,
+        rows_repaired: file.repaired_count() as u64,
+        rows_refused: file.refused_count() as u64,
+        entries: delta.entries,
+        added: delta.added.len() as u64,
+        removed: delta.removed.len() as u64,
+    });
+    let signed_statement = statement::sign(config, body, now_s, effective_at_s)?;
+    for chunk in chunks {
+        client.put_chunk(v1::PutChunkRequest { chunk }).await?;
+    }
+    let request = v1::AppendStatementRequest { signed_statement };
+    let response = client.append_statement(request).await?.into_inner();
+    eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
+    wait_until_shown(&mut client, response.register_size).await?;
+    let entered = get(&mut client, &list).await?.versions;
+    let entered = entered.iter().rev().find(|row| row.version == version.as_str());
+    let feed = row.and_then(|row| row.feed).and_then(|row| row.feed).unwrap_or_default();
+    let accepted = entered.is_some_and(|row| row.acceptance.is_some());
+    if accepted {
+        eprintln!(
+            "accepted under the standing approval of the feed ({} of at most {} changes, at most {} of the \
+             version before); in force from {}",
+            changed,
+            feed.change_entries_max,
+            share(feed.change_permille_max),
+            time::utc(entered.map_or(0, |row| row.from_s))
+        );
+    } else {
+        eprintln!(
+            "not in force: {} are more than the feed's standing approval lets in ({} changes, {} of the \
+             version before), or it is the first version; a second person must look at it: remit lists diff \
+             {list}@{version}, then remit lists approve {list}@{version}",
+            words::count(changed, "change", "changes"),
+            feed.change_entries_max,
+            share(feed.change_permille_max),
+        );
+    }
+    Ok(code(&file, !accepted))
+}
+
+/// Rows that were refused are missing from the register; so is a version that waits for a person.
+fn code(file: &ListFile, held: bool) -> Code {
+    if held || file.refused_count() > 0 { Code::Incomplete } else { Code::Ok }
+}
+
+pub(super) fn share(permille: u32) -> String {
+    match permille % 10 {
+        0 => format!("{}%", permille / 10),
+        tenth => format!("{}.{tenth}%", permille / 10),
+    }
+}
+
+fn tell(path: &Path, file: &ListFile) {
+    for row in &file.report {
+        match row.action {
+            Action::Accepted => {}
+            Action::Repaired(_) | Action::Refused(_) => {
+                eprintln!("{}: {}", path.display(), escape(&row.to_string()));
+            }
+        }
+    }
+    eprintln!(
+        "{}: {} repaired, {} refused",
+        words::count(file.report.len() as u64, "row", "rows"),
+        file.repaired_count(),
+        file.refused_count()
+    );
+}

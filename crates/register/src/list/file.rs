@@ -1,0 +1,122 @@
+//! A list as people and feeds write it: one entry on a line.
+//!
+//! ```text
+//! # comment
+//! example.org                  a name: exactly this one
+//! *.example.net                what is below it
+//! domain_subtree:example.com   it and what is below it
+//! 192.0.2.7 court/2026-001     an entry under a request of its own
+//! !www.example.com             must stay open
+//! ```
+//!
+//! A line is taken whole or refused whole. An entry that stands twice counts once, and that is said.
+
+use std::collections::HashMap;
+
+use super::ListEntry;
+use crate::{
+    import::{Action, RowReport},
+    target::{Target, kind_from_word},
+};
+
+/// What was read of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListFile {
+    pub entries: Vec<ListEntry>,
+    /// One per line that holds something, in the order of the file.
+    pub report: Vec<RowReport>,
+}
+
+impl ListFile {
+    pub fn repaired_count(&self) -> usize {
+        self.report.iter().filter(|r| matches!(r.action, Action::Repaired(_))).count()
+    }
+
+    pub fn refused_count(&self) -> usize {
+        self.report.iter().filter(|r| matches!(r.action, Action::Refused(_))).count()
+    }
+}
+
+/// Reads the bytes of a list. Bytes that are not UTF-8 make their own line wrong and no other.
+pub fn from_lines(bytes: &[u8]) -> ListFile {
+    let mut file = ListFile { entries: Vec::new(), report: Vec::new() };
+    let mut first: HashMap<ListEntry, u64> = HashMap::new();
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1_u64..) {
+        let read = match std::str::from_utf8(line) {
+            Ok(text) => read(text.trim()),
+            Err(_) => Some(Err(wrong("not UTF-8 text", "write it as UTF-8"))),
+        };
+        let Some(read) = read else { continue };
+        let mut row = RowReport {
+            line: number,
+            id: String::new(),
+            action: Action::Accepted,
+            field: String::new(),
+            remedy: String::new(),
+            notes: Vec::new(),
+        };
+        match read {
+            Ok((entry, mut repairs)) => {
+                row.id = entry.target.to_string();
+                let key = ListEntry { raw: String::new(), ..entry.clone() };
+                if let Some(earlier) = first.get(&key) {
+                    repairs.push(format!("stands already on line {earlier} and counts once"));
+                } else {
+                    first.insert(key, number);
+                    file.entries.push(entry);
+                }
+                if !repairs.is_empty() {
+                    row.action = Action::Repaired(repairs);
+                }
+            }
+            Err((problem, remedy)) => {
+                (row.action, row.remedy) = (Action::Refused(problem), remedy);
+            }
+        }
+        file.report.push(row);
+    }
+    file
+}
+
+type Wrong = (String, String);
+
+fn wrong(problem: impl Into<String>, remedy: &str) -> Wrong {
+    (problem.into(), remedy.to_owned())
+}
+
+/// `None`: the line holds nothing.
+fn read(line: &str) -> Option<Result<(ListEntry, Vec<String>), Wrong>> {
+    let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
+    let word = words.next()?;
+    let (exception, text) = match word.strip_prefix('!') {
+        Some(text) => (true, text),
+        None => (false, word),
+    };
+    let request = match words.next().map(str::parse) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(_)) => {
+            let remedy = "after the target comes the id of a request, or a # and a comment";
+            return Some(Err(wrong("what follows the target is no request id", remedy)));
+        }
+    };
+    if words.next().is_some() {
+        return Some(Err(wrong("more than a target and a request", "begin a comment with #")));
+    }
+    let kind = text.split_once(':').and_then(|(kind, value)| Some((kind_from_word(kind)?, value)));
+    let target = match kind {
+        Some((kind, value)) => Target::parse(kind, value),
+        None => Target::guess(text),
+    };
+    let remedy = "write a name, *.name, an address, a prefix or a URL, or <kind>:<value>";
+    Some(match target {
+        Err(error) => Err(wrong(error.to_string(), remedy)),
+        Ok((target, repairs)) => {
+            let canonical = target.to_string();
+            let raw = if text.ends_with(canonical.as_str()) { "" } else { text };
+            let repairs = repairs.iter().map(ToString::to_string).collect();
+            Ok((ListEntry { target, request, exception, raw: raw.to_owned() }, repairs))
+        }
+    })
+}
