@@ -215,6 +215,28 @@ pub enum SaidRefused {
     Malformed,
 }
 
+/// What became of canaries on one path since the last report of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canaries {
+    pub source: v1::SourceKind,
+    /// As in `CanaryAccount`.
+    pub path: Arc<str>,
+    pub sent: u64,
+    pub seen: u64,
+    /// The newest so many were not seen; `None`: that is not said here.
+    pub unanswered: Option<u64>,
+    /// `None`: likewise, or nobody counts them.
+    pub counted: Option<u64>,
+    pub at_s: i64,
+}
+
+impl Canaries {
+    /// There is such a path; of canaries nothing is said.
+    pub fn on(source: v1::SourceKind, path: Arc<str>, at_s: i64) -> Self {
+        Self { source, path, sent: 0, seen: 0, unanswered: None, counted: None, at_s }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum Report {
     Rules(RuleState),
@@ -237,6 +259,7 @@ pub enum Report {
     Counters(CounterReading),
     /// A person recorded, ended or confirmed a deed, or asks.
     Said(PersonSaid),
+    Canaries(Canaries),
     /// The source knows that it lost this many events.
     Lost {
         source: v1::SourceKind,

@@ -92,6 +92,7 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
         "{said}"
     );
     assert!(!said.contains("claim nothing"), "{said}");
+    assert!(said.contains("canaries watch over 1 of 1 groups"), "{said}");
 
     for (address, count) in
         [("198.51.100.10", 2), ("198.51.100.20", 3), ("198.51.100.70", 4), ("203.0.113.9", 5)]
@@ -124,6 +125,14 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
         [2, 3, 5],
         "{seen:#?}"
     );
+    let nodes = line.officer.output(&["nodes", "list"]).unwrap();
+    let said = String::from_utf8_lossy(&nodes.stdout).into_owned();
+    assert!(said.contains("canaries came back on 1 of 1 paths, alive as of 20"), "{said}");
+    let nodes = line.officer.rows(&["nodes", "list"]).unwrap();
+    let canaries = nodes[0]["canaries"][0].as_str().unwrap_or_default();
+    assert!(canaries.starts_with("nflog/42 alive: "), "{nodes:?}");
+    assert_eq!(nodes[0]["recorded"], 14, "canaries are in no figure: {nodes:?}");
+    assert_eq!(nodes[0]["self_protection"], serde_json::json!([]), "{nodes:?}");
 }
 
 #[test]

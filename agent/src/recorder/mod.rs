@@ -35,6 +35,7 @@
 
 mod batch;
 mod deeds;
+mod canaries;
 mod gaps;
 mod hits;
 mod leaves;
@@ -187,6 +188,7 @@ pub struct Recorder {
     read_at_s: BTreeMap<i32, i64>,
     cursors: BTreeMap<PathBuf, (Cursor, bool)>,
     self_protection: BTreeMap<i32, Vec<v1::SelfProtection>>,
+    canaries: canaries::Accounts,
     batch: OpenBatch,
     /// Found no room; see the front page.
     stuck: Option<batch::Stuck>,
@@ -278,6 +280,11 @@ impl Recorder {
                 if begins { self.close_now() } else { Ok(()) }
             }
             Report::Said(said) => self.said(said),
+            // The next seal has them; for their sake alone none is made.
+            Report::Canaries(news) => {
+                self.canaries.take(news);
+                Ok(())
+            }
             Report::Lost { source, cause, count, at_s } => {
                 if count > 0 {
                     // With the hits of the same lines, which may come next.

@@ -97,6 +97,9 @@ pub struct SmallState {
     /// Proven by readings that came before their rules.
     #[prost(message, repeated, tag = "7")]
     pub findings: Vec<FindingState>,
+    /// Of all paths that ever were, in this generation.
+    #[prost(message, repeated, tag = "8")]
+    pub canaries: Vec<v1::CanaryAccount>,
 }
 
 /// What a reading proved; see `ledger::Finding`.

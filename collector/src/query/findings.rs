@@ -1,5 +1,5 @@
-//! Findings: one per rule and cause, one per request that is not carried out, and one per node that takes
-//! claims from a basis map which nobody stated.
+//! Findings: one per rule and cause, one per request that is not carried out, one per node that takes
+//! claims from a basis map which nobody stated, and one per path on which canaries do not come back.
 //!
 //! A rule's findings come from two truths kept apart (DESIGN.md idea 6): that it stands now with this
 //! verdict, and what it did, or how it was installed, with that verdict as known now. The cause is the
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tonic::Status;
 
 use super::{
-    QueryHandle, Scene,
+    QueryHandle, Scene, canaries,
     completeness::completeness,
     error::QueryError,
     filter::{Filter, touches},
@@ -97,6 +97,7 @@ pub(super) fn keyed(
     }
     found.extend(duties(scene, filter)?);
     found.extend(unstated_basis_maps(scene, filter));
+    found.extend(missing_canaries(scene, filter));
     Ok(found.into_iter().collect())
 }
 
@@ -156,6 +157,7 @@ fn of_group(scene: &Scene<'_>, group: &Group, cause: &str) -> v1::FindingRow {
         unobserved_points: Vec::new(),
         verdict_now: None,
         basis_map_digest: Vec::new(),
+        canary: None,
     }
 }
 
@@ -181,6 +183,7 @@ fn of_rule(scene: &Scene<'_>, judged: &JudgedRule, cause: &str) -> v1::FindingRo
         unobserved_points: Vec::new(),
         verdict_now: None,
         basis_map_digest: Vec::new(),
+        canary: None,
     }
 }
 
@@ -294,6 +297,34 @@ fn unstated_basis_maps(scene: &Scene<'_>, filter: &Filter) -> Vec<(String, v1::F
         };
         // Before the node's rules, whose prefix goes on with a generation.
         Some((format!("{node}/ {code}"), row))
+    });
+    rows.collect()
+}
+
+/// Paths on which canaries do not come back, or are sent no more.
+fn missing_canaries(scene: &Scene<'_>, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
+    const CODE: v1::IntegrityCode = v1::IntegrityCode::CanaryMissing;
+    let seals = scene.seal_times();
+    let rows = canaries::rows(scene, filter).filter(canaries::is_finding).filter_map(|canary| {
+        let node = canary.node.clone();
+        let last_seen_s = seals.get(node.as_str()).copied().unwrap_or(canary.at_s);
+        if !filter.takes_integrity(&node, CODE, last_seen_s) {
+            return None;
+        }
+        let code = short(CODE.as_str_name(), "INTEGRITY_CODE_");
+        let source = canary.source().as_str_name();
+        let key = format!("{node}/ {code} {source} {}", canary.path);
+        let row = v1::FindingRow {
+            id: finding_id(&["node", &node, &code, source, &canary.path]),
+            code,
+            node,
+            first_seen_s: canary.at_s,
+            last_seen_s,
+            canary: Some(canary),
+            ..v1::FindingRow::default()
+        };
+        // Before the node's rules, as above.
+        Some((key, row))
     });
     rows.collect()
 }

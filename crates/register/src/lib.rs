@@ -31,6 +31,7 @@
 pub mod adoption;
 pub mod assessment;
 pub mod deed;
+pub mod canary;
 pub mod duties;
 pub mod entry;
 pub mod explain;

@@ -18,10 +18,11 @@ pub const TECHNOLOGY: Technology = Technology {
 struct Section {
     groups: Option<Vec<u16>>,
     counters_interval_s: Option<u32>,
+    canaries: Option<bool>,
 }
 
 fn read(section: Section, check: &mut Check<'_>) -> Nftables {
-    let Section { groups, counters_interval_s } = section;
+    let Section { groups, counters_interval_s, canaries } = section;
     let groups = groups.unwrap_or_default();
     let distinct: BTreeSet<u16> = groups.iter().copied().collect();
     check.that(
@@ -33,14 +34,17 @@ fn read(section: Section, check: &mut Check<'_>) -> Nftables {
     Nftables {
         groups,
         counters_interval: Duration::from_secs(counters_interval_s),
+        // A rule for them is what asks for them.
+        canaries: canaries.unwrap_or(true),
         ..Nftables::default()
     }
 }
 
 pub(super) fn print(settings: &Nftables) -> toml::Table {
-    let Nftables { groups, counters_interval, nflog: _ } = settings;
+    let Nftables { groups, counters_interval, canaries, nflog: _ } = settings;
     crate::config::table(&Section {
         groups: Some(groups.clone()),
         counters_interval_s: counters_interval.as_secs().try_into().ok(),
+        canaries: Some(*canaries),
     })
 }

@@ -1,5 +1,6 @@
 //! The real kernel: rules of `nft`, packets of a client and a server, a router between them.
 
+mod canaries;
 mod counters;
 mod rules;
 mod traffic;

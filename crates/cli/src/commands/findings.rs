@@ -14,7 +14,7 @@ use crate::{
     client,
     config::Config,
     exit::CliError,
-    output::{Cell, Layout, fields},
+    output::{Cell, Layout, canary_json, canary_text, fields},
     time, words,
 };
 
@@ -93,6 +93,7 @@ pub(super) fn layout() -> Layout<v1::FindingRow> {
         "unobserved_points" => row.unobserved_points,
         "verdict_now" => row.verdict_now.as_ref().map(words::verdict_code),
         "basis_map" => base16(&row.basis_map_digest),
+        "canary" => row.canary.as_ref().map(canary_json),
     ]);
     fields.extend(attribution_fields());
     let finding = |row: &v1::FindingRow| match &row.verdict {
@@ -149,12 +150,14 @@ fn duty_cell(code: &str) -> String {
         "NOT_ENFORCED" => format!("not enforced ({code})"),
         "UNDETERMINED" => format!("undetermined ({code})"),
         UNSTATED => format!("basis map that nobody stated ({code})"),
+        CANARY => format!("canaries do not come back ({code})"),
         _ => code.to_owned(),
     }
 }
 
 /// A finding about a node, and no request.
 pub(super) const UNSTATED: &str = "UNSTATED_BASIS_MAP";
+pub(super) const CANARY: &str = "CANARY_MISSING";
 
 fn base16(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -167,6 +170,13 @@ fn duty_sentence(row: &v1::FindingRow) -> Option<String> {
              the register: state it with `remit adopt basis-map`.",
             row.node,
             base16(&row.basis_map_digest)
+        ));
+    }
+    if let Some(canary) = &row.canary {
+        return Some(format!(
+            "{}: nobody can say that hits on this path are seen. Look at its rule, and at `remit-agent \
+             doctor` on the node.",
+            canary_text(canary)
         ));
     }
     let seen = match row.code.as_str() {
@@ -204,6 +214,29 @@ mod tests {
         assert!(text.contains("not enforced (NOT_ENFORCED)"), "{text}");
         assert!(text.contains("court/1 is in force, and no observed rule"), "{text}");
         assert!(text.contains("Not observed in its scope: dpi-1/box."), "{text}");
+    }
+
+    #[test]
+    fn canaries_that_do_not_come_back_are_said_with_their_path() {
+        let canary = v1::CanaryRow {
+            node: "edge-1".into(),
+            path: "nflog/42".into(),
+            state: v1::CanaryState::Missing.into(),
+            at_s: 60,
+            ..v1::CanaryRow::default()
+        };
+        let row = v1::FindingRow {
+            code: CANARY.into(),
+            node: "edge-1".into(),
+            canary: Some(canary),
+            ..v1::FindingRow::default()
+        };
+        let text = table(&[row]);
+        assert!(text.contains("canaries do not come back (CANARY_MISSING)"), "{text}");
+        assert!(
+            text.contains("nflog/42: none came back since 1970-01-01T00:01:00Z: nobody"),
+            "{text}"
+        );
     }
 
     #[test]
