@@ -66,7 +66,10 @@ pub(super) fn completeness(
 }
 
 /// Those that lie in the question, in the order of time, and how many there are.
-fn silences(scene: &Scene<'_>, filter: &Filter) -> Result<(Vec<Silence>, u64), QueryError> {
+pub(super) fn silences(
+    scene: &Scene<'_>,
+    filter: &Filter,
+) -> Result<(Vec<Silence>, u64), QueryError> {
     let Filter { since_s, until_s, nodes, .. } = filter;
     let (mut found, mut count) = scene.reading.silences(*since_s, *until_s, nodes)?;
     let open = scene

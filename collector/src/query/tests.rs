@@ -591,6 +591,48 @@ fn canaries_say_which_paths_are_alive_and_those_that_do_not_come_back_are_findin
 }
 
 #[test]
+fn many_nodes_of_one_area_silent_at_once_are_one_finding() {
+    let mut stream = Stream::new();
+    for node in ["r1", "r2", "r3", "r4"] {
+        stream.declare(node, "DE", &["acl nftables observed"]);
+        stream.enrol(node);
+    }
+    stream.publish();
+    let ask = |stream: &Stream, filter: v1::Filter| {
+        let world = World::at(stream, stream.now_s + 10, usize::MAX);
+        let request = v1::ListFindingsRequest { filter: Some(filter), ..Default::default() };
+        world.query.list_findings(request).unwrap().findings
+    };
+    assert!(ask(&stream, v1::Filter::default()).is_empty());
+    for _ in 0..10 {
+        stream.wait(60);
+        stream.send("r4");
+        stream.publish_only();
+    }
+    let findings = ask(&stream, v1::Filter::default());
+    let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+    let area = finding.area.as_ref().unwrap();
+    assert_eq!((finding.code.as_str(), area.area.as_str()), ("SILENT_AREA", "country DE"));
+    assert_eq!(
+        (area.silent_nodes.join(" ").as_str(), area.nodes, area.open),
+        ("r1 r2 r3", 4, true)
+    );
+    assert_eq!((finding.first_seen_s, finding.last_seen_s), (NOON, NOON + 610));
+    let of = |node: &str| v1::Filter { nodes: vec![node.into()], ..v1::Filter::default() };
+    assert_eq!(ask(&stream, of("r2")).len(), 1);
+    assert!(ask(&stream, of("r4")).is_empty(), "that node was there");
+
+    // They are back: what was, stays.
+    for node in ["r1", "r2", "r3"] {
+        stream.send(node);
+    }
+    stream.publish_only();
+    let findings = ask(&stream, v1::Filter::default());
+    assert!(!findings[0].area.as_ref().unwrap().open);
+    assert_eq!(findings[0].last_seen_s, NOON + 600);
+}
+
+#[test]
 fn a_preview_counts_what_would_change_and_changes_nothing() {
     let mut stream = network();
     stream.request("req-7", "ip:192.0.2.7");

@@ -29,9 +29,10 @@
 //! `NOT_ENFORCED`.
 
 pub mod adoption;
+pub mod area;
 pub mod assessment;
-pub mod deed;
 pub mod canary;
+pub mod deed;
 pub mod duties;
 pub mod entry;
 pub mod explain;
