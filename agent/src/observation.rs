@@ -34,6 +34,8 @@ pub struct KnownRule {
     pub claim_origin: v1::ClaimOrigin,
     /// Conditions beyond the target narrow the match.
     pub narrowed: bool,
+    /// What it hit is known of a sample of its hits alone.
+    pub names_sampled: bool,
     /// The separate counter that counts this rule's hits; several rules may share one (all elements
     /// of a set under the rule's counter).
     pub counter: Option<CounterKey>,
@@ -252,6 +254,8 @@ pub enum Report {
         /// Lines of the same stretch of a file that were not understood: counted with its cursor, or
         /// a kill between the two would count them twice.
         not_parsed: NotParsed,
+        /// Lines of the same stretch that were about canaries: in no figure, and counted by this counter.
+        canaries: Option<(CounterKey, u64)>,
         /// Where the source stands after these hits; absent for sources without a file.
         cursor: Option<Cursor>,
         import: Option<Import>,

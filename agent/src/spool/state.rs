@@ -152,6 +152,9 @@ pub struct CounterState {
     /// The machine began anew since it was read.
     #[prost(bool, tag = "12")]
     pub rebooted: bool,
+    /// Counted by it, and no hits.
+    #[prost(uint64, tag = "13")]
+    pub canaries: u64,
 }
 
 /// What a source recorded and lost beside its counters.

@@ -78,6 +78,7 @@ impl Block {
             claim_origin: origin.into(),
             narrowed: false,
             counted: true,
+            names_sampled: false,
         }
     }
 }

@@ -251,6 +251,7 @@ fn check_rule(rule: Option<&v1::Rule>) -> Result<(), Malformed> {
         claim_origin,
         narrowed: _,
         counted: _,
+        names_sampled: _,
     } = rule.ok_or(Malformed::Missing { field: "rule" })?;
     require(*number > 0, "rule.number", "above 0")?;
     known::<v1::SourceKind>(*source, "rule.source")?;

@@ -336,16 +336,18 @@ impl<'a> Builder<'a> {
     /// Every log of the way to a group of ours. `logged`: `None` for the node's own protection.
     fn add_ways(&mut self, path: &DropPath, logged: Option<bool>, fill: impl FnOnce(&mut Way)) {
         let groups = self.settings.groups;
-        let recording = logged.and_then(|_| recording_log(path, groups)).map(|at| (at, fill));
-        let at = recording.as_ref().map(|(at, _)| *at);
+        let recording = || recording_log(path, groups).map(|at| (at, Duty::Record));
+        let sampling = || sampling_log(path, groups).map(|at| (at, Duty::Sample));
+        let recording = logged.and_then(|_| recording().or_else(sampling));
+        let at = recording.map(|(at, _)| at);
         let ours = path.logs.iter().enumerate().filter(|(_, log)| groups.contains(&log.group));
         for (_, log) in ours.filter(|(other, _)| Some(*other) != at) {
             self.attribution.add(path, log, Duty::Ignore, |_| {});
         }
-        if let Some((at, fill)) = recording
+        if let Some((at, duty)) = recording
             && let Some(log) = path.logs.get(at)
         {
-            self.attribution.add(path, log, Duty::Record, fill);
+            self.attribution.add(path, log, duty, fill);
         }
     }
 
@@ -368,6 +370,7 @@ impl<'a> Builder<'a> {
             claim_origin: if claims.is_empty() { ClaimOrigin::None } else { ClaimOrigin::Mapped },
             claims,
             narrowed: true,
+            names_sampled: false,
             counter: None,
             target: Target { kind: TargetKind::WholeService.into(), value: "*".into() },
             native: format!("chain {place}: policy drop"),
@@ -395,6 +398,15 @@ impl<'a> Builder<'a> {
 fn recording_log(path: &DropPath, groups: &[u16]) -> Option<usize> {
     let stops = path.action != Action::Divert;
     let ours = |log: &Log| stops && log.exact && !log.limited && groups.contains(&log.group);
+    path.logs.iter().position(ours)
+}
+
+/// The log whose messages name some of this way's hits, where none names them all. The template's way of
+/// doing it is two rules: `… limit rate … log …`, and behind it `… counter … drop`, because a limit that
+/// is exceeded ends its rule.
+pub(super) fn sampling_log(path: &DropPath, groups: &[u16]) -> Option<usize> {
+    let stops = path.action != Action::Divert && recording_log(path, groups).is_none();
+    let ours = |log: &Log| stops && log.sample && groups.contains(&log.group);
     path.logs.iter().position(ours)
 }
 

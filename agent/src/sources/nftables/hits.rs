@@ -19,10 +19,10 @@ use super::{
     NftablesError,
     attribution::{Attribution, Names},
     canary::{CanaryRules, path_name},
-    deeds::Deeds,
+    deeds::{Deeds, SAMPLES_MAX},
 };
 use crate::{
-    observation::{Canaries, NotParsed, Report},
+    observation::{Canaries, Hit, NotParsed, Report},
     sources::{
         RecorderGone, SourceContext,
         nflog::{Canary, News, NflogReader, Packet, ReadStats},
@@ -61,6 +61,8 @@ struct Views {
     now: Option<Arc<Attribution>>,
     before: Option<(Arc<Attribution>, Instant)>,
     canaries: Arc<CanaryRules>,
+    /// Names of hits that counters count, since they were read.
+    samples: Vec<Hit>,
     /// Looks at the ruleset that were asked for and have been taken.
     asked: u64,
     looked: u64,
@@ -81,6 +83,16 @@ impl Shared {
             views.before = Some((before, Instant::now()));
         }
         self.changed.notify_all();
+    }
+
+    pub(super) fn add_samples(&self, samples: Vec<Hit>) {
+        let mut views = self.lock();
+        let room = SAMPLES_MAX.saturating_sub(views.samples.len());
+        views.samples.extend(samples.into_iter().take(room));
+    }
+
+    pub(super) fn take_samples(&self) -> Vec<Hit> {
+        std::mem::take(&mut self.lock().samples)
     }
 
     pub(super) fn is_asked(&self) -> bool {
@@ -297,7 +309,14 @@ impl<'a> Hits<'a> {
         // Which of the messages that were lost were canaries, the canary knows.
         let ReadStats { messages: _, lost_by_sequence: _, enobufs, malformed, truncated: _ } =
             stats;
-        let lost_by_sequence = self.canary.take_lost();
+        let lost = self.canary.take_lost();
+        let samples = self.deeds.take_samples();
+        if !samples.is_empty() {
+            self.shared.add_samples(samples);
+        }
+        // What a sample lacks is no hit that is missing.
+        let (lost_by_sequence, enobufs) =
+            if self.now.samples_only(self.group) { (0, 0) } else { (lost, enobufs) };
         let at_s = (self.context.now_s)();
         if !self.deeds.is_empty() {
             let hits = self.deeds.take(at_s);
@@ -306,6 +325,7 @@ impl<'a> Hits<'a> {
                 source,
                 hits,
                 not_parsed: NotParsed::default(),
+                canaries: None,
                 cursor: None,
                 import: None,
             })?;

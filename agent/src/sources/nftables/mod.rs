@@ -26,6 +26,8 @@
 //!   its reading, too. A value that a counter brings with it is no hit (`account`).
 //! - A hit belongs to a rule only if the rule's log is about just what it drops and is not rate
 //!   limited. Rules of which we get no such messages are counted by their counters (`account`).
+//! - Where a rate limit stands before a rule's log, the counter says how many hits there were, and
+//!   the log names a sample of them; the rule is told so (`KnownRule::names_sampled`).
 //! - A message that fits no rule that is or was just in force is a loss (`NOT_PARSED`). Give the
 //!   groups to blocking rules alone.
 //! - What the kernel's queue has lost is known within a second, where there is a rule for canaries.
@@ -84,6 +86,7 @@ use self::{
     account::{Counters, Growth, Unlogged, Watched},
     build::{Settings, State},
     canary::{CanaryCounters, path_name},
+    deeds::named,
     hits::Shared,
 };
 pub use self::{error::NftablesError, settings::TECHNOLOGY};
@@ -493,7 +496,7 @@ impl<'a> Source<'a> {
         let before = &self.state.unlogged;
         let growth = self.watched.read(before, after, &counters.values, commit, until_s);
         let Growth { hits, of_new, unsure } = growth;
-        self.send_hits(hits)?;
+        self.send_hits(named(hits, self.shared.take_samples()))?;
         if unsure {
             let (source, cause) = (SourceKind::Nftables, LossCause::CounterReset);
             (self.context.send)(Report::Unsure { source, cause, from_s, until_s })?;
@@ -510,6 +513,7 @@ impl<'a> Source<'a> {
             source,
             hits,
             not_parsed: NotParsed::default(),
+            canaries: None,
             cursor: None,
             import: None,
         })

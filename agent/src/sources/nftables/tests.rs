@@ -8,5 +8,5 @@ mod traffic;
 use std::collections::BTreeMap;
 
 use super::{testing::*, *};
-use crate::observation::Response;
+use crate::observation::{KnownRule, Response};
 use crate::rules::nftables::testing::{in_namespace, nft};

@@ -3,7 +3,6 @@
 use remit_proto::v1::{Actor, ClaimOrigin, Direction, TargetKind, Technique, Trigger};
 
 use super::*;
-use crate::observation::KnownRule;
 
 /// What is known of the rules that are loaded now.
 fn state() -> State {
