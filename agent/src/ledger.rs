@@ -59,6 +59,8 @@
 //! gone for longest are forgotten first, and their sums go on in one account, [`FORGOTTEN_KEY`]. So
 //! neither memory nor the header of a segment grows with the number of counters that ever were.
 //!
+//! Canaries that a counter counts beside hits are held against it as hits are, and stand in no figure.
+//!
 //! Hits of rules without a counter, and losses that no counter has claimed, stand in a second
 //! account of the source, with `offered_known = false`.
 
@@ -225,6 +227,20 @@ impl Ledger {
         }
     }
 
+    /// All rules of `old` refer to `new` from now on, which nothing was held against before.
+    pub fn succeed(&mut self, old: Slot, new: Slot) {
+        let account = |slot: Slot| self.counters.get(slot.0)?.as_ref().map(|c| c.account.clone());
+        let (Some(mut before), Some(mut after)) = (account(old), account(new)) else { return };
+        if !before.hand_over(&mut after) {
+            return;
+        }
+        for (slot, account) in [(old, before), (new, after)] {
+            if let Some(counter) = self.counter(slot) {
+                (counter.account, counter.dirty) = (account, true);
+            }
+        }
+    }
+
     /// A blocking rule refers to this counter, from now on.
     pub fn mark_used(&mut self, slot: Slot) {
         if let Some(counter) = self.counter(slot) {
@@ -242,6 +258,14 @@ impl Ledger {
             let source = self.source(source);
             source.recorded += hits;
             source.dirty = true;
+        }
+    }
+
+    /// The counter counted so many canaries.
+    pub fn canaries(&mut self, slot: Slot, count: u64) {
+        if let Some(counter) = self.counter(slot) {
+            counter.account.canaries(count);
+            counter.dirty = true;
         }
     }
 

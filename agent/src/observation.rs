@@ -34,6 +34,8 @@ pub struct KnownRule {
     pub claim_origin: v1::ClaimOrigin,
     /// Conditions beyond the target narrow the match.
     pub narrowed: bool,
+    /// What it hit is known of a sample of its hits alone.
+    pub names_sampled: bool,
     /// The separate counter that counts this rule's hits; several rules may share one (all elements
     /// of a set under the rule's counter).
     pub counter: Option<CounterKey>,
@@ -215,6 +217,28 @@ pub enum SaidRefused {
     Malformed,
 }
 
+/// What became of canaries on one path since the last report of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canaries {
+    pub source: v1::SourceKind,
+    /// As in `CanaryAccount`.
+    pub path: Arc<str>,
+    pub sent: u64,
+    pub seen: u64,
+    /// The newest so many were not seen; `None`: that is not said here.
+    pub unanswered: Option<u64>,
+    /// `None`: likewise, or nobody counts them.
+    pub counted: Option<u64>,
+    pub at_s: i64,
+}
+
+impl Canaries {
+    /// There is such a path; of canaries nothing is said.
+    pub fn on(source: v1::SourceKind, path: Arc<str>, at_s: i64) -> Self {
+        Self { source, path, sent: 0, seen: 0, unanswered: None, counted: None, at_s }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum Report {
     Rules(RuleState),
@@ -230,6 +254,8 @@ pub enum Report {
         /// Lines of the same stretch of a file that were not understood: counted with its cursor, or
         /// a kill between the two would count them twice.
         not_parsed: NotParsed,
+        /// Lines of the same stretch that were about canaries: in no figure, and counted by this counter.
+        canaries: Option<(CounterKey, u64)>,
         /// Where the source stands after these hits; absent for sources without a file.
         cursor: Option<Cursor>,
         import: Option<Import>,
@@ -237,6 +263,7 @@ pub enum Report {
     Counters(CounterReading),
     /// A person recorded, ended or confirmed a deed, or asks.
     Said(PersonSaid),
+    Canaries(Canaries),
     /// The source knows that it lost this many events.
     Lost {
         source: v1::SourceKind,

@@ -390,6 +390,7 @@ fn hits_at(list: Vec<Hit>, offset: u64) -> Report {
         hits: list,
         not_parsed: NotParsed::default(),
         cursor: Some(at(offset)),
+        canaries: None,
         import: None,
     }
 }
@@ -423,6 +424,7 @@ fn lines_that_were_not_understood_are_counted_with_their_cursor_and_once() {
         hits: vec![hit(1, NOW_S, 1)],
         not_parsed: NotParsed { count: 2, at_s: NOW_S },
         cursor: Some(at(4800)),
+        canaries: None,
         import: None,
     };
     recorder.report(lines()).unwrap();

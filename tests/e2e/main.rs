@@ -1,5 +1,6 @@
 //! End-to-end: the real binaries, the real kernel, a real Unbound, in namespaces of their own.
 
+mod abuse;
 mod adopt;
 mod cases;
 mod deeds;

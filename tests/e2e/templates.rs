@@ -69,7 +69,7 @@ impl Line {
 fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
     let line = Line::new().unwrap();
     line.network.nft(Host::Router, &template(&line.programs, "nftables")).unwrap();
-    let sources = "[sources.nftables]\ngroups = [42]\ncounters_interval_s = 1\n";
+    let sources = "[sources.nftables]\ngroups = [42, 44]\ncounters_interval_s = 1\n";
     let node = line.node(Host::Router, sources).unwrap();
     let rules = wait_for("the rules", Duration::from_secs(20), || {
         let rules = line.officer.rows(&["rules", "list"])?;
@@ -79,7 +79,7 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
     .unwrap();
     let claimed: BTreeMap<String, String> =
         rules.iter().map(|rule| (rule["target"].to_string(), rule["claims"].to_string())).collect();
-    assert_eq!(claimed.len(), 7, "{claimed:#?}");
+    assert_eq!(claimed.len(), 8, "{claimed:#?}");
     assert!(
         claimed.values().all(|claims| claims.len() > 4),
         "a rule without a claim: {claimed:#?}"
@@ -88,10 +88,11 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
     let (code, said) = line.doctor(&node).unwrap();
     assert_eq!(code, Some(0), "{said}");
     assert!(
-        said.contains("7 rules and elements block") && said.contains("one is running"),
+        said.contains("8 rules and elements block") && said.contains("one is running"),
         "{said}"
     );
     assert!(!said.contains("claim nothing"), "{said}");
+    assert!(said.contains("canaries watch over 2 of 2 groups"), "{said}");
 
     for (address, count) in
         [("198.51.100.10", 2), ("198.51.100.20", 3), ("198.51.100.70", 4), ("203.0.113.9", 5)]
@@ -119,11 +120,22 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
     let of = |word: &str| {
         seen.iter().filter(|(key, _)| key.contains(word)).map(|(_, hits)| hits).sum::<u64>()
     };
+    let sampled = rules.iter().filter(|rule| rule["names_sampled"] == true);
+    let sampled: Vec<_> = sampled.map(|rule| rule["target"].to_string()).collect();
+    assert_eq!(sampled, ["\"198.51.100.128/25\""], "{rules:#?}");
     assert_eq!(
         [of("court/2026-001"), of("court/2026-002"), of("class:security")],
         [2, 3, 5],
         "{seen:#?}"
     );
+    let nodes = line.officer.output(&["nodes", "list"]).unwrap();
+    let said = String::from_utf8_lossy(&nodes.stdout).into_owned();
+    assert!(said.contains("canaries came back on 2 of 2 paths, alive as of 20"), "{said}");
+    let nodes = line.officer.rows(&["nodes", "list"]).unwrap();
+    let canaries = nodes[0]["canaries"][0].as_str().unwrap_or_default();
+    assert!(canaries.starts_with("nflog/42 alive: "), "{nodes:?}");
+    assert_eq!(nodes[0]["recorded"], 14, "canaries are in no figure: {nodes:?}");
+    assert_eq!(nodes[0]["self_protection"], serde_json::json!([]), "{nodes:?}");
 }
 
 #[test]
@@ -219,11 +231,16 @@ fn the_unbound_template_blocks_what_it_says_and_is_seen_doing_so() {
     }
     let (code, said) = line.doctor(&node).unwrap();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("Unbound has counted 4 blocks") && said.contains("is loaded"), "{said}");
+    // Canaries are counted by Unbound too, and in no figure of ours.
+    assert!(said.contains("Unbound has counted") && said.contains("is loaded"), "{said}");
     wait_for("the hits", Duration::from_secs(30), || {
         let seen = hits(&line.officer.rows(&["events", "list"])?);
         ensure!(seen.len() == 4 && seen.values().all(|hits| *hits == 1), "{seen:?}");
         ensure!(seen.keys().all(|key| key.contains("list:national@2026-11")), "{seen:?}");
+        let node = &line.officer.rows(&["nodes", "list"])?[0];
+        let canaries = node["canaries"][0].as_str().unwrap_or_default();
+        let is_alive = canaries.starts_with("rpz/national.rpz.example.net alive: ");
+        ensure!(is_alive && node["recorded"] == 4 && node["unexplained"] == 0, "{node}");
         Ok(())
     })
     .unwrap();

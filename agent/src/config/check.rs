@@ -1,6 +1,9 @@
 //! What every section needs in order to be checked: mistakes by their name in the file.
 
-use std::path::Path;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -63,6 +66,14 @@ impl<'a> Check<'a> {
         let seconds = seconds.unwrap_or(COUNTERS_INTERVAL_S_DEFAULT);
         self.that((1..=300).contains(&seconds), "counters_interval_s", "must be 1 to 300");
         seconds.into()
+    }
+
+    /// Where a resolver is asked for canaries: its address, with the port if that is not 53.
+    pub fn resolver(&mut self, address: Option<String>) -> Option<SocketAddr> {
+        let address = address?;
+        let parsed = address.parse().ok();
+        let parsed = parsed.or_else(|| address.parse::<IpAddr>().ok().map(|ip| (ip, 53).into()));
+        self.given(parsed, "canaries", "must be the resolver's address, such as 127.0.0.1:53")
     }
 
     /// Of the clock that writes a log whose lines carry no zone.

@@ -29,6 +29,8 @@ pub(super) struct Account {
     /// ahead of the counter.
     offered: i64,
     recorded: u64,
+    /// Counted here, and no hits.
+    canaries: u64,
     lost: Losses,
     missing: Recent,
     surplus: Recent,
@@ -63,6 +65,7 @@ impl Account {
             unused,
             forgotten: _,
             rebooted: unread,
+            canaries,
         } = state;
         let mut account = Self {
             counted: *counted,
@@ -73,6 +76,7 @@ impl Account {
             before: *seen,
             offered: *offered,
             recorded: *recorded,
+            canaries: *canaries,
             lost: Losses::from_wire(lost),
             missing: Recent::settled(*missing),
             surplus: Recent::settled(*surplus),
@@ -97,17 +101,40 @@ impl Account {
             unused: !self.used,
             forgotten: false,
             rebooted: self.rebooted,
+            canaries: self.canaries,
         }
     }
 
     pub(super) fn begin_generation(&mut self) {
         let in_flight = self.offered.saturating_sub(self.explained());
         let before = self.explained_before.saturating_sub(self.explained());
-        self.recorded = 0;
+        (self.recorded, self.canaries) = (0, 0);
         self.lost = Losses::default();
         (self.missing, self.surplus) = (Recent::default(), Recent::default());
         self.offered = in_flight;
         self.explained_before = before;
+    }
+
+    /// Lets another counter go on with this account, from where that one stands: as with
+    /// [`Self::set_used`], from zero if it was made a moment ago. What this one counted after its last
+    /// reading was recorded, or is known to be lost, or nobody knows it. False if something is held
+    /// against the other one already.
+    pub(super) fn hand_over(&mut self, successor: &mut Self) -> bool {
+        if successor.counted || !self.used {
+            return false;
+        }
+        let Self { read, seen, before, rebooted, .. } = *self;
+        let left_behind = Self { read, seen, before, rebooted, ..Self::default() };
+        let mut account = std::mem::replace(self, left_behind);
+        let shown = match successor.read {
+            Read::Never | Read::Often => 0,
+            Read::Once => successor.seen.saturating_sub(successor.before),
+        };
+        account.offered = account.offered.saturating_add(signed(shown));
+        account.reset_grace = RESET_GRACE_READINGS;
+        let Self { read, seen, before, rebooted, .. } = *successor;
+        *successor = Self { read, seen, before, rebooted, ..account };
+        true
     }
 
     /// Whether a blocking rule refers to the counter from now on. Returns whether that is new.
@@ -144,6 +171,10 @@ impl Account {
         self.recorded = self.recorded.saturating_add(hits);
     }
 
+    pub(super) fn canaries(&mut self, count: u64) {
+        self.canaries = self.canaries.saturating_add(count);
+    }
+
     pub(super) fn lose(&mut self, cause: LossCause, count: u64) {
         self.lost.add(cause, count);
     }
@@ -152,6 +183,7 @@ impl Account {
     pub(super) fn absorb(&mut self, gone: &Self) {
         self.counted = true;
         self.recorded = self.recorded.saturating_add(gone.recorded);
+        self.canaries = self.canaries.saturating_add(gone.canaries);
         self.lost.append(&gone.lost);
         self.missing.settle_more(gone.missing.sum());
         self.surplus.settle_more(gone.surplus.sum());
@@ -162,6 +194,7 @@ impl Account {
     /// What is accounted for: recorded, lost, and the differences that are proven.
     fn explained(&self) -> i64 {
         signed(self.recorded)
+            .saturating_add(signed(self.canaries))
             .saturating_add(signed(self.lost.sum()))
             .saturating_add(signed(self.missing.sum()))
             .saturating_sub(signed(self.surplus.sum()))

@@ -482,6 +482,71 @@ fn what_was_due_before_a_rule_was_removed_is_missing_all_the_same() {
     assert_eq!(world.account().unexplained_missing, 9);
 }
 
+/// The rule of the first counter is loaded again with another one, which shows `value`.
+fn load_again(world: &mut World, key: &str, value: u64) {
+    let (old, new) = (world.counters[0].slot, world.ledger.slot(SOURCE, &CounterKey::from(key)));
+    world.ledger.succeed(old, new);
+    world.counters[0].present = false;
+    world.add(key, value);
+}
+
+#[test]
+fn rules_that_are_loaded_again_keep_their_account() {
+    let mut world = World::new().started();
+    world.packets(7);
+    world.settle();
+    // Three that the old counter counts and nobody reads any more; five that the new one counts and
+    // whose hits come before it is known that the rule has another counter.
+    world.packets(3);
+    world.deliver(3);
+    world.ledger.record(SOURCE, Some(world.counters[0].slot), 5);
+    load_again(&mut world, "inet/t@2/c", 5);
+    world.packets_at(1, 2);
+    world.settle();
+    let account = world.account();
+    let unexplained = (account.unexplained_missing, account.unexplained_surplus);
+    assert_eq!((account.offered, account.recorded, unexplained), (17, 17, (0, 0)));
+    // From then on as ever.
+    world.packets_at(1, 6);
+    world.vanish_at(1, 6);
+    world.settle();
+    assert_eq!(world.account().unexplained_missing, 6);
+}
+
+#[test]
+fn a_counter_that_was_there_before_goes_on_from_where_it_stands() {
+    let mut world = World::new().started();
+    world.add("inet/t/other", 400);
+    world.counters[1].present = true;
+    world.ledger.refer(SOURCE, &HashSet::from([world.counters[0].slot]), &HashSet::new());
+    world.settle();
+    world.packets(7);
+    world.settle();
+    let (old, new) = (world.counters[0].slot, world.counters[1].slot);
+    world.ledger.succeed(old, new);
+    world.counters[0].present = false;
+    world.refer();
+    world.packets_at(1, 4);
+    world.settle();
+    let account = world.account();
+    assert_eq!((account.offered, account.recorded, account.unexplained_missing), (11, 11, 0));
+}
+
+#[test]
+fn a_counter_that_others_are_held_against_takes_nothing_over() {
+    let mut world = World::new().started();
+    world.add("inet/t/other", 0);
+    world.settle();
+    world.packets(7);
+    world.packets_at(1, 2);
+    world.settle();
+    let (old, new) = (world.counters[0].slot, world.counters[1].slot);
+    world.ledger.succeed(old, new);
+    world.settle();
+    let account = world.account();
+    assert_eq!((account.offered, account.recorded, account.unexplained_missing), (9, 9, 0));
+}
+
 #[test]
 fn a_counter_that_was_out_of_sight_goes_on() {
     let mut world = World::new().started();

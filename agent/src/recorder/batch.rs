@@ -290,6 +290,7 @@ impl Recorder {
             collector_checkpoint: checkpoint.map(|hash| hash.0.to_vec()).unwrap_or_default(),
             stopping,
             seal_interval_s: self.config.seal_interval_s,
+            canaries: self.canaries.stated(),
         }
     }
 
@@ -329,6 +330,7 @@ impl Recorder {
             config_digest: self.config.digest.to_vec(),
             gaps: self.gaps.waiting(),
             findings: self.findings.iter().map(|(finding, span)| finding.state(*span)).collect(),
+            canaries: self.canaries.state(),
         }
     }
 }

@@ -289,6 +289,7 @@ fn wire_rule(rule: &KnownRule, source: SourceKind) -> v1::Rule {
         claims,
         claim_origin,
         narrowed,
+        names_sampled,
         counter,
         target: _,
         native: _,
@@ -312,6 +313,7 @@ fn wire_rule(rule: &KnownRule, source: SourceKind) -> v1::Rule {
         claim_origin: claim_origin.into(),
         narrowed: *narrowed,
         counted: counter.is_some(),
+        names_sampled: *names_sampled,
     }
 }
 
@@ -434,6 +436,7 @@ mod tests {
                 claims,
                 claim_origin: number(origin),
                 narrowed,
+                names_sampled: false,
                 counter: counted.then(|| "c".into()),
                 target: v1::Target { kind, value: value.repeat(1 + long * 1000) },
                 native: native.repeat(1 + long * 1000),

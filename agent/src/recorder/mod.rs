@@ -34,6 +34,7 @@
 //! [`RecorderError`]: the process stops, loudly; recovery decides at the next start.
 
 mod batch;
+mod canaries;
 mod deeds;
 mod gaps;
 mod hits;
@@ -187,6 +188,7 @@ pub struct Recorder {
     read_at_s: BTreeMap<i32, i64>,
     cursors: BTreeMap<PathBuf, (Cursor, bool)>,
     self_protection: BTreeMap<i32, Vec<v1::SelfProtection>>,
+    canaries: canaries::Accounts,
     batch: OpenBatch,
     /// Found no room; see the front page.
     stuck: Option<batch::Stuck>,
@@ -240,15 +242,24 @@ impl Recorder {
                 known.learn(&rules, &mut self.ledger);
                 Ok(())
             }
-            Report::Hits { source, hits, not_parsed, cursor, import } => {
+            Report::Hits { source, hits, not_parsed, canaries, cursor, import } => {
                 if cursor.is_some() {
                     self.make_room()?;
                 }
                 self.lose(source, LossCause::NotParsed, not_parsed.count, not_parsed.at_s);
                 self.hits(source, &hits, import.as_ref())?;
+                // For canaries alone no batch is made: they are durable with the next one, and the
+                // position behind them too.
+                let quiet = canaries.is_some() && hits.is_empty() && not_parsed.count == 0;
+                if let Some((counter, lines)) = canaries {
+                    let slot = self.ledger.slot(source, &counter);
+                    self.ledger.canaries(slot, lines);
+                }
                 if let Some(cursor) = cursor {
                     let known = self.cursors.insert(cursor.path.clone(), (cursor, true));
-                    self.open_batch();
+                    if !quiet {
+                        self.open_batch();
+                    }
                     if known.is_none() {
                         self.close_now()?;
                     }
@@ -278,6 +289,11 @@ impl Recorder {
                 if begins { self.close_now() } else { Ok(()) }
             }
             Report::Said(said) => self.said(said),
+            // The next seal has them; for their sake alone none is made.
+            Report::Canaries(news) => {
+                self.canaries.take(news);
+                Ok(())
+            }
             Report::Lost { source, cause, count, at_s } => {
                 if count > 0 {
                     // With the hits of the same lines, which may come next.

@@ -160,14 +160,17 @@ impl SourceRules {
         now_ms: i64,
     ) -> Changes {
         let mut list = Vec::new();
+        let mut successors = Successors::default();
         let mut before = std::mem::take(&mut self.now);
         self.now.reserve(state.rules.len());
         for rule in &state.rules {
             let entry = match before.remove(&rule.number) {
                 Some(entry) if entry.rule == *rule => entry,
-                Some(_) => {
+                Some(known) => {
                     list.push(Change { kind: v1::RuleChangeKind::Modified, rule: rule.clone() });
-                    self.entry(rule, ledger)
+                    let entry = self.entry(rule, ledger);
+                    successors.add(known.slot, entry.slot);
+                    entry
                 }
                 None => {
                     list.push(Change { kind: v1::RuleChangeKind::Installed, rule: rule.clone() });
@@ -188,6 +191,9 @@ impl SourceRules {
         let late: HashSet<Slot> =
             self.retired.values().filter_map(|(entry, _)| entry.slot).collect();
         let used: HashSet<Slot> = self.now.values().filter_map(|entry| entry.slot).collect();
+        for (old, new) in successors.whole(&used) {
+            ledger.succeed(old, new);
+        }
         ledger.refer(self.source, &used, &late);
         let turned = self.newest.unstable != state.unstable;
         self.newest = RuleState {
@@ -208,6 +214,26 @@ impl SourceRules {
 
     pub(super) fn without_claim(&self) -> u64 {
         self.now.values().filter(|entry| leaves::is_without_claim(&entry.rule)).count() as u64
+    }
+}
+
+/// Which counters take the places of which.
+#[derive(Debug, Default)]
+struct Successors(HashMap<Slot, Option<Slot>>);
+
+impl Successors {
+    /// A rule that had the one has the other now.
+    fn add(&mut self, old: Option<Slot>, new: Option<Slot>) {
+        let Some(old) = old.filter(|old| Some(*old) != new) else { return };
+        let known = self.0.entry(old).or_insert(new);
+        // Rules that shared a counter and do not any more: whose hits it counted is not known.
+        *known = known.filter(|known| Some(*known) == new);
+    }
+
+    /// Those whose old counter no rule has any more.
+    fn whole(self, used: &HashSet<Slot>) -> impl Iterator<Item = (Slot, Slot)> {
+        let gone = self.0.into_iter().filter(|(old, _)| !used.contains(old));
+        gone.filter_map(|(old, new)| Some((old, new?)))
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::{
     Receipts, Recorder, RecorderError,
     batch::OpenBatch,
+    canaries,
     deeds::Deeds,
     gaps,
     gaps::Gaps,
@@ -96,9 +97,9 @@ impl Recorder {
         let windows = Windows::restore(windows);
         // What waits for a leaf belongs to the accounts. Of damaged ones nothing is known, and the gap
         // of the damage covers their time.
-        let (gaps, findings) = match &continued {
-            Some(_) => (small.gaps, small.findings),
-            None => (Vec::new(), Vec::new()),
+        let (gaps, findings, canaries) = match &continued {
+            Some(_) => (small.gaps, small.findings, small.canaries),
+            None => (Vec::new(), Vec::new(), Vec::new()),
         };
         let previous = tree.as_ref().filter(|_| continued.is_none()).map(head);
         let next_ordinal = tree.as_ref().map_or(1, |tree| tree.ordinal + 1);
@@ -130,6 +131,7 @@ impl Recorder {
             read_at_s: BTreeMap::new(),
             cursors: restore_cursors(cursors),
             self_protection: BTreeMap::new(),
+            canaries: canaries::Accounts::restore(canaries),
             batch: OpenBatch::default(),
             stuck: None,
             maker: Maker::default(),
@@ -173,6 +175,7 @@ impl Recorder {
         self.signer = self.key.signer(&self.tree.origin).map_err(RecorderError::Key)?;
         // The rule numbers stay: the sources derive them from the same secret.
         self.ledger.begin_generation();
+        self.canaries.begin_generation();
         self.begin_generation(GenerationReason::SpoolRolledBack, Some(previous))?;
         self.push_start(false)?;
         self.tell_deeds_again()?;

@@ -71,6 +71,7 @@ impl Node {
             hits: vec![hit],
             not_parsed: NotParsed::default(),
             cursor: None,
+            canaries: None,
             import: None,
         })?;
         self.clock.advance_ms(1000);
@@ -88,6 +89,7 @@ fn rules() -> Report {
         claims: Vec::new(),
         claim_origin: v1::ClaimOrigin::None,
         narrowed: false,
+        names_sampled: false,
         counter: None,
         target: v1::Target { kind: v1::TargetKind::Ip.into(), value: "203.0.113.1".into() },
         native: String::new(),

@@ -97,6 +97,9 @@ pub struct SmallState {
     /// Proven by readings that came before their rules.
     #[prost(message, repeated, tag = "7")]
     pub findings: Vec<FindingState>,
+    /// Of all paths that ever were, in this generation.
+    #[prost(message, repeated, tag = "8")]
+    pub canaries: Vec<v1::CanaryAccount>,
 }
 
 /// What a reading proved; see `ledger::Finding`.
@@ -149,6 +152,9 @@ pub struct CounterState {
     /// The machine began anew since it was read.
     #[prost(bool, tag = "12")]
     pub rebooted: bool,
+    /// Counted by it, and no hits.
+    #[prost(uint64, tag = "13")]
+    pub canaries: u64,
 }
 
 /// What a source recorded and lost beside its counters.

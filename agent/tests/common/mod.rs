@@ -119,6 +119,7 @@ pub fn rule(number: u64, claim: &str) -> KnownRule {
             v1::ClaimOrigin::Carried
         },
         narrowed: false,
+        names_sampled: false,
         counter: Some("inet/t/c".into()),
         target: v1::Target {
             kind: v1::TargetKind::Ip.into(),
@@ -156,6 +157,7 @@ pub fn hits(list: Vec<Hit>) -> Report {
         hits: list,
         not_parsed: NotParsed::default(),
         cursor: None,
+        canaries: None,
         import: None,
     }
 }

@@ -79,6 +79,7 @@ impl Block {
             claim_origin: origin.into(),
             narrowed: false,
             counted: true,
+            names_sampled: false,
         }
     }
 }
@@ -99,6 +100,7 @@ pub(crate) struct Stream {
     /// What the next seals state.
     pub(crate) seal_interval_s: u32,
     pub(crate) stopping: bool,
+    pub(crate) canaries: Vec<v1::CanaryAccount>,
     log_size: u64,
     statements: u64,
     register_size: u64,
@@ -115,6 +117,7 @@ impl Stream {
             now_s: NOON,
             seal_interval_s: 30,
             stopping: false,
+            canaries: Vec::new(),
             log_size: 0,
             statements: 0,
             register_size: 0,
@@ -469,6 +472,7 @@ impl Stream {
             collector_checkpoint: self.checkpoint.clone(),
             seal_interval_s: self.seal_interval_s,
             stopping: std::mem::take(&mut self.stopping),
+            canaries: self.canaries.clone(),
             ..v1::Seal::default()
         };
         self.leaf(node, Body::Seal(seal));

@@ -3,7 +3,7 @@
 use evidence::statement::{SignedStatement, decode_signed};
 use register::{
     Known, Target,
-    cases::{Decided, Note, finding_id},
+    cases::{Decided, Note, finding_id, subject_of},
     severity,
 };
 use remit_proto::v1::{self, FindingState, statement::Body};
@@ -72,7 +72,7 @@ fn find(
 
 /// Adds what is not about the evidence of one finding: its id, what people said, how severe it is.
 pub(super) fn complete(scene: &Scene<'_>, mut row: v1::FindingRow) -> v1::FindingRow {
-    row.id = finding_id(&subject(&row));
+    row.id = finding_id(&subject_of(&row));
     let decided = scene.cases().of(&row.id).last();
     row.state = scene.cases().state(&row.id).into();
     row.seen_since = decided.is_some_and(|decided| {
@@ -90,18 +90,6 @@ pub(super) fn complete(scene: &Scene<'_>, mut row: v1::FindingRow) -> v1::Findin
         severity(target.as_ref(), lines_served, row.duration_s)
     });
     row
-}
-
-/// A rule's finding is about the rule, whatever request its verdict speaks of.
-fn subject(row: &v1::FindingRow) -> v1::FindingSubject {
-    let about_a_rule = row.rule != 0;
-    v1::FindingSubject {
-        code: row.code.clone(),
-        node: row.node.clone(),
-        generation: row.generation.clone(),
-        rule: row.rule,
-        request_id: if about_a_rule { String::new() } else { row.request_id.clone() },
-    }
 }
 
 fn row(decided: &Decided) -> v1::DecisionRow {

@@ -4,7 +4,7 @@ use evidence::NodeId;
 use register::silence::{self, Silence};
 use remit_proto::v1::{self, Observation, SourceKind};
 
-use super::{Scene, error::QueryError, filter::Filter};
+use super::{Scene, canaries, error::QueryError, filter::Filter};
 use crate::store::GenerationRow;
 
 /// For a question about these nodes and this span of time.
@@ -61,11 +61,15 @@ pub(super) fn completeness(
         let waiting = generation.received_size.saturating_sub(generation.covered_size);
         answer.not_yet_assessed = answer.not_yet_assessed.saturating_add(waiting);
     }
+    canaries::complete(&mut answer, scene, filter);
     Ok(answer)
 }
 
 /// Those that lie in the question, in the order of time, and how many there are.
-fn silences(scene: &Scene<'_>, filter: &Filter) -> Result<(Vec<Silence>, u64), QueryError> {
+pub(super) fn silences(
+    scene: &Scene<'_>,
+    filter: &Filter,
+) -> Result<(Vec<Silence>, u64), QueryError> {
     let Filter { since_s, until_s, nodes, .. } = filter;
     let (mut found, mut count) = scene.reading.silences(*since_s, *until_s, nodes)?;
     let open = scene

@@ -1,5 +1,6 @@
-//! Findings: one per rule and cause, one per request that is not carried out, and one per node that takes
-//! claims from a basis map which nobody stated.
+//! Findings: one per rule and cause, one per request that is not carried out, one per node that takes
+//! claims from a basis map which nobody stated, and one per path on which canaries do not come back,
+//! and one per time that an area was silent.
 //!
 //! A rule's findings come from two truths kept apart (DESIGN.md idea 6): that it stands now with this
 //! verdict, and what it did, or how it was installed, with that verdict as known now. The cause is the
@@ -8,16 +9,20 @@
 //! a doubtful label, a deed that no second person confirmed. What a rule did under a verdict that it no longer has stays a finding, beside the
 //! verdict that it has now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::{Claim, NodeId};
-use register::{DutyFinding, Installed, Known, ScreenWord, Target, not_enforced, screen_word};
+use register::{
+    DutyFinding, Installed, Known, ScreenWord, Target,
+    area::{AreaSilence, silent_areas},
+    not_enforced, screen_word,
+};
 use remit_proto::v1::{self, AddedFinding, VerdictCode};
 use tonic::Status;
 
 use super::{
-    QueryHandle, Scene, cases,
-    completeness::completeness,
+    QueryHandle, Scene, canaries, cases,
+    completeness::{completeness, silences},
     error::QueryError,
     filter::{Filter, touches},
     page::Page,
@@ -102,6 +107,8 @@ pub(super) fn keyed(
     }
     found.extend(duties(scene, filter)?);
     found.extend(unstated_basis_maps(scene, filter));
+    found.extend(missing_canaries(scene, filter));
+    found.extend(areas(scene, filter)?);
     Ok(found.into_iter().map(|(key, row)| (key, cases::complete(scene, row))).collect())
 }
 
@@ -293,6 +300,67 @@ fn unstated_basis_maps(scene: &Scene<'_>, filter: &Filter) -> Vec<(String, v1::F
         Some((format!("{node}/ {code}"), row))
     });
     rows.collect()
+}
+
+/// Paths on which canaries do not come back, or are sent no more.
+fn missing_canaries(scene: &Scene<'_>, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
+    const CODE: v1::IntegrityCode = v1::IntegrityCode::CanaryMissing;
+    let seals = scene.seal_times();
+    let rows = canaries::rows(scene, filter).filter(canaries::is_finding).filter_map(|canary| {
+        let node = canary.node.clone();
+        let last_seen_s = seals.get(node.as_str()).copied().unwrap_or(canary.at_s);
+        if !filter.takes_integrity(&node, CODE, last_seen_s) {
+            return None;
+        }
+        let code = short(CODE.as_str_name(), "INTEGRITY_CODE_");
+        let source = canary.source().as_str_name();
+        let key = format!("{node}/ {code} {source} {}", canary.path);
+        let row = v1::FindingRow {
+            code,
+            node,
+            first_seen_s: canary.at_s,
+            last_seen_s,
+            canary: Some(canary),
+            ..v1::FindingRow::default()
+        };
+        // Before the node's rules, as above.
+        Some((key, row))
+    });
+    rows.collect()
+}
+
+/// Spans in which many nodes of one area were silent at once.
+fn areas(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+    const CODE: v1::IntegrityCode = v1::IntegrityCode::SilentArea;
+    let reported: BTreeSet<NodeId> = scene.heard.keys().cloned().collect();
+    // Of all nodes, and whenever: what is asked for is taken from the spans that come of them.
+    let everything = Filter::default();
+    let (silences, _) = silences(scene, &everything)?;
+    let rows =
+        silent_areas(&scene.inventory, &reported, &silences).into_iter().filter_map(|span| {
+            let AreaSilence { area, from_s, until_s, open, nodes, of } = span;
+            let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+            let of_asked = nodes.iter().find(|node| filter.takes_node(node))?;
+            if !filter.takes_integrity(of_asked, CODE, until_s) {
+                return None;
+            }
+            let code = short(CODE.as_str_name(), "INTEGRITY_CODE_");
+            let row = v1::FindingRow {
+                code: code.clone(),
+                first_seen_s: from_s,
+                last_seen_s: until_s,
+                area: Some(v1::AreaRow {
+                    area: area.clone(),
+                    silent_nodes: nodes,
+                    nodes: of,
+                    open,
+                }),
+                ..v1::FindingRow::default()
+            };
+            // Before all nodes.
+            Some((format!(" {code} {area} {from_s:020}"), row))
+        });
+    Ok(rows.collect())
 }
 
 fn rule_prefix(rule: &RuleId) -> String {

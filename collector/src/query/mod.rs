@@ -14,6 +14,7 @@
 //! Not done here: who may ask (`access`), sentences (the edges make them). Questions block; an async
 //! caller runs them where blocking is allowed ([`service`] does).
 
+mod canaries;
 mod cases;
 pub mod clock;
 mod completeness;

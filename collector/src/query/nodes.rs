@@ -101,6 +101,7 @@ fn node_row(scene: &Scene<'_>, node: &str) -> v1::NodeRow {
         row.last_seal_s = seal.at_s;
         row.clock = seal.clock;
         row.accounts.clone_from(&seal.sources);
+        row.canaries.clone_from(&seal.canaries);
         row.self_protection.clone_from(&seal.self_protection);
         row.stopped_cleanly = seal.stopping;
     }

@@ -46,6 +46,10 @@ pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// Of a rule that logs some of its hits.
+pub(crate) const NAMES_SAMPLED: &str =
+    "What this rule hits is named for a sample of its hits; their number is exact, by its counter.";
+
 /// A rule's number as 16 digits, base 16. It uses all 64 bits: as a JSON number, or in a spreadsheet,
 /// it would be rounded to that of another rule.
 pub(crate) fn rule(number: u64) -> String {

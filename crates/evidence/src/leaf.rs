@@ -131,6 +131,10 @@ pub fn commits_to(body: &Body, field: u32, commitment: &tlog::Hash) -> bool {
     commitments(body).any(|(f, c)| f == field && c == commitment.0.as_slice())
 }
 
+/// Paths of canaries in a `Seal`, and bytes of the name of each.
+pub const CANARIES_MAX: usize = 64;
+pub const CANARY_PATH_SIZE_MAX: usize = 300;
+
 /// No node may be quiet for longer between two seals.
 pub const SEAL_INTERVAL_S_MAX: u32 = 3600;
 
@@ -338,6 +342,7 @@ fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {
         collector_checkpoint,
         stopping: _,
         seal_interval_s,
+        canaries,
     } = seal;
     time(*at_s, "at_s")?;
     known::<v1::ClockState>(*clock, "clock")?;
@@ -351,7 +356,41 @@ fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {
         short_text(chain, 600, "self_protection.chain")?;
     }
     digest_or_none(collector_checkpoint, "collector_checkpoint")?;
-    require((1..=SEAL_INTERVAL_S_MAX).contains(seal_interval_s), "seal_interval_s", "1 to 3600")
+    require((1..=SEAL_INTERVAL_S_MAX).contains(seal_interval_s), "seal_interval_s", "1 to 3600")?;
+    require(canaries.len() <= CANARIES_MAX, "canaries", "at most 64")?;
+    canaries.iter().try_for_each(check_canary)?;
+    let follow = |pair: &[v1::CanaryAccount]| match pair {
+        [one, next] => (one.source, &one.path) < (next.source, &next.path),
+        _ => true,
+    };
+    require(canaries.windows(2).all(follow), "canaries", "by source and path, each once")
+}
+
+fn check_canary(canary: &v1::CanaryAccount) -> Result<(), Malformed> {
+    let v1::CanaryAccount {
+        source,
+        path,
+        sent,
+        seen,
+        unanswered,
+        counted_known,
+        counted,
+        sent_at_s,
+        seen_at_s,
+    } = canary;
+    known::<v1::SourceKind>(*source, "canaries.source")?;
+    require(!path.is_empty(), "canaries.path", "not empty")?;
+    short_text(path, CANARY_PATH_SIZE_MAX, "canaries.path")?;
+    let lost = sent.checked_sub(*seen);
+    let lost = lost.ok_or(Malformed::Range { field: "canaries.seen", rule: "at most sent" })?;
+    require(*unanswered <= lost, "canaries.unanswered", "at most sent less seen")?;
+    require(*counted_known || *counted == 0, "canaries.counted", "0 where it is not known")?;
+    require((*sent > 0) == (*sent_at_s != 0), "canaries.sent_at_s", "0 exactly if none was sent")?;
+    require((*seen > 0) == (*seen_at_s != 0), "canaries.seen_at_s", "0 exactly if none was seen")?;
+    [*sent_at_s, *seen_at_s]
+        .into_iter()
+        .filter(|at_s| *at_s != 0)
+        .try_for_each(|at_s| time(at_s, "canaries.sent_at_s"))
 }
 
 /// The identity of DESIGN.md promise 2, as the agent states it.

@@ -147,7 +147,7 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
 fn check_decision(decision: &v1::Decision) -> Result<(), Malformed> {
     let v1::Decision { subject, act, reason, log_size: _, note } = decision;
     let subject = subject.as_ref().ok_or(Malformed::Missing { field: "decision.subject" })?;
-    let v1::FindingSubject { code, node, generation, rule, request_id } = subject;
+    let v1::FindingSubject { code, node, generation, rule, request_id, detail } = subject;
     let code_is_a_word = !code.is_empty()
         && code.len() <= 64
         && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
@@ -162,17 +162,21 @@ fn check_decision(decision: &v1::Decision) -> Result<(), Malformed> {
         let read = generation.parse::<Generation>().is_ok();
         require(read, "decision.subject.generation", "16 hex digits")?;
     }
+    short_text(detail, 400, "decision.subject.detail")?;
     require(
-        node.is_empty() != request_id.is_empty(),
+        node.is_empty() || request_id.is_empty(),
         "decision.subject.node",
-        "a node or a request",
+        "a node or a request, not both",
     )?;
-    if request_id.is_empty() {
+    let nothing = node.is_empty() && request_id.is_empty() && detail.is_empty();
+    require(!nothing, "decision.subject.node", "a node, a request, or a detail")?;
+    if !node.is_empty() {
         check_node(node, "decision.subject.node")?;
-    } else {
-        require(!about_a_rule, "decision.subject.rule", "0 for a request")?;
+    }
+    if !request_id.is_empty() {
         request(request_id, "decision.subject.request_id")?;
     }
+    require(!about_a_rule || !node.is_empty(), "decision.subject.rule", "0 without a node")?;
     known::<v1::DecisionAct>(*act, "decision.act")?;
     known::<v1::DecisionReason>(*reason, "decision.reason")?;
     let Some(note) = note else { return Ok(()) };

@@ -39,6 +39,22 @@ pub fn finding_id(subject: &v1::FindingSubject) -> FindingId {
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What a row of an answer is about: a rule, whatever request its verdict speaks of; or else a request,
+/// a node, or an area.
+pub fn subject_of(row: &v1::FindingRow) -> v1::FindingSubject {
+    let request_id = if row.rule == 0 { row.request_id.clone() } else { String::new() };
+    let canary = row.canary.as_ref().map(|c| format!("{} {}", c.source().as_str_name(), c.path));
+    let area = row.area.as_ref().map(|area| format!("{} {}", area.area, row.first_seen_s));
+    v1::FindingSubject {
+        code: row.code.clone(),
+        node: row.node.clone(),
+        generation: row.generation.clone(),
+        rule: row.rule,
+        request_id,
+        detail: canary.or(area).unwrap_or_default(),
+    }
+}
+
 /// One act of the case log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {

@@ -65,6 +65,7 @@ pub(crate) fn rule_of(action: &v1::ServiceAction) -> v1::Rule {
         claim_origin: claim_origin.into(),
         narrowed: false,
         counted: false,
+        names_sampled: false,
     }
 }
 

@@ -33,7 +33,9 @@
 //! `NOT_ENFORCED`.
 
 pub mod adoption;
+pub mod area;
 pub mod assessment;
+pub mod canary;
 pub mod cases;
 pub mod compile;
 pub mod deed;

@@ -5,7 +5,10 @@ use std::{
     fmt,
 };
 
-use register::silence;
+use register::{
+    canary::{self, Health, health},
+    silence,
+};
 use remit_proto::v1::{self, leaf::Body, log_entry::Entry};
 use serde::Serialize;
 
@@ -38,6 +41,11 @@ pub struct Coverage {
     /// `register::silence`: the longest of them, and how many there are.
     pub silences: Vec<Silence>,
     pub silence_count: u64,
+    /// Paths of canaries by the last seal of each tree, and how many were alive then.
+    pub canary_paths: u64,
+    pub canary_paths_alive: u64,
+    /// `<node> <path>: …`, of those that were not; at most 1,000.
+    pub canaries_not_alive: Vec<String>,
     pub lost: u64,
     pub unexplained: u64,
     /// Sources that have no separate counter, so that nobody can say what they missed.
@@ -160,6 +168,7 @@ fn leaves(coverage: &mut Coverage, agent: &crate::agents::Agent<'_>) {
         }
     }
     let Some(seal) = last_seal else { return };
+    canaries(coverage, agent.origin.node.as_str(), seal);
     coverage.released_early = coverage.released_early.saturating_add(seal.released_early);
     for account in &seal.sources {
         let lost = account.lost.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.count));
@@ -169,6 +178,29 @@ fn leaves(coverage: &mut Coverage, agent: &crate::agents::Agent<'_>) {
             .saturating_add(account.unexplained_missing)
             .saturating_add(account.unexplained_surplus);
         coverage.sources_uncounted += u64::from(!account.offered_known);
+    }
+}
+
+fn canaries(coverage: &mut Coverage, node: &str, seal: &v1::Seal) {
+    for account in &seal.canaries {
+        coverage.canary_paths += 1;
+        let since = |what: &str, at_s| match at_s {
+            0 => format!("{what} ever"),
+            at_s => format!("{what} since {}", utc(at_s)),
+        };
+        let says = match health(account, seal.at_s) {
+            Health::Alive { as_of_s: _ } => {
+                coverage.canary_paths_alive += 1;
+                continue;
+            }
+            Health::None => "no canaries".to_owned(),
+            Health::Waiting => "the first was just sent".to_owned(),
+            Health::Missing { since_s } => since("none came back", since_s),
+            Health::Stopped { since_s } => since("none sent", since_s),
+        };
+        if coverage.canaries_not_alive.len() < canary::LISTED_MAX {
+            coverage.canaries_not_alive.push(format!("{node} {}: {says}", account.path));
+        }
     }
 }
 
@@ -259,6 +291,15 @@ impl fmt::Display for Coverage {
         if more > 0 {
             row("", format!("and {more} more"))?;
         }
+        row(
+            "canaries",
+            format!(
+                "{} of {} paths alive at the last seal; not: {}",
+                self.canary_paths_alive,
+                self.canary_paths,
+                list(&self.canaries_not_alive)
+            ),
+        )?;
         row(
             "not opened",
             format!(

@@ -165,6 +165,7 @@ fn rule() -> v1::Rule {
         claim_origin: v1::ClaimOrigin::Carried.into(),
         narrowed: false,
         counted: true,
+        names_sampled: false,
     }
 }
 

@@ -353,6 +353,7 @@ impl Reader<'_> {
             handle: self.handle,
             exact: true,
             limited: self.limited,
+            sample: false,
             threshold: a.get(4).map(be_u16).transpose()?.unwrap_or(0),
             snaplen: a.u32(3)?.unwrap_or(0),
         };

@@ -307,6 +307,7 @@ impl Walk<'_> {
         self.ends += 1;
         logs.extend(visit.logs.iter().cloned());
         for log in &mut logs {
+            log.sample = log.exact && log.limited && !path.limit;
             log.exact &= !log.limited && !path.limit;
         }
         self.ended_by(visit, action, logs);

@@ -149,6 +149,8 @@ pub struct Log {
     pub exact: bool,
     /// A rate limit stands before the log: messages are missing by design.
     pub limited: bool,
+    /// Logs some of the packets of this path and no others: exact, but for the limit.
+    pub sample: bool,
     /// Messages until the kernel sends its batch; 0 is what the reader of the group asked for.
     pub threshold: u16,
     /// Bytes of each packet that are copied at most; 0 is what the reader asked for.

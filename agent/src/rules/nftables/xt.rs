@@ -78,6 +78,7 @@ fn nflog(info: &[u8], handle: u64, limited: bool) -> Option<Log> {
         handle,
         exact: true,
         limited,
+        sample: false,
         threshold: u16_at(6)?,
         snaplen: if copies { ne_u32(info)? } else { 0 },
     })

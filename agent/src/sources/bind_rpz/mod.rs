@@ -48,13 +48,14 @@ use super::{
     Source, SourceContext, SourceError,
     rpz::{
         self, RpzZone,
+        canary::ZoneCanaries,
         rules::{AskSerials, Resolver, Rules},
     },
     tail::{self, Gathered, Lines, Tail},
 };
 use crate::{
     doctor::Finding,
-    observation::{CounterKey, RuleState},
+    observation::{CounterKey, Report, RuleState},
 };
 
 /// One resolver on this node.
@@ -67,6 +68,8 @@ pub struct BindRpz {
     pub statistics: Option<SocketAddr>,
     /// In the order of `response-policy`, which is the order of precedence.
     pub zones: Vec<RpzZone>,
+    /// Where the resolver is asked for the canaries of its zones; `None`: there are none.
+    pub canaries: Option<SocketAddr>,
     pub poll_ms: u64,
     pub counters_interval_s: u64,
     /// Of the resolver's local time, for `print-time local` and `iso8601`; `iso8601-utc` needs none.
@@ -111,6 +114,7 @@ impl BindRpz {
             rules: Rules::new(self.zones.clone(), self.resolver()),
             zones: self.zones.iter().filter_map(|zone| Apex::new(&zone.name)).collect(),
             told_uncounted: false,
+            canaries: ZoneCanaries::new(SourceKind::BindRpz, self.canaries, &self.zones),
         };
         Tail::new(bind, settings, context)
     }
@@ -142,6 +146,7 @@ struct Bind {
     zones: Vec<Apex>,
     /// That nothing is counted was logged.
     told_uncounted: bool,
+    canaries: ZoneCanaries,
 }
 
 impl Lines for Bind {
@@ -161,8 +166,17 @@ impl Lines for Bind {
             gathered.not_parsed += 1;
             return;
         };
+        if let Some(name) = self.rules.canary_of(&applied) {
+            self.canaries.seen(name);
+            return gathered.canary(self.config.statistics.map(|_| self.config.counter_key()));
+        }
         let cause = self.rules.cause_or_new(&applied, context, gathered);
         gathered.add(rpz::hit(&applied, cause, at_s, context));
+    }
+
+    fn step(&mut self, context: &SourceContext) -> Vec<Report> {
+        self.canaries.aim(self.rules.canaries());
+        self.canaries.step(context)
     }
 
     fn refresh(&mut self, context: &SourceContext, thorough: bool) -> bool {

@@ -29,6 +29,7 @@ struct Section {
     zones: Vec<ZoneSection>,
     counters_interval_s: Option<u32>,
     utc_offset_s: Option<i64>,
+    canaries: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -40,7 +41,8 @@ struct ZoneSection {
 }
 
 fn read(section: Section, check: &mut Check<'_>) -> Option<BindRpz> {
-    let Section { log, statistics, zones, counters_interval_s, utc_offset_s } = section;
+    let Section { log, statistics, zones, counters_interval_s, utc_offset_s, canaries } = section;
+    let canaries = check.resolver(canaries);
     let log = check.absolute(log, "log", "set the file of the channel that has category rpz");
     let statistics: Option<SocketAddr> = statistics.and_then(|text| {
         let remedy = "must be address:port of statistics-channels, such as 127.0.0.1:8053";
@@ -78,11 +80,12 @@ fn read(section: Section, check: &mut Check<'_>) -> Option<BindRpz> {
         poll_ms: POLL_MS,
         counters_interval_s,
         utc_offset_s,
+        canaries,
     })
 }
 
 pub(super) fn print(settings: &BindRpz) -> toml::Table {
-    let BindRpz { log, statistics, zones, poll_ms: _, counters_interval_s, utc_offset_s } =
+    let BindRpz { log, statistics, zones, canaries, poll_ms: _, counters_interval_s, utc_offset_s } =
         settings;
     let path = |path: &Path| path.display().to_string();
     let zone = |RpzZone { name, file, log_name: _, action_override }: &RpzZone| ZoneSection {
@@ -99,6 +102,7 @@ pub(super) fn print(settings: &BindRpz) -> toml::Table {
         zones: zones.iter().map(zone).collect(),
         counters_interval_s: (*counters_interval_s).try_into().ok(),
         utc_offset_s: Some(*utc_offset_s),
+        canaries: canaries.map(|address| address.to_string()),
     })
 }
 

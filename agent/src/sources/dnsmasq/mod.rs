@@ -222,6 +222,7 @@ fn rules(found: &Found, config: &Dnsmasq, context: &SourceContext) -> Rules {
             claims,
             claim_origin,
             narrowed: false,
+            names_sampled: false,
             counter: None,
             target: target(name, exact, context),
             native: context.privacy.redact(&shown),

@@ -289,6 +289,7 @@ fn known(
         claim_origin: if claims.is_empty() { ClaimOrigin::None } else { ClaimOrigin::Carried },
         claims,
         narrowed: false,
+        names_sampled: false,
         counter: None,
         target,
         native,

@@ -317,6 +317,7 @@ impl Gathered<'_, '_> {
             source,
             hits,
             not_parsed,
+            canaries: None,
             cursor,
             import: Some(self.import.clone()),
         });

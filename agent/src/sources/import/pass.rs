@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use super::{ImportError, ImportOptions};
 use crate::sources::{
     follow::LINE_SIZE_MAX,
-    rpz::Applied,
+    rpz::{Applied, canary::is_canary},
     stamp::Stamp,
     unbound_rpz::line::{self, Line},
 };
@@ -91,6 +91,9 @@ impl<'a> Pass<'a> {
             if let Some(at_s) = at_s {
                 self.parsed += 1;
                 self.last_s = self.last_s.max(at_s);
+                if is_canary(&applied.owner) {
+                    return Ok(());
+                }
                 return take(Found::Block(&applied, at_s));
             }
         }

@@ -242,6 +242,7 @@ impl Relay {
             claims,
             claim_origin,
             narrowed: record.narrowed,
+            names_sampled: false,
             counter: counted.then(|| self.key(&record.rule)),
             target,
             native: context.privacy.redact(native.trim_end()),

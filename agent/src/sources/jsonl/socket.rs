@@ -111,7 +111,7 @@ fn follow(
 }
 
 fn report(gathered: Gathered, relay: &Relay, context: &SourceContext) -> Result<(), RecorderGone> {
-    let Gathered { hits, not_parsed, lost, new_rules, refreshed: _ } = gathered;
+    let Gathered { hits, not_parsed, lost, new_rules, refreshed: _, canaries: _ } = gathered;
     let (source, at_s) = (SourceKind::Jsonl, (context.now_s)());
     if new_rules {
         (context.send)(Report::Rules(relay.rules(at_s)))?;
@@ -121,7 +121,14 @@ fn report(gathered: Gathered, relay: &Relay, context: &SourceContext) -> Result<
     }
     if !hits.is_empty() || not_parsed > 0 {
         let not_parsed = NotParsed { count: not_parsed, at_s };
-        (context.send)(Report::Hits { source, hits, not_parsed, cursor: None, import: None })?;
+        (context.send)(Report::Hits {
+            source,
+            hits,
+            not_parsed,
+            canaries: None,
+            cursor: None,
+            import: None,
+        })?;
     }
     Ok(())
 }

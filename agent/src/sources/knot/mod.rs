@@ -236,7 +236,7 @@ impl Receiver {
     }
 
     fn report(&self, gathered: Gathered, always: bool) -> Result<(), RecorderGone> {
-        let Gathered { hits, not_parsed, lost: _, new_rules, refreshed: _ } = gathered;
+        let Gathered { hits, not_parsed, lost: _, new_rules, refreshed: _, canaries: _ } = gathered;
         if new_rules {
             self.send_rules()?;
         }
@@ -247,6 +247,7 @@ impl Receiver {
             source: SourceKind::Knot,
             hits,
             not_parsed: NotParsed { count: not_parsed, at_s: (self.context.now_s)() },
+            canaries: None,
             cursor: Some(mark()),
             import: None,
         })

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use pnet_packet::ipv4::Ipv4Packet;
 use pnet_packet::ipv6::Ipv6Packet;
+use pnet_packet::udp::UdpPacket;
 
 use crate::kernel::{Attributes, Malformed};
 
@@ -31,6 +32,10 @@ pub struct Packet<'a> {
     pub seq: Option<u32>,
     /// Counts messages of all groups of the network namespace.
     pub seq_global: Option<u32>,
+    /// Messages that the kernel numbered between the one before and this one, and that did not come.
+    pub lost_before: u64,
+    /// What was copied of the packet. For [`Self::behind_udp`] alone.
+    pub(super) ip: &'a [u8],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +50,8 @@ pub struct Headers {
     pub dport: Option<u16>,
 }
 
-/// `payload` is what follows the netlink header: nfgenmsg and attributes.
-pub fn parse(payload: &[u8]) -> Result<Packet<'_>, Malformed> {
-    const NFGENMSG: usize = 4;
-    let mut packet = Packet {
+impl<'a> Packet<'a> {
+    pub(super) const EMPTY: Self = Self {
         prefix: &[],
         hook: 0,
         protocol: 0,
@@ -58,7 +61,27 @@ pub fn parse(payload: &[u8]) -> Result<Packet<'_>, Malformed> {
         headers: None,
         seq: None,
         seq_global: None,
+        lost_before: 0,
+        ip: &[],
     };
+
+    /// What is left of a UDP datagram behind its header. Of somebody else's packet that is none of our
+    /// business: ask only for one that is known to be the agent's own.
+    pub(super) fn behind_udp(&self) -> Option<&'a [u8]> {
+        let ip = self.ip;
+        let header = match ip.first()? >> 4 {
+            4 => usize::from(Ipv4Packet::new(ip)?.get_header_length()) * 4,
+            // The agent sets no extension headers.
+            _ => Ipv6Packet::minimum_packet_size(),
+        };
+        ip.get(header + UdpPacket::minimum_packet_size()..)
+    }
+}
+
+/// `payload` is what follows the netlink header: nfgenmsg and attributes.
+pub fn parse(payload: &[u8]) -> Result<Packet<'_>, Malformed> {
+    const NFGENMSG: usize = 4;
+    let mut packet = Packet::EMPTY;
     for attribute in Attributes::new(payload.get(NFGENMSG..).ok_or(Malformed)?) {
         match attribute? {
             (1, &[high, low, hook, ..]) => {
@@ -68,7 +91,7 @@ pub fn parse(payload: &[u8]) -> Result<Packet<'_>, Malformed> {
             (2, value) => packet.mark = be_u32(value)?,
             (4, value) => packet.in_dev = Some(be_u32(value)?),
             (5, value) => packet.out_dev = Some(be_u32(value)?),
-            (9, value) => packet.headers = headers(value),
+            (9, value) => (packet.headers, packet.ip) = (headers(value), value),
             (10, value) => packet.prefix = value.strip_suffix(&[0]).unwrap_or(value),
             (12, value) => packet.seq = Some(be_u32(value)?),
             (13, value) => packet.seq_global = Some(be_u32(value)?),

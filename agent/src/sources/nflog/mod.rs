@@ -9,13 +9,15 @@
 //! **Client addresses.** Every logged packet carries its sender's address. They exist in
 //! [`Packet`] and nowhere else: it borrows, it cannot be kept past the callback, and nothing in
 //! here stores or prints one. Only headers are copied by the kernel (96 bytes), of which the bytes
-//! behind the ports are never looked at; user ids and hardware addresses are not read either.
+//! behind the ports are never looked at, but in a packet of the agent's own (`canary`); user ids and
+//! hardware addresses are not read either.
 //!
 //! Promised:
 //! - No allocation for a message. One receive per call; the kernel packs up to
 //!   [`Settings::messages_per_datagram`] messages into one.
 //! - Sequence numbers count from 0 at each bind, so a first number n means that n were lost. They
-//!   show a loss only when a *later* message arrives; a loss at the end shows in counters alone.
+//!   show a loss only when a *later* message arrives: a loss at the end is known by the next canary
+//!   (`canary`), and without canaries by counters alone.
 //! - A group has one owner in a network namespace. If another has it, bind fails.
 //! - While nobody has bound the group, the kernel counts nothing: only nft counters show what
 //!   happened then.
@@ -25,12 +27,14 @@
 //! Sources: `linux/netfilter/nfnetlink_log.h`, kernel `net/netfilter/nfnetlink_log.c`
 //! (nfulnl_recv_config, nfulnl_log_packet, __nfulnl_send).
 
+mod canary;
 pub mod message;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+pub use canary::{Canary, News};
 pub use message::{Headers, Packet, headers};
 
 use crate::kernel::{Malformed, Messages, NetlinkSocket, ReceiveError};
@@ -213,9 +217,10 @@ impl Sequence {
                 Err(Malformed) => Err(Malformed),
             };
             match parsed {
-                Ok(packet) => {
+                Ok(mut packet) => {
                     stats.messages += 1;
-                    stats.lost_by_sequence += self.lost_before(packet.seq);
+                    packet.lost_before = self.lost_before(packet.seq);
+                    stats.lost_by_sequence += packet.lost_before;
                     each(&packet);
                 }
                 Err(Malformed) => {

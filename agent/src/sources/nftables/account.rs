@@ -183,6 +183,11 @@ impl Counters {
         user.unlogged |= !logged;
     }
 
+    /// Of a rule for canaries: who shares it counts them too.
+    pub(super) fn canary(&mut self, key: &CounterKey) {
+        self.uses.entry(key.clone()).or_default().own_protection = true;
+    }
+
     /// The counter counts more than it seemed.
     pub(super) fn spoil(&mut self, key: &CounterKey) {
         self.uses.entry(key.clone()).or_default().inexact = true;

@@ -62,6 +62,8 @@ pub(super) struct Way {
 pub(super) enum Duty {
     /// A hit.
     Record,
+    /// One of the hits that a counter counts, by name.
+    Sample,
     /// Not one: the node's own protection, or a log of more or of fewer packets than are dropped.
     Ignore,
 }
@@ -176,6 +178,12 @@ impl Attribution {
         }
     }
 
+    /// Whether the messages of a group are samples and nothing else: one that is lost is no lost hit.
+    pub(super) fn samples_only(&self, group: u16) -> bool {
+        let ways = || self.logs.iter().filter(|log| log.group == group).flat_map(|log| &log.ways);
+        ways().any(|way| way.duty == Duty::Sample) && ways().all(|way| way.duty != Duty::Record)
+    }
+
     /// Hands out each way and outcome that may have logged the packet. `last` is where the one
     /// before was found, in whatever attribution: packets of one rule come in rows.
     pub(super) fn find<'a>(
@@ -197,7 +205,7 @@ impl Attribution {
             match way.duty {
                 Duty::Ignore if found == Found::Nothing => found = Found::Ignored,
                 Duty::Ignore => {}
-                Duty::Record => {
+                Duty::Record | Duty::Sample => {
                     if way.outcomes.find(packet.headers.as_ref(), |outcome| each(way, outcome)) {
                         found = Found::Rules;
                     }

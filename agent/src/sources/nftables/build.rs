@@ -8,6 +8,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    net::SocketAddr,
     sync::Arc,
 };
 
@@ -16,6 +17,7 @@ use remit_proto::v1::{ClaimOrigin, Direction, Target, TargetKind, Technique, Tri
 use super::{
     account::{Counters, Unlogged},
     attribution::{Attribution, Duty, Way},
+    canary::{CanaryRule, CanaryRules, canary},
     draft,
     interfaces::Interfaces,
     own::{is_own, is_own_hook},
@@ -47,11 +49,14 @@ pub(super) struct State {
     pub(super) moving: bool,
     /// There are more ways to a drop than were followed.
     pub(super) incomplete: bool,
+    pub(super) canaries: Arc<CanaryRules>,
 }
 
 /// What does not change from one reading to the next.
 pub(super) struct Settings<'a> {
     pub(super) groups: &'a [u16],
+    /// Rules may be for canaries.
+    pub(super) canaries: bool,
     pub(super) context: &'a SourceContext,
 }
 
@@ -107,6 +112,7 @@ struct Builder<'a> {
     own_seen: HashSet<&'a RuleId>,
     attribution: Attribution,
     counters: Counters,
+    canaries: CanaryRules,
 }
 
 impl<'a> Builder<'a> {
@@ -121,6 +127,7 @@ impl<'a> Builder<'a> {
             own_seen: HashSet::new(),
             attribution: Attribution::new(Interfaces::read()),
             counters: Counters::new(ruleset),
+            canaries: CanaryRules::new(),
         }
     }
 
@@ -130,6 +137,12 @@ impl<'a> Builder<'a> {
             let key = self.counters.of_path(path, self.settings.context);
             if path.action == Action::Divert {
                 self.diverted(path, key, &sharing);
+            } else if let Some((group, to)) = self.canary(path) {
+                if let Some(key) = &key {
+                    self.counters.canary(key);
+                }
+                self.add_ways(path, None, |_| {});
+                self.canaries.entry(group).or_insert(CanaryRule { to, counter: key });
             } else if is_own(path) {
                 let new = self.own_seen.insert(&path.rule);
                 self.counters.own(path, key, new);
@@ -142,6 +155,11 @@ impl<'a> Builder<'a> {
             self.policy(policy);
         }
         self.finish()
+    }
+
+    fn canary(&self, path: &DropPath) -> Option<(u16, SocketAddr)> {
+        let Settings { groups, canaries, context: _ } = self.settings;
+        canaries.then(|| canary(path, groups)).flatten()
     }
 
     /// How many rules ask for each set: an element's counter then counts for all of them.
@@ -318,16 +336,18 @@ impl<'a> Builder<'a> {
     /// Every log of the way to a group of ours. `logged`: `None` for the node's own protection.
     fn add_ways(&mut self, path: &DropPath, logged: Option<bool>, fill: impl FnOnce(&mut Way)) {
         let groups = self.settings.groups;
-        let recording = logged.and_then(|_| recording_log(path, groups)).map(|at| (at, fill));
-        let at = recording.as_ref().map(|(at, _)| *at);
+        let recording = || recording_log(path, groups).map(|at| (at, Duty::Record));
+        let sampling = || sampling_log(path, groups).map(|at| (at, Duty::Sample));
+        let recording = logged.and_then(|_| recording().or_else(sampling));
+        let at = recording.map(|(at, _)| at);
         let ours = path.logs.iter().enumerate().filter(|(_, log)| groups.contains(&log.group));
         for (_, log) in ours.filter(|(other, _)| Some(*other) != at) {
             self.attribution.add(path, log, Duty::Ignore, |_| {});
         }
-        if let Some((at, fill)) = recording
+        if let Some((at, duty)) = recording
             && let Some(log) = path.logs.get(at)
         {
-            self.attribution.add(path, log, Duty::Record, fill);
+            self.attribution.add(path, log, duty, fill);
         }
     }
 
@@ -350,6 +370,7 @@ impl<'a> Builder<'a> {
             claim_origin: if claims.is_empty() { ClaimOrigin::None } else { ClaimOrigin::Mapped },
             claims,
             narrowed: true,
+            names_sampled: false,
             counter: None,
             target: Target { kind: TargetKind::WholeService.into(), value: "*".into() },
             native: format!("chain {place}: policy drop"),
@@ -358,7 +379,7 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(self) -> State {
-        let Self { ruleset, sets, drafts, attribution, counters, .. } = self;
+        let Self { ruleset, sets, drafts, attribution, counters, canaries, .. } = self;
         let (rules, unlogged) = standing::decide(drafts, &counters);
         State {
             generation: ruleset.generation,
@@ -368,6 +389,7 @@ impl<'a> Builder<'a> {
             unlogged,
             moving: sets.are_moving(),
             incomplete: ruleset.paths_omitted,
+            canaries: Arc::new(canaries),
         }
     }
 }
@@ -376,6 +398,15 @@ impl<'a> Builder<'a> {
 fn recording_log(path: &DropPath, groups: &[u16]) -> Option<usize> {
     let stops = path.action != Action::Divert;
     let ours = |log: &Log| stops && log.exact && !log.limited && groups.contains(&log.group);
+    path.logs.iter().position(ours)
+}
+
+/// The log whose messages name some of this way's hits, where none names them all. The template's way of
+/// doing it is two rules: `… limit rate … log …`, and behind it `… counter … drop`, because a limit that
+/// is exceeded ends its rule.
+pub(super) fn sampling_log(path: &DropPath, groups: &[u16]) -> Option<usize> {
+    let stops = path.action != Action::Divert && recording_log(path, groups).is_none();
+    let ours = |log: &Log| stops && log.sample && groups.contains(&log.group);
     path.logs.iter().position(ours)
 }
 

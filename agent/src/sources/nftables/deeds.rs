@@ -7,11 +7,11 @@ use std::net::IpAddr;
 
 use super::{
     account::CANDIDATES_MAX,
-    attribution::{Attribution, Found, Names},
+    attribution::{Attribution, Duty, Found, Names},
 };
 use crate::{
     observation::{Hit, HitTarget, Response, RuleNumber},
-    sources::nflog::Packet,
+    sources::{nflog::Packet, tail::add_hit},
 };
 
 /// Hits that were not reported yet.
@@ -23,13 +23,16 @@ pub(super) struct Deeds {
     /// in `list` the one before it in its row.
     rows: [Option<usize>; ROWS],
     older: Vec<Option<usize>>,
+    /// Hits that a counter counts, by name.
+    samples: Vec<Hit>,
     /// See [`Attribution::find`].
     last_log: usize,
 }
 
 impl Default for Deeds {
     fn default() -> Self {
-        Self { list: Vec::new(), rows: [None; ROWS], older: Vec::new(), last_log: 0 }
+        let (list, older, samples) = (Vec::new(), Vec::new(), Vec::new());
+        Self { list, rows: [None; ROWS], older, samples, last_log: 0 }
     }
 }
 
@@ -53,6 +56,11 @@ impl Deeds {
         hits
     }
 
+    /// The samples that there are.
+    pub(super) fn take_samples(&mut self) -> Vec<Hit> {
+        std::mem::take(&mut self.samples)
+    }
+
     /// False if no rule logs so.
     pub(super) fn attribute(
         &mut self,
@@ -61,14 +69,14 @@ impl Deeds {
         names: Option<&Names<'_>>,
         packet: &Packet<'_>,
     ) -> bool {
-        let mut first: Option<(RuleNumber, Option<IpAddr>, Response)> = None;
+        let mut first: Option<(RuleNumber, Option<IpAddr>, Response, Duty)> = None;
         let mut others = Vec::new();
         let found =
             attribution.find(group, packet, &mut self.last_log, |way, outcome| match &first {
                 None => {
                     let headers = packet.headers.as_ref();
                     let address = headers.zip(names).and_then(|(h, names)| outcome.named(h, names));
-                    first = Some((outcome.rule, address, way.response(headers)));
+                    first = Some((outcome.rule, address, way.response(headers), way.duty));
                 }
                 Some((rule, ..)) => {
                     let new = *rule != outcome.rule && !others.contains(&outcome.rule);
@@ -77,15 +85,21 @@ impl Deeds {
                     }
                 }
             });
-        if let Some((rule, address, response)) = first {
-            self.add(Hit {
+        if let Some((rule, address, response, duty)) = first {
+            let hit = Hit {
                 rule,
                 at_s: 0,
                 count: 1,
                 hit_target: address.map(HitTarget::Address),
                 response,
                 other_candidates: others,
-            });
+            };
+            match duty {
+                Duty::Sample if self.samples.len() < SAMPLES_MAX => self.samples.push(hit),
+                // More than anybody needs to see what is hit.
+                Duty::Sample => {}
+                Duty::Record | Duty::Ignore => self.add(hit),
+            }
         }
         match found {
             Found::Rules | Found::Ignored => true,
@@ -128,6 +142,29 @@ fn row(hit: &Hit) -> usize {
     (spread >> 56) as usize
 }
 
+/// Gives hits that a counter has counted the names that a sample of them has: as many as were counted
+/// remain, and those that nobody named stand last. Samples of what was not counted are left out.
+pub(super) fn named(counted: Vec<Hit>, mut samples: Vec<Hit>) -> Vec<Hit> {
+    let mut hits = Vec::with_capacity(counted.len());
+    for mut rest in counted {
+        let is_of = |sample: &mut Hit| {
+            sample.rule == rest.rule || rest.other_candidates.contains(&sample.rule)
+        };
+        let mut left = rest.count;
+        for sample in
+            samples.extract_if(.., is_of).take(usize::try_from(left).unwrap_or(usize::MAX))
+        {
+            left -= 1;
+            add_hit(&mut hits, Hit { at_s: rest.at_s, ..sample });
+        }
+        rest.count = left;
+        hits.extend((left > 0).then_some(rest));
+    }
+    hits
+}
+
+/// Between two readings of the counters.
+pub(super) const SAMPLES_MAX: usize = 1024;
 /// As many as [`row`] has values.
 const ROWS: usize = 256;
 
@@ -146,6 +183,26 @@ mod tests {
             response: Response::Silent,
             other_candidates: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_sample_gives_names_and_no_hits() {
+        let counted = |rule, count| Hit { count, at_s: 9, ..hit(rule, None) };
+        let shown = |hits: Vec<Hit>| -> Vec<(u64, u64, bool)> {
+            hits.iter().map(|h| (h.rule.0, h.count, h.hit_target.is_some())).collect()
+        };
+        // Five counted, three of them seen; one of a rule that was not counted.
+        let samples = vec![hit(1, Some(7)), hit(1, Some(7)), hit(3, Some(1)), hit(1, Some(8))];
+        let hits = named(vec![counted(1, 5)], samples.clone());
+        assert!(hits.iter().all(|hit| hit.at_s == 9));
+        assert_eq!(shown(hits), [(1, 2, true), (1, 1, true), (1, 2, false)]);
+        // More seen than counted: no more than counted.
+        assert_eq!(shown(named(vec![counted(1, 2)], samples)), [(1, 2, true)]);
+        // An element of a list under one counter: a sample says which it was.
+        let list = Hit { other_candidates: vec![RuleNumber(2)], ..counted(1, 3) };
+        let hits = named(vec![list], vec![hit(2, Some(5))]);
+        assert_eq!(shown(hits), [(2, 1, true), (1, 2, false)]);
+        assert_eq!(shown(named(vec![counted(1, 4)], Vec::new())), [(1, 4, false)]);
     }
 
     proptest! {

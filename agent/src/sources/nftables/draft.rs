@@ -3,7 +3,7 @@
 use remit_proto::v1::Technique;
 
 use super::{
-    build::Settings,
+    build::{Settings, sampling_log},
     claim::Carriers,
     reach::{Of, Piece},
     target::Aim,
@@ -60,6 +60,7 @@ pub(super) fn rule(
         claims,
         claim_origin,
         narrowed: aim.narrowed,
+        names_sampled: sampling_log(path, settings.groups).is_some(),
         counter: None,
         target: aim.target.clone(),
         native: format!("{text}{}", native(&addition, privacy)),

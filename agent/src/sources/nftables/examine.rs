@@ -3,23 +3,26 @@
 use std::collections::BTreeSet;
 
 use super::{
-    NftablesError,
+    Nftables, NftablesError,
     build::{Settings, State},
+    canary::{canary, is_meant},
     own::is_own,
 };
 use crate::{
     doctor::Finding,
     logging,
     observation::KnownRule,
-    rules::nftables::{DropPath, Reader},
+    rules::nftables::{DropPath, Reader, Ruleset},
     sources::SourceContext,
 };
 
 /// Reads the ruleset of the network namespace that the caller is in. Binds nothing.
-pub(super) fn examine(groups: &[u16], context: &SourceContext) -> Vec<Finding> {
+pub(super) fn examine(config: &Nftables, context: &SourceContext) -> Vec<Finding> {
+    let Nftables { groups, canaries, .. } = config;
+    let settings = Settings { groups, canaries: *canaries, context };
     let read = || {
         let mut reader = Reader::open().map_err(NftablesError::read)?;
-        let state = State::read(&mut reader, &Settings { groups, context });
+        let state = State::read(&mut reader, &settings);
         let state = state.map_err(NftablesError::read)?;
         Ok((state, reader.read_ruleset().map_err(NftablesError::read)?))
     };
@@ -39,6 +42,9 @@ pub(super) fn examine(groups: &[u16], context: &SourceContext) -> Vec<Finding> {
     findings.extend(unclaimed(&rules));
     findings.extend(uncounted(&rules));
     findings.extend(logs(&judged, groups));
+    if *canaries {
+        findings.extend(without_canaries(&ruleset, &state, groups));
+    }
     if ruleset.paths_omitted {
         findings.push(Finding::wrong(
             PART,
@@ -47,6 +53,32 @@ pub(super) fn examine(groups: &[u16], context: &SourceContext) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+fn without_canaries(ruleset: &Ruleset, state: &State, groups: &[u16]) -> Option<Finding> {
+    let without: Vec<u16> =
+        groups.iter().copied().filter(|group| !state.canaries.contains_key(group)).collect();
+    if without.is_empty() {
+        let all = groups.len();
+        return Some(Finding::fine(PART, format!("canaries watch over {all} of {all} groups")));
+    }
+    let meant = ruleset.drops.iter().find(|path| {
+        is_meant(path) && canary(path, groups).is_none_or(|(group, _)| without.contains(&group))
+    });
+    let says = match meant {
+        Some(path) => format!(
+            "this rule claims to be for canaries and cannot be used for them: {}",
+            path.native
+        ),
+        None => format!("no rule is for the canaries of the groups {without:?}"),
+    };
+    Some(Finding::incomplete(
+        PART,
+        says,
+        "take the chain `canary` from remit-agent template nftables, with one port for each group; \
+         without it a loss at the end of a burst is seen by counters alone, and a dead log looks \
+         like a quiet one",
+    ))
 }
 
 fn unclaimed(rules: &[&KnownRule]) -> Option<Finding> {

@@ -18,13 +18,14 @@ use remit_proto::v1::{LossCause, SourceKind};
 use super::{
     NftablesError,
     attribution::{Attribution, Names},
-    deeds::Deeds,
+    canary::{CanaryRules, path_name},
+    deeds::{Deeds, SAMPLES_MAX},
 };
 use crate::{
-    observation::{NotParsed, Report},
+    observation::{Canaries, Hit, NotParsed, Report},
     sources::{
         RecorderGone, SourceContext,
-        nflog::{NflogReader, Packet, ReadStats},
+        nflog::{Canary, News, NflogReader, Packet, ReadStats},
     },
 };
 
@@ -42,6 +43,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(10);
 /// In one report, which the recorder takes in as a whole.
 const DATAGRAMS_AT_ONCE: usize = 4;
+/// Between two statements that canaries do not come back.
+const DEAF_INTERVAL: Duration = Duration::from_secs(60);
 /// How long rules that are gone may still have messages in the queue.
 const BEFORE_VALID: Duration = Duration::from_secs(5);
 
@@ -57,6 +60,9 @@ pub(super) struct Shared {
 struct Views {
     now: Option<Arc<Attribution>>,
     before: Option<(Arc<Attribution>, Instant)>,
+    canaries: Arc<CanaryRules>,
+    /// Names of hits that counters count, since they were read.
+    samples: Vec<Hit>,
     /// Looks at the ruleset that were asked for and have been taken.
     asked: u64,
     looked: u64,
@@ -70,12 +76,23 @@ impl Shared {
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn publish(&self, attribution: Arc<Attribution>) {
+    pub(super) fn publish(&self, attribution: Arc<Attribution>, canaries: Arc<CanaryRules>) {
         let mut views = self.lock();
+        views.canaries = canaries;
         if let Some(before) = views.now.replace(attribution) {
             views.before = Some((before, Instant::now()));
         }
         self.changed.notify_all();
+    }
+
+    pub(super) fn add_samples(&self, samples: Vec<Hit>) {
+        let mut views = self.lock();
+        let room = SAMPLES_MAX.saturating_sub(views.samples.len());
+        views.samples.extend(samples.into_iter().take(room));
+    }
+
+    pub(super) fn take_samples(&self) -> Vec<Hit> {
+        std::mem::take(&mut self.lock().samples)
     }
 
     pub(super) fn is_asked(&self) -> bool {
@@ -111,6 +128,10 @@ pub(super) struct Hits<'a> {
     now: Arc<Attribution>,
     before: Option<Arc<Attribution>>,
     deeds: Deeds,
+    canary: Canary,
+    /// When it was last said that canaries do not come back, and since when they do not.
+    deaf: Option<Instant>,
+    back_until_s: i64,
     not_parsed: u64,
     looked_at: Option<Instant>,
     /// When the last read ended: what is lost was lost after it.
@@ -166,6 +187,9 @@ impl<'a> Hits<'a> {
             now,
             before: None,
             deeds: Deeds::default(),
+            canary: Canary::default(),
+            deaf: None,
+            back_until_s: (context.now_s)(),
             not_parsed: 0,
             looked_at: None,
             sure_until_s: (context.now_s)(),
@@ -173,12 +197,20 @@ impl<'a> Hits<'a> {
     }
 
     fn follow(&mut self, reader: &mut NflogReader) -> Result<(), Ended> {
+        self.say_path()?;
         while !self.ending() {
-            if self.read(reader, READ_TIMEOUT)? == Queue::Drained {
+            self.canary.send_if_due();
+            let queue = self.read(reader, READ_TIMEOUT)?;
+            if queue != Queue::HasMore {
+                self.listen_for_canaries()?;
+            }
+            if queue == Queue::Drained {
                 thread::sleep(REST);
             }
         }
-        // What the kernel has of it is recorded now and not lost to the downtime.
+        // What the kernel has of it is recorded now and not lost to the downtime. What it has lost at
+        // the end, the last canary shows.
+        self.canary.send();
         let until = Instant::now() + LOOK_WITHIN;
         while self.read(reader, LAST_TIMEOUT)? != Queue::Silent && Instant::now() < until {}
         Ok(())
@@ -218,9 +250,16 @@ impl<'a> Hits<'a> {
         }
         let before = views.before.as_ref().filter(|(_, since)| since.elapsed() < BEFORE_VALID);
         self.before = before.map(|(before, _)| Arc::clone(before));
+        let canary = views.canaries.get(&self.group).map(|rule| rule.to);
+        drop(views);
+        self.canary.aim(canary);
     }
 
     fn take(&mut self, packet: &Packet<'_>) {
+        self.canary.lose(packet.lost_before);
+        if self.canary.takes(packet) {
+            return;
+        }
         let (group, names) = (self.group, self.names.as_ref());
         if self.deeds.attribute(&self.now, group, names, packet) {
             return;
@@ -267,7 +306,17 @@ impl<'a> Hits<'a> {
     }
 
     fn report(&mut self, stats: ReadStats) -> Result<(), RecorderGone> {
-        let ReadStats { messages: _, lost_by_sequence, enobufs, malformed, truncated: _ } = stats;
+        // Which of the messages that were lost were canaries, the canary knows.
+        let ReadStats { messages: _, lost_by_sequence: _, enobufs, malformed, truncated: _ } =
+            stats;
+        let lost = self.canary.take_lost();
+        let samples = self.deeds.take_samples();
+        if !samples.is_empty() {
+            self.shared.add_samples(samples);
+        }
+        // What a sample lacks is no hit that is missing.
+        let (lost_by_sequence, enobufs) =
+            if self.now.samples_only(self.group) { (0, 0) } else { (lost, enobufs) };
         let at_s = (self.context.now_s)();
         if !self.deeds.is_empty() {
             let hits = self.deeds.take(at_s);
@@ -276,6 +325,7 @@ impl<'a> Hits<'a> {
                 source,
                 hits,
                 not_parsed: NotParsed::default(),
+                canaries: None,
                 cursor: None,
                 import: None,
             })?;
@@ -296,6 +346,48 @@ impl<'a> Hits<'a> {
             })?;
         }
         self.sure_until_s = at_s;
-        Ok(())
+        self.report_canaries(at_s)
+    }
+
+    /// Whether there are canaries or none: the group is a path for them.
+    fn say_path(&self) -> Result<(), RecorderGone> {
+        let path = path_name(self.group);
+        let canaries = Canaries::on(SourceKind::Nftables, path, (self.context.now_s)());
+        (self.context.send)(Report::Canaries(canaries))
+    }
+
+    fn report_canaries(&mut self, at_s: i64) -> Result<(), RecorderGone> {
+        let Some(News { sent, seen }) = self.canary.take_news() else { return Ok(()) };
+        if seen > 0 {
+            if self.deaf.take().is_some() {
+                self.say_deaf(at_s)?;
+            }
+            self.back_until_s = at_s;
+        }
+        let path = path_name(self.group);
+        (self.context.send)(Report::Canaries(Canaries {
+            sent,
+            seen,
+            unanswered: Some(self.canary.unanswered()),
+            ..Canaries::on(SourceKind::Nftables, path, at_s)
+        }))
+    }
+
+    /// The queue is empty: what was sent before has come, or will not.
+    fn listen_for_canaries(&mut self) -> Result<(), RecorderGone> {
+        if !self.canary.is_late() || self.deaf.is_some_and(|said| said.elapsed() < DEAF_INTERVAL) {
+            return Ok(());
+        }
+        if self.deaf.replace(Instant::now()).is_none() {
+            tracing::warn!(group = self.group, "canaries do not come back: hits may be missing");
+        }
+        self.say_deaf((self.context.now_s)())
+    }
+
+    /// Hits may not come back either: that must be seen in the evidence too.
+    fn say_deaf(&mut self, until_s: i64) -> Result<(), RecorderGone> {
+        let from_s = std::mem::replace(&mut self.back_until_s, until_s).min(until_s);
+        let (source, cause) = (SourceKind::Nftables, LossCause::CanaryLost);
+        (self.context.send)(Report::Unsure { source, cause, from_s, until_s })
     }
 }

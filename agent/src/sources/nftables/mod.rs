@@ -26,8 +26,11 @@
 //!   its reading, too. A value that a counter brings with it is no hit (`account`).
 //! - A hit belongs to a rule only if the rule's log is about just what it drops and is not rate
 //!   limited. Rules of which we get no such messages are counted by their counters (`account`).
+//! - Where a rate limit stands before a rule's log, the counter says how many hits there were, and
+//!   the log names a sample of them; the rule is told so (`KnownRule::names_sampled`).
 //! - A message that fits no rule that is or was just in force is a loss (`NOT_PARSED`). Give the
 //!   groups to blocking rules alone.
+//! - What the kernel's queue has lost is known within a second, where there is a rule for canaries.
 //! - No client's address leaves the packet that it was in (`hits`, `attribution`), and none is in
 //!   the text of a rule (`text`, `target`).
 //!
@@ -40,6 +43,7 @@
 //! | `claim`, `text` | what a rule says that it rests on; its text without customers |
 //! | `interfaces` | the name that a rule has and the number that a message has |
 //! | `own` | what the node drops for its own sake |
+//! | `canary` | the rule that the agent's own packets meet, to see them come back |
 //! | `account` | which counter counts what |
 //! | `attribution`, `hits`, `deeds`, `response` | from a message to its rule |
 //!
@@ -49,6 +53,7 @@
 mod account;
 mod attribution;
 mod build;
+mod canary;
 mod claim;
 mod deeds;
 mod draft;
@@ -80,6 +85,8 @@ use remit_proto::v1::{LossCause, SourceKind};
 use self::{
     account::{Counters, Growth, Unlogged, Watched},
     build::{Settings, State},
+    canary::{CanaryCounters, path_name},
+    deeds::named,
     hits::Shared,
 };
 pub use self::{error::NftablesError, settings::TECHNOLOGY};
@@ -89,7 +96,7 @@ use super::{
 };
 use crate::{
     doctor::Finding,
-    observation::{CounterReading, Hit, NotParsed, Report, RuleState},
+    observation::{Canaries, CounterReading, Hit, NotParsed, Report, RuleState},
     rules::nftables::{ReadError, Reader, Watch, WatchError},
 };
 
@@ -114,6 +121,8 @@ pub struct Nftables {
     /// NFLOG groups to bind; none: rules and counters alone.
     pub groups: Vec<u16>,
     pub counters_interval: Duration,
+    /// Send canaries where a rule is for them (`canary`).
+    pub canaries: bool,
     /// How the groups are bound.
     pub nflog: nflog::Settings,
 }
@@ -125,6 +134,7 @@ impl Default for Nftables {
             // Reading all counters costs less than a millisecond; the account of a loss is then
             // settled within ten seconds.
             counters_interval: Duration::from_secs(5),
+            canaries: true,
             nflog: nflog::Settings::default(),
         }
     }
@@ -145,7 +155,7 @@ impl super::Source for Nftables {
     }
 
     fn examine(&self, context: &SourceContext) -> Vec<Finding> {
-        examine::examine(&self.groups, context)
+        examine::examine(self, context)
     }
 }
 
@@ -194,6 +204,7 @@ struct Source<'a> {
     seen_until_s: i64,
     /// The last reading failed, and that was logged.
     in_trouble: bool,
+    canary_counters: CanaryCounters,
 }
 
 enum Ended {
@@ -250,6 +261,7 @@ impl<'a> Source<'a> {
             blind: None,
             seen_until_s: (context.now_s)(),
             in_trouble: false,
+            canary_counters: CanaryCounters::default(),
         };
         source.state = source.read_until_stable()?;
         source.watched.begin(&source.state.counters.values);
@@ -381,7 +393,8 @@ impl<'a> Source<'a> {
 
     /// `None`: it did not hold still, or cannot be read now.
     fn read(&mut self) -> Result<Option<State>, Ended> {
-        let settings = Settings { groups: &self.config.groups, context: self.context };
+        let Nftables { groups, canaries, .. } = self.config;
+        let settings = Settings { groups, canaries: *canaries, context: self.context };
         match State::read(&mut self.reader, &settings) {
             Ok(state) => {
                 self.sees()?;
@@ -459,11 +472,13 @@ impl<'a> Source<'a> {
         if state.incomplete && !self.state.incomplete {
             tracing::warn!("the nftables ruleset has more ways to a drop than are followed");
         }
+        let same = same && state.canaries == self.state.canaries;
         self.state = state;
         self.due = None;
         if !same {
             self.send_rules(false)?;
-            self.shared.publish(Arc::clone(&self.state.attribution));
+            let State { attribution, canaries, .. } = &self.state;
+            self.shared.publish(Arc::clone(attribution), Arc::clone(canaries));
         }
         Ok(self.send_hits(of_new)?)
     }
@@ -481,7 +496,7 @@ impl<'a> Source<'a> {
         let before = &self.state.unlogged;
         let growth = self.watched.read(before, after, &counters.values, commit, until_s);
         let Growth { hits, of_new, unsure } = growth;
-        self.send_hits(hits)?;
+        self.send_hits(named(hits, self.shared.take_samples()))?;
         if unsure {
             let (source, cause) = (SourceKind::Nftables, LossCause::CounterReset);
             (self.context.send)(Report::Unsure { source, cause, from_s, until_s })?;
@@ -498,6 +513,7 @@ impl<'a> Source<'a> {
             source,
             hits,
             not_parsed: NotParsed::default(),
+            canaries: None,
             cursor: None,
             import: None,
         })
@@ -559,7 +575,14 @@ impl<'a> Source<'a> {
         Ok(self.send_counters()?)
     }
 
-    fn send_counters(&self) -> Result<(), RecorderGone> {
+    fn send_counters(&mut self) -> Result<(), RecorderGone> {
+        let State { canaries, counters, .. } = &self.state;
+        for (group, counted) in self.canary_counters.read(canaries, &counters.values) {
+            let path = path_name(group);
+            let canaries = Canaries::on(SourceKind::Nftables, path, (self.context.now_s)());
+            let counted = Some(counted);
+            (self.context.send)(Report::Canaries(Canaries { counted, ..canaries }))?;
+        }
         let values = self.state.counters.values.iter();
         (self.context.send)(Report::Counters(CounterReading {
             source: SourceKind::Nftables,

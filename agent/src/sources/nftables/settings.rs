@@ -6,7 +6,10 @@ use remit_proto::v1::SourceKind;
 use serde::{Deserialize, Serialize};
 
 use super::Nftables;
-use crate::{config::Check, sources::Technology};
+use crate::{
+    config::Check,
+    sources::{Technology, nflog},
+};
 
 pub const TECHNOLOGY: Technology = Technology {
     kind: SourceKind::Nftables,
@@ -18,10 +21,12 @@ pub const TECHNOLOGY: Technology = Technology {
 struct Section {
     groups: Option<Vec<u16>>,
     counters_interval_s: Option<u32>,
+    canaries: Option<bool>,
+    receive_buffer_kib: Option<u32>,
 }
 
 fn read(section: Section, check: &mut Check<'_>) -> Nftables {
-    let Section { groups, counters_interval_s } = section;
+    let Section { groups, counters_interval_s, canaries, receive_buffer_kib } = section;
     let groups = groups.unwrap_or_default();
     let distinct: BTreeSet<u16> = groups.iter().copied().collect();
     check.that(
@@ -30,17 +35,30 @@ fn read(section: Section, check: &mut Check<'_>) -> Nftables {
         "name 1 to 16 different NFLOG groups, as in the rules' `log group N`",
     );
     let counters_interval_s = check.counters_interval(counters_interval_s);
+    let mut nflog = nflog::Settings::default();
+    if let Some(kib) = receive_buffer_kib {
+        let range = RECEIVE_BUFFER_KIB.contains(&kib);
+        check.that(range, "receive_buffer_kib", "must be 4 to 65536; left out, it is 1024");
+        nflog.receive_buffer_bytes = kib.saturating_mul(1024) as usize;
+    }
     Nftables {
         groups,
         counters_interval: Duration::from_secs(counters_interval_s),
-        ..Nftables::default()
+        // A rule for them is what asks for them.
+        canaries: canaries.unwrap_or(true),
+        nflog,
     }
 }
 
 pub(super) fn print(settings: &Nftables) -> toml::Table {
-    let Nftables { groups, counters_interval, nflog: _ } = settings;
+    let Nftables { groups, counters_interval, canaries, nflog } = settings;
     crate::config::table(&Section {
         groups: Some(groups.clone()),
         counters_interval_s: counters_interval.as_secs().try_into().ok(),
+        canaries: Some(*canaries),
+        receive_buffer_kib: (nflog.receive_buffer_bytes / 1024).try_into().ok(),
     })
 }
+
+/// For each group. The kernel takes twice as much, and no less than a page or two.
+const RECEIVE_BUFFER_KIB: std::ops::RangeInclusive<u32> = 4..=65_536;

@@ -212,10 +212,18 @@ impl Running {
     /// The same with other times between two readings of the counters.
     pub(in crate::sources) fn counting_each(
         counters_interval: Duration,
+        context: (SourceContext, Sent),
+    ) -> Self {
+        Self::configured(Nftables { counters_interval, ..Nftables::default() }, context)
+    }
+
+    /// The same, told otherwise; the group is always [`GROUP`].
+    pub(in crate::sources) fn configured(
+        config: Nftables,
         (context, sent): (SourceContext, Sent),
     ) -> Self {
         let stop = Arc::clone(&context.stop);
-        let config = Nftables { groups: vec![GROUP], counters_interval, ..Nftables::default() };
+        let config = Nftables { groups: vec![GROUP], ..config };
         let thread = thread::spawn(move || observe(&config, &context));
         let running = Self { sent, stop, thread };
         running.wait("rules", |reports| reports.iter().any(|r| matches!(r, Report::Rules(_))));

@@ -295,7 +295,7 @@ impl<'a> Receiver<'a> {
     }
 
     fn report(&mut self, gathered: Gathered, always: bool) -> Result<(), RecorderGone> {
-        let Gathered { hits, not_parsed, lost: _, new_rules, refreshed: _ } = gathered;
+        let Gathered { hits, not_parsed, lost: _, new_rules, refreshed: _, canaries: _ } = gathered;
         if new_rules {
             self.send_rules()?;
         }
@@ -306,6 +306,7 @@ impl<'a> Receiver<'a> {
             source: SourceKind::Pdns,
             hits,
             not_parsed: NotParsed { count: not_parsed, at_s: (self.context.now_s)() },
+            canaries: None,
             cursor: Some(mark()),
             import: None,
         })

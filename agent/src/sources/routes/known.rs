@@ -112,6 +112,7 @@ impl Route {
             claims,
             // Another table is asked only where a policy rule says so.
             narrowed: *tos != 0 || source.is_some() || !of_every_host,
+            names_sampled: false,
             counter: counter.cloned(),
             target,
             native: context.privacy.redact(&format!("{} proto {protocol}{realm}", self.key())),

@@ -437,7 +437,14 @@ impl<'a> Follower<'a> {
 
     fn send_hit_report(&self, hits: Vec<Hit>) -> Result<(), RecorderGone> {
         let not_parsed = NotParsed::default();
-        self.send(Report::Hits { source: SOURCE, hits, not_parsed, cursor: None, import: None })
+        self.send(Report::Hits {
+            source: SOURCE,
+            hits,
+            not_parsed,
+            canaries: None,
+            cursor: None,
+            import: None,
+        })
     }
 
     fn send(&self, report: Report) -> Result<(), RecorderGone> {

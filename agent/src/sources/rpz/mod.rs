@@ -10,6 +10,7 @@
 //! own (`rpz-client-ip`) becomes a token.
 
 pub mod action;
+pub mod canary;
 mod name;
 mod net;
 pub mod owner;

@@ -32,6 +32,7 @@ use remit_proto::v1::{self, ClaimOrigin, Technique};
 use super::{
     Applied, RpzZone,
     action::Action,
+    canary::is_canary,
     is_same_name,
     owner::Owner,
     zone::{self, Entry},
@@ -128,6 +129,8 @@ struct Built {
     serial: Option<u32>,
     incomplete: bool,
     rules: Vec<BuiltRule>,
+    /// Blocked for the agent's own sake: no rule.
+    canary: Option<Box<str>>,
 }
 
 struct BuiltRule {
@@ -213,6 +216,20 @@ impl Rules {
             rules,
             unstable: self.unstable,
         }
+    }
+
+    /// The canary of each zone, in their order.
+    pub fn canaries(&self) -> impl Iterator<Item = Option<&str>> {
+        self.zones.iter().map(|zone| zone.current.as_ref()?.canary.as_deref())
+    }
+
+    /// The name of the canary that a line is about.
+    pub fn canary_of<'a>(&self, line: &'a Applied<'_>) -> Option<&'a str> {
+        let Owner::QueryName(name) = &line.owner else { return None };
+        let is_of = |canary: Option<&str>| canary.is_some_and(|c| c.eq_ignore_ascii_case(name));
+        // Where a line names the owner itself, no zone has to be known to hold it.
+        let names_owner = !self.resolver.lines_name_what_was_found && is_canary(&line.owner);
+        (names_owner || self.canaries().any(is_of)).then_some(name)
     }
 
     /// The rule that a line means; `None`: no zone holds it.
@@ -303,6 +320,7 @@ impl Rules {
                     claims: Vec::new(),
                     claim_origin: ClaimOrigin::None,
                     narrowed: false,
+                    names_sampled: false,
                     counter: self.resolver.counter.clone(),
                     target: v1::Target {
                         kind: v1::TargetKind::NotUnderstood.into(),
@@ -354,12 +372,17 @@ impl Rules {
         zone.identity = if torn { None } else { identity };
         let (claims, origin) = zone_claims(&zone.config, context);
         let zone_actor = zone_actor(&zone.config);
+        let mut canary = None;
         let rules = parsed
             .entries
             .into_iter()
             .filter_map(|(owner, entry)| {
                 let entry = overridden(entry, zone.config.action_override);
                 let technique = entry.action.technique()?;
+                if let (true, Owner::QueryName(name)) = (is_canary(&owner), &owner) {
+                    canary.get_or_insert_with(|| name.clone());
+                    return None;
+                }
                 let rule = known_rule(Known {
                     key: format!("{}/zone/{}/{owner:?}", self.resolver.instance, zone.config.name),
                     owner: &owner,
@@ -378,7 +401,7 @@ impl Rules {
             })
             .collect();
         let incomplete = torn || parsed.not_understood > 0;
-        Some(Built { serial: parsed.serial, incomplete, rules })
+        Some(Built { serial: parsed.serial, incomplete, rules, canary })
     }
 }
 
@@ -495,6 +518,7 @@ fn known_rule(known: Known<'_>) -> KnownRule {
         claims,
         claim_origin,
         narrowed: false,
+        names_sampled: false,
         counter,
         target: owner.target(&context.privacy),
         native,

@@ -56,6 +56,10 @@ pub trait Lines {
     fn line(&mut self, line: &[u8], context: &SourceContext, gathered: &mut Gathered);
     /// A line of ours came and cannot be read.
     fn broken(&mut self) {}
+    /// Once in every round: what is to be done and said beside the lines.
+    fn step(&mut self, _: &SourceContext) -> Vec<Report> {
+        Vec::new()
+    }
     /// Looks at the rules again. `thorough`: also what costs a question to the program. True if they,
     /// or their stability, are not what they were.
     fn refresh(&mut self, context: &SourceContext, thorough: bool) -> bool;
@@ -80,12 +84,20 @@ pub struct Gathered {
     pub new_rules: bool,
     /// The rules were looked at for the sake of a line; once is enough.
     pub refreshed: bool,
+    /// Lines that were about canaries, by the counter that counts them too.
+    pub canaries: Option<(CounterKey, u64)>,
 }
 
 impl Gathered {
     /// Equal neighbours are one hit with their count.
     pub fn add(&mut self, hit: Hit) {
         add_hit(&mut self.hits, hit);
+    }
+
+    /// A line was about a canary, which this counter counts.
+    pub fn canary(&mut self, counter: Option<CounterKey>) {
+        let Some(counter) = counter else { return };
+        self.canaries.get_or_insert((counter, 0)).1 += 1;
     }
 
     /// So many lines are not there.
@@ -170,6 +182,9 @@ impl<L: Lines> Tail<L> {
                 }
             }
             self.read_log()?;
+            for report in self.lines.step(&self.context) {
+                self.send(report)?;
+            }
             if count {
                 counters_due = now + counters_interval;
                 self.read_counters()?;
@@ -268,7 +283,7 @@ impl<L: Lines> Tail<L> {
             if let Some(counters) = self.lines.counters() {
                 self.send_counters(counters)?;
             }
-            self.send_hits(Vec::new(), 0, &follow)?;
+            self.send_hits(Vec::new(), 0, None, &follow)?;
         }
         Ok(Some(follow))
     }
@@ -296,7 +311,7 @@ impl<L: Lines> Tail<L> {
         follow: &Follow,
         step: Step,
     ) -> Result<(), RecorderGone> {
-        let Gathered { hits, not_parsed, lost, new_rules, refreshed: _ } = gathered;
+        let Gathered { hits, not_parsed, lost, new_rules, refreshed: _, canaries } = gathered;
         if new_rules {
             self.send_rules()?;
         }
@@ -308,9 +323,10 @@ impl<L: Lines> Tail<L> {
             self.send(Report::Lost { source, cause: *cause, count: *count, at_s })?;
         }
         let moved = follow.offset().abs_diff(self.reported_offset) >= QUIET_BYTES;
-        if !hits.is_empty() || not_parsed > 0 || !lost.is_empty() || step.switched || moved {
+        let told = !hits.is_empty() || not_parsed > 0 || !lost.is_empty() || canaries.is_some();
+        if told || step.switched || moved {
             self.reported_offset = follow.offset();
-            self.send_hits(hits, not_parsed, follow)?;
+            self.send_hits(hits, not_parsed, canaries, follow)?;
         }
         Ok(())
     }
@@ -319,11 +335,12 @@ impl<L: Lines> Tail<L> {
         &self,
         hits: Vec<Hit>,
         not_parsed: u64,
+        canaries: Option<(CounterKey, u64)>,
         follow: &Follow,
     ) -> Result<(), RecorderGone> {
         let (source, cursor) = (self.settings.source, Some(follow.cursor()));
         let not_parsed = NotParsed { count: not_parsed, at_s: (self.context.now_s)() };
-        self.send(Report::Hits { source, hits, not_parsed, cursor, import: None })
+        self.send(Report::Hits { source, hits, not_parsed, canaries, cursor, import: None })
     }
 
     fn send_unsure(&mut self) -> Result<(), RecorderGone> {

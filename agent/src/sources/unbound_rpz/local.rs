@@ -310,6 +310,7 @@ fn rule(zone: &str, kind: Kind, instance: &str, context: &SourceContext) -> Know
         claims,
         claim_origin,
         narrowed: false,
+        names_sampled: false,
         counter: None,
         target,
         native: format!("local-zone: \"{shown}.\" {kind:?}").to_lowercase(),

@@ -14,6 +14,8 @@
 //! `rpz-tcp-only`, of which Unbound logs and counts the truncated answer and the TCP retry that it
 //! lets through in the same words. Such rules are in the rule state all the same.
 //!
+//! Names that zones block for the agent's own sake are canaries (`rpz::canary`) and no hits.
+//!
 //! Local zones are read if `local_zones` is set: see [`local`].
 //!
 //! Not seen here, because Unbound neither logs nor counts it: a name blocked as the target of an
@@ -28,7 +30,7 @@ pub mod line;
 pub mod local;
 mod settings;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use remit_proto::v1::SourceKind;
 
@@ -38,13 +40,14 @@ use super::{
     Source, SourceContext, SourceError,
     rpz::{
         self, RpzZone,
+        canary::ZoneCanaries,
         rules::{Resolver, Rules},
     },
     tail::{self, Gathered, Lines, Tail},
 };
 use crate::{
     doctor::Finding,
-    observation::{CounterKey, RuleState},
+    observation::{CounterKey, Report, RuleState},
 };
 
 /// One resolver on this node.
@@ -59,6 +62,8 @@ pub struct UnboundRpz {
     pub zones: Vec<RpzZone>,
     /// Also `local-zone:`, with `log-local-actions: yes`. Needs `control`.
     pub local_zones: bool,
+    /// Where the resolver is asked for the canaries of its zones; `None`: there are none.
+    pub canaries: Option<SocketAddr>,
     pub poll_ms: u64,
     pub counters_interval_s: u64,
     /// Of the resolver's local time, for `log-time-ascii`; the default prefix needs none.
@@ -143,6 +148,7 @@ struct Unbound {
     labels: Vec<String>,
     /// That nothing is counted was logged.
     told_uncounted: bool,
+    canaries: ZoneCanaries,
 }
 
 impl Unbound {
@@ -153,6 +159,7 @@ impl Unbound {
             local: config.local_zones.then(LocalZones::default),
             labels: config.zones.iter().filter_map(|zone| zone.log_name.clone()).collect(),
             told_uncounted: false,
+            canaries: ZoneCanaries::new(SourceKind::UnboundRpz, config.canaries, &config.zones),
         }
     }
 }
@@ -220,8 +227,18 @@ impl Lines for Unbound {
             gathered.not_parsed += 1;
             return;
         };
+        if let Some(name) = self.rules.canary_of(&applied) {
+            self.canaries.seen(name);
+            return gathered
+                .canary(self.config.control.as_ref().map(|_| self.config.counter_key()));
+        }
         let cause = self.rules.cause_or_new(&applied, context, gathered);
         gathered.add(rpz::hit(&applied, cause, at_s, context));
+    }
+
+    fn step(&mut self, context: &SourceContext) -> Vec<Report> {
+        self.canaries.aim(self.rules.canaries());
+        self.canaries.step(context)
     }
 
     fn refresh(&mut self, context: &SourceContext, thorough: bool) -> bool {

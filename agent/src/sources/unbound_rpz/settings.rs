@@ -30,6 +30,7 @@ struct Section {
     local_zones: Option<bool>,
     counters_interval_s: Option<u32>,
     utc_offset_s: Option<i64>,
+    canaries: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -42,7 +43,9 @@ struct ZoneSection {
 }
 
 fn read(section: Section, check: &mut Check<'_>) -> Option<UnboundRpz> {
-    let Section { log, control, zones, local_zones, counters_interval_s, utc_offset_s } = section;
+    let Section { log, control, zones, local_zones, counters_interval_s, utc_offset_s, canaries } =
+        section;
+    let canaries = check.resolver(canaries);
     let log = check.absolute(log, "log", "set the log file that Unbound writes");
     if let Some(control) = &control {
         let absolute = Path::new(control).is_absolute();
@@ -91,6 +94,7 @@ fn read(section: Section, check: &mut Check<'_>) -> Option<UnboundRpz> {
         poll_ms: POLL_MS,
         counters_interval_s,
         utc_offset_s,
+        canaries,
     })
 }
 
@@ -103,6 +107,7 @@ pub(super) fn print(settings: &UnboundRpz) -> toml::Table {
         poll_ms: _,
         counters_interval_s,
         utc_offset_s,
+        canaries,
     } = settings;
     let path = |path: &Path| path.display().to_string();
     let zone = |RpzZone { name, file, log_name, action_override }: &RpzZone| ZoneSection {
@@ -118,6 +123,7 @@ pub(super) fn print(settings: &UnboundRpz) -> toml::Table {
         local_zones: Some(*local_zones),
         counters_interval_s: (*counters_interval_s).try_into().ok(),
         utc_offset_s: Some(*utc_offset_s),
+        canaries: canaries.map(|address| address.to_string()),
     })
 }
 

@@ -1,7 +1,7 @@
 //! `remit findings show`, and what people do about a finding: signed entries of the case log.
 
 use evidence::{canonical, chunk::SetBuilder, commitment::Salt};
-use register::words as field;
+use register::{cases::subject_of, words as field};
 use remit_proto::v1::{self, DecisionAct, SeverityGrade};
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ pub(crate) async fn decide(
     let answer = query.get_finding(request).await?.into_inner();
     let finding = answer.finding.unwrap_or_default();
     let decision = v1::Decision {
-        subject: Some(subject(&finding)),
+        subject: Some(subject_of(&finding)),
         act: act.into(),
         reason: reason.into(),
         log_size: answer.completeness.unwrap_or_default().log_size,
@@ -86,17 +86,6 @@ pub(crate) async fn decide(
         entered.index
     );
     Ok(())
-}
-
-/// What the id of this finding is derived from.
-fn subject(row: &v1::FindingRow) -> v1::FindingSubject {
-    v1::FindingSubject {
-        code: row.code.clone(),
-        node: row.node.clone(),
-        generation: row.generation.clone(),
-        rule: row.rule,
-        request_id: if row.rule == 0 { row.request_id.clone() } else { String::new() },
-    }
 }
 
 /// A note as a set of one salted item, and its chunk.
@@ -272,10 +261,10 @@ mod tests {
 
     #[test]
     fn a_decision_is_about_the_rule_and_not_about_the_request_that_speaks() {
-        let subject = subject(&finding());
+        let subject = subject_of(&finding());
         assert_eq!((subject.rule, subject.request_id.as_str()), (7, ""));
         let about_a_request = v1::FindingRow { rule: 0, node: String::new(), ..finding() };
-        assert_eq!(super::subject(&about_a_request).request_id, "court/1");
+        assert_eq!(subject_of(&about_a_request).request_id, "court/1");
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub(super) fn layout() -> Layout<v1::EventRow> {
         "last" => time::utc(row.last_s),
         "claims" => words::claims(row.claims()),
         "claim_origin" => row.rule.as_ref().map(words::claim_origin),
+        "names_sampled" => row.rule.as_ref().is_some_and(|rule| rule.names_sampled),
     ]);
     fields.extend(verdict_fields());
     fields.extend(fields![row: v1::EventRow;

@@ -14,7 +14,7 @@ use crate::{
     client,
     config::Config,
     exit::CliError,
-    output::{Cell, Layout, fields},
+    output::{Cell, Layout, canary_json, canary_text, fields},
     time, words,
 };
 
@@ -107,6 +107,8 @@ pub(super) fn layout() -> Layout<v1::FindingRow> {
         "irremediability" => cases::grade(row, |s| s.irremediability()),
         "rule_hours" => cases::rule_hours(row),
         "generation" => row.generation,
+        "canary" => row.canary.as_ref().map(canary_json),
+        "area" => row.area.as_ref().map(area_json),
     ]);
     fields.extend(attribution_fields());
     let finding = |row: &v1::FindingRow| match &row.verdict {
@@ -165,12 +167,16 @@ fn duty_cell(code: &str) -> String {
         "NOT_ENFORCED" => format!("not enforced ({code})"),
         "UNDETERMINED" => format!("undetermined ({code})"),
         UNSTATED => format!("basis map that nobody stated ({code})"),
+        AREA => format!("an area silent at once ({code})"),
+        CANARY => format!("canaries do not come back ({code})"),
         _ => code.to_owned(),
     }
 }
 
 /// A finding about a node, and no request.
 pub(super) const UNSTATED: &str = "UNSTATED_BASIS_MAP";
+pub(super) const AREA: &str = "SILENT_AREA";
+pub(super) const CANARY: &str = "CANARY_MISSING";
 
 fn base16(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -185,6 +191,16 @@ fn duty_sentence(row: &v1::FindingRow) -> Option<String> {
             base16(&row.basis_map_digest)
         ));
     }
+    if let Some(canary) = &row.canary {
+        return Some(format!(
+            "{}: nobody can say that hits on this path are seen. Look at its rule, and at `remit-agent \
+             doctor` on the node.",
+            canary_text(canary)
+        ));
+    }
+    if let Some(area) = &row.area {
+        return Some(area_sentence(area, row));
+    }
     let seen = match row.code.as_str() {
         "NOT_ENFORCED" => "no observed rule carries it out",
         "UNDETERMINED" => "whether a rule carries it out is not known",
@@ -198,6 +214,29 @@ fn duty_sentence(row: &v1::FindingRow) -> Option<String> {
         ));
     }
     Some(text)
+}
+
+/// "region DE-BE: 3 of its 4 nodes were silent at once from … to …: r1, r2, r3."
+fn area_sentence(area: &v1::AreaRow, row: &v1::FindingRow) -> String {
+    format!("{}: {}. Ask what happened there.", area_text(area, row), area.silent_nodes.join(", "))
+}
+
+pub(super) fn area_text(area: &v1::AreaRow, row: &v1::FindingRow) -> String {
+    let v1::AreaRow { area, silent_nodes, nodes, open } = area;
+    let (from, until) = (time::utc(row.first_seen_s), time::utc(row.last_seen_s));
+    let silent = silent_nodes.len();
+    if *open {
+        format!("{area}: {silent} of its {nodes} nodes are silent at once, since {from}")
+    } else {
+        format!("{area}: {silent} of its {nodes} nodes were silent at once, from {from} to {until}")
+    }
+}
+
+fn area_json(area: &v1::AreaRow) -> serde_json::Value {
+    let v1::AreaRow { area, silent_nodes, nodes, open } = area;
+    serde_json::json!({
+        "area": area, "silent_nodes": silent_nodes, "nodes": nodes, "open": open,
+    })
 }
 
 #[cfg(test)]
@@ -220,6 +259,51 @@ mod tests {
         assert!(text.contains("not enforced (NOT_ENFORCED)"), "{text}");
         assert!(text.contains("court/1 is in force, and no observed rule"), "{text}");
         assert!(text.contains("Not observed in its scope: dpi-1/box."), "{text}");
+    }
+
+    #[test]
+    fn a_silent_area_is_said_with_its_nodes_and_how_long() {
+        let area = v1::AreaRow {
+            area: "region DE-BE".into(),
+            silent_nodes: vec!["r1".into(), "r2".into(), "r3".into()],
+            nodes: 4,
+            open: true,
+        };
+        let row = v1::FindingRow {
+            code: AREA.into(),
+            first_seen_s: 60,
+            last_seen_s: 90,
+            area: Some(area),
+            ..v1::FindingRow::default()
+        };
+        let text = table(&[row]);
+        assert!(text.contains("an area silent at once (SILENT_AREA)"), "{text}");
+        let said =
+            "region DE-BE: 3 of its 4 nodes are silent at once, since 1970-01-01T00:01:00Z: r1, r2";
+        assert!(text.contains(said), "{text}");
+    }
+
+    #[test]
+    fn canaries_that_do_not_come_back_are_said_with_their_path() {
+        let canary = v1::CanaryRow {
+            node: "edge-1".into(),
+            path: "nflog/42".into(),
+            state: v1::CanaryState::Missing.into(),
+            at_s: 60,
+            ..v1::CanaryRow::default()
+        };
+        let row = v1::FindingRow {
+            code: CANARY.into(),
+            node: "edge-1".into(),
+            canary: Some(canary),
+            ..v1::FindingRow::default()
+        };
+        let text = table(&[row]);
+        assert!(text.contains("canaries do not come back (CANARY_MISSING)"), "{text}");
+        assert!(
+            text.contains("nflog/42: none came back since 1970-01-01T00:01:00Z: nobody"),
+            "{text}"
+        );
     }
 
     #[test]

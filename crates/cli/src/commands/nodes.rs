@@ -8,7 +8,7 @@ use crate::{
     client,
     config::Config,
     exit::CliError,
-    output::{Cell, Layout, fields},
+    output::{Cell, Layout, account_text, fields},
     time, words,
 };
 
@@ -51,6 +51,7 @@ fn layout() -> Layout<v1::NodeRow> {
         "self_protection" =>
             row.self_protection.iter().map(|s| format!("{}={}", s.chain, s.packets)).collect::<Vec<_>>(),
         "forks" => row.forks,
+        "canaries" => row.canaries.iter().map(|c| account_text(c, row.last_seal_s)).collect::<Vec<_>>(),
     ];
     type NodeCell = Cell<v1::NodeRow>;
     let cells = vec![
@@ -77,6 +78,7 @@ fn layout() -> Layout<v1::NodeRow> {
         })
         .dispensable(4),
         NodeCell::new("SELF-PROTECTION", self_protection).dispensable(3),
+        NodeCell::new("CANARIES", canaries).dispensable(5),
     ];
     Layout { noun: "nodes", fields, cells, below: |_| Vec::new() }
 }
@@ -105,6 +107,14 @@ fn self_protection(row: &v1::NodeRow) -> String {
     }
     let own: u64 = row.self_protection.iter().fold(0, |sum, s| sum.saturating_add(s.packets));
     format!("{own} in {}", words::count(row.self_protection.len() as u64, "chain", "chains"))
+}
+
+/// "nflog/42 alive"; the numbers are in the fields.
+fn canaries(row: &v1::NodeRow) -> String {
+    let told = row.canaries.iter().map(|canary| account_text(canary, row.last_seal_s));
+    let told: Vec<_> =
+        told.map(|text| text.split(':').next().unwrap_or_default().to_owned()).collect();
+    or_dash(&told.join(", "))
 }
 
 struct Totals {

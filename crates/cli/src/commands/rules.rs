@@ -74,6 +74,7 @@ pub(super) fn layout() -> Layout<v1::RuleRow> {
         "native" => row.native,
         "claims" => words::claims(row.claims()),
         "claim_origin" => row.rule.as_ref().map(words::claim_origin),
+        "names_sampled" => row.rule.as_ref().is_some_and(|rule| rule.names_sampled),
         "installed_at" => time::utc(row.installed_at_s),
         "installed_now" => row.installed_now,
         "hits" => row.hits,
@@ -100,6 +101,12 @@ pub(super) fn layout() -> Layout<v1::RuleRow> {
         authority,
         verdict_cell_of(),
     ];
-    let below = |row: &v1::RuleRow| sentences(row.verdict.as_ref(), None);
+    let below = |row: &v1::RuleRow| {
+        let mut below = sentences(row.verdict.as_ref(), None);
+        if row.rule.as_ref().is_some_and(|rule| rule.names_sampled) {
+            below.push(words::NAMES_SAMPLED.to_owned());
+        }
+        below
+    };
     Layout { noun: "rules", fields, cells, below }
 }

@@ -3,6 +3,7 @@
 use remit_proto::v1;
 use serde_json::{Value, json};
 
+use super::canaries::{canaries_part, canary_json};
 use crate::{
     time,
     words::{self, count},
@@ -30,6 +31,10 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         silences,
         silence_count,
         gap_count,
+        canary_paths,
+        canary_paths_alive,
+        canaries_alive_as_of_s,
+        canaries_not_alive,
     } = completeness;
     let mut parts =
         vec![format!("observes {points_observed} of {points_declared} declared points")];
@@ -56,6 +61,12 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         let counted = count(*silence_count, "silence", "silences");
         parts.push(format!("{counted} ({})", longest(&told, *silence_count)));
     }
+    parts.extend(canaries_part(
+        *canary_paths,
+        *canary_paths_alive,
+        *canaries_alive_as_of_s,
+        canaries_not_alive,
+    ));
     if *lost > 0 {
         parts.push(format!("{} lost, and counted as such", count(*lost, "hit", "hits")));
     }
@@ -86,7 +97,7 @@ pub(crate) fn silence_text(silence: &v1::SilenceRow) -> String {
     format!("{node} {span}{why}")
 }
 
-fn longest(told: &[String], all: u64) -> String {
+pub(super) fn longest(told: &[String], all: u64) -> String {
     let shown = told.get(..SPANS_MAX).unwrap_or(told);
     let text = shown.join(" | ");
     match all.saturating_sub(shown.len() as u64) {
@@ -135,6 +146,10 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         silences,
         silence_count,
         gap_count,
+        canary_paths,
+        canary_paths_alive,
+        canaries_alive_as_of_s,
+        canaries_not_alive,
     } = completeness;
     json!({
         "points_declared": points_declared,
@@ -153,6 +168,10 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         "silences": silences.iter().map(silence).collect::<Vec<_>>(),
         "silence_count": silence_count,
         "gap_count": gap_count,
+        "canary_paths": canary_paths,
+        "canary_paths_alive": canary_paths_alive,
+        "canaries_alive_as_of": time::utc(*canaries_alive_as_of_s),
+        "canaries_not_alive": canaries_not_alive.iter().map(canary_json).collect::<Vec<_>>(),
     })
 }
 

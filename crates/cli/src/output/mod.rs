@@ -4,6 +4,7 @@
 //! where stdout is for machines, and as an object member in JSON). Tables, and the line below them,
 //! fit the terminal.
 
+mod canaries;
 mod completeness;
 mod csv;
 mod layout;
@@ -15,6 +16,7 @@ use std::io::{self, Write};
 use remit_proto::v1;
 use serde_json::{Map, Value, json};
 
+pub(crate) use canaries::{account_text, canary_json, canary_text};
 pub(crate) use completeness::{gap_text, line as completeness_line, silence_text, some};
 pub(crate) use layout::{Cell, Field, Layout, fields};
 pub(crate) use table::{Table, escape, wrap};

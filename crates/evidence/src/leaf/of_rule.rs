@@ -128,7 +128,7 @@ fn check_rule(rule: &[u8]) -> Result<(), Malformed> {
                 claims += 1;
             }
             8 => claim_origin = value.enumeration()?,
-            9 | 10 => value.set_flag()?, // narrowed, counted
+            9..=11 => value.set_flag()?, // narrowed, counted, names_sampled
             _ => return Err(Malformed::NotCanonical),
         }
     }

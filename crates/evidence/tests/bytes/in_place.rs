@@ -77,13 +77,13 @@ prop_compose! {
         numbers in prop::array::uniform5(prop_oneof![8 => 1_i32..4, 1 => Just(0), 1 => any::<i32>()]),
         claims in claims(),
         claim_origin in -1_i32..5,
-        narrowed: bool,
-        counted: bool,
+        flags: [bool; 3],
     ) -> v1::Rule {
         let [source, technique, trigger, direction, actor] = numbers;
+        let [narrowed, counted, names_sampled] = flags;
         v1::Rule {
             number, source, technique, trigger, direction, actor, claims, claim_origin, narrowed,
-            counted,
+            counted, names_sampled,
         }
     }
 }

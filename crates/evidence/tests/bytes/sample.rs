@@ -18,6 +18,7 @@ pub(crate) fn rule() -> v1::Rule {
         claim_origin: v1::ClaimOrigin::Carried.into(),
         narrowed: false,
         counted: true,
+        names_sampled: false,
     }
 }
 
@@ -70,6 +71,17 @@ pub(crate) fn seal() -> v1::Seal {
             unexplained_surplus: 0,
         }],
         seal_interval_s: 30,
+        canaries: vec![v1::CanaryAccount {
+            source: v1::SourceKind::Nftables.into(),
+            path: "nflog/42".to_owned(),
+            sent: 9,
+            seen: 7,
+            unanswered: 1,
+            counted_known: true,
+            counted: 9,
+            sent_at_s: AT_S,
+            seen_at_s: AT_S - 1,
+        }],
         ..v1::Seal::default()
     }
 }

@@ -211,6 +211,31 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ),
         ("a confirmation by nobody", deed(|d| d.confirmed_by = None), "value: confirmed_by"),
         ("persons known nobody says how", deed(|d| d.attestation = 0), "value: attestation"),
+        ("more canaries seen than sent", seal(|s| s.canaries[0].seen = 10), "value: canaries.seen"),
+        (
+            "a canary that is seen and unanswered",
+            seal(|s| s.canaries[0].unanswered = 3),
+            "value: canaries.unanswered",
+        ),
+        (
+            "a count by a counter that is not there",
+            seal(|s| s.canaries[0].counted_known = false),
+            "value: canaries.counted",
+        ),
+        (
+            "a path without canaries, and the time of one",
+            seal(|s| {
+                let path = s.canaries[0].path.clone();
+                s.canaries[0] =
+                    v1::CanaryAccount { source: 1, path, sent_at_s: 1, ..Default::default() };
+            }),
+            "value: canaries.sent_at_s",
+        ),
+        (
+            "a path of canaries told twice",
+            seal(|s| s.canaries.push(s.canaries[0].clone())),
+            "value: canaries",
+        ),
         // Kept and proven, never refused as forged.
         ("a genesis of a newer format", genesis(|g| g.format = 2), "not understood"),
     ]

@@ -11,6 +11,7 @@ fn subject(code: &str, node: &str, rule: u64) -> v1::FindingSubject {
         generation: "00000000000000aa".into(),
         rule,
         request_id: String::new(),
+        detail: String::new(),
     }
 }
 

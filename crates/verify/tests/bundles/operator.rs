@@ -596,6 +596,7 @@ fn rule(claim: Option<&str>) -> v1::Rule {
         claim_origin: origin.into(),
         narrowed: false,
         counted: true,
+        names_sampled: false,
     }
 }
 

@@ -142,6 +142,7 @@ fn everything_beside_the_conditions() {
             handle: a.rule.handle,
             exact: true,
             limited: false,
+            sample: false,
             threshold: 1,
             snaplen: 64,
         };

@@ -23,6 +23,7 @@ use crate::{
 const HEAD: &str =
     "$TTL 300\n@ SOA localhost. root.localhost. 7 3600 600 86400 300\n@ NS localhost.\n";
 const RECORDS: &str = "nx.example CNAME .\n\
+    remit-canary.own.example CNAME .\n\
     own.example CNAME . ; remit=de/own\n\
     *.wild.example CNAME .\n\
     nodata.example CNAME *.\n\
@@ -98,6 +99,7 @@ impl Resolver {
                 zone(NAME, "national.zone", None),
                 zone("dis.test", "disabled.zone", Some(rpz::action::Action::Disabled)),
             ],
+            canaries: None,
             poll_ms: 20,
             counters_interval_s: 1,
             utc_offset_s: 0,
@@ -110,6 +112,42 @@ impl Resolver {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGHUP)
             .expect("named is there");
     }
+}
+
+#[test]
+fn a_zones_canary_comes_back_and_is_in_no_figure() {
+    in_namespace(|| {
+        let resolver = Resolver::start();
+        let (context, sent) = context(true);
+        let stop = Arc::clone(&context.stop);
+        let config = BindRpz { canaries: Some(([127, 0, 0, 1], PORT).into()), ..resolver.config() };
+        let thread = spawn(Arc::new(config), context);
+        let reports = || sent.lock().expect("not poisoned").clone();
+        let seen = |reports: &[Report]| -> u64 {
+            let news = reports.iter().filter_map(|report| match report {
+                Report::Canaries(news) => Some(news),
+                _ => None,
+            });
+            news.filter(|n| n.path.as_ref() == format!("rpz/{NAME}")).map(|n| n.seen).sum()
+        };
+        wait_for("the canary", || seen(&reports()) >= 1);
+        assert_eq!(status(PORT, &["nx.example"]), Some("NXDOMAIN".to_owned()));
+        // A name under a wildcard is a block, whatever it is called.
+        let under = status(PORT, &["remit-canary.wild.example"]);
+        assert_eq!(under, Some("NXDOMAIN".to_owned()));
+        wait_for("the blocks", || hit_count(&reports()) == 2);
+        stop.store(true, Ordering::Relaxed);
+        thread.join().expect("no panic");
+        let now = reports();
+        assert_eq!(hits_of(&now, "*.wild.example"), 1);
+        assert_eq!(rules(&now).len(), 10, "a canary is no rule");
+        let lines = |report: &Report| match report {
+            Report::Hits { canaries, .. } => canaries.as_ref().map_or(0, |(_, lines)| *lines),
+            _ => 0,
+        };
+        let lines: u64 = now.iter().map(lines).sum();
+        assert!(lines >= seen(&now) && hit_count(&now) == 2, "{now:?}");
+    });
 }
 
 #[test]

@@ -3,12 +3,11 @@
 use remit_proto::v1::{Actor, ClaimOrigin, Direction, TargetKind, Technique, Trigger};
 
 use super::*;
-use crate::observation::KnownRule;
 
 /// What is known of the rules that are loaded now.
 fn state() -> State {
     let (context, _) = context(true);
-    let settings = Settings { groups: &[GROUP], context: &context };
+    let settings = Settings { groups: &[GROUP], canaries: true, context: &context };
     State::read(&mut Reader::open().unwrap(), &settings).unwrap()
 }
 

@@ -204,7 +204,31 @@ fn rules_without_a_log_are_counted_by_their_counters() {
         let tally = tally(&reports);
         assert_eq!(tally.get("192.0.2.1"), Some(&7), "{tally:?}");
         assert_eq!(tally.get("192.0.2.2"), Some(&9), "{tally:?}");
+        let sampled = |rule: &Arc<KnownRule>| (rule.target.value.clone(), rule.names_sampled);
+        let sampled: Vec<_> = states(&reports)[0].rules.iter().map(sampled).collect();
+        assert_eq!(sampled, [("192.0.2.1".into(), false), ("192.0.2.2".into(), true)]);
         assert!(!reports.iter().any(|r| matches!(r, Report::Lost { .. })), "{reports:#?}");
+    });
+}
+
+#[test]
+fn a_rate_limited_log_names_some_hits_and_the_counter_says_how_many_there_were() {
+    in_router(|client, _| {
+        nft(r#"table inet t { chain f { type filter hook forward priority 0;
+            ip daddr 192.0.2.0/24 limit rate 1/hour burst 3 packets log prefix "remit=de/1 " group 5
+            ip daddr 192.0.2.0/24 counter drop comment "remit=de/1"
+        } }"#);
+        let running = Running::start(true);
+        client.send(CLIENT, "192.0.2.7:53", 2);
+        client.send(CLIENT, "192.0.2.8:53", 40);
+        running.wait_for_hits(42);
+        let reports = running.stop();
+        let tally = tally(&reports);
+        let of = |name: &str| tally.get(name).copied().unwrap_or_default();
+        assert_eq!(of("192.0.2.0/24 -> 192.0.2.7"), 2, "{tally:?}");
+        assert_eq!(of("192.0.2.0/24 -> 192.0.2.8"), 1, "{tally:?}");
+        assert_eq!(of("192.0.2.0/24"), 39, "{tally:?}");
+        assert!(!reports.iter().any(|r| matches!(r, Report::Lost { .. } | Report::Unsure { .. })));
     });
 }
 

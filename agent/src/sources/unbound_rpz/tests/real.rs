@@ -12,6 +12,7 @@ use super::*;
 
 const ZONE: &str = "$ORIGIN rpz.test.\n$TTL 300\n@ IN SOA ns. root. ( 7 3600 600 86400 300 )\n\
     nx.example CNAME .\n\
+    remit-canary.own.example CNAME .\n\
     UPPER.Example CNAME . ; remit=de/own\n\
     *.wild.example CNAME .\n\
     nodata.example CNAME *.\n\
@@ -89,6 +90,7 @@ impl Resolver {
                 action_override: None,
             }],
             local_zones: false,
+            canaries: None,
             poll_ms: 20,
             counters_interval_s: 1,
             utc_offset_s: 0,
@@ -157,6 +159,47 @@ fn counted(reports: &[Report]) -> Option<u64> {
 
 fn hit_count(reports: &[Report]) -> u64 {
     hits(reports).iter().map(|h| h.count).sum()
+}
+
+#[test]
+fn a_zones_canary_comes_back_and_is_in_no_figure() {
+    let resolver = Resolver::start();
+    let (context, sent) = context(true);
+    let stop = Arc::clone(&context.stop);
+    let config =
+        UnboundRpz { canaries: Some(([127, 0, 0, 1], resolver.port).into()), ..resolver.config() };
+    let thread = spawn(&config, context);
+    let reports = || sent.lock().expect("not poisoned").clone();
+    wait_for("the canary", || canaries(&reports(), "rpz/rpz.test").1 == 1);
+    // Somebody else asks for it too.
+    assert_eq!(resolver.dig(&["remit-canary.own.example"]), Some("NXDOMAIN".to_owned()));
+    assert_eq!(resolver.dig(&["nx.example"]), Some("NXDOMAIN".to_owned()));
+    wait_for("three counted", || counted(&reports()) >= Some(3));
+    stop.store(true, Ordering::Relaxed);
+    thread.join().expect("no panic");
+    let now = reports();
+    let (sent, seen, lines) = canaries(&now, "rpz/rpz.test");
+    assert!(seen >= 1 && sent - seen <= 1 && lines > seen, "{sent} {seen} {lines}");
+    assert!(counted(&now) <= Some(lines + 1), "what is not a canary is a hit");
+    assert_eq!(hit_count(&now), 1, "{:?}", hits(&now));
+    assert_eq!(rules(&now).len(), 9, "a canary is no rule");
+    assert!(!now.iter().any(|r| matches!(r, Report::Unsure { .. } | Report::Lost { .. })));
+}
+
+/// Sent, seen, and lines that the counter counts too.
+fn canaries(reports: &[Report], path: &str) -> (u64, u64, u64) {
+    let mut sums = (0, 0, 0);
+    for report in reports {
+        match report {
+            Report::Canaries(news) => {
+                assert_eq!(news.path.as_ref(), path);
+                (sums.0, sums.1) = (sums.0 + news.sent, sums.1 + news.seen);
+            }
+            Report::Hits { canaries, .. } => sums.2 += canaries.as_ref().map_or(0, |(_, n)| *n),
+            _ => {}
+        }
+    }
+    sums
 }
 
 #[test]

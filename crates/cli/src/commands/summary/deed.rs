@@ -7,7 +7,10 @@ use remit_proto::v1::{self, AddedFinding};
 
 use super::{Places, cause::for_example, examples::Examples};
 use crate::{
-    commands::{findings::UNSTATED, row::verdict_cell},
+    commands::{
+        findings::{UNSTATED, area_text},
+        row::verdict_cell,
+    },
     words,
 };
 
@@ -108,6 +111,11 @@ pub(super) fn duties(findings: &[v1::FindingRow]) -> Vec<v1::FindingRow> {
 pub(super) fn unstated(findings: &[v1::FindingRow], places: &Places) -> Vec<String> {
     let rows = findings.iter().filter(|row| row.code == UNSTATED);
     rows.map(|row| places.shown(&row.node)).collect()
+}
+
+/// Areas that were silent as such.
+pub(super) fn silent_areas(findings: &[v1::FindingRow]) -> Vec<String> {
+    findings.iter().filter_map(|row| Some(area_text(row.area.as_ref()?, row))).collect()
 }
 
 #[cfg(test)]

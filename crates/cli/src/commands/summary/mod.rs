@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use self::{
     cause::{Cause, Part, causes},
-    deed::{Deed, deeds, duties, unstated},
+    deed::{Deed, deeds, duties, silent_areas, unstated},
     layouts::Total,
     unseen::{Unseen, unseen},
 };
@@ -157,7 +157,13 @@ impl Summary {
             causes: causes(&rules, &places),
             deeds: deeds(&findings, &places),
             duties: duties(&findings),
-            limits: unseen(&completeness, &points, unstated(&findings, &places), &places),
+            limits: unseen(
+                &completeness,
+                &points,
+                unstated(&findings, &places),
+                silent_areas(&findings),
+                &places,
+            ),
             completeness,
         }
     }

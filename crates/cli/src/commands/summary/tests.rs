@@ -40,6 +40,12 @@ pub(super) fn hostile(name: &str) -> Summary {
         gap_count: 1,
         silences: vec![v1::SilenceRow { node: name.into(), ..Default::default() }],
         silence_count: 12,
+        canary_paths: 1,
+        canaries_not_alive: vec![v1::CanaryRow {
+            node: name.into(),
+            path: name.into(),
+            ..Default::default()
+        }],
         register_size: 7,
         log_size: 9,
         ..v1::Completeness::default()

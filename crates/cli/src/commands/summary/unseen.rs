@@ -3,7 +3,7 @@
 use remit_proto::v1;
 
 use super::Places;
-use crate::output::{gap_text, silence_text};
+use crate::output::{canary_text, gap_text, silence_text};
 
 /// A long list is named in part; machine formats have all.
 const NAMED: usize = 8;
@@ -42,6 +42,7 @@ pub(super) fn unseen(
     completeness: &v1::Completeness,
     points: &[v1::PointRow],
     unstated: Vec<String>,
+    silent_areas: Vec<String>,
     places: &Places,
 ) -> Vec<Unseen> {
     // What the page says elsewhere is left out.
@@ -56,6 +57,9 @@ pub(super) fn unseen(
         gap_count,
         silences,
         silence_count,
+        canary_paths,
+        canary_paths_alive,
+        canaries_not_alive,
         ..
     } = completeness;
     let named =
@@ -75,7 +79,14 @@ pub(super) fn unseen(
         named("nodes silent now", at(silent_nodes)),
         named("nodes that report, and nobody declared", undeclared_nodes.clone()),
         named("nodes with a basis map that nobody stated", unstated),
+        Unseen {
+            what: "paths on which no canary shows that blocks are seen",
+            count: canary_paths.saturating_sub(*canary_paths_alive),
+            of: Some(*canary_paths),
+            which: canaries_not_alive.iter().map(canary_text).collect(),
+        },
         counted("gaps in the records", *gap_count, gaps.iter().map(gap_text).collect()),
+        named("times that many nodes of one area were silent at once", silent_areas),
         counted("silences of nodes", *silence_count, silences.iter().map(silence_text).collect()),
         number("hits lost, and counted as such", *lost),
         number("hits counted and not recorded, or recorded and not counted", *unexplained),
@@ -122,13 +133,13 @@ mod tests {
             lost: 7,
             ..v1::Completeness::default()
         };
-        let rows = unseen(&completeness, &points, Vec::new(), &Places::default());
+        let rows = unseen(&completeness, &points, Vec::new(), Vec::new(), &Places::default());
         let told: Vec<(String, String)> = rows.iter().map(|r| (r.how_many(), r.named())).collect();
         let want = |how_many: &str, which: &str| (how_many.to_owned(), which.to_owned());
         assert_eq!(told.first(), Some(&want("1 of 3", "dpi-1/box (vendor-dpi, DE)")));
         assert_eq!(told.get(1), Some(&want("1", "edge-2/box (vendor-dpi, DE)")));
         assert_eq!(told.get(2), Some(&want("1", "edge-2")));
-        assert_eq!(told.get(7), Some(&want("7", "-")));
+        assert_eq!(told.get(9), Some(&want("7", "-")));
     }
 
     #[test]
