@@ -5,6 +5,7 @@ mod deeds;
 mod import;
 mod kill;
 mod line;
+mod probes;
 mod refusals;
 mod silences;
 mod sources;

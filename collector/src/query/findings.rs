@@ -22,9 +22,10 @@ use super::{
     error::QueryError,
     filter::{Filter, touches},
     page::Page,
+    probes,
     rules::{self, JudgedRule},
 };
-use crate::store::{Group, RuleId, RuleQuery};
+use crate::store::{Group, RuleId, RuleQuery, StoredRule};
 
 impl QueryHandle {
     pub fn list_findings(
@@ -156,6 +157,7 @@ fn of_group(scene: &Scene<'_>, group: &Group, cause: &str) -> v1::FindingRow {
         unobserved_points: Vec::new(),
         verdict_now: None,
         basis_map_digest: Vec::new(),
+        probe: None,
     }
 }
 
@@ -181,6 +183,7 @@ fn of_rule(scene: &Scene<'_>, judged: &JudgedRule, cause: &str) -> v1::FindingRo
         unobserved_points: Vec::new(),
         verdict_now: None,
         basis_map_digest: Vec::new(),
+        probe: None,
     }
 }
 
@@ -196,13 +199,13 @@ fn join(known: &mut v1::FindingRow, standing: v1::FindingRow) {
     known.last_seen_s = last_seen_s;
 }
 
-/// Requests in force that are installed nowhere.
+/// Requests in force that are installed nowhere, or that a probe shows to be without effect.
 fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     let query = RuleQuery { installed_only: true, ..RuleQuery::default() };
-    let installed: Vec<Installed> = scene
+    let with_rules: Vec<(StoredRule, Installed)> = scene
         .reading
         .rules(&query)?
-        .iter()
+        .into_iter()
         .filter_map(|rule| {
             let Known::Known(target) = Known::<Target>::from_wire(rule.facts.target.as_ref())
             else {
@@ -212,9 +215,11 @@ fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::Finding
             let own = own.filter_map(|claim| Claim::try_from(claim).ok()).collect();
             let node = rule.id.node.parse::<NodeId>().ok()?;
             let claims = scene.register().claims_of(&node, rule.id.number, own).claims;
-            Some(Installed { node, target, technique: rule.facts.rule.technique(), claims })
+            let technique = rule.facts.rule.technique();
+            Some((rule, Installed { node, target, technique, claims }))
         })
         .collect();
+    let installed: Vec<Installed> = with_rules.iter().map(|(_, rule)| rule.clone()).collect();
     let at_s = scene.evidence_now_s();
     let register = scene.register();
     let mut found = Vec::new();
@@ -261,6 +266,7 @@ fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::Finding
         // '~' sorts after every node.
         found.push((format!("~{id}/{code}"), row));
     }
+    found.extend(probes::findings(scene, filter, &with_rules)?);
     Ok(found)
 }
 
@@ -315,7 +321,7 @@ fn speaking(verdict: &v1::Verdict) -> String {
 }
 
 /// Stable as long as the rule keeps its number: 16 hex digits of a hash of what it is about.
-fn finding_id(parts: &[&str]) -> String {
+pub(super) fn finding_id(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.as_bytes());

@@ -23,6 +23,7 @@ mod findings;
 mod nodes;
 mod page;
 mod preview;
+mod probes;
 mod requests;
 mod rules;
 pub mod service;

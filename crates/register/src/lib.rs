@@ -22,6 +22,7 @@
 //! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
 //! | [`silence`] | when a node said nothing: one rule for answers and reports |
 //! | [`duties`] | the other direction: requests that are installed nowhere |
+//! | [`outside`] | what probes reached although it is to be blocked |
 //! | [`import`] | files of people and authorities → requests, with a report per row |
 //! | [`words`] | the words of files and screens for the values of the wire |
 //!
@@ -37,6 +38,7 @@ pub mod explain;
 pub mod import;
 mod index;
 pub mod judge;
+pub mod outside;
 pub mod register;
 pub mod request;
 pub mod silence;
@@ -52,6 +54,7 @@ pub use entry::{Entry, Version};
 pub use evidence::{Claim, NodeId, RequestId};
 pub use explain::{attributed_later, explain};
 pub use judge::{AsKnown, Event, KnownSizes, MATCHER_VERSION, Parameters, Span, judge};
+pub use outside::{Ineffective, Seen, Stands, ineffective};
 pub use register::{InvalidStatement, Register, Touch, View};
 pub use request::{InvalidRequest, ListVersion, Request};
 pub use state::Standing;

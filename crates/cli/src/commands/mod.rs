@@ -9,6 +9,7 @@ mod findings;
 mod list;
 mod nodes;
 mod points;
+mod probe;
 mod requests;
 mod row;
 mod rules;
@@ -18,8 +19,8 @@ mod verify;
 
 use crate::{
     cli::{
-        Adopt, Cli, Command, EventsCommand, FindingsCommand, NodesCommand, Points, Requests,
-        RulesCommand,
+        Adopt, Cli, Command, EventsCommand, FindingsCommand, NodesCommand, Points, ProbeCommand,
+        Requests, RulesCommand,
     },
     config::Config,
     exit::{CliError, Code},
@@ -50,6 +51,9 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         }
         Command::Findings(FindingsCommand::List(args)) => {
             findings::findings(&config, &args, output).await?;
+        }
+        Command::Probe(ProbeCommand::Import { file }) => {
+            return probe::import(&config, &file).await;
         }
         Command::Target(args) => target::target(&config, &args, output).await?,
         Command::Summary(args) => summary::summary(&config, &args, output).await?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use remit_proto::v1::{UndeterminedReason, VerdictCode};
+use remit_proto::v1::{self, UndeterminedReason, VerdictCode};
 
 use super::{
     Summary,
@@ -11,6 +11,7 @@ use super::{
     meaning,
 };
 use crate::{
+    commands::findings::INEFFECTIVE,
     output::{Layout, Table, completeness_line},
     time,
     words::{self, count},
@@ -156,7 +157,7 @@ fn duties(summary: &Summary) -> Section {
     let (table, after) = cut(&layouts::duties(), &rows, "requests");
     Section {
         id: "installed-nowhere",
-        heading: format!("In force, and installed nowhere that is observed: {}", rows.len()),
+        heading: format!("In force, and {}: {}", not_done(&rows), rows.len()),
         tone: if rows.is_empty() { Tone::Settled } else { Tone::Open },
         lead: vec![
             "Requests that no observed rule carries out. A question of compliance, apart from what is \
@@ -166,6 +167,14 @@ fn duties(summary: &Summary) -> Section {
         table: (!rows.is_empty()).then_some(table),
         after,
         terms: Vec::new(),
+    }
+}
+
+/// What all of them have in common.
+fn not_done(rows: &[&v1::FindingRow]) -> &'static str {
+    match rows.iter().any(|row| row.code == INEFFECTIVE) {
+        true => "installed nowhere that is observed, or reached from outside all the same",
+        false => "installed nowhere that is observed",
     }
 }
 
