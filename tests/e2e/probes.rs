@@ -115,13 +115,25 @@ fn what_probes_saw_is_held_against_what_is_installed() {
     assert!(refused.status.code() == Some(2) && says.contains("a node of its own"), "{says}");
 
     let token = collector.token(&programs, &["node", "probe-1"]).unwrap();
-    let importer = Person::with_token(&network, &programs, &collector, "probe-1", &token, &dir.join("probe-1"))
-        .unwrap();
-    for recorded in ["2 measurements read: 2 recorded, 0 known", "2 measurements read: 0 recorded, 2 known"] {
+    let importer = Person::with_token(
+        &network,
+        &programs,
+        &collector,
+        "probe-1",
+        &token,
+        &dir.join("probe-1"),
+    )
+    .unwrap();
+    for recorded in
+        ["2 measurements read: 2 recorded, 0 known", "2 measurements read: 0 recorded, 2 known"]
+    {
         let imported = importer.output(&["probe", "import", &file]).unwrap();
         let says = String::from_utf8_lossy(&imported.stderr).into_owned();
         assert_eq!(imported.status.code(), Some(3), "one line is refused: {says}");
-        assert!(says.contains(recorded) && says.contains("measurements.jsonl:4: not an OONI"), "{says}");
+        assert!(
+            says.contains(recorded) && says.contains("measurements.jsonl:4: not an OONI"),
+            "{says}"
+        );
     }
 
     wait_for("the probes", Duration::from_secs(30), || {
@@ -135,10 +147,13 @@ fn what_probes_saw_is_held_against_what_is_installed() {
     assert!(shown.contains("a probe there reached http://198.51.100.10/ at"), "{shown}");
     let target = operator.remit(&["target", "b.example"]).unwrap();
     let target = target.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(target.contains("blocked dns_forged_a AS64500 DE (own) https://b.example/"), "{target}");
+    assert!(
+        target.contains("blocked dns_forged_a AS64500 DE (own) https://b.example/"),
+        "{target}"
+    );
     assert!(target.contains("no rule that any node has told of"), "{target}");
     let page = operator.remit(&["summary"]).unwrap();
-    assert!(page.contains("or reached from outside all the same: 1"), "{page}");
+    assert!(page.contains("Installed, and reached by a probe all the same: 1"), "{page}");
 
     // Nothing of the probe or of its user went further than the file.
     for private in ["203.0.113.77", "203.0.113.53", "line=4711"] {
@@ -147,7 +162,11 @@ fn what_probes_saw_is_held_against_what_is_installed() {
                 .args(["-rlF", private, &path(dir, folder)])
                 .output()
                 .unwrap();
-            assert!(found.stdout.is_empty(), "{private}: {}", String::from_utf8_lossy(&found.stdout));
+            assert!(
+                found.stdout.is_empty(),
+                "{private}: {}",
+                String::from_utf8_lossy(&found.stdout)
+            );
         }
     }
     let bundle = path(dir, "bundle.tar");

@@ -91,9 +91,10 @@ fn reached(
         let wanted = matches!(touch.relation, Relation::Equal | Relation::Inside)
             && !touch.target.exception
             && !request.is_own_measure();
-        let current = touch.entry.version_at(seen.at_s).is_some_and(|now| {
-            now.request.version == request.version
-        });
+        let current = touch
+            .entry
+            .version_at(seen.at_s)
+            .is_some_and(|now| now.request.version == request.version);
         let in_force = touch.entry.standing_at(seen.at_s).is_some_and(|s| s.is_in_force());
         let bounds = touch.target.bounds(request);
         let listed = bounds.from_s <= seen.at_s && bounds.until_s.is_none_or(|u| seen.at_s < u);
@@ -102,7 +103,9 @@ fn reached(
         }
         let holds: BTreeSet<&str> = nodes
             .iter()
-            .filter(|facts| facts.asn == seen.asn && place(&request.scope, Some(facts)) == Answer::Yes)
+            .filter(|facts| {
+                facts.asn == seen.asn && place(&request.scope, Some(facts)) == Answer::Yes
+            })
             .map(|facts| facts.node.as_str())
             .collect();
         let installed = stands.iter().any(|Stands { rule, since_s }| {

@@ -47,7 +47,9 @@ pub(crate) async fn import(config: &Config, file: &Path) -> Result<Code, CliErro
     );
     match logged {
         true => eprintln!("all of it is in the collector's log, as node {node}"),
-        false => eprintln!("all of it was accepted, as node {node}; the log takes it in with its next head"),
+        false => eprintln!(
+            "all of it was accepted, as node {node}; the log takes it in with its next head"
+        ),
     }
     Ok(if refused.is_empty() { Code::Ok } else { Code::Incomplete })
 }

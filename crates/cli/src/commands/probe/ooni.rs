@@ -87,8 +87,8 @@ struct TcpStatus {
 /// `Err`: what is wrong with the line.
 pub(super) fn read(line: &[u8]) -> Result<Read, String> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let wire: Line =
-        serde_json::from_slice(line).map_err(|error| format!("not an OONI measurement: {error}"))?;
+    let wire: Line = serde_json::from_slice(line)
+        .map_err(|error| format!("not an OONI measurement: {error}"))?;
     let Line { test_name, input, measurement_start_time, probe_asn, probe_cc, test_keys } = wire;
     if test_name != "web_connectivity" {
         return Ok(Read::OtherTest);
@@ -106,13 +106,8 @@ pub(super) fn read(line: &[u8]) -> Result<Read, String> {
 }
 
 fn judged(keys: &Keys) -> Result<(ProbeResult, Technique), String> {
-    let Keys {
-        blocking,
-        accessible,
-        dns_experiment_failure,
-        http_experiment_failure,
-        tcp_connect,
-    } = keys;
+    let Keys { blocking, accessible, dns_experiment_failure, http_experiment_failure, tcp_connect } =
+        keys;
     let blocked = |technique| Ok((ProbeResult::Blocked, technique));
     match blocking {
         Value::Bool(false) if *accessible == Some(true) => {
@@ -157,10 +152,9 @@ fn judged(keys: &Keys) -> Result<(ProbeResult, Technique), String> {
 fn at(text: &str) -> Result<i64, String> {
     let civil = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", text);
     let at = civil.and_then(|civil| civil.to_zoned(jiff::tz::TimeZone::UTC));
-    at.map(|at| at.timestamp().as_second())
-        .ok()
-        .filter(|at_s| *at_s > 0)
-        .ok_or_else(|| format!("measurement_start_time is {text:?}, want such as 2021-03-22 15:01:01"))
+    at.map(|at| at.timestamp().as_second()).ok().filter(|at_s| *at_s > 0).ok_or_else(|| {
+        format!("measurement_start_time is {text:?}, want such as 2021-03-22 15:01:01")
+    })
 }
 
 fn asn(text: Option<&str>) -> Result<u32, String> {
@@ -243,7 +237,8 @@ pub(super) mod tests {
     #[test]
     fn the_technique_is_what_it_looks_like() {
         let technique = |blocking: &str, more: &str| {
-            let text = line(blocking, "false").replace("\"accessible\"", &format!("{more},\"accessible\""));
+            let text = line(blocking, "false")
+                .replace("\"accessible\"", &format!("{more},\"accessible\""));
             measured(&text).technique
         };
         let dns = |failure: &str| {
@@ -259,7 +254,8 @@ pub(super) mod tests {
         };
         assert_eq!(tcp("connection_refused"), Technique::IpAclReject);
         assert_eq!(tcp("generic_timeout_error"), Technique::IpAclDrop);
-        let http = technique("\"http-failure\"", "\"http_experiment_failure\":\"connection_reset\"");
+        let http =
+            technique("\"http-failure\"", "\"http_experiment_failure\":\"connection_reset\"");
         assert_eq!(http, Technique::TcpRstInjection);
     }
 
@@ -272,7 +268,10 @@ pub(super) mod tests {
             ("{\"input\":\"x\"}", "test_name"),
             (no_input.as_str(), "input is missing"),
             (&good.replace("https://a.example/page", "a.example"), "input"),
-            (&good.replace("2021-03-22 15:01:01", "2021-03-22T15:01:01Z"), "measurement_start_time"),
+            (
+                &good.replace("2021-03-22 15:01:01", "2021-03-22T15:01:01Z"),
+                "measurement_start_time",
+            ),
             (&good.replace("2021-03-22", "2021-02-30"), "measurement_start_time"),
             (&good.replace("AS64500", "64500"), "probe_asn"),
             (&good.replace("\"DE\"", "\"Germany\""), "probe_cc"),

@@ -46,7 +46,7 @@ pub(super) async fn hand_in(config: &Config, tree: &ProbeTree) -> Result<bool, C
         Some(Message::Resume(v1::Resume { size })) => size,
         other => return Err(unexpected(other)),
     };
-    let mut batches = tree.from(held).ok_or_else(|| {
+    let mut batches = tree.batches_at(held).ok_or_else(|| {
         CliError::Malformed(format!(
             "the collector holds {held} leaves of {}, and this directory {}: use the directory that sent \
              them, or enrol another node",
@@ -124,6 +124,8 @@ fn unexpected(message: Option<Message>) -> CliError {
             )
         }
         None => "the collector closed the stream; the same command again goes on".into(),
-        Some(_) => "the collector answers something else than was asked; it is of another version".into(),
+        Some(_) => {
+            "the collector answers something else than was asked; it is of another version".into()
+        }
     })
 }

@@ -8,7 +8,7 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
@@ -44,6 +44,8 @@ pub(super) struct ProbeTree {
     /// Where each batch begins and ends in the tree, and its bytes.
     batches: Vec<(u64, u64, Vec<u8>)>,
     known: HashSet<Vec<u8>>,
+    /// Probes in the tree.
+    recorded: u64,
 }
 
 impl ProbeTree {
@@ -75,7 +77,8 @@ impl ProbeTree {
                 path.display()
             ))
         };
-        let origin = |generation| AgentOrigin { operator: operator.clone(), node: node.clone(), generation };
+        let origin =
+            |generation| AgentOrigin { operator: operator.clone(), node: node.clone(), generation };
         let mut at = 0;
         let mut found: Option<Self> = None;
         loop {
@@ -86,7 +89,8 @@ impl ProbeTree {
                 }
                 Next::End => break,
                 Next::Torn => {
-                    file.set_len(at as u64).map_err(|error| failed("cut its torn end off", error))?;
+                    file.set_len(at as u64)
+                        .map_err(|error| failed("cut its torn end off", error))?;
                     break;
                 }
                 Next::Damaged => return Err(damaged()),
@@ -132,6 +136,7 @@ impl ProbeTree {
             tree: batch::Tree::new(origin),
             batches: Vec::new(),
             known: HashSet::new(),
+            recorded: 0,
         })
     }
 
@@ -139,10 +144,12 @@ impl ProbeTree {
     fn with(mut self, encoded: &[u8]) -> Option<Self> {
         let begin = self.tree.edge.size();
         let checked = batch::check_bytes(encoded, &self.tree, &self.key.verifier()).ok()?;
-        self.known.extend(checked.leaves.iter().filter_map(|leaf| match leaf.body() {
-            Some(Body::Probe(probe)) => Some(probe.measurement_digest.clone()),
-            _ => None,
-        }));
+        for leaf in &checked.leaves {
+            if let Some(Body::Probe(probe)) = leaf.body() {
+                self.known.insert(probe.measurement_digest.clone());
+                self.recorded += 1;
+            }
+        }
         self.tree = checked.tree;
         self.batches.push((begin, self.tree.edge.size(), encoded.to_vec()));
         Some(self)
@@ -159,7 +166,8 @@ impl ProbeTree {
         let count = new.len();
         let mut rest = new.into_iter().peekable();
         while rest.peek().is_some() {
-            let opening = if self.tree.edge.size() == 0 { first_leaves(&self.tree.origin)? } else { vec![] };
+            let opening =
+                if self.tree.edge.size() == 0 { first_leaves(&self.tree.origin)? } else { vec![] };
             let room = LEAVES_AT_ONCE - opening.len();
             let some: Vec<Measured> = rest.by_ref().take(room).collect();
             self.append(opening, &some, rest.peek().is_none())?;
@@ -196,13 +204,14 @@ impl ProbeTree {
             })));
             index += 1;
         }
+        self.recorded += measured.len() as u64;
         builder.push(&leaf::encode(Body::Seal(v1::Seal {
             at_s: time::now_s(),
             // Nobody asked: what is dated here are the measurements, by their own clocks.
             clock: v1::ClockState::Unsynced.into(),
             sources: vec![v1::SourceAccount {
                 source: v1::SourceKind::Probe.into(),
-                recorded: self.known.len() as u64,
+                recorded: self.recorded,
                 ..v1::SourceAccount::default()
             }],
             stopping: last,
@@ -243,7 +252,7 @@ impl ProbeTree {
     }
 
     /// The batches from this size of the tree on, with the sizes after them; `None`: none begins there.
-    pub(super) fn from(&self, size: u64) -> Option<impl Iterator<Item = (u64, &[u8])>> {
+    pub(super) fn batches_at(&self, size: u64) -> Option<impl Iterator<Item = (u64, &[u8])>> {
         let at = self.batches.partition_point(|(begin, _, _)| *begin < size);
         let begins = self.batches.get(at).map_or(self.size(), |(begin, _, _)| *begin) == size;
         let rest = self.batches.get(at..).unwrap_or_default();
@@ -300,3 +309,99 @@ fn first_leaves(origin: &AgentOrigin) -> Result<Vec<Vec<u8>>, CliError> {
 
 /// DOMAIN.md section 5; no count is small here, because nothing is counted.
 const K: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use register::Target;
+    use remit_proto::v1::{ProbeResult, Technique};
+
+    use super::*;
+    use crate::{cli::Global, home::Home};
+
+    /// A directory as enrolment with a node's token leaves it.
+    fn enrolled() -> (tempfile::TempDir, Config, NodeId) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::find(Some(dir.path())).unwrap();
+        let config = "collector = \"\"\noperator = \"example.net\"\nperson = \"probe-1\"\nrole = \"agent\"\n\
+                      log_vkey = \"\"\nregister_vkey = \"\"\n";
+        home.write_public(home::CONFIG, config.as_bytes()).unwrap();
+        let secret = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n";
+        home.write_secret(home::STATEMENT_KEY, secret.as_bytes()).unwrap();
+        let global = Global {
+            output: crate::cli::Format::Table,
+            dir: Some(dir.path().to_owned()),
+            collector: None,
+            ca: None,
+        };
+        (dir, Config::load(&global).unwrap(), "probe-1".parse().unwrap())
+    }
+
+    fn measured(number: u64) -> Measured {
+        Measured {
+            at_s: 1_768_478_400,
+            result: ProbeResult::Reached,
+            technique: Technique::Unspecified,
+            asn: 64_500,
+            country: "DE".into(),
+            target: "url:https://a.example/".parse::<Target>().unwrap(),
+            digest: Sha256::digest(number.to_be_bytes()).into(),
+        }
+    }
+
+    fn sizes(tree: &ProbeTree) -> Vec<(u64, u64)> {
+        tree.batches.iter().map(|(begin, end, _)| (*begin, *end)).collect()
+    }
+
+    #[test]
+    fn each_measurement_is_recorded_once_and_the_file_is_all_there_is() {
+        let (dir, config, node) = enrolled();
+        let mut tree = ProbeTree::open(&config, &node).unwrap();
+        assert_eq!(tree.record((0..3).map(measured).collect()).unwrap(), 3);
+        assert_eq!(sizes(&tree), [(0, 6)], "genesis, start, three probes, seal");
+        let origin = tree.origin().clone();
+        drop(tree);
+        let mut tree = ProbeTree::open(&config, &node).unwrap();
+        assert_eq!((tree.origin(), sizes(&tree)), (&origin, vec![(0, 6)]));
+        let twice = vec![measured(2), measured(3), measured(3)];
+        assert_eq!(tree.record(twice).unwrap(), 1);
+        assert_eq!(sizes(&tree), [(0, 6), (6, 8)]);
+        // A thousand and more leaves are several batches, and the collector may stand at each.
+        assert_eq!(tree.record((10..2_100).map(measured).collect()).unwrap(), 2_090);
+        assert_eq!(sizes(&tree).len(), 5);
+        for (begin, _) in sizes(&tree) {
+            assert!(tree.batches_at(begin).unwrap().count() > 0);
+        }
+        assert_eq!(tree.batches_at(tree.size()).unwrap().count(), 0);
+        assert!(tree.batches_at(7).is_none() && tree.batches_at(tree.size() + 1).is_none());
+        drop(dir);
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_off_and_damage_is_refused() {
+        let (dir, config, node) = enrolled();
+        let mut tree = ProbeTree::open(&config, &node).unwrap();
+        tree.record(vec![measured(1)]).unwrap();
+        tree.record(vec![measured(2)]).unwrap();
+        drop(tree);
+        let path = dir.path().join(FILE);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        let mut tree = ProbeTree::open(&config, &node).unwrap();
+        assert_eq!(tree.record(vec![measured(1), measured(2)]).unwrap(), 1, "it was never sent");
+        drop(tree);
+        assert_eq!(sizes(&ProbeTree::open(&config, &node).unwrap()), [(0, 4), (4, 6)]);
+        let mut damaged = std::fs::read(&path).unwrap();
+        damaged[40] ^= 1;
+        std::fs::write(&path, damaged).unwrap();
+        let refused = ProbeTree::open(&config, &node).err().unwrap().to_string();
+        assert!(refused.contains("is damaged"), "{refused}");
+    }
+
+    #[test]
+    fn two_imports_at_once_are_not_two_histories() {
+        let (_dir, config, node) = enrolled();
+        let _first = ProbeTree::open(&config, &node).unwrap();
+        let refused = ProbeTree::open(&config, &node).err().unwrap().to_string();
+        assert!(refused.contains("another import"), "{refused}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use remit_proto::v1::{self, UndeterminedReason, VerdictCode};
+use remit_proto::v1::{UndeterminedReason, VerdictCode};
 
 use super::{
     Summary,
@@ -11,7 +11,6 @@ use super::{
     meaning,
 };
 use crate::{
-    commands::findings::INEFFECTIVE,
     output::{Layout, Table, completeness_line},
     time,
     words::{self, count},
@@ -57,6 +56,7 @@ pub(super) fn page(summary: &Summary) -> Page {
     let mut sections = vec![glance(&totals)];
     sections.extend(totals.iter().filter(|t| t.rules > 0).map(|total| part(summary, total)));
     sections.push(duties(summary));
+    sections.extend(reached(summary));
     if !summary.deeds.is_empty() {
         sections.push(deeds(summary));
     }
@@ -157,7 +157,7 @@ fn duties(summary: &Summary) -> Section {
     let (table, after) = cut(&layouts::duties(), &rows, "requests");
     Section {
         id: "installed-nowhere",
-        heading: format!("In force, and {}: {}", not_done(&rows), rows.len()),
+        heading: format!("In force, and installed nowhere that is observed: {}", rows.len()),
         tone: if rows.is_empty() { Tone::Settled } else { Tone::Open },
         lead: vec![
             "Requests that no observed rule carries out. A question of compliance, apart from what is \
@@ -170,12 +170,23 @@ fn duties(summary: &Summary) -> Section {
     }
 }
 
-/// What all of them have in common.
-fn not_done(rows: &[&v1::FindingRow]) -> &'static str {
-    match rows.iter().any(|row| row.code == INEFFECTIVE) {
-        true => "installed nowhere that is observed, or reached from outside all the same",
-        false => "installed nowhere that is observed",
-    }
+/// Only where somebody looked from outside, and saw it.
+fn reached(summary: &Summary) -> Option<Section> {
+    let rows: Vec<_> = summary.reached.iter().collect();
+    let (table, after) = cut(&layouts::reached(), &rows, "requests");
+    (!rows.is_empty()).then(|| Section {
+        id: "reached-all-the-same",
+        heading: format!("Installed, and reached by a probe all the same: {}", rows.len()),
+        tone: Tone::Open,
+        lead: vec![
+            "Requests in force whose target somebody's probe reached in a network where a rule for it \
+             stood, by the probe's own judgement."
+                .to_owned(),
+        ],
+        table: Some(table),
+        after,
+        terms: Vec::new(),
+    })
 }
 
 fn deeds(summary: &Summary) -> Section {
