@@ -8,6 +8,7 @@ mod import;
 mod kill;
 mod line;
 mod lists;
+mod probes;
 mod refusals;
 mod silences;
 mod sources;

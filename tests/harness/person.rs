@@ -32,8 +32,20 @@ impl Person {
         role: &str,
         dir: &Path,
     ) -> Result<Self> {
-        fs::create_dir_all(dir)?;
         let token = collector.token(programs, &["person", id, "--role", role])?;
+        Self::with_token(network, programs, collector, id, &token, dir)
+    }
+
+    /// A directory of keys that is enrolled with a token, of a person or of a node.
+    pub fn with_token(
+        network: &Network,
+        programs: &Programs,
+        collector: &Collector,
+        id: &str,
+        token: &str,
+        dir: &Path,
+    ) -> Result<Self> {
+        fs::create_dir_all(dir)?;
         let person = Self {
             id: id.to_owned(),
             dir: dir.to_owned(),
@@ -49,7 +61,7 @@ impl Person {
             "--ca",
             &ca.to_string_lossy(),
             "--token",
-            &token,
+            token,
         ])?;
         Ok(person)
     }

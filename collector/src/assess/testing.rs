@@ -101,6 +101,8 @@ pub(crate) struct Stream {
     pub(crate) seal_interval_s: u32,
     pub(crate) stopping: bool,
     pub(crate) canaries: Vec<v1::CanaryAccount>,
+    /// Of the nodes that are declared next.
+    pub(crate) asn: u32,
     log_size: u64,
     statements: u64,
     register_size: u64,
@@ -118,6 +120,7 @@ impl Stream {
             seal_interval_s: 30,
             stopping: false,
             canaries: Vec::new(),
+            asn: 0,
             log_size: 0,
             statements: 0,
             register_size: 0,
@@ -205,6 +208,7 @@ impl Stream {
             country: region[..2].into(),
             region: if region.len() > 2 { region.into() } else { String::new() },
             network_type: v1::NetworkType::Fixed.into(),
+            asn: self.asn,
             lines_served: 1000,
             points: points.collect(),
             recorded_at_s: self.now_s,
@@ -373,6 +377,23 @@ impl Stream {
         };
         self.open(node, evidence::leaf::SERVICE_ACTION_TARGET, &block.target);
         self.leaf(node, Body::ServiceAction(action));
+    }
+
+    /// What a probe in an AS saw of a URL.
+    pub(crate) fn probe(&mut self, node: &str, url: &str, result: v1::ProbeResult, asn: u32) {
+        let target: Target = format!("url:{url}").parse().unwrap();
+        let blocked = result == v1::ProbeResult::Blocked;
+        let probe = v1::Probe {
+            at_s: self.now_s,
+            result: result.into(),
+            technique: if blocked { v1::Technique::DnsNxdomain.into() } else { 0 },
+            measurement_digest: vec![6; 32],
+            asn,
+            country: "DE".into(),
+            target: vec![0; 32],
+        };
+        self.open(node, evidence::leaf::PROBE_TARGET, &target.to_wire());
+        self.leaf(node, Body::Probe(probe));
     }
 
     pub(crate) fn install(&mut self, node: &str, block: &Block) {

@@ -189,6 +189,7 @@ fn eventful() -> Stream {
         if round == 2 {
             stream.request("req-9", "domain_exact:example.org");
             stream.gap("r1", 4, NOON, NOON + 10);
+            stream.probe("r1", "https://example.org/", v1::ProbeResult::Reached, 64_500);
             stream.send("r1");
             stream.declare("r2", "DE-BE", &["acl nftables observed", "dpi vendor-dpi unobserved"]);
         }
@@ -218,6 +219,7 @@ fn the_rows_depend_on_the_stream_and_not_on_its_portions() {
     assert!(whole.iter().any(|row| row.starts_with("gap|")));
     assert!(whole.iter().any(|row| row.starts_with("loss|")));
     assert!(whole.iter().any(|row| row.starts_with("silence|")));
+    assert!(whole.iter().any(|row| row.starts_with("probe|")));
     for run in [1, 2, 3, 7, 16] {
         let cut = World::at(&stream, stream.now_s, run).assessor.dump().unwrap();
         assert_eq!(cut, whole, "runs of {run}");

@@ -13,7 +13,7 @@ use tlog::{checkpoint::Checkpoint, note::Note};
 use super::{Memory, Seals, accounts};
 use crate::{
     committed::{Chunks, Committed, What},
-    store::{EventKind, NewEvent, NewGap, NewHeard, Op, RuleId, ShownRule},
+    store::{EventKind, NewEvent, NewGap, NewHeard, NewProbe, Op, RuleId, ShownRule},
 };
 
 /// Feeds the assessment. With `wanted` false only memory is filled, and nothing is judged.
@@ -199,6 +199,9 @@ fn leaf_ops(
             }
         }
         Item::Deed { facts, leaf } => deed_ops(assessment, &origin, *facts, *leaf, log_size, ops),
+        Item::Probe { target, leaf } => {
+            ops.push(Op::Probe(Box::new(NewProbe { origin, index, target, probe: *leaf })));
+        }
         Item::NotUnderstood { format } => {
             tracing::warn!(node = %origin.node, format, "leaves of a newer format are not judged");
         }

@@ -191,6 +191,10 @@ impl Filter {
             || verdict.added.iter().any(|added| self.added.contains(added))
     }
 
+    pub(super) fn takes_duty_code(&self, code: v1::DutyCode) -> bool {
+        self.takes_any_code() || self.duties.contains(&code.into())
+    }
+
     pub(super) fn takes_duty(&self, finding: DutyFinding) -> bool {
         self.takes_any_code()
             || match finding {

@@ -26,9 +26,10 @@ use super::{
     error::QueryError,
     filter::{Filter, touches},
     page::Page,
+    probes,
     rules::{self, JudgedRule},
 };
-use crate::store::{Group, RuleId, RuleQuery};
+use crate::store::{Group, RuleId, RuleQuery, StoredRule};
 
 impl QueryHandle {
     pub fn list_findings(
@@ -202,13 +203,13 @@ fn join(known: &mut v1::FindingRow, standing: v1::FindingRow) {
     known.last_seen_s = last_seen_s;
 }
 
-/// Requests in force that are installed nowhere.
+/// Requests in force that are installed nowhere, or that a probe shows to be without effect.
 fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     let query = RuleQuery { installed_only: true, ..RuleQuery::default() };
-    let installed: Vec<Installed> = scene
+    let with_rules: Vec<(StoredRule, Installed)> = scene
         .reading
         .rules(&query)?
-        .iter()
+        .into_iter()
         .filter_map(|rule| {
             let Known::Known(target) = Known::<Target>::from_wire(rule.facts.target.as_ref())
             else {
@@ -218,9 +219,11 @@ fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::Finding
             let own = own.filter_map(|claim| Claim::try_from(claim).ok()).collect();
             let node = rule.id.node.parse::<NodeId>().ok()?;
             let claims = scene.register().claims_of(&node, rule.id.number, own).claims;
-            Some(Installed { node, target, technique: rule.facts.rule.technique(), claims })
+            let technique = rule.facts.rule.technique();
+            Some((rule, Installed { node, target, technique, claims }))
         })
         .collect();
+    let installed: Vec<Installed> = with_rules.iter().map(|(_, rule)| rule.clone()).collect();
     let at_s = scene.evidence_now_s();
     let register = scene.register();
     let mut found = Vec::new();
@@ -266,6 +269,7 @@ fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::Finding
         // '~' sorts after every node.
         found.push((format!("~{id}/{code}"), row));
     }
+    found.extend(probes::findings(scene, filter, &with_rules)?);
     Ok(found)
 }
 

@@ -26,6 +26,7 @@ mod lists;
 mod nodes;
 mod page;
 mod preview;
+mod probes;
 mod requests;
 mod rules;
 pub mod service;

@@ -1,4 +1,4 @@
-//! One target: installed where, hit where, since when, under what.
+//! One target: installed where, hit where, since when, under what; and what was seen from outside.
 
 use register::Target;
 use remit_proto::v1;
@@ -11,7 +11,7 @@ use super::{
     events::event_row,
     filter::{Filter, touches},
     lists::listed_row,
-    rules,
+    probes, rules,
 };
 use crate::store::{EventQuery, RuleQuery};
 
@@ -36,6 +36,7 @@ impl QueryHandle {
             let at_s = seals.get(rule.id.node.as_str()).copied().unwrap_or(rule.shown_at_s);
             rules::rule_row(&scene, rules::judge(&scene, rule, at_s))
         });
+        let probes = probes::of_targets(&scene, &numbers)?;
         let query = EventQuery { targets: Some(numbers), ..EventQuery::default() };
         let events = scene.reading.events(&query, None, EVENTS_MAX)?;
         let touching = scene.register().touching(&target);
@@ -58,6 +59,7 @@ impl QueryHandle {
             requests,
             listed,
             completeness: Some(completeness(&scene, &Filter::default())?),
+            probes,
         })
     }
 }

@@ -110,7 +110,7 @@ pub(super) fn blob(numbers: &[u64]) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-fn target(kind: Option<i32>, value: Option<String>) -> Option<v1::Target> {
+pub(super) fn target(kind: Option<i32>, value: Option<String>) -> Option<v1::Target> {
     Some(v1::Target { kind: kind?, value: value? })
 }
 

@@ -39,8 +39,8 @@ use remit_proto::v1;
 
 pub use rows::{
     EventId, EventKey, EventKind, EventQuery, GenerationRow, Group, LossSum, NewEvent, NewGap,
-    NewHeard, NewLoss, Position, RuleId, RuleQuery, ShownRule, StoredEvent, StoredGap, StoredRule,
-    TargetNumber,
+    NewHeard, NewLoss, NewProbe, Position, RuleId, RuleQuery, ShownRule, StoredEvent, StoredGap,
+    StoredProbe, StoredRule, TargetNumber,
 };
 pub use schema::SCHEMA;
 pub use sqlite::SqliteStore;
@@ -100,6 +100,8 @@ pub enum Op {
     Fork {
         node: String,
     },
+    /// Somebody saw a target from outside.
+    Probe(Box<NewProbe>),
     Event(Box<NewEvent>),
     /// The rule is installed, by a change or by a snapshot.
     RuleShown(Box<ShownRule>),
@@ -183,6 +185,12 @@ pub trait Reading {
         until_s: i64,
         nodes: &[String],
     ) -> Result<(Vec<Silence>, u64), StoreError>;
+    /// What was seen from outside of these targets, or of any, newest first.
+    fn probes(
+        &self,
+        targets: Option<&[TargetNumber]>,
+        count_max: usize,
+    ) -> Result<Vec<StoredProbe>, StoreError>;
     /// What the newest seal of each node said of the next one.
     fn heard(&self) -> Result<Vec<(NodeId, Heard)>, StoreError>;
     /// Losses and unexplained hits by node that overlap `[since_s, until_s)`; 0: unbounded.

@@ -11,9 +11,10 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::{
     EventId, EventKey, EventQuery, GenerationRow, Group, LossSum, Position, Reading, RuleId,
-    RuleQuery, StoreError, StoredEvent, StoredGap, StoredRule, TargetNumber,
+    RuleQuery, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule, TargetNumber,
     columns::{
-        EVENT_COLUMNS, EVENT_TABLES, decode, event_by_number, event_from, rule_from, unsigned,
+        EVENT_COLUMNS, EVENT_TABLES, decode, event_by_number, event_from, rule_from, target,
+        unsigned,
     },
     conditions::{Where, event_filter, overlap},
     dictionary::{json, number},
@@ -273,6 +274,38 @@ impl Reading for SqliteReading {
             });
         }
         Ok((found, counted(connection, "silence", &count)?))
+    }
+
+    fn probes(
+        &self,
+        targets: Option<&[TargetNumber]>,
+        count_max: usize,
+    ) -> Result<Vec<StoredProbe>, StoreError> {
+        let mut filter = Where::default();
+        if let Some(targets) = targets {
+            filter.and("probe.target IN (SELECT value FROM json_each(?))", [json(targets).into()]);
+        }
+        let sql = format!(
+            "SELECT node, generation, leaf, target.kind, target.value, probe
+             FROM probe LEFT JOIN target ON target.id = probe.target
+             {} ORDER BY at_s DESC, node, generation, leaf LIMIT ?",
+            filter.sql()
+        );
+        filter.values.push(number(count_max as u64).into());
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(&filter.values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (node, generation) = (row.get(0)?, row.get(1)?);
+            let probe: Vec<u8> = row.get(5)?;
+            found.push(StoredProbe {
+                id: EventId { node, generation, index: unsigned(row.get(2)?) },
+                target: target(row.get(3)?, row.get(4)?),
+                probe: decode(&probe, "probe.probe")?,
+            });
+        }
+        Ok(found)
     }
 
     fn heard(&self) -> Result<Vec<(NodeId, Heard)>, StoreError> {

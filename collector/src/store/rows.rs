@@ -90,6 +90,16 @@ pub struct NewGap {
     pub gap: v1::Gap,
 }
 
+/// What somebody saw from outside.
+#[derive(Debug, Clone)]
+pub struct NewProbe {
+    pub origin: AgentOrigin,
+    pub index: u64,
+    /// `None`: the opening is withheld or erased.
+    pub target: Option<v1::Target>,
+    pub probe: v1::Probe,
+}
+
 #[derive(Debug, Clone)]
 pub struct NewHeard {
     pub origin: AgentOrigin,
@@ -228,6 +238,14 @@ pub struct Group {
 pub struct StoredGap {
     pub node: String,
     pub gap: v1::Gap,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredProbe {
+    pub id: EventId,
+    pub target: Option<v1::Target>,
+    /// Without the commitment.
+    pub probe: v1::Probe,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

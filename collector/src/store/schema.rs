@@ -162,6 +162,17 @@ CREATE TABLE silence (
     PRIMARY KEY (node, generation, leaf)
 ) WITHOUT ROWID;
 CREATE INDEX silence_time ON silence (until_s);
+-- What was seen from outside.
+CREATE TABLE probe (
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    leaf INTEGER NOT NULL,
+    at_s INTEGER NOT NULL,
+    target INTEGER,
+    probe BLOB NOT NULL,
+    PRIMARY KEY (node, generation, leaf)
+) WITHOUT ROWID;
+CREATE INDEX probe_target ON probe (target, at_s);
 CREATE TABLE loss (
     node TEXT NOT NULL,
     generation TEXT NOT NULL,
@@ -176,7 +187,7 @@ CREATE TABLE loss (
 ";
 
 /// Every table, with the columns that put its rows in a stable order.
-pub(super) const ORDER: [(&str, &str); 14] = [
+pub(super) const ORDER: [(&str, &str); 15] = [
     ("projection", "id"),
     ("generation", "node, generation"),
     ("fork", "node"),
@@ -190,5 +201,6 @@ pub(super) const ORDER: [(&str, &str); 14] = [
     ("gap", "node, generation, leaf"),
     ("heard", "node"),
     ("silence", "node, generation, leaf"),
+    ("probe", "node, generation, leaf"),
     ("loss", "node, generation, leaf, source"),
 ];

@@ -3,10 +3,11 @@
 use evidence::AgentOrigin;
 use prost::Message;
 use register::silence::{Heard, Silence};
+use remit_proto::v1;
 use rusqlite::{Connection, params};
 
 use super::{
-    Applied, Chunk, Judge, NewGap, NewHeard, NewLoss, Op, StoreError,
+    Applied, Chunk, Judge, NewGap, NewHeard, NewLoss, NewProbe, Op, StoreError,
     dictionary::{Dictionary, number},
     write_events::{insert_event, rejudge},
     write_rules::{apply_snapshot, remove_rule, show_rule},
@@ -140,6 +141,7 @@ fn apply_one(
                 )?
                 .execute([node])?;
         }
+        Op::Probe(new) => insert_probe(connection, dictionary, new)?,
         Op::Event(event) => {
             insert_event(connection, dictionary, event)?;
             applied.events = applied.events.saturating_add(1);
@@ -208,6 +210,27 @@ fn insert_gap(connection: &Connection, new: &NewGap) -> Result<(), StoreError> {
             gap.from_s,
             gap.until_s,
             gap.encode_to_vec()
+        ])?;
+    Ok(())
+}
+
+fn insert_probe(
+    connection: &Connection,
+    dictionary: &mut Dictionary<'_>,
+    new: &NewProbe,
+) -> Result<(), StoreError> {
+    let NewProbe { origin, index, target, probe } = new;
+    let target = dictionary.target(target.as_ref())?;
+    let told = v1::Probe { target: Vec::new(), ..probe.clone() };
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO probe VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![
+            origin.node.as_str(),
+            origin.generation.to_string(),
+            number(*index),
+            probe.at_s,
+            target,
+            told.encode_to_vec()
         ])?;
     Ok(())
 }

@@ -156,6 +156,8 @@ fn probe(agent: &mut Agent) -> v1::Batch {
     let field = leaf::PROBE_TARGET;
     let (target, opening) = commitment::make(field, Salt([4; 16]), target.encode_to_vec());
     let probe = v1::Probe {
+        asn: 0,
+        country: String::new(),
         at_s: NOW_S,
         result: v1::ProbeResult::Blocked.into(),
         technique: v1::Technique::IpAclDrop.into(),

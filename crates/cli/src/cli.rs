@@ -107,6 +107,9 @@ pub(crate) enum Command {
     Events(EventsCommand),
     /// One name, address, prefix or URL: where blocked, since when, under what
     Target(TargetArgs),
+    /// What was seen from outside
+    #[command(subcommand)]
+    Probe(ProbeCommand),
     /// One per rule, or request, and cause
     #[command(subcommand)]
     Findings(FindingsCommand),
@@ -393,6 +396,25 @@ pub(crate) enum EventsCommand {
     /// Hits, newest first, each with its verdict now and then
     List(Filtered),
 }
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProbeCommand {
+    /// Take over OONI measurements, as a node of its own
+    #[command(after_help = PROBES)]
+    Import {
+        /// Measurements as OONI publishes them, one JSON object per line
+        file: PathBuf,
+    },
+}
+
+const PROBES: &str = "An import of probes is a node of its own, with a directory of its own:
+  remit-collector enrol node probe-1                      # the operator: prints a token
+  remit --dir probe-1 enrol --ca ca.pem --token TOKEN
+  remit --dir probe-1 probe import measurements.jsonl
+
+Of each web_connectivity measurement are kept: when, reached or blocked (and how it looks), the network
+(AS number and country), the URL without its query, and the SHA-256 of the line as published. The same
+command again records nothing twice. Lines that are refused are named; the exit code is then 3.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FindingsCommand {

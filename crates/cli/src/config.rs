@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use evidence::PersonId;
+use evidence::{AgentOrigin, PersonId};
 use remit_proto::v1;
 use serde::{Deserialize, Serialize};
 use tlog::note::{KeyName, SigningKey, VerifierKey};
@@ -81,6 +81,17 @@ impl Config {
 
     /// The key that signs statements.
     pub(crate) fn statement_key(&self) -> Result<SigningKey, CliError> {
+        let name = KeyName::new(self.file.person.as_str()).map_err(|_| not_enrolled("person"))?;
+        Ok(SigningKey::new(name, self.secret()?))
+    }
+
+    /// The key of a directory that was enrolled with a node's token, as the signer of one tree.
+    pub(crate) fn node_key(&self, origin: &AgentOrigin) -> Result<SigningKey, CliError> {
+        let name = KeyName::new(origin.to_string()).map_err(|_| not_enrolled("person"))?;
+        Ok(SigningKey::new(name, self.secret()?))
+    }
+
+    fn secret(&self) -> Result<[u8; 32], CliError> {
         let path = self.home.path(home::STATEMENT_KEY);
         let text = home::read_text(&path)?;
         let bad = || CliError::Malformed(format!("{}: not 32 bytes in base64", path.display()));
@@ -89,8 +100,7 @@ impl Config {
             .ok()
             .and_then(|b| b.try_into().ok())
             .ok_or_else(bad)?;
-        let name = KeyName::new(self.file.person.as_str()).map_err(|_| not_enrolled("person"))?;
-        Ok(SigningKey::new(name, secret))
+        Ok(secret)
     }
 }
 

@@ -41,6 +41,11 @@ pub(crate) fn claim_origin(rule: &v1::Rule) -> String {
     word(rule.claim_origin().as_str_name(), "CLAIM_ORIGIN_")
 }
 
+/// Two lower-case digits for each byte.
+pub(crate) fn base16(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// "1 rule", "2 rules".
 pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

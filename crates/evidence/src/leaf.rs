@@ -144,7 +144,7 @@ pub const ACTIVITY_HIT_TARGET: u32 = 4;
 pub const RULE_CHANGE_TARGET: u32 = 4;
 pub const RULE_CHANGE_NATIVE: u32 = 5;
 pub const SERVICE_ACTION_TARGET: u32 = 12;
-pub const PROBE_TARGET: u32 = 5;
+pub const PROBE_TARGET: u32 = 7;
 
 fn newer_genesis(bytes: &[u8]) -> Option<u32> {
     // Leaf.genesis is field 1, length-delimited.
@@ -203,11 +203,33 @@ fn check(body: &Body) -> Result<(), Malformed> {
             require(is_usable_key(new_public_key), "new_public_key", "a usable Ed25519 key")
         }
         Body::ServiceAction(action) => check_action(action),
-        Body::Probe(v1::Probe { at_s, result, technique, measurement_digest, target }) => {
+        Body::Probe(v1::Probe {
+            at_s,
+            result,
+            technique,
+            measurement_digest,
+            asn: _,
+            country,
+            target,
+        }) => {
             time(*at_s, "at_s")?;
-            known::<v1::ProbeResult>(*result, "result")?;
-            known::<v1::Technique>(*technique, "technique")?;
+            match known::<v1::ProbeResult>(*result, "result")? {
+                v1::ProbeResult::Blocked => {
+                    known::<v1::Technique>(*technique, "technique")?;
+                }
+                v1::ProbeResult::Reached
+                | v1::ProbeResult::Inconclusive
+                | v1::ProbeResult::Unspecified => {
+                    require(*technique == 0, "technique", "given exactly where it was blocked")?;
+                }
+            }
             digest(measurement_digest, "measurement_digest")?;
+            let capitals = country.bytes().all(|byte| byte.is_ascii_uppercase());
+            require(
+                country.is_empty() || (country.len() == 2 && capitals),
+                "country",
+                "two capital letters, or empty",
+            )?;
             digest(target, "target")
         }
     }

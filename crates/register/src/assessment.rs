@@ -93,6 +93,11 @@ pub enum Item {
         facts: Box<Facts>,
         leaf: Box<v1::ServiceAction>,
     },
+    /// What somebody saw from outside; `target` is opened. No verdict is asked for.
+    Probe {
+        target: Option<v1::Target>,
+        leaf: Box<v1::Probe>,
+    },
     /// All rules of one source; [`open_snapshot`] reads them.
     Snapshot {
         leaf: Box<v1::RuleSnapshot>,

@@ -26,6 +26,7 @@
 //! | [`duties`] | the other direction: requests that are installed nowhere |
 //! | [`cases`] | what people did about findings, and where each stands |
 //! | [`severity`](mod@severity) | how grave, for how many, how hard to make good |
+//! | [`outside`] | what probes reached although it is to be blocked |
 //! | [`import`] | files of people and authorities → requests, with a report per row |
 //! | [`words`] | the words of files and screens for the values of the wire |
 //!
@@ -46,6 +47,7 @@ pub mod import;
 mod index;
 pub mod judge;
 pub mod list;
+pub mod outside;
 pub mod register;
 pub mod request;
 pub mod severity;
@@ -63,6 +65,7 @@ pub use entry::{Entry, Version};
 pub use evidence::{Claim, NodeId, RequestId};
 pub use explain::{attributed_later, explain};
 pub use judge::{AsKnown, Event, KnownSizes, MATCHER_VERSION, Parameters, Span, judge};
+pub use outside::{Ineffective, Seen, Stands, ineffective};
 pub use register::{InvalidStatement, Register, Touch, View};
 pub use request::{InvalidRequest, ListVersion, Request};
 pub use severity::severity;

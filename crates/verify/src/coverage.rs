@@ -38,6 +38,10 @@ pub struct Coverage {
     pub seals: u64,
     pub hits: u64,
     pub gaps: u64,
+    /// Leaves in which a person says something of a deed.
+    pub deeds: u64,
+    /// Outside measurements.
+    pub probes: u64,
     /// `register::silence`: the longest of them, and how many there are.
     pub silences: Vec<Silence>,
     pub silence_count: u64,
@@ -160,6 +164,8 @@ fn leaves(coverage: &mut Coverage, agent: &crate::agents::Agent<'_>) {
                 coverage.hits = coverage.hits.saturating_add(activity.hits);
             }
             Some(Body::Gap(_)) => coverage.gaps += 1,
+            Some(Body::ServiceAction(_)) => coverage.deeds += 1,
+            Some(Body::Probe(_)) => coverage.probes += 1,
             Some(Body::Seal(seal)) => {
                 coverage.seals += 1;
                 last_seal = Some(seal);
@@ -256,11 +262,13 @@ impl fmt::Display for Coverage {
         row(
             "records",
             format!(
-                "{} leaves, {} seals, {} hits, {} gaps, {} lost, {} unexplained, {} sources without a counter, {} released early",
+                "{} leaves, {} seals, {} hits, {} gaps, {} words of persons, {} probes, {} lost, {} unexplained, {} sources without a counter, {} released early",
                 self.leaves,
                 self.seals,
                 self.hits,
                 self.gaps,
+                self.deeds,
+                self.probes,
                 self.lost,
                 self.unexplained,
                 self.sources_uncounted,

@@ -173,7 +173,10 @@ fn compute(
                 v1::ServiceAct::Recorded | v1::ServiceAct::Ended => Some(*facts),
                 v1::ServiceAct::Confirmed | v1::ServiceAct::Unspecified => None,
             },
-            Item::Snapshot { .. } | Item::Other(_) | Item::NotUnderstood { .. } => None,
+            Item::Probe { .. }
+            | Item::Snapshot { .. }
+            | Item::Other(_)
+            | Item::NotUnderstood { .. } => None,
         }
     };
     let computed = assessed

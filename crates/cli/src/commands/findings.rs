@@ -98,7 +98,7 @@ pub(super) fn layout() -> Layout<v1::FindingRow> {
         "installed_now" => row.installed_now,
         "unobserved_points" => row.unobserved_points,
         "verdict_now" => row.verdict_now.as_ref().map(words::verdict_code),
-        "basis_map" => base16(&row.basis_map_digest),
+        "basis_map" => words::base16(&row.basis_map_digest),
         "state" => register::words::finding_state(row.state()),
         "decided" => row.decided.as_ref().map(cases::json),
         "seen_since" => row.seen_since,
@@ -165,6 +165,7 @@ fn below(row: &v1::FindingRow) -> Vec<String> {
 fn duty_cell(code: &str) -> String {
     match code {
         "NOT_ENFORCED" => format!("not enforced ({code})"),
+        INEFFECTIVE => format!("ineffective ({code})"),
         "UNDETERMINED" => format!("undetermined ({code})"),
         UNSTATED => format!("basis map that nobody stated ({code})"),
         AREA => format!("an area silent at once ({code})"),
@@ -173,14 +174,13 @@ fn duty_cell(code: &str) -> String {
     }
 }
 
+/// A probe reached what a request wants blocked.
+pub(super) const INEFFECTIVE: &str = "INEFFECTIVE";
+
 /// A finding about a node, and no request.
 pub(super) const UNSTATED: &str = "UNSTATED_BASIS_MAP";
 pub(super) const AREA: &str = "SILENT_AREA";
 pub(super) const CANARY: &str = "CANARY_MISSING";
-
-fn base16(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 fn duty_sentence(row: &v1::FindingRow) -> Option<String> {
     if row.code == UNSTATED {
@@ -188,7 +188,18 @@ fn duty_sentence(row: &v1::FindingRow) -> Option<String> {
             "Node {} reads what its rules claim from a basis map (SHA-256 {}) that nobody has stated in \
              the register: state it with `remit adopt basis-map`.",
             row.node,
-            base16(&row.basis_map_digest)
+            words::base16(&row.basis_map_digest)
+        ));
+    }
+    if let Some(probe) = &row.probe {
+        return Some(format!(
+            "Request {} was in force and a rule for it stood in AS{}, and a probe there reached {} at {}, \
+             by its own judgement (measurement with SHA-256 {}).",
+            row.request_id,
+            probe.asn,
+            words::target(probe.target.as_ref()),
+            time::utc(probe.at_s),
+            words::base16(&probe.measurement_digest)
         ));
     }
     if let Some(canary) = &row.canary {

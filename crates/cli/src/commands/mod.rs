@@ -11,6 +11,7 @@ mod list;
 mod lists;
 mod nodes;
 mod points;
+mod probe;
 mod requests;
 mod row;
 mod rules;
@@ -22,8 +23,8 @@ use remit_proto::v1::DecisionAct;
 
 use crate::{
     cli::{
-        Adopt, Cli, Command, EventsCommand, FindingsCommand, Lists, NodesCommand, Points, Requests,
-        RulesCommand,
+        Adopt, Cli, Command, EventsCommand, FindingsCommand, Lists, NodesCommand, Points,
+        ProbeCommand, Requests, RulesCommand,
     },
     config::Config,
     exit::{CliError, Code},
@@ -79,6 +80,9 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         }
         Command::Findings(FindingsCommand::Reopen(args)) => {
             cases::decide(&config, &args, DecisionAct::Reopen).await?;
+        }
+        Command::Probe(ProbeCommand::Import { file }) => {
+            return probe::import(&config, &file).await;
         }
         Command::Target(args) => target::target(&config, &args, output).await?,
         Command::Summary(args) => summary::summary(&config, &args, output).await?,

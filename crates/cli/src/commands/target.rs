@@ -1,6 +1,8 @@
 //! `remit target NAME`: installed where, hit where, since when, under what, is it covered.
 
-use remit_proto::v1::{GetTargetRequest, GetTargetResponse, TargetKind};
+use remit_proto::v1::{
+    GetTargetRequest, GetTargetResponse, ProbeResult, ProbeRow, RuleRow, TargetKind, Technique,
+};
 use serde_json::json;
 
 use super::{events, lists, rules as rule_rows};
@@ -9,7 +11,8 @@ use crate::{
     client,
     config::Config,
     exit::CliError,
-    output, words,
+    output::{self, Cell, Layout, fields},
+    time, words,
 };
 
 pub(crate) async fn target(
@@ -20,7 +23,8 @@ pub(crate) async fn target(
     let mut client = client::query(config).await?;
     let request = GetTargetRequest { target: args.name.clone() };
     let response = client.get_target(request).await?.into_inner();
-    let GetTargetResponse { targets, rules, events, requests, completeness, listed } = response;
+    let GetTargetResponse { targets, rules, events, requests, completeness, listed, probes } =
+        response;
     let understood: Vec<String> =
         targets.iter().map(|t| format!("{}:{}", words::target_kind(Some(t)), t.value)).collect();
     match out {
@@ -33,6 +37,7 @@ pub(crate) async fn target(
                 "lists": lists::listed_layout().listing(&listed, None).objects(),
                 "rules": rules.objects(),
                 "events": events.objects(),
+                "probes": probe_layout().listing(&probes, None).objects(),
                 "completeness": output::completeness_json(completeness.as_ref()),
             });
             output::write(format!("{answer:#}\n").as_bytes())
@@ -60,7 +65,99 @@ pub(crate) async fn target(
             }
             rule_rows::layout().listing(&rules, None).print(out)?;
             output::write(b"\n")?;
+            if !probes.is_empty() {
+                output::write(b"seen from outside, by each probe's own judgement:\n")?;
+                probe_layout().listing(&probes, None).print(out)?;
+                if let Some(text) = unexplained(&probes, &rules) {
+                    output::write(output::escape_lines(&format!("{text}\n")).as_bytes())?;
+                }
+                output::write(b"\n")?;
+            }
             events::layout().listing(&events, completeness).print(out)
         }
+    }
+}
+
+fn probe_layout() -> Layout<ProbeRow> {
+    let fields = fields![row: ProbeRow;
+        "probe" => row.id,
+        "at" => time::utc(row.at_s),
+        "result" => words::word(row.result().as_str_name(), "PROBE_RESULT_"),
+        "technique" => technique(row),
+        "target_kind" => words::target_kind(row.target.as_ref()),
+        "target" => row.target.as_ref().map(|target| &target.value),
+        "asn" => row.asn,
+        "country" => row.country,
+        "own_network" => row.own_network,
+        "measurement" => words::base16(&row.measurement_digest),
+    ];
+    type Of = Cell<ProbeRow>;
+    let cells = vec![
+        Of::new("AT (UTC)", |row| time::utc_cell(row.at_s)),
+        Of::new("RESULT", |row| words::word(row.result().as_str_name(), "PROBE_RESULT_")),
+        Of::new("LOOKS LIKE", |row| technique(row).unwrap_or_else(|| "-".to_owned())),
+        Of::new("NETWORK", network),
+        Of::new("TARGET", |row| words::target(row.target.as_ref())),
+        Of::new("NODE", |row| row.id.split('/').next().unwrap_or_default().to_owned())
+            .dispensable(1),
+    ];
+    Layout { noun: "probes", fields, cells, below: |_| Vec::new() }
+}
+
+fn technique(row: &ProbeRow) -> Option<String> {
+    match row.technique() {
+        Technique::Unspecified => None,
+        technique => Some(words::technique(technique)),
+    }
+}
+
+/// "AS64500 DE (own)".
+fn network(row: &ProbeRow) -> String {
+    let asn = if row.asn == 0 { "not said".to_owned() } else { format!("AS{}", row.asn) };
+    let own = if row.own_network { " (own)" } else { "" };
+    format!("{asn} {}{own}", row.country).trim_end().to_owned()
+}
+
+/// The newest word of a probe in a network of the operator is that it is blocked, and nothing here is
+/// known to block it.
+fn unexplained(probes: &[ProbeRow], rules: &[RuleRow]) -> Option<String> {
+    let newest = probes
+        .iter()
+        .find(|probe| probe.own_network && probe.result() != ProbeResult::Inconclusive)?;
+    let blocked = newest.result() == ProbeResult::Blocked && rules.is_empty();
+    blocked.then(|| {
+        format!(
+            "Blocked in AS{}, by what a probe saw at {}; no rule that any node has told of stands or stood \
+             for it. It may be blocked by another network, by a point that nobody observes, or by none.",
+            newest.asn,
+            time::utc(newest.at_s)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(result: ProbeResult, own_network: bool) -> ProbeRow {
+        ProbeRow { result: result.into(), asn: 64_500, own_network, at_s: 1, ..ProbeRow::default() }
+    }
+
+    #[test]
+    fn a_block_that_nothing_here_explains_is_said() {
+        use ProbeResult::{Blocked, Inconclusive, Reached};
+        let said = |probes: &[ProbeRow]| unexplained(probes, &[]).is_some();
+        assert!(said(&[probe(Blocked, true)]));
+        assert!(said(&[probe(Inconclusive, true), probe(Blocked, true), probe(Reached, true)]));
+        assert!(!said(&[probe(Reached, true), probe(Blocked, true)]), "the newest speaks");
+        assert!(!said(&[probe(Blocked, false)]), "another network");
+        assert_eq!(unexplained(&[probe(Blocked, true)], &[RuleRow::default()]), None);
+    }
+
+    #[test]
+    fn a_network_is_shown_by_number_and_country() {
+        let named = ProbeRow { country: "DE".into(), ..probe(ProbeResult::Reached, true) };
+        assert_eq!(network(&named), "AS64500 DE (own)");
+        assert_eq!(network(&ProbeRow::default()), "not said");
     }
 }

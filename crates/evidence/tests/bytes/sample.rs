@@ -105,6 +105,18 @@ pub(crate) fn service_action() -> v1::ServiceAction {
     }
 }
 
+pub(crate) fn probe() -> v1::Probe {
+    v1::Probe {
+        at_s: AT_S,
+        result: v1::ProbeResult::Blocked.into(),
+        technique: v1::Technique::DnsNxdomain.into(),
+        measurement_digest: vec![2; 32],
+        asn: 64_500,
+        country: "DE".to_owned(),
+        target: vec![1; 32],
+    }
+}
+
 pub(crate) fn encode(body: Body) -> Vec<u8> {
     prost::Message::encode_to_vec(&v1::Leaf { body: Some(body) })
 }

@@ -76,6 +76,12 @@ fn deed(change: impl FnOnce(&mut v1::ServiceAction)) -> Vec<u8> {
     sample::encode(Body::ServiceAction(action))
 }
 
+fn probe(change: impl FnOnce(&mut v1::Probe)) -> Vec<u8> {
+    let mut probe = sample::probe();
+    change(&mut probe);
+    sample::encode(Body::Probe(probe))
+}
+
 fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let plain = sample::activity().encode_to_vec();
     let with = |extra: &[u8]| wrap(4, &[plain.as_slice(), extra].concat());
@@ -236,6 +242,14 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             seal(|s| s.canaries.push(s.canaries[0].clone())),
             "value: canaries",
         ),
+        ("a probe that found a block", probe(|_| {}), "ok"),
+        ("a block without a technique", probe(|p| p.technique = 0), "value: technique"),
+        (
+            "a technique of what was reached",
+            probe(|p| p.result = v1::ProbeResult::Reached.into()),
+            "value: technique",
+        ),
+        ("a probe in a city", probe(|p| p.country = "Berlin".to_owned()), "value: country"),
         // Kept and proven, never refused as forged.
         ("a genesis of a newer format", genesis(|g| g.format = 2), "not understood"),
     ]

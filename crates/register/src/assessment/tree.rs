@@ -216,6 +216,10 @@ impl Tree {
                 facts.span = span;
                 Item::Deed { facts: Box::new(facts), leaf: Box::new(action) }
             }
+            Leaf::Known(Body::Probe(probe)) => {
+                let target = opened_target(&openings, leaf::PROBE_TARGET);
+                Item::Probe { target, leaf: Box::new(probe) }
+            }
             Leaf::Known(Body::RuleSnapshot(snapshot)) => {
                 let before_act = self.knew_before(snapshot.at_s);
                 Item::Snapshot { leaf: Box::new(snapshot), before_act }
@@ -226,8 +230,7 @@ impl Tree {
                 | Body::ConfigChange(_)
                 | Body::Seal(_)
                 | Body::Gap(_)
-                | Body::KeyChange(_)
-                | Body::Probe(_)),
+                | Body::KeyChange(_)),
             ) => Item::Other(Box::new(body)),
         };
         Assessed { origin: origin.clone(), index, covered_by, item }

@@ -8,7 +8,7 @@ use remit_proto::v1::{self, AddedFinding};
 use super::{Places, cause::for_example, examples::Examples};
 use crate::{
     commands::{
-        findings::{UNSTATED, area_text},
+        findings::{INEFFECTIVE, UNSTATED, area_text},
         row::verdict_cell,
     },
     words,
@@ -102,9 +102,15 @@ pub(super) fn deeds(findings: &[v1::FindingRow], places: &Places) -> Vec<Deed> {
 
 /// What a request in force demands, and no observed rule does.
 pub(super) fn duties(findings: &[v1::FindingRow]) -> Vec<v1::FindingRow> {
-    let of_a_request = |row: &&v1::FindingRow| !row.request_id.is_empty();
+    let of_a_request =
+        |row: &&v1::FindingRow| !row.request_id.is_empty() && row.code != INEFFECTIVE;
     let findings = findings.iter().filter(|row| row.rule == 0 && row.verdict.is_none());
     findings.filter(of_a_request).cloned().collect()
+}
+
+/// What a request in force wants blocked, and a probe reached.
+pub(super) fn reached(findings: &[v1::FindingRow]) -> Vec<v1::FindingRow> {
+    findings.iter().filter(|row| row.code == INEFFECTIVE).cloned().collect()
 }
 
 /// Nodes whose rules claim what a basis map says that nobody has stated.

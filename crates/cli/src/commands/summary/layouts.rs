@@ -162,6 +162,25 @@ pub(super) fn duties() -> Layout<v1::FindingRow> {
     Layout { noun: "not_enforced", fields, cells, below }
 }
 
+pub(super) fn reached() -> Layout<v1::FindingRow> {
+    let fields = fields![row: v1::FindingRow;
+        "code" => row.code,
+        "request" => row.request_id,
+        "authority" => row.authority,
+        "target" => row.target.as_ref().map(|target| &target.value),
+        "seen_at" => utc(row.last_seen_s),
+    ];
+    type Of = Cell<v1::FindingRow>;
+    let cells = vec![
+        Of::new("REQUEST", |row| row.request_id.clone()),
+        Of::new("AUTHORITY", |row| or_dash(&row.authority)),
+        Of::new("REACHED", |row| words::target(row.target.as_ref())),
+        Of::new("AT (UTC)", |row| utc_cell(row.last_seen_s)).dispensable(1),
+    ];
+    let below = |row: &v1::FindingRow| row.reason().into_iter().collect();
+    Layout { noun: "reached", fields, cells, below }
+}
+
 pub(super) fn limits() -> Layout<Unseen> {
     let fields = fields![row: Unseen;
         "what" => row.what,

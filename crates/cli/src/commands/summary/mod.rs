@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use self::{
     cause::{Cause, Part, causes},
-    deed::{Deed, deeds, duties, silent_areas, unstated},
+    deed::{Deed, deeds, duties, reached, silent_areas, unstated},
     layouts::Total,
     unseen::{Unseen, unseen},
 };
@@ -125,6 +125,7 @@ struct Summary {
     causes: Vec<Cause>,
     deeds: Vec<Deed>,
     duties: Vec<v1::FindingRow>,
+    reached: Vec<v1::FindingRow>,
     limits: Vec<Unseen>,
 }
 
@@ -157,6 +158,7 @@ impl Summary {
             causes: causes(&rules, &places),
             deeds: deeds(&findings, &places),
             duties: duties(&findings),
+            reached: reached(&findings),
             limits: unseen(
                 &completeness,
                 &points,
@@ -197,6 +199,7 @@ impl Summary {
             "totals": layouts::totals().listing(&self.totals(), None).objects(),
             "causes": layouts::causes().listing(&self.causes, None).objects(),
             "not_enforced": layouts::duties().listing(&self.duties, None).objects(),
+            "reached": layouts::reached().listing(&self.reached, None).objects(),
             "also_recorded": layouts::deeds().listing(&self.deeds, None).objects(),
             "not_seen": layouts::limits().listing(&self.limits, None).objects(),
             "completeness": output::completeness_json(Some(&self.completeness)),

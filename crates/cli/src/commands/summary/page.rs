@@ -56,6 +56,7 @@ pub(super) fn page(summary: &Summary) -> Page {
     let mut sections = vec![glance(&totals)];
     sections.extend(totals.iter().filter(|t| t.rules > 0).map(|total| part(summary, total)));
     sections.push(duties(summary));
+    sections.extend(reached(summary));
     if !summary.deeds.is_empty() {
         sections.push(deeds(summary));
     }
@@ -167,6 +168,25 @@ fn duties(summary: &Summary) -> Section {
         after,
         terms: Vec::new(),
     }
+}
+
+/// Only where somebody looked from outside, and saw it.
+fn reached(summary: &Summary) -> Option<Section> {
+    let rows: Vec<_> = summary.reached.iter().collect();
+    let (table, after) = cut(&layouts::reached(), &rows, "requests");
+    (!rows.is_empty()).then(|| Section {
+        id: "reached-all-the-same",
+        heading: format!("Installed, and reached by a probe all the same: {}", rows.len()),
+        tone: Tone::Open,
+        lead: vec![
+            "Requests in force whose target somebody's probe reached in a network where a rule for it \
+             stood, by the probe's own judgement."
+                .to_owned(),
+        ],
+        table: Some(table),
+        after,
+        terms: Vec::new(),
+    })
 }
 
 fn deeds(summary: &Summary) -> Section {

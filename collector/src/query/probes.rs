@@ -1,0 +1,112 @@
+//! What was seen from outside: of one target, and what of it shows that a request is ineffective.
+
+use std::collections::BTreeSet;
+
+use register::{Installed, Known, Seen, Stands, Target, ineffective};
+use remit_proto::v1;
+
+use super::{
+    Scene,
+    error::QueryError,
+    filter::{Filter, touches},
+};
+use crate::store::{StoredProbe, StoredRule, TargetNumber};
+
+/// Of one target; more of them say nothing new.
+const PROBES_MAX: usize = 100;
+/// Looked at for findings, the newest: a file of a country's measurements of some months.
+const SEEN_MAX: usize = 100_000;
+const CODE: &str = "INEFFECTIVE";
+
+/// Newest first.
+pub(super) fn of_targets(
+    scene: &Scene<'_>,
+    targets: &[TargetNumber],
+) -> Result<Vec<v1::ProbeRow>, QueryError> {
+    let probes = scene.reading.probes(Some(targets), PROBES_MAX)?;
+    let own = own_networks(scene);
+    Ok(probes.into_iter().map(|probe| row(probe, &own)).collect())
+}
+
+/// AS numbers in which nodes are declared.
+fn own_networks(scene: &Scene<'_>) -> BTreeSet<u32> {
+    scene.inventory.iter().map(|facts| facts.asn).filter(|asn| *asn != 0).collect()
+}
+
+fn row(stored: StoredProbe, own: &BTreeSet<u32>) -> v1::ProbeRow {
+    let StoredProbe { id, target, probe } = stored;
+    let v1::Probe { at_s, result, technique, measurement_digest, asn, country, target: _ } = probe;
+    v1::ProbeRow {
+        id: id.to_string(),
+        at_s,
+        result,
+        technique,
+        target,
+        asn,
+        country,
+        own_network: own.contains(&asn),
+        measurement_digest,
+    }
+}
+
+/// Requests whose target a probe reached although a rule for it stood in its network.
+pub(super) fn findings(
+    scene: &Scene<'_>,
+    filter: &Filter,
+    installed: &[(StoredRule, Installed)],
+) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+    let own = own_networks(scene);
+    let (mut rows, mut seen) = (Vec::new(), Vec::new());
+    for probe in scene.reading.probes(None, SEEN_MAX)? {
+        let Known::Known(target) = Known::<Target>::from_wire(probe.target.as_ref()) else {
+            continue;
+        };
+        let v1::Probe { at_s, asn, .. } = probe.probe;
+        seen.push(Seen { at_s, result: probe.probe.result(), asn, target });
+        rows.push(row(probe, &own));
+    }
+    if seen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let stands: Vec<Stands> = installed
+        .iter()
+        .map(|(stored, rule)| Stands { rule: rule.clone(), since_s: stored.installed_at_s })
+        .collect();
+    let register = scene.register();
+    let mut found = Vec::new();
+    for shown in ineffective(&register, &stands, &scene.inventory, &seen) {
+        let (Some(entry), Some(probe)) = (register.request(&shown.request), rows.get(shown.seen))
+        else {
+            continue;
+        };
+        let authority = entry.request().authority.as_ref().map_or("", |a| a.id.as_str());
+        let id = shown.request.to_string();
+        let about = probe.target.as_ref();
+        let takes = filter.nodes.is_empty()
+            && filter.techniques.is_empty()
+            && filter.takes_time(probe.at_s)
+            && filter.takes_duty_code(v1::DutyCode::Ineffective)
+            && (filter.requests.is_empty() || filter.requests.contains(&id))
+            && (filter.authorities.is_empty()
+                || filter.authorities.iter().any(|wanted| wanted == authority))
+            && filter
+                .target
+                .as_ref()
+                .is_none_or(|wanted| about.is_some_and(|target| touches(wanted, target)));
+        if !takes {
+            continue;
+        }
+        let row = v1::FindingRow {
+            code: CODE.to_owned(),
+            request_id: id.clone(),
+            target: probe.target.clone(),
+            authority: authority.to_owned(),
+            first_seen_s: probe.at_s,
+            last_seen_s: probe.at_s,
+            probe: Some(probe.clone()),
+            ..v1::FindingRow::default()
+        };
+        found.push((format!("~{id}/{CODE}"), row));
+    }
+    Ok(found)
+}
