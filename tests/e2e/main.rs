@@ -2,11 +2,15 @@
 
 mod adopt;
 mod cases;
+mod ansible;
 mod deeds;
+mod durability;
+mod fleet;
 mod import;
 mod kill;
 mod line;
 mod lists;
+mod openwrt;
 mod refusals;
 mod silences;
 mod sources;

@@ -56,6 +56,7 @@ pub(super) fn unseen(
         gap_count,
         silences,
         silence_count,
+        memory_nodes,
         ..
     } = completeness;
     let named =
@@ -75,6 +76,7 @@ pub(super) fn unseen(
         named("nodes silent now", at(silent_nodes)),
         named("nodes that report, and nobody declared", undeclared_nodes.clone()),
         named("nodes with a basis map that nobody stated", unstated),
+        named("nodes that keep records in memory, which a power cut may cost", at(memory_nodes)),
         counted("gaps in the records", *gap_count, gaps.iter().map(gap_text).collect()),
         counted("silences of nodes", *silence_count, silences.iter().map(silence_text).collect()),
         number("hits lost, and counted as such", *lost),
@@ -128,7 +130,7 @@ mod tests {
         assert_eq!(told.first(), Some(&want("1 of 3", "dpi-1/box (vendor-dpi, DE)")));
         assert_eq!(told.get(1), Some(&want("1", "edge-2/box (vendor-dpi, DE)")));
         assert_eq!(told.get(2), Some(&want("1", "edge-2")));
-        assert_eq!(told.get(7), Some(&want("7", "-")));
+        assert_eq!(told.get(8), Some(&want("7", "-")));
     }
 
     #[test]
