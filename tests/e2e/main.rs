@@ -11,6 +11,7 @@ mod kill;
 mod line;
 mod lists;
 mod openwrt;
+mod raw_logs;
 mod refusals;
 mod silences;
 mod sources;

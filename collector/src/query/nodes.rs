@@ -105,6 +105,7 @@ fn node_row(scene: &Scene<'_>, node: &str) -> v1::NodeRow {
         row.accounts.clone_from(&seal.sources);
         row.self_protection.clone_from(&seal.self_protection);
         row.stopped_cleanly = seal.stopping;
+        row.raw_logs.clone_from(&seal.raw_logs);
     }
     row
 }

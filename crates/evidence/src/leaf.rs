@@ -344,6 +344,7 @@ fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {
         collector_checkpoint,
         stopping: _,
         seal_interval_s,
+        raw_logs,
     } = seal;
     time(*at_s, "at_s")?;
     known::<v1::ClockState>(*clock, "clock")?;
@@ -357,6 +358,19 @@ fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {
         short_text(chain, 600, "self_protection.chain")?;
     }
     digest_or_none(collector_checkpoint, "collector_checkpoint")?;
+    require(raw_logs.len() <= 64, "raw_logs", "at most 64")?;
+    let ascending = raw_logs.windows(2).all(|pair| match pair {
+        [a, b] => a.source < b.source,
+        _ => true,
+    });
+    require(ascending, "raw_logs", "each source once, ascending")?;
+    for v1::RawLog { source, medium, names_clients: _, bytes, oldest_age_s } in raw_logs {
+        known::<v1::SourceKind>(*source, "raw_logs.source")?;
+        let medium = known::<v1::RawLogMedium>(*medium, "raw_logs.medium")?;
+        let nothing = *bytes == 0 && *oldest_age_s == 0;
+        let kept = medium != v1::RawLogMedium::Stream;
+        require(kept || nothing, "raw_logs.bytes", "0 for a stream")?;
+    }
     require((1..=SEAL_INTERVAL_S_MAX).contains(seal_interval_s), "seal_interval_s", "1 to 3600")
 }
 

@@ -86,6 +86,7 @@ pub use self::{error::NftablesError, settings::TECHNOLOGY};
 use super::{
     FileUse, RecorderGone, SourceContext, SourceError,
     nflog::{self, NflogReader},
+    raw_log::RawLog,
 };
 use crate::{
     doctor::Finding,
@@ -142,6 +143,10 @@ impl super::Source for Nftables {
     /// It speaks with the kernel alone.
     fn files(&self) -> Vec<FileUse> {
         Vec::new()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::None
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -52,6 +52,7 @@ fn layout() -> Layout<v1::NodeRow> {
         "self_protection" =>
             row.self_protection.iter().map(|s| format!("{}={}", s.chain, s.packets)).collect::<Vec<_>>(),
         "forks" => row.forks,
+        "raw_logs" => row.raw_logs.iter().map(raw_log).collect::<Vec<_>>(),
     ];
     type NodeCell = Cell<v1::NodeRow>;
     let cells = vec![
@@ -80,7 +81,31 @@ fn layout() -> Layout<v1::NodeRow> {
         NodeCell::new("RECORDS", records).dispensable(5),
         NodeCell::new("SELF-PROTECTION", self_protection).dispensable(3),
     ];
-    Layout { noun: "nodes", fields, cells, below: |_| Vec::new() }
+    Layout { noun: "nodes", fields, cells, below: of_clients }
+}
+
+/// Whoever asked for a name is never recorded; that another program wrote it down is said.
+fn of_clients(row: &v1::NodeRow) -> Vec<String> {
+    let naming = row.raw_logs.iter().filter(|log| log.names_clients);
+    naming.map(|log| format!("raw lines that name clients: {}", raw_log(log))).collect()
+}
+
+/// "unbound_rpz, on disk, up to 7 d, 12345 bytes".
+pub(super) fn raw_log(log: &v1::RawLog) -> String {
+    let v1::RawLog { source: _, medium: _, names_clients, bytes, oldest_age_s } = log;
+    let source = words::word(log.source().as_str_name(), "SOURCE_KIND_");
+    let clients = if *names_clients { "" } else { ", without clients" };
+    match log.medium() {
+        v1::RawLogMedium::Stream => format!("{source}, handed over and not kept{clients}"),
+        medium => {
+            let place = match medium {
+                v1::RawLogMedium::Memory => "in memory",
+                _ => "on disk",
+            };
+            let age = time::span(*oldest_age_s);
+            format!("{source}, {place}, up to {age}, {bytes} bytes{clients}")
+        }
+    }
 }
 
 fn facts(row: &v1::NodeRow) -> v1::NodeFacts {

@@ -157,7 +157,7 @@ impl Summary {
             causes: causes(&rules, &places),
             deeds: deeds(&findings, &places),
             duties: duties(&findings),
-            limits: unseen(&completeness, &points, unstated(&findings, &places), &places),
+            limits: unseen(&completeness, &points, &nodes, unstated(&findings, &places), &places),
             completeness,
         }
     }
