@@ -11,6 +11,8 @@
 
 pub mod clock;
 pub mod config;
+pub mod confinement;
+pub mod cost;
 pub mod doctor;
 pub mod enrol;
 pub mod health;

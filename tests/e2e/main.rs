@@ -2,13 +2,18 @@
 
 mod abuse;
 mod adopt;
+mod ansible;
 mod cases;
 mod deeds;
+mod durability;
+mod fleet;
 mod import;
 mod kill;
 mod line;
 mod lists;
+mod openwrt;
 mod probes;
+mod raw_logs;
 mod refusals;
 mod silences;
 mod sources;

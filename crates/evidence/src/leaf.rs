@@ -263,6 +263,7 @@ fn check_genesis(genesis: &v1::Genesis) -> Result<(), Malformed> {
     let durability = known::<v1::Durability>(*durability, "durability")?;
     let memory = durability == v1::Durability::Memory;
     require(memory != (*loss_bound_s == 0), "loss_bound_s", "0 exactly for durability disk")?;
+    require(*loss_bound_s <= 60, "loss_bound_s", "at most 60")?;
     require(
         *individual_actions || (60..=86_400).contains(window_s),
         "window_s",
@@ -304,8 +305,13 @@ fn check_start(start: &v1::Start) -> Result<(), Malformed> {
     short_text(kernel_version, 128, "kernel_version")?;
     digest(config_digest, "config_digest")?;
     digest_or_none(basis_map_digest, "basis_map_digest")?;
-    let v1::Sandbox { own_user: _, no_new_privs: _, capabilities: _ } =
-        sandbox.as_ref().ok_or(Malformed::Missing { field: "sandbox" })?;
+    let v1::Sandbox {
+        own_user: _,
+        no_new_privs: _,
+        capabilities: _,
+        confined_to_files: _,
+        system_calls_filtered: _,
+    } = sandbox.as_ref().ok_or(Malformed::Missing { field: "sandbox" })?;
     require(sources.len() <= 64, "sources", "at most 64")?;
     sources.iter().try_for_each(|s| known::<v1::SourceKind>(*s, "sources").map(drop))
 }
@@ -365,6 +371,7 @@ fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {
         stopping: _,
         seal_interval_s,
         canaries,
+        raw_logs,
     } = seal;
     time(*at_s, "at_s")?;
     known::<v1::ClockState>(*clock, "clock")?;
@@ -378,6 +385,19 @@ fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {
         short_text(chain, 600, "self_protection.chain")?;
     }
     digest_or_none(collector_checkpoint, "collector_checkpoint")?;
+    require(raw_logs.len() <= 64, "raw_logs", "at most 64")?;
+    let ascending = raw_logs.windows(2).all(|pair| match pair {
+        [a, b] => a.source < b.source,
+        _ => true,
+    });
+    require(ascending, "raw_logs", "each source once, ascending")?;
+    for v1::RawLog { source, medium, names_clients: _, bytes, oldest_age_s } in raw_logs {
+        known::<v1::SourceKind>(*source, "raw_logs.source")?;
+        let medium = known::<v1::RawLogMedium>(*medium, "raw_logs.medium")?;
+        let nothing = *bytes == 0 && *oldest_age_s == 0;
+        let kept = medium != v1::RawLogMedium::Stream;
+        require(kept || nothing, "raw_logs.bytes", "0 for a stream")?;
+    }
     require((1..=SEAL_INTERVAL_S_MAX).contains(seal_interval_s), "seal_interval_s", "1 to 3600")?;
     require(canaries.len() <= CANARIES_MAX, "canaries", "at most 64")?;
     canaries.iter().try_for_each(check_canary)?;

@@ -45,7 +45,8 @@ use remit_proto::v1::SourceKind;
 use self::line::{Apex, Line};
 pub use self::settings::TECHNOLOGY;
 use super::{
-    Source, SourceContext, SourceError,
+    FileUse, Source, SourceContext, SourceError,
+    raw_log::RawLog,
     rpz::{
         self, RpzZone,
         canary::ZoneCanaries,
@@ -87,6 +88,15 @@ impl Source for BindRpz {
 
     fn file(&self) -> Option<&Path> {
         Some(&self.log)
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        let zones = self.zones.iter().map(|zone| zone.file.clone());
+        zones.chain([self.log.clone()]).map(FileUse::Read).collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::File { path: self.log.clone(), names_clients: true }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

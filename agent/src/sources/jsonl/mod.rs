@@ -39,7 +39,8 @@ use remit_proto::v1::SourceKind;
 use self::relay::Relay;
 pub use self::{settings::TECHNOLOGY, syslog::FieldMap};
 use super::{
-    Source, SourceContext, SourceError,
+    FileUse, Source, SourceContext, SourceError,
+    raw_log::RawLog,
     tail::{Settings, Tail},
 };
 use crate::doctor::Finding;
@@ -82,6 +83,23 @@ impl Source for Jsonl {
         match &self.input {
             Input::Log(log) => Some(log),
             Input::Socket(_) => None,
+        }
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        let input = match &self.input {
+            Input::Log(log) => FileUse::Read(log.clone()),
+            Input::Socket(socket) => FileUse::Listen(socket.clone()),
+        };
+        self.rules.clone().map(FileUse::Read).into_iter().chain([input]).collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        // A record has no field for one; what a vendor puts into a line of syslog nobody knows.
+        let names_clients = matches!(self.format, Format::Syslog(_));
+        match &self.input {
+            Input::Log(path) => RawLog::File { path: path.clone(), names_clients },
+            Input::Socket(_) => RawLog::Stream { names_clients },
         }
     }
 

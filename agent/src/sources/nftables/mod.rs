@@ -91,8 +91,9 @@ use self::{
 };
 pub use self::{error::NftablesError, settings::TECHNOLOGY};
 use super::{
-    RecorderGone, SourceContext, SourceError,
+    FileUse, RecorderGone, SourceContext, SourceError,
     nflog::{self, NflogReader},
+    raw_log::RawLog,
 };
 use crate::{
     doctor::Finding,
@@ -147,6 +148,15 @@ impl super::Source for Nftables {
 
     fn section(&self) -> toml::Table {
         settings::print(self)
+    }
+
+    /// It speaks with the kernel alone.
+    fn files(&self) -> Vec<FileUse> {
+        Vec::new()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::None
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

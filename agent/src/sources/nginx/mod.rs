@@ -33,8 +33,9 @@ use remit_proto::v1::SourceKind;
 
 pub use self::settings::TECHNOLOGY;
 use super::{
-    Source, SourceContext, SourceError,
+    FileUse, Source, SourceContext, SourceError,
     http::{Book, Deed},
+    raw_log::RawLog,
     tail::{Gathered, Lines, Settings, Tail},
 };
 use crate::{
@@ -64,6 +65,15 @@ impl Source for Nginx {
 
     fn file(&self) -> Option<&Path> {
         Some(&self.log)
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        self.map.clone().into_iter().chain([self.log.clone()]).map(FileUse::Read).collect()
+    }
+
+    /// The format of the template has no client.
+    fn raw_log(&self) -> RawLog {
+        RawLog::File { path: self.log.clone(), names_clients: false }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -51,7 +51,8 @@ use self::{
     metrics::Handed,
 };
 use super::{
-    RecorderGone, Source, SourceContext, SourceError,
+    FileUse, RecorderGone, Source, SourceContext, SourceError,
+    raw_log::RawLog,
     rpz::{
         self, RpzZone,
         rules::{Resolver, Rules, says_something},
@@ -103,6 +104,14 @@ impl Source for Pdns {
     /// No file: the mark by which a start knows that there was one before.
     fn file(&self) -> Option<&Path> {
         Some(Path::new(MARK))
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        self.policies.iter().map(|policy| FileUse::Read(policy.file.clone())).collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::Stream { names_clients: true }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

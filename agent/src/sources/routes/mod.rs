@@ -67,9 +67,10 @@ use self::{
 };
 pub use self::{settings::TECHNOLOGY, tables::DumpError};
 use super::{
-    RecorderGone, SourceContext, SourceError,
+    FileUse, RecorderGone, SourceContext, SourceError,
     nflog::{self, NflogReader, ReadStats},
     nftables::NftablesError,
+    raw_log::RawLog,
 };
 use crate::{
     doctor::Finding,
@@ -123,6 +124,15 @@ impl super::Source for Routes {
 
     fn section(&self) -> toml::Table {
         settings::print(self)
+    }
+
+    /// It speaks with the kernel alone.
+    fn files(&self) -> Vec<FileUse> {
+        Vec::new()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::None
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

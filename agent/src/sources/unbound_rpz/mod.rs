@@ -37,7 +37,8 @@ use remit_proto::v1::SourceKind;
 pub use self::settings::TECHNOLOGY;
 use self::{line::Line, local::LocalZones};
 use super::{
-    Source, SourceContext, SourceError,
+    FileUse, Source, SourceContext, SourceError,
+    raw_log::RawLog,
     rpz::{
         self, RpzZone,
         canary::ZoneCanaries,
@@ -81,6 +82,15 @@ impl Source for UnboundRpz {
 
     fn file(&self) -> Option<&std::path::Path> {
         Some(&self.log)
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        let zones = self.zones.iter().map(|zone| zone.file.clone());
+        zones.chain([self.log.clone()]).chain(self.control.clone()).map(FileUse::Read).collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::File { path: self.log.clone(), names_clients: true }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

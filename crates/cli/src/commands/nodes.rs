@@ -44,6 +44,7 @@ fn layout() -> Layout<v1::NodeRow> {
         "clock" => clock(row),
         "window_s" => row.window_s,
         "individual_actions" => row.individual_actions,
+        "loss_bound_s" => row.loss_bound_s,
         "offered" => totals(row).offered,
         "recorded" => totals(row).recorded,
         "lost" => totals(row).lost,
@@ -52,6 +53,7 @@ fn layout() -> Layout<v1::NodeRow> {
             row.self_protection.iter().map(|s| format!("{}={}", s.chain, s.packets)).collect::<Vec<_>>(),
         "forks" => row.forks,
         "canaries" => row.canaries.iter().map(|c| account_text(c, row.last_seal_s)).collect::<Vec<_>>(),
+        "raw_logs" => row.raw_logs.iter().map(raw_log).collect::<Vec<_>>(),
     ];
     type NodeCell = Cell<v1::NodeRow>;
     let cells = vec![
@@ -77,10 +79,35 @@ fn layout() -> Layout<v1::NodeRow> {
             _ => clock(row),
         })
         .dispensable(4),
+        NodeCell::new("RECORDS", records).dispensable(5),
         NodeCell::new("SELF-PROTECTION", self_protection).dispensable(3),
         NodeCell::new("CANARIES", canaries).dispensable(5),
     ];
-    Layout { noun: "nodes", fields, cells, below: |_| Vec::new() }
+    Layout { noun: "nodes", fields, cells, below: of_clients }
+}
+
+/// Whoever asked for a name is never recorded; that another program wrote it down is said.
+fn of_clients(row: &v1::NodeRow) -> Vec<String> {
+    let naming = row.raw_logs.iter().filter(|log| log.names_clients);
+    naming.map(|log| format!("raw lines that name clients: {}", raw_log(log))).collect()
+}
+
+/// "unbound_rpz, on disk, up to 7 d, 12345 bytes".
+pub(super) fn raw_log(log: &v1::RawLog) -> String {
+    let v1::RawLog { source: _, medium: _, names_clients, bytes, oldest_age_s } = log;
+    let source = words::word(log.source().as_str_name(), "SOURCE_KIND_");
+    let clients = if *names_clients { "" } else { ", without clients" };
+    match log.medium() {
+        v1::RawLogMedium::Stream => format!("{source}, handed over and not kept{clients}"),
+        medium => {
+            let place = match medium {
+                v1::RawLogMedium::Memory => "in memory",
+                _ => "on disk",
+            };
+            let age = time::span(*oldest_age_s);
+            format!("{source}, {place}, up to {age}, {bytes} bytes{clients}")
+        }
+    }
 }
 
 fn facts(row: &v1::NodeRow) -> v1::NodeFacts {
@@ -99,6 +126,15 @@ fn state(row: &v1::NodeRow) -> String {
 
 fn clock(row: &v1::NodeRow) -> String {
     words::word(row.clock().as_str_name(), "CLOCK_STATE_")
+}
+
+/// What a power cut may cost.
+fn records(row: &v1::NodeRow) -> String {
+    match (row.generation.is_empty(), row.loss_bound_s) {
+        (true, _) => "-".to_owned(),
+        (false, 0) => "on disk".to_owned(),
+        (false, bound_s) => format!("in memory, {bound_s} s"),
+    }
 }
 
 fn self_protection(row: &v1::NodeRow) -> String {

@@ -172,6 +172,27 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             genesis(|g| g.operator = "Example".to_owned()),
             "value: operator",
         ),
+        (
+            "raw lines of a stream that are kept",
+            seal(|s| {
+                s.raw_logs = vec![v1::RawLog {
+                    source: v1::SourceKind::Knot.into(),
+                    medium: v1::RawLogMedium::Stream.into(),
+                    names_clients: true,
+                    bytes: 1,
+                    oldest_age_s: 0,
+                }];
+            }),
+            "value: raw_logs.bytes",
+        ),
+        (
+            "memory that may lose two minutes",
+            genesis(|g| {
+                g.durability = v1::Durability::Memory.into();
+                g.loss_bound_s = 120;
+            }),
+            "value: loss_bound_s",
+        ),
         ("a disk that may lose a second", genesis(|g| g.loss_bound_s = 1), "value: loss_bound_s"),
         (
             "an account that does not add up",

@@ -301,7 +301,13 @@ fn first_leaves(origin: &AgentOrigin) -> Result<Vec<Vec<u8>>, CliError> {
         basis_map_digest: Vec::new(),
         previous_stop_clean: false,
         // A person's program, confined by nothing.
-        sandbox: Some(v1::Sandbox { own_user: false, no_new_privs: false, capabilities: u64::MAX }),
+        sandbox: Some(v1::Sandbox {
+            own_user: false,
+            no_new_privs: false,
+            capabilities: u64::MAX,
+            confined_to_files: false,
+            system_calls_filtered: false,
+        }),
         sources: vec![v1::SourceKind::Probe.into()],
     };
     Ok(vec![leaf::encode(Body::Genesis(genesis)), leaf::encode(Body::Start(start))])
