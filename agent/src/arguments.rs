@@ -27,8 +27,9 @@ pub(crate) enum Command {
     Run(RunArguments),
     Enrol(Enrolment),
     Import { config: PathBuf, order: ImportOrder },
-    Doctor { config: PathBuf },
     Record(RecordOrder),
+    Renew { config: PathBuf, token: Option<String> },
+    Doctor { config: PathBuf },
     Template { text: &'static str },
 }
 
@@ -84,8 +85,17 @@ impl Command {
                     Some(token) => text("--token", token)?,
                     None => return Err(missing("--token")),
                 },
+                node: words.value("--node")?.map(|node| text("--node", node)).transpose()?,
                 dir: words.required("--dir")?.into(),
             })),
+            "renew" => Ok(Self::Renew {
+                config: config(words)?,
+                token: words
+                    .value("--token")?
+                    .or_else(|| env("REMIT_TOKEN"))
+                    .map(|token| text("--token", token))
+                    .transpose()?,
+            }),
             "import" => Ok(Self::Import {
                 config: words.required("--config")?.into(),
                 order: ImportOrder {
@@ -98,8 +108,8 @@ impl Command {
                     file: words.free("the file to import")?.into(),
                 },
             }),
-            "doctor" => Ok(Self::Doctor { config: config(words)? }),
             "record" => record::take(words).map(Self::Record),
+            "doctor" => Ok(Self::Doctor { config: config(words)? }),
             "template" => {
                 let name = text("template", words.free("the name of a template")?)?;
                 let found = template::ALL.iter().find(|template| template.name == name);

@@ -12,14 +12,17 @@ use std::{fmt, fs, path::Path, sync::Arc, time::Duration};
 
 use nix::{
     fcntl::{Flock, FlockArg},
-    sys::statvfs::statvfs,
+    sys::{
+        statfs::{TMPFS_MAGIC, statfs},
+        statvfs::statvfs,
+    },
 };
 use remit_proto::v1::ClockState;
 
 use crate::{
     clock::Clock,
-    config::Config,
-    enrol::SPOOL,
+    config::{Config, Memory},
+    confinement::Confinement,
     keys::{self, Identity, NodeKey},
     logging,
     privacy::Privacy,
@@ -79,13 +82,31 @@ impl Finding {
 /// Looks at everything.
 pub fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Err(error) = run::reduce_privileges(config) {
-        let remedy = "start it as root, as the agent is; what follows was seen with other rights";
-        findings.push(Finding::wrong("privileges", logging::chain(&error), remedy));
-    }
+    findings.push(match run::reduce_privileges(config, None) {
+        Err(error) => {
+            let remedy =
+                "start it as root, as the agent is; what follows was seen with other rights";
+            Finding::wrong("privileges", logging::chain(&error), remedy)
+        }
+        Ok(Confinement::InForce { abi }) => {
+            let says = format!("confined to the files it needs (Landlock {abi})");
+            Finding::fine("privileges", says)
+        }
+        Ok(Confinement::Unavailable { .. }) => Finding::incomplete(
+            "privileges",
+            "this kernel cannot confine the agent to the files it needs; Start says so",
+            "Linux 5.19 or later with landlock among its lsm= can",
+        ),
+        Ok(Confinement::Off) => Finding::incomplete(
+            "privileges",
+            "confine_files = false: a fault in the agent could reach any file of its user",
+            "leave confine_files out, and name folders that it lacks in read_also",
+        ),
+    });
     findings.push(clock());
     let key = NodeKey::load(&config.dir.join(keys::NODE_KEY));
     findings.push(node(config, &key));
+    findings.extend(certificate(config));
     findings.extend(spool(config));
     findings.extend(collectors(config));
     // Without a key tokens of customers differ; nothing of them is shown.
@@ -131,9 +152,36 @@ fn node(config: &Config, key: &Result<NodeKey, keys::KeyError>) -> Finding {
     }
 }
 
+/// What is wrong with the files is found with the collectors.
+fn certificate(config: &Config) -> Option<Finding> {
+    let pem = keys::read(&config.dir.join(keys::TLS_CERTIFICATE)).ok()?;
+    let validity = enrolment::validity(&pem)?;
+    let now_s = Clock::system().now_s();
+    let left = validity.until_s.saturating_sub(now_s) / 86_400;
+    Some(if validity.is_over(now_s) {
+        Finding::wrong(
+            "certificate",
+            format!("ended {} day(s) ago: the collector lets nobody in with it", -left),
+            "ask the operator for a token (remit-collector enrol node … --renew) and give it to \
+             remit-agent renew --token",
+        )
+    } else if now_s > validity.late_s() {
+        Finding::incomplete(
+            "certificate",
+            format!("ends in {left} day(s), and should have been renewed"),
+            "see whether the agent runs and reaches the collector, or give remit-agent renew",
+        )
+    } else {
+        let renewal = validity.late_s().saturating_sub(now_s) / 86_400;
+        let says = format!("good for {left} days; the agent renews it within {renewal}");
+        Finding::fine("certificate", says)
+    })
+}
+
 fn spool(config: &Config) -> Vec<Finding> {
-    let dir = config.dir.join(SPOOL);
+    let dir = config.spool_dir();
     let mut findings = Vec::new();
+    findings.extend(config.memory.as_ref().map(memory));
     match bytes_below(&dir) {
         Ok(used) => {
             let max = config.spool_bytes_max;
@@ -159,6 +207,26 @@ fn spool(config: &Config) -> Vec<Finding> {
         false => Finding::incomplete("agent", "none is running", "start remit-agent"),
     });
     findings
+}
+
+/// A spool in memory that lies on flash would wear it like any other.
+fn memory(memory: &Memory) -> Finding {
+    let Memory { dir, loss_bound_s } = memory;
+    let says = format!("in memory: a power cut may cost {loss_bound_s} s of what it recorded");
+    match statfs(dir).map(|fs| fs.filesystem_type()) {
+        Ok(TMPFS_MAGIC) => Finding::fine("spool", says),
+        Ok(_) => Finding::incomplete(
+            "spool",
+            format!("memory_dir ({}) is on no tmpfs: each batch is written to it", dir.display()),
+            "name a folder below /run, or leave memory_dir out",
+        ),
+        Err(error) => Finding::wrong(
+            "spool",
+            format!("memory_dir ({}): {error}", dir.display()),
+            "the agent's user must be able to write there: RuntimeDirectory= in the unit, or mkdir \
+             and chown before the start",
+        ),
+    }
 }
 
 fn free_bytes(dir: &Path) -> Option<u64> {

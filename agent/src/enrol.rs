@@ -1,4 +1,4 @@
-//! `remit-agent enrol`: makes the keys here, proves their possession, and stores what comes back.
+//! `remit-agent enrol` and `remit-agent renew`: makes the keys here, proves their possession, and stores what comes back.
 //!
 //! In: the collector's address, whom to trust, a one-time token. Out: the files of `keys`, and a
 //! spool marked as new. If the network fails half-way, the same command again uses the keys that
@@ -6,16 +6,22 @@
 
 use std::{
     fs, io,
+    os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
 };
 
 use enrolment::TlsKey;
 use remit_proto::v1::{self, ingest_service_client::IngestServiceClient};
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate as TlsCertificate, ClientTlsConfig, Endpoint};
 
 use crate::{
+    config::{CollectorEndpoint, Config},
     keys::{self, Identity, KeyError, NodeKey},
     spool,
+    uplink::{
+        UplinkError,
+        certificate::{Certificate, RenewalError},
+    },
 };
 
 #[derive(Debug, Clone)]
@@ -26,6 +32,8 @@ pub struct Enrolment {
     pub tls_name: Option<String>,
     pub ca: PathBuf,
     pub token: String,
+    /// Which node this is, where the token is for many.
+    pub node: Option<String>,
     pub dir: PathBuf,
 }
 
@@ -51,11 +59,17 @@ pub enum EnrolError {
     Refused(Box<tonic::Status>),
     #[error("the collector's answer is malformed: {0}")]
     Answer(&'static str),
+    #[error("the token is of {of}, and this is {here}")]
+    OtherNode { of: String, here: String },
+    #[error("setting up the connection")]
+    Uplink(#[source] UplinkError),
+    #[error("the certificate was not renewed")]
+    Renewal(#[from] RenewalError),
 }
 
 /// Enrols this node; returns who it is.
 pub async fn enrol(enrolment: &Enrolment) -> Result<Identity, EnrolError> {
-    let Enrolment { collector, tls_name, ca, token, dir } = enrolment;
+    let Enrolment { collector, tls_name, ca, token, node, dir } = enrolment;
     fs::create_dir_all(dir).map_err(io_error(dir))?;
     if dir.join(keys::IDENTITY).exists() {
         return Err(EnrolError::Enrolled { dir: dir.clone() });
@@ -64,23 +78,80 @@ pub async fn enrol(enrolment: &Enrolment) -> Result<Identity, EnrolError> {
     let node_key = existing_or_new(&dir.join(keys::NODE_KEY))?;
     let tls_key = tls_key(&dir.join(keys::TLS_KEY))?;
     let signer = node_key.enrolling().map_err(|_| EnrolError::Answer("key name"))?;
-    let request = enrolment::request(token, &signer, &tls_key).map_err(EnrolError::Tls)?;
+    let token = node.as_ref().map_or_else(|| token.clone(), |node| format!("{token}/{node}"));
+    let request = enrolment::request(&token, &signer, &tls_key).map_err(EnrolError::Tls)?;
+    let response = ask(collector, tls_name.as_deref(), &ca_pem, request).await?;
+    store(dir, &ca_pem, &response)
+}
 
-    let endpoint = Endpoint::from_shared(collector.clone())
-        .map_err(|_| EnrolError::Address(collector.clone()))?;
+/// Another certificate for the keys that are here: by the certificate that is there, or, once that is
+/// over, by a token. Returns until when it holds.
+pub async fn renew(config: &Config, token: Option<&str>) -> Result<i64, EnrolError> {
+    let (mut certificate, endpoints) =
+        Certificate::load(config.dir.clone(), config.collectors.clone())
+            .map_err(EnrolError::Uplink)?;
+    let path = config.dir.join(keys::TLS_CERTIFICATE);
+    let owner = fs::metadata(&path).map_err(io_error(&path))?;
+    let Some(token) = token else {
+        let endpoint = endpoints.first().ok_or(EnrolError::Answer("no collector"))?;
+        let channel = endpoint.connect().await.map_err(EnrolError::Connect)?;
+        certificate.renew(channel).await?;
+        return finish(&path, &owner, &certificate);
+    };
+    let identity = Identity::load(&config.dir)?;
+    let signer = NodeKey::load(&config.dir.join(keys::NODE_KEY))?;
+    let signer = signer.enrolling().map_err(|_| EnrolError::Answer("key name"))?;
+    let tls_key = keys::read(&config.dir.join(keys::TLS_KEY))?;
+    let tls_key = TlsKey::from_pem(&tls_key).map_err(EnrolError::Tls)?;
+    let request = enrolment::request(token, &signer, &tls_key).map_err(EnrolError::Tls)?;
+    let ca = keys::read(&config.dir.join(keys::CA))?;
+    let CollectorEndpoint { url, tls_name } =
+        config.collectors.first().ok_or(EnrolError::Answer("no collector"))?;
+    let response = ask(url, tls_name.as_deref(), &ca, request).await?;
+    let v1::EnrolResponse { certificates, operator, subject, role: _, log_vkey, register_vkey: _ } =
+        &response;
+    let same = Identity::parse(operator, subject, log_vkey, "").is_some_and(|other| {
+        (other.operator, &other.node, other.log_key)
+            == (identity.operator.clone(), &identity.node, identity.log_key.clone())
+    });
+    if !same {
+        let (of, here) = (format!("{subject} of {operator}"), identity.node.to_string());
+        return Err(EnrolError::OtherNode { of, here });
+    }
+    certificate.put(certificates)?;
+    finish(&path, &owner, &certificate)
+}
+
+/// Whoever types the command may be root, and the agent is not.
+fn finish(path: &Path, owner: &fs::Metadata, certificate: &Certificate) -> Result<i64, EnrolError> {
+    let now = fs::metadata(path).map_err(io_error(path))?;
+    if (now.uid(), now.gid()) != (owner.uid(), owner.gid()) {
+        chown(path, Some(owner.uid()), Some(owner.gid())).map_err(io_error(path))?;
+    }
+    Ok(certificate.validity().until_s)
+}
+
+/// Without a client certificate.
+async fn ask(
+    collector: &str,
+    tls_name: Option<&str>,
+    ca_pem: &str,
+    request: v1::EnrolRequest,
+) -> Result<v1::EnrolResponse, EnrolError> {
+    let address = || EnrolError::Address(collector.to_owned());
+    let endpoint = Endpoint::from_shared(collector.to_owned()).map_err(|_| address())?;
     let endpoint = if collector.starts_with("https://") {
-        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&ca_pem));
+        let mut tls = ClientTlsConfig::new().ca_certificate(TlsCertificate::from_pem(ca_pem));
         if let Some(name) = tls_name {
             tls = tls.domain_name(name);
         }
         endpoint.tls_config(tls).map_err(EnrolError::Connect)?
     } else {
-        return Err(EnrolError::Address(collector.clone()));
+        return Err(address());
     };
     let channel = endpoint.connect().await.map_err(EnrolError::Connect)?;
     let response = IngestServiceClient::new(channel).enrol(request).await;
-    let response = response.map_err(|status| EnrolError::Refused(Box::new(status)))?;
-    store(dir, &ca_pem, &response.into_inner())
+    Ok(response.map_err(|status| EnrolError::Refused(Box::new(status)))?.into_inner())
 }
 
 /// The identity last: it is what says that this node is enrolled.

@@ -59,7 +59,7 @@ pub struct Imported {
 pub fn import(config: &Config, order: &ImportOrder) -> Result<Imported, Stop> {
     check(config)?;
     let file = import::open(&order.file)?;
-    reduce_privileges(config)?;
+    reduce_privileges(config, Some(&order.file))?;
     let survey = import::survey(&file, &order.options)?;
     let Opened { recorder, exit, privacy, resumed_at_s: _ } =
         Opened::open(config, vec![order.options.source])?;

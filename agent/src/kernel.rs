@@ -1,5 +1,5 @@
-//! Netlink as the kernel speaks it: sockets, and the framing of what comes out of them. And the one
-//! question about its clock that std does not ask.
+//! Netlink as the kernel speaks it: sockets, and the framing of what comes out of them. And two things for
+//! which std has no word: whether the clock is synchronised, and confinement to some files (Landlock).
 //!
 //! This is the only module of the agent with `unsafe`. Each block is one system call; its
 //! arguments are built beside it and none outlives the call. What reads rules and packets above
@@ -12,7 +12,7 @@
 //!   [`Malformed`].
 //!
 //! Sources: `linux/netlink.h` (nlmsghdr, nlattr, sockaddr_nl), `linux/filter.h` (classic BPF),
-//! `netlink(7)`, kernel `net/netlink/af_netlink.c`; `adjtimex(2)`.
+//! `netlink(7)`, kernel `net/netlink/af_netlink.c`; `adjtimex(2)`; `linux/landlock.h`, `landlock(7)`.
 #![expect(unsafe_code, reason = "system calls that std does not wrap; nothing else is unsafe")]
 
 use std::io;
@@ -365,6 +365,102 @@ pub fn clock_is_synchronised() -> Option<bool> {
         (state, question.assume_init())
     };
     (state >= 0).then_some(state != libc::TIME_ERROR && answer.status & libc::STA_UNSYNC == 0)
+}
+
+/// Rights to files, as `linux/landlock.h` numbers them (`LANDLOCK_ACCESS_FS_*`).
+pub mod file_rights {
+    pub const READ_FILE: u64 = 1 << 2;
+    pub const READ_DIR: u64 = 1 << 3;
+    pub const WRITE_FILE: u64 = 1 << 1;
+    pub const REMOVE_DIR: u64 = 1 << 4;
+    pub const REMOVE_FILE: u64 = 1 << 5;
+    pub const MAKE_DIR: u64 = 1 << 7;
+    pub const MAKE_REG: u64 = 1 << 8;
+    pub const MAKE_SOCK: u64 = 1 << 9;
+    pub const REFER: u64 = 1 << 13;
+    pub const TRUNCATE: u64 = 1 << 14;
+}
+
+/// A Landlock ruleset that is being made. What it does not allow is forbidden, also to root.
+#[derive(Debug)]
+pub struct Landlock {
+    fd: OwnedFd,
+    handled: u64,
+}
+
+impl Landlock {
+    /// The version that the kernel speaks; 0: none, or it is switched off.
+    pub fn abi() -> u32 {
+        const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
+        // SAFETY: with this flag the kernel takes no attributes and makes nothing (landlock(7)).
+        let abi = unsafe {
+            libc::syscall(
+                libc::SYS_landlock_create_ruleset,
+                std::ptr::null::<u8>(),
+                0_usize,
+                LANDLOCK_CREATE_RULESET_VERSION,
+            )
+        };
+        u32::try_from(abi).unwrap_or(0)
+    }
+
+    /// A ruleset that forbids all that this version can.
+    pub fn new(abi: u32) -> io::Result<Self> {
+        // struct landlock_ruleset_attr: handled_access_fs, handled_access_net, scoped. The two last are
+        // zero, which kernels that do not know them take.
+        let handled: u64 = match abi {
+            0 | 1 => (1 << 13) - 1,
+            2 => (1 << 14) - 1,
+            3 | 4 => (1 << 15) - 1,
+            _ => (1 << 16) - 1,
+        };
+        let attributes = [handled, 0, 0];
+        // SAFETY: pointer and size describe `attributes`, alive across the call.
+        let raw = unsafe {
+            libc::syscall(
+                libc::SYS_landlock_create_ruleset,
+                attributes.as_ptr(),
+                size_of::<[u64; 3]>(),
+                0_u32,
+            )
+        };
+        let raw = libc::c_int::try_from(raw).unwrap_or(-1);
+        if raw < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: `raw` was just returned and nobody else owns it.
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(raw) }, handled })
+    }
+
+    /// Allows these rights to a folder and all that is below it, or to a file.
+    pub fn allow(&self, beneath: BorrowedFd<'_>, rights: u64) -> io::Result<()> {
+        const LANDLOCK_RULE_PATH_BENEATH: libc::c_int = 1;
+        // struct landlock_path_beneath_attr is packed: u64 allowed_access, s32 parent_fd.
+        let mut attributes = [0_u8; 12];
+        let (access, parent) = attributes.split_at_mut(8);
+        access.copy_from_slice(&(rights & self.handled).to_ne_bytes());
+        parent.copy_from_slice(&beneath.as_raw_fd().to_ne_bytes());
+        // SAFETY: the pointer is to `attributes`, which has the size of the structure, alive across the
+        // call.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_landlock_add_rule,
+                self.fd.as_raw_fd(),
+                LANDLOCK_RULE_PATH_BENEATH,
+                attributes.as_ptr(),
+                0_u32,
+            )
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// From here on, for this thread and all that it starts, for ever. Needs `no_new_privs`.
+    pub fn enforce(self) -> io::Result<()> {
+        // SAFETY: no pointers are passed.
+        let result =
+            unsafe { libc::syscall(libc::SYS_landlock_restrict_self, self.fd.as_raw_fd(), 0_u32) };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
 }
 
 #[cfg(test)]

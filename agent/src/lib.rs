@@ -11,6 +11,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod confinement;
 pub mod doctor;
 pub mod enrol;
 pub mod health;

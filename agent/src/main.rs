@@ -6,6 +6,7 @@ use std::{path::Path, process::ExitCode};
 
 use arguments::{Arguments, Command, Instead, RunArguments};
 use remit_agent::{
+    clock::Clock,
     config::Config,
     doctor::{self, Finding, Grade},
     enrol::{self, Enrolment},
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Run(arguments) => start(&arguments),
         Command::Enrol(enrolment) => enrol_node(&enrolment),
+        Command::Renew { config, token } => renew(&config, token.as_deref()),
         Command::Import { config, order } => import_file(&config, &order),
         Command::Doctor { config } => match examine(&config) {
             Ok(all_well) => return ExitCode::from(u8::from(!all_well)),
@@ -79,11 +81,16 @@ fn examine(config: &Path) -> Result<bool, Stop> {
     Ok(findings.iter().all(|finding| finding.grade != Grade::Wrong))
 }
 
+fn renew(config: &Path, token: Option<&str>) -> Result<(), Stop> {
+    let config = Config::load(config)?;
+    let until_s = run::runtime()?.block_on(enrol::renew(&config, token))?;
+    let days = until_s.saturating_sub(Clock::system().now_s()) / 86_400;
+    println!("renewed: the certificate holds for {days} days");
+    Ok(())
+}
+
 fn enrol_node(enrolment: &Enrolment) -> Result<(), Stop> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Stop::System { what: "starting the runtime", source })?;
+    let runtime = run::runtime()?;
     let identity = runtime.block_on(enrol::enrol(enrolment))?;
     println!("enrolled as {} at {}", identity.node, identity.operator);
     Ok(())

@@ -29,10 +29,11 @@ pub enum Metric {
     Refused,
     CheckpointRejected,
     Reconnects,
+    CertificateUntil,
 }
 
 impl Metric {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Hits,
         Self::Lost,
         Self::Batches,
@@ -44,6 +45,7 @@ impl Metric {
         Self::Refused,
         Self::CheckpointRejected,
         Self::Reconnects,
+        Self::CertificateUntil,
     ];
 
     pub fn name(self) -> &'static str {
@@ -59,6 +61,7 @@ impl Metric {
             Self::Refused => "remit_agent_refused_total",
             Self::CheckpointRejected => "remit_agent_checkpoint_rejected_total",
             Self::Reconnects => "remit_agent_reconnects_total",
+            Self::CertificateUntil => "remit_agent_certificate_until_seconds",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Becoming small: own user, one capability, files of its own, no way back. Before any thread is started, because
+//! Becoming small: own user, one capability, files of its own (and no others: `confinement`), no way back. Before any thread is started, because
 //! capabilities belong to threads.
 //!
 //! What is in force afterwards is read back from the kernel and stated in `Start`, whatever the
@@ -15,6 +15,8 @@ use nix::{
     unistd::{User, initgroups, setresgid, setresuid},
 };
 use remit_proto::v1;
+
+use crate::confinement;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PrivilegeError {
@@ -87,7 +89,8 @@ fn keep(capabilities: &[Capability]) -> Result<(), PrivilegeError> {
 /// What confines this process, as the kernel says.
 pub fn sandbox() -> v1::Sandbox {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    parse_sandbox(&status)
+    let confined_to_files = confinement::in_force();
+    v1::Sandbox { confined_to_files, ..parse_sandbox(&status) }
 }
 
 fn parse_sandbox(status: &str) -> v1::Sandbox {
@@ -102,6 +105,10 @@ fn parse_sandbox(status: &str) -> v1::Sandbox {
         no_new_privs: field("NoNewPrivs:") == "1",
         // Unknown is stated as everything, never as nothing.
         capabilities: u64::from_str_radix(field("CapEff:"), 16).unwrap_or(u64::MAX),
+        // The status does not say it: see `confinement`.
+        confined_to_files: false,
+        // SECCOMP_MODE_FILTER (proc(5)).
+        system_calls_filtered: field("Seccomp:") == "2",
     }
 }
 
@@ -116,13 +123,25 @@ mod tests {
     #[test]
     fn what_is_in_force_is_what_is_stated() {
         let status = "Name:\tremit\nUid:\t970\t970\t970\t970\nCapEff:\t0000000000001000\n\
-                      NoNewPrivs:\t1\n";
-        let own = v1::Sandbox { own_user: true, no_new_privs: true, capabilities: 1 << 12 };
+                      NoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n";
+        let own = v1::Sandbox {
+            own_user: true,
+            no_new_privs: true,
+            capabilities: 1 << 12,
+            confined_to_files: false,
+            system_calls_filtered: true,
+        };
         assert_eq!(parse_sandbox(status), own);
         let root = parse_sandbox("Uid:\t970\t0\t970\t970\nNoNewPrivs:\t0\n");
         assert_eq!(
             root,
-            v1::Sandbox { own_user: false, no_new_privs: false, capabilities: u64::MAX }
+            v1::Sandbox {
+                own_user: false,
+                no_new_privs: false,
+                capabilities: u64::MAX,
+                confined_to_files: false,
+                system_calls_filtered: false,
+            }
         );
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,7 +24,8 @@ use tokio::{
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, Memory},
+    confinement::{Confinement, confine},
     enrol::SPOOL,
     health::Stop,
     keys::{self, Identity, NodeKey},
@@ -37,12 +38,18 @@ use crate::{
         registry::{self, SourceThread},
     },
     spool::{Spool, SpoolTree, View, contact::Contact},
-    uplink::{self, Uplink},
+    uplink::{self, Uplink, certificate::Certificate},
 };
 
 /// Runs until a signal ends it (`Ok`) or it must stop.
 pub fn run(config: Config) -> Result<(), Stop> {
-    reduce_privileges(&config)?;
+    match reduce_privileges(&config, None)? {
+        Confinement::InForce { abi } => tracing::info!(abi, "confined to the files it needs"),
+        Confinement::Unavailable { abi } => {
+            tracing::warn!(abi, "this kernel cannot confine the agent to the files it needs");
+        }
+        Confinement::Off => tracing::info!("confine_files = false: not confined to files"),
+    }
     let Opened { recorder, exit, privacy, resumed_at_s } =
         Opened::open(&config, registry::kinds(&config))?;
     let (view, receipts) = (exit.view.clone(), exit.receipts.clone());
@@ -93,17 +100,17 @@ pub fn run(config: Config) -> Result<(), Stop> {
     result
 }
 
-/// What the configuration says, before any thread is started.
-pub(crate) fn reduce_privileges(config: &Config) -> Result<(), Stop> {
+/// What the configuration says, before any thread is started. `more`: a file that a command reads.
+pub(crate) fn reduce_privileges(config: &Config, more: Option<&Path>) -> Result<Confinement, Stop> {
     match &config.user {
         Some(user) => privileges::drop_to(user)?,
         None => privileges::reduce()?,
     }
-    Ok(())
+    confine(config, more).map_err(|source| Stop::System { what: "confining to files", source })
 }
 
 /// For uplink, metrics and signals.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Stop> {
+pub fn runtime() -> Result<tokio::runtime::Runtime, Stop> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -134,8 +141,14 @@ impl Opened {
         let key = NodeKey::load(&config.dir.join(keys::NODE_KEY))?;
         let identity = Identity::load(&config.dir)?;
         let facts = start_facts(sources)?;
-        let spool_dir = config.dir.join(SPOOL);
-        let (spool, recovery) = Spool::open(&spool_dir, config.spool_bytes_max)?;
+        let (spool_dir, bytes_max) = (config.spool_dir(), config.spool_bytes_max);
+        let (spool, recovery) = match &config.memory {
+            None => Spool::open(&spool_dir, bytes_max)?,
+            Some(Memory { dir: _, loss_bound_s }) => {
+                let flash = config.dir.join(SPOOL);
+                Spool::open_in_memory(&spool_dir, bytes_max, &flash, *loss_bound_s)?
+            }
+        };
         let found = recovery.tree.clone();
         let resumed_at_s = recovery.state.as_ref().map(|state| state.small.at_s);
         let (sender, receipts) = watch::channel(Receipts::default());
@@ -161,8 +174,9 @@ impl Opened {
 impl Exit {
     pub(crate) fn uplink(self, config: &Config) -> Result<Uplink, Stop> {
         let Self { identity, key, spool, view, receipts, contact } = self;
-        let endpoints = uplink::endpoints(&config.collectors, &config.dir).map_err(endpoints)?;
-        Ok(Uplink { endpoints, identity, key, spool, view, receipts, contact })
+        let (certificate, endpoints) =
+            Certificate::load(config.dir.clone(), config.collectors.clone()).map_err(endpoints)?;
+        Ok(Uplink { endpoints, certificate, identity, key, spool, view, receipts, contact })
     }
 }
 

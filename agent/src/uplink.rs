@@ -11,11 +11,17 @@
 //!   growing pause. Nothing is ever given up: the spool keeps what is not proven to be logged.
 //! - Before the first batch of a run: see `spool::contact`.
 //! - A receipt releases only what it proves (`receipts`).
+//! - The node's certificate is renewed over the same connection (`certificate`).
 
+pub mod certificate;
 pub mod receipts;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use certificate::Certificate;
 use evidence::AgentOrigin;
 use receipts::{Proven, ReceiptError};
 use remit_proto::v1::{
@@ -28,10 +34,14 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Streaming,
-    transport::{Certificate, ClientTlsConfig, Endpoint, Identity as TlsIdentity},
+    transport::{
+        Certificate as TlsCertificate, ClientTlsConfig, Endpoint, Identity as TlsIdentity,
+    },
 };
+use zeroize::Zeroizing;
 
 use crate::{
+    clock::Clock,
     config::CollectorEndpoint,
     keys::{self, Identity, NodeKey},
     logging::chain,
@@ -43,6 +53,7 @@ use crate::{
 /// Everything that the uplink is made of.
 pub struct Uplink {
     pub endpoints: Vec<Endpoint>,
+    pub certificate: Certificate,
     pub identity: Identity,
     pub key: NodeKey,
     pub spool: PathBuf,
@@ -83,18 +94,50 @@ pub enum UplinkError {
     Spool(#[from] ReadError),
     #[error("the note of where the spool ends could not be deleted")]
     Contact(#[source] std::io::Error),
+    #[error(
+        "the node's certificate ended {days} day(s) ago; ask the operator for a token \
+         (remit-collector enrol node … --renew) and give it to remit-agent renew --token"
+    )]
+    Expired {
+        days: i64,
+        #[source]
+        source: Box<UplinkError>,
+    },
     #[error("the collector holds {held} leaves, and the spool ended at {ended} when we started")]
     RolledBack { held: u64, ended: u64 },
+}
+
+/// The node's TLS files, PEM.
+struct Files {
+    ca: String,
+    certificate: String,
+    key: Zeroizing<String>,
+}
+
+impl Files {
+    fn read(dir: &Path) -> Result<Self, keys::KeyError> {
+        Ok(Self {
+            ca: keys::read(&dir.join(keys::CA))?,
+            certificate: keys::read(&dir.join(keys::TLS_CERTIFICATE))?,
+            key: Zeroizing::new(keys::read(&dir.join(keys::TLS_KEY))?),
+        })
+    }
 }
 
 /// The endpoints of the configuration, with the node's own TLS files.
 pub fn endpoints(
     collectors: &[CollectorEndpoint],
-    dir: &std::path::Path,
+    dir: &Path,
 ) -> Result<Vec<Endpoint>, UplinkError> {
-    let ca = Certificate::from_pem(keys::read(&dir.join(keys::CA))?);
-    let certificate = keys::read(&dir.join(keys::TLS_CERTIFICATE))?;
-    let own = TlsIdentity::from_pem(certificate, keys::read(&dir.join(keys::TLS_KEY))?);
+    with_files(collectors, &Files::read(dir)?)
+}
+
+fn with_files(
+    collectors: &[CollectorEndpoint],
+    files: &Files,
+) -> Result<Vec<Endpoint>, UplinkError> {
+    let ca = TlsCertificate::from_pem(&files.ca);
+    let own = TlsIdentity::from_pem(&files.certificate, files.key.as_bytes());
     collectors
         .iter()
         .map(|CollectorEndpoint { url, tls_name }| {
@@ -122,7 +165,7 @@ impl Uplink {
                     pause = PAUSE_MIN;
                     continue;
                 }
-                Err(error) => error,
+                Err(error) => self.unless_over(error),
             };
             Metric::Connected.set(0);
             Metric::Reconnects.add(1);
@@ -135,6 +178,24 @@ impl Uplink {
             sleep(asked_for + jittered(pause)).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// What fails before anything was said, with a certificate that is over, fails because of it.
+    fn unless_over(&mut self, error: UplinkError) -> UplinkError {
+        let by_tls = matches!(
+            error,
+            UplinkError::Connect(_)
+                | UplinkError::Stream(_)
+                | UplinkError::Closed
+                | UplinkError::Silence
+        );
+        let Some(days) = self.certificate.days_over(Clock::system().now_s()) else { return error };
+        // Somebody may have put another one there; what is wrong with it is said as well.
+        match self.certificate.read() {
+            Ok(endpoints) => self.endpoints = endpoints,
+            Err(error) => return error,
+        }
+        if by_tls { UplinkError::Expired { days, source: Box::new(error) } } else { error }
     }
 
     fn report(&self, error: &UplinkError, progress: &mut Progress) {
@@ -175,6 +236,9 @@ impl Uplink {
                 self.give_up(progress);
             }
             UplinkError::Spool(_) => tracing::error!(error = text, "the spool cannot be read"),
+            UplinkError::Expired { .. } => {
+                tracing::error!(error = text, "the spool is kept until there is a certificate");
+            }
             _ => tracing::warn!(error = text, "the collector cannot be reached; trying again"),
         }
     }
@@ -206,7 +270,7 @@ impl Uplink {
             .keep_alive_timeout(KEEP_ALIVE)
             .keep_alive_while_idle(true);
         let channel = endpoint.connect().await.map_err(UplinkError::Connect)?;
-        let mut client = IngestServiceClient::new(channel)
+        let mut client = IngestServiceClient::new(channel.clone())
             .max_decoding_message_size(MESSAGE_SIZE_MAX)
             .max_encoding_message_size(MESSAGE_SIZE_MAX);
         let (outbound, requests) = mpsc::channel(QUEUE_SIZE);
@@ -237,7 +301,14 @@ impl Uplink {
         session.resume(&mut self.contact, progress).await?;
         Metric::Connected.set(1);
         tracing::info!(size = session.next, "connected to the collector");
-        session.run(progress, &self.receipts).await
+        tokio::select! {
+            ended = session.run(progress, &self.receipts) => ended,
+            // What was sent and not answered is sent again, by the size that the collector states.
+            endpoints = self.certificate.renewed(channel) => {
+                self.endpoints = endpoints;
+                Ok(())
+            }
+        }
     }
 
     /// The oldest generation with something left to do.

@@ -12,10 +12,11 @@ mod common;
 
 use collector::Collector;
 use common::*;
+use enrolment::Validity;
 use remit_agent::{
     recorder::{Receipts, Recorder},
     spool::contact::Contact,
-    uplink::Uplink,
+    uplink::{Uplink, certificate::Certificate},
 };
 use remit_proto::v1::RefusalCode;
 use tokio::task::JoinHandle;
@@ -31,6 +32,12 @@ async fn connect(
     let address = collector.serve().await;
     let uplink = Uplink {
         endpoints: vec![Endpoint::from_shared(format!("http://{address}")).unwrap()],
+        // Never due: the collector of this test speaks without TLS.
+        certificate: Certificate::new(
+            node.spool_dir(),
+            Vec::new(),
+            Validity { from_s: 0, until_s: i64::MAX },
+        ),
         identity: identity(),
         key: key(),
         spool: node.spool_dir(),

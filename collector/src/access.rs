@@ -39,6 +39,8 @@ pub enum Caller {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Submit,
+    /// Another certificate for the same key.
+    Renew,
     /// Write the register or the inventory.
     WriteRegister,
     /// Say something of a finding; which act by which role: `register::cases`.
@@ -51,6 +53,7 @@ pub enum Operation {
 fn deed(operation: Operation) -> &'static str {
     match operation {
         Operation::Submit => "hand in what a node recorded",
+        Operation::Renew => "renew a certificate",
         Operation::WriteRegister => "write the register or the inventory",
         Operation::WriteCases => "say what becomes of a finding",
         Operation::Query => "ask what is blocked",
@@ -62,6 +65,9 @@ fn deed(operation: Operation) -> &'static str {
 /// The table.
 fn may(role: Role, operation: Operation) -> bool {
     match (role, operation) {
+        (Role::Unspecified, _) => false,
+        // Whoever is known may stay known, until the key is revoked.
+        (_, Operation::Renew) => true,
         (Role::Agent, Operation::Submit) => true,
         (Role::Agent, Operation::ReadCheckpoint) => true,
         (Role::Agent, _) => false,
@@ -74,7 +80,6 @@ fn may(role: Role, operation: Operation) -> bool {
         (Role::Officer | Role::Assessor, Operation::Submit | Operation::WriteRegister) => false,
         (Role::Public, Operation::ReadCheckpoint) => true,
         (Role::Public, _) => false,
-        (Role::Unspecified, _) => false,
     }
 }
 
@@ -265,5 +270,6 @@ mod tests {
         assert_eq!(who(Operation::Query), people);
         assert_eq!(who(Operation::WriteCases), people);
         assert_eq!(who(Operation::Export), [Role::Operator, Role::Assessor]);
+        assert_eq!(who(Operation::Renew), roles);
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     enrolled,
     files::{self, DirectoryLock, LockError},
-    ingest::{EnrolmentError, issue_token},
+    ingest::{Again, EnrolmentError, issue_series, issue_token},
     keys::{self, KeyError, Keys},
     log::{
         chunks::ChunkFiles,
@@ -48,6 +48,8 @@ pub enum AdminError {
     Index(String),
     #[error("dir cannot be used")]
     Io(#[from] std::io::Error),
+    #[error("there is no series {name:?}; remit-collector tokens lists those with places left")]
+    NoSeries { name: String },
     #[error("{id:?} is not a {kind} id: 1 to 63 of a-z, 0-9 and '-'")]
     Id { id: String, kind: &'static str },
 }
@@ -64,15 +66,47 @@ pub fn init(config: &Config, names: &[String]) -> Result<Keys, AdminError> {
     Ok(Keys::load(&config.dir, &config.operator)?)
 }
 
-/// `replace`: even if it is enrolled. The keys that it has are revoked when the new one is enrolled.
 pub fn token(
     config: &Config,
     id: &str,
     role: Role,
     ttl_s: i64,
-    replace: bool,
+    again: Again,
 ) -> Result<String, AdminError> {
-    Ok(issue_token(&config.dir, id, role, now_s().saturating_add(ttl_s), replace)?)
+    Ok(issue_token(&config.dir, id, role, now_s().saturating_add(ttl_s), again)?)
+}
+
+/// One token for many nodes, and the name of its series.
+pub fn series(
+    config: &Config,
+    nodes: Vec<String>,
+    ttl_s: i64,
+    again: Again,
+) -> Result<(String, String), AdminError> {
+    Ok(issue_series(&config.dir, nodes, now_s().saturating_add(ttl_s), again)?)
+}
+
+/// `edge-001` to `edge-400`: so many digits as the last one has, so that they sort as they count.
+pub fn numbered(prefix: &str, first: u32, count: u32) -> Vec<String> {
+    let last = first.saturating_add(count.saturating_sub(1));
+    let digits = last.to_string().len();
+    (first..=last).take(count as usize).map(|n| format!("{prefix}{n:0digits$}")).collect()
+}
+
+/// Voids what is unused of a series; returns how many places that were.
+pub fn void_series(config: &Config, name: &str) -> Result<usize, AdminError> {
+    enrolled::void_series(&config.dir, name)?
+        .ok_or_else(|| AdminError::NoSeries { name: name.to_owned() })
+}
+
+/// Tokens that were not used and are not expired: what they are for, and for how long.
+pub fn open_tokens(config: &Config) -> Result<Vec<(enrolled::Token, i64)>, AdminError> {
+    let now = now_s();
+    let tokens = enrolled::tokens(&config.dir)?.into_iter();
+    let open = tokens.filter(|token| token.expires_at_s > now);
+    let mut open: Vec<_> = open.map(|token| (token.expires_at_s - now, token)).collect();
+    open.sort_by(|(_, a), (_, b)| (&a.series, &a.subject).cmp(&(&b.series, &b.subject)));
+    Ok(open.into_iter().map(|(left_s, token)| (token, left_s)).collect())
 }
 
 /// Asks the running collector to revoke, and waits a moment for what becomes of it.
@@ -153,5 +187,18 @@ fn replay(
 impl From<journal::JournalError> for AdminError {
     fn from(error: journal::JournalError) -> Self {
         Self::Log(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_nodes_sort_as_they_count() {
+        assert_eq!(numbered("edge-", 9, 2), ["edge-09", "edge-10"]);
+        assert_eq!(numbered("r", 1, 1), ["r1"]);
+        assert_eq!(numbered("r", 1, 400).last().unwrap(), "r400");
+        assert_eq!(numbered("r", 1, 0), Vec::<String>::new());
     }
 }

@@ -6,8 +6,12 @@
 //! | path | what |
 //! |---|---|
 //! | `tokens/<SHA-256 of the token>` | [`Token`], TOML; removed when it is used, which two at once cannot both do |
+//! | `series/<SHA-256 of the token>` | [`Series`], TOML: of one token for many nodes, which |
 //! | `enrolled/<node\|person>-<id>/<key, 64 hex digits>` | empty: a certificate may be bound to this key |
 //! | `revoked/<key, 64 hex digits>` | empty: moved here from `enrolled/` |
+//!
+//! One token for many nodes is a place for each of them: the token `<text>/<node>`, which lies in `tokens/`
+//! and is used up like any other. The series says only which places there were.
 //!
 //! A key lies in `enrolled/` before its token is gone, and whoever revokes removes tokens before he
 //! looks into `enrolled/`. So an enrolment and a revocation at the same time end with the key revoked or
@@ -27,11 +31,12 @@ use crate::{access::role_word, files, log::command::Subject};
 pub type Key = [u8; 32];
 
 const TOKENS: &str = "tokens";
+const SERIES: &str = "series";
 const ENROLLED: &str = "enrolled";
 const REVOKED: &str = "revoked";
 
 /// The folders that `init` makes.
-pub const FOLDERS: [&str; 3] = [TOKENS, ENROLLED, REVOKED];
+pub const FOLDERS: [&str; 4] = [TOKENS, SERIES, ENROLLED, REVOKED];
 
 /// A token as it lies on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +48,17 @@ pub struct Token {
     /// The keys that the subject has are revoked when this one is enrolled.
     #[serde(default)]
     pub replace: bool,
+    /// Name of the series that this is a place of; empty: of none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub series: String,
+}
+
+/// What one token for many nodes may become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    pub expires_at_s: i64,
+    pub nodes: Vec<String>,
 }
 
 impl Token {
@@ -62,7 +78,7 @@ pub fn write_token(dir: &Path, text: &str, token: &Token) -> io::Result<()> {
 
 /// `None`: unknown, used or void.
 pub fn read_token(dir: &Path, text: &str) -> Option<Token> {
-    toml::from_str(&fs::read_to_string(token_path(dir, text)).ok()?).ok()
+    token_at(&token_path(dir, text))
 }
 
 /// Only one of two who use it at once succeeds; and a power cut does not bring it back.
@@ -71,13 +87,67 @@ pub fn use_up_token(dir: &Path, text: &str) -> io::Result<()> {
     files::sync_folder(&dir.join(TOKENS))
 }
 
+/// Makes one token for many nodes. The series is written last: before, nobody was given the token.
+pub fn write_series(dir: &Path, text: &str, series: &Series, replace: bool) -> io::Result<()> {
+    let Series { expires_at_s, nodes } = series;
+    for node in nodes {
+        let place = Token {
+            subject: node.clone(),
+            role: role_word(Role::Agent).to_owned(),
+            expires_at_s: *expires_at_s,
+            replace,
+            series: series_name(text),
+        };
+        write_token(dir, &place_text(text, node), &place)?;
+    }
+    let file = toml::to_string(series).map_err(io::Error::other)?;
+    files::replace_secret(&series_path(dir, text), file.as_bytes())
+}
+
+/// `None`: unknown or void.
+pub fn read_series(dir: &Path, text: &str) -> Option<Series> {
+    toml::from_str(&fs::read_to_string(series_path(dir, text)).ok()?).ok()
+}
+
+/// By what a series is called where its token must not be shown: the first digits of its SHA-256.
+pub fn series_name(text: &str) -> String {
+    hash(text).chars().take(12).collect()
+}
+
+/// The token of one place of a series.
+pub fn place_text(series: &str, node: &str) -> String {
+    format!("{series}/{node}")
+}
+
+/// Voids what is unused of a series; returns how many places that were. `None`: there is no such series.
+pub fn void_series(dir: &Path, name: &str) -> io::Result<Option<usize>> {
+    let places = void(dir, |token| token.series == name)?;
+    let mut known = places > 0;
+    for path in paths_in(&dir.join(SERIES))? {
+        let named = |path: &Path| path.file_name()?.to_str()?.strip_prefix(name).map(|_| ());
+        if name.len() == series_name("").len() && named(&path).is_some() {
+            fs::remove_file(&path)?;
+            files::sync_folder(&dir.join(SERIES))?;
+            known = true;
+        }
+    }
+    Ok(known.then_some(places))
+}
+
 /// Removes all tokens of a subject; returns how many there were.
 pub fn void_tokens(dir: &Path, subject: &Subject) -> io::Result<usize> {
+    void(dir, |token| token.is_for(subject))
+}
+
+/// The tokens that were not used, expired ones too.
+pub fn tokens(dir: &Path) -> io::Result<Vec<Token>> {
+    Ok(paths_in(&dir.join(TOKENS))?.iter().filter_map(|path| token_at(path)).collect())
+}
+
+fn void(dir: &Path, which: impl Fn(&Token) -> bool) -> io::Result<usize> {
     let mut count = 0;
     for path in paths_in(&dir.join(TOKENS))? {
-        // What cannot be read is being replaced, or is no token.
-        let token = fs::read_to_string(&path).ok().and_then(|text| toml::from_str(&text).ok());
-        if token.is_some_and(|token: Token| token.is_for(subject)) {
+        if token_at(&path).is_some_and(|token| which(&token)) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => count += 1,
@@ -88,6 +158,11 @@ pub fn void_tokens(dir: &Path, subject: &Subject) -> io::Result<usize> {
         files::sync_folder(&dir.join(TOKENS))?;
     }
     Ok(count)
+}
+
+/// What cannot be read is being replaced, or is no token.
+fn token_at(path: &Path) -> Option<Token> {
+    toml::from_str(&fs::read_to_string(path).ok()?).ok()
 }
 
 /// From here on a certificate may be bound to this key.
@@ -123,7 +198,15 @@ pub fn revoked(dir: &Path) -> io::Result<Vec<Key>> {
 }
 
 fn token_path(dir: &Path, text: &str) -> PathBuf {
-    dir.join(TOKENS).join(hex(&Sha256::digest(text.as_bytes()).into()))
+    dir.join(TOKENS).join(hash(text))
+}
+
+fn series_path(dir: &Path, text: &str) -> PathBuf {
+    dir.join(SERIES).join(hash(text))
+}
+
+fn hash(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()).into())
 }
 
 fn folder(dir: &Path, subject: &Subject) -> PathBuf {
@@ -190,7 +273,8 @@ mod tests {
             ("d", "x-2", "agent"),
         ] {
             let (subject, role) = (subject.to_owned(), role.to_owned());
-            let token = Token { subject, role, expires_at_s: 1, replace: false };
+            let series = String::new();
+            let token = Token { subject, role, expires_at_s: 1, replace: false, series };
             write_token(dir, text, &token).unwrap();
             assert_eq!(read_token(dir, text), Some(token));
         }
@@ -202,5 +286,27 @@ mod tests {
         assert_eq!(void_tokens(dir, &Subject::Person("x-1".parse().unwrap())).unwrap(), 1);
         use_up_token(dir, "d").unwrap();
         assert!(use_up_token(dir, "d").is_err());
+    }
+
+    #[test]
+    fn a_series_is_a_place_for_each_node_and_is_void_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let nodes: Vec<String> = ["edge-1", "edge-2", "edge-3"].map(str::to_owned).into();
+        let series = Series { expires_at_s: 1, nodes };
+        write_series(dir, "T", &series, false).unwrap();
+        write_series(dir, "U", &series, false).unwrap();
+        assert_eq!(read_series(dir, "T"), Some(series));
+        assert_eq!(read_token(dir, "T"), None, "the token alone is nobody's place");
+        use_up_token(dir, &place_text("T", "edge-2")).unwrap();
+        assert!(use_up_token(dir, &place_text("T", "edge-2")).is_err(), "once");
+        // A place goes with its node's other tokens, and a series with all that is left of it.
+        assert_eq!(void_tokens(dir, &node("edge-1")).unwrap(), 2);
+        let name = series_name("T");
+        assert_eq!(void_series(dir, &name[..4]).unwrap(), None, "a part of a name is no name");
+        assert_eq!(void_series(dir, &name).unwrap(), Some(1));
+        assert_eq!(void_series(dir, &name).unwrap(), None);
+        assert_eq!((read_series(dir, "T"), tokens(dir).unwrap().len()), (None, 2));
+        assert!(read_token(dir, &place_text("U", "edge-3")).is_some());
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Files in `keys/`, readable by the owner alone: `log` and `register` hold 64 hex digits of an
 //! Ed25519 secret; `ca.pem`, `ca-key.pem`, `server.pem`, `server-key.pem` are PEM. Keys are made by
-//! `init` and never because a file was missing.
+//! `init` and never because a file was missing. The server's certificate is made anew by `serve` when half
+//! of its life is over ([`renew_server`]): the same names, the same key.
 
 use std::{
     fs, io,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +17,7 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose,
 };
 use tlog::note::{KeyName, SigningKey};
+use x509_parser::extensions::GeneralName;
 use zeroize::Zeroizing;
 
 use crate::files;
@@ -36,6 +39,8 @@ pub enum KeyError {
     },
     #[error("{path}: want 64 hex digits")]
     NotAKey { path: PathBuf },
+    #[error("{path} is not the certificate that init made; restore it from a copy")]
+    NotACertificate { path: PathBuf },
     #[error("no random number could be had")]
     Random,
     #[error("the certificate could not be made: {0}")]
@@ -85,17 +90,75 @@ pub fn create(
     (ca.not_before, ca.not_after) = validity(now_s, CA_DAYS);
     let ca_certificate = ca.self_signed(&ca_key)?;
     let server_key = KeyPair::generate()?;
-    let mut server = CertificateParams::new(names.to_vec())?;
-    server.distinguished_name = DistinguishedName::new();
-    server.distinguished_name.push(DnType::CommonName, format!("Remit collector of {operator}"));
-    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    (server.not_before, server.not_after) = validity(now_s, SERVER_DAYS);
+    let server = server_parameters(operator, names.to_vec(), now_s)?;
     let issuer = Issuer::new(ca, &ca_key);
     let server_certificate = server.signed_by(&server_key, &issuer)?;
     write("ca-key.pem", ca_key.serialize_pem().as_bytes())?;
     write("ca.pem", ca_certificate.pem().as_bytes())?;
     write("server-key.pem", server_key.serialize_pem().as_bytes())?;
     write("server.pem", server_certificate.pem().as_bytes())
+}
+
+fn server_parameters(
+    operator: &Operator,
+    names: Vec<String>,
+    now_s: i64,
+) -> Result<CertificateParams, KeyError> {
+    let mut server = CertificateParams::new(names)?;
+    server.distinguished_name = DistinguishedName::new();
+    server.distinguished_name.push(DnType::CommonName, format!("Remit collector of {operator}"));
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    (server.not_before, server.not_after) = validity(now_s, SERVER_DAYS);
+    Ok(server)
+}
+
+/// What became of the server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerCertificate {
+    Good {
+        days_left: i64,
+    },
+    /// It is in the file, and whoever serves already still shows the old one.
+    Renewed,
+}
+
+/// Makes the server's certificate anew if half of its life is over. One file changes, at once.
+pub fn renew_server(
+    dir: &Path,
+    operator: &Operator,
+    now_s: i64,
+) -> Result<ServerCertificate, KeyError> {
+    let path = dir.join("keys/server.pem");
+    let malformed = || KeyError::NotACertificate { path: path.clone() };
+    let keys = Keys::load(dir, operator)?;
+    let (_, pem) = x509_parser::pem::parse_x509_pem(keys.server_certificate.as_bytes())
+        .map_err(|_| malformed())?;
+    let old = pem.parse_x509().map_err(|_| malformed())?;
+    let (from_s, until_s) =
+        (old.validity().not_before.timestamp(), old.validity().not_after.timestamp());
+    if now_s < from_s + (until_s - from_s) / 2 {
+        return Ok(ServerCertificate::Good { days_left: (until_s - now_s) / 86_400 });
+    }
+    let names = old.subject_alternative_name().ok().flatten().ok_or_else(malformed)?;
+    let names = names.value.general_names.iter().filter_map(name_of).collect();
+    let parameters = server_parameters(operator, names, now_s)?;
+    let issuer = Issuer::from_ca_cert_pem(&keys.ca_certificate, KeyPair::from_pem(&keys.ca_key)?)?;
+    let renewed = parameters.signed_by(&KeyPair::from_pem(&keys.server_key)?, &issuer)?;
+    files::replace_secret(&path, renewed.pem().as_bytes())
+        .map_err(|source| KeyError::Io { path, source })?;
+    Ok(ServerCertificate::Renewed)
+}
+
+/// As `init --name` takes it.
+fn name_of(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => Some(IpAddr::from(<[u8; 4]>::try_from(*bytes).ok()?).to_string()),
+            _ => Some(IpAddr::from(<[u8; 16]>::try_from(*bytes).ok()?).to_string()),
+        },
+        _ => None,
+    }
 }
 
 /// Not before an hour ago, since the other side's clock may be behind.
@@ -141,4 +204,35 @@ fn secret_of(hex: &str) -> Option<Zeroizing<[u8; 32]>> {
         *byte = u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()?;
     }
     Some(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_certificate_is_made_anew_at_half_of_its_life_for_the_same_names() {
+        const DAY: i64 = 86_400;
+        let dir = tempfile::tempdir().unwrap();
+        let operator: Operator = "example.net".parse().unwrap();
+        let names = ["collector.example.net", "192.0.2.1", "2001:db8::1"].map(str::to_owned);
+        create(dir.path(), &operator, &names, 1_700_000_000).unwrap();
+        let at = |days| renew_server(dir.path(), &operator, 1_700_000_000 + days * DAY).unwrap();
+        let before = Keys::load(dir.path(), &operator).unwrap();
+        assert_eq!(at(10), ServerCertificate::Good { days_left: 815 });
+        assert_eq!(at(413), ServerCertificate::Renewed);
+        assert_eq!(at(413), ServerCertificate::Good { days_left: 825 }, "once");
+        let after = Keys::load(dir.path(), &operator).unwrap();
+        assert_eq!(*before.server_key, *after.server_key);
+        let (_, pem) =
+            x509_parser::pem::parse_x509_pem(after.server_certificate.as_bytes()).unwrap();
+        let certificate = pem.parse_x509().unwrap();
+        let found = certificate.subject_alternative_name().unwrap().unwrap();
+        let found: Vec<_> = found.value.general_names.iter().filter_map(name_of).collect();
+        assert_eq!(found, names);
+        // Long over, it is still made anew: nobody but the CA vouches for it.
+        assert_eq!(at(3000), ServerCertificate::Renewed);
+        fs::write(dir.path().join("keys/server.pem"), "no certificate").unwrap();
+        assert!(renew_server(dir.path(), &operator, 0).is_err());
+    }
 }

@@ -3,9 +3,11 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nix::sys::stat::{Mode, umask};
-use remit_collector::{access::role_word, admin, config::Config, revoke::Outcome, serve};
+use remit_collector::{
+    access::role_word, admin, config::Config, ingest::Again, revoke::Outcome, serve,
+};
 use remit_proto::v1::Role;
 
 #[derive(Parser)]
@@ -40,14 +42,17 @@ enum Command {
     Serve,
     /// Check the configuration and stop.
     CheckConfig,
-    /// Revoke a node's or a person's keys and unused tokens, within seconds and without a restart.
+    /// Revoke a node's or a person's keys and unused tokens, within seconds and without a restart; or
+    /// void what is unused of a token for many nodes.
     Revoke {
         /// Whose key.
         #[arg(value_enum)]
         kind: Kind,
-        /// As it was enrolled.
+        /// As it was enrolled; of a series its name, as `enrol nodes` and `tokens` say it.
         id: String,
     },
+    /// List the tokens that may still be used, without showing them.
+    Tokens,
     /// Make index and tiles anew from the evidence; the collector must be stopped.
     Rebuild,
 }
@@ -61,9 +66,29 @@ enum Enrol {
         /// The token is refused after this many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         ttl_s: i64,
-        /// Even if it is enrolled: the key that it has is revoked when the new one is enrolled.
-        #[arg(long)]
-        replace: bool,
+        #[command(flatten)]
+        again: AgainArguments,
+    },
+    /// One token for many nodes, each of which makes a key of its own and may use it once.
+    Nodes {
+        /// The nodes' names. A node says with `remit-agent enrol --node` which one it is, or takes the
+        /// next.
+        #[arg(required_unless_present = "count", conflicts_with = "count")]
+        ids: Vec<String>,
+        /// Instead of names: so many, numbered.
+        #[arg(long, requires = "prefix")]
+        count: Option<u32>,
+        /// Before the number, such as edge-.
+        #[arg(long, requires = "count")]
+        prefix: Option<String>,
+        /// The first number.
+        #[arg(long, requires = "count", default_value_t = 1)]
+        first: u32,
+        /// The token is refused after this many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+        ttl_s: i64,
+        #[command(flatten)]
+        again: AgainArguments,
     },
     /// A token for a person, who then enrols with `remit enrol`.
     Person {
@@ -76,17 +101,38 @@ enum Enrol {
         /// The token is refused after this many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         ttl_s: i64,
-        /// Even if this person is enrolled: the key that they have is revoked, and their role becomes
-        /// this one, when the new key is enrolled.
-        #[arg(long)]
-        replace: bool,
+        #[command(flatten)]
+        again: AgainArguments,
     },
+}
+
+#[derive(Args)]
+struct AgainArguments {
+    /// Although enrolled: another certificate for the key that is there, after the old one has ended
+    /// (`remit-agent renew --token`, `remit renew --token`).
+    #[arg(long, conflicts_with = "replace")]
+    renew: bool,
+    /// Although enrolled: the key that is there is revoked when the new one is enrolled; a person's role
+    /// becomes this one.
+    #[arg(long)]
+    replace: bool,
+}
+
+impl From<AgainArguments> for Again {
+    fn from(arguments: AgainArguments) -> Self {
+        match arguments {
+            AgainArguments { renew: true, .. } => Self::SameKey,
+            AgainArguments { replace: true, .. } => Self::Replace,
+            AgainArguments { .. } => Self::No,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Kind {
     Node,
     Person,
+    Series,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -130,18 +176,29 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Enrol { who } => {
-            let (id, role, ttl_s, replace) = match who {
-                Enrol::Node { id, ttl_s, replace } => (id, Role::Agent, ttl_s, replace),
-                Enrol::Person { id, role, ttl_s, replace } => {
+            let (id, role, ttl_s, again) = match who {
+                Enrol::Node { id, ttl_s, again } => (id, Role::Agent, ttl_s, again),
+                Enrol::Nodes { ids, count, prefix, first, ttl_s, again } => {
+                    let ids = match (count, prefix) {
+                        (Some(count), Some(prefix)) => admin::numbered(&prefix, first, count),
+                        _ => ids,
+                    };
+                    let count = ids.len();
+                    let (token, series) = admin::series(&config, ids, ttl_s, again.into())?;
+                    eprintln!("token for {count} nodes (series {series}), valid for {ttl_s} s:");
+                    println!("{token}");
+                    return Ok(());
+                }
+                Enrol::Person { id, role, ttl_s, again } => {
                     let role = match role {
                         PersonRole::Operator => Role::Operator,
                         PersonRole::Officer => Role::Officer,
                         PersonRole::Assessor => Role::Assessor,
                     };
-                    (id, role, ttl_s, replace)
+                    (id, role, ttl_s, again)
                 }
             };
-            let token = admin::token(&config, &id, role, ttl_s, replace)?;
+            let token = admin::token(&config, &id, role, ttl_s, again.into())?;
             eprintln!("one-time token for {} {id}, valid for {ttl_s} s:", role_word(role));
             println!("{token}");
             Ok(())
@@ -150,6 +207,14 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             let kind = match kind {
                 Kind::Node => "node",
                 Kind::Person => "person",
+                Kind::Series => {
+                    let places = admin::void_series(&config, &id)?;
+                    eprintln!(
+                        "series {id}: {places} unused places are void; nodes that were enrolled with it \
+                         stay enrolled"
+                    );
+                    return Ok(());
+                }
             };
             match admin::revoke(&config, kind, &id)? {
                 Outcome::Revoked => eprintln!("{kind} {id} is revoked"),
@@ -160,6 +225,13 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
                 Outcome::Refused { reason } => {
                     anyhow::bail!("{kind} {id} was not revoked: {reason}")
                 }
+            }
+            Ok(())
+        }
+        Command::Tokens => {
+            for (token, left_s) in admin::open_tokens(&config)? {
+                let series = if token.series.is_empty() { "-" } else { &token.series };
+                println!("{series:<12}  {:<8}  {}  {left_s} s", token.role, token.subject);
             }
             Ok(())
         }

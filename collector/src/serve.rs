@@ -4,7 +4,7 @@
 //! to assess are bounded; a full one makes whoever fills it wait, back to the agents' spools.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
 };
@@ -27,7 +27,7 @@ use crate::{
     files::{DirectoryLock, LockError},
     http,
     ingest::{Enrolment, EnrolmentError, IngestEdge, MESSAGE_SIZE_MAX, Turns, tell},
-    keys::{KeyError, Keys},
+    keys::{self, KeyError, Keys, ServerCertificate},
     listen::{Listener, Patience},
     log::{
         chunks::ChunkFiles,
@@ -49,6 +49,8 @@ const ASSESS_QUEUE: usize = 3;
 const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 /// A client that does not finish its handshake is cut off.
 const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+/// Half of its life, more than a year, is left when the server's certificate is due.
+const CERTIFICATE_LOOK: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -106,6 +108,9 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     only_tls_1_3()?;
     let _lock = DirectoryLock::take(&config.dir)?;
+    if keys::renew_server(&config.dir, &config.operator, now_s())? == ServerCertificate::Renewed {
+        tracing::info!("the server's certificate was made anew");
+    }
     let keys = Keys::load(&config.dir, &config.operator)?;
     let vkeys = (keys.log.verifier().to_string(), keys.register.verifier().to_string());
     let chunks = ChunkFiles::new(config.dir.join("chunks"));
@@ -154,6 +159,7 @@ pub async fn serve(
         now_s,
     )?;
     let revoker = tokio::spawn(revoke::watch(config.dir.clone(), commands.clone()));
+    let certificate = tokio::spawn(watch_certificate(config.dir.clone(), config.operator.clone()));
     let limits = config.limits;
     let tiles = match config.tiles_listen {
         Some(address) => {
@@ -192,6 +198,7 @@ pub async fn serve(
         }
     };
     revoker.abort();
+    certificate.abort();
     if let Some(tiles) = tiles {
         tiles.abort();
     }
@@ -199,6 +206,28 @@ pub async fn serve(
     let joined = tokio::task::spawn_blocking(move || how_ended(writer.join(), assess.join()));
     joined.await.map_err(std::io::Error::other)??;
     Ok(served?)
+}
+
+/// A collector that runs for years is told to begin anew: what it shows is read at its start. Runs until
+/// it is aborted.
+async fn watch_certificate(dir: PathBuf, operator: evidence::Operator) {
+    let mut renewed = false;
+    loop {
+        tokio::time::sleep(CERTIFICATE_LOOK).await;
+        match keys::renew_server(&dir, &operator, now_s()) {
+            Ok(ServerCertificate::Good { .. }) => {}
+            Ok(ServerCertificate::Renewed) => renewed = true,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "the server's certificate is not renewed");
+            }
+        }
+        if renewed {
+            tracing::warn!(
+                "the server's certificate was made anew; restart the collector within a year, so that \
+                 it is shown"
+            );
+        }
+    }
 }
 
 /// How the two threads ended. If the index failed, the writer only knows that it did.

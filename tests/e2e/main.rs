@@ -3,12 +3,16 @@
 mod abuse;
 mod adopt;
 mod cases;
+mod ansible;
 mod deeds;
+mod durability;
+mod fleet;
 mod import;
 mod kill;
 mod line;
 mod lists;
 mod probes;
+mod openwrt;
 mod refusals;
 mod silences;
 mod sources;

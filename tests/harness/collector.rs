@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -80,7 +81,25 @@ impl Collector {
     }
 
     pub fn serve(&mut self, network: &Network, programs: &Programs) -> Result<()> {
+        let command = network.command(Host::Management, &programs.path("remit-collector"));
+        self.serve_by(network, command)
+    }
+
+    /// With a clock that is set back, so that what it issues is so many days old.
+    pub fn serve_days_ago(
+        &mut self,
+        network: &Network,
+        programs: &Programs,
+        days: u32,
+    ) -> Result<()> {
         let mut command = network.command(Host::Management, &programs.path("remit-collector"));
+        // The program `faketime` would stand between the signals and the collector. ld.so(8) expands $LIB.
+        command.env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketime.so.1");
+        command.env("FAKETIME", format!("-{days}d")).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        self.serve_by(network, command)
+    }
+
+    fn serve_by(&mut self, network: &Network, mut command: Command) -> Result<()> {
         command.arg("--config").arg(&self.config).arg("serve");
         let mut process =
             Process::start("remit-collector", &mut command, &self.dir.with_extension("log"))?;

@@ -30,6 +30,10 @@ pub const PACKAGES: &[(&str, &str, &str)] = &[
     ("systemd", "/usr/bin/systemd-analyze", "says how exposed the units leave the programs"),
     ("strace", "/usr/bin/strace", "shows which system calls the programs make, in the tests"),
     ("g++", "/usr/bin/g++", "compiles libFuzzer, for the fuzz targets"),
+    ("ansible-core", "/usr/bin/ansible-playbook", "plays the role for the agent, in the tests"),
+    ("busybox", "/usr/bin/busybox", "the shell of OpenWrt, in the tests"),
+    ("shellcheck", "/usr/bin/shellcheck", "reads the scripts for OpenWrt, in the tests"),
+    ("faketime", "/usr/bin/faketime", "lets certificates grow old in the tests"),
     ("util-linux", "/usr/bin/setpriv", "starts the agent as its unit would, in the tests"),
 ];
 

@@ -40,7 +40,7 @@ impl BasisMap {
         self.source.as_ref().map(|(_, digest)| *digest)
     }
 
-    pub(super) fn path(&self) -> Option<&Path> {
+    pub fn path(&self) -> Option<&Path> {
         self.source.as_ref().map(|(path, _)| path.as_path())
     }
 

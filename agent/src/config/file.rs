@@ -1,14 +1,17 @@
 //! The file as typed, and the one function that turns it into a `Config`.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{
     BATCH_INTERVAL_S_DEFAULT, BasisMap, Check, CollectorEndpoint, Config, ConfigError,
-    DEFAULT_ACTOR_DEFAULT, K_DEFAULT, Mistake, SEAL_INTERVAL_S_DEFAULT, SPOOL_BYTES_MAX_DEFAULT,
-    SPOOL_BYTES_MIN, WINDOW_S_DEFAULT, table,
+    DEFAULT_ACTOR_DEFAULT, K_DEFAULT, LOSS_BOUND_S_MAX, MEMORY_DIR_DEFAULT, Memory, Mistake,
+    SEAL_INTERVAL_S_DEFAULT, SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MIN, WINDOW_S_DEFAULT, table,
 };
 use crate::sources::{self, Source, Technology, actor, registry::TECHNOLOGIES};
 
@@ -25,12 +28,18 @@ pub struct ConfigFile {
     batch_interval_s: Option<u32>,
     seal_interval_s: Option<u32>,
     spool_bytes_max: Option<u64>,
+    durability: Option<String>,
+    loss_bound_s: Option<u32>,
+    memory_dir: Option<String>,
     #[serde(default)]
     customer_prefixes: Vec<String>,
     basis_map: Option<String>,
     default_actor: Option<String>,
     metrics_listen: Option<String>,
     user: Option<String>,
+    confine_files: Option<bool>,
+    #[serde(default)]
+    read_also: Vec<String>,
     #[serde(default)]
     collector: toml::Table,
     /// Of each technology a section, or a list of one.
@@ -77,11 +86,16 @@ pub(super) fn check(
         batch_interval_s,
         seal_interval_s,
         spool_bytes_max,
+        durability,
+        loss_bound_s,
+        memory_dir,
         customer_prefixes,
         basis_map,
         default_actor,
         metrics_listen,
         user,
+        confine_files,
+        read_also,
         collector,
         sources,
     } = file;
@@ -121,6 +135,7 @@ pub(super) fn check(
         "spool_bytes_max",
         "must be at least 16777216 (16 MiB)",
     );
+    let memory = check_durability(&mut check, durability, loss_bound_s, memory_dir);
     let mut prefixes: Vec<IpNet> = Vec::new();
     for (at, text) in customer_prefixes.iter().enumerate() {
         match text.parse::<IpNet>() {
@@ -151,6 +166,11 @@ pub(super) fn check(
         check.given(address, "metrics_listen", "must be address:port, such as 127.0.0.1:9469")
     });
     check.that(user.as_deref() != Some(""), "user", "must name a user, or be left out");
+    let mut folders = Vec::new();
+    for (at, text) in read_also.into_iter().enumerate() {
+        let key = format!("read_also[{at}]");
+        folders.extend(check.absolute(Some(text), &key, "must be a folder").map(PathBuf::from));
+    }
     let sources = check_sources(&mut check.below("sources"), sources);
     Some(Config {
         dir: dir?.into(),
@@ -162,14 +182,38 @@ pub(super) fn check(
         batch_interval_s,
         seal_interval_s,
         spool_bytes_max,
+        memory,
         customer_prefixes: prefixes,
         basis_map,
         default_actor: default_actor.unwrap_or(DEFAULT_ACTOR_DEFAULT),
         metrics_listen,
         user,
+        confine_files: confine_files.unwrap_or(true),
+        read_also: folders,
         sources,
         digest,
     })
+}
+
+fn check_durability(
+    check: &mut Check<'_>,
+    durability: Option<String>,
+    loss_bound_s: Option<u32>,
+    memory_dir: Option<String>,
+) -> Option<Memory> {
+    let known = matches!(durability.as_deref(), None | Some("disk" | "memory"));
+    check.that(known, "durability", "must be disk or memory");
+    if durability.as_deref() != Some("memory") {
+        let remedy = "is for durability = \"memory\": on disk everything outlasts a power cut";
+        check.that(loss_bound_s.is_none(), "loss_bound_s", remedy);
+        check.that(memory_dir.is_none(), "memory_dir", remedy);
+        return None;
+    }
+    let loss_bound_s = loss_bound_s.unwrap_or(LOSS_BOUND_S_MAX);
+    check.that((1..=LOSS_BOUND_S_MAX).contains(&loss_bound_s), "loss_bound_s", "must be 1 to 60");
+    let dir = memory_dir.unwrap_or_else(|| MEMORY_DIR_DEFAULT.to_owned());
+    let dir = check.absolute(Some(dir), "memory_dir", "must be a folder on a tmpfs")?;
+    Some(Memory { dir: dir.into(), loss_bound_s })
 }
 
 fn check_collector(check: &mut Check<'_>, section: toml::Table) -> Vec<CollectorEndpoint> {
@@ -242,11 +286,16 @@ pub(super) fn print(config: &Config) -> String {
         batch_interval_s: Some(config.batch_interval_s),
         seal_interval_s: Some(config.seal_interval_s),
         spool_bytes_max: Some(config.spool_bytes_max),
+        durability: Some(if config.memory.is_some() { "memory" } else { "disk" }.to_owned()),
+        loss_bound_s: config.memory.as_ref().map(|memory| memory.loss_bound_s),
+        memory_dir: config.memory.as_ref().map(|memory| path(&memory.dir)),
         customer_prefixes: config.customer_prefixes.iter().map(ToString::to_string).collect(),
         basis_map: config.basis_map.path().map(path),
         default_actor: Some(actor::word(config.default_actor)),
         metrics_listen: config.metrics_listen.map(|address| address.to_string()),
         user: config.user.clone(),
+        confine_files: Some(config.confine_files),
+        read_also: config.read_also.iter().map(|folder| path(folder)).collect(),
         collector: table(&CollectorSection {
             url: config.collectors.first().map(|c| c.url.clone()),
             fallback_urls: config.collectors.iter().skip(1).map(|c| c.url.clone()).collect(),

@@ -23,7 +23,7 @@ use ipnet::IpNet;
 use remit_proto::v1::Actor;
 use sha2::{Digest as _, Sha256};
 
-use crate::sources::Source;
+use crate::{enrol::SPOOL, sources::Source};
 
 /// What the agent runs with.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct Config {
     pub batch_interval_s: u32,
     pub seal_interval_s: u32,
     pub spool_bytes_max: u64,
+    /// The spool lies in memory; `None`: on disk.
+    pub memory: Option<Memory>,
     pub customer_prefixes: Vec<IpNet>,
     pub basis_map: BasisMap,
     /// Who is said to have made a rule that does not say it.
@@ -45,10 +47,23 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// To whom the agent drops its privileges.
     pub user: Option<String>,
+    /// Whether the kernel is to keep the agent to the files it needs (`confinement`).
+    pub confine_files: bool,
+    /// Folders that it may read beside.
+    pub read_also: Vec<PathBuf>,
     /// At most one of each technology: rules and accounts of a node are told apart by it.
     pub sources: Vec<Arc<dyn Source>>,
     /// SHA-256 of the file as it was read.
     pub digest: [u8; 32],
+}
+
+/// `durability = "memory"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// A folder on a tmpfs.
+    pub dir: PathBuf,
+    /// What a power cut may cost.
+    pub loss_bound_s: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +78,11 @@ impl Config {
     /// Below k lines a node is a subscriber: no hit targets, hourly windows.
     pub fn reduced(&self) -> bool {
         self.lines_served < self.k
+    }
+
+    /// Where the spool lies.
+    pub fn spool_dir(&self) -> PathBuf {
+        self.memory.as_ref().map_or(&self.dir, |memory| &memory.dir).join(SPOOL)
     }
 
     /// The window in force.
@@ -131,6 +151,10 @@ pub const WINDOW_S_DEFAULT: u32 = 900;
 pub const REDUCED_WINDOW_S: u32 = 3600;
 /// One signature and one sync a second cost nothing measurable and bound what a power cut takes.
 pub const BATCH_INTERVAL_S_DEFAULT: u32 = 1;
+/// What `durability = "memory"` may cost at most, and does unless less is asked for.
+pub const LOSS_BOUND_S_MAX: u32 = 60;
+/// A tmpfs everywhere; systemd and procd make the folder.
+pub const MEMORY_DIR_DEFAULT: &str = "/run/remit-agent";
 /// A dead node is seen within three of these.
 pub const SEAL_INTERVAL_S_DEFAULT: u32 = 30;
 /// A week of a busy node without its collector; small enough for a router with a USB stick.
@@ -170,6 +194,24 @@ mod tests {
         let found: Vec<_> = mistakes.iter().map(|m| m.key.as_str()).collect();
         assert_eq!(found, keys, "{mistakes:?}");
         assert!(mistakes.iter().all(|m| !m.remedy.is_empty()));
+    }
+
+    #[test]
+    fn a_spool_in_memory_says_what_a_power_cut_may_cost() {
+        let memory = |more: &str| format!("{more}\n{GOOD}");
+        let config = parse(&memory("durability = \"memory\"")).unwrap();
+        assert_eq!(config.spool_dir(), Path::new("/run/remit-agent/spool"));
+        assert_eq!(config.memory.as_ref().map(|memory| memory.loss_bound_s), Some(60));
+        assert_eq!(parse(&config.to_string()).unwrap().memory, config.memory);
+        assert_eq!(parse(GOOD).unwrap().spool_dir(), Path::new("/var/lib/remit-agent/spool"));
+        check(&memory("durability = \"flash\""), &["durability"]);
+        check(&memory("durability = \"memory\"\nloss_bound_s = 61"), &["loss_bound_s"]);
+        check(
+            &memory("loss_bound_s = 5\nmemory_dir = \"/run/x\""),
+            &["loss_bound_s", "memory_dir"],
+        );
+        check(&memory("durability = \"memory\"\nmemory_dir = \"x\""), &["memory_dir"]);
+        check(&memory("read_also = [\"lists\"]"), &["read_also[0]"]);
     }
 
     #[test]

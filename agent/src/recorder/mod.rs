@@ -330,6 +330,7 @@ impl Recorder {
             self.take_receipts()?;
             self.retry()?;
             self.snapshots_due(now)?;
+            self.spool.keep(now);
             Metric::SpoolBytes.set(self.spool.bytes());
         }
         if self.stuck.is_some() {
@@ -364,6 +365,7 @@ impl Recorder {
         if self.stuck.is_none() {
             self.close_batch(true)?;
         }
+        self.spool.keep_now(self.clock.monotonic_ms());
         if self.stuck.is_some() {
             tracing::error!("stopping with a full spool: what waited is lost");
         }

@@ -55,21 +55,28 @@ impl Recorder {
     /// Continues what was recovered, or begins a generation, and makes `Start` durable.
     pub fn start(launch: Launch) -> Result<Self, RecorderError> {
         let Launch { config, clock, key, identity, facts, spool, recovery, receipts } = launch;
-        let Recovery { tree, state, torn_bytes, damage, is_new } = recovery;
+        let Recovery { tree, state, torn_bytes, damage, memory_lost, is_new } = recovery;
         if torn_bytes > 0 {
             tracing::warn!(bytes = torn_bytes, "a torn append was cut off the spool");
         }
         if let Some(what) = &damage {
             tracing::error!(what, "the spool is damaged: a new generation begins");
         }
+        if memory_lost {
+            tracing::error!(
+                "the memory that the spool lay in is empty, after a power cut or a reset: a new \
+                 generation begins"
+            );
+        }
         // The key signs for one operator and node; a spool of another one is no use to it.
         let ours = |tree: &SpoolTree| {
             tree.origin.operator == identity.operator && tree.origin.node == identity.node
         };
-        let continued = tree.clone().filter(|tree| damage.is_none() && ours(tree));
+        let continued = tree.clone().filter(|tree| damage.is_none() && !memory_lost && ours(tree));
         let reason = match (&tree, is_new) {
             (None, true) => GenerationReason::Enrolled,
             (Some(tree), _) if damage.is_none() && !ours(tree) => GenerationReason::KeyReplaced,
+            _ if damage.is_none() && memory_lost => GenerationReason::MemoryLost,
             _ => GenerationReason::SpoolDamaged,
         };
         let clean = torn_bytes == 0 && state.as_ref().is_some_and(|state| state.small.stopped);
@@ -92,7 +99,8 @@ impl Recorder {
         };
         // A window that was open may have become a leaf in a batch that cannot be read any more. It is
         // lost here rather than told twice.
-        let damaged = continued.is_none() && reason == GenerationReason::SpoolDamaged;
+        let lossy = matches!(reason, GenerationReason::SpoolDamaged | GenerationReason::MemoryLost);
+        let damaged = continued.is_none() && lossy;
         let (windows, lost) = if damaged { (Vec::new(), windows) } else { (windows, Vec::new()) };
         let windows = Windows::restore(windows);
         // What waits for a leaf belongs to the accounts. Of damaged ones nothing is known, and the gap
@@ -144,7 +152,7 @@ impl Recorder {
         }
         if is_new_generation {
             recorder.begin_generation(reason, previous)?;
-            if reason == GenerationReason::SpoolDamaged {
+            if lossy {
                 recorder.gap_of_damage();
                 for window in &lost {
                     recorder.lose_window(window, LossCause::SpoolDamaged);
@@ -159,6 +167,8 @@ impl Recorder {
             recorder.tell_deeds_again()?;
         }
         recorder.close_batch(false)?;
+        // A copy that looked like the end of a clean stop does so no longer.
+        recorder.spool.keep_now(now_ms);
         Ok(recorder)
     }
 
@@ -201,8 +211,11 @@ impl Recorder {
             operator: operator.to_string(),
             node: node.to_string(),
             generation: generation.0,
-            durability: v1::Durability::Disk.into(),
-            loss_bound_s: 0,
+            durability: match self.config.memory {
+                Some(_) => v1::Durability::Memory.into(),
+                None => v1::Durability::Disk.into(),
+            },
+            loss_bound_s: self.config.memory.as_ref().map_or(0, |memory| memory.loss_bound_s),
             window_s: self.config.window(),
             individual_actions: self.config.individual_actions,
             reason: reason.into(),

@@ -37,7 +37,7 @@ pub mod web;
 
 use std::{
     fmt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -70,10 +70,20 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn file(&self) -> Option<&Path> {
         None
     }
+    /// Every file that it opens while it runs: to others the agent has no access (`confinement`).
+    fn files(&self) -> Vec<FileUse>;
     /// At work, on a thread of its own, until the stop flag is set or the recorder is gone.
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError>;
     /// Looks at everything that it needs, as the agent would, and changes nothing.
     fn examine(&self, context: &SourceContext) -> Vec<Finding>;
+}
+
+/// A file that a source opens while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileUse {
+    Read(PathBuf),
+    /// A socket that it makes and removes.
+    Listen(PathBuf),
 }
 
 /// Why a source ended that was not told to. An agent that goes on without it would look healthy

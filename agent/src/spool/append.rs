@@ -17,6 +17,7 @@ use super::{
     SEGMENT_ROLL_BYTES, Segment, SpoolTree, View,
     chunks::Chunks,
     files,
+    flash::{Flash, Found},
     record::{RecordType, frame, frame_batch},
     recover,
     state::{SegmentHeader, State, StateChange},
@@ -39,6 +40,8 @@ pub struct Spool {
     /// Bytes of the segment being written at which the next one is due.
     roll_at: u64,
     view: watch::Sender<View>,
+    /// Of a spool that lies in memory.
+    flash: Option<Flash>,
     faults: Faults,
     /// Held as long as the spool is.
     _lock: Flock<File>,
@@ -56,6 +59,42 @@ pub enum AppendError {
 }
 
 impl Spool {
+    /// Opens a spool that lies in memory, with its copy on flash.
+    pub fn open_in_memory(
+        dir: &Path,
+        bytes_max: u64,
+        flash: &Path,
+        loss_bound_s: u32,
+    ) -> Result<(Self, Recovery), OpenError> {
+        let (flash, found) = Flash::open(dir, flash, loss_bound_s)?;
+        let (mut spool, mut recovery) = Self::open(dir, bytes_max)?;
+        let stopped = recovery.state.as_ref().is_some_and(|state| state.small.stopped);
+        recovery.memory_lost = found == Found::Copy && !stopped && !recovery.is_new;
+        if recovery.memory_lost {
+            // It is behind: nothing is appended to what it holds.
+            spool.active = None;
+        }
+        spool.flash = Some(flash);
+        Ok((spool, recovery))
+    }
+
+    /// Copies a spool in memory to flash if it is time.
+    pub fn keep(&mut self, now_ms: i64) {
+        let Some(last) = self.segments.back() else { return };
+        let logged = self.limits.get(&last.ordinal).map_or(0, |limits| limits.logged);
+        let end = last.end;
+        if self.flash.as_mut().is_some_and(|flash| flash.is_due(end, logged, now_ms)) {
+            self.keep_now(now_ms);
+        }
+    }
+
+    /// Copies it in any case.
+    pub fn keep_now(&mut self, now_ms: i64) {
+        if let Some(flash) = &mut self.flash {
+            flash.copy(self.segments.make_contiguous(), now_ms);
+        }
+    }
+
     /// Opens the folder and recovers what is in it.
     pub fn open(dir: &Path, bytes_max: u64) -> Result<(Self, Recovery), OpenError> {
         let failed = |source| OpenError::Io { path: dir.to_owned(), source };
@@ -87,6 +126,7 @@ impl Spool {
             limits: BTreeMap::new(),
             given_up: BTreeSet::new(),
             view: watch::Sender::default(),
+            flash: None,
             faults: Faults::default(),
             _lock: lock,
         };
@@ -163,6 +203,9 @@ impl Spool {
         file.sync_all().and_then(|()| files::sync_folder(&path)).map_err(AppendError::Fatal)?;
         if new_generation {
             self.released_early = 0;
+            if let Some(flash) = &mut self.flash {
+                flash.begin_generation();
+            }
         }
         self.roll_at = segment.bytes + SEGMENT_ROLL_BYTES;
         self.segments.push_back(segment);

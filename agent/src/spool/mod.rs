@@ -59,12 +59,16 @@
 //!   the segment before it goes on for another 3 MiB.
 //! - Memory does not grow with the backlog: 48 bytes for each segment.
 //!
+//! With `durability = "memory"` the folder lies in memory, and durable means: over a crash of the agent, and
+//! over a power cut as `flash.rs` says.
+//!
 //! Not done here: making leaves, deciding what is safe elsewhere, sending.
 
 mod append;
 mod chunks;
 pub mod contact;
 pub mod files;
+mod flash;
 mod reader;
 mod record;
 mod recover;

@@ -35,6 +35,8 @@ pub struct Recovery {
     pub torn_bytes: u64,
     /// Something that was durable cannot be read any more; the text says what.
     pub damage: Option<String>,
+    /// The spool lay in memory, which is empty: this is its copy on flash, which is behind.
+    pub memory_lost: bool,
     /// `enrol` has made this spool and nothing was in it since.
     pub is_new: bool,
 }

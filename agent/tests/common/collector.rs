@@ -185,6 +185,13 @@ impl IngestService for Collector {
         Err(Status::unimplemented("not here"))
     }
 
+    async fn renew(
+        &self,
+        _: Request<v1::RenewRequest>,
+    ) -> Result<Response<v1::RenewResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     type SubmitStream =
         std::pin::Pin<Box<dyn Stream<Item = Result<v1::SubmitResponse, Status>> + Send>>;
 

@@ -135,8 +135,8 @@ fn leaf_ops(
                 ops.push(Op::Seal { origin, seal: Box::new(seal) });
             }
             Body::Gap(gap) => ops.push(Op::Gap(Box::new(NewGap { origin, index, gap }))),
-            Body::Genesis(v1::Genesis { window_s, individual_actions, .. }) => {
-                ops.push(Op::Genesis { origin, window_s, individual_actions });
+            Body::Genesis(v1::Genesis { window_s, individual_actions, loss_bound_s, .. }) => {
+                ops.push(Op::Genesis { origin, window_s, individual_actions, loss_bound_s });
             }
             Body::Start(start) => ops.push(Op::Start { origin, start: Box::new(start) }),
             Body::ConfigChange(_)

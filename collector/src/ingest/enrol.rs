@@ -1,11 +1,17 @@
-//! Enrolment: a one-time token for a node or a person becomes a certificate and a logged key.
+//! Enrolment: a one-time token for a node or a person becomes a certificate and a logged key; a
+//! certificate that is still good becomes the next one.
 //!
 //! A token is 20 random bytes in base32, written once on the operator's screen; on disk lies only
 //! its SHA-256 (`enrolled`). It is used up before anything is given for it, so that it cannot be used
 //! twice, whatever happens afterwards. Enrolments are done one after the other: of two tokens for one
 //! subject the second meets the key that the first has enrolled.
+//!
+//! One token may be good for many nodes (`enrolled::Series`). A node names the one that it is, as
+//! `<token>/<node>`, or takes the next that is free. Whoever comes again with the key that was enrolled
+//! gets another certificate for it: a fleet is enrolled by machines, and machines repeat themselves.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::mpsc::SyncSender,
@@ -16,13 +22,13 @@ use rcgen::{
     CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer,
     KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
-use remit_proto::v1::{self, EnrolRequest, EnrolResponse, Role};
+use remit_proto::v1::{self, EnrolRequest, EnrolResponse, RenewRequest, RenewResponse, Role};
 use tonic::{Code, Status};
 
 use super::session::ask;
 use crate::{
-    access::{Access, role_of, role_word, uris},
-    enrolled::{self, Token},
+    access::{Access, Caller, role_of, role_word, uris},
+    enrolled::{self, Series, Token},
     log::{
         command::{Command, Refusal, Subject},
         state::verifier,
@@ -32,16 +38,22 @@ use crate::{
 
 /// Certificates of nodes and people live this long.
 const CERTIFICATE_DAYS: i64 = 90;
+/// Of one token; each is a file.
+const NODES_MAX: usize = 1000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolmentError {
     #[error("{subject:?} is not a {kind} id: 1 to 63 of a-z, 0-9 and '-'")]
     Subject { subject: String, kind: &'static str },
     #[error(
-        "{subject} is enrolled already, and a new token would replace its key; revoke it first, or say \
-         --replace"
+        "{subject} is enrolled already: say --renew for another certificate of the key that it has, or \
+         --replace for another key, which revokes that one"
     )]
     Enrolled { subject: Subject },
+    #[error("a token is good for 1 to {NODES_MAX} nodes, each named once; {0} were named")]
+    Count(usize),
+    #[error("{0:?} is named twice")]
+    Twice(String),
     #[error("no random number could be had")]
     Random,
     #[error("the token cannot be written")]
@@ -50,27 +62,75 @@ pub enum EnrolmentError {
     Ca { dir: PathBuf },
 }
 
+/// What a token means for somebody who is enrolled already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// There is none for them: a second token is a mistake.
+    No,
+    /// Another certificate for the keys that they have, and for no others.
+    SameKey,
+    /// The keys that they have are revoked when the new one is enrolled.
+    Replace,
+}
+
 /// Makes a one-time token and returns its text.
 pub fn issue_token(
     dir: &Path,
     subject: &str,
     role: Role,
     expires_at_s: i64,
-    replace: bool,
+    again: Again,
 ) -> Result<String, EnrolmentError> {
-    let kind = if role == Role::Agent { "node" } else { "person" };
-    let known = subject_of(subject, role)
-        .ok_or_else(|| EnrolmentError::Subject { subject: subject.to_owned(), kind })?;
-    if !replace && !enrolled::keys(dir, &known).map_err(EnrolmentError::Io)?.is_empty() {
-        return Err(EnrolmentError::Enrolled { subject: known });
-    }
-    let mut random = [0; 20];
-    getrandom::fill(&mut random).map_err(|_| EnrolmentError::Random)?;
-    let token = base32(&random);
+    check(dir, subject, role, again)?;
+    let token = new_token()?;
     let (subject, role) = (subject.to_owned(), role_word(role).to_owned());
-    let file = Token { subject, role, expires_at_s, replace };
+    let replace = again == Again::Replace;
+    let file = Token { subject, role, expires_at_s, replace, series: String::new() };
     enrolled::write_token(dir, &token, &file).map_err(EnrolmentError::Io)?;
     Ok(token)
+}
+
+/// Makes one token for many nodes; returns its text and by what the series is called.
+pub fn issue_series(
+    dir: &Path,
+    nodes: Vec<String>,
+    expires_at_s: i64,
+    again: Again,
+) -> Result<(String, String), EnrolmentError> {
+    if nodes.is_empty() || nodes.len() > NODES_MAX {
+        return Err(EnrolmentError::Count(nodes.len()));
+    }
+    let mut seen = BTreeSet::new();
+    for node in &nodes {
+        check(dir, node, Role::Agent, again)?;
+        if !seen.insert(node) {
+            return Err(EnrolmentError::Twice(node.clone()));
+        }
+    }
+    let token = new_token()?;
+    let series = Series { expires_at_s, nodes };
+    enrolled::write_series(dir, &token, &series, again == Again::Replace)
+        .map_err(EnrolmentError::Io)?;
+    let name = enrolled::series_name(&token);
+    Ok((token, name))
+}
+
+/// Whether this is an id, and one that may have a token.
+fn check(dir: &Path, id: &str, role: Role, again: Again) -> Result<(), EnrolmentError> {
+    let kind = if role == Role::Agent { "node" } else { "person" };
+    let subject = subject_of(id, role)
+        .ok_or_else(|| EnrolmentError::Subject { subject: id.to_owned(), kind })?;
+    if again == Again::No && !enrolled::keys(dir, &subject).map_err(EnrolmentError::Io)?.is_empty()
+    {
+        return Err(EnrolmentError::Enrolled { subject });
+    }
+    Ok(())
+}
+
+fn new_token() -> Result<String, EnrolmentError> {
+    let mut random = [0; 20];
+    getrandom::fill(&mut random).map_err(|_| EnrolmentError::Random)?;
+    Ok(base32(&random))
 }
 
 fn subject_of(id: &str, role: Role) -> Option<Subject> {
@@ -157,18 +217,11 @@ impl Enrolment {
                            with that";
             return Err(refuse(Code::PermissionDenied, "REVOKED", message.to_owned(), &[]));
         }
-        let der = certificate_request.as_slice().into();
-        let request = CertificateSigningRequestParams::from_der(&der).map_err(|_| {
-            let message = "certificate_request: not a PKCS#10 request with a good signature";
-            invalid("certificate_request", message.to_owned())
-        })?;
+        let request = parsed(&certificate_request)?;
         // Whatever can be wrong with the request has been looked at: the token is good for once.
         let _turn = self.one_at_a_time.lock().await;
         let (subject, role) = self.use_token(&token, public_key, writer).await?;
-        let certificate = self.sign(request, &subject, role, &public_key).ok_or_else(|| {
-            let message = "the certificate could not be signed; ask for a new token".to_owned();
-            refuse(Code::Internal, "CERTIFICATE_FAILED", message, &[])
-        })?;
+        let certificate = self.sign(request, &subject, role, &public_key).ok_or_else(not_signed)?;
         if role != Role::Agent {
             let person = Some(v1::PersonRef { person: subject.clone(), role: role.into() });
             let public_key = public_key.to_vec();
@@ -187,6 +240,25 @@ impl Enrolment {
         })
     }
 
+    /// Another certificate for whoever has one: the same names, the same signing key.
+    pub(super) fn renew(
+        &self,
+        caller: &Caller,
+        request: RenewRequest,
+    ) -> Result<RenewResponse, Status> {
+        let RenewRequest { certificate_request } = request;
+        let request = parsed(&certificate_request)?;
+        let (subject, role, key) = match caller {
+            Caller::Agent { node, key } => (node.as_str(), Role::Agent, key),
+            Caller::Person { id, role, key } => (id.as_str(), *role, key),
+            // `access` lets nobody through.
+            Caller::Nobody => return Err(not_signed()),
+        };
+        let certificate = self.sign(request, subject, role, key).ok_or_else(not_signed)?;
+        tracing::info!(subject, role = role_word(role), "renewed a certificate");
+        Ok(RenewResponse { certificates: vec![certificate, self.ca_der.clone()] })
+    }
+
     /// Uses up the token for this key; returns who may have a certificate for it, and in which role.
     async fn use_token(
         &self,
@@ -194,12 +266,13 @@ impl Enrolment {
         key: [u8; 32],
         writer: &SyncSender<Command>,
     ) -> Result<(String, Role), Status> {
-        let unknown = || {
-            let message = "the token is unknown, used, void or expired; ask the operator for a new \
-                           one (remit-collector enrol)";
-            refuse(Code::PermissionDenied, "TOKEN_REFUSED", message.to_owned(), &[])
+        let (text, token) = match enrolled::read_token(&self.dir, text) {
+            Some(token) => (text.to_owned(), token),
+            None => match self.place(text, &key)? {
+                Place::Free(text, token) => (text, token),
+                Place::Held(node) => return Ok((node, Role::Agent)),
+            },
         };
-        let token = enrolled::read_token(&self.dir, text).ok_or_else(unknown)?;
         let role = role_of(&token.role).ok_or_else(unknown)?;
         let subject = subject_of(&token.subject, role).ok_or_else(unknown)?;
         if token.expires_at_s <= (self.clock)() {
@@ -209,14 +282,14 @@ impl Enrolment {
         let replaces = before.iter().any(|other| *other != key);
         if replaces && !token.replace {
             let message = format!(
-                "{subject} was enrolled with another key meanwhile; ask the operator for a token that \
-                 replaces it (remit-collector enrol … --replace)"
+                "{subject} is enrolled with another key; ask the operator for a token that replaces it \
+                 (remit-collector enrol … --replace)"
             );
-            return Err(refuse(Code::AlreadyExists, "ALREADY_ENROLLED", message, &[]));
+            return Err(already_enrolled(message));
         }
         // In this order: see the front page of `enrolled`.
         enrolled::add(&self.dir, &subject, &key).map_err(storage_failed)?;
-        match enrolled::use_up_token(&self.dir, text) {
+        match enrolled::use_up_token(&self.dir, &text) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown()),
             Err(error) => return Err(storage_failed(error)),
             Ok(()) => {}
@@ -227,6 +300,43 @@ impl Enrolment {
             done.map_err(refused)?;
         }
         Ok((token.subject, role))
+    }
+
+    /// Of a token for many nodes: the place that this key has or may have.
+    fn place(&self, text: &str, key: &[u8; 32]) -> Result<Place, Status> {
+        let (text, wanted) = text.split_once('/').map_or((text, None), |(t, n)| (t, Some(n)));
+        let series = enrolled::read_series(&self.dir, text).ok_or_else(unknown)?;
+        let Series { expires_at_s, nodes } = series;
+        if expires_at_s <= (self.clock)() {
+            return Err(unknown());
+        }
+        let count = nodes.len();
+        let mut nodes = nodes;
+        nodes.retain(|node| wanted.is_none_or(|wanted| node == wanted));
+        if nodes.is_empty() {
+            let message = "the token is not for a node of this name; ask the operator for one that is \
+                           (remit-collector enrol)";
+            return Err(refuse(Code::PermissionDenied, "TOKEN_REFUSED", message.to_owned(), &[]));
+        }
+        for node in &nodes {
+            let subject = subject_of(node, Role::Agent).ok_or_else(unknown)?;
+            if enrolled::keys(&self.dir, &subject).map_err(storage_failed)?.contains(key) {
+                return Ok(Place::Held(node.clone()));
+            }
+        }
+        let free = nodes.into_iter().find_map(|node| {
+            let text = enrolled::place_text(text, &node);
+            Some(Place::Free(text.clone(), enrolled::read_token(&self.dir, &text)?))
+        });
+        free.ok_or_else(|| {
+            already_enrolled(match wanted {
+                Some(node) => format!(
+                    "node-{node} was enrolled with this token already, by another key, or revoked; if \
+                     that was not you, have it revoked, and ask the operator for another token"
+                ),
+                None => format!("all {count} nodes of this token are enrolled, or revoked"),
+            })
+        })
     }
 
     /// Takes the key from the request and nothing else: names and uses are ours to give.
@@ -257,6 +367,37 @@ impl Enrolment {
         let certificate = request.signed_by(&self.issuer).ok()?;
         Some(certificate.der().to_vec())
     }
+}
+
+/// Of a token for many nodes.
+enum Place {
+    /// Its token, which is to be used up.
+    Free(String, Token),
+    /// The key has it already.
+    Held(String),
+}
+
+fn parsed(certificate_request: &[u8]) -> Result<CertificateSigningRequestParams, Status> {
+    CertificateSigningRequestParams::from_der(&certificate_request.into()).map_err(|_| {
+        let message = "certificate_request: not a PKCS#10 request with a good signature";
+        invalid("certificate_request", message.to_owned())
+    })
+}
+
+fn not_signed() -> Status {
+    let message = "the certificate could not be signed; ask the operator, who finds why in the \
+                   collector's log";
+    refuse(Code::Internal, "CERTIFICATE_FAILED", message.to_owned(), &[])
+}
+
+fn unknown() -> Status {
+    let message = "the token is unknown, used, void or expired; ask the operator for a new one \
+                   (remit-collector enrol)";
+    refuse(Code::PermissionDenied, "TOKEN_REFUSED", message.to_owned(), &[])
+}
+
+fn already_enrolled(message: String) -> Status {
+    refuse(Code::AlreadyExists, "ALREADY_ENROLLED", message, &[])
 }
 
 fn refused(refusal: Refusal) -> Status {

@@ -7,14 +7,14 @@ mod enrol;
 mod session;
 mod turns;
 
-pub use enrol::{Enrolment, EnrolmentError, issue_token};
+pub use enrol::{Again, Enrolment, EnrolmentError, issue_series, issue_token};
 pub(crate) use session::{ask, tell};
 pub use turns::Turns;
 
 use std::{pin::Pin, sync::mpsc::SyncSender};
 
 use remit_proto::v1::{
-    EnrolRequest, EnrolResponse, SubmitRequest, SubmitResponse,
+    EnrolRequest, EnrolResponse, RenewRequest, RenewResponse, SubmitRequest, SubmitResponse,
     ingest_service_server::IngestService,
 };
 use tokio::sync::watch;
@@ -49,6 +49,14 @@ impl IngestService for IngestEdge {
         let response =
             self.enrolment.enrol(request.into_inner(), &self.access, &self.writer).await?;
         Ok(Response::new(response))
+    }
+
+    async fn renew(
+        &self,
+        request: Request<RenewRequest>,
+    ) -> Result<Response<RenewResponse>, Status> {
+        let caller = self.access.check(&request, Operation::Renew)?;
+        Ok(Response::new(self.enrolment.renew(&caller, request.into_inner())?))
     }
 
     async fn submit(

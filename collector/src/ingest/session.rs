@@ -83,6 +83,11 @@ impl Session {
                     if changed.is_err() {
                         return Err(stopped());
                     }
+                    // A stream that only listens learns of a revocation by the publish that follows it.
+                    if self.access.is_revoked(&self.caller) {
+                        batches.settle(answers).await?;
+                        return send(answers, revoked()).await;
+                    }
                     if let Some(Greeted { origin, .. }) = &greeted {
                         batches.settle(answers).await?;
                         let origin = origin.clone();
@@ -118,8 +123,7 @@ impl Session {
                         batches.settle(answers).await?;
                     }
                     if self.access.is_revoked(&self.caller) {
-                        let detail = "the key of this node was revoked; enrol the node again";
-                        return send(answers, refused(RefusalCode::RevokedKey, 0, detail)).await;
+                        return send(answers, revoked()).await;
                     }
                     match message {
                         Some(submit_request::Message::Hello(hello)) => {
@@ -288,6 +292,10 @@ fn refused(code: RefusalCode, size: u64, detail: &str) -> Message {
     count_refusal(code);
     let detail = detail.to_owned();
     Message::Refused(Refused { code: code.into(), size, detail, retry_after_s: 0 })
+}
+
+fn revoked() -> Message {
+    refused(RefusalCode::RevokedKey, 0, "the key of this node was revoked; enrol the node again")
 }
 
 fn count_refusal(code: RefusalCode) {

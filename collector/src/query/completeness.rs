@@ -51,6 +51,10 @@ pub(super) fn completeness(
         if is_silent(scene, &newest.node) && (filter.until_s == 0 || since_s < filter.until_s) {
             answer.silent_nodes.push(newest.node.clone());
         }
+        if newest.loss_bound_s > 0 {
+            answer.memory_nodes.push(newest.node.clone());
+            answer.loss_bound_s = answer.loss_bound_s.max(newest.loss_bound_s);
+        }
         let declared = scene.inventory.iter().any(|facts| facts.node == newest.node);
         let sends = scene.generations.iter().any(|g| g.node == newest.node && g.received_size > 0);
         if sends && !declared {

@@ -85,6 +85,7 @@ fn node_row(scene: &Scene<'_>, node: &str) -> v1::NodeRow {
         last_received_s: _,
         window_s,
         individual_actions,
+        loss_bound_s,
         start: _,
         seal,
         forks,
@@ -96,6 +97,7 @@ fn node_row(scene: &Scene<'_>, node: &str) -> v1::NodeRow {
     row.silent = is_silent(scene, node);
     row.window_s = *window_s;
     row.individual_actions = *individual_actions;
+    row.loss_bound_s = *loss_bound_s;
     row.forks = *forks;
     if let Some(seal) = seal {
         row.last_seal_s = seal.at_s;

@@ -84,6 +84,8 @@ pub enum Op {
         origin: AgentOrigin,
         window_s: u32,
         individual_actions: bool,
+        /// 0: its records are on disk.
+        loss_bound_s: u32,
     },
     Start {
         origin: AgentOrigin,

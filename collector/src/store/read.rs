@@ -72,7 +72,7 @@ impl Reading for SqliteReading {
         let mut statement = connection.prepare_cached(
             "SELECT generation.node, generation, enrolled_by, enrolled_at_s, received_size,
                  covered_size, last_received_s, window_s, individual_actions, seal,
-                 coalesce(fork.count, 0), start
+                 coalesce(fork.count, 0), start, loss_bound_s
              FROM generation LEFT JOIN fork ON fork.node = generation.node
              ORDER BY generation.node, coalesce(enrolled_by, -1), generation",
         )?;
@@ -91,6 +91,7 @@ impl Reading for SqliteReading {
                 last_received_s: row.get(6)?,
                 window_s: row.get(7)?,
                 individual_actions: row.get(8)?,
+                loss_bound_s: row.get(12)?,
                 start: start.map(|bytes| decode(&bytes, "generation.start")).transpose()?,
                 seal: seal.map(|bytes| decode(&bytes, "generation.seal")).transpose()?,
                 forks: unsigned(row.get(10)?),

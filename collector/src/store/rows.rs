@@ -143,6 +143,8 @@ pub struct GenerationRow {
     pub last_received_s: i64,
     pub window_s: u32,
     pub individual_actions: bool,
+    /// What a power cut on the node may cost; 0: its records are on disk.
+    pub loss_bound_s: u32,
     /// The newest that are covered.
     pub start: Option<v1::Start>,
     pub seal: Option<v1::Seal>,

@@ -5,7 +5,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`) hold once what many events repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 3;
+pub const SCHEMA: i64 = 4;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -28,6 +28,7 @@ CREATE TABLE generation (
     last_seal_s INTEGER NOT NULL DEFAULT 0,
     window_s INTEGER NOT NULL DEFAULT 0,
     individual_actions INTEGER NOT NULL DEFAULT 0,
+    loss_bound_s INTEGER NOT NULL DEFAULT 0,
     start BLOB,
     seal BLOB,
     PRIMARY KEY (node, generation)

@@ -90,18 +90,19 @@ fn apply_one(
                     number(*size)
                 ])?;
         }
-        Op::Genesis { origin, window_s, individual_actions } => {
+        Op::Genesis { origin, window_s, individual_actions, loss_bound_s } => {
             touch(connection, origin)?;
             connection
                 .prepare_cached(
-                    "UPDATE generation SET window_s = ?3, individual_actions = ?4
+                    "UPDATE generation SET window_s = ?3, individual_actions = ?4, loss_bound_s = ?5
                      WHERE node = ?1 AND generation = ?2",
                 )?
                 .execute(params![
                     origin.node.as_str(),
                     origin.generation.to_string(),
                     window_s,
-                    individual_actions
+                    individual_actions,
+                    loss_bound_s
                 ])?;
         }
         Op::Start { origin, start } => {

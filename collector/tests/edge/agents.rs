@@ -168,6 +168,25 @@ async fn a_second_hello_gets_the_receipt_of_its_own_tree() {
 }
 
 #[tokio::test]
+async fn a_stream_that_only_listens_ends_with_the_revocation_too() {
+    let collector = Collector::start().await;
+    let agent = collector.enrol("edge-1", Role::Agent, 1).await;
+    let key = signing_key(ORIGIN, 1);
+    let mut stream = collector.submit(&agent).await;
+    stream.ask(hello(ORIGIN, &key)).await;
+    stream.ask(submit_request::Message::Batch(first_batch(ORIGIN, &key))).await;
+    assert_eq!(collector.revoke("node", "edge-1").await, Outcome::Revoked);
+    // Nothing more is sent. A receipt may have been on its way.
+    let mut last = stream.next().await.unwrap();
+    while matches!(last, Some(Message::Logged(_))) {
+        last = stream.next().await.unwrap();
+    }
+    assert_eq!(code(&last.expect("a reason")), RefusalCode::RevokedKey);
+    assert_eq!(stream.next().await.unwrap(), None);
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_revocation_ends_open_streams_and_no_certificate_of_that_key_is_given_again() {
     let collector = Collector::start().await;
     let agent = collector.enrol("edge-1", Role::Agent, 1).await;

@@ -6,6 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 use remit_collector::{
     admin,
     config::{Config, Limits},
+    ingest::Again,
     revoke::Outcome,
     serve::{ServeError, serve},
 };
@@ -147,7 +148,8 @@ impl Collector {
         ttl_s: i64,
         replace: bool,
     ) -> Result<String, String> {
-        let token = admin::token(&self.config, id, role, ttl_s, replace);
+        let again = if replace { Again::Replace } else { Again::No };
+        let token = admin::token(&self.config, id, role, ttl_s, again);
         token.map_err(|error| error.to_string())
     }
 
@@ -177,14 +179,18 @@ impl Collector {
 
     pub(crate) async fn enrol_with(&self, token: &str, secret: u8) -> Certified {
         let (response, key) = self.try_enrol(token, secret).await.unwrap();
-        let leaf = response.certificates.first().unwrap();
-        Certified { certificate: pem(leaf), key: key.serialize_pem() }
+        certified(&response.certificates, &key)
     }
 
     pub(crate) async fn submit(&self, identity: &Certified) -> Submit {
         let channel = self.connect(Some(identity)).await;
         Submit::open(channel).await.unwrap()
     }
+}
+
+pub(crate) fn certified(certificates: &[Vec<u8>], key: &KeyPair) -> Certified {
+    let leaf = certificates.first().unwrap();
+    Certified { certificate: pem(leaf), key: key.serialize_pem() }
 }
 
 pub(crate) fn pem(der: &[u8]) -> String {

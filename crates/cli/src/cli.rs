@@ -84,6 +84,8 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Make your keys here and have them enrolled with a one-time token
     Enrol(Enrol),
+    /// Fetch your next certificate; other commands do so by themselves when it is time
+    Renew(Renew),
     /// The register of authorised requests
     #[command(subcommand)]
     Requests(Requests),
@@ -128,6 +130,14 @@ pub(crate) struct Enrol {
     /// One-time token from the operator
     #[arg(long, env = "REMIT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Renew {
+    /// Once your certificate is over: a token that the operator makes with
+    /// `remit-collector enrol person ID --role ROLE --renew`
+    #[arg(long, env = "REMIT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -64,6 +64,12 @@ pub(crate) enum CliError {
         source: tonic::transport::Error,
     },
     Refused(Refused),
+    /// The person's certificate is over; nobody was asked.
+    Expired {
+        days: i64,
+        person: String,
+        role: String,
+    },
     /// The answer cannot be written.
     Output(io::Error),
     /// The system gives no random numbers.
@@ -87,6 +93,12 @@ impl fmt::Display for CliError {
                 "cannot reach the collector at {url}; is it running, and is this its address?"
             ),
             Self::Refused(refused) => write!(f, "{refused}"),
+            Self::Expired { days, person, role } => write!(
+                f,
+                "your certificate ended {days} day(s) ago; ask the operator for a token \
+                 (remit-collector enrol person {person} --role {role} --renew) and give it to remit \
+                 renew --token"
+            ),
             Self::Output(_) => f.write_str("cannot write the answer"),
             Self::Random => f.write_str("no random numbers from the system"),
         }
@@ -98,7 +110,11 @@ impl std::error::Error for CliError {
         match self {
             Self::File { source, .. } | Self::Output(source) => Some(source),
             Self::Connect { source, .. } => Some(source),
-            Self::Usage(_) | Self::Malformed(_) | Self::Refused(_) | Self::Random => None,
+            Self::Usage(_)
+            | Self::Malformed(_)
+            | Self::Refused(_)
+            | Self::Expired { .. }
+            | Self::Random => None,
         }
     }
 }
@@ -107,6 +123,7 @@ impl CliError {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Refused(refused) if refused.not_authorised => Code::NotAuthorised,
+            Self::Expired { .. } => Code::NotAuthorised,
             // A reader that has seen enough (`| head`) is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Ok,
             Self::Refused(_)

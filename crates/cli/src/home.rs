@@ -7,7 +7,8 @@
 //! | `tls.key` | TLS key, PKCS#8 PEM | 0600 |
 //! | `statement.key` | 32 secret bytes, base64, of the Ed25519 key that signs statements | 0600 |
 //!
-//! Keys are made only by `remit enrol`, never because a file is missing, and never overwritten.
+//! Keys are made only by `remit enrol`, never because a file is missing, and never overwritten; the
+//! certificate is, when it is renewed.
 
 use std::{
     fs::{self, OpenOptions},
@@ -63,6 +64,23 @@ impl Home {
 
     pub(crate) fn write_public(&self, name: &str, bytes: &[u8]) -> Result<(), CliError> {
         write_new(&self.path(name), bytes, PUBLIC)
+    }
+}
+
+impl Home {
+    /// In place of what is there, at once: write, sync, rename, sync the directory.
+    pub(crate) fn replace_public(&self, name: &str, bytes: &[u8]) -> Result<(), CliError> {
+        let (path, new) = (self.path(name), self.path(&format!("{name}.new")));
+        let failed = |source| CliError::File { path: path.clone(), doing: "replace it", source };
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+        write_new(&new, bytes, PUBLIC)?;
+        fs::rename(&new, &path).map_err(failed)?;
+        fs::File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 }
 

@@ -1,8 +1,8 @@
-//! What a node and a person do alike to be enrolled.
+//! What a node and a person do alike to be enrolled, and to stay so.
 //!
 //! In: a one-time token, and the key that will sign (an agent's tree, a person's statements). Out: a
 //! TLS key made here, the request that proves possession of both, and the certificates that come back
-//! as PEM.
+//! as PEM. Later: a request for the next certificate, and when it is time for it ([`validity`]).
 //!
 //! Not done here: files, which each program keeps in its own way (a node resumes a failed enrolment
 //! with the keys that it has, a person begins anew); the connection; random numbers of the signing key.
@@ -10,11 +10,15 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use evidence::statement::enrolment_text;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
-use remit_proto::v1::EnrolRequest;
+use remit_proto::v1::{EnrolRequest, RenewRequest};
 use tlog::note::SigningKey;
 
 /// The TLS key or the request for its certificate cannot be made.
 pub use rcgen::Error as TlsKeyError;
+
+mod validity;
+
+pub use validity::{Validity, validity};
 
 /// The key of a client certificate: ECDSA P-256, which every TLS library takes.
 pub struct TlsKey(KeyPair);
@@ -40,17 +44,29 @@ pub fn request(
     signer: &SigningKey,
     tls_key: &TlsKey,
 ) -> Result<EnrolRequest, TlsKeyError> {
-    let mut parameters = CertificateParams::default();
-    // Who this is the token says; the collector puts it into the certificate.
-    let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, "enrolment");
-    parameters.distinguished_name = name;
     Ok(EnrolRequest {
         token: token.to_owned(),
-        certificate_request: parameters.serialize_request(&tls_key.0)?.der().to_vec(),
+        certificate_request: certificate_request(tls_key)?,
         public_key: signer.verifier().public_bytes().to_vec(),
         proof: signer.sign_raw(enrolment_text(token).as_bytes()).to_vec(),
     })
+}
+
+/// What is sent for the next certificate, over a connection with the one that is there. The key stays:
+/// one file changes, at once, and not two; whoever has the key could ask for a certificate of another
+/// one as well.
+pub fn renewal(tls_key: &TlsKey) -> Result<RenewRequest, TlsKeyError> {
+    Ok(RenewRequest { certificate_request: certificate_request(tls_key)? })
+}
+
+/// PKCS#10, DER.
+fn certificate_request(tls_key: &TlsKey) -> Result<Vec<u8>, TlsKeyError> {
+    let mut parameters = CertificateParams::default();
+    // Who this is the collector knows and puts into the certificate.
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, "enrolment");
+    parameters.distinguished_name = name;
+    Ok(parameters.serialize_request(&tls_key.0)?.der().to_vec())
 }
 
 /// The certificates that came back, as one PEM file (RFC 7468).

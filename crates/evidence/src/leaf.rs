@@ -263,6 +263,7 @@ fn check_genesis(genesis: &v1::Genesis) -> Result<(), Malformed> {
     let durability = known::<v1::Durability>(*durability, "durability")?;
     let memory = durability == v1::Durability::Memory;
     require(memory != (*loss_bound_s == 0), "loss_bound_s", "0 exactly for durability disk")?;
+    require(*loss_bound_s <= 60, "loss_bound_s", "at most 60")?;
     require(
         *individual_actions || (60..=86_400).contains(window_s),
         "window_s",
@@ -304,8 +305,13 @@ fn check_start(start: &v1::Start) -> Result<(), Malformed> {
     short_text(kernel_version, 128, "kernel_version")?;
     digest(config_digest, "config_digest")?;
     digest_or_none(basis_map_digest, "basis_map_digest")?;
-    let v1::Sandbox { own_user: _, no_new_privs: _, capabilities: _ } =
-        sandbox.as_ref().ok_or(Malformed::Missing { field: "sandbox" })?;
+    let v1::Sandbox {
+        own_user: _,
+        no_new_privs: _,
+        capabilities: _,
+        confined_to_files: _,
+        system_calls_filtered: _,
+    } = sandbox.as_ref().ok_or(Malformed::Missing { field: "sandbox" })?;
     require(sources.len() <= 64, "sources", "at most 64")?;
     sources.iter().try_for_each(|s| known::<v1::SourceKind>(*s, "sources").map(drop))
 }

@@ -55,6 +55,10 @@ pub struct Coverage {
     /// Sources that have no separate counter, so that nobody can say what they missed.
     pub sources_uncounted: u64,
     pub released_early: u64,
+    /// Trees whose node kept its records in memory (`Genesis.durability`), and how much of them a power cut
+    /// may have cost at a time: the largest bound of theirs.
+    pub trees_in_memory: u64,
+    pub loss_bound_s: u32,
     pub openings_erased: u64,
     pub openings_withheld: u64,
     pub openings_absent: u64,
@@ -166,6 +170,10 @@ fn leaves(coverage: &mut Coverage, agent: &crate::agents::Agent<'_>) {
             Some(Body::Gap(_)) => coverage.gaps += 1,
             Some(Body::ServiceAction(_)) => coverage.deeds += 1,
             Some(Body::Probe(_)) => coverage.probes += 1,
+            Some(Body::Genesis(genesis)) if genesis.loss_bound_s > 0 => {
+                coverage.trees_in_memory += 1;
+                coverage.loss_bound_s = coverage.loss_bound_s.max(genesis.loss_bound_s);
+            }
             Some(Body::Seal(seal)) => {
                 coverage.seals += 1;
                 last_seal = Some(seal);
@@ -275,6 +283,15 @@ impl fmt::Display for Coverage {
                 self.released_early
             ),
         )?;
+        if self.trees_in_memory > 0 {
+            row(
+                "in memory",
+                format!(
+                    "{} trees of nodes that keep records in memory: each power cut may have cost {} s of them",
+                    self.trees_in_memory, self.loss_bound_s
+                ),
+            )?;
+        }
         row(
             "silences",
             format!(

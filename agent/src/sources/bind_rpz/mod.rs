@@ -45,7 +45,7 @@ use remit_proto::v1::SourceKind;
 use self::line::{Apex, Line};
 pub use self::settings::TECHNOLOGY;
 use super::{
-    Source, SourceContext, SourceError,
+    FileUse, Source, SourceContext, SourceError,
     rpz::{
         self, RpzZone,
         canary::ZoneCanaries,
@@ -87,6 +87,11 @@ impl Source for BindRpz {
 
     fn file(&self) -> Option<&Path> {
         Some(&self.log)
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        let zones = self.zones.iter().map(|zone| zone.file.clone());
+        zones.chain([self.log.clone()]).map(FileUse::Read).collect()
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

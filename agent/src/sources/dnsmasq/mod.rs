@@ -42,7 +42,7 @@ use remit_proto::v1::{self, ClaimOrigin, SourceKind, Technique};
 use self::conf::{Answer, Found};
 pub use self::settings::TECHNOLOGY;
 use super::{
-    RecorderGone, Source, SourceContext, SourceError, actor,
+    FileUse, RecorderGone, Source, SourceContext, SourceError, actor,
     rpz::owner::{Owner, name_target},
     tail::nap,
 };
@@ -72,6 +72,10 @@ impl Source for Dnsmasq {
 
     fn section(&self) -> toml::Table {
         settings::print(self)
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        conf::read(self).files.into_keys().map(FileUse::Read).collect()
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

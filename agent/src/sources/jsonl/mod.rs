@@ -39,7 +39,7 @@ use remit_proto::v1::SourceKind;
 use self::relay::Relay;
 pub use self::{settings::TECHNOLOGY, syslog::FieldMap};
 use super::{
-    Source, SourceContext, SourceError,
+    FileUse, Source, SourceContext, SourceError,
     tail::{Settings, Tail},
 };
 use crate::doctor::Finding;
@@ -83,6 +83,14 @@ impl Source for Jsonl {
             Input::Log(log) => Some(log),
             Input::Socket(_) => None,
         }
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        let input = match &self.input {
+            Input::Log(log) => FileUse::Read(log.clone()),
+            Input::Socket(socket) => FileUse::Listen(socket.clone()),
+        };
+        self.rules.clone().map(FileUse::Read).into_iter().chain([input]).collect()
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -48,7 +48,7 @@ use self::{
     frames::Frames,
 };
 use super::{
-    RecorderGone, Source, SourceContext, SourceError,
+    FileUse, RecorderGone, Source, SourceContext, SourceError,
     rpz::{
         self, Applied, RpzZone,
         owner::Owner,
@@ -99,6 +99,11 @@ impl Source for Knot {
     /// No file: the mark by which a start knows that there was one before.
     fn file(&self) -> Option<&Path> {
         Some(Path::new(MARK))
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        let policies = self.policies.iter().map(|policy| FileUse::Read(policy.file.clone()));
+        policies.chain([FileUse::Listen(self.socket.clone())]).collect()
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -91,7 +91,7 @@ use self::{
 };
 pub use self::{error::NftablesError, settings::TECHNOLOGY};
 use super::{
-    RecorderGone, SourceContext, SourceError,
+    FileUse, RecorderGone, SourceContext, SourceError,
     nflog::{self, NflogReader},
 };
 use crate::{
@@ -147,6 +147,11 @@ impl super::Source for Nftables {
 
     fn section(&self) -> toml::Table {
         settings::print(self)
+    }
+
+    /// It speaks with the kernel alone.
+    fn files(&self) -> Vec<FileUse> {
+        Vec::new()
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -33,7 +33,7 @@ use remit_proto::v1::SourceKind;
 
 pub use self::settings::TECHNOLOGY;
 use super::{
-    Source, SourceContext, SourceError,
+    FileUse, Source, SourceContext, SourceError,
     http::{Book, Deed},
     tail::{Gathered, Lines, Settings, Tail},
 };
@@ -64,6 +64,10 @@ impl Source for Nginx {
 
     fn file(&self) -> Option<&Path> {
         Some(&self.log)
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        self.map.clone().into_iter().chain([self.log.clone()]).map(FileUse::Read).collect()
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

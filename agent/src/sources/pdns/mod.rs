@@ -51,7 +51,7 @@ use self::{
     metrics::Handed,
 };
 use super::{
-    RecorderGone, Source, SourceContext, SourceError,
+    FileUse, RecorderGone, Source, SourceContext, SourceError,
     rpz::{
         self, RpzZone,
         rules::{Resolver, Rules, says_something},
@@ -103,6 +103,10 @@ impl Source for Pdns {
     /// No file: the mark by which a start knows that there was one before.
     fn file(&self) -> Option<&Path> {
         Some(Path::new(MARK))
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        self.policies.iter().map(|policy| FileUse::Read(policy.file.clone())).collect()
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

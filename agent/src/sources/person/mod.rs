@@ -28,7 +28,7 @@ use evidence::PersonId;
 use remit_proto::v1::SourceKind;
 
 pub use self::settings::TECHNOLOGY;
-use super::{Source, SourceContext, SourceError};
+use super::{FileUse, Source, SourceContext, SourceError};
 use crate::doctor::Finding;
 
 /// Where orders come in when nobody says otherwise; the directory is made by the service manager.
@@ -56,6 +56,10 @@ impl Source for Person {
 
     fn section(&self) -> toml::Table {
         settings::print(self)
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        vec![FileUse::Listen(self.socket.clone())]
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -67,7 +67,7 @@ use self::{
 };
 pub use self::{settings::TECHNOLOGY, tables::DumpError};
 use super::{
-    RecorderGone, SourceContext, SourceError,
+    FileUse, RecorderGone, SourceContext, SourceError,
     nflog::{self, NflogReader, ReadStats},
     nftables::NftablesError,
 };
@@ -123,6 +123,11 @@ impl super::Source for Routes {
 
     fn section(&self) -> toml::Table {
         settings::print(self)
+    }
+
+    /// It speaks with the kernel alone.
+    fn files(&self) -> Vec<FileUse> {
+        Vec::new()
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

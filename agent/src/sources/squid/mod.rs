@@ -34,7 +34,7 @@ use remit_proto::v1::{LossCause, SelfProtection, SourceKind};
 
 pub use self::settings::TECHNOLOGY;
 use super::{
-    Source, SourceContext, SourceError,
+    FileUse, Source, SourceContext, SourceError,
     http::{Book, Deed},
     tail::{Gathered, Lines, Settings, Tail},
 };
@@ -65,6 +65,11 @@ impl Source for Squid {
 
     fn file(&self) -> Option<&std::path::Path> {
         Some(&self.log)
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        let named = self.config.iter().flat_map(|config| conf::read(config).files);
+        named.chain([self.log.clone()]).map(FileUse::Read).collect()
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

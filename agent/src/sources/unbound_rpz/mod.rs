@@ -37,7 +37,7 @@ use remit_proto::v1::SourceKind;
 pub use self::settings::TECHNOLOGY;
 use self::{line::Line, local::LocalZones};
 use super::{
-    Source, SourceContext, SourceError,
+    FileUse, Source, SourceContext, SourceError,
     rpz::{
         self, RpzZone,
         canary::ZoneCanaries,
@@ -81,6 +81,11 @@ impl Source for UnboundRpz {
 
     fn file(&self) -> Option<&std::path::Path> {
         Some(&self.log)
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        let zones = self.zones.iter().map(|zone| zone.file.clone());
+        zones.chain([self.log.clone()]).chain(self.control.clone()).map(FileUse::Read).collect()
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

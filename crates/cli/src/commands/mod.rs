@@ -12,6 +12,7 @@ mod lists;
 mod nodes;
 mod points;
 mod probe;
+mod renew;
 mod requests;
 mod row;
 mod rules;
@@ -36,6 +37,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
     let output = global.output;
     match command {
         Command::Enrol(args) => enrol::enrol(&config, &global, &args).await?,
+        Command::Renew(args) => renew::renew(&config, &args).await?,
         Command::Requests(Requests::Import(args)) => return requests::import(&config, &args).await,
         Command::Requests(Requests::List(args)) => requests::list(&config, &args, output).await?,
         Command::Requests(Requests::Show { id }) => requests::show(&config, &id, output).await?,

@@ -44,6 +44,7 @@ fn layout() -> Layout<v1::NodeRow> {
         "clock" => clock(row),
         "window_s" => row.window_s,
         "individual_actions" => row.individual_actions,
+        "loss_bound_s" => row.loss_bound_s,
         "offered" => totals(row).offered,
         "recorded" => totals(row).recorded,
         "lost" => totals(row).lost,
@@ -77,6 +78,7 @@ fn layout() -> Layout<v1::NodeRow> {
             _ => clock(row),
         })
         .dispensable(4),
+        NodeCell::new("RECORDS", records).dispensable(5),
         NodeCell::new("SELF-PROTECTION", self_protection).dispensable(3),
         NodeCell::new("CANARIES", canaries).dispensable(5),
     ];
@@ -99,6 +101,15 @@ fn state(row: &v1::NodeRow) -> String {
 
 fn clock(row: &v1::NodeRow) -> String {
     words::word(row.clock().as_str_name(), "CLOCK_STATE_")
+}
+
+/// What a power cut may cost.
+fn records(row: &v1::NodeRow) -> String {
+    match (row.generation.is_empty(), row.loss_bound_s) {
+        (true, _) => "-".to_owned(),
+        (false, 0) => "on disk".to_owned(),
+        (false, bound_s) => format!("in memory, {bound_s} s"),
+    }
 }
 
 fn self_protection(row: &v1::NodeRow) -> String {

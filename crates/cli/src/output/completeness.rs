@@ -35,6 +35,8 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         canary_paths_alive,
         canaries_alive_as_of_s,
         canaries_not_alive,
+        memory_nodes,
+        loss_bound_s,
     } = completeness;
     let mut parts =
         vec![format!("observes {points_observed} of {points_declared} declared points")];
@@ -49,6 +51,10 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
     named("nobody looks at", unobserved_points);
     named("silent now", silent_nodes);
     named("reporting, but declared by nobody", undeclared_nodes);
+    named(
+        &format!("in memory, so that a power cut may cost {loss_bound_s} s of records"),
+        memory_nodes,
+    );
     let told: Vec<String> = gaps.iter().map(gap_text).collect();
     if told.is_empty() {
         parts.push("no gaps in the records".to_owned());
@@ -150,6 +156,8 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         canary_paths_alive,
         canaries_alive_as_of_s,
         canaries_not_alive,
+        memory_nodes,
+        loss_bound_s,
     } = completeness;
     json!({
         "points_declared": points_declared,
@@ -172,6 +180,8 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         "canary_paths_alive": canary_paths_alive,
         "canaries_alive_as_of": time::utc(*canaries_alive_as_of_s),
         "canaries_not_alive": canaries_not_alive.iter().map(canary_json).collect::<Vec<_>>(),
+        "memory_nodes": memory_nodes,
+        "loss_bound_s": loss_bound_s,
     })
 }
 
@@ -268,5 +278,16 @@ mod tests {
             "How complete: observes 3 of 4 declared points; nobody looks at: dpi-1/box; no gaps in the \
              records; register of 2 statements; log of 9 entries; confirmed by no independent witness."
         );
+    }
+
+    #[test]
+    fn the_line_says_who_keeps_records_in_memory_alone() {
+        let completeness = v1::Completeness {
+            memory_nodes: vec!["edge-1".into(), "edge-2".into()],
+            loss_bound_s: 60,
+            ..v1::Completeness::default()
+        };
+        let said = "; in memory, so that a power cut may cost 60 s of records: edge-1, edge-2; ";
+        assert!(line(&completeness).contains(said), "{}", line(&completeness));
     }
 }

@@ -172,6 +172,14 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             genesis(|g| g.operator = "Example".to_owned()),
             "value: operator",
         ),
+        (
+            "memory that may lose two minutes",
+            genesis(|g| {
+                g.durability = v1::Durability::Memory.into();
+                g.loss_bound_s = 120;
+            }),
+            "value: loss_bound_s",
+        ),
         ("a disk that may lose a second", genesis(|g| g.loss_bound_s = 1), "value: loss_bound_s"),
         (
             "an account that does not add up",

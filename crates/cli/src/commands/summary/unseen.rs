@@ -60,6 +60,7 @@ pub(super) fn unseen(
         canary_paths,
         canary_paths_alive,
         canaries_not_alive,
+        memory_nodes,
         ..
     } = completeness;
     let named =
@@ -85,6 +86,7 @@ pub(super) fn unseen(
             of: Some(*canary_paths),
             which: canaries_not_alive.iter().map(canary_text).collect(),
         },
+        named("nodes that keep records in memory, which a power cut may cost", at(memory_nodes)),
         counted("gaps in the records", *gap_count, gaps.iter().map(gap_text).collect()),
         named("times that many nodes of one area were silent at once", silent_areas),
         counted("silences of nodes", *silence_count, silences.iter().map(silence_text).collect()),
@@ -139,7 +141,7 @@ mod tests {
         assert_eq!(told.first(), Some(&want("1 of 3", "dpi-1/box (vendor-dpi, DE)")));
         assert_eq!(told.get(1), Some(&want("1", "edge-2/box (vendor-dpi, DE)")));
         assert_eq!(told.get(2), Some(&want("1", "edge-2")));
-        assert_eq!(told.get(9), Some(&want("7", "-")));
+        assert_eq!(told.get(10), Some(&want("7", "-")));
     }
 
     #[test]
