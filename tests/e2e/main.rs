@@ -13,6 +13,7 @@ mod line;
 mod lists;
 mod probes;
 mod openwrt;
+mod raw_logs;
 mod refusals;
 mod silences;
 mod sources;

@@ -18,6 +18,7 @@ use crate::{
     clock::in_range,
     metrics::Metric,
     observation::Cursor,
+    sources::raw_log,
     spool::{
         AppendError, SpoolTree,
         state::{CursorState, SmallState, State, StateChange},
@@ -291,7 +292,18 @@ impl Recorder {
             stopping,
             seal_interval_s: self.config.seal_interval_s,
             canaries: self.canaries.stated(),
+            raw_logs: self.raw_logs.clone(),
         }
+    }
+
+    /// Looks where raw lines lie.
+    pub(super) fn look_at_raw_logs(&mut self) {
+        let now = std::time::SystemTime::now();
+        let sources = self.config.sources.iter();
+        let mut found: Vec<v1::RawLog> =
+            sources.filter_map(|source| raw_log::measured(source.as_ref(), now)).collect();
+        found.sort_by_key(|log| log.source);
+        self.raw_logs = found;
     }
 
     fn state_change(&mut self, stopping: bool) -> StateChange {

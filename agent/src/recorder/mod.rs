@@ -163,6 +163,8 @@ pub fn rule_number(secret: &[u8; 16], source: SourceKind, key: &str) -> RuleNumb
 pub const CHANGES_MAX: usize = 256;
 /// How often receipts are looked at, and a full spool tried again.
 const TICK_MS: i64 = 1000;
+/// How long raw lines live is a matter of hours.
+const RAW_LOGS_MS: i64 = 60_000;
 
 /// Owned by its thread; nothing here is shared.
 pub struct Recorder {
@@ -194,6 +196,9 @@ pub struct Recorder {
     stuck: Option<batch::Stuck>,
     maker: Maker,
     receipts: watch::Receiver<Receipts>,
+    /// As of the last look, [`RAW_LOGS_MS`] ago at most.
+    raw_logs: Vec<v1::RawLog>,
+    raw_logs_ms: i64,
     last_seal_ms: i64,
     last_tick_ms: i64,
 }
@@ -331,6 +336,10 @@ impl Recorder {
             self.retry()?;
             self.snapshots_due(now)?;
             self.spool.keep(now);
+            if now - self.raw_logs_ms >= RAW_LOGS_MS {
+                self.raw_logs_ms = now;
+                self.look_at_raw_logs();
+            }
             Metric::SpoolBytes.set(self.spool.bytes());
         }
         if self.stuck.is_some() {

@@ -144,12 +144,15 @@ impl Recorder {
             stuck: None,
             maker: Maker::default(),
             receipts,
+            raw_logs: Vec::new(),
+            raw_logs_ms: now_ms,
             last_seal_ms: now_ms,
             last_tick_ms: now_ms,
         };
         for source in recorder.facts.sources.clone() {
             recorder.ledger.know_source(source);
         }
+        recorder.look_at_raw_logs();
         if is_new_generation {
             recorder.begin_generation(reason, previous)?;
             if lossy {

@@ -23,6 +23,7 @@ pub mod nftables;
 pub mod nginx;
 pub mod pdns;
 pub mod person;
+pub mod raw_log;
 pub mod registry;
 pub mod routes;
 pub mod rpz;
@@ -52,6 +53,7 @@ use crate::{
     doctor::Finding,
     observation::{Cursor, Report, RuleNumber},
     privacy::Privacy,
+    sources::raw_log::RawLog,
 };
 
 /// A filter technology: how its section of the configuration becomes a source.
@@ -72,6 +74,8 @@ pub trait Source: fmt::Debug + Send + Sync {
     }
     /// Every file that it opens while it runs: to others the agent has no access (`confinement`).
     fn files(&self) -> Vec<FileUse>;
+    /// What another program writes down for it, with more in it than is recorded (`raw_log`).
+    fn raw_log(&self) -> RawLog;
     /// At work, on a thread of its own, until the stop flag is set or the recorder is gone.
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError>;
     /// Looks at everything that it needs, as the agent would, and changes nothing.

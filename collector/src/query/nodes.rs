@@ -106,6 +106,7 @@ fn node_row(scene: &Scene<'_>, node: &str) -> v1::NodeRow {
         row.canaries.clone_from(&seal.canaries);
         row.self_protection.clone_from(&seal.self_protection);
         row.stopped_cleanly = seal.stopping;
+        row.raw_logs.clone_from(&seal.raw_logs);
     }
     row
 }

@@ -72,11 +72,16 @@ pub(crate) fn age(at_s: i64, now_s: i64) -> String {
         return "never".to_owned();
     }
     let seconds = SignedDuration::from_secs(now_s.saturating_sub(at_s)).as_secs().max(0);
+    format!("{} ago", span(seconds.unsigned_abs()))
+}
+
+/// "7 d": how long, in the unit in which people think of it.
+pub(crate) fn span(seconds: u64) -> String {
     match seconds {
-        0..120 => format!("{seconds} s ago"),
-        120..7200 => format!("{} min ago", seconds / 60),
-        7200..172_800 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} d ago", seconds / 86_400),
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
     }
 }
 

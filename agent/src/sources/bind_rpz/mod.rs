@@ -46,6 +46,7 @@ use self::line::{Apex, Line};
 pub use self::settings::TECHNOLOGY;
 use super::{
     FileUse, Source, SourceContext, SourceError,
+    raw_log::RawLog,
     rpz::{
         self, RpzZone,
         canary::ZoneCanaries,
@@ -92,6 +93,10 @@ impl Source for BindRpz {
     fn files(&self) -> Vec<FileUse> {
         let zones = self.zones.iter().map(|zone| zone.file.clone());
         zones.chain([self.log.clone()]).map(FileUse::Read).collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::File { path: self.log.clone(), names_clients: true }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

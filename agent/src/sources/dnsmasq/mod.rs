@@ -43,6 +43,7 @@ use self::conf::{Answer, Found};
 pub use self::settings::TECHNOLOGY;
 use super::{
     FileUse, RecorderGone, Source, SourceContext, SourceError, actor,
+    raw_log::RawLog,
     rpz::owner::{Owner, name_target},
     tail::nap,
 };
@@ -76,6 +77,10 @@ impl Source for Dnsmasq {
 
     fn files(&self) -> Vec<FileUse> {
         conf::read(self).files.into_keys().map(FileUse::Read).collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::None
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -1,13 +1,18 @@
 //! Fields of a log line that a `remit` format writes: words between single spaces, in which the
 //! program has written what is not plain as `%20` (Squid) or `\x20` (nginx).
 
-use std::{fs::File, io, net::IpAddr, os::unix::fs::FileExt, path::Path};
+use std::{fs::File, io, net::IpAddr, os::unix::fs::FileExt, path::Path, time::SystemTime};
 
-use nix::sys::statfs::{TMPFS_MAGIC, statfs};
-use remit_proto::v1::{Target, TargetKind};
+use remit_proto::v1::{RawLogMedium, Target, TargetKind};
 
 use crate::{
-    doctor::Finding, observation::HitTarget, privacy::Privacy, sources::rpz::owner::name_target,
+    doctor::Finding,
+    observation::HitTarget,
+    privacy::Privacy,
+    sources::{
+        raw_log::{self, OLD_AFTER_S, Shown},
+        rpz::owner::name_target,
+    },
 };
 
 /// The words of a line that begins with `marker`; `None` if it is not text, or not so many.
@@ -116,11 +121,15 @@ pub fn examine_log(
             "use the log format of `remit-agent template`, for this log alone",
         ),
     }];
-    findings.push(match statfs(log).map(|fs| fs.filesystem_type()) {
-        Ok(TMPFS_MAGIC) => Finding::fine(part, "the log is in memory"),
+    let kept = raw_log::file(log, false, SystemTime::now());
+    let shown = Shown(&kept);
+    findings.push(match kept.medium() {
+        RawLogMedium::Memory | RawLogMedium::Stream if kept.oldest_age_s < OLD_AFTER_S => {
+            Finding::fine(part, format!("raw lines are kept {shown}"))
+        }
         _ => Finding::incomplete(
             part,
-            format!("{} is kept on disk: raw lines may outlive their purpose", log.display()),
+            format!("raw lines may outlive their purpose: they are kept {shown}"),
             "write it to a tmpfs of limited size and rotate it often, as the template says",
         ),
     });

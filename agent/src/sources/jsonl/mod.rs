@@ -40,6 +40,7 @@ use self::relay::Relay;
 pub use self::{settings::TECHNOLOGY, syslog::FieldMap};
 use super::{
     FileUse, Source, SourceContext, SourceError,
+    raw_log::RawLog,
     tail::{Settings, Tail},
 };
 use crate::doctor::Finding;
@@ -91,6 +92,15 @@ impl Source for Jsonl {
             Input::Socket(socket) => FileUse::Listen(socket.clone()),
         };
         self.rules.clone().map(FileUse::Read).into_iter().chain([input]).collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        // A record has no field for one; what a vendor puts into a line of syslog nobody knows.
+        let names_clients = matches!(self.format, Format::Syslog(_));
+        match &self.input {
+            Input::Log(path) => RawLog::File { path: path.clone(), names_clients },
+            Input::Socket(_) => RawLog::Stream { names_clients },
+        }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -49,6 +49,7 @@ use self::{
 };
 use super::{
     FileUse, RecorderGone, Source, SourceContext, SourceError,
+    raw_log::RawLog,
     rpz::{
         self, Applied, RpzZone,
         owner::Owner,
@@ -104,6 +105,10 @@ impl Source for Knot {
     fn files(&self) -> Vec<FileUse> {
         let policies = self.policies.iter().map(|policy| FileUse::Read(policy.file.clone()));
         policies.chain([FileUse::Listen(self.socket.clone())]).collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::Stream { names_clients: true }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

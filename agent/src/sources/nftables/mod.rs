@@ -93,6 +93,7 @@ pub use self::{error::NftablesError, settings::TECHNOLOGY};
 use super::{
     FileUse, RecorderGone, SourceContext, SourceError,
     nflog::{self, NflogReader},
+    raw_log::RawLog,
 };
 use crate::{
     doctor::Finding,
@@ -152,6 +153,10 @@ impl super::Source for Nftables {
     /// It speaks with the kernel alone.
     fn files(&self) -> Vec<FileUse> {
         Vec::new()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::None
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

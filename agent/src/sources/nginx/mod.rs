@@ -35,6 +35,7 @@ pub use self::settings::TECHNOLOGY;
 use super::{
     FileUse, Source, SourceContext, SourceError,
     http::{Book, Deed},
+    raw_log::RawLog,
     tail::{Gathered, Lines, Settings, Tail},
 };
 use crate::{
@@ -68,6 +69,11 @@ impl Source for Nginx {
 
     fn files(&self) -> Vec<FileUse> {
         self.map.clone().into_iter().chain([self.log.clone()]).map(FileUse::Read).collect()
+    }
+
+    /// The format of the template has no client.
+    fn raw_log(&self) -> RawLog {
+        RawLog::File { path: self.log.clone(), names_clients: false }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -52,6 +52,7 @@ use self::{
 };
 use super::{
     FileUse, RecorderGone, Source, SourceContext, SourceError,
+    raw_log::RawLog,
     rpz::{
         self, RpzZone,
         rules::{Resolver, Rules, says_something},
@@ -107,6 +108,10 @@ impl Source for Pdns {
 
     fn files(&self) -> Vec<FileUse> {
         self.policies.iter().map(|policy| FileUse::Read(policy.file.clone())).collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::Stream { names_clients: true }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

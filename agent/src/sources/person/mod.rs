@@ -28,7 +28,7 @@ use evidence::PersonId;
 use remit_proto::v1::SourceKind;
 
 pub use self::settings::TECHNOLOGY;
-use super::{FileUse, Source, SourceContext, SourceError};
+use super::{FileUse, Source, SourceContext, SourceError, raw_log::RawLog};
 use crate::doctor::Finding;
 
 /// Where orders come in when nobody says otherwise; the directory is made by the service manager.
@@ -60,6 +60,10 @@ impl Source for Person {
 
     fn files(&self) -> Vec<FileUse> {
         vec![FileUse::Listen(self.socket.clone())]
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::None
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -70,6 +70,7 @@ use super::{
     FileUse, RecorderGone, SourceContext, SourceError,
     nflog::{self, NflogReader, ReadStats},
     nftables::NftablesError,
+    raw_log::RawLog,
 };
 use crate::{
     doctor::Finding,
@@ -128,6 +129,10 @@ impl super::Source for Routes {
     /// It speaks with the kernel alone.
     fn files(&self) -> Vec<FileUse> {
         Vec::new()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::None
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

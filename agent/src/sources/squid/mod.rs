@@ -36,6 +36,7 @@ pub use self::settings::TECHNOLOGY;
 use super::{
     FileUse, Source, SourceContext, SourceError,
     http::{Book, Deed},
+    raw_log::RawLog,
     tail::{Gathered, Lines, Settings, Tail},
 };
 use crate::{
@@ -70,6 +71,11 @@ impl Source for Squid {
     fn files(&self) -> Vec<FileUse> {
         let named = self.config.iter().flat_map(|config| conf::read(config).files);
         named.chain([self.log.clone()]).map(FileUse::Read).collect()
+    }
+
+    /// The format of the template has no client.
+    fn raw_log(&self) -> RawLog {
+        RawLog::File { path: self.log.clone(), names_clients: false }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -20,15 +20,15 @@ use std::{
     io,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use nix::sys::statfs::{TMPFS_MAGIC, statfs};
-use remit_proto::v1::{LossCause, SelfProtection, SourceKind};
+use remit_proto::v1::{LossCause, RawLogMedium, SelfProtection, SourceKind};
 
 use super::{
     RecorderGone, SourceContext,
     follow::{Follow, IsOurs, Piece, Step},
+    raw_log::{self, OLD_AFTER_S, Shown},
 };
 use crate::{
     doctor::Finding,
@@ -403,15 +403,24 @@ pub fn examine_log(part: &'static str, log: &Path, remedy: &str) -> Finding {
     if let Err(error) = File::open(log) {
         return Finding::wrong(part, format!("the log {}: {error}", log.display()), remedy);
     }
-    let in_memory = statfs(log).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC);
-    if in_memory {
-        return Finding::fine(part, format!("the log {} can be read, in memory", log.display()));
+    let kept = raw_log::file(log, true, SystemTime::now());
+    let (name, shown) = (log.display(), Shown(&kept));
+    match kept.medium() {
+        RawLogMedium::Stream => Finding::fine(part, format!("the log {name} is read {shown}")),
+        RawLogMedium::Memory if kept.oldest_age_s < OLD_AFTER_S => {
+            Finding::fine(part, format!("the log {name} can be read, {shown}"))
+        }
+        RawLogMedium::Memory => Finding::incomplete(
+            part,
+            format!("the log {name} can be read, and names clients for long: {shown}"),
+            "rotate it often, and keep no more than one old file",
+        ),
+        RawLogMedium::Disk | RawLogMedium::Unspecified => Finding::incomplete(
+            part,
+            format!("the log {name} can be read, and names clients on a disk: {shown}"),
+            "let it be written to a tmpfs of bounded size, and rotated often",
+        ),
     }
-    Finding::incomplete(
-        part,
-        format!("the log {} can be read, and names clients on a disk", log.display()),
-        "let it be written to a tmpfs of bounded size, and rotated often",
-    )
 }
 
 /// Sleeps, but not past the stop flag.

@@ -38,6 +38,7 @@ pub use self::settings::TECHNOLOGY;
 use self::{line::Line, local::LocalZones};
 use super::{
     FileUse, Source, SourceContext, SourceError,
+    raw_log::RawLog,
     rpz::{
         self, RpzZone,
         canary::ZoneCanaries,
@@ -86,6 +87,10 @@ impl Source for UnboundRpz {
     fn files(&self) -> Vec<FileUse> {
         let zones = self.zones.iter().map(|zone| zone.file.clone());
         zones.chain([self.log.clone()]).chain(self.control.clone()).map(FileUse::Read).collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::File { path: self.log.clone(), names_clients: true }
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

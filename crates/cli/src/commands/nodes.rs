@@ -53,6 +53,7 @@ fn layout() -> Layout<v1::NodeRow> {
             row.self_protection.iter().map(|s| format!("{}={}", s.chain, s.packets)).collect::<Vec<_>>(),
         "forks" => row.forks,
         "canaries" => row.canaries.iter().map(|c| account_text(c, row.last_seal_s)).collect::<Vec<_>>(),
+        "raw_logs" => row.raw_logs.iter().map(raw_log).collect::<Vec<_>>(),
     ];
     type NodeCell = Cell<v1::NodeRow>;
     let cells = vec![
@@ -82,7 +83,31 @@ fn layout() -> Layout<v1::NodeRow> {
         NodeCell::new("SELF-PROTECTION", self_protection).dispensable(3),
         NodeCell::new("CANARIES", canaries).dispensable(5),
     ];
-    Layout { noun: "nodes", fields, cells, below: |_| Vec::new() }
+    Layout { noun: "nodes", fields, cells, below: of_clients }
+}
+
+/// Whoever asked for a name is never recorded; that another program wrote it down is said.
+fn of_clients(row: &v1::NodeRow) -> Vec<String> {
+    let naming = row.raw_logs.iter().filter(|log| log.names_clients);
+    naming.map(|log| format!("raw lines that name clients: {}", raw_log(log))).collect()
+}
+
+/// "unbound_rpz, on disk, up to 7 d, 12345 bytes".
+pub(super) fn raw_log(log: &v1::RawLog) -> String {
+    let v1::RawLog { source: _, medium: _, names_clients, bytes, oldest_age_s } = log;
+    let source = words::word(log.source().as_str_name(), "SOURCE_KIND_");
+    let clients = if *names_clients { "" } else { ", without clients" };
+    match log.medium() {
+        v1::RawLogMedium::Stream => format!("{source}, handed over and not kept{clients}"),
+        medium => {
+            let place = match medium {
+                v1::RawLogMedium::Memory => "in memory",
+                _ => "on disk",
+            };
+            let age = time::span(*oldest_age_s);
+            format!("{source}, {place}, up to {age}, {bytes} bytes{clients}")
+        }
+    }
 }
 
 fn facts(row: &v1::NodeRow) -> v1::NodeFacts {

@@ -173,6 +173,19 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "value: operator",
         ),
         (
+            "raw lines of a stream that are kept",
+            seal(|s| {
+                s.raw_logs = vec![v1::RawLog {
+                    source: v1::SourceKind::Knot.into(),
+                    medium: v1::RawLogMedium::Stream.into(),
+                    names_clients: true,
+                    bytes: 1,
+                    oldest_age_s: 0,
+                }];
+            }),
+            "value: raw_logs.bytes",
+        ),
+        (
             "memory that may lose two minutes",
             genesis(|g| {
                 g.durability = v1::Durability::Memory.into();

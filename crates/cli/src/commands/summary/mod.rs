@@ -162,6 +162,7 @@ impl Summary {
             limits: unseen(
                 &completeness,
                 &points,
+                &nodes,
                 unstated(&findings, &places),
                 silent_areas(&findings),
                 &places,

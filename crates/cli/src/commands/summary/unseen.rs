@@ -3,6 +3,7 @@
 use remit_proto::v1;
 
 use super::Places;
+use crate::commands::nodes::raw_log;
 use crate::output::{canary_text, gap_text, silence_text};
 
 /// A long list is named in part; machine formats have all.
@@ -41,6 +42,7 @@ impl Unseen {
 pub(super) fn unseen(
     completeness: &v1::Completeness,
     points: &[v1::PointRow],
+    nodes: &[v1::NodeRow],
     unstated: Vec<String>,
     silent_areas: Vec<String>,
     places: &Places,
@@ -87,6 +89,7 @@ pub(super) fn unseen(
             which: canaries_not_alive.iter().map(canary_text).collect(),
         },
         named("nodes that keep records in memory, which a power cut may cost", at(memory_nodes)),
+        named("logs on disk that name clients, written for the agents", raw_logs(nodes, places)),
         counted("gaps in the records", *gap_count, gaps.iter().map(gap_text).collect()),
         named("times that many nodes of one area were silent at once", silent_areas),
         counted("silences of nodes", *silence_count, silences.iter().map(silence_text).collect()),
@@ -94,6 +97,17 @@ pub(super) fn unseen(
         number("hits counted and not recorded, or recorded and not counted", *unexplained),
         number("records not yet judged", *not_yet_assessed),
     ]
+}
+
+/// "edge-1 (DE-BE): unbound_rpz, on disk, up to 7 d, 12345 bytes".
+fn raw_logs(nodes: &[v1::NodeRow], places: &Places) -> Vec<String> {
+    let of = |node: &v1::NodeRow| {
+        let on_disk =
+            |log: &&v1::RawLog| log.names_clients && matches!(log.medium(), v1::RawLogMedium::Disk);
+        let logs = node.raw_logs.iter().filter(on_disk).map(raw_log);
+        logs.map(|log| format!("{}: {log}", places.shown(&node.node))).collect::<Vec<_>>()
+    };
+    nodes.iter().flat_map(of).collect()
 }
 
 fn is(row: &v1::PointRow, observation: v1::Observation) -> bool {
@@ -135,13 +149,14 @@ mod tests {
             lost: 7,
             ..v1::Completeness::default()
         };
-        let rows = unseen(&completeness, &points, Vec::new(), Vec::new(), &Places::default());
+        let rows =
+            unseen(&completeness, &points, &[], Vec::new(), Vec::new(), &Places::default());
         let told: Vec<(String, String)> = rows.iter().map(|r| (r.how_many(), r.named())).collect();
         let want = |how_many: &str, which: &str| (how_many.to_owned(), which.to_owned());
         assert_eq!(told.first(), Some(&want("1 of 3", "dpi-1/box (vendor-dpi, DE)")));
         assert_eq!(told.get(1), Some(&want("1", "edge-2/box (vendor-dpi, DE)")));
         assert_eq!(told.get(2), Some(&want("1", "edge-2")));
-        assert_eq!(told.get(10), Some(&want("7", "-")));
+        assert_eq!(told.get(11), Some(&want("7", "-")));
     }
 
     #[test]
