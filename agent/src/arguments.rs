@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Import { config: PathBuf, order: ImportOrder },
     Record(RecordOrder),
     Renew { config: PathBuf, token: Option<String> },
-    Doctor { config: PathBuf },
+    Doctor { config: PathBuf, measure_cost: bool },
     Template { text: &'static str },
 }
 
@@ -109,7 +109,10 @@ impl Command {
                 },
             }),
             "record" => record::take(words).map(Self::Record),
-            "doctor" => Ok(Self::Doctor { config: config(words)? }),
+            "doctor" => Ok(Self::Doctor {
+                config: config(words)?,
+                measure_cost: words.flag(&["--measure-cost"]),
+            }),
             "template" => {
                 let name = text("template", words.free("the name of a template")?)?;
                 let found = template::ALL.iter().find(|template| template.name == name);

@@ -6,7 +6,9 @@
 //! It runs with the privileges that the agent would have: what it can read, the agent can. It binds no
 //! NFLOG group and takes no lock, so it may run beside the agent.
 //!
-//! Not done here: what logging costs in the datapath; whether a block is recorded end to end.
+//! What logging costs in the datapath is measured only when asked for (`cost`): that takes seconds of a core.
+//!
+//! Not done here: whether a block is recorded end to end.
 
 use std::{fmt, fs, path::Path, sync::Arc, time::Duration};
 
@@ -23,6 +25,7 @@ use crate::{
     clock::Clock,
     config::{Config, Memory},
     confinement::Confinement,
+    cost,
     keys::{self, Identity, NodeKey},
     logging,
     privacy::Privacy,
@@ -80,7 +83,9 @@ impl Finding {
 }
 
 /// Looks at everything.
-pub fn examine(config: &Config) -> Vec<Finding> {
+pub fn examine(config: &Config, measure_cost: bool) -> Vec<Finding> {
+    // With what rights there are: a namespace of its own is none of the agent's.
+    let cost = measure_cost.then(cost::measure);
     let mut findings = Vec::new();
     findings.push(match run::reduce_privileges(config, None) {
         Err(error) => {
@@ -117,6 +122,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     for source in &config.sources {
         findings.extend(source.examine(&context(source.kind())));
     }
+    findings.extend(cost);
     if config.customer_prefixes.is_empty() {
         findings.push(Finding::incomplete(
             "privacy",

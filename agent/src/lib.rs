@@ -12,6 +12,7 @@
 pub mod clock;
 pub mod config;
 pub mod confinement;
+pub mod cost;
 pub mod doctor;
 pub mod enrol;
 pub mod health;

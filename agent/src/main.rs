@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Command::Enrol(enrolment) => enrol_node(&enrolment),
         Command::Renew { config, token } => renew(&config, token.as_deref()),
         Command::Import { config, order } => import_file(&config, &order),
-        Command::Doctor { config } => match examine(&config) {
+        Command::Doctor { config, measure_cost } => match examine(&config, measure_cost) {
             Ok(all_well) => return ExitCode::from(u8::from(!all_well)),
             Err(stop) => Err(stop),
         },
@@ -70,8 +70,8 @@ fn start(arguments: &RunArguments) -> Result<(), Stop> {
 }
 
 /// Whether nothing is wrong.
-fn examine(config: &Path) -> Result<bool, Stop> {
-    let findings = doctor::examine(&Config::load(config)?);
+fn examine(config: &Path, measure_cost: bool) -> Result<bool, Stop> {
+    let findings = doctor::examine(&Config::load(config)?, measure_cost);
     for Finding { part, grade, says, remedy } in &findings {
         println!("{grade:<10}  {part:<11}  {says}");
         if !remedy.is_empty() {
