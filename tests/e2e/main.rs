@@ -2,8 +2,8 @@
 
 mod abuse;
 mod adopt;
-mod cases;
 mod ansible;
+mod cases;
 mod deeds;
 mod durability;
 mod fleet;
@@ -11,8 +11,8 @@ mod import;
 mod kill;
 mod line;
 mod lists;
-mod probes;
 mod openwrt;
+mod probes;
 mod raw_logs;
 mod refusals;
 mod silences;

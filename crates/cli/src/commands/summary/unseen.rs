@@ -149,8 +149,7 @@ mod tests {
             lost: 7,
             ..v1::Completeness::default()
         };
-        let rows =
-            unseen(&completeness, &points, &[], Vec::new(), Vec::new(), &Places::default());
+        let rows = unseen(&completeness, &points, &[], Vec::new(), Vec::new(), &Places::default());
         let told: Vec<(String, String)> = rows.iter().map(|r| (r.how_many(), r.named())).collect();
         let want = |how_many: &str, which: &str| (how_many.to_owned(), which.to_owned());
         assert_eq!(told.first(), Some(&want("1 of 3", "dpi-1/box (vendor-dpi, DE)")));
