@@ -399,6 +399,7 @@ fn check_seal(seal: &v1::Seal) -> Result<(), Malformed> {
         require(kept || nothing, "raw_logs.bytes", "0 for a stream")?;
     }
     require((1..=SEAL_INTERVAL_S_MAX).contains(seal_interval_s), "seal_interval_s", "1 to 3600")?;
+    check_raw_logs(raw_logs)?;
     require(canaries.len() <= CANARIES_MAX, "canaries", "at most 64")?;
     canaries.iter().try_for_each(check_canary)?;
     let follow = |pair: &[v1::CanaryAccount]| match pair {
@@ -433,6 +434,23 @@ fn check_canary(canary: &v1::CanaryAccount) -> Result<(), Malformed> {
         .into_iter()
         .filter(|at_s| *at_s != 0)
         .try_for_each(|at_s| time(at_s, "canaries.sent_at_s"))
+}
+
+fn check_raw_logs(raw_logs: &[v1::RawLog]) -> Result<(), Malformed> {
+    require(raw_logs.len() <= 64, "raw_logs", "at most 64")?;
+    let ascending = raw_logs.windows(2).all(|pair| match pair {
+        [a, b] => a.source < b.source,
+        _ => true,
+    });
+    require(ascending, "raw_logs", "each source once, ascending")?;
+    for v1::RawLog { source, medium, names_clients: _, bytes, oldest_age_s } in raw_logs {
+        known::<v1::SourceKind>(*source, "raw_logs.source")?;
+        let medium = known::<v1::RawLogMedium>(*medium, "raw_logs.medium")?;
+        let nothing = *bytes == 0 && *oldest_age_s == 0;
+        let kept = medium != v1::RawLogMedium::Stream;
+        require(kept || nothing, "raw_logs.bytes", "0 for a stream")?;
+    }
+    Ok(())
 }
 
 /// The identity of DESIGN.md promise 2, as the agent states it.

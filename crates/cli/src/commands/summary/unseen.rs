@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(told.first(), Some(&want("1 of 3", "dpi-1/box (vendor-dpi, DE)")));
         assert_eq!(told.get(1), Some(&want("1", "edge-2/box (vendor-dpi, DE)")));
         assert_eq!(told.get(2), Some(&want("1", "edge-2")));
-        assert_eq!(told.get(9), Some(&want("7", "-")));
+        assert_eq!(told.get(11), Some(&want("7", "-")));
     }
 
     #[test]
