@@ -29,7 +29,7 @@
 //! Where no dump is younger than `max_age_s`, that is said each minute: hits may be missing.
 
 mod known;
-mod save;
+pub mod save;
 mod settings;
 
 use std::{
