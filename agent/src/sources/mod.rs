@@ -15,6 +15,7 @@ pub mod dnsmasq;
 pub mod follow;
 pub mod http;
 pub mod import;
+pub mod iptables_legacy;
 pub mod jsonl;
 pub mod knot;
 pub mod names;

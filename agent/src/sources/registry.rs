@@ -9,8 +9,8 @@ use std::{
 use remit_proto::v1::SourceKind;
 
 use super::{
-    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, bind_rpz, dnsmasq, jsonl,
-    knot, nftables, nginx, pdns, person, routes, squid, unbound_rpz, word,
+    RecorderGone, Resume, Source, SourceContext, SourceError, Technology, bind_rpz, dnsmasq,
+    iptables_legacy, jsonl, knot, nftables, nginx, pdns, person, routes, squid, unbound_rpz, word,
 };
 use crate::{
     clock::Clock,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// In the order in which their sections are checked, printed and examined.
-pub const TECHNOLOGIES: [&Technology; 11] = [
+pub const TECHNOLOGIES: [&Technology; 12] = [
     &nftables::TECHNOLOGY,
     &unbound_rpz::TECHNOLOGY,
     &bind_rpz::TECHNOLOGY,
@@ -32,6 +32,7 @@ pub const TECHNOLOGIES: [&Technology; 11] = [
     &squid::TECHNOLOGY,
     &nginx::TECHNOLOGY,
     &jsonl::TECHNOLOGY,
+    &iptables_legacy::TECHNOLOGY,
     &person::TECHNOLOGY,
 ];
 

@@ -7,6 +7,7 @@ use remit_agent::{
     sources::{
         bind_rpz::statistics,
         dnsmasq::{Dnsmasq, conf as dnsmasq},
+        iptables_legacy::save,
         nginx::conf as nginx,
         pdns::metrics,
         rpz::{owner::Owner, zone},
@@ -48,6 +49,14 @@ pub fn squid_conf(data: &[u8]) {
 pub fn nginx_conf(data: &[u8]) {
     let (listed, _) = nginx::read(&crate::file("blocked.map", data), 451);
     assert!(listed.len() <= data.len());
+}
+
+/// A dump of iptables-legacy: a chain or a rule for each line at most.
+pub fn iptables_save(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let Ok(chains) = save::parse(text) else { return };
+    let rules: usize = chains.iter().map(|chain| chain.rules.len()).sum();
+    assert!(chains.len() + rules <= text.lines().count());
 }
 
 /// What a resolver answers when it is asked how much it has done: Unbound's control socket, BIND's

@@ -45,7 +45,7 @@ macro_rules! targets {
 pub const TARGETS: &[Target] = targets! {
     kernel: nflog, nftables, rtnetlink;
     lines: rpz_log, proxy_log, jsonl, syslog, stamp, import;
-    confs: rpz_zone, dnsmasq_conf, squid_conf, nginx_conf, answers, agent_config;
+    confs: rpz_zone, dnsmasq_conf, squid_conf, nginx_conf, iptables_save, answers, agent_config;
     streams: pdns, dnstap;
     spool: spool;
     evidence: leaf, log_entry, statement, batch, chunk, frame, claim;
