@@ -10,6 +10,7 @@ mod line;
 mod lists;
 mod probes;
 mod refusals;
+mod requests;
 mod silences;
 mod sources;
 mod summary;
