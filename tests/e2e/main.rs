@@ -15,6 +15,7 @@ mod openwrt;
 mod probes;
 mod raw_logs;
 mod refusals;
+mod requests;
 mod silences;
 mod sources;
 mod summary;

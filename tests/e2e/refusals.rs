@@ -154,7 +154,7 @@ fn tokens_certificates_and_directories_are_refused_by_name() {
     assert_eq!(listed[0]["effective_from_local"], "2026-01-01T00:00:00+01:00");
 
     // A transition that leads nowhere says where the request stands, and what can be stated.
-    let refused = operator.output(&["requests", "transition", "court/2026-001", "resume"]).unwrap();
+    let refused = operator.output(&["requests", "resume", "court/2026-001"]).unwrap();
     assert_eq!(refused.status.code(), Some(2));
     let said = "resume does not follow where it stands then (active); there: suspend, withdraw";
     assert!(stderr(&refused).contains(said), "{}", stderr(&refused));

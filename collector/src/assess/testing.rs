@@ -234,23 +234,32 @@ impl Stream {
         let mut request = v1::Request {
             id: id.into(),
             version: 1,
-            instrument: v1::Instrument::CourtOrderFinal.into(),
-            basis_class: v1::BasisClass::Law.into(),
-            authority: Some(v1::Authority { id: "court".into(), ..v1::Authority::default() }),
-            form: v1::RequestForm::Letter.into(),
-            targets: vec![v1::RequestTarget {
-                target: Some(target.to_wire()),
-                ..v1::RequestTarget::default()
-            }],
-            measure: Some(v1::Measure {
-                techniques: vec![
-                    v1::Technique::IpAclDrop.into(),
-                    v1::Technique::DnsNxdomain.into(),
-                ],
-                ..v1::Measure::default()
+            authorisation: Some(v1::Authorisation {
+                instrument: v1::Instrument::CourtOrderFinal.into(),
+                basis_class: v1::BasisClass::Law.into(),
+                authority: Some(v1::Authority { id: "court".into(), ..v1::Authority::default() }),
+                ..v1::Authorisation::default()
             }),
-            scope: Some(v1::Scope { territories: vec!["DE".into()], ..v1::Scope::default() }),
-            effective_from_s: NOON - 1_000_000,
+            notification: Some(v1::Notification {
+                form: v1::RequestForm::Letter.into(),
+                ..v1::Notification::default()
+            }),
+            task: Some(v1::Task {
+                targets: vec![v1::RequestTarget {
+                    target: Some(target.to_wire()),
+                    ..v1::RequestTarget::default()
+                }],
+                measure: Some(v1::Measure {
+                    techniques: vec![
+                        v1::Technique::IpAclDrop.into(),
+                        v1::Technique::DnsNxdomain.into(),
+                    ],
+                    ..v1::Measure::default()
+                }),
+                scope: Some(v1::Scope { territories: vec!["DE".into()], ..v1::Scope::default() }),
+                effective_from_s: NOON - 1_000_000,
+                ..v1::Task::default()
+            }),
             status: v1::RequestStatus::Accepted.into(),
             basis_proof: v1::BasisProof::DocumentHeld.into(),
             ..v1::Request::default()
@@ -299,7 +308,7 @@ impl Stream {
         let transition = v1::Transition {
             request_id: id.into(),
             kind: kind.into(),
-            by_request_id: String::new(),
+            ..v1::Transition::default()
         };
         self.statement_at(statement::Body::Transition(transition), None, effective_at_s);
     }

@@ -1,7 +1,7 @@
 //! The register as a list: requests with where they stand now.
 
 use evidence::RequestId;
-use register::{Entry, Relation, Target, Version};
+use register::{Entry, Relation, Target, Version, state::Transition};
 use remit_proto::v1;
 use tonic::Status;
 
@@ -95,7 +95,12 @@ impl QueryHandle {
         let scene = self.scene()?;
         let register = scene.register();
         let entry = register.request(&id).ok_or(QueryError::NoSuchRequest)?;
-        let versions = entry.versions().map(|version| row(&scene, &entry, version)).collect();
+        let mut versions: Vec<v1::RequestRow> =
+            entry.versions().map(|version| row(&scene, &entry, version)).collect();
+        if let Some(newest) = versions.last_mut() {
+            newest.validity = register::checklist(entry.request());
+            newest.held_by = held_by(&register.held_by(&entry, scene.now_s, HELD_BY_MAX));
+        }
         let everything = Filter::default();
         let mut rules = rules::installed(&scene, &everything)?;
         rules.retain(|judged| {
@@ -109,8 +114,10 @@ impl QueryHandle {
             .map(|(_, finding)| finding)
             .filter(|finding| finding.request_id == id.as_str())
             .collect();
+        let transitions = entry.transitions().into_iter().map(|t| transition(&scene, t)).collect();
         Ok(v1::GetRequestResponse {
             versions,
+            transitions,
             rules: rules.into_iter().map(|judged| rules::rule_row(&scene, judged)).collect(),
             findings,
             lists: covered_by(&scene, entry.request()),
@@ -122,12 +129,51 @@ impl QueryHandle {
 fn row(scene: &Scene<'_>, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
     let author =
         usize::try_from(version.statement).ok().and_then(|at| scene.memory.authors.get(at));
-    let standing = entry.standing_at(scene.now_s);
     v1::RequestRow {
         request: Some(v1::Request::from(&version.request)),
-        state: standing.map(register::Standing::word).unwrap_or_default().to_owned(),
+        state: entry.state_at(scene.now_s),
+        digest: version.digest.to_vec(),
+        validity: Vec::new(),
+        decision: entry.decision_at(scene.now_s).cloned().map(Into::into),
+        held_by: Vec::new(),
+        reason: version.reason.clone(),
         statement_index: version.statement,
         recorded_at_s: version.recorded_at_s,
         author: author.cloned().unwrap_or_default(),
+    }
+}
+
+/// A request with more than so many shared targets is one for a person to look at.
+const HELD_BY_MAX: usize = 1_000;
+
+fn held_by(held: &[(Target, RequestId)]) -> Vec<v1::HeldBy> {
+    let row = |(target, id): &(Target, RequestId)| v1::HeldBy {
+        target: Some(target.to_wire()),
+        request_id: id.to_string(),
+    };
+    held.iter().map(row).collect()
+}
+
+fn transition(scene: &Scene<'_>, stated: &Transition) -> v1::TransitionRow {
+    let Transition {
+        kind,
+        effective_at_s,
+        recorded_at_s,
+        statement,
+        by,
+        decision,
+        reason,
+        back_covers: _,
+    } = stated;
+    let author = usize::try_from(*statement).ok().and_then(|at| scene.memory.authors.get(at));
+    v1::TransitionRow {
+        kind: (*kind).into(),
+        effective_at_s: *effective_at_s,
+        recorded_at_s: *recorded_at_s,
+        statement_index: *statement,
+        author: author.cloned().unwrap_or_default(),
+        by_request_id: by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        reason: reason.clone(),
+        decision: decision.clone().map(Into::into),
     }
 }

@@ -109,7 +109,9 @@ fn what_a_rule_did_before_it_was_corrected_is_not_what_it_does() {
 fn every_code_that_is_shown_can_be_asked_for() {
     let mut stream = network();
     stream.request("req-7", "ip:192.0.2.7");
-    stream.request_with("req-8", "ip:192.0.2.8", |request| request.scope = None);
+    stream.request_with("req-8", "ip:192.0.2.8", |request| {
+        request.task.as_mut().unwrap().scope = None
+    });
     let rule = block(1, "ip:192.0.2.8 for req-8");
     stream.install("r1", &rule);
     for hits in 1..=3 {
@@ -185,7 +187,8 @@ fn what_is_covered_or_an_own_measure_is_no_finding() {
     let mut stream = network();
     stream.request("req-7", "ip:192.0.2.7");
     stream.request_with("spam", "domain_exact:spam.example", |request| {
-        request.instrument = v1::Instrument::TosMeasure.into();
+        let deed = request.authorisation.as_mut().unwrap();
+        deed.instrument = v1::Instrument::TosMeasure.into();
     });
     stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
     stream.install("r1", &block(2, "domain_exact:spam.example for spam"));
@@ -198,7 +201,9 @@ fn what_is_covered_or_an_own_measure_is_no_finding() {
 #[test]
 fn a_standing_rule_turns_when_its_request_ends() {
     let mut stream = network();
-    stream.request_with("req-7", "ip:192.0.2.7", |r| r.effective_until_s = NOON + 60);
+    stream.request_with("req-7", "ip:192.0.2.7", |r| {
+        r.task.as_mut().unwrap().effective_until_s = NOON + 60;
+    });
     stream.publish();
     stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
     stream.publish();
@@ -475,7 +480,9 @@ fn a_target_is_shown_with_its_rules_events_and_requests() {
 fn requests_are_listed_with_where_they_stand() {
     let mut stream = network();
     stream.request("req-7", "domain_subtree:example.org");
-    stream.request_with("req-8", "ip:192.0.2.7", |r| r.effective_from_s = NOON + 1000);
+    stream.request_with("req-8", "ip:192.0.2.7", |r| {
+        r.task.as_mut().unwrap().effective_from_s = NOON + 1000;
+    });
     stream.transition("req-7", TransitionKind::Suspend, NOON);
     stream.publish();
     let world = World::of(&stream);
@@ -694,8 +701,9 @@ fn network_with_persons() -> (Stream, crate::assess::testing::Block) {
     stream.enrol_person("p1");
     stream.enrol_person("p2");
     stream.request_with("req-7", "cell_area:mitte", |request| {
-        request.measure.as_mut().unwrap().techniques = vec![v1::Technique::Disconnection.into()];
-        request.effective_until_s = NOON + 1000;
+        let task = request.task.as_mut().unwrap();
+        task.measure.as_mut().unwrap().techniques = vec![v1::Technique::Disconnection.into()];
+        task.effective_until_s = NOON + 1000;
     });
     stream.publish();
     (stream, block(4, "cell_area:mitte for req-7"))

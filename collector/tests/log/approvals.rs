@@ -62,11 +62,10 @@ fn approve(rig: &Rig, person: &str, digest: Vec<u8>) -> Result<u64, Refusal> {
 /// A register with a request that covers a list, and a feed that waits; its digest.
 fn waiting(rig: &Rig) -> Vec<u8> {
     use evidence::{chunk::SetBuilder, commitment::Salt};
-    let request = v1::Request {
-        covers_lists: vec!["rkn".to_owned()],
-        targets: Vec::new(),
-        ..crate::statements::request("reg/1")
-    };
+    let mut request = crate::statements::request("reg/1");
+    let task = request.task.as_mut().unwrap();
+    task.covers_lists = vec!["rkn".to_owned()];
+    task.targets = Vec::new();
     let item = v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) };
     let mut set = SetBuilder::new();
     assert!(set.push(Salt([3; 16]), item.encode_to_vec()).is_none());

@@ -31,24 +31,33 @@ pub(crate) fn request(id: &str) -> v1::Request {
     v1::Request {
         id: id.to_owned(),
         version: 1,
-        instrument: v1::Instrument::CourtOrderFinal.into(),
-        form: v1::RequestForm::Letter.into(),
-        targets: vec![v1::RequestTarget {
-            target: Some(v1::Target {
-                kind: v1::TargetKind::Ip.into(),
-                value: "192.0.2.7".to_owned(),
-            }),
-            ..Default::default()
-        }],
-        measure: Some(v1::Measure {
-            techniques: vec![v1::Technique::IpAclDrop.into()],
+        authorisation: Some(v1::Authorisation {
+            instrument: v1::Instrument::CourtOrderFinal.into(),
+            basis_class: v1::BasisClass::Law.into(),
             ..Default::default()
         }),
-        scope: Some(v1::Scope { territories: vec!["*".to_owned()], ..Default::default() }),
-        effective_from_s: NOW_S - 1000,
+        notification: Some(v1::Notification {
+            form: v1::RequestForm::Letter.into(),
+            ..Default::default()
+        }),
+        task: Some(v1::Task {
+            targets: vec![v1::RequestTarget {
+                target: Some(v1::Target {
+                    kind: v1::TargetKind::Ip.into(),
+                    value: "192.0.2.7".to_owned(),
+                }),
+                ..Default::default()
+            }],
+            measure: Some(v1::Measure {
+                techniques: vec![v1::Technique::IpAclDrop.into()],
+                ..Default::default()
+            }),
+            scope: Some(v1::Scope { territories: vec!["*".to_owned()], ..Default::default() }),
+            effective_from_s: NOW_S - 1000,
+            ..Default::default()
+        }),
         status: v1::RequestStatus::Accepted.into(),
         basis_proof: v1::BasisProof::DocumentHeld.into(),
-        basis_class: v1::BasisClass::Law.into(),
         ..Default::default()
     }
 }

@@ -152,8 +152,179 @@ pub(crate) enum Requests {
         /// As `remit requests list` shows it
         id: String,
     },
-    /// State that a request was suspended, revoked, confirmed, ...
-    Transition(Transition),
+    /// Enter a provisional request from a call: few questions, under a minute; it lapses unless confirmed
+    Quick(Quick),
+    /// Enter the next version of a request
+    Amend(Amend),
+    /// It is being looked at
+    Review(Step),
+    /// The operator accepts it, all of it or in part
+    Accept(Decide),
+    /// The operator asks the authority
+    Clarify(Decide),
+    /// The operator objects
+    Challenge(Decide),
+    /// The operator refuses it
+    Refuse(Decide),
+    /// A provisional request was confirmed
+    Confirm {
+        #[command(flatten)]
+        step: Step,
+        /// The text says that it covers the time since the call, though it came after confirm_by
+        #[arg(long)]
+        back_covers: bool,
+    },
+    /// A stay: not in force until it is resumed
+    Suspend(Step),
+    /// A stay has ended
+    Resume(Step),
+    /// The authority takes it back
+    Withdraw(Step),
+    /// It was revoked, from a date
+    Revoke(Step),
+    /// It was annulled from the start, as if it had never been
+    Annul(Step),
+    /// Another request takes its place
+    Supersede {
+        #[command(flatten)]
+        step: Step,
+        /// Which one
+        #[arg(long, value_name = "ID")]
+        by: String,
+    },
+    /// Its target is gone
+    Moot(Step),
+    /// Nothing more is to come of it
+    Close(Step),
+    /// A court case has ended: requests that depend on it lapse
+    ProceedingEnded(Proceeding),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Step {
+    /// Which request
+    pub(crate) id: String,
+    /// When it takes effect [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) effective_at: Option<String>,
+    /// Why, in a few words, without names of persons
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Show what it would change of today's verdicts, and enter nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decide {
+    #[command(flatten)]
+    pub(crate) step: Step,
+    /// Why, as ETSI TS 104 144 has it, such as manifest_errors; a plain acceptance needs none
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// In words
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// To whom it was taken
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) escalation: Option<String>,
+    /// With accept: not this target of it, such as url:https://example.org/page
+    #[arg(long = "not", value_name = "KIND:VALUE")]
+    pub(crate) not_accepted: Vec<String>,
+    /// With accept: only in these territories
+    #[arg(long, value_delimiter = ',', value_name = "CODE")]
+    pub(crate) only_in: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Proceeding {
+    /// As requests name it: depends_on_proceeding
+    pub(crate) id: String,
+    /// When it ended [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) ended_at: Option<String>,
+    /// How it ended, in words
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) outcome: Option<String>,
+    /// Show what it would change of today's verdicts, and enter nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct Quick {
+    /// Who asks; without this flag, and those below, you are asked
+    #[arg(long, value_name = "NAME")]
+    pub(crate) authority: Option<String>,
+    /// How it came: telephone, oral, email, letter, ...
+    #[arg(long)]
+    pub(crate) form: Option<String>,
+    /// When: 10m (ago), or 2026-01-31T02:10:00+01:00
+    #[arg(long, value_name = "TIME")]
+    pub(crate) received: Option<String>,
+    /// Where it holds, such as DE or DE-BE; * is everywhere
+    #[arg(long = "in", value_name = "CODES")]
+    pub(crate) territories: Option<String>,
+    /// What is to be blocked; may be repeated, or one per line on standard input
+    #[arg(long = "target", value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// Its id [default: quick/<date>-<time>]
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// What kind of act it is [default: informal_government_request]
+    #[arg(long)]
+    pub(crate) instrument: Option<String>,
+    /// It lapses so long after receipt [default: 48h]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) confirm_within: Option<String>,
+    /// How it may be blocked [default: the plain means for each target]
+    #[arg(long = "technique", value_delimiter = ',')]
+    pub(crate) techniques: Vec<String>,
+    /// The authority's own number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) external_ref: Option<String>,
+    /// Show what it would change of today's verdicts, and enter nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct Amend {
+    /// Which request
+    pub(crate) id: String,
+    /// Its new end; "never" is open-ended
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Also block this; may be repeated
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) add_target: Vec<String>,
+    /// No longer block this; may be repeated
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) remove_target: Vec<String>,
+    /// Where it holds from now on
+    #[arg(long = "in", value_delimiter = ',', value_name = "CODES")]
+    pub(crate) territories: Vec<String>,
+    /// How it may be blocked from now on
+    #[arg(long = "technique", value_delimiter = ',')]
+    pub(crate) techniques: Vec<String>,
+    /// By when it must be carried out
+    #[arg(long, value_name = "TIME")]
+    pub(crate) implement_by: Option<String>,
+    /// When it is to be looked at again
+    #[arg(long, value_name = "TIME")]
+    pub(crate) review_due: Option<String>,
+    /// When the amendment was received; the old text is judged until then [default: --effective-at]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) received: Option<String>,
+    /// When it takes effect [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) effective_at: Option<String>,
+    /// Why, in a few words, without names of persons
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Show what it would change of today's verdicts, and enter nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -182,35 +353,6 @@ pub(crate) struct ListRequests {
     /// At most so many rows
     #[arg(long)]
     pub(crate) limit: Option<usize>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Transition {
-    /// Which request
-    pub(crate) id: String,
-    /// What happened to it
-    #[arg(value_enum)]
-    pub(crate) kind: TransitionWord,
-    /// When it takes effect [default: now]
-    #[arg(long, value_name = "TIME")]
-    pub(crate) effective_at: Option<String>,
-    /// With supersede: the request that takes its place
-    #[arg(long, value_name = "ID")]
-    pub(crate) by: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TransitionWord {
-    Accept,
-    Confirm,
-    Suspend,
-    Resume,
-    Withdraw,
-    Revoke,
-    Annul,
-    Refuse,
-    Challenge,
-    Supersede,
 }
 
 #[derive(Debug, Subcommand)]
@@ -621,6 +763,16 @@ A .csv file needs a --mapping, which says where the same keys come from:
   instrument = "regulator_order"
   form = "portal_list"
   territories = ["DE"]
+
+Keys that say more, all of them optional:
+  court docket ecli decided issued served received acknowledged addressee addressee_role shared_by
+  legal_provisions statement_of_reasons category keywords parties competence confidentiality language
+  signature_status outcome_only coarsest derived_targets notice exceptions nodes except_nodes
+  network_types asns audiences except_audiences until until_event windows recurrence max_duration
+  confirm_by implement_by remove_within remove_by review_due redress report_effect_to status
+  basis_proof decision validity impact relations documents lists
+  recurrence = { days = ["sat"], from = "15:00", until = "17:30" }   # needs until, and time_zone
+  relations = ["depends_on_proceeding:VG 12 K 345/26"]
 
 Rows that are refused are named with line, field and remedy; the others are entered, and the exit code
 is 3. The same list may be imported again: what is unchanged is not entered again, what differs becomes

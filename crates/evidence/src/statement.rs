@@ -101,7 +101,9 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             rows_read,
             rows_repaired,
             rows_refused,
+            reason,
         }) => {
+            short_text(reason, 1000, "import.reason")?;
             check_set(items.as_ref().ok_or(Malformed::Missing { field: "import.items" })?)?;
             digest_or_none(file_digest, "import.file_digest")?;
             digest_or_none(mapping_digest, "import.mapping_digest")?;
@@ -111,18 +113,11 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
                 "at least the repaired and the refused rows",
             )?;
         }
-        Body::Transition(v1::Transition { request_id, kind, by_request_id }) => {
-            request(request_id, "transition.request_id")?;
-            let kind = known::<v1::TransitionKind>(*kind, "transition.kind")?;
-            let superseded = kind == v1::TransitionKind::Supersede;
-            require(
-                superseded != by_request_id.is_empty(),
-                "transition.by_request_id",
-                "given exactly for a supersession",
-            )?;
-            if superseded {
-                request(by_request_id, "transition.by_request_id")?;
-            }
+        Body::Transition(transition) => check_transition(transition)?,
+        Body::Proceeding(v1::Proceeding { id, outcome }) => {
+            require(!id.is_empty(), "proceeding.id", "not empty")?;
+            short_text(id, 200, "proceeding.id")?;
+            short_text(outcome, 1000, "proceeding.outcome")?;
         }
         Body::Attribution(attribution) => check_attribution(attribution)?,
         Body::Baseline(v1::Baseline { nodes, until_s }) => {
@@ -204,6 +199,40 @@ pub enum NoteError {
     Set(#[from] SetError),
     #[error(transparent)]
     Malformed(#[from] Malformed),
+}
+
+fn check_transition(transition: &v1::Transition) -> Result<(), Malformed> {
+    let v1::Transition { request_id, kind, by_request_id, decision, reason, back_covers } =
+        transition;
+    request(request_id, "transition.request_id")?;
+    let kind = known::<v1::TransitionKind>(*kind, "transition.kind")?;
+    let superseded = kind == v1::TransitionKind::Supersede;
+    require(
+        superseded != by_request_id.is_empty(),
+        "transition.by_request_id",
+        "given exactly for a supersession",
+    )?;
+    if superseded {
+        request(by_request_id, "transition.by_request_id")?;
+    }
+    short_text(reason, 1000, "transition.reason")?;
+    let confirms = kind == v1::TransitionKind::Confirm;
+    require(confirms || !back_covers, "transition.back_covers", "of a confirmation only")?;
+    let Some(decision) = decision else { return Ok(()) };
+    let v1::OperatorDecision {
+        kind,
+        reason: code,
+        text,
+        escalation,
+        not_accepted: _,
+        accepted_scope: _,
+    } = decision;
+    known::<v1::DecisionKind>(*kind, "transition.decision.kind")?;
+    if *code != 0 {
+        known::<v1::OperatorReason>(*code, "transition.decision.reason")?;
+    }
+    short_text(text, 4000, "transition.decision.text")?;
+    short_text(escalation, 1000, "transition.decision.escalation")
 }
 
 /// Nodes that one statement may name: as many as fit an entry.

@@ -72,8 +72,13 @@ pub fn not_enforced(
         if request.is_own_measure() || request.implement_by_s.is_some_and(|by| at_s < by) {
             continue;
         }
-        let reach =
-            reaches.entry(&request.scope).or_insert_with(|| Reach::of(&request.scope, nodes));
+        // Agreed narrowing is no failure to carry out.
+        let not_taken_on = entry.decision_at(at_s);
+        if request.to_publisher {
+            continue;
+        }
+        let scope = not_taken_on.and_then(|d| d.accepted_scope.as_ref()).unwrap_or(&request.scope);
+        let reach = reaches.entry(scope).or_insert_with(|| Reach::of(scope, nodes));
         if reach.observed_nodes.is_empty() && reach.unobserved.is_empty() {
             continue;
         }
@@ -88,10 +93,13 @@ pub fn not_enforced(
             .iter()
             .chain(by_list)
             .filter(|held| !held.exception)
+            // What it resolves to is blocked instead of a name, not beside it.
+            .filter(|held| held.derived.is_none())
             .filter(|held| {
-                let bounds = held.bounds(request);
-                bounds.from_s <= at_s && bounds.until_s.is_none_or(|until| at_s < until)
+                let (from_s, until_s) = held.bounds(request);
+                from_s <= at_s && until_s.is_none_or(|until| at_s < until)
             })
+            .filter(|held| !not_taken_on.is_some_and(|d| d.not_accepted.contains(&held.target)))
             .filter(|held| !rules.touch(&held.target, reach))
             .map(|held| held.target.clone())
             .collect();

@@ -3,7 +3,8 @@
 use evidence::RequestId;
 
 use crate::{
-    request::{Request, RequestTarget},
+    proceedings::Proceedings,
+    request::{Decision, Request, RequestTarget},
     state::{self, Bounds, Standing, Transition},
 };
 
@@ -20,9 +21,13 @@ pub(crate) struct History {
 #[derive(Debug, Clone)]
 pub struct Version {
     pub request: Request,
+    /// SHA-256 of its canonical bytes, targets of blocks included: what the next version names.
+    pub digest: [u8; 32],
     /// Index of the statement that entered it.
     pub statement: u64,
     pub recorded_at_s: i64,
+    /// Why it was made; may be empty.
+    pub reason: String,
     /// An amendment is judged from its receipt on; the first version has always applied.
     pub(crate) applies_from_s: i64,
 }
@@ -31,15 +36,20 @@ pub struct Version {
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
     history: &'a History,
+    proceedings: &'a Proceedings,
     newest: &'a Version,
     size: u64,
 }
 
 impl<'a> Entry<'a> {
     /// `None` if the register did not hold the request at this size.
-    pub(crate) fn known(history: &'a History, size: u64) -> Option<Self> {
+    pub(crate) fn known(
+        history: &'a History,
+        proceedings: &'a Proceedings,
+        size: u64,
+    ) -> Option<Self> {
         let newest = history.versions.iter().rfind(|v| v.statement < size)?;
-        Some(Self { history, newest, size })
+        Some(Self { history, proceedings, newest, size })
     }
 
     pub fn id(&self) -> &'a RequestId {
@@ -75,9 +85,60 @@ impl<'a> Entry<'a> {
     pub fn standing_at(&self, at_s: i64) -> Option<Standing> {
         let version = self.version_at(at_s)?;
         let request = &version.request;
-        let bounds = Bounds::of(request);
+        let bounds = self.bounds(version, None);
         let known = self.transitions();
         Some(state::standing_at(request, bounds, self.entered_at_s(), &known, at_s))
+    }
+
+    /// In one word, as lists of requests show it.
+    pub fn state_at(&self, at_s: i64) -> String {
+        let standing = self.standing_at(at_s).map_or("", Standing::word);
+        if state::closed(&self.transitions(), at_s) {
+            return format!("closed ({standing})");
+        }
+        standing.to_owned()
+    }
+
+    /// The word of an end after which no version follows; what has only run out may be extended.
+    pub(crate) fn over_at(&self, at_s: i64) -> Option<&'static str> {
+        if state::closed(&self.transitions(), at_s) {
+            return Some("closed");
+        }
+        match self.standing_at(at_s)? {
+            standing @ (Standing::Revoked { .. }
+            | Standing::Moot { .. }
+            | Standing::Annulled { .. }) => Some(standing.word()),
+            Standing::RemovalGrace { .. } => {
+                // The grace hides how it ended.
+                let ended = self.transitions().into_iter().rfind(|t| t.effective_at_s <= at_s)?;
+                state::word_of_end(ended.kind)
+            }
+            Standing::Active
+            | Standing::Provisional { .. }
+            | Standing::NotAccepted(_)
+            | Standing::TooEarly { .. }
+            | Standing::Expired { .. }
+            | Standing::Suspended { .. }
+            | Standing::Lapsed { .. } => None,
+        }
+    }
+
+    /// What the operator decided last, as it stood at an instant.
+    pub fn decision_at(&self, at_s: i64) -> Option<&'a Decision> {
+        let version = self.version_at(at_s)?;
+        state::decision(&version.request, &self.transitions(), at_s)
+    }
+
+    /// The span of a version, or of one of its targets; with the end of the proceeding that it
+    /// depends on.
+    pub(crate) fn bounds(&self, version: &Version, target: Option<&RequestTarget>) -> Bounds {
+        let request = &version.request;
+        let case_closed_s = self.proceedings.closed_at_s(request, self.size);
+        let (from_s, until_s) = match target {
+            Some(target) => target.bounds(request),
+            None => (request.effective_from_s, request.ends_at_s()),
+        };
+        Bounds { from_s, until_s, case_closed_s, list_grace_s: 0 }
     }
 
     /// Where one target of one version stands at an instant; `None` while another version is the
@@ -100,7 +161,7 @@ impl<'a> Entry<'a> {
             return Some(standing);
         }
         // What an amendment took away may be removed within the grace (DOMAIN.md 3f).
-        let until_s = amended_at_s.saturating_add(version.request.remove_within_s);
+        let until_s = version.request.removal_until_s(amended_at_s);
         (standing.is_in_force() && at_s < until_s && !version.request.is_own_measure())
             .then_some(Standing::RemovalGrace { ended_at_s: amended_at_s, until_s })
     }
@@ -116,7 +177,7 @@ impl<'a> Entry<'a> {
         let mut points = state::turning_points(request, bounds, self.entered_at_s(), known);
         for version in self.versions() {
             points.push(version.applies_from_s);
-            points.push(version.applies_from_s.saturating_add(request.remove_within_s));
+            points.push(request.removal_until_s(version.applies_from_s));
         }
         points
     }
@@ -128,13 +189,20 @@ impl<'a> Entry<'a> {
 }
 
 impl RequestTarget {
-    /// The target's own span within the request's.
-    pub(crate) fn bounds(&self, request: &Request) -> Bounds {
-        let until_s = match (request.effective_until_s, self.removed_at_s) {
-            (Some(until), Some(removed)) => Some(until.min(removed)),
-            (until, removed) => until.or(removed),
-        };
-        let from_s = request.effective_from_s.max(self.added_at_s.unwrap_or(i64::MIN));
-        Bounds { from_s, until_s, grace_s: request.remove_within_s }
+    /// The target's own span within the request's. An address that was resolved from a name holds for
+    /// as long as the answer said; without the answer or its time to live it never holds.
+    pub(crate) fn bounds(&self, request: &Request) -> (i64, Option<i64>) {
+        let mut from_s = request.effective_from_s.max(self.added_at_s.unwrap_or(i64::MIN));
+        let ends = [request.ends_at_s(), self.removed_at_s, self.resolution_until_s()];
+        if let Some(derived) = &self.derived {
+            from_s = from_s.max(derived.resolved_at_s);
+        }
+        (from_s, ends.into_iter().flatten().min())
+    }
+
+    fn resolution_until_s(&self) -> Option<i64> {
+        let derived = self.derived.as_ref()?;
+        let ttl_s = if derived.evidence.is_empty() { 0 } else { derived.ttl_s };
+        Some(derived.resolved_at_s.saturating_add(i64::from(ttl_s)))
     }
 }

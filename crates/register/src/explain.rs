@@ -35,6 +35,9 @@ pub fn explain(verdict: &v1::Verdict) -> String {
             )
         }
         VerdictCode::Undetermined => undetermined(verdict, &id, &says, &shows),
+        VerdictCode::NoBasis if !id.is_empty() => {
+            format!("Request {id} is {says}; it is no basis for blocking in the network.")
+        }
         VerdictCode::NoBasis => format!(
             "No request in the register at size {size} touches this target, and the block names \
              none ({shows})."
@@ -49,6 +52,10 @@ pub fn explain(verdict: &v1::Verdict) -> String {
         VerdictCode::TooEarly => {
             format!("Request {id} holds {says}; the block was earlier, at {shows}.")
         }
+        VerdictCode::Expired if dimension == i32::from(Dimension::Target) => format!(
+            "Request {id} names {says} and permits to block by address, but no answer that still held \
+             gave {shows}."
+        ),
         VerdictCode::Expired | VerdictCode::Revoked | VerdictCode::Lapsed => {
             format!("Request {id} no longer held ({says}); the block was at {shows}.")
         }
@@ -205,7 +212,7 @@ fn added_sentence(finding: AddedFinding) -> &'static str {
         AddedFinding::Unspecified => "",
         AddedFinding::Collateral => " Others are hit too.",
         AddedFinding::MisleadingResponse => {
-            " The answer given to users misstates on whose will it is blocked."
+            " What users get hides that it is blocked, or misstates on whose will."
         }
         AddedFinding::TosLabelDoubtful => {
             " It is called an own measure, and a government is linked to it."

@@ -17,6 +17,7 @@
 //! | [`register`] | statements in, views of any size out |
 //! | [`list`] | lists that requests cover, and their versions |
 //! | [`compile`](mod@compile) | a version of a list as zone or ruleset |
+//! | `proceedings`, `relations` | what requests depend on, and what they say of each other |
 //! | [`adoption`] | what people said of rules that stood already |
 //! | [`deed`] | deeds that no packet shows, recorded by persons |
 //! | [`judge`](mod@judge) | one event against every request |
@@ -48,7 +49,9 @@ mod index;
 pub mod judge;
 pub mod list;
 pub mod outside;
+mod proceedings;
 pub mod register;
+mod relations;
 pub mod request;
 pub mod severity;
 pub mod silence;
@@ -67,7 +70,9 @@ pub use explain::{attributed_later, explain};
 pub use judge::{AsKnown, Event, KnownSizes, MATCHER_VERSION, Parameters, Span, judge};
 pub use outside::{Ineffective, Seen, Stands, ineffective};
 pub use register::{InvalidStatement, Register, Touch, View};
+pub use register::{InvalidStatement, Register, Touch, View, version_digest};
 pub use request::{InvalidRequest, ListVersion, Request};
+pub use request::{InvalidRequest, ListVersion, Request, checklist};
 pub use severity::severity;
 pub use state::Standing;
 pub use target::{Known, Relation, Repair, Target, TargetError, relation};

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use evidence::{Claim, NodeId, RequestId, canonical::Malformed};
-use remit_proto::v1::{self, TransitionKind, register_item::Item, statement::Body};
+use prost::Message;
+use remit_proto::v1::{self, DecisionKind, TransitionKind, register_item::Item, statement::Body};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -15,7 +16,9 @@ use crate::{
     entry::{Entry, History, Version},
     index::TargetIndex,
     list::{Covering, InvalidList, Listed, Lists, Posted, Proposal},
-    request::{InvalidRequest, ListVersion, Request, RequestTarget},
+    proceedings::Proceedings,
+    relations,
+    request::{Decision, InvalidRequest, ListVersion, Request, RequestTarget},
     state::{self, Bounds, NoSuchStep, Transition},
     target::{Relation, Target, relation},
 };
@@ -39,6 +42,7 @@ pub struct Register {
     not_understood: Vec<u64>,
     adoption: Adoption,
     lists: Lists,
+    proceedings: Proceedings,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +78,15 @@ pub enum InvalidStatement {
     NoTarget { id: RequestId },
     #[error("request {id} comes as version {found}; the next one is {wanted}")]
     Version { id: RequestId, found: u32, wanted: u32 },
+    #[error(
+        "request {id}: prev_hash is not the digest of version {replaced}, which it would replace; \
+         make the version anew from the one that the register holds"
+    )]
+    Replaces { id: RequestId, replaced: u32 },
+    #[error("request {id} has ended ({stands}); enter what is asked anew under an id of its own")]
+    Over { id: RequestId, stands: &'static str },
+    #[error("relations: {id} would come back to itself through {through}; leave one of them out")]
+    Cycle { id: RequestId, through: String },
     #[error("the register holds no request {id:?}")]
     UnknownRequest { id: String },
     #[error("request {id}: {why}")]
@@ -111,6 +124,7 @@ impl Register {
             not_understood: Vec::new(),
             adoption: Adoption::default(),
             lists: Lists::default(),
+            proceedings: Proceedings::default(),
         }
     }
 
@@ -163,6 +177,7 @@ impl Register {
             | Body::BasisMap(_)
             | Body::ListFeed(_)
             | Body::Approval(_)
+            | Body::Proceeding(_)
                 if items.as_ref().is_some_and(|i| !i.is_empty()) =>
             {
                 return Err(InvalidStatement::UnexpectedItems);
@@ -207,6 +222,9 @@ impl Register {
                 let posted = lists.approve(approval, &said, *effective_at_s, &held)?;
                 self.post(posted);
             }
+            Body::Proceeding(v1::Proceeding { id, outcome: _ }) => {
+                self.proceedings.close(id, self.size, *effective_at_s);
+            }
             Body::Decision(_) => return Err(InvalidStatement::NotOfTheRegister),
         }
         self.size = self.size.saturating_add(1);
@@ -234,25 +252,46 @@ impl Register {
             return Err(InvalidStatement::ItemCount { announced, found });
         }
         let Collected { requests, attributions } = collect(items)?;
-        let entered = requests.iter().map(|request| &request.id).collect();
+        let entered = requests.iter().map(|new| &new.request.id).collect();
         for attribution in &attributions {
             self.check_claims(attribution, &entered)?;
         }
-        for request in &requests {
-            let newest = self.newest(&request.id);
-            let wanted = newest.map_or(request.version, |v| v.request.version.saturating_add(1));
-            if request.version != wanted {
-                let (id, found) = (request.id.clone(), request.version);
-                return Err(InvalidStatement::Version { id, found, wanted });
-            }
+        for Entered { request, .. } in &requests {
+            self.check_version(request, effective_at_s)?;
         }
-        for request in requests {
-            self.enter(request, said.recorded_at_s, effective_at_s);
+        let relations = requests.iter().map(|new| (&new.request.id, &new.request.relations));
+        relations::check(relations, |id| Some(&self.newest(&id.parse().ok()?)?.request.relations))
+            .map_err(|(id, through)| InvalidStatement::Cycle { id, through })?;
+        for new in requests {
+            self.enter(new, said.recorded_at_s, effective_at_s, &import.reason);
         }
         for attribution in attributions {
             self.adoption.attribute(attribution, said);
         }
         Ok(())
+    }
+
+    /// The next version of what is there, and a version that is not over.
+    fn check_version(
+        &self,
+        request: &Request,
+        effective_at_s: i64,
+    ) -> Result<(), InvalidStatement> {
+        let id = request.id.clone();
+        let Some(history) = self.by_id.get(&id).and_then(|at| self.histories.get(*at)) else {
+            return Ok(());
+        };
+        let Some(newest) = history.versions.last() else { return Ok(()) };
+        let (found, wanted) = (request.version, newest.request.version.saturating_add(1));
+        if found != wanted {
+            return Err(InvalidStatement::Version { id, found, wanted });
+        }
+        if request.prev_hash != newest.digest {
+            return Err(InvalidStatement::Replaces { id, replaced: newest.request.version });
+        }
+        let entry = Entry::known(history, &self.proceedings, u64::MAX);
+        let over = entry.and_then(|entry| entry.over_at(effective_at_s));
+        over.map_or(Ok(()), |stands| Err(InvalidStatement::Over { id, stands }))
     }
 
     /// What rules are attributed to must be there; `entered` is entered by the same statement.
@@ -278,7 +317,8 @@ impl Register {
         self.histories.get(*self.by_id.get(id)?)?.versions.last()
     }
 
-    fn enter(&mut self, request: Request, recorded_at_s: i64, effective_at_s: i64) {
+    fn enter(&mut self, new: Entered, recorded_at_s: i64, effective_at_s: i64, reason: &str) {
+        let Entered { request, digest } = new;
         let received = self.newest(&request.id).map(|v| v.request.received_at_s);
         let applies_from_s = match received {
             None => i64::MIN,
@@ -309,7 +349,9 @@ impl Register {
             self.postings.push(Posting::Own { history, version, target: at });
         }
         let statement = self.size;
-        entry.versions.push(Version { request, statement, recorded_at_s, applies_from_s });
+        let reason = reason.to_owned();
+        let version = Version { request, digest, statement, recorded_at_s, reason, applies_from_s };
+        entry.versions.push(version);
     }
 
     fn post(&mut self, posted: Vec<Posted>) {
@@ -325,7 +367,8 @@ impl Register {
         recorded_at_s: i64,
         effective_at_s: i64,
     ) -> Result<(), InvalidStatement> {
-        let v1::Transition { request_id, kind, by_request_id } = wire;
+        let v1::Transition { request_id, kind, by_request_id, decision, reason, back_covers } =
+            wire;
         let unknown = |id: &str| InvalidStatement::UnknownRequest { id: id.to_owned() };
         let id: RequestId = request_id.parse().map_err(|_| unknown(request_id))?;
         let kind = TransitionKind::try_from(*kind)
@@ -344,17 +387,38 @@ impl Register {
             (_, "") => None,
             (_, _) => return Err(InvalidStatement::Field { field: "transition.by_request_id" }),
         };
+        let decision = decision
+            .clone()
+            .map(Decision::try_from)
+            .transpose()
+            .map_err(|why| InvalidStatement::Request { id: id.to_string(), why })?;
         let statement = self.size;
         let position = *self.by_id.get(&id).ok_or_else(|| unknown(request_id))?;
         let history = self.histories.get_mut(position).ok_or_else(|| unknown(request_id))?;
+        if let Some(decision) = &decision {
+            check_decision(kind, decision, history)?;
+        }
         let mut path = history.transitions.clone();
-        path.push(Transition { kind, effective_at_s, recorded_at_s, statement, by });
+        path.push(Transition {
+            kind,
+            effective_at_s,
+            recorded_at_s,
+            statement,
+            by,
+            decision,
+            reason: reason.clone(),
+            back_covers: *back_covers,
+        });
         state::in_order_of_effect(&mut path);
         // An amendment enters the request anew, and the way goes on from there.
+        let proceedings = &self.proceedings;
         let legal = history
             .versions
             .iter()
-            .map(|v| state::check_path(v.request.status, &path))
+            .map(|v| {
+                let closed_s = proceedings.closed_at_s(&v.request, u64::MAX);
+                state::check_path(&v.request, closed_s, &path)
+            })
             .reduce(Result::or);
         if let Some(Err(why)) = legal {
             return Err(InvalidStatement::Transition { id, why });
@@ -412,11 +476,50 @@ fn node_ids(nodes: &[String], field: &'static str) -> Result<Vec<NodeId>, Invali
     ids.collect()
 }
 
+/// A decision says the same as the transition that carries it, about targets that the request has.
+fn check_decision(
+    kind: TransitionKind,
+    decision: &Decision,
+    history: &History,
+) -> Result<(), InvalidStatement> {
+    let fits = match decision.kind {
+        DecisionKind::Accept | DecisionKind::AcceptNarrowed | DecisionKind::Partial => {
+            kind == TransitionKind::Accept
+        }
+        DecisionKind::Clarify => kind == TransitionKind::Clarify,
+        DecisionKind::Challenge => kind == TransitionKind::Challenge,
+        DecisionKind::Refuse => kind == TransitionKind::Refuse,
+        DecisionKind::Unspecified => false,
+    };
+    let named = |target: &Target| {
+        let mut versions = history.versions.iter();
+        versions.any(|v| v.request.targets.iter().any(|held| held.target == *target))
+    };
+    if !fits {
+        return Err(InvalidStatement::Field { field: "transition.decision.kind" });
+    }
+    if !decision.not_accepted.iter().all(named) {
+        return Err(InvalidStatement::Field { field: "transition.decision.not_accepted" });
+    }
+    Ok(())
+}
+
 /// What an import holds.
 struct Collected {
     /// With all their targets.
-    requests: Vec<Request>,
+    requests: Vec<Entered>,
     attributions: Vec<Attribution>,
+}
+
+/// A version, and the digest by which the next one names it.
+struct Entered {
+    request: Request,
+    digest: [u8; 32],
+}
+
+/// What [`v1::Request::prev_hash`] of the next version is.
+pub fn version_digest(request: &v1::Request) -> [u8; 32] {
+    Sha256::digest(request.encode_to_vec()).into()
 }
 
 fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> {
@@ -433,7 +536,7 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> 
                 let wire = position_of.get(&request_id).and_then(|p| wires.get_mut(*p));
                 let wire =
                     wire.ok_or(InvalidStatement::StrayTargets { item: at, id: request_id })?;
-                wire.targets.extend(targets);
+                wire.task.get_or_insert_default().targets.extend(targets);
             }
             Item::Attribution(wire) => attributions.push(Attribution::read(&wire)?),
             Item::ListChanges(_) => return Err(InvalidStatement::StrayItem { item: at }),
@@ -444,6 +547,7 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> 
         .into_iter()
         .map(|wire| {
             let id = wire.id.clone();
+            let digest = version_digest(&wire);
             let request =
                 Request::try_from(wire).map_err(|why| InvalidStatement::Request { id, why })?;
             if request.targets.is_empty() && request.covers_lists.is_empty() {
@@ -452,7 +556,7 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> 
             if !seen.insert(request.id.clone()) {
                 return Err(InvalidStatement::Duplicate { id: request.id });
             }
-            Ok(request)
+            Ok(Entered { request, digest })
         })
         .collect::<Result<_, _>>()?;
     Ok(Collected { requests, attributions })
@@ -481,10 +585,10 @@ impl Touch<'_> {
     /// From when to when the target is to be blocked. What a list no longer holds may stand for the
     /// list's grace, if the request itself grants less.
     pub(crate) fn bounds(&self) -> Bounds {
-        let bounds = self.target.bounds(&self.version.request);
+        let bounds = self.entry.bounds(self.version, Some(self.target));
         match self.listed {
             Some(listed) if bounds.until_s == self.target.removed_at_s => {
-                Bounds { grace_s: bounds.grace_s.max(listed.list().grace_s()), ..bounds }
+                Bounds { list_grace_s: listed.list().grace_s(), ..bounds }
             }
             Some(_) | None => bounds,
         }
@@ -544,7 +648,8 @@ impl<'a> View<'a> {
         let held = version.request.targets.get(held)?;
         let relation = relation(target, &held.target);
         let known = version.statement < self.size && relation != Relation::Disjoint;
-        let entry = Entry::known(history, self.size).filter(|_| known)?;
+        let proceedings = &self.register.proceedings;
+        let entry = Entry::known(history, proceedings, self.size).filter(|_| known)?;
         Some(Touch { entry, version, target: held, relation, listed: None })
     }
 
@@ -566,6 +671,32 @@ impl<'a> View<'a> {
             |version| Touch { entry, version, target: held, relation, listed: Some(listed) };
         let covers = |version: &&Version| version.request.covers_lists.contains(listed.list().id());
         Some(entry.versions().filter(covers).map(touch).collect())
+    }
+
+    /// Targets of a request that others in force name or cover, at most so many: what it lets go stays
+    /// blocked as long as one of them holds.
+    pub fn held_by(&self, entry: &Entry<'_>, at_s: i64, max: usize) -> Vec<(Target, RequestId)> {
+        let mut held = Vec::new();
+        for own in entry.request().targets.iter().filter(|t| !t.exception) {
+            let mut others: Vec<&RequestId> = Vec::new();
+            for touch in self.touching(&own.target) {
+                let covers = matches!(touch.relation, Relation::Equal | Relation::Inside);
+                let other = touch.entry.id();
+                if covers
+                    && !touch.target.exception
+                    && other != entry.id()
+                    && !others.contains(&other)
+                    && touch.entry.standing_at(at_s).is_some_and(state::Standing::is_in_force)
+                {
+                    others.push(other);
+                    held.push((own.target.clone(), other.clone()));
+                    if held.len() >= max {
+                        return held;
+                    }
+                }
+            }
+        }
+        held
     }
 
     /// The members of a list version.
@@ -598,6 +729,7 @@ impl<'a> View<'a> {
     }
 
     pub(crate) fn entry(&self, position: usize) -> Option<Entry<'a>> {
-        Entry::known(self.register.histories.get(position)?, self.size)
+        let register = self.register;
+        Entry::known(register.histories.get(position)?, &register.proceedings, self.size)
     }
 }

@@ -4,15 +4,21 @@
 //! statement that recorded it. A view that is too small does not know the statement; an instant
 //! that is too early is not touched by it. Nothing is overwritten.
 //!
-//! Lifecycle of DOMAIN.md section 1. The end by time and the lapse of a provisional request are not
-//! transitions: they follow from the request's own times.
+//! Lifecycle of DOMAIN.md section 1: [`STEPS`] holds every transition, and there is no other. Its arrow
+//! from `received` through `under_review` to a decision may be taken in one step; an answered question
+//! leads back to the review; a stay may fall on a provisional request too, which is in force. The end by
+//! time, the lapse of a provisional request and that of one whose proceeding has ended are not
+//! transitions: they follow from the request's own times and from the proceeding.
 
 use std::fmt;
 
 use evidence::RequestId;
 use remit_proto::v1::{RequestStatus, TransitionKind};
 
-use crate::{request::Request, words};
+use crate::{
+    request::{Decision, Request},
+    words,
+};
 
 /// A statement of the register that changes where a request stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +30,11 @@ pub struct Transition {
     pub statement: u64,
     /// For SUPERSEDE.
     pub by: Option<RequestId>,
+    /// Of the operator.
+    pub decision: Option<Decision>,
+    pub reason: String,
+    /// Of a late CONFIRM: the text covers the time since the oral request.
+    pub back_covers: bool,
 }
 
 /// Where a request stands at one instant.
@@ -58,6 +69,11 @@ pub enum Standing {
     Lapsed {
         at_s: i64,
     },
+    /// Its target or its parent case is gone.
+    Moot {
+        at_s: i64,
+        case_closed: bool,
+    },
     /// It would have been in force; by an annulment known in this view it never was.
     Annulled {
         at_s: i64,
@@ -76,6 +92,7 @@ impl Standing {
             | Self::Revoked { .. }
             | Self::Suspended { .. }
             | Self::Lapsed { .. }
+            | Self::Moot { .. }
             | Self::Annulled { .. } => false,
         }
     }
@@ -97,6 +114,7 @@ impl Standing {
             Self::Revoked { .. } => "revoked",
             Self::Suspended { .. } => "suspended",
             Self::Lapsed { .. } => "lapsed",
+            Self::Moot { .. } => "moot",
             Self::Annulled { .. } => "annulled_ab_initio",
         }
     }
@@ -104,21 +122,57 @@ impl Standing {
 
 /// What transitions alone make of a request; its own times come on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Open(RequestStatus),
+struct Phase {
+    place: Place,
+    /// When it came there by a transition.
+    since_s: i64,
+    /// By which one.
+    how: TransitionKind,
+}
+
+/// Where transitions can lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Received,
+    UnderReview,
+    ClarificationSought,
+    Challenged,
+    Refused,
     /// Withdrawn before anybody accepted it: it never was a basis, so it has no end and no grace.
-    Dropped(RequestStatus),
+    Dropped,
     Active,
     Provisional,
-    Suspended {
-        since_s: i64,
-        provisional: bool,
-    },
-    Ended {
-        at_s: i64,
-        how: TransitionKind,
-    },
+    Suspended,
+    SuspendedProvisional,
+    Ended,
 }
+
+/// Every transition of the lifecycle but ANNUL, which a court may lay over any of them once, and CLOSE,
+/// which follows every end. What is not here leads nowhere.
+#[rustfmt::skip]
+const STEPS: [(&[Place], TransitionKind, Place); 17] = {
+    use Place::*;
+    use TransitionKind as To;
+    [
+        (&[Received, ClarificationSought, Challenged], To::Review, UnderReview),
+        (&[Received, UnderReview, Challenged], To::Clarify, ClarificationSought),
+        (&[Received, UnderReview, ClarificationSought], To::Challenge, Challenged),
+        (&[Received, UnderReview, ClarificationSought, Challenged], To::Refuse, Refused),
+        (&[Received, UnderReview, ClarificationSought, Challenged], To::Accept, Active),
+        (&[Received, UnderReview, ClarificationSought, Challenged], To::Withdraw, Dropped),
+        (&[Received, UnderReview, ClarificationSought, Challenged], To::Revoke, Dropped),
+        (&[Provisional], To::Confirm, Active),
+        (&[SuspendedProvisional], To::Confirm, Suspended),
+        (&[Active], To::Suspend, Suspended),
+        (&[Provisional], To::Suspend, SuspendedProvisional),
+        (&[Suspended], To::Resume, Active),
+        (&[SuspendedProvisional], To::Resume, Provisional),
+        (&[Active, Provisional, Suspended, SuspendedProvisional], To::Withdraw, Ended),
+        (&[Active, Provisional, Suspended, SuspendedProvisional], To::Revoke, Ended),
+        (&[Active, Provisional, Suspended, SuspendedProvisional], To::Supersede, Ended),
+        (&[Active, Provisional, Suspended, SuspendedProvisional], To::Moot, Ended),
+    ]
+};
 
 /// A transition does not lead anywhere from where the request stands then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,19 +198,90 @@ pub(crate) fn in_order_of_effect(transitions: &mut [Transition]) {
 }
 
 /// Whether these transitions, in order of effect, are a way through the lifecycle.
-/// Whatever has happened since, a court may say that a request never was; once.
-pub(crate) fn check_path(first: RequestStatus, path: &[Transition]) -> Result<(), NoSuchStep> {
+/// Whatever has happened since, a court may say that a request never was; once. What has ended, by a
+/// transition or by its own times, may be closed, and then nothing more is said of it.
+pub(crate) fn check_path(
+    request: &Request,
+    case_closed_s: Option<i64>,
+    path: &[Transition],
+) -> Result<(), NoSuchStep> {
     let (annulments, rest): (Vec<_>, Vec<_>) =
         path.iter().partition(|t| t.kind == TransitionKind::Annul);
+    let nowhere = |kind, stands| NoSuchStep { kind, stands, can_follow: Vec::new() };
     if annulments.len() > 1 {
-        let (kind, stands) = (TransitionKind::Annul, "annulled already");
-        return Err(NoSuchStep { kind, stands, can_follow: Vec::new() });
+        return Err(nowhere(TransitionKind::Annul, "annulled already"));
     }
-    let mut phase = Phase::entered(first);
+    let annulled_at_s = annulments.first().map(|t| t.effective_at_s);
+    let annulled = annulments.first().map(|t| (t.effective_at_s, t.statement));
+    let mut phase = Phase::entered(request.status);
+    let mut closed = None;
     for transition in rest {
-        phase = phase.step(transition).ok_or_else(|| phase.no_step(transition))?;
+        if closed.is_some() {
+            return Err(nowhere(transition.kind, "closed"));
+        }
+        if transition.kind == TransitionKind::Close {
+            let at_s = transition.effective_at_s;
+            let over = phase.is_over()
+                || annulled_at_s.is_some_and(|annulled| annulled <= at_s)
+                || has_run_out(request, case_closed_s, phase, at_s);
+            if !over {
+                return Err(phase.no_step(transition));
+            }
+            closed = Some((at_s, transition.statement));
+        } else {
+            phase = phase.step(transition).ok_or_else(|| phase.no_step(transition))?;
+        }
     }
-    Ok(())
+    match (closed, annulled) {
+        (Some(closed), Some(annulled)) if closed < annulled => {
+            Err(nowhere(TransitionKind::Annul, "closed"))
+        }
+        (_, _) => Ok(()),
+    }
+}
+
+/// Ended by its own times at this instant.
+fn has_run_out(request: &Request, case_closed_s: Option<i64>, phase: Phase, at_s: i64) -> bool {
+    let unconfirmed = matches!(phase.place, Place::Provisional | Place::SuspendedProvisional);
+    let lapsed = request.confirm_by_s.filter(|_| unconfirmed);
+    let ends = [request.ends_at_s(), lapsed, case_closed_s];
+    ends.into_iter().flatten().any(|end| end <= at_s)
+}
+
+/// The state that this transition ends a request in; `None` if it ends none.
+pub(crate) fn word_of_end(kind: TransitionKind) -> Option<&'static str> {
+    match kind {
+        TransitionKind::Withdraw
+        | TransitionKind::Revoke
+        | TransitionKind::Supersede
+        | TransitionKind::Annul => Some(Standing::Revoked { at_s: 0, how: kind }.word()),
+        TransitionKind::Moot => Some("moot"),
+        TransitionKind::Unspecified
+        | TransitionKind::Accept
+        | TransitionKind::Confirm
+        | TransitionKind::Suspend
+        | TransitionKind::Resume
+        | TransitionKind::Refuse
+        | TransitionKind::Challenge
+        | TransitionKind::Review
+        | TransitionKind::Clarify
+        | TransitionKind::Close => None,
+    }
+}
+
+/// The transition that closed the file, if the view knows one.
+pub(crate) fn closed(known: &[&Transition], at_s: i64) -> bool {
+    known.iter().any(|t| t.kind == TransitionKind::Close && t.effective_at_s <= at_s)
+}
+
+/// What the operator decided last, by the transitions that are in effect.
+pub(crate) fn decision<'a>(
+    request: &'a Request,
+    known: &[&'a Transition],
+    at_s: i64,
+) -> Option<&'a Decision> {
+    let decided = known.iter().filter(|t| t.effective_at_s <= at_s);
+    decided.filter_map(|t| t.decision.as_ref()).next_back().or(request.decision.as_ref())
 }
 
 /// `known` are the transitions that the view knows, in order of effect; `entered_at_s` is when the
@@ -207,15 +332,10 @@ pub(crate) fn standing_at(
 pub(crate) struct Bounds {
     pub from_s: i64,
     pub until_s: Option<i64>,
-    /// Time to remove after `until_s`; other ends leave what the request grants.
-    pub grace_s: i64,
-}
-
-impl Bounds {
-    pub(crate) fn of(request: &Request) -> Self {
-        let (from_s, until_s) = (request.effective_from_s, request.effective_until_s);
-        Self { from_s, until_s, grace_s: request.remove_within_s }
-    }
+    /// When the proceeding ended with which it lapses.
+    pub case_closed_s: Option<i64>,
+    /// What a list no longer holds may stand so long after `until_s`, if the request grants less.
+    pub list_grace_s: i64,
 }
 
 /// Every instant at which [`standing_at`] may change its answer.
@@ -228,13 +348,14 @@ pub(crate) fn turning_points(
     let mut points = vec![bounds.from_s, bounds.from_s.max(entered_at_s)];
     points.extend(request.received_at_s);
     points.extend(bounds.until_s);
+    points.extend(bounds.case_closed_s);
     points.extend(request.confirm_by_s);
     points.extend(known.iter().map(|t| t.effective_at_s));
+    points.extend(request.windows.iter().flat_map(|w| [w.from_s, w.until_s]));
     // Each may also end a grace.
-    let with_grace: Vec<i64> =
-        points.iter().map(|p| p.saturating_add(request.remove_within_s)).collect();
+    let with_grace: Vec<i64> = points.iter().map(|p| request.removal_until_s(*p)).collect();
     points.extend(with_grace);
-    points.extend(bounds.until_s.map(|until| until.saturating_add(bounds.grace_s)));
+    points.extend(bounds.until_s.map(|until| until.saturating_add(bounds.list_grace_s)));
     points.sort_unstable();
     points.dedup();
     points
@@ -247,74 +368,84 @@ fn by_time(
     confirmed_in_time: bool,
     at_s: i64,
 ) -> Standing {
-    if let Phase::Open(status) | Phase::Dropped(status) = phase {
+    if let Some(status) = phase.not_accepted() {
         return Standing::NotAccepted(status);
     }
     if at_s < bounds.from_s {
         return Standing::TooEarly { from_s: bounds.from_s };
     }
-    // The earliest end speaks.
-    let expired = bounds.until_s.filter(|until| *until <= at_s);
-    let revoked = match phase {
-        Phase::Ended { at_s: ended, how } => Some((ended, how)),
-        Phase::Open(_)
-        | Phase::Dropped(_)
-        | Phase::Active
-        | Phase::Provisional
-        | Phase::Suspended { .. } => None,
+    let passed = |end: Option<i64>| end.filter(|end| *end <= at_s);
+    let unconfirmed = match phase.place {
+        Place::Provisional | Place::SuspendedProvisional => !confirmed_in_time,
+        Place::Received
+        | Place::UnderReview
+        | Place::ClarificationSought
+        | Place::Challenged
+        | Place::Refused
+        | Place::Dropped
+        | Place::Active
+        | Place::Suspended
+        | Place::Ended => false,
     };
-    let lapsed = match phase {
-        Phase::Provisional | Phase::Suspended { provisional: true, .. } if !confirmed_in_time => {
-            request.confirm_by_s.filter(|by| *by <= at_s)
-        }
-        Phase::Open(_)
-        | Phase::Dropped(_)
-        | Phase::Active
-        | Phase::Provisional
-        | Phase::Suspended { .. }
-        | Phase::Ended { .. } => None,
-    };
-    let first = |other: Option<i64>, at: i64| other.is_none_or(|o| at <= o);
-    if let Some(until) = expired
-        && first(revoked.map(|(at, _)| at), until)
-        && first(lapsed, until)
-    {
-        let standing = Standing::Expired { at_s: until };
-        return ended_within(request, bounds.grace_s, until, standing, at_s);
+    let lapse = passed(request.confirm_by_s.filter(|_| unconfirmed));
+    let by_word = (phase.place == Place::Ended).then_some(phase.since_s);
+    // The earliest end speaks; of several at once, the first of these.
+    let ends = [
+        passed(bounds.until_s).map(|at_s| (at_s, Standing::Expired { at_s })),
+        lapse.map(|at_s| (at_s, Standing::Lapsed { at_s })),
+        passed(bounds.case_closed_s).map(|at_s| (at_s, Standing::Moot { at_s, case_closed: true })),
+        by_word.map(|at_s| (at_s, phase.ended_by_word())),
+    ];
+    if let Some((end_s, standing)) = ends.into_iter().flatten().min_by_key(|(end_s, _)| *end_s) {
+        let list_grace_s = match standing {
+            Standing::Expired { .. } => bounds.list_grace_s,
+            _ => 0,
+        };
+        return ended_within(request, list_grace_s, end_s, standing, at_s);
     }
-    if let Some(at) = lapsed {
-        return ended(request, at, Standing::Lapsed { at_s: at }, at_s);
+    if let Place::Suspended | Place::SuspendedProvisional = phase.place {
+        let since_s = phase.since_s;
+        return ended(request, since_s, Standing::Suspended { since_s }, at_s);
     }
-    match phase {
-        Phase::Ended { at_s: end, how } => {
-            ended(request, end, Standing::Revoked { at_s: end, how }, at_s)
+    if let Some(outside) = outside_windows(request, at_s) {
+        return outside;
+    }
+    if phase.place == Place::Provisional && !confirmed_in_time {
+        let confirm_by_s = request.confirm_by_s.unwrap_or(i64::MAX);
+        return Standing::Provisional { confirm_by_s };
+    }
+    Standing::Active
+}
+
+/// Between its windows a request is not in force; after each there is the time to remove.
+fn outside_windows(request: &Request, at_s: i64) -> Option<Standing> {
+    let windows = &request.windows;
+    let begun = windows.partition_point(|w| w.from_s <= at_s);
+    let last = begun.checked_sub(1).and_then(|at| windows.get(at));
+    match (last, windows.get(begun)) {
+        (Some(open), _) if at_s < open.until_s => None,
+        (Some(over), _) => {
+            Some(ended(request, over.until_s, Standing::Expired { at_s: over.until_s }, at_s))
         }
-        Phase::Suspended { since_s, .. } => {
-            ended(request, since_s, Standing::Suspended { since_s }, at_s)
-        }
-        Phase::Active => Standing::Active,
-        Phase::Provisional if confirmed_in_time => Standing::Active,
-        Phase::Provisional => {
-            Standing::Provisional { confirm_by_s: request.confirm_by_s.unwrap_or(i64::MAX) }
-        }
-        Phase::Open(status) | Phase::Dropped(status) => Standing::NotAccepted(status),
+        (None, Some(first)) => Some(Standing::TooEarly { from_s: first.from_s }),
+        (None, None) => None,
     }
 }
 
 /// Time to remove follows every end and every stay, if the request grants one. Nobody grants it to
 /// the operator for his own measures.
 fn ended(request: &Request, end_s: i64, standing: Standing, at_s: i64) -> Standing {
-    ended_within(request, request.remove_within_s, end_s, standing, at_s)
+    ended_within(request, 0, end_s, standing, at_s)
 }
 
 fn ended_within(
     request: &Request,
-    grace_s: i64,
+    list_grace_s: i64,
     end_s: i64,
     standing: Standing,
     at_s: i64,
 ) -> Standing {
-    let until_s = end_s.saturating_add(grace_s);
+    let until_s = request.removal_until_s(end_s).max(end_s.saturating_add(list_grace_s));
     if at_s < until_s && !request.is_own_measure() {
         Standing::RemovalGrace { ended_at_s: end_s, until_s }
     } else {
@@ -322,107 +453,93 @@ fn ended_within(
     }
 }
 
+/// Within `confirm_by`, or later by a text that says that it covers the time before.
 fn confirmed_in_time(request: &Request, known: &[&Transition]) -> bool {
     known.iter().any(|t| {
         t.kind == TransitionKind::Confirm
-            && request.confirm_by_s.is_some_and(|by| t.effective_at_s <= by)
+            && (t.back_covers || request.confirm_by_s.is_some_and(|by| t.effective_at_s <= by))
     })
 }
 
 impl Phase {
     fn entered(status: RequestStatus) -> Self {
-        match status {
-            RequestStatus::Accepted => Self::Active,
-            RequestStatus::Provisional => Self::Provisional,
-            RequestStatus::Unspecified
-            | RequestStatus::Received
-            | RequestStatus::UnderReview
-            | RequestStatus::ClarificationSought
-            | RequestStatus::Challenged
-            | RequestStatus::Refused => Self::Open(status),
-        }
+        let place = match status {
+            RequestStatus::Accepted => Place::Active,
+            RequestStatus::Provisional => Place::Provisional,
+            RequestStatus::UnderReview => Place::UnderReview,
+            RequestStatus::ClarificationSought => Place::ClarificationSought,
+            RequestStatus::Challenged => Place::Challenged,
+            RequestStatus::Refused => Place::Refused,
+            RequestStatus::Unspecified | RequestStatus::Received => Place::Received,
+        };
+        Self { place, since_s: i64::MIN, how: TransitionKind::Unspecified }
     }
 
     /// `None`: it does not lead on from here.
     fn step(self, transition: &Transition) -> Option<Self> {
-        use RequestStatus::{Challenged, ClarificationSought, Received, Refused, UnderReview};
-        let at_s = transition.effective_at_s;
         let how = transition.kind;
-        let undecided =
-            matches!(self, Self::Open(Received | UnderReview | ClarificationSought | Challenged));
-        let running = matches!(self, Self::Active | Self::Provisional | Self::Suspended { .. });
-        match transition.kind {
-            TransitionKind::Unspecified => None,
-            TransitionKind::Accept if undecided => Some(Self::Active),
-            TransitionKind::Refuse if undecided => Some(Self::Open(Refused)),
-            TransitionKind::Challenge if undecided => Some(Self::Open(Challenged)),
-            TransitionKind::Confirm => match self {
-                Self::Provisional => Some(Self::Active),
-                Self::Suspended { since_s, provisional: true } => {
-                    Some(Self::Suspended { since_s, provisional: false })
-                }
-                Self::Open(_)
-                | Self::Dropped(_)
-                | Self::Active
-                | Self::Suspended { .. }
-                | Self::Ended { .. } => None,
-            },
-            TransitionKind::Suspend => match self {
-                Self::Active => Some(Self::Suspended { since_s: at_s, provisional: false }),
-                Self::Provisional => Some(Self::Suspended { since_s: at_s, provisional: true }),
-                Self::Open(_) | Self::Dropped(_) | Self::Suspended { .. } | Self::Ended { .. } => {
-                    None
-                }
-            },
-            TransitionKind::Resume => match self {
-                Self::Suspended { provisional: false, .. } => Some(Self::Active),
-                Self::Suspended { provisional: true, .. } => Some(Self::Provisional),
-                Self::Open(_)
-                | Self::Dropped(_)
-                | Self::Active
-                | Self::Provisional
-                | Self::Ended { .. } => None,
-            },
-            TransitionKind::Withdraw | TransitionKind::Revoke if running => {
-                Some(Self::Ended { at_s, how })
-            }
-            TransitionKind::Withdraw | TransitionKind::Revoke => match self {
-                Self::Open(status) if undecided => Some(Self::Dropped(status)),
-                Self::Open(_)
-                | Self::Dropped(_)
-                | Self::Active
-                | Self::Provisional
-                | Self::Suspended { .. }
-                | Self::Ended { .. } => None,
-            },
-            TransitionKind::Supersede if running => Some(Self::Ended { at_s, how }),
-            // Laid over the rest: it is not a step but says that there was nothing to step on.
-            TransitionKind::Annul => Some(self),
-            TransitionKind::Accept
-            | TransitionKind::Refuse
-            | TransitionKind::Challenge
-            | TransitionKind::Supersede => None,
+        if matches!(how, TransitionKind::Annul | TransitionKind::Close) {
+            // Laid over the rest: neither says where the request stands.
+            return Some(self);
+        }
+        let (_, _, place) =
+            STEPS.iter().find(|(from, kind, _)| *kind == how && from.contains(&self.place))?;
+        // A confirmation does not begin a stay anew.
+        let since_s = match (self.place, *place) {
+            (Place::SuspendedProvisional, Place::Suspended) => self.since_s,
+            (_, _) => transition.effective_at_s,
+        };
+        Some(Self { place: *place, since_s, how })
+    }
+
+    fn is_over(self) -> bool {
+        matches!(self.place, Place::Ended | Place::Dropped | Place::Refused)
+    }
+
+    fn not_accepted(self) -> Option<RequestStatus> {
+        Some(match self.place {
+            Place::Received | Place::Dropped => RequestStatus::Received,
+            Place::UnderReview => RequestStatus::UnderReview,
+            Place::ClarificationSought => RequestStatus::ClarificationSought,
+            Place::Challenged => RequestStatus::Challenged,
+            Place::Refused => RequestStatus::Refused,
+            Place::Active
+            | Place::Provisional
+            | Place::Suspended
+            | Place::SuspendedProvisional
+            | Place::Ended => return None,
+        })
+    }
+
+    fn ended_by_word(self) -> Standing {
+        let at_s = self.since_s;
+        match self.how {
+            TransitionKind::Moot => Standing::Moot { at_s, case_closed: false },
+            how => Standing::Revoked { at_s, how },
         }
     }
 
     fn no_step(self, transition: &Transition) -> NoSuchStep {
-        let leads_on = |kind: &TransitionKind| {
-            self.step(&Transition { kind: *kind, ..transition.clone() }).is_some()
+        let leads_on = |kind: &TransitionKind| match kind {
+            TransitionKind::Close => self.is_over(),
+            _ => self.step(&Transition { kind: *kind, ..transition.clone() }).is_some(),
         };
         let can_follow = words::transitions().filter(leads_on).map(words::transition).collect();
         NoSuchStep { kind: transition.kind, stands: self.word(), can_follow }
     }
 
     fn word(self) -> &'static str {
-        match self {
-            Self::Open(status) => words::status(status),
-            Self::Dropped(_) => "withdrawn before it was accepted",
-            Self::Active => "active",
-            Self::Provisional => "provisional",
-            Self::Suspended { .. } => "suspended",
-            Self::Ended { how: TransitionKind::Withdraw, .. } => "withdrawn",
-            Self::Ended { how: TransitionKind::Supersede, .. } => "superseded",
-            Self::Ended { .. } => "revoked",
+        match self.place {
+            Place::Dropped => "withdrawn before it was accepted",
+            Place::Active => "active",
+            Place::Provisional => "provisional",
+            Place::Suspended | Place::SuspendedProvisional => "suspended",
+            Place::Ended => self.ended_by_word().word(),
+            Place::Received
+            | Place::UnderReview
+            | Place::ClarificationSought
+            | Place::Challenged
+            | Place::Refused => words::status(self.not_accepted().unwrap_or_default()),
         }
     }
 }

@@ -138,6 +138,10 @@ words!(transition, transition_from, transitions, remit_proto::v1::TransitionKind
     Refuse => "refuse",
     Challenge => "challenge",
     Supersede => "supersede",
+    Review => "review",
+    Clarify => "clarify",
+    Moot => "moot",
+    Close => "close",
 });
 
 words!(act, act_from, acts, remit_proto::v1::DecisionAct, {
@@ -181,6 +185,122 @@ words!(grade, grade_from, grades, remit_proto::v1::SeverityGrade, {
     Medium => "medium",
     High => "high",
 });
+
+words!(signature_status, signature_status_from, signature_statuses, remit_proto::v1::SignatureStatus, {
+    None => "none",
+    NotChecked => "not_checked",
+    Valid => "valid",
+    Invalid => "invalid",
+    NotMachineReadable => "not_machine_readable",
+});
+
+words!(competence, competence_from, competences, remit_proto::v1::CompetenceResult, {
+    Competent => "competent",
+    NotCompetent => "not_competent",
+    Unclear => "unclear",
+});
+
+words!(party, party_from, parties, remit_proto::v1::PartyRole, {
+    Applicant => "applicant",
+    Defendant => "defendant",
+    TargetParty => "target_party",
+});
+
+words!(tier, tier_from, tiers, remit_proto::v1::DisclosureTier, {
+    Public => "public",
+    Restricted => "restricted",
+    Secret => "secret",
+});
+
+words!(confidential, confidential_from, confidentials, remit_proto::v1::ConfidentialScope, {
+    Existence => "existence",
+    Content => "content",
+    Officer => "officer",
+    Targets => "targets",
+});
+
+words!(addressee, addressee_from, addressees, remit_proto::v1::AddresseeRole, {
+    Operator => "operator",
+    Publisher => "publisher",
+});
+
+words!(validity_element, validity_element_from, validity_elements, remit_proto::v1::ValidityElement, {
+    LegalBasis => "legal_basis",
+    Reasons => "reasons",
+    Issuer => "issuer",
+    Location => "location",
+    Redress => "redress",
+    EffectReport => "effect_report",
+    Territory => "territory",
+    Language => "language",
+});
+
+words!(validity_state, validity_state_from, validity_states, remit_proto::v1::ValidityState, {
+    Present => "present",
+    Absent => "absent",
+    NotRequired => "not_required",
+    Disputed => "disputed",
+});
+
+words!(decision, decision_from, decisions, remit_proto::v1::DecisionKind, {
+    Accept => "accept",
+    AcceptNarrowed => "accept_narrowed",
+    Partial => "partial",
+    Clarify => "clarify",
+    Challenge => "challenge",
+    Refuse => "refuse",
+});
+
+words!(operator_reason, operator_reason_from, operator_reasons, remit_proto::v1::OperatorReason, {
+    Incomplete => "incomplete",
+    ManifestErrors => "manifest_errors",
+    InsufficientInformation => "insufficient_information",
+    DeFactoImpossibility => "de_facto_impossibility",
+    InvalidIssuingAuthority => "invalid_issuing_authority",
+    ServiceNotCovered => "service_not_covered",
+    ImmunitiesOrPrivileges => "immunities_or_privileges",
+    ConflictOfLaw => "conflict_of_law",
+});
+
+words!(relation, relation_from, relations, remit_proto::v1::RelationKind, {
+    Confirms => "confirms",
+    Amends => "amends",
+    Extends => "extends",
+    Supersedes => "supersedes",
+    Suspends => "suspends",
+    Revokes => "revokes",
+    Annuls => "annuls",
+    Appeals => "appeals",
+    ImplementsListOf => "implements_list_of",
+    SameMeasureAs => "same_measure_as",
+    DependsOnProceeding => "depends_on_proceeding",
+});
+
+words!(precision, precision_from, precisions, remit_proto::v1::TimePrecision, {
+    Date => "date",
+    Minute => "minute",
+    Second => "second",
+});
+
+/// Values of `category` in the DSA transparency database, in lower case and without their prefix.
+pub const CATEGORIES: [&str; 16] = [
+    "animal_welfare",
+    "consumer_information",
+    "cyber_violence",
+    "cyber_violence_against_women",
+    "data_protection_and_privacy_violations",
+    "illegal_or_harmful_speech",
+    "intellectual_property_infringements",
+    "negative_effects_on_civic_discourse_or_elections",
+    "not_specified_notice",
+    "other_violation_tc",
+    "protection_of_minors",
+    "risk_for_public_security",
+    "scams_and_fraud",
+    "self_harm",
+    "unsafe_and_prohibited_products",
+    "violence",
+];
 
 /// The instants of clauses: UTC, to the second.
 pub fn time(at_s: i64) -> String {

@@ -5,7 +5,7 @@ use prost::Message;
 use register::{
     Register,
     import::{
-        Action, ITEM_SIZE_MAX, ImportError, Imported, Mapping, from_csv, from_toml, to_items,
+        Action, Held, ITEM_SIZE_MAX, ImportError, Imported, Mapping, from_csv, from_toml, to_items,
     },
 };
 use remit_proto::v1::{self, statement::Body};
@@ -13,6 +13,15 @@ use remit_proto::v1::{self, statement::Body};
 const CSV: &[u8] = include_bytes!("../testdata/register-windows-1251.csv");
 const MAPPING: &str = include_str!("../testdata/register-windows-1251.toml");
 const REQUESTS: &str = include_str!("../testdata/requests.toml");
+
+fn task(request: &v1::Request) -> &v1::Task {
+    request.task.as_ref().unwrap()
+}
+
+/// What the register holds, as a second import is compared with it.
+fn held(register: &Register, at_s: i64) -> Vec<Held> {
+    register.view().requests().map(|entry| Held::of(&entry, at_s)).collect()
+}
 
 fn at(text: &str) -> i64 {
     text.parse::<jiff::Timestamp>().unwrap().as_second()
@@ -76,23 +85,24 @@ fn a_published_csv_is_read_row_by_row() {
         (6, 2, 7)
     );
     let second = &imported.requests[1];
-    assert_eq!(second.effective_from_s, at("2026-01-14T21:00:00Z"), "00:00 in Moscow");
-    assert_eq!(second.effective_until_s, at("2026-01-31T21:00:00Z"), "the day of removal");
+    assert_eq!(task(second).effective_from_s, at("2026-01-14T21:00:00Z"), "00:00 in Moscow");
+    assert_eq!(task(second).effective_until_s, at("2026-01-31T21:00:00Z"), "the day of removal");
     assert_eq!(
         second.time_assumption,
         "times read in Europe/Moscow; an end date is the day of removal"
     );
     let values: Vec<_> =
-        second.targets.iter().map(|t| t.target.as_ref().unwrap().value.as_str()).collect();
+        task(second).targets.iter().map(|t| t.target.as_ref().unwrap().value.as_str()).collect();
     assert_eq!(values, ["*.example.net", "example.net"]);
-    let third = &imported.requests[2].targets[0];
+    let third = &task(&imported.requests[2]).targets[0];
     assert_eq!(
         third.target.as_ref().unwrap().value,
         "http://xn--e1afmkfd.example/%D1%81%D1%82%D1%80%D0%B0%D0%BD%D0%B8%D1%86%D0%B0"
     );
     assert_eq!(third.raw, "http://http://Пример.example\\страница#верх");
     assert_eq!(third.repair, "backslashes read as slashes; doubled scheme removed");
-    let authority = imported.requests[5].authority.as_ref().unwrap();
+    let authority = imported.requests[5].authorisation.as_ref().unwrap();
+    let authority = authority.authority.as_ref().unwrap();
     assert_eq!((authority.name.as_str(), authority.country.as_str()), ("Служба \"А\"", "RU"));
     assert_eq!(enter(imported).view().requests().count(), 6);
 }
@@ -109,15 +119,19 @@ fn a_requests_file() {
         ]
     );
     let court = &imported.requests[0];
-    assert_eq!(court.effective_from_s, at("2026-01-31T23:00:00Z"));
-    assert_eq!(court.effective_until_s, at("2026-07-31T22:00:00Z"), "the last day is included");
-    assert_eq!(court.implement_by_s, at("2026-01-16T08:30:00Z"), "48 h after receipt");
-    assert_eq!(court.remove_within_s, 3 * 86_400);
+    assert_eq!(task(court).effective_from_s, at("2026-01-31T23:00:00Z"));
+    assert_eq!(
+        task(court).effective_until_s,
+        at("2026-07-31T22:00:00Z"),
+        "the last day is included"
+    );
+    assert_eq!(task(court).implement_by_s, at("2026-01-16T08:30:00Z"), "48 h after receipt");
+    assert_eq!(task(court).remove_within_s, 3 * 86_400);
     assert_eq!(court.basis_proof(), v1::BasisProof::DocumentHeld);
-    assert_eq!(court.targets[1].removed_at_s, at("2026-02-28T23:00:00Z"));
-    assert!(court.targets[2].exception);
+    assert_eq!(task(court).targets[1].removed_at_s, at("2026-02-28T23:00:00Z"));
+    assert!(task(court).targets[2].exception);
     let call = &imported.requests[1];
-    assert_eq!(call.confirm_by_s, at("2026-03-03T02:10:00Z"));
+    assert_eq!(task(call).confirm_by_s, at("2026-03-03T02:10:00Z"));
     assert_eq!(call.basis_proof(), v1::BasisProof::Oral);
     assert_eq!(call.time_assumption, "");
     assert_eq!(enter(imported).size(), 1);
@@ -189,7 +203,7 @@ fn a_clock_change_takes_the_earlier_start_and_the_later_end() {
     // In Berlin 02:30 exists twice on 25 October 2026.
     let text = one("from = 2026-10-25T02:30:00\ntime_zone = \"Europe/Berlin\"");
     let request = from_toml(&text).unwrap().requests.remove(0);
-    assert_eq!(request.effective_from_s, at("2026-10-25T00:30:00Z"));
+    assert_eq!(task(&request).effective_from_s, at("2026-10-25T00:30:00Z"));
     assert!(
         request.time_assumption.contains("earlier instant taken"),
         "{}",
@@ -197,7 +211,7 @@ fn a_clock_change_takes_the_earlier_start_and_the_later_end() {
     );
     let text = one("until = 2026-10-25T02:30:00\ntime_zone = \"Europe/Berlin\"");
     let request = from_toml(&text).unwrap().requests.remove(0);
-    assert_eq!(request.effective_until_s, at("2026-10-25T01:30:00Z"));
+    assert_eq!(task(&request).effective_until_s, at("2026-10-25T01:30:00Z"));
     assert!(request.time_assumption.contains("later instant taken"), "{}", request.time_assumption);
 }
 
@@ -205,7 +219,7 @@ fn a_clock_change_takes_the_earlier_start_and_the_later_end() {
 fn last_day_and_removal_day_are_a_day_apart() {
     let until = |meaning: &str| {
         let lines = format!("until = 2026-02-28\ntime_zone = \"UTC\"\nend_date = \"{meaning}\"");
-        from_toml(&one(&lines)).unwrap().requests.remove(0).effective_until_s
+        task(&from_toml(&one(&lines)).unwrap().requests[0]).effective_until_s
     };
     assert_eq!(until("last_day"), at("2026-03-01T00:00:00Z"));
     assert_eq!(until("removal_day"), at("2026-02-28T00:00:00Z"));
@@ -279,7 +293,7 @@ fn many_targets_travel_in_blocks_and_arrive_complete() {
 }
 
 /// "<id> <version>" of what is entered, and the sentence about each row that is not plain.
-fn merged(text: &str, held: &[v1::Request]) -> (Vec<String>, Vec<String>, Vec<String>) {
+fn merged(text: &str, held: &[Held]) -> (Vec<String>, Vec<String>, Vec<String>) {
     let merged = from_toml(text).unwrap().merge(held);
     let entered = merged.requests.iter().map(|r| format!("{} {}", r.id, r.version)).collect();
     (entered, merged.report.iter().map(ToString::to_string).collect(), merged.absent)
@@ -290,11 +304,7 @@ fn a_list_that_is_imported_again_enters_what_changed_and_withdraws_nothing() {
     let first = format!("{}\n{}\n{}", one("id = \"a\""), one("id = \"b\""), one("id = \"c\""));
     let held = from_toml(&first).unwrap().merge(&[]);
     assert_eq!((held.new_count, held.changed_count, held.unchanged_count), (3, 0, 0));
-    let held: Vec<v1::Request> = enter(from_toml(&first).unwrap())
-        .view()
-        .requests()
-        .map(|entry| entry.request().into())
-        .collect();
+    let held = self::held(&enter(from_toml(&first).unwrap()), at("2026-01-02T00:00:00Z"));
 
     let same = from_toml(&first).unwrap().merge(&held);
     assert!(same.requests.is_empty() && same.absent.is_empty(), "{same:?}");
@@ -323,13 +333,13 @@ fn a_list_that_is_imported_again_enters_what_changed_and_withdraws_nothing() {
 #[test]
 fn a_stated_version_must_be_the_next_one() {
     let held = enter(from_toml(&one("")).unwrap());
-    let held: Vec<v1::Request> = held.view().requests().map(|e| e.request().into()).collect();
+    let held = self::held(&held, at("2026-01-02T00:00:00Z"));
     let version =
         |number: u32, lines: &str| merged(&one(&format!("version = {number}\n{lines}")), &held);
     assert!(version(1, "").0.is_empty(), "it is there already");
-    assert_eq!(version(2, "category = \"x\"").0, ["req-7 2"]);
+    assert_eq!(version(2, "external_ref = \"x\"").0, ["req-7 2"]);
     for number in [1, 3] {
-        let (entered, rows, _) = version(number, "category = \"x\"");
+        let (entered, rows, _) = version(number, "external_ref = \"x\"");
         assert!(entered.is_empty());
         assert!(rows[0].contains("refused: version: "), "{rows:?}");
         assert!(
@@ -356,7 +366,11 @@ fn an_id_is_rewritten_as_the_mapping_says_and_only_so() {
     assert!(row.contains("refused: id: ") && row.contains("replace = {"), "{row}");
     let written = import(", replace = { \"\u{2116} \" = \"\", \" \" = \"_\" }").unwrap();
     assert_eq!(written.requests[0].id, "a/12_A");
-    assert_eq!(written.requests[0].external_ref, "\u{2116} 12 A", "as the authority writes it");
+    assert_eq!(
+        written.requests[0].authorisation.as_ref().unwrap().external_ref,
+        "\u{2116} 12 A",
+        "as the authority writes it"
+    );
     assert_eq!(written.requests[1].id, "a/12-A");
     assert!(
         written.report[0]
@@ -393,4 +407,203 @@ fn the_zone_of_the_authority_is_kept() {
     );
     assert_eq!(request("").time_zone, "", "not guessed");
     refused("time_zone = \"Mars/Olympus\"", "time_zone", "IANA");
+}
+
+const EVERYTHING: &str = include_str!("../testdata/everything.toml");
+
+#[test]
+fn a_file_may_say_everything_and_nothing_of_it_is_lost() {
+    let imported = from_toml(EVERYTHING).unwrap();
+    assert_eq!(report(&imported), ["line 5, lg-hamburg/2026-310: accepted"]);
+    let request = imported.merge(&[]).requests.remove(0);
+    let deed = request.authorisation.as_ref().unwrap();
+    assert_eq!(deed.legal_provisions[1].article, "8(3)");
+    assert_eq!(deed.authority.as_ref().unwrap().level, "state");
+    let came = request.notification.as_ref().unwrap();
+    assert_eq!(came.received_at_s, at("2026-03-02T09:15:30Z"));
+    assert_eq!(task(&request).windows.len(), 13, "Saturdays from 7 March to 30 May");
+    assert_eq!(task(&request).windows[0].from_s, at("2026-03-07T14:00:00Z"));
+    assert_eq!(task(&request).windows[4].from_s, at("2026-04-04T13:00:00Z"), "summer time");
+    assert_eq!(task(&request).implement_by_s, came.received_at_s + 30 * 60);
+    let written: Vec<String> = request
+        .time_notes
+        .iter()
+        .map(|n| format!("{} {} {:?} {}", n.field, n.written, n.precision(), n.zone_assumed))
+        .collect();
+    for note in [
+        "decided 2026-02-27 Date true",
+        "served 2026-03-02T10:00 Minute true",
+        "acknowledged 2026-03-02T12:00:00Z Second false",
+    ] {
+        assert!(written.iter().any(|w| w == note), "{note}: {written:#?}");
+    }
+    let register = enter(from_toml(EVERYTHING).unwrap());
+    let entry = register.view().requests().next().unwrap();
+    assert_eq!(v1::Request::from(entry.request()), request);
+    let unmet: Vec<_> = register::checklist(entry.request())
+        .into_iter()
+        .filter(|item| item.state() != v1::ValidityState::Present)
+        .map(|item| register::words::validity_element(item.element()))
+        .collect();
+    assert_eq!(unmet, ["redress", "language"], "what a person stated speaks");
+}
+
+#[test]
+fn elements_that_nobody_supplied_stay_visible() {
+    let register = enter(from_toml(&one("")).unwrap());
+    let entry = register.view().requests().next().unwrap();
+    let absent: Vec<_> = register::checklist(entry.request())
+        .into_iter()
+        .filter(|item| item.state() == v1::ValidityState::Absent)
+        .map(|item| register::words::validity_element(item.element()))
+        .collect();
+    assert_eq!(
+        absent,
+        ["legal_basis", "reasons", "issuer", "redress", "effect_report", "language"]
+    );
+}
+
+#[test]
+fn how_precisely_a_time_was_written_is_kept() {
+    let precision = |from: &str| {
+        let text = one(&format!("from = {from}\ntime_zone = \"Europe/Berlin\""));
+        let request = from_toml(&text).unwrap().requests.remove(0);
+        let note = request.time_notes[0].clone();
+        (note.precision(), note.zone_assumed)
+    };
+    use v1::TimePrecision::{Date, Minute, Second};
+    assert_eq!(precision("\"2026-01-01\""), (Date, true));
+    assert_eq!(precision("\"2026-01-01T12:00\""), (Minute, true));
+    assert_eq!(precision("\"2026-01-01T12:00:00+01:00\""), (Second, false));
+    assert_eq!(precision("\"2026-01-01T12:00+01:00\""), (Minute, false));
+}
+
+#[test]
+fn a_recurrence_is_resolved_to_instants() {
+    let windows = |recurrence: &str, from: &str, until: &str| {
+        let text = one(&format!(
+            "from = \"{from}\"\nuntil = \"{until}\"\ntime_zone = \"Europe/Berlin\"\nrecurrence = {recurrence}"
+        ));
+        let imported = from_toml(&text).unwrap();
+        assert_eq!(imported.refused_count(), 0, "{:?}", imported.report);
+        let windows = &task(&imported.requests[0]).windows;
+        windows
+            .iter()
+            .map(|w| (w.from_s - at("2026-10-24T00:00:00Z"), w.until_s - w.from_s))
+            .collect::<Vec<_>>()
+    };
+    // The night in which 02:30 comes twice: it opens at the first and closes at the second.
+    let night = "{ from = \"02:30\", until = \"02:45\" }";
+    let hour = 3_600;
+    assert_eq!(
+        windows(night, "2026-10-24T00:00:00Z", "2026-10-26T12:00:00Z"),
+        [
+            (hour / 2, hour / 4),
+            (24 * hour + hour / 2, hour + hour / 4),
+            (49 * hour + hour / 2, hour / 4)
+        ]
+    );
+    // Over midnight, cut to the span.
+    let late = "{ days = [\"sat\"], from = \"23:00\", until = \"01:00\" }";
+    assert_eq!(
+        windows(late, "2026-10-24T21:30:00Z", "2026-10-26T00:00:00Z"),
+        [(21 * hour + hour / 2, hour + hour / 2)]
+    );
+}
+
+#[test]
+fn a_recurrence_that_means_nothing_is_refused() {
+    let until = "until = \"2026-02-01T00:00:00Z\"";
+    let zone = "time_zone = \"UTC\"";
+    let daily = "recurrence = { from = \"10:00\", until = \"11:00\" }";
+    refused(&format!("{zone}\n{daily}"), "recurrence", "no end");
+    refused(&format!("{until}\n{daily}"), "recurrence", "no time zone");
+    refused(
+        &format!(
+            "{until}\n{zone}\nrecurrence = {{ days = [\"someday\"], from = \"10:00\", until = \"11:00\" }}"
+        ),
+        "recurrence",
+        "is no day",
+    );
+    refused(
+        &format!("{until}\n{zone}\nrecurrence = {{ from = \"25:00\", until = \"11:00\" }}"),
+        "recurrence",
+        "no time of day",
+    );
+    refused(
+        &format!("until = \"2036-01-01T00:00:00Z\"\n{zone}\n{daily}"),
+        "recurrence",
+        "1,000 windows",
+    );
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_with_its_field() {
+    refused("authority = { name = \"x\", branch = \"royal\" }", "authority.branch", "judicial");
+    refused("legal_provisions = [{ article = \"8\" }]", "legal_provisions.instrument", "missing");
+    refused("remove_within = \"1h\"\nremove_by = \"2026-02-01T00:00:00Z\"", "remove_by", "beside");
+    refused("relations = [\"confirms:req-7\"]", "relations.to", "itself");
+    refused("relations = [\"loves:req-8\"]", "relations.kind", "not one of its words");
+    refused("relations = [\"req-8\"]", "relations", "names no kind");
+    refused("decision = { kind = \"refuse\" }", "decision.reason", "missing");
+    refused(
+        "decision = { kind = \"accept\", not_accepted = [\"ip:192.0.2.7\"] }",
+        "decision.not_accepted",
+        "partial",
+    );
+    refused("validity = { colour = \"present\" }", "validity", "not one of its words");
+    refused(
+        "received = \"2026-01-02T00:00:00Z\"\nacknowledged = \"2026-01-01T00:00:00Z\"",
+        "acknowledged",
+        "before received",
+    );
+    refused("court = \"a\\u0007b\"", "court", "control character");
+    refused("targets = [\"domain_exact:exa\\u0007mple.org\"]", "targets", "control character");
+    refused("targets = [\"domain_exact:exa\\u202Emple.org\"]", "targets", "control character");
+    refused(
+        "documents = [{ digest = \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\", signature_status = \"valid\" }]",
+        "documents.anchor_digest",
+        "trust anchor",
+    );
+}
+
+#[test]
+fn letters_of_two_scripts_in_one_label_are_noted() {
+    let notes = |target: &str| {
+        let imported = from_toml(&one(&format!("targets = [\"{target}\"]"))).unwrap();
+        imported.report[0].notes.join(" ")
+    };
+    // A Cyrillic letter that looks like a Latin one: perhaps just what is to be blocked.
+    assert!(
+        notes("domain_exact:p\u{0430}ypal.example").contains("Cyrillic and Latin in one label")
+    );
+    assert_eq!(notes("domain_exact:пример.example"), "");
+    assert_eq!(notes("domain_exact:bücher.example"), "");
+}
+
+#[test]
+fn a_row_that_changes_what_was_ended_is_refused() {
+    let mut register = enter(from_toml(&one("")).unwrap());
+    let withdraw = v1::Statement {
+        format: 1,
+        origin: "example.net/register".into(),
+        recorded_at_s: at("2026-01-02T00:00:00Z"),
+        effective_at_s: at("2026-01-02T00:00:00Z"),
+        body: Some(Body::Transition(v1::Transition {
+            request_id: "req-7".into(),
+            kind: v1::TransitionKind::Withdraw.into(),
+            ..v1::Transition::default()
+        })),
+        ..v1::Statement::default()
+    };
+    register.apply(&withdraw, None).unwrap();
+    let held = held(&register, at("2026-01-03T00:00:00Z"));
+    let (entered, rows, _) = merged(&one("category = \"x\""), &held);
+    assert!(entered.is_empty());
+    assert!(
+        rows[0].contains("the request is withdrawn") && rows[0].contains("id of its own"),
+        "{rows:?}"
+    );
+    let (_, rows, _) = merged(&one(""), &held);
+    assert!(rows[0].ends_with("accepted"), "what has not changed is no new demand: {rows:?}");
 }

@@ -92,39 +92,46 @@ fn request(id: usize) -> impl Strategy<Value = v1::Request> {
         v1::Request {
             id: format!("req-{id}"),
             version: 1,
-            instrument,
-            basis_class: 1 + instrument % 6,
-            form: 1,
-            targets: targets
-                .into_iter()
-                .map(|(target, odd, added, removed)| v1::RequestTarget {
-                    target: Some(target.to_wire()),
-                    added_at_s: if odd & 3 == 0 { 1_000 + added } else { 0 },
-                    removed_at_s: if odd & 12 == 0 { 1_060 + removed } else { 0 },
-                    exception: odd > 230,
-                    ..v1::RequestTarget::default()
-                })
-                .collect(),
-            measure: Some(v1::Measure {
-                techniques: vec![1, 10],
-                outcome_only,
-                coarsest: if coarsest < 8 { coarsest } else { 17 },
+            authorisation: Some(v1::Authorisation {
+                instrument,
+                basis_class: 1 + instrument % 6,
+                ..v1::Authorisation::default()
             }),
-            scope: Some(v1::Scope {
-                territories: [
-                    vec![],
-                    vec!["*".to_owned()],
-                    vec!["DE".to_owned(), "FR-75".to_owned()],
-                ]
-                .into_iter()
-                .nth(territories)
-                .unwrap_or_default(),
-                ..v1::Scope::default()
+            notification: Some(v1::Notification { form: 1, ..v1::Notification::default() }),
+            task: Some(v1::Task {
+                targets: targets
+                    .into_iter()
+                    .map(|(target, odd, added, removed)| v1::RequestTarget {
+                        target: Some(target.to_wire()),
+                        added_at_s: if odd & 3 == 0 { 1_000 + added } else { 0 },
+                        removed_at_s: if odd & 12 == 0 { 1_060 + removed } else { 0 },
+                        exception: odd > 230,
+                        ..v1::RequestTarget::default()
+                    })
+                    .collect(),
+                measure: Some(v1::Measure {
+                    techniques: vec![1, 10],
+                    outcome_only,
+                    coarsest: if coarsest < 8 { coarsest } else { 17 },
+                    ..v1::Measure::default()
+                }),
+                scope: Some(v1::Scope {
+                    territories: [
+                        vec![],
+                        vec!["*".to_owned()],
+                        vec!["DE".to_owned(), "FR-75".to_owned()],
+                    ]
+                    .into_iter()
+                    .nth(territories)
+                    .unwrap_or_default(),
+                    ..v1::Scope::default()
+                }),
+                effective_from_s: 1_000 + from,
+                effective_until_s: length.map_or(0, |l| 1_000 + from + l),
+                confirm_by_s: 1_000 + from + confirm,
+                remove_within_s,
+                ..v1::Task::default()
             }),
-            effective_from_s: 1_000 + from,
-            effective_until_s: length.map_or(0, |l| 1_000 + from + l),
-            confirm_by_s: 1_000 + from + confirm,
-            remove_within_s,
             status,
             basis_proof: 1,
             ..v1::Request::default()
@@ -173,7 +180,12 @@ fn register() -> impl Strategy<Value = Register> {
         }
         for (id, kind, effective, by) in acts {
             let by_request_id = if by { "req-1".to_owned() } else { String::new() };
-            let act = v1::Transition { request_id: format!("req-{id}"), kind, by_request_id };
+            let act = v1::Transition {
+                request_id: format!("req-{id}"),
+                kind,
+                by_request_id,
+                ..v1::Transition::default()
+            };
             let before = register.size();
             let done = register.apply(&statement(Body::Transition(act), 1_000, effective), None);
             assert_eq!(register.size(), before + u64::from(done.is_ok()));

@@ -31,6 +31,44 @@ use crate::{
     exit::{CliError, Code},
 };
 
+/// What became of a request.
+async fn step(config: &Config, command: Requests) -> Result<(), CliError> {
+    use remit_proto::v1::{DecisionKind as Decision, TransitionKind as Kind};
+    use requests::{Stated, change};
+    let (kind, step, stated) = match command {
+        Requests::Review(step) => (Kind::Review, step, Stated::default()),
+        Requests::Accept(args) => (Kind::Accept, args.step.clone(), args.stated(Decision::Accept)?),
+        Requests::Clarify(args) => {
+            (Kind::Clarify, args.step.clone(), args.stated(Decision::Clarify)?)
+        }
+        Requests::Challenge(args) => {
+            (Kind::Challenge, args.step.clone(), args.stated(Decision::Challenge)?)
+        }
+        Requests::Refuse(args) => (Kind::Refuse, args.step.clone(), args.stated(Decision::Refuse)?),
+        Requests::Confirm { step, back_covers } => {
+            (Kind::Confirm, step, Stated { back_covers, ..Stated::default() })
+        }
+        Requests::Suspend(step) => (Kind::Suspend, step, Stated::default()),
+        Requests::Resume(step) => (Kind::Resume, step, Stated::default()),
+        Requests::Withdraw(step) => (Kind::Withdraw, step, Stated::default()),
+        Requests::Revoke(step) => (Kind::Revoke, step, Stated::default()),
+        Requests::Annul(step) => (Kind::Annul, step, Stated::default()),
+        Requests::Supersede { step, by } => {
+            (Kind::Supersede, step, Stated { by: Some(by), ..Stated::default() })
+        }
+        Requests::Moot(step) => (Kind::Moot, step, Stated::default()),
+        Requests::Close(step) => (Kind::Close, step, Stated::default()),
+        // Dealt with by whoever called.
+        Requests::Import(_)
+        | Requests::List(_)
+        | Requests::Show { .. }
+        | Requests::Quick(_)
+        | Requests::Amend(_)
+        | Requests::ProceedingEnded(_) => return Ok(()),
+    };
+    change(config, kind, &step, stated).await
+}
+
 pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
     let Cli { global, command } = cli;
     let config = Config::load(&global)?;
@@ -41,9 +79,12 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         Command::Requests(Requests::Import(args)) => return requests::import(&config, &args).await,
         Command::Requests(Requests::List(args)) => requests::list(&config, &args, output).await?,
         Command::Requests(Requests::Show { id }) => requests::show(&config, &id, output).await?,
-        Command::Requests(Requests::Transition(args)) => {
-            requests::transition(&config, &args).await?;
+        Command::Requests(Requests::Quick(args)) => requests::quick(&config, &args).await?,
+        Command::Requests(Requests::Amend(args)) => requests::amend(&config, &args).await?,
+        Command::Requests(Requests::ProceedingEnded(args)) => {
+            requests::proceeding(&config, &args).await?;
         }
+        Command::Requests(other) => step(&config, other).await?,
         Command::Lists(Lists::Feed(args)) => lists::feed(&config, &args).await?,
         Command::Lists(Lists::Import(args)) => return lists::import(&config, &args).await,
         Command::Lists(Lists::Approve(args)) => lists::approve(&config, &args).await?,

@@ -52,13 +52,22 @@ impl Log {
         let request = v1::Request {
             id: id.into(),
             version: 1,
-            instrument: v1::Instrument::CourtOrderFinal.into(),
-            basis_class: v1::BasisClass::Law.into(),
-            form: v1::RequestForm::Letter.into(),
-            targets: vec![v1::RequestTarget { target: Some(target()), ..Default::default() }],
-            measure: Some(v1::Measure { outcome_only: true, ..Default::default() }),
-            scope: Some(v1::Scope { territories: vec!["DE".into()], ..Default::default() }),
-            effective_from_s: NOON - 1000,
+            authorisation: Some(v1::Authorisation {
+                instrument: v1::Instrument::CourtOrderFinal.into(),
+                basis_class: v1::BasisClass::Law.into(),
+                ..Default::default()
+            }),
+            notification: Some(v1::Notification {
+                form: v1::RequestForm::Letter.into(),
+                ..Default::default()
+            }),
+            task: Some(v1::Task {
+                targets: vec![v1::RequestTarget { target: Some(target()), ..Default::default() }],
+                measure: Some(v1::Measure { outcome_only: true, ..Default::default() }),
+                scope: Some(v1::Scope { territories: vec!["DE".into()], ..Default::default() }),
+                effective_from_s: NOON - 1000,
+                ..Default::default()
+            }),
             status: v1::RequestStatus::Accepted.into(),
             basis_proof: v1::BasisProof::DocumentHeld.into(),
             ..Default::default()

@@ -378,8 +378,12 @@ fn kind_of(cell: &str, column: &TargetColumn) -> Result<String, RowError> {
 }
 
 /// Keys of a requests file that hold several texts.
-const LISTS: [&str; 9] = [
+const LISTS: [&str; 13] = [
     "legal_provisions",
+    "keywords",
+    "relations",
+    "except_nodes",
+    "except_audiences",
     "techniques",
     "territories",
     "nodes",

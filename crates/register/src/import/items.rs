@@ -18,7 +18,8 @@ fn split(mut request: v1::Request) -> Vec<v1::RegisterItem> {
     if request.encoded_len() <= ITEM_SIZE_MAX {
         return vec![item(Item::Request(request))];
     }
-    let targets = std::mem::take(&mut request.targets);
+    let task = request.task.get_or_insert_default();
+    let targets = std::mem::take(&mut task.targets);
     let mut size = request.encoded_len();
     let request_id = request.id.clone();
     let mut blocks: Vec<Vec<v1::RequestTarget>> = vec![Vec::new()];
@@ -34,7 +35,7 @@ fn split(mut request: v1::Request) -> Vec<v1::RegisterItem> {
         }
     }
     let mut blocks = blocks.into_iter();
-    request.targets = blocks.next().unwrap_or_default();
+    request.task.get_or_insert_default().targets = blocks.next().unwrap_or_default();
     let mut items = vec![item(Item::Request(request))];
     items.extend(blocks.map(|targets| {
         item(Item::Targets(v1::TargetBlock { request_id: request_id.clone(), targets }))

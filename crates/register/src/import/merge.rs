@@ -5,7 +5,32 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use remit_proto::v1;
 
 use super::{Action, Imported, RowError, RowReport, VERSION_NOT_STATED};
-use crate::request::Request;
+use crate::{entry::Entry, request::Request};
+
+/// What the register holds of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// Its newest version.
+    pub request: v1::Request,
+    /// Of that version, as the register counts it.
+    pub digest: Vec<u8>,
+    /// Its state, in the word of lists.
+    pub state: String,
+}
+
+impl Held {
+    /// As a register holds it at an instant.
+    pub fn of(entry: &Entry<'_>, at_s: i64) -> Self {
+        Self {
+            request: entry.request().into(),
+            digest: entry.newest().digest.to_vec(),
+            state: entry.state_at(at_s),
+        }
+    }
+}
+
+/// States after which no version follows.
+const OVER: [&str; 5] = ["withdrawn", "revoked", "superseded", "annulled_ab_initio", "moot"];
 
 /// An import that fits the register that it was merged with.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,11 +61,11 @@ impl Merged {
 }
 
 impl Imported {
-    /// `held`: the newest version of every request in the register.
-    pub fn merge(self, held: &[v1::Request]) -> Merged {
+    /// `held`: every request in the register.
+    pub fn merge(self, held: &[Held]) -> Merged {
         let Self { requests, mut report } = self;
-        let held_by_id: BTreeMap<&str, &v1::Request> =
-            held.iter().map(|request| (request.id.as_str(), request)).collect();
+        let held_by_id: BTreeMap<&str, &Held> =
+            held.iter().map(|held| (held.request.id.as_str(), held)).collect();
         let absent = absent(&requests, &report, held);
         let mut merged = Merged {
             requests: Vec::new(),
@@ -94,17 +119,24 @@ enum Numbered {
     Unchanged,
 }
 
-fn numbered(
-    request: v1::Request,
-    held: &BTreeMap<&str, &v1::Request>,
-) -> Result<Numbered, RowError> {
+fn numbered(request: v1::Request, held: &BTreeMap<&str, &Held>) -> Result<Numbered, RowError> {
     let stated = request.version;
-    let Some(held) = held.get(request.id.as_str()) else {
+    let Some(Held { request: held, digest, state }) = held.get(request.id.as_str()) else {
         let version = if stated == VERSION_NOT_STATED { 1 } else { stated };
         return Ok(Numbered::New(v1::Request { version, ..request }));
     };
-    let same_number = v1::Request { version: held.version, ..request.clone() };
+    let same_number =
+        v1::Request { version: held.version, prev_hash: held.prev_hash.clone(), ..request.clone() };
     let fields = differences(&same_number, held);
+    let over = OVER.contains(&state.as_str()) || state.starts_with("closed");
+    if over && !fields.is_empty() {
+        return Err(RowError::new(
+            "id",
+            format!("the request is {state}, and its {} differ", fields.join(", ")),
+            "enter what is asked anew under an id of its own",
+        ));
+    }
+    let request = v1::Request { prev_hash: digest.clone(), ..request };
     let next = held.version.saturating_add(1);
     match stated {
         VERSION_NOT_STATED if fields.is_empty() => Ok(Numbered::Unchanged),
@@ -122,10 +154,11 @@ fn numbered(
 }
 
 /// What the file names, accepted or refused, is not absent from it.
-fn absent(requests: &[v1::Request], report: &[RowReport], held: &[v1::Request]) -> Vec<String> {
+fn absent(requests: &[v1::Request], report: &[RowReport], held: &[Held]) -> Vec<String> {
     let named: BTreeSet<&str> = report.iter().map(|row| row.id.as_str()).collect();
     let authorities: BTreeSet<(&str, &str)> = requests.iter().map(authority).collect();
     held.iter()
+        .map(|held| &held.request)
         .filter(|request| authorities.contains(&authority(request)))
         .filter(|request| !named.contains(request.id.as_str()))
         .map(|request| request.id.clone())
@@ -133,7 +166,8 @@ fn absent(requests: &[v1::Request], report: &[RowReport], held: &[v1::Request]) 
 }
 
 fn authority(request: &v1::Request) -> (&str, &str) {
-    request.authority.as_ref().map_or(("", ""), |a| (a.id.as_str(), a.name.as_str()))
+    let authority = request.authorisation.as_ref().and_then(|a| a.authority.as_ref());
+    authority.map_or(("", ""), |a| (a.id.as_str(), a.name.as_str()))
 }
 
 /// The fields, in the words of a requests file, in which two requests of one id differ.
@@ -143,65 +177,151 @@ fn differences(new: &v1::Request, held: &v1::Request) -> Vec<&'static str> {
         Request::try_from(request.clone()).map_or_else(|_| request.clone(), |kept| (&kept).into())
     };
     let (new, held) = (kept(new), kept(held));
+    let mut found = Vec::new();
     let v1::Request {
         id: _,
         version: _,
+        prev_hash: _,
+        authorisation,
+        notification,
+        task,
+        documents,
+        status,
+        basis_proof,
+        decision,
+        validity,
+        impact,
+        relations,
+        time_assumption,
+        time_zone,
+        // How a time was written is no other time.
+        time_notes: _,
+    } = &new;
+    let (old, new) = (held.authorisation.unwrap_or_default(), authorisation.clone());
+    found.extend(of_authorisation(&new.unwrap_or_default(), &old));
+    let (old, new) = (held.notification.unwrap_or_default(), notification.clone());
+    found.extend(of_notification(&new.unwrap_or_default(), &old));
+    let (old, new) = (held.task.unwrap_or_default(), task.clone());
+    found.extend(of_task(&new.unwrap_or_default(), &old));
+    found.extend(differing([
+        ("documents", *documents == held.documents),
+        ("status", *status == held.status),
+        ("basis_proof", *basis_proof == held.basis_proof),
+        ("decision", *decision == held.decision),
+        ("validity", *validity == held.validity),
+        ("impact", *impact == held.impact),
+        ("relations", *relations == held.relations),
+        ("time_assumption", *time_assumption == held.time_assumption),
+        ("time_zone", *time_zone == held.time_zone),
+    ]));
+    found
+}
+
+fn differing<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
+    fields.into_iter().filter_map(|(field, same)| (!same).then_some(field)).collect()
+}
+
+fn of_authorisation(new: &v1::Authorisation, old: &v1::Authorisation) -> Vec<&'static str> {
+    let v1::Authorisation {
         external_ref,
+        court,
+        docket,
+        ecli,
+        decided_at_s,
+        issued_at_s,
         instrument,
         basis_class,
         legal_provisions,
         statement_of_reasons,
         category,
+        keywords,
         authority,
+        parties,
+        competence_check,
+        confidentiality,
+    } = new;
+    differing([
+        ("external_ref", *external_ref == old.external_ref),
+        ("court", *court == old.court),
+        ("docket", *docket == old.docket),
+        ("ecli", *ecli == old.ecli),
+        ("decided", *decided_at_s == old.decided_at_s),
+        ("issued", *issued_at_s == old.issued_at_s),
+        ("instrument", *instrument == old.instrument),
+        ("basis_class", *basis_class == old.basis_class),
+        ("legal_provisions", *legal_provisions == old.legal_provisions),
+        ("statement_of_reasons", *statement_of_reasons == old.statement_of_reasons),
+        ("category", *category == old.category),
+        ("keywords", *keywords == old.keywords),
+        ("authority", *authority == old.authority),
+        ("parties", *parties == old.parties),
+        ("competence", *competence_check == old.competence_check),
+        ("confidentiality", *confidentiality == old.confidentiality),
+    ])
+}
+
+fn of_notification(new: &v1::Notification, old: &v1::Notification) -> Vec<&'static str> {
+    let v1::Notification {
+        addressee,
+        addressee_role,
+        shared_by,
         form,
+        signature_status,
+        language,
+        served_at_s,
+        received_at_s,
+        acknowledged_at_s,
+        redress,
+        report_effect_to,
+    } = new;
+    differing([
+        ("addressee", *addressee == old.addressee),
+        ("addressee_role", *addressee_role == old.addressee_role),
+        ("shared_by", *shared_by == old.shared_by),
+        ("form", *form == old.form),
+        ("signature_status", *signature_status == old.signature_status),
+        ("language", *language == old.language),
+        ("served", *served_at_s == old.served_at_s),
+        ("received", *received_at_s == old.received_at_s),
+        ("acknowledged", *acknowledged_at_s == old.acknowledged_at_s),
+        ("redress", *redress == old.redress),
+        ("report_effect_to", *report_effect_to == old.report_effect_to),
+    ])
+}
+
+fn of_task(new: &v1::Task, old: &v1::Task) -> Vec<&'static str> {
+    let v1::Task {
         targets,
         measure,
         scope,
-        issued_at_s,
-        received_at_s,
         effective_from_s,
         effective_until_s,
+        until_event,
+        windows,
+        max_duration_s,
         confirm_by_s,
         implement_by_s,
         remove_within_s,
-        status,
-        basis_proof,
-        documents,
-        lists,
-        time_assumption,
+        remove_by_s,
         review_due_s,
-        time_zone,
+        lists,
         covers_lists,
-    } = &new;
-    [
-        ("external_ref", *external_ref == held.external_ref),
-        ("instrument", *instrument == held.instrument),
-        ("basis_class", *basis_class == held.basis_class),
-        ("legal_provisions", *legal_provisions == held.legal_provisions),
-        ("statement_of_reasons", *statement_of_reasons == held.statement_of_reasons),
-        ("category", *category == held.category),
-        ("authority", *authority == held.authority),
-        ("form", *form == held.form),
-        ("targets", *targets == held.targets),
-        ("techniques", *measure == held.measure),
-        ("scope", *scope == held.scope),
-        ("issued", *issued_at_s == held.issued_at_s),
-        ("received", *received_at_s == held.received_at_s),
-        ("from", *effective_from_s == held.effective_from_s),
-        ("until", *effective_until_s == held.effective_until_s),
-        ("confirm_by", *confirm_by_s == held.confirm_by_s),
-        ("implement_by", *implement_by_s == held.implement_by_s),
-        ("remove_within", *remove_within_s == held.remove_within_s),
-        ("status", *status == held.status),
-        ("basis_proof", *basis_proof == held.basis_proof),
-        ("documents", *documents == held.documents),
-        ("lists", *lists == held.lists),
-        ("time_assumption", *time_assumption == held.time_assumption),
-        ("review_due", *review_due_s == held.review_due_s),
-        ("time_zone", *time_zone == held.time_zone),
-        ("covers_lists", *covers_lists == held.covers_lists),
-    ]
-    .into_iter()
-    .filter_map(|(field, same)| (!same).then_some(field))
-    .collect()
+    } = new;
+    differing([
+        ("targets", *targets == old.targets),
+        ("techniques", *measure == old.measure),
+        ("scope", *scope == old.scope),
+        ("from", *effective_from_s == old.effective_from_s),
+        ("until", *effective_until_s == old.effective_until_s),
+        ("until_event", *until_event == old.until_event),
+        ("windows", *windows == old.windows),
+        ("max_duration", *max_duration_s == old.max_duration_s),
+        ("confirm_by", *confirm_by_s == old.confirm_by_s),
+        ("implement_by", *implement_by_s == old.implement_by_s),
+        ("remove_within", *remove_within_s == old.remove_within_s),
+        ("remove_by", *remove_by_s == old.remove_by_s),
+        ("review_due", *review_due_s == old.review_due_s),
+        ("lists", *lists == old.lists),
+        ("covers_lists", *covers_lists == old.covers_lists),
+    ])
 }

@@ -21,6 +21,8 @@
 mod csv;
 mod items;
 mod merge;
+mod particulars;
+mod recurrence;
 mod row;
 mod times;
 mod toml;
@@ -33,7 +35,7 @@ use self::row::{Defaults, Row};
 pub use self::{
     csv::{Column, Mapping, TargetColumn, from_csv},
     items::{ITEM_SIZE_MAX, to_items},
-    merge::Merged,
+    merge::{Held, Merged},
     times::EndDate,
     toml::from_toml,
 };

@@ -7,6 +7,11 @@ use serde::Deserialize;
 
 use super::{
     RowError, VERSION_NOT_STATED,
+    particulars::{
+        AuthorityRow, CompetenceRow, ConfidentialityRow, DecisionRow, DerivedRow, DocumentRow,
+        EffectRow, ImpactRow, PartyRow, ProvisionRow, RedressRow, RelationRow, at, validity,
+    },
+    recurrence::{RecurrenceRow, WindowRow},
     times::{self, Clock, EndDate, Side, duration_s},
 };
 use crate::{
@@ -15,9 +20,6 @@ use crate::{
     words,
 };
 
-/// A text field longer than this belongs into a document, not into the register.
-const TEXT_SIZE_MAX: usize = 16 * 1024;
-
 /// Keys as people write them; every one of them may come from a column, a constant or the default.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -25,60 +27,73 @@ pub(super) struct Row {
     pub id: Option<String>,
     version: Option<u32>,
     external_ref: String,
+    court: String,
+    docket: String,
+    ecli: String,
+    decided: Option<String>,
     instrument: Option<String>,
     basis_class: Option<String>,
-    legal_provisions: Vec<String>,
+    legal_provisions: Vec<ProvisionRow>,
     statement_of_reasons: String,
     category: String,
+    keywords: Vec<String>,
     authority: Option<AuthorityRow>,
+    parties: Vec<PartyRow>,
+    competence: Option<CompetenceRow>,
+    confidentiality: Option<ConfidentialityRow>,
+    addressee: String,
+    addressee_role: Option<String>,
+    shared_by: String,
     form: Option<String>,
+    signature_status: Option<String>,
+    language: String,
     targets: Vec<::toml::Value>,
     /// Targets that must stay open.
     exceptions: Vec<::toml::Value>,
     techniques: Vec<String>,
     outcome_only: bool,
     coarsest: Option<String>,
+    /// Addresses that the names resolve to may be blocked.
+    derived_targets: bool,
+    /// What users are to be told; with "yes" it is not said what.
+    notice: Option<String>,
     territories: Vec<String>,
     nodes: Vec<String>,
+    except_nodes: Vec<String>,
     network_types: Vec<String>,
     asns: Vec<u32>,
     audiences: Vec<String>,
+    except_audiences: Vec<String>,
     issued: Option<String>,
+    served: Option<String>,
     received: Option<String>,
+    acknowledged: Option<String>,
     from: Option<String>,
     until: Option<String>,
+    /// An end that is an event, in words.
+    until_event: String,
+    windows: Vec<WindowRow>,
+    recurrence: Option<RecurrenceRow>,
+    max_duration: Option<String>,
     /// A time, or a duration after receipt (or, if that is not stated, after `from`).
     confirm_by: Option<String>,
     implement_by: Option<String>,
     remove_within: Option<String>,
+    remove_by: Option<String>,
     review_due: Option<String>,
+    redress: Vec<RedressRow>,
+    report_effect_to: Option<EffectRow>,
     status: Option<String>,
     basis_proof: Option<String>,
+    decision: Option<DecisionRow>,
+    validity: BTreeMap<String, String>,
+    impact: Option<ImpactRow>,
+    relations: Vec<RelationRow>,
     documents: Vec<DocumentRow>,
     lists: Vec<String>,
     covers_lists: Vec<String>,
     time_zone: Option<String>,
     end_date: Option<EndDate>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct AuthorityRow {
-    id: String,
-    name: String,
-    branch: String,
-    country: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DocumentRow {
-    /// SHA-256 as 64 hex digits.
-    digest: String,
-    #[serde(default)]
-    media_type: String,
-    #[serde(default)]
-    kind: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -90,6 +105,7 @@ struct TargetRow {
     exception: bool,
     added: Option<String>,
     removed: Option<String>,
+    derived: Option<DerivedRow>,
 }
 
 /// What holds for a row that does not say it itself.
@@ -120,33 +136,63 @@ impl Row {
             id,
             version,
             external_ref,
+            court,
+            docket,
+            ecli,
+            decided,
             instrument,
             basis_class,
             legal_provisions,
             statement_of_reasons,
             category,
+            keywords,
             authority,
+            parties,
+            competence,
+            confidentiality,
+            addressee,
+            addressee_role,
+            shared_by,
             form,
+            signature_status,
+            language,
             targets,
             exceptions,
             techniques,
             outcome_only,
             coarsest,
+            derived_targets,
+            notice,
             territories,
             nodes,
+            except_nodes,
             network_types,
             asns,
             audiences,
+            except_audiences,
             issued,
+            served,
             received,
+            acknowledged,
             from,
             until,
+            until_event,
+            windows,
+            recurrence,
+            max_duration,
             confirm_by,
             implement_by,
             remove_within,
+            remove_by,
             review_due,
+            redress,
+            report_effect_to,
             status,
             basis_proof,
+            decision,
+            validity: stated_validity,
+            impact,
+            relations,
             documents,
             lists,
             covers_lists,
@@ -158,6 +204,7 @@ impl Row {
             end_date: end_date.or(defaults.end_date),
             format: defaults.date_format.as_deref(),
             assumptions: Vec::new(),
+            notes: Vec::new(),
         };
         if let Some(name) = clock.zone {
             times::zone(name)?;
@@ -199,16 +246,40 @@ impl Row {
             return Err(RowError::new("version", "begins at 1", "leave it out: it is counted"));
         }
 
-        let at = |clock: &mut Clock<'_>, field: &str, text: Option<String>, side| {
-            text.map(|t| clock.instant(field, &t, side)).transpose()
-        };
         let issued_at_s = at(&mut clock, "issued", issued, Side::Start)?;
+        let decided_at_s = at(&mut clock, "decided", decided, Side::Start)?;
+        let served_at_s = at(&mut clock, "served", served, Side::Start)?;
         let received_at_s = at(&mut clock, "received", received, Side::Start)?;
-        let effective_from_s = at(&mut clock, "from", from, Side::Start)?
-            .ok_or_else(|| missing("from", "say from when it is in force"))?;
+        let acknowledged_at_s = at(&mut clock, "acknowledged", acknowledged, Side::Start)?;
+        let effective_from_s = from
+            .map(|text| clock.instant("from", &text, Side::Start))
+            .ok_or_else(|| missing("from", "say from when it is in force"))??;
         let effective_until_s = at(&mut clock, "until", until, Side::End)?;
         let review_due_s = at(&mut clock, "review_due", review_due, Side::End)?;
-        let zero_s = received_at_s.unwrap_or(effective_from_s);
+        let remove_by_s = at(&mut clock, "remove_by", remove_by, Side::End)?;
+        let duration = |field: &str, text: Option<String>| {
+            text.map_or(Ok(0), |text| {
+                duration_s(&text).ok_or_else(|| {
+                    let problem = format!("{text:?} is no duration");
+                    RowError::new(field, problem, "write 30min, 48h or 3d")
+                })
+            })
+        };
+        let max_duration_s = duration("max_duration", max_duration)?;
+        let remove_within_s = duration("remove_within", remove_within)?;
+        let mut windows =
+            windows.into_iter().map(|w| w.build(&mut clock)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(recurrence) = recurrence {
+            let until_s = (effective_until_s != 0).then_some(effective_until_s);
+            windows.extend(recurrence.windows(&clock, effective_from_s, until_s)?);
+            windows.sort_by_key(|window| window.from_s);
+        }
+        let confidentiality = confidentiality.map(|row| row.build(&mut clock)).transpose()?;
+        let redress =
+            redress.into_iter().map(|row| row.build(&mut clock)).collect::<Result<_, _>>()?;
+        let report_effect_to = report_effect_to.map(|row| row.build(&mut clock)).transpose()?;
+        let impact = impact.map(|row| row.build(&mut clock)).transpose()?;
+        let zero_s = if received_at_s == 0 { effective_from_s } else { received_at_s };
         let deadline = |clock: &mut Clock<'_>, field: &str, text: Option<String>| {
             text.map(|text| match duration_s(&text) {
                 Some(after) => Ok(zero_s.saturating_add_unsigned(after)),
@@ -218,13 +289,15 @@ impl Row {
         };
         let confirm_by_s = deadline(&mut clock, "confirm_by", confirm_by)?;
         let implement_by_s = deadline(&mut clock, "implement_by", implement_by)?;
-        let remove_within_s = match remove_within {
-            None => 0,
-            Some(text) => duration_s(&text).ok_or_else(|| {
-                let problem = format!("{text:?} is no duration");
-                RowError::new("remove_within", problem, "write 30min, 48h or 3d")
-            })?,
-        };
+        let addressee_role = addressee_role
+            .map(|text| word("addressee_role", &text, words::addressees, words::addressee))
+            .transpose()?;
+        let signature_status = signature_status
+            .map(|text| {
+                let field = "signature_status";
+                word(field, &text, words::signature_statuses, words::signature_status)
+            })
+            .transpose()?;
 
         let mut wire_targets = Vec::new();
         for (values, exception) in [(targets, false), (exceptions, true)] {
@@ -232,6 +305,9 @@ impl Row {
             for value in values {
                 let read = target(field, value, exception, &mut clock)?;
                 repairs.extend(read.said.iter().cloned());
+                if let Some(scripts) = &read.mixed_scripts {
+                    notes.push(format!("{} mixes {scripts} in one label", read.text));
+                }
                 if read.public_suffix && !read.wire.exception {
                     notes.push(format!(
                         "{} is a public suffix: others than the one meant are hit \
@@ -246,6 +322,9 @@ impl Row {
             let remedy = "name at least one target to block, or the list in covers_lists";
             return Err(missing("targets", remedy));
         }
+        if !category.is_empty() && !words::CATEGORIES.contains(&category.as_str()) {
+            notes.push(format!("category {category:?} is not one of the DSA's; kept as it is"));
+        }
         if territories.is_empty() {
             notes.push(
                 "territories are not stated: verdicts on place will be undetermined".to_owned(),
@@ -258,48 +337,92 @@ impl Row {
                 unknown_word("coarsest", &word, known)
             })?,
         };
-        let too_long = [
-            ("statement_of_reasons", &statement_of_reasons),
-            ("external_ref", &external_ref),
-            ("category", &category),
-        ];
-        if let Some((field, _)) = too_long.iter().find(|(_, text)| text.len() > TEXT_SIZE_MAX) {
-            let problem = format!("longer than {TEXT_SIZE_MAX} bytes");
-            return Err(RowError::new(*field, problem, "keep the full text as a document"));
-        }
-        let request =
-            v1::Request {
-                id: id.ok_or_else(|| missing("id", "give the request an id"))?,
-                version: version.unwrap_or(VERSION_NOT_STATED),
-                external_ref,
-                instrument: instrument.into(),
-                basis_class: basis_class.into(),
-                legal_provisions,
-                statement_of_reasons,
-                category,
-                authority: authority.map(|AuthorityRow { id, name, branch, country }| {
-                    v1::Authority { id, name, branch, country }
-                }),
-                form: form.into(),
-                targets: wire_targets,
-                measure: Some(v1::Measure { techniques, outcome_only, coarsest: coarsest.into() }),
-                scope: Some(v1::Scope { territories, nodes, network_types, asns, audiences }),
-                issued_at_s: issued_at_s.unwrap_or(0),
-                received_at_s: received_at_s.unwrap_or(0),
-                effective_from_s,
-                effective_until_s: effective_until_s.unwrap_or(0),
-                confirm_by_s: confirm_by_s.unwrap_or(0),
-                implement_by_s: implement_by_s.unwrap_or(0),
-                remove_within_s,
-                status: status.into(),
-                basis_proof: basis_proof.into(),
-                documents: documents.into_iter().map(document).collect::<Result<_, _>>()?,
-                lists: lists.iter().map(|l| list(l)).collect::<Result<_, _>>()?,
-                time_assumption: clock.assumptions.join("; "),
-                review_due_s: review_due_s.unwrap_or(0),
-                time_zone: clock.zone.unwrap_or_default().to_owned(),
-                covers_lists,
-            };
+        let notice_required = notice.is_some();
+        let measure = v1::Measure {
+            techniques,
+            outcome_only,
+            coarsest: coarsest.into(),
+            derived_targets,
+            notice_required,
+            notice: notice.filter(|text| text != "yes").unwrap_or_default(),
+        };
+        let scope = v1::Scope {
+            territories,
+            nodes,
+            network_types,
+            asns,
+            audiences,
+            except_nodes,
+            except_audiences,
+        };
+        let authorisation = v1::Authorisation {
+            external_ref,
+            court,
+            docket,
+            ecli,
+            decided_at_s,
+            issued_at_s,
+            instrument: instrument.into(),
+            basis_class: basis_class.into(),
+            legal_provisions: legal_provisions.into_iter().map(Into::into).collect(),
+            statement_of_reasons,
+            category,
+            keywords,
+            authority: authority.map(Into::into),
+            parties: parties.into_iter().map(PartyRow::build).collect::<Result<_, _>>()?,
+            competence_check: competence.map(CompetenceRow::build).transpose()?,
+            confidentiality,
+        };
+        let notification = v1::Notification {
+            addressee,
+            addressee_role: addressee_role.unwrap_or_default().into(),
+            shared_by,
+            form: form.into(),
+            signature_status: signature_status.unwrap_or_default().into(),
+            language,
+            served_at_s,
+            received_at_s,
+            acknowledged_at_s,
+            redress,
+            report_effect_to,
+        };
+        let task = v1::Task {
+            targets: wire_targets,
+            measure: Some(measure),
+            scope: Some(scope),
+            effective_from_s,
+            effective_until_s,
+            until_event,
+            windows,
+            max_duration_s,
+            confirm_by_s: confirm_by_s.unwrap_or(0),
+            implement_by_s: implement_by_s.unwrap_or(0),
+            remove_within_s,
+            remove_by_s,
+            review_due_s,
+            lists: lists.iter().map(|l| list(l)).collect::<Result<_, _>>()?,
+            covers_lists,
+        };
+        let relations =
+            relations.into_iter().map(RelationRow::build).collect::<Result<Vec<_>, _>>()?;
+        let request = v1::Request {
+            id: id.ok_or_else(|| missing("id", "give the request an id"))?,
+            version: version.unwrap_or(VERSION_NOT_STATED),
+            prev_hash: Vec::new(),
+            authorisation: Some(authorisation),
+            notification: Some(notification),
+            task: Some(task),
+            documents: documents.into_iter().map(DocumentRow::build).collect::<Result<_, _>>()?,
+            status: status.into(),
+            basis_proof: basis_proof.into(),
+            decision: decision.map(DecisionRow::build).transpose()?,
+            validity: validity(stated_validity)?,
+            impact,
+            relations,
+            time_assumption: clock.assumptions.join("; "),
+            time_zone: clock.zone.unwrap_or_default().to_owned(),
+            time_notes: clock.notes,
+        };
         // One rule book: what the register refuses is refused here, in the words of the file.
         let numbered = v1::Request { version: request.version.max(1), ..request.clone() };
         Request::try_from(numbered).map_err(in_words_of_the_file)?;
@@ -312,6 +435,7 @@ struct ReadTarget {
     text: String,
     said: Vec<String>,
     public_suffix: bool,
+    mixed_scripts: Option<String>,
 }
 
 /// "domain_subtree:example.org", or a table with kind and value.
@@ -327,13 +451,13 @@ fn target(
         ::toml::Value::String(text) => {
             let (kind, value) = text.split_once(':').unwrap_or(("", &text));
             let (kind, value) = (kind.to_owned(), value.to_owned());
-            TargetRow { kind, value, exception, added: None, removed: None }
+            TargetRow { kind, value, exception, added: None, removed: None, derived: None }
         }
         other => other
             .try_into::<TargetRow>()
             .map_err(|e| RowError::new(field, e.message().to_owned(), REMEDY))?,
     };
-    let TargetRow { kind, value, exception: own, added, removed } = row;
+    let TargetRow { kind, value, exception: own, added, removed, derived } = row;
     let kind = kind_from_word(kind.trim())
         .ok_or_else(|| RowError::new(field, format!("{kind:?} is no kind of target"), REMEDY))?;
     let (target, repairs) = Target::parse(kind, &value).map_err(|e| {
@@ -353,27 +477,50 @@ fn target(
         added_at_s: time("added", added, Side::Start)?,
         removed_at_s: time("removed", removed, Side::End)?,
         exception: exception || own,
+        derived: derived.map(|row| row.build(clock)).transpose()?,
     };
-    Ok(ReadTarget { wire, text: canonical, said, public_suffix: target.is_public_suffix() })
+    let public_suffix = target.is_public_suffix();
+    let mixed_scripts = mixed_scripts(&wire.raw);
+    Ok(ReadTarget { wire, text: canonical, said, public_suffix, mixed_scripts })
 }
 
-fn document(row: DocumentRow) -> Result<v1::Document, RowError> {
-    let DocumentRow { digest, media_type, kind } = row;
+/// "<kind>:<value>"
+pub(super) fn target_text(field: &str, text: &str) -> Result<Target, RowError> {
+    text.parse().map_err(|e| {
+        RowError::new(field, format!("{text:?}: {e}"), "write it as it stands in targets")
+    })
+}
+
+/// Letters of two scripts in one label, as names have that are made to look like others (UTS 39). It may
+/// be just what is to be blocked, so it is said and not refused.
+fn mixed_scripts(raw: &str) -> Option<String> {
+    let script = |c: char| match c {
+        'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' => Some("Latin"),
+        '\u{370}'..='\u{3ff}' => Some("Greek"),
+        '\u{400}'..='\u{52f}' => Some("Cyrillic"),
+        '\u{530}'..='\u{58f}' => Some("Armenian"),
+        _ => None,
+    };
+    raw.split(['.', '/', ':', '@']).find_map(|label| {
+        let mut scripts: Vec<&str> = label.chars().filter_map(script).collect();
+        scripts.sort_unstable();
+        scripts.dedup();
+        (scripts.len() > 1).then(|| scripts.join(" and "))
+    })
+}
+
+pub(super) fn hex_digest(field: &str, text: &str) -> Result<Vec<u8>, RowError> {
     let pairs: Option<Vec<u8>> = (0..64)
         .step_by(2)
-        .map(|at| digest.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()))
+        .map(|at| text.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()))
         .collect();
     match pairs {
-        Some(digest_bytes)
-            if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) =>
-        {
-            Ok(v1::Document { digest: digest_bytes, media_type, kind })
+        Some(digest) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            Ok(digest)
         }
-        Some(_) | None => Err(RowError::new(
-            "documents.digest",
-            format!("{digest:?} is no SHA-256"),
-            "write its 64 hex digits",
-        )),
+        Some(_) | None => {
+            Err(RowError::new(field, format!("{text:?} is no SHA-256"), "write its 64 hex digits"))
+        }
     }
 }
 
@@ -421,7 +568,7 @@ fn usual_proof(form: RequestForm, has_documents: bool) -> BasisProof {
 }
 
 /// The value that a word of the file names; `known` and `word` make the list for who mistyped it.
-fn word<T: Copy, K: Iterator<Item = T>>(
+pub(super) fn word<T: Copy, K: Iterator<Item = T>>(
     field: &str,
     text: &str,
     known: fn() -> K,
@@ -449,6 +596,9 @@ fn in_words_of_the_file(error: InvalidRequest) -> RowError {
         ("measure", "techniques"),
         ("scope.territories", "territories"),
         ("targets.removed_at_s", "targets.removed"),
+        ("acknowledged_at_s", "acknowledged"),
+        ("remove_by_s", "remove_by"),
+        ("max_duration_s", "max_duration"),
     ]);
     let field = names.get(error.field).copied().unwrap_or(error.field);
     let remedy = match field {

@@ -6,6 +6,7 @@ use jiff::{
     fmt::strtime,
     tz::{TimeZone, TimeZoneDatabase},
 };
+use remit_proto::v1::{self, TimePrecision};
 use serde::Deserialize;
 
 use super::RowError;
@@ -34,6 +35,8 @@ pub(super) struct Clock<'a> {
     /// strptime; without it RFC 3339 and ISO 8601.
     pub format: Option<&'a str>,
     pub assumptions: Vec<String>,
+    /// How each time stood in the file.
+    pub notes: Vec<v1::TimeNote>,
 }
 
 enum Read {
@@ -45,7 +48,14 @@ enum Read {
 impl Clock<'_> {
     pub(super) fn instant(&mut self, field: &str, text: &str, side: Side) -> Result<i64, RowError> {
         let text = text.trim();
-        let local = match self.read(field, text)? {
+        let read = self.read(field, text)?;
+        self.notes.push(v1::TimeNote {
+            field: field.to_owned(),
+            written: text.to_owned(),
+            precision: precision(&read, text).into(),
+            zone_assumed: !matches!(read, Read::Instant(_)),
+        });
+        let local = match read {
             Read::Instant(at) => return in_range(field, at),
             Read::Local(local) => local,
             Read::Day(day) => self.midnight(field, day, side)?,
@@ -130,6 +140,20 @@ impl Clock<'_> {
     fn assume(&mut self, what: String) {
         if !self.assumptions.contains(&what) {
             self.assumptions.push(what);
+        }
+    }
+}
+
+/// What the source says, not what the instant could hold.
+fn precision(read: &Read, text: &str) -> TimePrecision {
+    match read {
+        Read::Day(_) => TimePrecision::Date,
+        Read::Instant(_) | Read::Local(_) => {
+            // The offset has a colon of its own.
+            let clock = text.split(['T', 't', ' ']).nth(1).unwrap_or(text);
+            let hours = clock.split(['+', '-', 'Z', 'z']).next().unwrap_or(clock);
+            let parts = hours.split(':').count();
+            if parts > 2 { TimePrecision::Second } else { TimePrecision::Minute }
         }
     }
 }

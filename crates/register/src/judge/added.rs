@@ -1,6 +1,8 @@
 //! Findings that are added to a verdict and never are one (DOMAIN.md section 3, rule 5).
 
-use remit_proto::v1::{Actor, AddedFinding, Instrument, Response, Trigger, VerdictCode, response};
+use remit_proto::v1::{
+    Actor, AddedFinding, Instrument, Response, Technique, Trigger, VerdictCode, response,
+};
 
 use super::{Event, candidate::Candidate, claims::Claims, dimensions::Answer};
 use crate::{
@@ -28,7 +30,9 @@ pub(super) fn findings(
     if speaks.is_some_and(|c| is_collateral(event, c, code, view)) {
         added.push(AddedFinding::Collateral);
     }
-    if speaks.is_some_and(|c| is_misleading(event.response, c.request())) {
+    if speaks.is_some_and(|c| {
+        is_misleading(event.response, c.request()) || hides_what_is_due(event, c.request())
+    }) {
         added.push(AddedFinding::MisleadingResponse);
     }
     if speaks.is_some_and(|c| is_label_doubtful(event, c, code, view, claims)) {
@@ -119,6 +123,50 @@ fn is_misleading(response: Option<&Response>, request: &Request) -> bool {
         .iter()
         .filter(|code| (EDE_BLOCKED..=EDE_PROHIBITED).contains(code))
         .any(|code| !truthful.contains(code))
+}
+
+/// Users are to be told, and what they get looks like a fault of the network. What a response said is
+/// held against it only where it was recorded.
+fn hides_what_is_due(event: &Event<'_>, request: &Request) -> bool {
+    if !request.measure.notice_required {
+        return false;
+    }
+    match event.technique {
+        Technique::DnsNxdomain
+        | Technique::DnsNodata
+        | Technique::DnsRefused
+        | Technique::DnsServfail => {
+            let answer = event.response.and_then(|r| r.response.as_ref());
+            let Some(response::Response::Dns(dns)) = answer else { return false };
+            !dns.extended_errors.iter().any(|c| (EDE_BLOCKED..=EDE_PROHIBITED).contains(c))
+        }
+        Technique::DnsDrop
+        | Technique::IpNullRoute
+        | Technique::IpAclDrop
+        | Technique::IpFlowspec
+        | Technique::IpRouteWithdraw
+        | Technique::TcpRstInjection
+        | Technique::TlsSniDrop
+        | Technique::TlsSniRst
+        | Technique::HttpModify
+        | Technique::ProtocolBlock
+        | Technique::Throttle
+        | Technique::PortBlock
+        | Technique::QuicBlock
+        | Technique::Disconnection
+        | Technique::LineSuspend => true,
+        // These lead to a page, or say what they are.
+        Technique::Unspecified
+        | Technique::DnsForgedA
+        | Technique::DnsTcpOnly
+        | Technique::DnsCnameRedirect
+        | Technique::IpAclReject
+        | Technique::TlsCertMitm
+        | Technique::Http451
+        | Technique::Http403Page
+        | Technique::HttpRedirect
+        | Technique::Other => false,
+    }
 }
 
 /// Called an own measure, and a government is behind it or has asked for it.

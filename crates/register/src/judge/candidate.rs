@@ -18,8 +18,8 @@ use crate::{
     list::{Accepted, ListView, Listed, Naming},
     register::{Touch, View},
     request::{Request, RequestTarget},
-    state::{Bounds, Standing, Transition},
-    target::{Name, Relation, Target, relation},
+    state::{self, Bounds, Standing, Transition},
+    target::{Known, Name, Relation, Target, name_of, relation},
 };
 
 pub(super) struct Candidate<'a> {
@@ -39,6 +39,8 @@ pub(super) struct Candidate<'a> {
     pub place: Answer,
     pub audience: Answer,
     pub technique: Answer,
+    /// By whom it was directed at, and by what the operator took on of it.
+    pub accepted: Answer,
     /// At each instant of the span at which something may change; `None` while another version is
     /// the one to be judged.
     standings: Vec<Option<Standing>>,
@@ -149,12 +151,14 @@ fn of_entry<'a>(
             if t.target.exception { hit && hits_exception(t, event) } else { !hit }
         })
         .map(|t| {
-            let breadth = if t.target.exception {
+            let measure = &t.version.request.measure;
+            let unlicensed = t.target.derived.is_some() && !measure.permits_derived();
+            let breadth = if t.target.exception || unlicensed {
                 let target = Answer::No(VerdictCode::OutOfScopeTarget);
                 Breadth { target, method: Answer::Yes, licensed: false }
             } else {
                 let union = unions.contains(&part_of(t));
-                dimensions::breadth(&t.version.request.measure, target, t.relation, union)
+                dimensions::breadth(measure, target, t.relation, union)
             };
             let bounds = t.bounds();
             let made = make(
@@ -263,15 +267,53 @@ fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Ca
         .version_at(event.span.first_s)
         .or_else(|| entry.versions().next())
         .unwrap_or(entry.newest());
-    let request = &version.request;
-    let bounds = Bounds::of(request);
+    let bounds = entry.bounds(version, None);
     let samples = samples(event.span, entry.turning_points(version, bounds, &known));
-    let breadth = Breadth {
-        target: Answer::No(VerdictCode::OutOfScopeTarget),
-        method: Answer::Yes,
-        licensed: false,
+    // An address may be blocked for a name, while the answer that gave it holds; here none is held.
+    let code = if lacks_resolution(event, &version.request) {
+        VerdictCode::Expired
+    } else {
+        VerdictCode::OutOfScopeTarget
     };
+    let breadth = Breadth { target: Answer::No(code), method: Answer::Yes, licensed: false };
     make(event, entry, version, None, breadth, bounds, &known, &samples, claims)
+}
+
+/// The block is by address, and the request names names and permits their addresses.
+fn lacks_resolution(event: &Event<'_>, request: &Request) -> bool {
+    let by_address = matches!(
+        &event.target,
+        Known::Known(Target::Ip(_) | Target::Cidr(_) | Target::IpPort { .. })
+    );
+    let names = |t: &RequestTarget| !t.exception && name_of(&t.target).is_some();
+    by_address && request.measure.permits_derived() && request.targets.iter().any(names)
+}
+
+/// An order against the publisher binds no operator (DOMAIN.md 3f), and what the operator did not take
+/// on is no basis for him.
+fn accepted(
+    event: &Event<'_>,
+    request: &Request,
+    target: Option<&RequestTarget>,
+    known: &[&Transition],
+) -> Answer {
+    if request.to_publisher {
+        return Answer::No(VerdictCode::NoBasis);
+    }
+    let Some(decision) = state::decision(request, known, event.span.last_s) else {
+        return Answer::Yes;
+    };
+    let left_out = |target: &RequestTarget| decision.not_accepted.contains(&target.target);
+    if target.is_some_and(left_out) {
+        return Answer::No(VerdictCode::BasisNotAccepted);
+    }
+    let Some(scope) = &decision.accepted_scope else { return Answer::Yes };
+    let within =
+        dimensions::place(scope, event.place).and(dimensions::audience(scope, event.place));
+    match within {
+        Answer::No(_) => Answer::No(VerdictCode::BasisNotAccepted),
+        Answer::Yes | Answer::Unknown(_) => within,
+    }
 }
 
 #[expect(
@@ -302,6 +344,7 @@ fn make<'a>(
         place: dimensions::place(&request.scope, event.place),
         audience: dimensions::audience(&request.scope, event.place),
         technique: dimensions::technique(&request.measure, event.technique),
+        accepted: accepted(event, request, target, known),
         standings: samples
             .iter()
             .map(|at_s| entry.standing_of(version, bounds, known, *at_s))
@@ -360,6 +403,7 @@ impl<'a> Candidate<'a> {
             (self.place, Dimension::Place),
             (self.audience, Dimension::Audience),
             (self.method(), Dimension::Method),
+            (self.accepted, Dimension::Status),
         ] {
             match answer {
                 Answer::Yes => {}
@@ -405,7 +449,7 @@ impl<'a> Candidate<'a> {
     }
 
     fn fits_but_for_time(&self) -> bool {
-        [self.breadth.target, self.place, self.audience, self.method()]
+        [self.breadth.target, self.place, self.audience, self.method(), self.accepted]
             .iter()
             .all(|answer| *answer == Answer::Yes)
     }
@@ -481,7 +525,23 @@ impl<'a> Candidate<'a> {
             .transitions()
             .into_iter()
             .filter(|t| t.effective_at_s <= at_s)
-            .filter(|t| matches!(t.kind, TransitionKind::Accept | TransitionKind::Resume))
+            .filter(|t| match t.kind {
+                TransitionKind::Accept | TransitionKind::Resume => true,
+                // Without it the request would have lapsed by then.
+                TransitionKind::Confirm => self.request().confirm_by_s.is_some_and(|by| by <= at_s),
+                TransitionKind::Unspecified
+                | TransitionKind::Suspend
+                | TransitionKind::Withdraw
+                | TransitionKind::Revoke
+                | TransitionKind::Annul
+                | TransitionKind::Refuse
+                | TransitionKind::Challenge
+                | TransitionKind::Supersede
+                | TransitionKind::Review
+                | TransitionKind::Clarify
+                | TransitionKind::Moot
+                | TransitionKind::Close => false,
+            })
             .map(|t| (t.statement, t.recorded_at_s));
         let listed = self.listed.and_then(|listed| listed.known_by());
         needed
@@ -498,7 +558,7 @@ fn code_of(standing: Standing) -> VerdictCode {
         Standing::Expired { .. } => VerdictCode::Expired,
         Standing::Revoked { .. } => VerdictCode::Revoked,
         Standing::Suspended { .. } => VerdictCode::Suspended,
-        Standing::Lapsed { .. } => VerdictCode::Lapsed,
+        Standing::Lapsed { .. } | Standing::Moot { .. } => VerdictCode::Lapsed,
         Standing::Annulled { .. } => VerdictCode::AnnulledRetroactively,
         Standing::RemovalGrace { .. } => VerdictCode::InRemovalGrace,
         Standing::NotAccepted(_) => VerdictCode::BasisNotAccepted,

@@ -2,7 +2,7 @@
 //! sentences are made at the edge.
 
 use evidence::Claim;
-use remit_proto::v1::{Dimension, NetworkType, NodeFacts, TransitionKind};
+use remit_proto::v1::{Dimension, NetworkType, NodeFacts, TransitionKind, VerdictCode};
 
 use super::{Event, candidate::Candidate, claims::Claims, dimensions::Answer};
 use crate::{
@@ -27,7 +27,7 @@ pub(super) fn of(
         Dimension::Time => (time_says(candidate, request), time_shows(event)),
         Dimension::Status => (status_says(candidate, request), time_shows(event)),
         Dimension::Place => (place_says(&request.scope), place_shows(event.place)),
-        Dimension::Audience => (request.scope.audiences.join(", "), audience_shows(event.place)),
+        Dimension::Audience => (audience_says(&request.scope), audience_shows(event.place)),
         Dimension::Method => {
             let mut shows = words::technique(event.technique).to_owned();
             if candidate.breadth.method != Answer::Yes
@@ -90,7 +90,10 @@ fn target_says(candidate: &Candidate<'_>, event: &Event<'_>) -> String {
     let by_list = by_list.unwrap_or_default();
     match candidate.target {
         Some(held) if held.exception => format!("not {}{by_list}", named(&held.target)),
-        Some(held) => format!("{}{by_list}", named(&held.target)),
+        Some(held) => match &held.derived {
+            Some(derived) => format!("{}, for {}", named(&held.target), named(&derived.from)),
+            None => format!("{}{by_list}", named(&held.target)),
+        },
         None => {
             let targets = &candidate.request().targets;
             let mut blocked = targets.iter().filter(|t| !t.exception);
@@ -149,12 +152,20 @@ fn time_says(candidate: &Candidate<'_>, request: &Request) -> String {
                 | TransitionKind::Suspend
                 | TransitionKind::Resume
                 | TransitionKind::Refuse
-                | TransitionKind::Challenge => "revoked",
+                | TransitionKind::Challenge
+                | TransitionKind::Review
+                | TransitionKind::Clarify
+                | TransitionKind::Moot
+                | TransitionKind::Close => "revoked",
             };
             format!("{word} at {}", time(at_s))
         }
         Some(Standing::Suspended { since_s }) => format!("suspended since {}", time(since_s)),
         Some(Standing::Lapsed { at_s }) => format!("not confirmed by {}", time(at_s)),
+        Some(Standing::Moot { at_s, case_closed: true }) => {
+            format!("lapsed with its proceeding at {}", time(at_s))
+        }
+        Some(Standing::Moot { at_s, case_closed: false }) => format!("moot since {}", time(at_s)),
         Some(Standing::Annulled { at_s }) => {
             format!("annulled from the start at {}", time(at_s))
         }
@@ -164,7 +175,7 @@ fn time_says(candidate: &Candidate<'_>, request: &Request) -> String {
         }
         Some(Standing::Active | Standing::Provisional { .. } | Standing::NotAccepted(_)) | None => {
             let from = format!("from {}", time(request.effective_from_s));
-            match request.effective_until_s {
+            match request.ends_at_s() {
                 Some(until) => format!("{from} until {}", time(until)),
                 None => from,
             }
@@ -173,6 +184,13 @@ fn time_says(candidate: &Candidate<'_>, request: &Request) -> String {
 }
 
 fn status_says(candidate: &Candidate<'_>, request: &Request) -> String {
+    match candidate.accepted {
+        Answer::No(VerdictCode::NoBasis) => {
+            return "addressed to the publisher, not to the operator".to_owned();
+        }
+        Answer::No(_) => return "accepted in part, and not for this".to_owned(),
+        Answer::Yes | Answer::Unknown(_) => {}
+    }
     match candidate.shown_standing() {
         Some(Standing::NotAccepted(status)) => words::status(status).to_owned(),
         Some(Standing::Provisional { confirm_by_s }) => {
@@ -203,6 +221,9 @@ fn place_says(scope: &Scope) -> String {
     if !scope.nodes.is_empty() {
         parts.push(format!("nodes {}", scope.nodes.join(", ")));
     }
+    if !scope.except_nodes.is_empty() {
+        parts.push(format!("not nodes {}", scope.except_nodes.join(", ")));
+    }
     if !scope.network_types.is_empty() {
         let types: Vec<_> = scope.network_types.iter().map(|t| words::network_type(*t)).collect();
         parts.push(format!("networks {}", types.join(", ")));
@@ -227,6 +248,17 @@ fn place_shows(facts: Option<&NodeFacts>) -> String {
         text = format!("{text}, AS{}", facts.asn);
     }
     text
+}
+
+fn audience_says(scope: &Scope) -> String {
+    let meant = match scope.audiences.join(", ") {
+        all if all.is_empty() => "all lines".to_owned(),
+        some => some,
+    };
+    match scope.except_audiences.join(", ") {
+        none if none.is_empty() => meant,
+        some => format!("{meant}, not {some}"),
+    }
 }
 
 fn audience_shows(facts: Option<&NodeFacts>) -> String {

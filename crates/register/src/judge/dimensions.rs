@@ -18,7 +18,7 @@ pub(crate) enum Answer {
 
 impl Answer {
     /// One "no" decides; one "unknown" leaves it open.
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::No(code), _) | (_, Self::No(code)) => Self::No(code),
             (Self::Unknown(reason), _) | (_, Self::Unknown(reason)) => Self::Unknown(reason),
@@ -37,11 +37,22 @@ impl Answer {
 
 /// Territory, nodes, network type and AS. What the operator has not declared is unknown.
 pub(crate) fn place(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
-    let Scope { territories, nodes, network_types, asns, audiences: _ } = scope;
+    let Scope {
+        territories,
+        nodes,
+        except_nodes,
+        network_types,
+        asns,
+        audiences: _,
+        except_audiences: _,
+    } = scope;
     let everywhere = matches!(territories, Territories::Everywhere);
     let Some(facts) = facts else {
-        let unbounded =
-            everywhere && nodes.is_empty() && network_types.is_empty() && asns.is_empty();
+        let unbounded = everywhere
+            && nodes.is_empty()
+            && except_nodes.is_empty()
+            && network_types.is_empty()
+            && asns.is_empty();
         return Answer::place(unbounded.then_some(true));
     };
     let in_territory = match territories {
@@ -49,11 +60,11 @@ pub(crate) fn place(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
         Territories::NotStated => None,
         Territories::Listed(codes) => any(codes.iter().map(|c| in_territory(c, facts))),
     };
-    let at_node = nodes.is_empty()
-        || nodes.iter().any(|n| match n.strip_prefix("group:") {
-            Some(group) => facts.groups.iter().any(|g| g == group),
-            None => *n == facts.node,
-        });
+    let is_it = |n: &String| match n.strip_prefix("group:") {
+        Some(group) => facts.groups.iter().any(|g| g == group),
+        None => *n == facts.node,
+    };
+    let at_node = (nodes.is_empty() || nodes.iter().any(is_it)) && !except_nodes.iter().any(is_it);
     let declared_type = NetworkType::try_from(facts.network_type).unwrap_or_default();
     let in_network = match declared_type {
         _ if network_types.is_empty() => Some(true),
@@ -106,13 +117,19 @@ fn any(facts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 
 /// A node serves classes of line; all of them must be meant. A node that declares none serves all.
 pub(crate) fn audience(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
-    if scope.audiences.is_empty() {
+    let Scope { audiences, except_audiences, .. } = scope;
+    if audiences.is_empty() && except_audiences.is_empty() {
         return Answer::Yes;
     }
     let Some(facts) = facts else { return Answer::Unknown(UndeterminedReason::Scope) };
-    let meant = !facts.audiences.is_empty()
-        && facts.audiences.iter().all(|class| scope.audiences.contains(class));
-    if meant { Answer::Yes } else { Answer::No(VerdictCode::WrongAudience) }
+    let meant = |class: &String| {
+        (audiences.is_empty() || audiences.contains(class)) && !except_audiences.contains(class)
+    };
+    if !facts.audiences.is_empty() && facts.audiences.iter().all(meant) {
+        Answer::Yes
+    } else {
+        Answer::No(VerdictCode::WrongAudience)
+    }
 }
 
 pub(crate) fn technique(measure: &Measure, technique: Technique) -> Answer {

@@ -40,6 +40,12 @@
 //!   one: else what is covered is AUTHORISED_MISREFERENCED. After its removal it may stand for the longer
 //!   of the feed's grace and the request's time to remove. A version that waits for a second person
 //!   makes nothing covered, and a block that claims it is BASIS_NOT_ACCEPTED unless something covers it.
+//! - An order against the publisher (`NO_BASIS`, clause *status*) and what the operator did not accept
+//!   of a request (`BASIS_NOT_ACCEPTED`) speak like other failing requests.
+//! - A block by address under a request that names names and permits their addresses is EXPIRED where
+//!   the register holds no answer that gave the address then.
+//! - Between the windows of a recurrence a request is EXPIRED since the last one, after its time to
+//!   remove. With its proceeding, or with a target that is gone, it has LAPSED.
 //! - A claimed request that is unknown speaks before a claimed one that fails: the order of the
 //!   table in DOMAIN.md 3a.
 
@@ -71,7 +77,7 @@ use crate::{
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "4";
+pub const MATCHER_VERSION: &str = "5";
 
 /// What is judged: a rule at an instant, or what it did in a window.
 #[derive(Debug, Clone)]

@@ -5,8 +5,12 @@
 //! [by <technique>,…|any] [coarsest <kind>] [nodes a,group:b] [networks mobile] [asns 64500]
 //! [audience a,b] [grace 48h] [as <instrument>] [class <basis class>] [status <status>]
 //! [confirm-by T] [received T] [implement-by T] [proof <basis proof>] [list id@v] [branch <branch>]
-//! [version 2] [covers <list>,…] [effective T] [recorded T]` · `<id> <transition>s [by <id>] [effective T]
-//! [recorded T]` · `attribute <rule>,…|claiming:<claim>[,…] [on node] [to <claim>,…|nothing]
+//! [version 2] [covers <list>,…] [effective T] [recorded T] [remove-by T] [within <from>..<until>]
+//! [lasting 48h] [derived <name> resolved T ttl 300 [unproved yes]] [notice yes] [permits derived]
+//! [depends <proceeding>] [outlives <proceeding>] [publisher yes] [except-nodes a] [except-audience a]
+//! [relation kind=id]` · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
+//! [partly-not <kind>:<value>] [only-in DE]` · `proceeding <id> ends [effective T] [recorded T]` ·
+//! `attribute <rule>,…|claiming:<claim>[,…] [on node] [to <claim>,…|nothing]
 //! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `withheld` · `unreadable` ·
 //! `feed <list> under <id> [every s] [fetch s] [changes n] [permille n] [by <person>] [with <person>]
 //! [recorded T]` · `list <list>@<v> [after <v>] [holds n] [+<kind>:<value>[=<id>]] [+!<kind>:<value>]
@@ -43,6 +47,12 @@ pub(crate) const ORIGIN: &str = "example.net/register";
 /// `want` is "CODE", "UNDETERMINED(reason)", with " by <request>" and " + FINDING…" where they
 /// matter; findings that are not named must not be there.
 pub(crate) fn check(event: &str, register: &str, want: &str) {
+    let (shown, clause) = shown(event, register, want);
+    assert_eq!(shown, want, "\n  event: {event}\n  register: {register}\n  {clause}");
+}
+
+/// The verdict as `want` writes it, and its clause.
+pub(crate) fn shown(event: &str, register: &str, want: &str) -> (String, String) {
     let verdict = verdict(event, register);
     let mut shown = code_word(&verdict);
     if want.contains(" by ") {
@@ -51,9 +61,9 @@ pub(crate) fn check(event: &str, register: &str, want: &str) {
     for finding in &verdict.added {
         shown = format!("{shown} + {}", finding_word(*finding));
     }
-    assert_eq!(shown, want, "\n  event: {event}\n  register: {register}\n  {:?}", verdict.clause);
     let sentence = register::explain(&verdict.to_wire());
     assert!(sentence.ends_with('.') && !sentence.contains("()"), "{sentence}");
+    (shown, format!("{:?}", verdict.clause))
 }
 
 /// The clause as "<dimension>: <request says> / <event shows>".
@@ -154,6 +164,8 @@ pub(crate) fn written(text: &str) -> (Register, Vec<Vec<u8>>) {
             }
             line => statement_after(line, &digests),
         };
+        let mut items = items;
+        replaces(&register, &mut items);
         digests.push(Sha256::digest(evidence::canonical::encode(&statement)).to_vec());
         register.apply(&statement, items).unwrap_or_else(|e| panic!("{line}: {e}"));
     }
@@ -171,6 +183,17 @@ pub(crate) fn statement_after(
     }
 }
 
+/// A version names the one that it replaces.
+pub(crate) fn replaces(register: &Register, items: &mut Option<Vec<v1::RegisterItem>>) {
+    for item in items.iter_mut().flatten() {
+        let Some(Item::Request(request)) = &mut item.item else { continue };
+        let held = request.id.parse().ok().and_then(|id| register.view().request(&id));
+        if let Some(newest) = held.and_then(|entry| entry.versions().next_back()) {
+            request.prev_hash = newest.digest.to_vec();
+        }
+    }
+}
+
 pub(crate) fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
     let mut words: VecDeque<&str> = line.split_whitespace().collect();
     let id = words.pop_front().unwrap();
@@ -179,10 +202,14 @@ pub(crate) fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::Registe
         "baseline" => return (baseline(words), None),
         "feed" => return (lists::feed(words), None),
         "list" => return lists::version(words),
+        "proceeding" => return (proceeding(words), None),
         _ => {}
     }
-    let verb = words.front().and_then(|w| w.strip_suffix('s'));
-    match verb.and_then(words::transition_from) {
+    let verb = words.front().map(|word| match word.strip_suffix("ies") {
+        Some(stem) => format!("{stem}y"),
+        None => word.strip_suffix('s').unwrap_or_default().to_owned(),
+    });
+    match verb.and_then(|verb| words::transition_from(&verb)) {
         Some(kind) => {
             words.pop_front();
             (transition(id, kind, words), None)
@@ -232,21 +259,60 @@ fn baseline(mut words: VecDeque<&str>) -> v1::Statement {
     statement(Body::Baseline(said), recorded_at_s, None)
 }
 
-fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> v1::Statement {
+fn proceeding(mut words: VecDeque<&str>) -> v1::Statement {
+    let id = words.pop_front().unwrap().to_owned();
+    assert_eq!(words.pop_front(), Some("ends"));
     let mut recorded_at_s = at("2025-12-15");
     let mut effective_at_s = None;
-    let mut by_request_id = String::new();
     while let Some(word) = words.pop_front() {
         let value = words.pop_front().unwrap();
         match word {
             "effective" => effective_at_s = Some(at(value)),
             "recorded" => recorded_at_s = at(value),
-            "by" => by_request_id = value.to_owned(),
             other => panic!("{other}?"),
         }
     }
-    let body = v1::Transition { request_id: id.to_owned(), kind: kind.into(), by_request_id };
-    statement(Body::Transition(body), recorded_at_s, effective_at_s)
+    let body = v1::Proceeding { id, outcome: String::new() };
+    statement(Body::Proceeding(body), recorded_at_s, effective_at_s)
+}
+
+fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> v1::Statement {
+    let mut recorded_at_s = at("2025-12-15");
+    let mut effective_at_s = None;
+    let mut stated = v1::Transition {
+        request_id: id.to_owned(),
+        kind: kind.into(),
+        ..v1::Transition::default()
+    };
+    while let Some(word) = words.pop_front() {
+        let value = words.pop_front().unwrap();
+        match word {
+            "effective" => effective_at_s = Some(at(value)),
+            "recorded" => recorded_at_s = at(value),
+            "by" => stated.by_request_id = value.to_owned(),
+            "back-covers" => stated.back_covers = true,
+            "partly-not" => {
+                let target: Target = value.parse().unwrap();
+                stated.decision = Some(v1::OperatorDecision {
+                    kind: v1::DecisionKind::Partial.into(),
+                    reason: v1::OperatorReason::ManifestErrors.into(),
+                    not_accepted: vec![target.to_wire()],
+                    ..v1::OperatorDecision::default()
+                });
+            }
+            "only-in" => {
+                let territories = value.split(',').map(str::to_owned).collect();
+                stated.decision = Some(v1::OperatorDecision {
+                    kind: v1::DecisionKind::AcceptNarrowed.into(),
+                    reason: v1::OperatorReason::ServiceNotCovered.into(),
+                    accepted_scope: Some(v1::Scope { territories, ..v1::Scope::default() }),
+                    ..v1::OperatorDecision::default()
+                });
+            }
+            other => panic!("{other}?"),
+        }
+    }
+    statement(Body::Transition(stated), recorded_at_s, effective_at_s)
 }
 
 fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
@@ -257,28 +323,32 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
         ..v1::Measure::default()
     };
     let mut scope = v1::Scope { territories: vec!["*".to_owned()], ..v1::Scope::default() };
+    let mut authorisation = v1::Authorisation {
+        instrument: v1::Instrument::CourtOrderFinal.into(),
+        basis_class: v1::BasisClass::Law.into(),
+        ..v1::Authorisation::default()
+    };
+    let mut notification =
+        v1::Notification { form: v1::RequestForm::Letter.into(), ..v1::Notification::default() };
+    let mut task = v1::Task { effective_from_s: at("2026-01-01"), ..v1::Task::default() };
     let mut request = v1::Request {
         id: id.to_owned(),
         version: 1,
-        instrument: v1::Instrument::CourtOrderFinal.into(),
-        basis_class: v1::BasisClass::Law.into(),
-        form: v1::RequestForm::Letter.into(),
-        effective_from_s: at("2026-01-01"),
         status: v1::RequestStatus::Accepted.into(),
         basis_proof: v1::BasisProof::DocumentHeld.into(),
         ..v1::Request::default()
     };
     while let Some(word) = words.pop_front() {
         if word.contains(':') {
-            request.targets.push(held(word, false));
+            task.targets.push(held(word, false));
             continue;
         }
         let value = words.pop_front().unwrap_or_else(|| panic!("{word} needs a value"));
         let list = || value.split(',').map(str::to_owned).collect::<Vec<_>>();
         match word {
-            "except" => request.targets.push(held(value, true)),
-            "from" => request.effective_from_s = at(value),
-            "until" => request.effective_until_s = at(value),
+            "except" => task.targets.push(held(value, true)),
+            "from" => task.effective_from_s = at(value),
+            "until" => task.effective_until_s = at(value),
             "in" if value == "unstated" => scope.territories = Vec::new(),
             "in" => scope.territories = list(),
             "nodes" => scope.nodes = list(),
@@ -298,11 +368,11 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
             "coarsest" => {
                 measure.coarsest = register::target::kind_from_word(value).unwrap().into();
             }
-            "grace" => request.remove_within_s = value.parse::<u64>().unwrap() * 3_600,
+            "grace" => task.remove_within_s = value.parse::<u64>().unwrap() * 3_600,
             "as" => {
                 let instrument = words::instrument_from(value).unwrap();
-                request.instrument = instrument.into();
-                request.basis_class = match instrument {
+                authorisation.instrument = instrument.into();
+                authorisation.basis_class = match instrument {
                     v1::Instrument::TosMeasure => v1::BasisClass::ContractTos,
                     v1::Instrument::SecurityMeasure => v1::BasisClass::Security,
                     v1::Instrument::UserChoice => v1::BasisClass::UserChoice,
@@ -311,32 +381,81 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
                 }
                 .into();
             }
-            "class" => request.basis_class = words::basis_class_from(value).unwrap().into(),
+            "class" => authorisation.basis_class = words::basis_class_from(value).unwrap().into(),
             "status" => request.status = words::status_from(value).unwrap().into(),
-            "confirm-by" => request.confirm_by_s = at(value),
-            "received" => request.received_at_s = at(value),
-            "implement-by" => request.implement_by_s = at(value),
-            "added" => request.targets.last_mut().unwrap().added_at_s = at(value),
-            "removed" => request.targets.last_mut().unwrap().removed_at_s = at(value),
+            "confirm-by" => task.confirm_by_s = at(value),
+            "received" => notification.received_at_s = at(value),
+            "implement-by" => task.implement_by_s = at(value),
+            "added" => task.targets.last_mut().unwrap().added_at_s = at(value),
+            "removed" => task.targets.last_mut().unwrap().removed_at_s = at(value),
             "proof" => request.basis_proof = words::basis_proof_from(value).unwrap().into(),
             "list" => {
                 let (id, version) = value.split_once('@').unwrap();
                 let (list_id, version) = (id.to_owned(), version.to_owned());
-                request.lists.push(v1::ListClaim { list_id, version });
+                task.lists.push(v1::ListClaim { list_id, version });
             }
             "branch" => {
                 let branch = value.to_owned();
-                request.authority = Some(v1::Authority { branch, ..v1::Authority::default() });
+                authorisation.authority =
+                    Some(v1::Authority { branch, ..v1::Authority::default() });
             }
+            "remove-by" => task.remove_by_s = at(value),
+            "within" => {
+                let (from, until) = value.split_once("..").unwrap();
+                task.windows.push(v1::Window { from_s: at(from), until_s: at(until) });
+            }
+            "lasting" => {
+                let hours: u64 = value.trim_end_matches('h').parse().unwrap();
+                task.max_duration_s = hours * 3_600;
+            }
+            "derived" => {
+                let from: Target = value.parse().unwrap();
+                let derived = v1::Derived {
+                    from: Some(from.to_wire()),
+                    resolved_at_s: at("2026-01-01"),
+                    ttl_s: 0,
+                    evidence: vec![7; 32],
+                };
+                task.targets.last_mut().unwrap().derived = Some(derived);
+            }
+            "resolved" | "ttl" | "unproved" => {
+                let derived = task.targets.last_mut().unwrap().derived.as_mut().unwrap();
+                match word {
+                    "resolved" => derived.resolved_at_s = at(value),
+                    "ttl" => derived.ttl_s = value.parse().unwrap(),
+                    _ => derived.evidence.clear(),
+                }
+            }
+            "notice" => measure.notice_required = true,
+            "permits" => measure.derived_targets = true,
+            "depends" | "outlives" => request.relations.push(v1::Relation {
+                kind: v1::RelationKind::DependsOnProceeding.into(),
+                to: value.to_owned(),
+                outlives: word == "outlives",
+            }),
+            "relation" => {
+                let (kind, to) = value.split_once('=').unwrap();
+                request.relations.push(v1::Relation {
+                    kind: words::relation_from(kind).unwrap().into(),
+                    to: to.to_owned(),
+                    outlives: false,
+                });
+            }
+            "publisher" => notification.addressee_role = v1::AddresseeRole::Publisher.into(),
+            "except-nodes" => scope.except_nodes = list(),
+            "except-audience" => scope.except_audiences = list(),
             "version" => request.version = value.parse().unwrap(),
-            "covers" => request.covers_lists = list(),
+            "covers" => task.covers_lists = list(),
             "effective" => effective_at_s = Some(at(value)),
             "recorded" => recorded_at_s = at(value),
             other => panic!("{other}?"),
         }
     }
-    request.measure = Some(measure);
-    request.scope = Some(scope);
+    task.measure = Some(measure);
+    task.scope = Some(scope);
+    request.authorisation = Some(authorisation);
+    request.notification = Some(notification);
+    request.task = Some(task);
     let items = vec![v1::RegisterItem { item: Some(Item::Request(request)) }];
     let set = v1::ItemSet { count: 1, ..v1::ItemSet::default() };
     let import = v1::Import { items: Some(set), ..v1::Import::default() };

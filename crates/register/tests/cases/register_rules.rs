@@ -3,13 +3,14 @@
 use register::{InvalidStatement, Register};
 use remit_proto::v1::{self, register_item::Item, statement::Body};
 
-use crate::language::{ORIGIN, at, register_of, statement, statement_of};
+use crate::language::{ORIGIN, at, register_of, replaces, statement, statement_of};
 
 /// The last line is refused with this message; what stood before stays.
 fn refused(lines: &str, last: &str, want: &str) {
     let mut register = register_of(lines);
     let before = register.size();
-    let (statement, items) = statement_of(last);
+    let (statement, mut items) = statement_of(last);
+    replaces(&register, &mut items);
     let error = register.apply(&statement, items).expect_err(last);
     assert!(chain(&error).contains(want), "{last}: {}", chain(&error));
     assert_eq!(register.size(), before);
@@ -110,4 +111,87 @@ fn a_request_goes_through_the_register_unchanged() {
     let Some(Item::Request(wire)) = items.unwrap().remove(0).item else { panic!("a request") };
     let entry = register.view().request(&"req-7".parse().unwrap()).unwrap();
     assert_eq!(v1::Request::from(entry.request()), wire);
+}
+
+#[test]
+fn a_version_names_the_one_that_it_replaces() {
+    let register = register_of("req-7 ip:192.0.2.7");
+    let (next, items) = statement_of("req-7 version 2 ip:192.0.2.8");
+    let refused = register.clone().apply(&next, items.clone()).unwrap_err();
+    assert!(refused.to_string().contains("prev_hash"), "{refused}");
+    let mut items = items;
+    replaces(&register, &mut items);
+    assert_eq!(register.clone().apply(&next, items), Ok(()));
+}
+
+#[test]
+fn relations_lead_forward() {
+    refused("", "a ip:192.0.2.7 relation confirms=a", "does not relate to itself");
+    refused(
+        "a ip:192.0.2.7 relation confirms=b",
+        "b ip:192.0.2.8 relation extends=a",
+        "come back to itself through a",
+    );
+    refused(
+        "a ip:192.0.2.7 relation confirms=b; b ip:192.0.2.8 relation amends=c",
+        "c ip:192.0.2.9 relation appeals=a",
+        "come back to itself through b",
+    );
+    // Two that are the same measure say so of each other.
+    let register =
+        "a ip:192.0.2.7 relation same_measure_as=b; b ip:192.0.2.7 relation same_measure_as=a";
+    assert_eq!(register_of(register).size(), 2);
+    refused("", "a ip:192.0.2.7 relation confirms=two*words", "is no id");
+}
+
+#[test]
+fn intervals_that_contradict_each_other() {
+    let one = "req-7 ip:192.0.2.7 until 2026-02-01";
+    refused("", &format!("{one} within 2026-01-10..2026-01-10"), "windows");
+    refused(
+        "",
+        &format!("{one} within 2026-01-10..2026-01-12 within 2026-01-11..2026-01-13"),
+        "windows",
+    );
+    refused("", &format!("{one} within 2025-12-30..2026-01-02"), "windows");
+    refused("", &format!("{one} within 2026-01-30..2026-02-02"), "windows");
+    refused("", &format!("{one} grace 1 remove-by 2026-02-03"), "remove_by_s");
+    refused("", "req-7 ip:192.0.2.7 added 2026-01-10 removed 2026-01-09", "removed_at_s");
+}
+
+#[test]
+fn addresses_are_derived_from_names_of_the_request() {
+    refused(
+        "",
+        "req-7 domain_exact:example.org ip:192.0.2.7 derived domain_exact:other.example",
+        "is not among the names",
+    );
+    refused(
+        "",
+        "req-7 domain_exact:a.example domain_exact:b.example derived domain_exact:a.example",
+        "an address is derived from a name",
+    );
+}
+
+#[test]
+fn a_decision_says_what_its_transition_says() {
+    let received = "req-7 ip:192.0.2.7 status received";
+    refused(received, "req-7 refuses only-in DE", "transition.decision.kind");
+    refused(received, "req-7 accepts partly-not ip:192.0.2.9", "transition.decision.not_accepted");
+}
+
+#[test]
+fn orders_that_hold_the_same_target_are_named() {
+    let register = register_of(
+        "a ip:192.0.2.7 ip:192.0.2.8; b ip:192.0.2.7; net cidr:192.0.2.0/29; gone ip:192.0.2.7 until 2026-01-05",
+    );
+    let view = register.view();
+    let held = |at_s| {
+        let a = view.request(&"a".parse().unwrap()).unwrap();
+        let held = view.held_by(&a, at_s, 10);
+        held.iter().map(|(target, id)| format!("{target} {id}")).collect::<Vec<_>>()
+    };
+    let all = ["192.0.2.7 b", "192.0.2.7 net"];
+    assert_eq!(held(at("2026-01-15")), all, "192.0.2.8 lies outside the /29, and gone has ended");
+    assert_eq!(held(at("2026-01-02")).len(), 3);
 }

@@ -204,20 +204,29 @@ impl Operator {
         let request = v1::Request {
             id: id.to_owned(),
             version: 1,
-            instrument: v1::Instrument::CourtOrderFinal.into(),
-            basis_class: v1::BasisClass::Law.into(),
-            form: v1::RequestForm::Letter.into(),
-            targets: vec![v1::RequestTarget {
-                target: Some(target(ip)),
-                ..v1::RequestTarget::default()
-            }],
-            measure: Some(v1::Measure {
-                techniques: vec![v1::Technique::IpAclDrop.into()],
-                ..v1::Measure::default()
+            authorisation: Some(v1::Authorisation {
+                instrument: v1::Instrument::CourtOrderFinal.into(),
+                basis_class: v1::BasisClass::Law.into(),
+                ..v1::Authorisation::default()
             }),
-            scope: Some(v1::Scope { territories: vec!["DE".into()], ..v1::Scope::default() }),
-            effective_from_s: from_s,
-            effective_until_s: until_s,
+            notification: Some(v1::Notification {
+                form: v1::RequestForm::Letter.into(),
+                ..v1::Notification::default()
+            }),
+            task: Some(v1::Task {
+                targets: vec![v1::RequestTarget {
+                    target: Some(target(ip)),
+                    ..v1::RequestTarget::default()
+                }],
+                measure: Some(v1::Measure {
+                    techniques: vec![v1::Technique::IpAclDrop.into()],
+                    ..v1::Measure::default()
+                }),
+                scope: Some(v1::Scope { territories: vec!["DE".into()], ..v1::Scope::default() }),
+                effective_from_s: from_s,
+                effective_until_s: until_s,
+                ..v1::Task::default()
+            }),
             status: v1::RequestStatus::Accepted.into(),
             basis_proof: v1::BasisProof::OperatorsWord.into(),
             ..v1::Request::default()

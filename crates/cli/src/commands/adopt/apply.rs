@@ -176,7 +176,8 @@ async fn ask(
     let set =
         v1::ItemSet { count: items.len() as u64, root: vec![0; 32], chunks: vec![vec![0; 32]] };
     let body = Body::Import(v1::Import { items: Some(set), ..v1::Import::default() });
-    let statement = canonical::encode(&unsigned(config, body, time::now_s())?);
+    let now_s = time::now_s();
+    let statement = canonical::encode(&unsigned(config, body, now_s, now_s)?);
     Ok(change(&preview(client, statement, items.to_vec()).await?))
 }
 

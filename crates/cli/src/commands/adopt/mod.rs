@@ -16,7 +16,7 @@ mod apply;
 mod file;
 mod groups;
 mod propose;
-mod statements;
+pub(super) mod statements;
 mod traits;
 
 pub(super) use self::{

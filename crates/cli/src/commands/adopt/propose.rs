@@ -105,8 +105,10 @@ fn alike(text: &[String], request: &v1::Request) -> Option<Proposal> {
     };
     let why = if like(&request.id) {
         "its id is like the name".to_owned()
-    } else if like(&request.external_ref) {
-        format!("its number {} is like the name", request.external_ref)
+    } else if let Some(number) =
+        request.authorisation.as_ref().map(|a| &a.external_ref).filter(|number| like(number))
+    {
+        format!("its number {number} is like the name")
     } else {
         return None;
     };
@@ -114,7 +116,8 @@ fn alike(text: &[String], request: &v1::Request) -> Option<Proposal> {
 }
 
 fn lists_alike(text: &[String], request: &v1::Request) -> Vec<Proposal> {
-    let alike = request.lists.iter().filter(|list| {
+    let lists = request.task.iter().flat_map(|task| &task.lists);
+    let alike = lists.filter(|list| {
         let id = tokens(&list.list_id);
         !id.is_empty() && id.iter().all(|token| text.contains(token))
     });
@@ -150,14 +153,20 @@ mod tests {
     fn requests() -> Vec<v1::Request> {
         let request = |id: &str, external_ref: &str| v1::Request {
             id: id.into(),
-            external_ref: external_ref.into(),
+            authorisation: Some(v1::Authorisation {
+                external_ref: external_ref.into(),
+                ..v1::Authorisation::default()
+            }),
             ..v1::Request::default()
         };
         let list = v1::ListClaim { list_id: "hotline".into(), version: "7".into() };
         vec![
             request("court/2026-004", "12 O 345/26"),
             request("court/2026-005", ""),
-            v1::Request { lists: vec![list], ..request("hot/1", "") },
+            v1::Request {
+                task: Some(v1::Task { lists: vec![list], ..v1::Task::default() }),
+                ..request("hot/1", "")
+            },
         ]
     }
 

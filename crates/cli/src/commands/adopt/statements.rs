@@ -23,7 +23,7 @@ pub(crate) async fn baseline(config: &Config, args: &AdoptBaseline) -> Result<()
     }
     let body = Body::Baseline(v1::Baseline { nodes: nodes(&args.nodes)?, until_s });
     let mut client = client::register(config).await?;
-    let bytes = canonical::encode(&unsigned(config, body.clone(), now_s)?);
+    let bytes = canonical::encode(&unsigned(config, body.clone(), now_s, now_s)?);
     let change = change_of_all(&preview(&mut client, bytes, Vec::new()).await?);
     eprintln!("{}", change.sentence(args.dry_run));
     if args.dry_run {
@@ -53,19 +53,24 @@ fn nodes(named: &[String]) -> Result<Vec<String>, CliError> {
 }
 
 /// A statement as it would be signed.
-pub(super) fn unsigned(config: &Config, body: Body, now_s: i64) -> Result<v1::Statement, CliError> {
+pub(crate) fn unsigned(
+    config: &Config,
+    body: Body,
+    now_s: i64,
+    effective_at_s: i64,
+) -> Result<v1::Statement, CliError> {
     Ok(v1::Statement {
         format: evidence::FORMAT,
         origin: config.register_vkey()?.name().to_string(),
         recorded_at_s: now_s,
-        effective_at_s: now_s,
+        effective_at_s,
         author: Some(config.person()?),
         approver: None,
         body: Some(body),
     })
 }
 
-pub(super) async fn preview(
+pub(crate) async fn preview(
     client: &mut RegisterClient,
     statement: Vec<u8>,
     items: Vec<v1::RegisterItem>,
@@ -110,7 +115,7 @@ pub(in crate::commands) async fn enter(
 
 /// What a statement changes of the verdicts on rules.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Change {
+pub(crate) struct Change {
     pub(super) rules: u64,
     /// "3871 NO_BASIS"
     pub(super) before: Vec<String>,
@@ -119,7 +124,22 @@ pub(super) struct Change {
 }
 
 impl Change {
-    pub(super) fn sentence(&self, dry_run: bool) -> String {
+    /// Of a statement that is about requests, not rules.
+    pub(crate) fn told(&self, dry_run: bool) -> String {
+        let Self { rules, before, after, .. } = self;
+        if *rules == 0 {
+            return "no verdict on a rule that stands now changes".to_owned();
+        }
+        format!(
+            "{} of rules that stand now {}: {} become {}",
+            words::count(*rules, "verdict", "verdicts"),
+            if dry_run { "would change" } else { "change" },
+            before.join(", "),
+            after.join(", ")
+        )
+    }
+
+    pub(crate) fn sentence(&self, dry_run: bool) -> String {
         let Self { rules, leave_no_basis, after, .. } = self;
         format!(
             "{} {}: {leave_no_basis} {} NO_BASIS; then {}",
@@ -137,7 +157,7 @@ pub(super) fn change(rows: &[v1::PreviewRow]) -> Change {
 }
 
 /// Of the rules whose verdict changes.
-fn change_of_all(rows: &[v1::PreviewRow]) -> Change {
+pub(crate) fn change_of_all(rows: &[v1::PreviewRow]) -> Change {
     sum(rows, |row| if row.before == row.after { 0 } else { row.rules })
 }
 

@@ -1,0 +1,174 @@
+//! The next version of one request: the newest one, with what has changed in it.
+
+use register::{Target, import::to_items, words as field};
+use remit_proto::v1;
+
+use super::{enter_items, held};
+use crate::{cli::Amend, client, config::Config, exit::CliError, time};
+
+pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError> {
+    let mut client = client::register(config).await?;
+    let question = v1::GetRequestRequest { id: args.id.clone() };
+    let versions = client.get_request(question).await?.into_inner().versions;
+    let newest = versions
+        .into_iter()
+        .next_back()
+        .and_then(held)
+        .ok_or_else(|| CliError::Malformed("the answer holds no version".to_owned()))?;
+    let now_s = time::now_s();
+    let mut next = newest.request.clone();
+    next.version = newest.request.version.saturating_add(1);
+    next.prev_hash = newest.digest;
+    args.change(&mut next, now_s)?;
+    let unchanged = v1::Request {
+        version: newest.request.version,
+        prev_hash: newest.request.prev_hash.clone(),
+        ..next.clone()
+    };
+    if unchanged == newest.request {
+        let problem = "nothing changes: say what (--until, --add-target, ...)";
+        return Err(CliError::Usage(problem.to_owned()));
+    }
+    let effective_at_s = match &args.effective_at {
+        Some(text) => time::parse(text, "--effective-at", now_s)?,
+        None => now_s,
+    };
+    let (id, version) = (next.id.clone(), next.version);
+    register::Request::try_from(next.clone())
+        .map_err(|error| CliError::Usage(format!("{id}: {error}")))?;
+    let import = v1::Import {
+        rows_read: 1,
+        reason: args.reason.clone().unwrap_or_default(),
+        ..v1::Import::default()
+    };
+    let items = to_items(vec![next]);
+    enter_items(config, &mut client, import, &items, effective_at_s, args.dry_run).await?;
+    let would = if args.dry_run { "would be" } else { "is" };
+    eprintln!("{id}: version {version} {would} in effect from {}", time::utc(effective_at_s));
+    Ok(())
+}
+
+impl Amend {
+    fn change(&self, request: &mut v1::Request, now_s: i64) -> Result<(), CliError> {
+        let Self {
+            id: _,
+            until,
+            add_target,
+            remove_target,
+            territories,
+            techniques,
+            implement_by,
+            review_due,
+            received,
+            effective_at: _,
+            reason: _,
+            dry_run: _,
+        } = self;
+        let at = |text: &Option<String>, flag: &str| {
+            text.as_deref().map(|text| time::parse(text, flag, now_s)).transpose()
+        };
+        let task = request.task.get_or_insert_default();
+        match until.as_deref() {
+            None => {}
+            Some("never") => task.effective_until_s = 0,
+            Some(text) => task.effective_until_s = time::parse(text, "--until", now_s)?,
+        }
+        for text in remove_target {
+            let target = target(text, "--remove-target")?.to_wire();
+            let before = task.targets.len();
+            task.targets.retain(|held| held.target.as_ref() != Some(&target));
+            if task.targets.len() == before {
+                let problem = format!("--remove-target: {text:?} is no target of the request");
+                return Err(CliError::Usage(problem));
+            }
+        }
+        for text in add_target {
+            let target = Some(target(text, "--add-target")?.to_wire());
+            if !task.targets.iter().any(|held| held.target == target) {
+                task.targets.push(v1::RequestTarget { target, ..v1::RequestTarget::default() });
+            }
+        }
+        if !territories.is_empty() {
+            task.scope.get_or_insert_default().territories = territories.clone();
+        }
+        if !techniques.is_empty() {
+            let known = |word: &String| {
+                let known = field::technique_from(word);
+                known.map(i32::from).ok_or_else(|| {
+                    CliError::Usage(format!("--technique: {word:?} is no technique"))
+                })
+            };
+            task.measure.get_or_insert_default().techniques =
+                techniques.iter().map(known).collect::<Result<_, _>>()?;
+        }
+        if let Some(at_s) = at(implement_by, "--implement-by")? {
+            task.implement_by_s = at_s;
+        }
+        if let Some(at_s) = at(review_due, "--review-due")? {
+            task.review_due_s = at_s;
+        }
+        if let Some(at_s) = at(received, "--received")? {
+            request.notification.get_or_insert_default().received_at_s = at_s;
+        }
+        Ok(())
+    }
+}
+
+fn target(text: &str, flag: &str) -> Result<Target, CliError> {
+    let read = text.parse::<Target>().or_else(|_| Target::guess(text).map(|(target, _)| target));
+    read.map_err(|error| CliError::Usage(format!("{flag}: {text:?}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> v1::Request {
+        let target = target("192.0.2.7", "").unwrap().to_wire();
+        v1::Request {
+            id: "req-7".into(),
+            version: 1,
+            task: Some(v1::Task {
+                targets: vec![v1::RequestTarget {
+                    target: Some(target),
+                    ..v1::RequestTarget::default()
+                }],
+                effective_until_s: 100,
+                ..v1::Task::default()
+            }),
+            ..v1::Request::default()
+        }
+    }
+
+    fn amended(change: impl FnOnce(&mut Amend)) -> Result<v1::Task, String> {
+        let mut args = Amend::default();
+        change(&mut args);
+        let mut request = request();
+        args.change(&mut request, 1_768_478_400).map_err(|error| error.to_string())?;
+        Ok(request.task.unwrap_or_default())
+    }
+
+    #[test]
+    fn what_is_said_changes_and_nothing_else() {
+        assert_eq!(amended(|_| {}).unwrap(), request().task.unwrap());
+        let task = amended(|a| a.until = Some("never".into())).unwrap();
+        assert_eq!(task.effective_until_s, 0);
+        let task = amended(|a| a.add_target = vec!["example.org".into()]).unwrap();
+        assert_eq!(task.targets.len(), 2);
+        let task = amended(|a| {
+            a.remove_target = vec!["ip:192.0.2.7".into()];
+            a.add_target = vec!["192.0.2.8".into()];
+        })
+        .unwrap();
+        let values: Vec<_> = task.targets.iter().map(|t| t.target.clone().unwrap().value).collect();
+        assert_eq!(values, ["192.0.2.8"]);
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_removed() {
+        let refused = amended(|a| a.remove_target = vec!["192.0.2.9".into()]).unwrap_err();
+        assert!(refused.contains("is no target of the request"), "{refused}");
+        let refused = amended(|a| a.techniques = vec!["nxdomain".into()]).unwrap_err();
+        assert!(refused.contains("is no technique"), "{refused}");
+    }
+}

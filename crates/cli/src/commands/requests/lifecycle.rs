@@ -1,0 +1,130 @@
+//! What became of a request, and of the proceeding that it depends on.
+
+use evidence::RequestId;
+use register::{Target, words as field};
+use remit_proto::v1::{self, statement::Body};
+
+use super::enter;
+use crate::{
+    cli::{Decide, Proceeding, Step},
+    client,
+    config::Config,
+    exit::CliError,
+    time,
+};
+
+/// What is stated beside the request and the time.
+#[derive(Default)]
+pub(crate) struct Stated {
+    pub(crate) by: Option<String>,
+    pub(crate) back_covers: bool,
+    pub(crate) decision: Option<v1::OperatorDecision>,
+}
+
+pub(crate) async fn change(
+    config: &Config,
+    kind: v1::TransitionKind,
+    args: &Step,
+    stated: Stated,
+) -> Result<(), CliError> {
+    let Step { id, effective_at, reason, dry_run } = args;
+    let id: RequestId = id.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
+    let effective_at_s = effective(effective_at.as_deref())?;
+    let Stated { by, back_covers, decision } = stated;
+    let body = Body::Transition(v1::Transition {
+        request_id: id.to_string(),
+        kind: kind.into(),
+        by_request_id: by.unwrap_or_default(),
+        decision,
+        reason: reason.clone().unwrap_or_default(),
+        back_covers,
+    });
+    let mut client = client::register(config).await?;
+    let (items, chunks) = (Vec::new(), Vec::new());
+    enter(config, &mut client, body, items, chunks, effective_at_s, *dry_run).await?;
+    let would = if *dry_run { "would be: " } else { "" };
+    eprintln!("{id}: {would}{} from {}", field::transition(kind), time::utc(effective_at_s));
+    still_held(&mut client, &id).await
+}
+
+/// Removal of one order does not free what another holds (DOMAIN.md 3f, "Overlapping orders").
+async fn still_held(
+    client: &mut crate::client::RegisterClient,
+    id: &RequestId,
+) -> Result<(), CliError> {
+    let request = v1::GetRequestRequest { id: id.to_string() };
+    let versions = client.get_request(request).await?.into_inner().versions;
+    let held = versions.into_iter().next_back().map(|row| row.held_by).unwrap_or_default();
+    let mut others: Vec<&str> = held.iter().map(|held| held.request_id.as_str()).collect();
+    others.sort_unstable();
+    others.dedup();
+    if !others.is_empty() {
+        eprintln!("targets of it are also held by: {}", others.join(", "));
+    }
+    Ok(())
+}
+
+impl Decide {
+    pub(crate) fn stated(&self, plain: v1::DecisionKind) -> Result<Stated, CliError> {
+        Ok(Stated { decision: self.decision(plain)?, ..Stated::default() })
+    }
+
+    pub(crate) fn decision(
+        &self,
+        plain: v1::DecisionKind,
+    ) -> Result<Option<v1::OperatorDecision>, CliError> {
+        let Self { step: _, code, text, escalation, not_accepted, only_in } = self;
+        let wrong = |flag: &str, problem: String| CliError::Usage(format!("{flag}: {problem}"));
+        let kind = match (not_accepted.is_empty(), only_in.is_empty()) {
+            (true, true) => plain,
+            (false, true) if plain == v1::DecisionKind::Accept => v1::DecisionKind::Partial,
+            (true, false) if plain == v1::DecisionKind::Accept => v1::DecisionKind::AcceptNarrowed,
+            (false, false) => return Err(wrong("--only-in", "stands beside --not".to_owned())),
+            (_, _) => return Err(wrong("--not", "narrows an acceptance only".to_owned())),
+        };
+        let reason = match code {
+            None if kind == v1::DecisionKind::Accept => v1::OperatorReason::Unspecified,
+            None => {
+                let known: Vec<_> = field::operator_reasons().map(field::operator_reason).collect();
+                return Err(wrong("--code", format!("say why: one of {}", known.join(", "))));
+            }
+            Some(word) => field::operator_reason_from(word).ok_or_else(|| {
+                let known: Vec<_> = field::operator_reasons().map(field::operator_reason).collect();
+                wrong("--code", format!("{word:?} is not one of: {}", known.join(", ")))
+            })?,
+        };
+        let targets = not_accepted.iter().map(|text| {
+            let target: Target =
+                text.parse().map_err(|error| wrong("--not", format!("{text:?}: {error}")))?;
+            Ok(target.to_wire())
+        });
+        if kind == v1::DecisionKind::Accept && code.is_none() && text.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(v1::OperatorDecision {
+            kind: kind.into(),
+            reason: reason.into(),
+            text: text.clone().unwrap_or_default(),
+            escalation: escalation.clone().unwrap_or_default(),
+            not_accepted: targets.collect::<Result<_, CliError>>()?,
+            accepted_scope: (!only_in.is_empty())
+                .then(|| v1::Scope { territories: only_in.clone(), ..v1::Scope::default() }),
+        }))
+    }
+}
+
+/// A proceeding has ended: what depends on it lapses.
+pub(crate) async fn proceeding(config: &Config, args: &Proceeding) -> Result<(), CliError> {
+    let Proceeding { id, ended_at, outcome, dry_run } = args;
+    let effective_at_s = effective(ended_at.as_deref())?;
+    let outcome = outcome.clone().unwrap_or_default();
+    let body = Body::Proceeding(v1::Proceeding { id: id.clone(), outcome });
+    let mut client = client::register(config).await?;
+    let (items, chunks) = (Vec::new(), Vec::new());
+    enter(config, &mut client, body, items, chunks, effective_at_s, *dry_run).await
+}
+
+fn effective(text: Option<&str>) -> Result<i64, CliError> {
+    let now_s = time::now_s();
+    text.map_or(Ok(now_s), |text| time::parse(text, "--effective-at", now_s))
+}

@@ -1,0 +1,153 @@
+//! All requests, one row each.
+
+use register::words as field;
+use remit_proto::v1;
+
+use crate::{
+    cli::{Format, ListRequests},
+    client::{self, RegisterClient},
+    commands::{list, row::or_dash},
+    config::Config,
+    exit::CliError,
+    output::{Cell, Layout, fields},
+    time, words,
+};
+
+pub(crate) async fn list(
+    config: &Config,
+    args: &ListRequests,
+    out: Format,
+) -> Result<(), CliError> {
+    let in_force_at_s = match &args.in_force_at {
+        Some(text) => time::parse(text, "--in-force-at", time::now_s())?,
+        None => 0,
+    };
+    let question = v1::ListRequestsRequest {
+        in_force_at_s,
+        target: args.target.clone().unwrap_or_default(),
+        authority: args.authority.clone().unwrap_or_default(),
+        ..v1::ListRequestsRequest::default()
+    };
+    let mut client = client::register(config).await?;
+    let (rows, completeness) = rows(&mut client, question, args.limit).await?;
+    layout().listing(&rows, completeness).print(out)
+}
+
+pub(in crate::commands) async fn rows(
+    client: &mut RegisterClient,
+    question: v1::ListRequestsRequest,
+    limit: Option<usize>,
+) -> Result<(Vec<v1::RequestRow>, Option<v1::Completeness>), CliError> {
+    list::all(limit, async |page_size, page_token| {
+        let request = v1::ListRequestsRequest { page_size, page_token, ..question.clone() };
+        let v1::ListRequestsResponse { requests, next_page_token, completeness } =
+            client.list_requests(request).await?.into_inner();
+        Ok((requests, next_page_token, completeness))
+    })
+    .await
+}
+
+/// The first targets tell what a request is about; machine formats have all of them.
+const TARGETS_SHOWN: usize = 2;
+
+pub(super) fn layout() -> Layout<v1::RequestRow> {
+    let fields = fields![row: v1::RequestRow;
+        "request" => request(row).id,
+        "version" => request(row).version,
+        "state" => row.state,
+        "instrument" => field::instrument(deed(row).instrument()),
+        "authority" => authority(&request(row)),
+        "external_ref" => deed(row).external_ref,
+        "targets" => targets(&request(row)),
+        "techniques" => techniques(&task(row)),
+        "outcome_only" => task(row).measure.unwrap_or_default().outcome_only,
+        "territories" => task(row).scope.unwrap_or_default().territories,
+        "nodes" => task(row).scope.unwrap_or_default().nodes,
+        "effective_from" => time::utc(task(row).effective_from_s),
+        "effective_until" => time::utc(task(row).effective_until_s),
+        "basis_proof" => field::basis_proof(request(row).basis_proof()),
+        "recorded_at" => time::utc(row.recorded_at_s),
+        "author" => row.author,
+        "statement" => row.statement_index,
+        "time_assumption" => request(row).time_assumption,
+        "authority_name" => issuer(row).name,
+        "authority_branch" => issuer(row).branch,
+        "authority_country" => issuer(row).country,
+        "time_zone" => request(row).time_zone,
+        "effective_from_local" => local(task(row).effective_from_s, &request(row)),
+        "effective_until_local" => local(task(row).effective_until_s, &request(row)),
+    ];
+    type RequestCell = Cell<v1::RequestRow>;
+    let cells = vec![
+        RequestCell::new("REQUEST", |row| request(row).id),
+        RequestCell::new("V", |row| request(row).version.to_string()),
+        RequestCell::new("STATE", |row| row.state.clone()),
+        RequestCell::new("INSTRUMENT", |row| field::instrument(deed(row).instrument()).to_owned())
+            .dispensable(1),
+        RequestCell::new("AUTHORITY", |row| or_dash(&authority(&request(row)))).dispensable(2),
+        RequestCell::new("TARGETS", some_targets).dispensable(3),
+        // With its offset: in the zone of the authority, in which it meant the bound.
+        RequestCell::new("FROM", |row| {
+            time::zoned_cell(task(row).effective_from_s, &request(row).time_zone)
+        }),
+        RequestCell::new("UNTIL", |row| match task(row).effective_until_s {
+            0 => "open-ended".to_owned(),
+            until_s => time::zoned_cell(until_s, &request(row).time_zone),
+        }),
+    ];
+    Layout { noun: "requests", fields, cells, below: |_| Vec::new() }
+}
+
+fn request(row: &v1::RequestRow) -> v1::Request {
+    row.request.clone().unwrap_or_default()
+}
+
+fn task(row: &v1::RequestRow) -> v1::Task {
+    request(row).task.unwrap_or_default()
+}
+
+/// The legal instrument.
+fn deed(row: &v1::RequestRow) -> v1::Authorisation {
+    request(row).authorisation.unwrap_or_default()
+}
+
+fn issuer(row: &v1::RequestRow) -> v1::Authority {
+    deed(row).authority.unwrap_or_default()
+}
+
+fn techniques(task: &v1::Task) -> Vec<&'static str> {
+    let measure = task.measure.clone().unwrap_or_default();
+    measure.techniques().map(field::technique).collect()
+}
+
+/// As the authority's clocks showed it; empty where its zone is not stated.
+pub(super) fn local(at_s: i64, request: &v1::Request) -> String {
+    match at_s {
+        0 => String::new(),
+        _ => field::time_in(at_s, &request.time_zone).unwrap_or_default(),
+    }
+}
+
+fn some_targets(row: &v1::RequestRow) -> String {
+    let all = targets(&request(row));
+    let mut shown = all.iter().take(TARGETS_SHOWN).cloned().collect::<Vec<_>>().join(" ");
+    if all.len() > TARGETS_SHOWN {
+        shown.push_str(&format!(" and {} more", all.len() - TARGETS_SHOWN));
+    }
+    shown
+}
+
+/// "domain_exact:example.org"; "!" before one that must stay open.
+pub(super) fn targets(request: &v1::Request) -> Vec<String> {
+    let text = |t: &v1::RequestTarget| {
+        let target = t.target.as_ref();
+        let open = if t.exception { "!" } else { "" };
+        format!("{open}{}:{}", words::target_kind(target), words::target(target))
+    };
+    request.task.iter().flat_map(|task| &task.targets).map(text).collect()
+}
+
+fn authority(request: &v1::Request) -> String {
+    let issuer = request.authorisation.as_ref().and_then(|deed| deed.authority.as_ref());
+    issuer.map_or_else(String::new, |a| if a.id.is_empty() { a.name.clone() } else { a.id.clone() })
+}

@@ -1,0 +1,278 @@
+//! `remit requests`: entering, changing and reading the register of authorised requests.
+//!
+//! | File | What |
+//! |---|---|
+//! | here | a file of requests → one import |
+//! | `quick` | one provisional request, at two in the morning |
+//! | `amend` | the next version of one request |
+//! | `lifecycle` | what became of a request, and of a proceeding |
+//! | `list`, `show` | reading |
+//!
+//! Promised: whatever enters something can be asked first what it would change of today's verdicts
+//! (`--dry-run`); the collector computes that from the same statement.
+
+mod amend;
+mod lifecycle;
+mod list;
+mod quick;
+mod show;
+
+use std::{path::Path, time::Duration};
+
+use evidence::{canonical, chunk::SetBuilder, commitment::Salt};
+use register::import::{
+    Action, Held, Imported, Mapping, Merged, RowReport, from_csv, from_toml, to_items,
+};
+use remit_proto::v1::{self, statement::Body};
+use sha2::{Digest, Sha256};
+
+pub(super) use self::list::rows;
+pub(crate) use self::{
+    amend::amend,
+    lifecycle::{Stated, change, proceeding},
+    list::list,
+    quick::quick,
+    show::show,
+};
+
+use super::adopt::statements::{change_of_all, preview, unsigned};
+use crate::{
+    cli::Import,
+    client::{self, RegisterClient},
+    config::Config,
+    exit::{CliError, Code, chain},
+    home,
+    output::escape,
+    statement, time, words,
+};
+
+pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliError> {
+    let bytes = home::read(&args.file)?;
+    let mapping = args.mapping.as_deref().map(home::read_text).transpose()?;
+    let imported = match (&args.mapping, &mapping) {
+        (Some(path), Some(mapping)) => read_csv(&args.file, &bytes, path, mapping)?,
+        _ => read_toml(&args.file, &bytes)?,
+    };
+    let mapping_digest = mapping.map(|text| digest(text.as_bytes())).unwrap_or_default();
+    if args.dry_run && config.collector().is_err() {
+        eprintln!("no collector is known: the file is not compared with a register");
+        let merged = imported.merge(&[]);
+        tell(&args.file, &merged);
+        return finished(&args.file, &merged, "--dry-run");
+    }
+    let mut client = client::register(config).await?;
+    let merged = imported.merge(&newest(&mut client).await?);
+    tell(&args.file, &merged);
+    if merged.requests.is_empty() {
+        return finished(&args.file, &merged, "the register holds it all");
+    }
+    let import = v1::Import {
+        file_digest: digest(&bytes),
+        mapping_digest,
+        rows_read: merged.report.len() as u64,
+        rows_repaired: merged.repaired_count() as u64,
+        rows_refused: merged.refused_count() as u64,
+        ..v1::Import::default()
+    };
+    let items = to_items(merged.requests.clone());
+    let now_s = time::now_s();
+    enter_items(config, &mut client, import, &items, now_s, args.dry_run).await?;
+    if args.dry_run {
+        return finished(&args.file, &merged, "--dry-run");
+    }
+    eprintln!("{}", summary(&merged));
+    Ok(code_of(&merged))
+}
+
+/// Says what the items would change of today's verdicts, and enters them unless it is a dry run.
+async fn enter_items(
+    config: &Config,
+    client: &mut RegisterClient,
+    import: v1::Import,
+    items: &[v1::RegisterItem],
+    effective_at_s: i64,
+    dry_run: bool,
+) -> Result<(), CliError> {
+    let (set, chunks) = item_set(items)?;
+    let body = Body::Import(v1::Import { items: Some(set), ..import });
+    enter(config, client, body, items.to_vec(), chunks, effective_at_s, dry_run).await
+}
+
+/// The one way in: preview, sign, chunks, statement, and answers that show it.
+async fn enter(
+    config: &Config,
+    client: &mut RegisterClient,
+    body: Body,
+    items: Vec<v1::RegisterItem>,
+    chunks: Vec<Vec<u8>>,
+    effective_at_s: i64,
+    dry_run: bool,
+) -> Result<(), CliError> {
+    let now_s = time::now_s();
+    if items.iter().map(prost::Message::encoded_len).sum::<usize>() <= PREVIEW_SIZE_MAX {
+        let bytes = canonical::encode(&unsigned(config, body.clone(), now_s, effective_at_s)?);
+        let change = change_of_all(&preview(client, bytes, items).await?);
+        eprintln!("{}", change.told(dry_run));
+    } else if dry_run {
+        eprintln!("too much to show what it would change of today's rules");
+    }
+    if dry_run {
+        return Ok(());
+    }
+    let signed_statement = statement::sign(config, body, now_s, effective_at_s)?;
+    for chunk in chunks {
+        client.put_chunk(v1::PutChunkRequest { chunk }).await?;
+    }
+    let request = v1::AppendStatementRequest { signed_statement };
+    let response = client.append_statement(request).await?.into_inner();
+    eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
+    wait_until_shown(client, response.register_size).await
+}
+
+/// What a preview takes (`PreviewStatementRequest.items`), with room for the rest of the message.
+const PREVIEW_SIZE_MAX: usize = 900 * 1024;
+
+/// The end of an import that enters nothing.
+fn finished(file: &Path, merged: &Merged, why: &str) -> Result<Code, CliError> {
+    let summary = summary(merged);
+    if merged.accepted_count() == 0 {
+        return Err(CliError::Malformed(format!(
+            "{}: nothing to enter; {summary}",
+            file.display()
+        )));
+    }
+    eprintln!("nothing was entered ({why})");
+    eprintln!("{summary}");
+    Ok(code_of(merged))
+}
+
+/// What was refused is missing from the register.
+fn code_of(merged: &Merged) -> Code {
+    if merged.refused_count() == 0 { Code::Ok } else { Code::Incomplete }
+}
+
+/// Every request in the register, in its newest version.
+async fn newest(client: &mut RegisterClient) -> Result<Vec<Held>, CliError> {
+    let (rows, _) = rows(client, v1::ListRequestsRequest::default(), None).await?;
+    Ok(rows.into_iter().filter_map(held).collect())
+}
+
+fn held(row: v1::RequestRow) -> Option<Held> {
+    let v1::RequestRow { request, state, digest, .. } = row;
+    Some(Held { request: request?, digest, state })
+}
+
+/// Every row that a person should look at, and what the file no longer has.
+fn tell(file: &Path, merged: &Merged) {
+    tell_rows(&file.display().to_string(), &merged.report);
+    if !merged.absent.is_empty() {
+        let (shown, rest) = merged.absent.split_at(merged.absent.len().min(ABSENT_SHOWN));
+        let more =
+            if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        eprintln!(
+            "not in this file, and left as they are in the register: {}{more}; if their authority \
+             has ended one, say so with `remit requests withdraw`",
+            escape(&shown.join(", "))
+        );
+    }
+}
+
+fn tell_rows(whose: &str, report: &[RowReport]) {
+    for row in report {
+        match &row.action {
+            Action::Accepted if row.notes.is_empty() => {}
+            Action::Accepted | Action::Repaired(_) | Action::Refused(_) => {
+                eprintln!("{whose}: {}", escape(&row.to_string()));
+            }
+        }
+    }
+}
+
+/// The last line of an import.
+fn summary(merged: &Merged) -> String {
+    let Merged { new_count, changed_count, unchanged_count, .. } = merged;
+    format!(
+        "{}: {} accepted ({new_count} new, {changed_count} changed, {unchanged_count} unchanged and \
+         not entered again), {} repaired, {} refused",
+        words::count(merged.report.len() as u64, "row", "rows"),
+        merged.accepted_count(),
+        merged.repaired_count(),
+        merged.refused_count()
+    )
+}
+
+/// So many ids are named; the list is for a glance.
+const ABSENT_SHOWN: usize = 20;
+
+fn is_toml(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+}
+
+fn read_csv(file: &Path, bytes: &[u8], path: &Path, mapping: &str) -> Result<Imported, CliError> {
+    if is_toml(file) {
+        return Err(CliError::Usage(format!(
+            "--mapping: says what the columns of a CSV file mean, and {} is TOML; leave it out",
+            file.display()
+        )));
+    }
+    let wrong = |file: &Path, error: &dyn std::error::Error| {
+        CliError::Malformed(format!("{}: {}", file.display(), chain(error)))
+    };
+    let mapping = Mapping::parse(mapping).map_err(|error| wrong(path, &error))?;
+    from_csv(bytes, &mapping).map_err(|error| wrong(file, &error))
+}
+
+fn read_toml(file: &Path, bytes: &[u8]) -> Result<Imported, CliError> {
+    let name = file.display();
+    if !is_toml(file) {
+        return Err(CliError::Usage(format!(
+            "{name}: what its columns mean is not known; give --mapping, or a .toml file"
+        )));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| CliError::Malformed(format!("{name}: not UTF-8 text")))?;
+    from_toml(text).map_err(|e| CliError::Malformed(format!("{name}: {}", chain(&e))))
+}
+
+/// The items of an import as a salted set, and its chunks.
+pub(super) fn item_set(
+    items: &[v1::RegisterItem],
+) -> Result<(v1::ItemSet, Vec<Vec<u8>>), CliError> {
+    let mut builder = SetBuilder::new();
+    let mut chunks = Vec::new();
+    for item in items {
+        let mut salt = [0_u8; 16];
+        getrandom::fill(&mut salt).map_err(|_| CliError::Random)?;
+        chunks.extend(builder.push(Salt(salt), canonical::encode(item)));
+    }
+    let (set, last) = builder.finish();
+    chunks.extend(last);
+    Ok((set, chunks))
+}
+
+fn digest(bytes: &[u8]) -> Vec<u8> {
+    Sha256::digest(bytes).to_vec()
+}
+
+/// Answers follow the register at the next publish. Whoever has entered something sees it in the next
+/// answer, and a list that is imported twice in a row is compared with itself.
+pub(super) async fn wait_until_shown(
+    client: &mut RegisterClient,
+    size: u64,
+) -> Result<(), CliError> {
+    for _ in 0..SHOWN_ATTEMPTS {
+        let request =
+            v1::ListRequestsRequest { page_size: 1, ..v1::ListRequestsRequest::default() };
+        let answer = client.list_requests(request).await?.into_inner();
+        if answer.completeness.is_some_and(|answer| answer.register_size >= size) {
+            return Ok(());
+        }
+        tokio::time::sleep(SHOWN_EVERY).await;
+    }
+    eprintln!("it is in the register; answers do not show it yet");
+    Ok(())
+}
+
+/// Ten publishes at the default interval.
+const SHOWN_ATTEMPTS: u32 = 50;
+const SHOWN_EVERY: Duration = Duration::from_millis(200);

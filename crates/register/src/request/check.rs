@@ -1,0 +1,327 @@
+//! What no field can show alone, and what the words of a request may be.
+
+use remit_proto::v1::{self, RelationKind, RequestStatus};
+
+use super::{Derived, Particulars, Removal, Request, RequestTarget, Window};
+use crate::target::{Relation, Target, name_of, relation};
+
+/// One field of one request is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct InvalidRequest {
+    pub field: &'static str,
+    pub problem: String,
+}
+
+/// A grace is hours or days; the bound keeps sums of times far from overflow.
+const DURATION_MAX_S: i64 = 100 * 366 * 86_400;
+/// Year 9999; the same bound as for the times of leaves.
+const TIME_MAX_S: i64 = 253_402_300_799;
+const WINDOWS_MAX: usize = 1_000;
+/// A text longer than this belongs into a document.
+const TEXT_SIZE_MAX: usize = 16 * 1024;
+
+impl Request {
+    pub(super) fn check(self) -> Result<Self, InvalidRequest> {
+        if self.version == 0 {
+            return Err(invalid("version", "begins at 1"));
+        }
+        if !matches!(self.prev_hash.len(), 0 | 32) {
+            return Err(invalid("prev_hash", "not 32 bytes"));
+        }
+        self.check_times()?;
+        check_status(self.status, self.confirm_by_s, self.effective_from_s)?;
+        if let Some(v1::Authority { branch, level, .. }) = &self.authority {
+            one_of(branch, &BRANCHES, "authority.branch")?;
+            one_of(level, &LEVELS, "authority.level")?;
+        }
+        for relation in &self.relations {
+            self.check_relation(relation)?;
+        }
+        for target in &self.targets {
+            self.check_target(target)?;
+        }
+        if let Some(decision) = &self.decision {
+            let strange = decision
+                .not_accepted
+                .iter()
+                .find(|t| !self.targets.iter().any(|h| h.target == **t));
+            if let Some(strange) = strange {
+                let problem = format!("{strange} is no target of the request");
+                return Err(invalid("decision.not_accepted", problem));
+            }
+        }
+        self.particulars.check()?;
+        Ok(self)
+    }
+
+    fn check_times(&self) -> Result<(), InvalidRequest> {
+        let removal_by_s = match self.removal {
+            Removal::ByS(by_s) => Some(by_s),
+            Removal::WithinS(_) => None,
+        };
+        for (field, time) in [
+            ("issued_at_s", self.particulars.issued_at_s),
+            ("decided_at_s", self.particulars.decided_at_s),
+            ("served_at_s", self.particulars.served_at_s),
+            ("received_at_s", self.received_at_s),
+            ("acknowledged_at_s", self.particulars.acknowledged_at_s),
+            ("effective_from_s", Some(self.effective_from_s)),
+            ("effective_until_s", self.effective_until_s),
+            ("confirm_by_s", self.confirm_by_s),
+            ("implement_by_s", self.implement_by_s),
+            ("remove_by_s", removal_by_s),
+            ("review_due_s", self.particulars.review_due_s),
+        ] {
+            if time.is_some_and(|t| !(0..=TIME_MAX_S).contains(&t)) {
+                return Err(invalid(field, "outside the years 1970 to 9999"));
+            }
+        }
+        if self.effective_until_s.is_some_and(|until| until <= self.effective_from_s) {
+            return Err(invalid("effective_until_s", "not after effective_from_s"));
+        }
+        if let (Some(received), Some(acknowledged)) =
+            (self.received_at_s, self.particulars.acknowledged_at_s)
+            && acknowledged < received
+        {
+            return Err(invalid("acknowledged_at_s", "before received_at_s"));
+        }
+        if self.windows.len() > WINDOWS_MAX {
+            return Err(invalid(
+                "windows",
+                "more than 1,000; enter the request for a shorter time",
+            ));
+        }
+        let mut open_from_s = self.effective_from_s;
+        for Window { from_s, until_s } in &self.windows {
+            if *from_s < open_from_s || until_s <= from_s {
+                let problem = "they ascend, lie apart and within the span, and none is empty";
+                return Err(invalid("windows", problem));
+            }
+            open_from_s = *until_s;
+        }
+        if self.effective_until_s.is_some_and(|until| open_from_s > until) {
+            return Err(invalid("windows", "the last one ends after effective_until_s"));
+        }
+        Ok(())
+    }
+
+    fn check_relation(&self, relation: &v1::Relation) -> Result<(), InvalidRequest> {
+        let v1::Relation { kind, to, outlives } = relation;
+        let kind: RelationKind = known(*kind, "relations.kind")?;
+        match kind {
+            RelationKind::DependsOnProceeding if (1..=200).contains(&to.len()) => Ok(()),
+            RelationKind::DependsOnProceeding => {
+                Err(invalid("relations.to", "a proceeding is named by 1 to 200 bytes"))
+            }
+            _ if *outlives => Err(invalid("relations.outlives", "is of depends_on_proceeding")),
+            _ if to.parse::<evidence::RequestId>().is_err() => {
+                Err(invalid("relations.to", format!("{to:?} is no id")))
+            }
+            RelationKind::ImplementsListOf => Ok(()),
+            _ if *to == self.id.as_str() => {
+                Err(invalid("relations.to", "a request does not relate to itself"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_target(&self, held: &RequestTarget) -> Result<(), InvalidRequest> {
+        let times = [held.added_at_s, held.removed_at_s];
+        if times.into_iter().flatten().any(|t| !(0..=TIME_MAX_S).contains(&t)) {
+            return Err(invalid("targets", "a time outside the years 1970 to 9999"));
+        }
+        if let [Some(added), Some(removed)] = times
+            && removed <= added
+        {
+            return Err(invalid("targets.removed_at_s", "not after added_at_s"));
+        }
+        let Some(derived) = &held.derived else { return Ok(()) };
+        let Derived { from, resolved_at_s, ttl_s: _, evidence } = &**derived;
+        let address =
+            matches!(held.target, Target::Ip(_) | Target::IpPort { .. } | Target::Cidr(_));
+        if !address || name_of(from).is_none() {
+            return Err(invalid("targets.derived", "an address is derived from a name"));
+        }
+        let named = self.targets.iter().filter(|t| t.derived.is_none() && !t.exception);
+        let inside = |t: &RequestTarget| {
+            matches!(relation(from, &t.target), Relation::Equal | Relation::Inside)
+        };
+        if !named.into_iter().any(inside) {
+            let problem = format!("{from} is not among the names of the request");
+            return Err(invalid("targets.derived.from", problem));
+        }
+        if !(1..=TIME_MAX_S).contains(resolved_at_s) {
+            return Err(invalid("targets.derived.resolved_at_s", "missing"));
+        }
+        if !matches!(evidence.len(), 0 | 32) {
+            return Err(invalid("targets.derived.evidence", "not 32 bytes"));
+        }
+        Ok(())
+    }
+}
+
+fn check_status(
+    status: RequestStatus,
+    confirm_by_s: Option<i64>,
+    effective_from_s: i64,
+) -> Result<(), InvalidRequest> {
+    match (status, confirm_by_s) {
+        (RequestStatus::Provisional, None) => {
+            Err(invalid("confirm_by_s", "a provisional request must say when it lapses"))
+        }
+        (RequestStatus::Provisional, Some(by)) if by <= effective_from_s => {
+            Err(invalid("confirm_by_s", "not after effective_from_s"))
+        }
+        (RequestStatus::Unspecified, _) => Err(invalid("status", "missing")),
+        (
+            RequestStatus::Provisional
+            | RequestStatus::Received
+            | RequestStatus::UnderReview
+            | RequestStatus::ClarificationSought
+            | RequestStatus::Challenged
+            | RequestStatus::Refused
+            | RequestStatus::Accepted,
+            _,
+        ) => Ok(()),
+    }
+}
+
+impl Particulars {
+    fn check(&self) -> Result<(), InvalidRequest> {
+        for (field, text) in [
+            ("external_ref", &self.external_ref),
+            ("court", &self.court),
+            ("docket", &self.docket),
+            ("ecli", &self.ecli),
+            ("statement_of_reasons", &self.statement_of_reasons),
+            ("category", &self.category),
+            ("addressee", &self.addressee),
+            ("shared_by", &self.shared_by),
+            ("until_event", &self.until_event),
+        ] {
+            if text.len() > TEXT_SIZE_MAX {
+                let problem = "longer than 16 KiB; keep the full text as a document";
+                return Err(invalid(field, problem));
+            }
+            if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+                return Err(invalid(field, "holds a control character"));
+            }
+        }
+        for provision in &self.legal_provisions {
+            let v1::LegalProvision { jurisdiction, instrument, article: _, url: _ } = provision;
+            if instrument.is_empty() {
+                return Err(invalid("legal_provisions.instrument", "missing"));
+            }
+            if !jurisdiction.is_empty() && jurisdiction != "EU" && !is_territory(jurisdiction) {
+                let problem = format!("{jurisdiction:?} is no code of ISO 3166, nor \"EU\"");
+                return Err(invalid("legal_provisions.jurisdiction", problem));
+            }
+        }
+        for v1::Party { role, name } in &self.parties {
+            known::<v1::PartyRole>(*role, "parties.role")?;
+            if name.is_empty() {
+                return Err(invalid("parties.name", "missing"));
+            }
+        }
+        if let Some(check) = &self.competence_check {
+            known::<v1::CompetenceResult>(check.result, "competence_check.result")?;
+        }
+        if let Some(secrecy) = &self.confidentiality {
+            known::<v1::DisclosureTier>(secrecy.tier, "confidentiality.tier")?;
+            for scope in &secrecy.scopes {
+                known::<v1::ConfidentialScope>(*scope, "confidentiality.scopes")?;
+            }
+        }
+        for document in &self.documents {
+            check_document(document)?;
+        }
+        let mut seen = Vec::new();
+        for v1::ValidityItem { element, state, by: _, at_s: _ } in &self.validity {
+            let element: v1::ValidityElement = known(*element, "validity.element")?;
+            known::<v1::ValidityState>(*state, "validity.state")?;
+            if seen.contains(&element) {
+                return Err(invalid("validity.element", "stands twice"));
+            }
+            seen.push(element);
+        }
+        Ok(())
+    }
+}
+
+fn check_document(document: &v1::Document) -> Result<(), InvalidRequest> {
+    let v1::Document {
+        digest,
+        media_type: _,
+        kind: _,
+        language: _,
+        translation_of,
+        signature_status,
+        signature_digest,
+        anchor_digest,
+        custody: _,
+    } = document;
+    if digest.len() != 32 {
+        return Err(invalid("documents.digest", "not 32 bytes"));
+    }
+    for (field, bytes) in [
+        ("documents.translation_of", translation_of),
+        ("documents.signature_digest", signature_digest),
+        ("documents.anchor_digest", anchor_digest),
+    ] {
+        if !matches!(bytes.len(), 0 | 32) {
+            return Err(invalid(field, "not 32 bytes"));
+        }
+    }
+    let status = v1::SignatureStatus::try_from(*signature_status)
+        .map_err(|_| invalid("documents.signature_status", "has no meaning here"))?;
+    if status == v1::SignatureStatus::Valid && anchor_digest.is_empty() {
+        let problem = "missing: a signature holds under a trust anchor, which is named";
+        return Err(invalid("documents.anchor_digest", problem));
+    }
+    Ok(())
+}
+
+const BRANCHES: [&str; 5] = ["judicial", "executive", "regulator", "police", "private"];
+const LEVELS: [&str; 3] = ["national", "state", "local"];
+
+fn one_of(text: &str, words: &[&str], field: &'static str) -> Result<(), InvalidRequest> {
+    if text.is_empty() || words.contains(&text) {
+        return Ok(());
+    }
+    Err(invalid(field, format!("{text:?} is not one of: {}", words.join(", "))))
+}
+
+/// ISO 3166-1 alpha-2, or 3166-2.
+pub(super) fn is_territory(text: &str) -> bool {
+    let (country, region) = text.split_once('-').unwrap_or((text, "A"));
+    country.len() == 2
+        && country.bytes().all(|b| b.is_ascii_uppercase())
+        && (1..=3).contains(&region.len())
+        && region.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
+pub(super) fn stated(time_s: i64) -> Option<i64> {
+    (time_s != 0).then_some(time_s)
+}
+
+pub(super) fn seconds(duration_s: u64, field: &'static str) -> Result<i64, InvalidRequest> {
+    let duration_s = i64::try_from(duration_s).ok().filter(|s| *s <= DURATION_MAX_S);
+    duration_s.ok_or_else(|| invalid(field, "more than 100 years"))
+}
+
+pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> InvalidRequest {
+    InvalidRequest { field, problem: problem.into() }
+}
+
+/// An enum of the wire whose value 0 is not valid here.
+pub(super) fn known<E: TryFrom<i32> + Default + PartialEq>(
+    value: i32,
+    field: &'static str,
+) -> Result<E, InvalidRequest> {
+    match E::try_from(value) {
+        Ok(value) if value == E::default() => Err(invalid(field, "missing")),
+        Ok(value) => Ok(value),
+        Err(_) => Err(invalid(field, format!("{value} has no meaning in this version"))),
+    }
+}

@@ -1,0 +1,261 @@
+//! A request as the register holds it: every field looked at, only valid values left.
+//!
+//! In: [`v1::Request`] with the target blocks of its import. Out: [`Request`], or the field that is
+//! wrong and what would be right. On the wire the instrument (`Authorisation`), how it came
+//! (`Notification`) and what it asks (`Task`) stand apart, as in ETSI TS 103 120; here stands apart
+//! what a verdict depends on, and the [`Particulars`] that people read. Times are seconds since
+//! 1970-01-01T00:00:00Z; bounds are half-open, so a request is in force at `from` and no more at
+//! `until`.
+
+mod check;
+mod read;
+mod validity;
+mod write;
+
+use evidence::RequestId;
+use remit_proto::v1::{self, BasisClass, BasisProof, Instrument, RequestForm, RequestStatus};
+
+use crate::target::{Target, kind_from_word, kind_word};
+
+pub use check::InvalidRequest;
+pub use validity::checklist;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    pub id: RequestId,
+    pub version: u32,
+    /// Digest of the version that this one replaces; empty for one that replaces none.
+    pub prev_hash: Vec<u8>,
+    pub instrument: Instrument,
+    pub basis_class: BasisClass,
+    pub basis_proof: BasisProof,
+    pub status: RequestStatus,
+    pub authority: Option<v1::Authority>,
+    pub form: RequestForm,
+    /// An order against the publisher is no basis for blocking in the network (DOMAIN.md 3f).
+    pub to_publisher: bool,
+    pub targets: Vec<RequestTarget>,
+    pub measure: Measure,
+    pub scope: Scope,
+    pub received_at_s: Option<i64>,
+    pub effective_from_s: i64,
+    /// `None`: open-ended, or ended by an event.
+    pub effective_until_s: Option<i64>,
+    pub max_duration_s: Option<i64>,
+    /// In force only within one of them; empty: always within the span.
+    pub windows: Vec<Window>,
+    pub confirm_by_s: Option<i64>,
+    pub implement_by_s: Option<i64>,
+    pub removal: Removal,
+    pub lists: Vec<ListVersion>,
+    /// Lists whose entries it covers, besides its own targets.
+    pub covers_lists: Vec<RequestId>,
+    pub decision: Option<Decision>,
+    pub relations: Vec<v1::Relation>,
+    /// In which times are shown; empty: not stated. Its name is not looked up here: databases of
+    /// zones differ from machine to machine.
+    pub time_zone: String,
+    pub particulars: Box<Particulars>,
+}
+
+/// What people read and no verdict depends on. Messages of the wire whose values were checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Particulars {
+    pub external_ref: String,
+    pub court: String,
+    pub docket: String,
+    pub ecli: String,
+    pub decided_at_s: Option<i64>,
+    pub issued_at_s: Option<i64>,
+    pub legal_provisions: Vec<v1::LegalProvision>,
+    pub statement_of_reasons: String,
+    pub category: String,
+    pub keywords: Vec<String>,
+    pub parties: Vec<v1::Party>,
+    pub competence_check: Option<v1::CompetenceCheck>,
+    pub confidentiality: Option<v1::Confidentiality>,
+    pub addressee: String,
+    pub addressee_role: v1::AddresseeRole,
+    pub shared_by: String,
+    pub signature_status: v1::SignatureStatus,
+    pub language: String,
+    pub served_at_s: Option<i64>,
+    pub acknowledged_at_s: Option<i64>,
+    pub redress: Vec<v1::Redress>,
+    pub report_effect_to: Option<v1::EffectReport>,
+    pub until_event: String,
+    pub review_due_s: Option<i64>,
+    pub documents: Vec<v1::Document>,
+    pub validity: Vec<v1::ValidityItem>,
+    pub impact: Option<v1::ImpactAssessment>,
+    pub time_assumption: String,
+    pub time_notes: Vec<v1::TimeNote>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestTarget {
+    pub target: Target,
+    pub raw: String,
+    pub repair: String,
+    pub added_at_s: Option<i64>,
+    pub removed_at_s: Option<i64>,
+    /// It must stay open.
+    pub exception: bool,
+    /// An address that one of the request's names resolved to.
+    pub derived: Option<Box<Derived>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Derived {
+    pub from: Target,
+    pub resolved_at_s: i64,
+    pub ttl_s: u32,
+    /// Digest of the answer; empty: not kept.
+    pub evidence: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measure {
+    /// Empty: any, if `outcome_only`; else none.
+    pub techniques: Vec<v1::Technique>,
+    pub outcome_only: bool,
+    pub coarsest: Option<v1::TargetKind>,
+    pub derived_targets: bool,
+    pub notice_required: bool,
+    pub notice: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Scope {
+    pub territories: Territories,
+    pub nodes: Vec<String>,
+    pub except_nodes: Vec<String>,
+    pub network_types: Vec<v1::NetworkType>,
+    pub asns: Vec<u32>,
+    pub audiences: Vec<String>,
+    pub except_audiences: Vec<String>,
+}
+
+/// Empty is not everywhere (DOMAIN.md 3f "Global vs node scope").
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Territories {
+    NotStated,
+    Everywhere,
+    /// ISO 3166-1 alpha-2 or 3166-2 codes.
+    Listed(Vec<String>),
+}
+
+/// Half-open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub from_s: i64,
+    pub until_s: i64,
+}
+
+/// How long after its end a block may still stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// 0: not at all.
+    WithinS(i64),
+    /// The same instant for every end.
+    ByS(i64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListVersion {
+    pub id: RequestId,
+    pub version: RequestId,
+}
+
+/// What the operator made of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub kind: v1::DecisionKind,
+    pub reason: v1::OperatorReason,
+    pub text: String,
+    pub escalation: String,
+    /// Not to be blocked under the request.
+    pub not_accepted: Vec<Target>,
+    /// Accepted only within.
+    pub accepted_scope: Option<Scope>,
+}
+
+impl Request {
+    /// One of the three instruments that are the operator's or the user's own.
+    pub fn is_own_measure(&self) -> bool {
+        is_own_measure(self.instrument)
+    }
+
+    /// When it ends by its own times.
+    pub fn ends_at_s(&self) -> Option<i64> {
+        let longest = self.max_duration_s.map(|s| self.effective_from_s.saturating_add(s));
+        match (self.effective_until_s, longest) {
+            (Some(until), Some(longest)) => Some(until.min(longest)),
+            (until, longest) => until.or(longest),
+        }
+    }
+
+    /// Until when what has ended may still stand.
+    pub fn removal_until_s(&self, end_s: i64) -> i64 {
+        match self.removal {
+            Removal::WithinS(within_s) => end_s.saturating_add(within_s),
+            Removal::ByS(by_s) => by_s.max(end_s),
+        }
+    }
+
+    /// Proceedings with which it lapses.
+    pub fn proceedings(&self) -> impl Iterator<Item = &str> {
+        self.relations
+            .iter()
+            .filter(|r| r.kind() == v1::RelationKind::DependsOnProceeding && !r.outlives)
+            .map(|r| r.to.as_str())
+    }
+}
+
+pub(crate) fn is_own_measure(instrument: Instrument) -> bool {
+    match instrument {
+        Instrument::TosMeasure | Instrument::SecurityMeasure | Instrument::UserChoice => true,
+        Instrument::Unspecified
+        | Instrument::CourtOrderFinal
+        | Instrument::CourtOrderInterim
+        | Instrument::AdministrativeOrder
+        | Instrument::RegulatorOrder
+        | Instrument::PoliceRequest
+        | Instrument::ProsecutorRequest
+        | Instrument::MinistryDirection
+        | Instrument::LicenceDirection
+        | Instrument::InformalGovernmentRequest
+        | Instrument::PrivateList => false,
+    }
+}
+
+/// Kinds in the words of a file, such as "domain_subtree"; "host" and "subtree" are short forms for
+/// `coarsest`, as DOMAIN.md 3a names the steps of granularity.
+pub(crate) fn granularity_from_word(word: &str) -> Option<v1::TargetKind> {
+    match word {
+        "host" => Some(v1::TargetKind::DomainExact),
+        "subtree" => Some(v1::TargetKind::DomainSubtree),
+        other => kind_from_word(other),
+    }
+}
+
+impl Measure {
+    /// Addresses may be blocked that its names resolve to.
+    pub fn permits_derived(&self) -> bool {
+        self.derived_targets || self.outcome_only
+    }
+
+    /// What the request permits, as clauses show it.
+    pub(crate) fn says(&self) -> String {
+        let words: Vec<_> = self.techniques.iter().map(|t| crate::words::technique(*t)).collect();
+        let mut text = match (words.is_empty(), self.outcome_only) {
+            (true, _) => "any technique".to_owned(),
+            (false, false) => words.join(", "),
+            (false, true) => format!("{} (operator chooses)", words.join(", ")),
+        };
+        if let Some(kind) = self.coarsest {
+            text.push_str(&format!(", no coarser than {}", kind_word(kind)));
+        }
+        text
+    }
+}

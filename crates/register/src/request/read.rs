@@ -1,0 +1,313 @@
+//! From the wire: each message taken apart by field.
+
+use remit_proto::v1;
+
+use super::{
+    Decision, Derived, ListVersion, Measure, Particulars, Removal, Request, RequestTarget, Scope,
+    Territories, Window,
+    check::{InvalidRequest, invalid, is_territory, known, seconds, stated},
+};
+use crate::target::{Target, TargetError};
+
+impl TryFrom<v1::Request> for Request {
+    type Error = InvalidRequest;
+
+    fn try_from(wire: v1::Request) -> Result<Self, InvalidRequest> {
+        let v1::Request {
+            id,
+            version,
+            prev_hash,
+            authorisation,
+            notification,
+            task,
+            documents,
+            status,
+            basis_proof,
+            decision,
+            validity,
+            impact,
+            relations,
+            time_assumption,
+            time_zone,
+            time_notes,
+        } = wire;
+        let v1::Authorisation {
+            external_ref,
+            court,
+            docket,
+            ecli,
+            decided_at_s,
+            issued_at_s,
+            instrument,
+            basis_class,
+            legal_provisions,
+            statement_of_reasons,
+            category,
+            keywords,
+            authority,
+            parties,
+            competence_check,
+            confidentiality,
+        } = authorisation.ok_or_else(|| invalid("authorisation", "missing"))?;
+        let v1::Notification {
+            addressee,
+            addressee_role,
+            shared_by,
+            form,
+            signature_status,
+            language,
+            served_at_s,
+            received_at_s,
+            acknowledged_at_s,
+            redress,
+            report_effect_to,
+        } = notification.ok_or_else(|| invalid("notification", "missing"))?;
+        let v1::Task {
+            targets,
+            measure,
+            scope,
+            effective_from_s,
+            effective_until_s,
+            until_event,
+            windows,
+            max_duration_s,
+            confirm_by_s,
+            implement_by_s,
+            remove_within_s,
+            remove_by_s,
+            review_due_s,
+            lists,
+            covers_lists,
+        } = task.ok_or_else(|| invalid("task", "missing"))?;
+        let addressee_role = v1::AddresseeRole::try_from(addressee_role)
+            .map_err(|_| invalid("notification.addressee_role", "has no meaning here"))?;
+        let removal = match (remove_within_s, remove_by_s) {
+            (within_s, 0) => Removal::WithinS(seconds(within_s, "remove_within_s")?),
+            (0, by_s) => Removal::ByS(by_s),
+            (_, _) => return Err(invalid("remove_by_s", "stands beside remove_within_s")),
+        };
+        let max_duration_s = match max_duration_s {
+            0 => None,
+            longest => Some(seconds(longest, "max_duration_s")?),
+        };
+        let request = Self {
+            id: id.parse().map_err(|e| invalid("id", format!("{e}")))?,
+            version,
+            prev_hash,
+            instrument: known(instrument, "instrument")?,
+            basis_class: known(basis_class, "basis_class")?,
+            basis_proof: known(basis_proof, "basis_proof")?,
+            status: known(status, "status")?,
+            authority,
+            form: known(form, "form")?,
+            to_publisher: addressee_role == v1::AddresseeRole::Publisher,
+            targets: targets.into_iter().map(RequestTarget::try_from).collect::<Result<_, _>>()?,
+            measure: measure
+                .ok_or_else(|| invalid("measure", "missing: say techniques or outcome_only"))?
+                .try_into()?,
+            scope: scope.unwrap_or_default().try_into()?,
+            received_at_s: stated(received_at_s),
+            effective_from_s,
+            effective_until_s: stated(effective_until_s),
+            max_duration_s,
+            windows: windows.into_iter().map(Window::from).collect(),
+            confirm_by_s: stated(confirm_by_s),
+            implement_by_s: stated(implement_by_s),
+            removal,
+            lists: lists.into_iter().map(ListVersion::try_from).collect::<Result<_, _>>()?,
+            covers_lists: covers_lists
+                .iter()
+                .map(|id| id.parse().map_err(|e| invalid("covers_lists", format!("{e}"))))
+                .collect::<Result<_, _>>()?,
+            decision: decision.map(Decision::try_from).transpose()?,
+            relations,
+            time_zone,
+            particulars: Box::new(Particulars {
+                external_ref,
+                court,
+                docket,
+                ecli,
+                decided_at_s: stated(decided_at_s),
+                issued_at_s: stated(issued_at_s),
+                legal_provisions,
+                statement_of_reasons,
+                category,
+                keywords,
+                parties,
+                competence_check,
+                confidentiality,
+                addressee,
+                addressee_role,
+                shared_by,
+                signature_status: v1::SignatureStatus::try_from(signature_status)
+                    .map_err(|_| invalid("notification.signature_status", "has no meaning here"))?,
+                language,
+                served_at_s: stated(served_at_s),
+                acknowledged_at_s: stated(acknowledged_at_s),
+                redress,
+                report_effect_to,
+                until_event,
+                review_due_s: stated(review_due_s),
+                documents,
+                validity,
+                impact,
+                time_assumption,
+                time_notes,
+            }),
+        };
+        request.check()
+    }
+}
+
+impl TryFrom<v1::RequestTarget> for RequestTarget {
+    type Error = InvalidRequest;
+    fn try_from(wire: v1::RequestTarget) -> Result<Self, InvalidRequest> {
+        let v1::RequestTarget { target, raw, repair, added_at_s, removed_at_s, exception, derived } =
+            wire;
+        Ok(Self {
+            target: canonical(target, "targets.target")?,
+            raw,
+            repair,
+            added_at_s: stated(added_at_s),
+            removed_at_s: stated(removed_at_s),
+            exception,
+            derived: derived.map(|derived| derived.try_into().map(Box::new)).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<v1::Derived> for Derived {
+    type Error = InvalidRequest;
+    fn try_from(wire: v1::Derived) -> Result<Self, InvalidRequest> {
+        let v1::Derived { from, resolved_at_s, ttl_s, evidence } = wire;
+        let from = canonical(from, "targets.derived.from")?;
+        Ok(Self { from, resolved_at_s, ttl_s, evidence })
+    }
+}
+
+fn canonical(wire: Option<v1::Target>, field: &'static str) -> Result<Target, InvalidRequest> {
+    let wire = wire.ok_or_else(|| invalid(field, "missing"))?;
+    Target::from_wire(&wire)
+        .map_err(|e: TargetError| invalid(field, format!("{e}: {:?}", wire.value)))
+}
+
+impl TryFrom<v1::Measure> for Measure {
+    type Error = InvalidRequest;
+    fn try_from(wire: v1::Measure) -> Result<Self, InvalidRequest> {
+        let v1::Measure {
+            techniques,
+            outcome_only,
+            coarsest,
+            derived_targets,
+            notice_required,
+            notice,
+        } = wire;
+        let techniques: Vec<v1::Technique> = techniques
+            .into_iter()
+            .map(|t| known(t, "measure.techniques"))
+            .collect::<Result<_, _>>()?;
+        if techniques.is_empty() && !outcome_only {
+            return Err(invalid(
+                "measure",
+                "permits nothing: list techniques, or say outcome_only if the operator chooses",
+            ));
+        }
+        let coarsest = match coarsest {
+            0 => None,
+            kind => Some(known(kind, "measure.coarsest")?),
+        };
+        Ok(Self { techniques, outcome_only, coarsest, derived_targets, notice_required, notice })
+    }
+}
+
+impl TryFrom<v1::Scope> for Scope {
+    type Error = InvalidRequest;
+    fn try_from(wire: v1::Scope) -> Result<Self, InvalidRequest> {
+        let v1::Scope {
+            territories,
+            nodes,
+            network_types,
+            asns,
+            audiences,
+            except_nodes,
+            except_audiences,
+        } = wire;
+        if let Some(bad) = territories.iter().find(|t| *t != "*" && !is_territory(t)) {
+            return Err(invalid(
+                "scope.territories",
+                format!("{bad:?} is no code of ISO 3166 such as DE or DE-BE, nor \"*\""),
+            ));
+        }
+        let territories = if territories.iter().any(|t| t == "*") {
+            Territories::Everywhere
+        } else if territories.is_empty() {
+            Territories::NotStated
+        } else {
+            Territories::Listed(territories)
+        };
+        let network_types = network_types
+            .into_iter()
+            .map(|n| known(n, "scope.network_types"))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            territories,
+            nodes,
+            except_nodes,
+            network_types,
+            asns,
+            audiences,
+            except_audiences,
+        })
+    }
+}
+
+impl From<v1::Window> for Window {
+    fn from(v1::Window { from_s, until_s }: v1::Window) -> Self {
+        Self { from_s, until_s }
+    }
+}
+
+impl TryFrom<v1::ListClaim> for ListVersion {
+    type Error = InvalidRequest;
+    fn try_from(wire: v1::ListClaim) -> Result<Self, InvalidRequest> {
+        let v1::ListClaim { list_id, version } = wire;
+        Ok(Self {
+            id: list_id.parse().map_err(|e| invalid("lists", format!("{e}")))?,
+            version: version.parse().map_err(|e| invalid("lists", format!("{e}")))?,
+        })
+    }
+}
+
+impl TryFrom<v1::OperatorDecision> for Decision {
+    type Error = InvalidRequest;
+    fn try_from(wire: v1::OperatorDecision) -> Result<Self, InvalidRequest> {
+        use v1::DecisionKind::{Accept, AcceptNarrowed, Partial};
+        let v1::OperatorDecision { kind, reason, text, escalation, not_accepted, accepted_scope } =
+            wire;
+        let kind = known(kind, "decision.kind")?;
+        let reason = match (kind, reason) {
+            (Accept, 0) => v1::OperatorReason::Unspecified,
+            (_, reason) => known(reason, "decision.reason")?,
+        };
+        if (kind == Partial) == not_accepted.is_empty() {
+            return Err(invalid("decision.not_accepted", "given exactly for a partial acceptance"));
+        }
+        if (kind == AcceptNarrowed) != accepted_scope.is_some() {
+            return Err(invalid(
+                "decision.accepted_scope",
+                "given exactly for a narrowed acceptance",
+            ));
+        }
+        Ok(Self {
+            kind,
+            reason,
+            text,
+            escalation,
+            not_accepted: not_accepted
+                .into_iter()
+                .map(|target| canonical(Some(target), "decision.not_accepted"))
+                .collect::<Result<_, _>>()?,
+            accepted_scope: accepted_scope.map(Scope::try_from).transpose()?,
+        })
+    }
+}

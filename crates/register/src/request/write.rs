@@ -1,0 +1,226 @@
+//! Back to the wire: what was read is written as it was.
+
+use remit_proto::v1;
+
+use super::{
+    Decision, Derived, Measure, Particulars, Removal, Request, RequestTarget, Scope, Territories,
+};
+
+impl From<&Request> for v1::Request {
+    fn from(request: &Request) -> Self {
+        let Request {
+            id,
+            version,
+            prev_hash,
+            instrument,
+            basis_class,
+            basis_proof,
+            status,
+            authority,
+            form,
+            to_publisher: _,
+            targets,
+            measure,
+            scope,
+            received_at_s,
+            effective_from_s,
+            effective_until_s,
+            max_duration_s,
+            windows,
+            confirm_by_s,
+            implement_by_s,
+            removal,
+            lists,
+            covers_lists,
+            decision,
+            relations,
+            time_zone,
+            particulars,
+        } = request.clone();
+        let Particulars {
+            external_ref,
+            court,
+            docket,
+            ecli,
+            decided_at_s,
+            issued_at_s,
+            legal_provisions,
+            statement_of_reasons,
+            category,
+            keywords,
+            parties,
+            competence_check,
+            confidentiality,
+            addressee,
+            addressee_role,
+            shared_by,
+            signature_status,
+            language,
+            served_at_s,
+            acknowledged_at_s,
+            redress,
+            report_effect_to,
+            until_event,
+            review_due_s,
+            documents,
+            validity,
+            impact,
+            time_assumption,
+            time_notes,
+        } = *particulars;
+        let (remove_within_s, remove_by_s) = match removal {
+            Removal::WithinS(within_s) => (within_s.unsigned_abs(), 0),
+            Removal::ByS(by_s) => (0, by_s),
+        };
+        let lists = lists.into_iter().map(|list| v1::ListClaim {
+            list_id: list.id.to_string(),
+            version: list.version.to_string(),
+        });
+        let windows =
+            windows.into_iter().map(|w| v1::Window { from_s: w.from_s, until_s: w.until_s });
+        Self {
+            id: id.to_string(),
+            version,
+            prev_hash,
+            authorisation: Some(v1::Authorisation {
+                external_ref,
+                court,
+                docket,
+                ecli,
+                decided_at_s: decided_at_s.unwrap_or(0),
+                issued_at_s: issued_at_s.unwrap_or(0),
+                instrument: instrument.into(),
+                basis_class: basis_class.into(),
+                legal_provisions,
+                statement_of_reasons,
+                category,
+                keywords,
+                authority,
+                parties,
+                competence_check,
+                confidentiality,
+            }),
+            notification: Some(v1::Notification {
+                addressee,
+                addressee_role: addressee_role.into(),
+                shared_by,
+                form: form.into(),
+                signature_status: signature_status.into(),
+                language,
+                served_at_s: served_at_s.unwrap_or(0),
+                received_at_s: received_at_s.unwrap_or(0),
+                acknowledged_at_s: acknowledged_at_s.unwrap_or(0),
+                redress,
+                report_effect_to,
+            }),
+            task: Some(v1::Task {
+                targets: targets.into_iter().map(Into::into).collect(),
+                measure: Some(measure.into()),
+                scope: Some(scope.into()),
+                effective_from_s,
+                effective_until_s: effective_until_s.unwrap_or(0),
+                until_event,
+                windows: windows.collect(),
+                max_duration_s: max_duration_s.unwrap_or(0).unsigned_abs(),
+                confirm_by_s: confirm_by_s.unwrap_or(0),
+                implement_by_s: implement_by_s.unwrap_or(0),
+                remove_within_s,
+                remove_by_s,
+                review_due_s: review_due_s.unwrap_or(0),
+                lists: lists.collect(),
+                covers_lists: covers_lists.iter().map(ToString::to_string).collect(),
+            }),
+            documents,
+            status: status.into(),
+            basis_proof: basis_proof.into(),
+            decision: decision.map(Into::into),
+            validity,
+            impact,
+            relations,
+            time_assumption,
+            time_zone,
+            time_notes,
+        }
+    }
+}
+
+impl From<RequestTarget> for v1::RequestTarget {
+    fn from(held: RequestTarget) -> Self {
+        let RequestTarget { target, raw, repair, added_at_s, removed_at_s, exception, derived } =
+            held;
+        Self {
+            target: Some(target.to_wire()),
+            raw,
+            repair,
+            added_at_s: added_at_s.unwrap_or(0),
+            removed_at_s: removed_at_s.unwrap_or(0),
+            exception,
+            derived: derived.map(|derived| {
+                let Derived { from, resolved_at_s, ttl_s, evidence } = *derived;
+                v1::Derived { from: Some(from.to_wire()), resolved_at_s, ttl_s, evidence }
+            }),
+        }
+    }
+}
+
+impl From<Measure> for v1::Measure {
+    fn from(measure: Measure) -> Self {
+        let Measure {
+            techniques,
+            outcome_only,
+            coarsest,
+            derived_targets,
+            notice_required,
+            notice,
+        } = measure;
+        Self {
+            techniques: techniques.into_iter().map(Into::into).collect(),
+            outcome_only,
+            coarsest: coarsest.unwrap_or_default().into(),
+            derived_targets,
+            notice_required,
+            notice,
+        }
+    }
+}
+
+impl From<Scope> for v1::Scope {
+    fn from(scope: Scope) -> Self {
+        let Scope {
+            territories,
+            nodes,
+            except_nodes,
+            network_types,
+            asns,
+            audiences,
+            except_audiences,
+        } = scope;
+        Self {
+            territories: match territories {
+                Territories::NotStated => Vec::new(),
+                Territories::Everywhere => vec!["*".to_owned()],
+                Territories::Listed(codes) => codes,
+            },
+            nodes,
+            network_types: network_types.into_iter().map(Into::into).collect(),
+            asns,
+            audiences,
+            except_nodes,
+            except_audiences,
+        }
+    }
+}
+
+impl From<Decision> for v1::OperatorDecision {
+    fn from(decision: Decision) -> Self {
+        let Decision { kind, reason, text, escalation, not_accepted, accepted_scope } = decision;
+        Self {
+            kind: kind.into(),
+            reason: reason.into(),
+            text,
+            escalation,
+            not_accepted: not_accepted.iter().map(crate::target::Target::to_wire).collect(),
+            accepted_scope: accepted_scope.map(Into::into),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A request's way through the register, as people go it: a call at night, its confirmation, an
+//! amendment, a stay, an end; each first as a dry run.
+
+#![allow(clippy::unwrap_used, reason = "a step that cannot be taken has failed")]
+
+use anyhow::Result;
+use remit_tests::{collector::Collector, network::Network, person::Person, process::Programs};
+
+fn stderr(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+struct World {
+    _network: Network,
+    _collector: Collector,
+    operator: Person,
+}
+
+impl World {
+    fn new(dir: &std::path::Path) -> Result<Self> {
+        let programs = Programs::built()?;
+        let network = Network::new()?;
+        let collector = Collector::start(&network, &programs, &dir.join("collector"), 8443)?;
+        let operator = Person::enrol(
+            &network,
+            &programs,
+            &collector,
+            "person-1",
+            "operator",
+            &dir.join("person-1"),
+        )?;
+        Ok(Self { _network: network, _collector: collector, operator })
+    }
+
+    /// What it said, after it has succeeded.
+    fn does(&self, arguments: &[&str]) -> String {
+        let output = self.operator.output(arguments).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        stderr(&output)
+    }
+
+    fn is_refused(&self, arguments: &[&str], words: &str) {
+        let output = self.operator.output(arguments).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{arguments:?}: {}", stderr(&output));
+    }
+
+    fn state(&self, id: &str) -> (String, u64) {
+        let rows = self.operator.rows(&["requests", "list"]).unwrap();
+        let row = rows.iter().find(|row| row["request"] == id).unwrap();
+        let state = row["state"].as_str().unwrap_or_default().to_owned();
+        (state, row["version"].as_u64().unwrap_or_default())
+    }
+}
+
+#[test]
+fn a_request_from_the_call_to_the_closed_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path()).unwrap();
+    let call = [
+        "requests",
+        "quick",
+        "--id",
+        "call/1",
+        "--authority",
+        "Police Berlin",
+        "--form",
+        "telephone",
+        "--received",
+        "10m",
+        "--in",
+        "DE",
+        "--target",
+        "bad.example",
+        "--target",
+        "192.0.2.7",
+    ];
+
+    // A dry run enters nothing.
+    let said = world.does(&[&call[..], &["--dry-run"]].concat());
+    assert!(said.contains("would be provisional and lapses at"), "{said}");
+    assert!(world.operator.rows(&["requests", "list"]).unwrap().is_empty());
+
+    let said = world.does(&call);
+    assert!(said.contains("remit requests confirm call/1"), "{said}");
+    assert_eq!(world.state("call/1"), ("provisional".to_owned(), 1));
+    world.is_refused(&call, "is in the register already");
+
+    // The paper comes, and names one more name and not the address.
+    world.does(&["requests", "confirm", "call/1", "--reason", "order received"]);
+    assert_eq!(world.state("call/1").0, "active");
+    let amend = [
+        "requests",
+        "amend",
+        "call/1",
+        "--remove-target",
+        "192.0.2.7",
+        "--add-target",
+        "worse.example",
+        "--until",
+        "2099-01-01",
+        "--reason",
+        "the written order",
+    ];
+    world.does(&amend);
+    assert_eq!(world.state("call/1"), ("active".to_owned(), 2));
+    world.is_refused(&amend, "is no target of the request");
+
+    // Another order holds one of the names: the stay of the first does not free it.
+    let other = [
+        "requests",
+        "quick",
+        "--id",
+        "call/2",
+        "--authority",
+        "Court",
+        "--in",
+        "DE",
+        "--target",
+        "domain_subtree:bad.example",
+        "--received",
+        "0m",
+    ];
+    world.does(&other);
+    let said = world.does(&["requests", "suspend", "call/1", "--reason", "stay granted"]);
+    assert!(said.contains("also held by: call/2"), "{said}");
+    assert_eq!(world.state("call/1").0, "suspended");
+    world.is_refused(&["requests", "suspend", "call/1"], "does not follow where it stands then");
+    world.does(&["requests", "resume", "call/1"]);
+
+    // Everything of it on one page.
+    let page = world.operator.remit(&["requests", "show", "call/1"]).unwrap();
+    for line in [
+        "the written order",
+        "stay granted",
+        "order received",
+        "legal_basis: absent",
+        "also_held_by",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
+
+    world.does(&["requests", "withdraw", "call/1"]);
+    world
+        .is_refused(&["requests", "amend", "call/1", "--until", "never"], "under an id of its own");
+    world.does(&["requests", "close", "call/1"]);
+    assert_eq!(world.state("call/1").0, "closed (withdrawn)");
+    world.is_refused(&["requests", "annul", "call/1"], "closed");
+}
+
+#[test]
+fn an_order_lapses_with_its_case_and_a_refusal_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path()).unwrap();
+    let file = dir.path().join("requests.toml");
+    let text = r#"
+[[request]]
+id = "interim/1"
+instrument = "court_order_interim"
+form = "letter"
+from = 2026-01-01T00:00:00Z
+territories = ["DE"]
+techniques = ["dns_nxdomain"]
+targets = ["domain_exact:bad.example"]
+relations = ["depends_on_proceeding:12 O 345/26"]
+[[request]]
+id = "asked/1"
+instrument = "police_request"
+form = "email"
+status = "received"
+from = 2026-01-01T00:00:00Z
+territories = ["DE"]
+techniques = ["dns_nxdomain"]
+targets = ["domain_exact:other.example", "domain_exact:ours.example"]
+"#;
+    std::fs::write(&file, text).unwrap();
+    world.does(&["requests", "import", &file.to_string_lossy()]);
+    assert_eq!(world.state("interim/1").0, "active");
+    world.does(&["requests", "proceeding-ended", "12 O 345/26", "--outcome", "dismissed"]);
+    assert_eq!(world.state("interim/1").0, "moot");
+
+    world.is_refused(&["requests", "refuse", "asked/1"], "--code: say why");
+    world.does(&["requests", "review", "asked/1"]);
+    world.does(&[
+        "requests",
+        "accept",
+        "asked/1",
+        "--code",
+        "manifest_errors",
+        "--not",
+        "domain_exact:ours.example",
+        "--text",
+        "our own name",
+    ]);
+    let page = world.operator.remit(&["requests", "show", "asked/1"]).unwrap();
+    assert!(page.contains("partial (manifest_errors)"), "{page}");
+    assert!(page.contains("not domain_exact:ours.example"), "{page}");
+}
