@@ -578,15 +578,15 @@ pub(crate) enum FindingsCommand {
         id: String,
     },
     /// Say that it is seen and looked into (operator, officer)
-    Acknowledge(Decide),
+    Acknowledge(FindingAct),
     /// Say why it is so (operator)
-    Explain(Decide),
+    Explain(FindingAct),
     /// Say what was done about it (operator)
-    Remedy(Decide),
+    Remedy(FindingAct),
     /// Say that what was said of it is not accepted (officer, assessor)
-    Dispute(Decide),
+    Dispute(FindingAct),
     /// Say that what was said of it counts no more (assessor)
-    Reopen(Decide),
+    Reopen(FindingAct),
 }
 
 #[derive(Debug, Args)]
@@ -600,7 +600,7 @@ pub(crate) struct ListFindings {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Decide {
+pub(crate) struct FindingAct {
     /// As `remit findings list` shows it
     pub(crate) id: String,
     /// Why, in a word that can be counted; a wrong one is answered with those that fit

@@ -304,6 +304,7 @@ pub fn item_set(body: Option<&Body>) -> Option<&v1::ItemSet> {
         Body::Decision(decision) => decision.note.as_ref(),
         Body::Transition(_)
         | Body::Attribution(_)
+        | Body::Proceeding(_)
         | Body::Baseline(_)
         | Body::BasisMap(_)
         | Body::ListFeed(_)

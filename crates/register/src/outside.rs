@@ -96,8 +96,8 @@ fn reached(
             .version_at(seen.at_s)
             .is_some_and(|now| now.request.version == request.version);
         let in_force = touch.entry.standing_at(seen.at_s).is_some_and(|s| s.is_in_force());
-        let bounds = touch.target.bounds(request);
-        let listed = bounds.from_s <= seen.at_s && bounds.until_s.is_none_or(|u| seen.at_s < u);
+        let (from_s, until_s) = touch.target.bounds(request);
+        let listed = from_s <= seen.at_s && until_s.is_none_or(|until_s| seen.at_s < until_s);
         if !(wanted && current && in_force && listed) {
             continue;
         }

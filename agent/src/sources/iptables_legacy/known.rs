@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub(super) enum Family {
     V4,
     V6,
 }
@@ -34,7 +34,7 @@ impl Family {
 
 /// All that a dump says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub(super) struct Known {
     pub rules: Vec<Arc<KnownRule>>,
     pub counters: BTreeMap<CounterKey, u64>,
     pub by_counter: HashMap<CounterKey, (RuleNumber, Response)>,
@@ -42,7 +42,7 @@ pub struct Known {
 }
 
 impl Known {
-    pub fn append(&mut self, other: Self) {
+    pub(super) fn append(&mut self, other: Self) {
         let Self { rules, counters, by_counter, own } = other;
         self.rules.extend(rules);
         self.counters.extend(counters);
@@ -62,7 +62,7 @@ struct Reached {
     narrowed: bool,
 }
 
-pub fn known(chains: &[Chain], family: Family, context: &SourceContext) -> Known {
+pub(super) fn known(chains: &[Chain], family: Family, context: &SourceContext) -> Known {
     let mut known = Known::default();
     let reached = reached(chains);
     let mut copies: HashMap<String, u32> = HashMap::new();

@@ -48,7 +48,8 @@ use self::{
     save::SaveError,
 };
 use super::{
-    RecorderGone, Source, SourceContext, SourceError,
+    FileUse, RecorderGone, Source, SourceContext, SourceError,
+    raw_log::RawLog,
     tail::{BLIND_INTERVAL, nap},
 };
 use crate::{
@@ -87,6 +88,19 @@ impl Source for IptablesLegacy {
 
     fn section(&self) -> toml::Table {
         settings::print(self)
+    }
+
+    fn files(&self) -> Vec<FileUse> {
+        [Some(&self.dump), self.dump6.as_ref()]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .map(FileUse::Read)
+            .collect()
+    }
+
+    fn raw_log(&self) -> RawLog {
+        RawLog::None
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

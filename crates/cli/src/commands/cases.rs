@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::findings;
 use crate::{
-    cli::{Decide, Format},
+    cli::{FindingAct, Format},
     client,
     config::Config,
     exit::CliError,
@@ -44,7 +44,7 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
 /// Signs what the person says of the finding as it stands now, and enters it.
 pub(crate) async fn decide(
     config: &Config,
-    args: &Decide,
+    args: &FindingAct,
     act: DecisionAct,
 ) -> Result<(), CliError> {
     let fitting = || {

@@ -380,6 +380,7 @@ impl List {
                 added_at_s: Some(from_s),
                 removed_at_s: None,
                 exception,
+                derived: None,
             };
             let closed = None;
             self.members.push(Member { open, closed, request, history, added: at, removed: None });

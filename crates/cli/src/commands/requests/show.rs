@@ -369,7 +369,7 @@ fn document_line(document: &v1::Document) -> String {
 
 fn impact_line(impact: &v1::ImpactAssessment) -> String {
     let v1::ImpactAssessment { rights_affected, collateral_estimate, unconventional, .. } = impact;
-    let severity = |name: &str, value: v1::SeverityGradeGrade| match value {
+    let severity = |name: &str, value: v1::SeverityGrade| match value {
         v1::SeverityGrade::Unspecified => String::new(),
         value => format!("{name} {}", field::grade(value)),
     };
