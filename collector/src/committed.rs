@@ -18,7 +18,6 @@ pub struct Committed {
 }
 
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "one at a time is on its way, and most are batches")]
 pub enum What {
     /// Leaves of an agent's tree were accepted.
     Batch { origin: AgentOrigin, batch: Accepted },
