@@ -4,14 +4,19 @@
 //! to assess are bounded; a full one makes whoever fills it wait, back to the agents' spools.
 
 use std::{
+    collections::VecDeque,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        mpsc::{self, TryRecvError},
+    },
     thread,
 };
 
 use remit_proto::v1::{
-    evidence_service_server::EvidenceServiceServer, ingest_service_server::IngestServiceServer,
-    query_service_server::QueryServiceServer, register_service_server::RegisterServiceServer,
+    self, evidence_service_server::EvidenceServiceServer,
+    ingest_service_server::IngestServiceServer, query_service_server::QueryServiceServer,
+    register_service_server::RegisterServiceServer,
 };
 use rustls::{SupportedCipherSuite, crypto};
 use tokio::sync::watch;
@@ -19,7 +24,7 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use crate::{
     access::{Access, RevokedKeys},
-    assess::Assessor,
+    assess::{AssessError, Assessor, EVENTS_PER_STEP},
     committed::Committed,
     config::Config,
     enrolled,
@@ -38,6 +43,7 @@ use crate::{
     query::{QueryEdge, QueryHandle},
     registers::RegisterEdge,
     revoke,
+    store::Finished,
 };
 
 /// Groups of commits that may wait for the index; each is bounded in bytes by the writer, so that a
@@ -118,7 +124,9 @@ pub async fn serve(
     enrolled::revoked(&config.dir)?.into_iter().for_each(|key| revoked.insert(key));
     let (published_tx, published) = watch::channel(Exposed::default());
 
-    let (query, to_assess, assess) = start_assess(&config.dir, &config, chunks.clone())?;
+    let (commands, queue) = mpsc::sync_channel::<Command>(QUEUE_LENGTH);
+    let (query, to_assess, assess) =
+        start_assess(&config.dir, &config, chunks.clone(), commands.clone())?;
     let parts = Parts {
         operator: config.operator.clone(),
         log_key: keys.log.clone(),
@@ -131,7 +139,6 @@ pub async fn serve(
         revoked_keys: revoked.clone(),
         node_limits: config.limits.node,
     };
-    let (commands, queue) = mpsc::sync_channel::<Command>(QUEUE_LENGTH);
     let dir = config.dir.clone();
     let opened = tokio::task::spawn_blocking(move || Writer::open(&dir, parts))
         .await
@@ -254,17 +261,60 @@ fn start_assess(
     dir: &Path,
     config: &Config,
     chunks: ChunkFiles,
+    to_log: mpsc::SyncSender<Command>,
 ) -> Result<(QueryHandle, mpsc::SyncSender<Vec<Committed>>, AssessThread), ServeError> {
     let (mut assessor, query) = Assessor::open(dir, config.operator.clone(), Arc::new(chunks))
         .map_err(|error| ServeError::Index(chain(&error)))?;
     let (sender, groups) = mpsc::sync_channel::<Vec<Committed>>(ASSESS_QUEUE);
     let thread = thread::Builder::new().name("assess".to_owned()).spawn(move || {
-        while let Ok(group) = groups.recv() {
-            assessor.apply(group).map_err(|error| chain(&error))?;
-        }
-        Ok(())
+        assess_all(&mut assessor, &groups, &to_log).map_err(|error| chain(&error))
     })?;
     Ok((query, sender, thread))
+}
+
+/// The stream first; old events are judged again a step at a time, between its groups. What is left
+/// when the stream ends is done after the next start.
+fn assess_all(
+    assessor: &mut Assessor,
+    groups: &mpsc::Receiver<Vec<Committed>>,
+    to_log: &mpsc::SyncSender<Command>,
+) -> Result<(), AssessError> {
+    let mut ends = VecDeque::new();
+    loop {
+        let group = match assessor.has_work() {
+            false => groups.recv().map(Some),
+            true => match groups.try_recv() {
+                Ok(group) => Ok(Some(group)),
+                Err(TryRecvError::Empty) => Ok(None),
+                Err(TryRecvError::Disconnected) => Err(mpsc::RecvError),
+            },
+        };
+        let Ok(group) = group else { return Ok(()) };
+        if let Some(group) = group {
+            assessor.apply(group)?;
+        }
+        if assessor.has_work() {
+            assessor.work(EVENTS_PER_STEP)?;
+        }
+        ends.extend(assessor.take_finished()?);
+        // Never waits: the writer may be waiting for this thread. Tried again with the next group,
+        // which comes with the next publish at the latest.
+        while let Some(end) = ends.pop_front() {
+            let Finished { log_size, from_register, to_register, examined, revised, root } = &end;
+            let command = Command::Reassessed(v1::Reassessment {
+                log_size: *log_size,
+                from_register_size: *from_register,
+                to_register_size: *to_register,
+                examined: *examined,
+                changed: *revised,
+                root: root.0.to_vec(),
+            });
+            if to_log.try_send(command).is_err() {
+                ends.push_front(end);
+                break;
+            }
+        }
+    }
 }
 
 /// An error with all its causes on one line.

@@ -24,7 +24,13 @@ pub(crate) struct Arguments {
     /// Batches of 1,024 leaves that the collector takes, for each round.
     #[arg(long, default_value_t = 150)]
     batches: usize,
-    /// Measure one part alone: agent, collector or finding.
+    /// Events of the index's history.
+    #[arg(long, default_value_t = 1_000_000)]
+    store_events: u64,
+    /// Also ask DuckDB, which is installed from PyPI into a virtual environment of the bench's.
+    #[arg(long)]
+    duckdb: bool,
+    /// Measure one part alone: agent, collector, finding, store or reassess.
     #[arg(long, value_name = "PART")]
     only: Option<Part>,
     /// Measure the release programs as they lie there.
@@ -33,11 +39,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { rounds, events, rate, batches, only, no_build } = *arguments;
+    let Arguments { rounds, events, rate, batches, store_events, duckdb, only, no_build } =
+        *arguments;
     ensure!(rounds > 0 && events > 0 && rate > 0 && batches > 0, "every number must be above 0");
     packages::install()?;
     let cargo = env!("CARGO");
-    let settings = Settings { rounds, events, rate, batches, only };
+    let settings = Settings { rounds, events, rate, batches, store_events, duckdb, only };
     if cfg!(debug_assertions) {
         // The floors are measured in this process: it must be built as the programs are.
         let built = if no_build { " --no-build" } else { "" };
@@ -67,9 +74,14 @@ fn build(cargo: &str, only: Option<Part>) -> Result<()> {
 
 /// How to ask for the same again.
 fn words(settings: &Settings) -> String {
-    let Settings { rounds, events, rate, batches, only } = settings;
-    let mut line =
-        format!("bench --rounds {rounds} --events {events} --rate {rate} --batches {batches}");
+    let Settings { rounds, events, rate, batches, store_events, duckdb, only } = settings;
+    let mut line = format!(
+        "bench --rounds {rounds} --events {events} --rate {rate} --batches {batches} \
+             --store-events {store_events}"
+    );
+    if *duckdb {
+        line.push_str(" --duckdb");
+    }
     if let Some(part) = only {
         line.push_str(" --only ");
         line.push_str(part.word());

@@ -2,73 +2,103 @@
 //!
 //! In: [`Committed`] values in the order of the journal, all of them from the first at every start.
 //! Out: the index ([`store`](crate::store)) up to date with them, and the register in memory, which
-//! `query` reads beside it.
+//! `query` reads beside it; and, back to the log, what became of each re-assessment (ADR 19).
 //!
 //! Promised:
 //! - Whatever was applied before is skipped; a crash at any point costs nothing but the work.
-//! - The rows depend on the stream alone, not on the portions in which it came: verdicts are judged
-//!   by what stands below a size of the log (`register::assessment`), and all events are judged again
-//!   exactly at the entries that can change an answer: register heads, node facts, revocations.
+//! - The content depends on the stream alone, not on the portions in which it came: verdicts are judged
+//!   by what stands below a size of the log (`register::assessment`).
+//! - At the entries that can change an answer (register heads, the first facts of a node, revocations)
+//!   old events are judged again, as far as the entry can reach them (`register::change`), by what
+//!   stands below that entry. The work is cut into steps between which the stream goes on; jobs are done
+//!   in the order of their entries, so that when it is done changes nothing in what comes out.
 //! - The register in memory is never behind the index, so a reader never sees a verdict by a register
-//!   that it cannot look into.
+//!   that it cannot look into. A question holds no lock while it reads ([`memory`]).
 //!
 //! Not done here: rules that stand are judged when somebody asks (`query`), because their verdict
 //! changes with time and not with the stream.
 
 mod accounts;
+pub(crate) mod memory;
+#[cfg(test)]
+mod random;
 mod rebuild;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod translate;
+mod work;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap, VecDeque},
     path::Path,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::Arc,
 };
 
 use evidence::{AgentOrigin, Operator};
 use register::{Cases, Parameters, assessment::Assessment, silence::Watch};
-use remit_proto::v1;
+use remit_proto::v1::{self, log_entry::Entry};
 
 pub use rebuild::rebuild;
+pub use work::EVENTS_PER_STEP;
 
+use self::{
+    memory::{Memory, Shared},
+    work::Pending,
+};
 use crate::{
-    committed::{Chunks, Committed},
+    committed::{Chunks, Committed, What},
     query::{self, Clock, QueryHandle},
-    store::{Applied, Chunk, Index, SqliteStore, Store, StoreError},
+    store::{Chunk, Index, SqliteStore, Step, Store, StoreError},
 };
 
 /// A transaction holds about this many changes; a longer run of the journal takes several.
 const OPS_PER_CHUNK: usize = 4096;
 
-/// What is in memory beside the index, shared with the readers; written by the one assessor.
-pub(crate) struct Memory {
-    pub(crate) assessment: Assessment,
-    /// Author of each statement of the register.
-    pub(crate) authors: Vec<String>,
-    /// What people did about findings.
-    pub(crate) cases: Cases,
-    /// Last position that was fed.
-    pub(crate) fed: Option<u64>,
-}
-
-pub(crate) type Shared = Arc<RwLock<Memory>>;
-
-/// Reads the shared state. A writer that panicked left it usable: every change is one call.
-pub(crate) fn read(shared: &Shared) -> RwLockReadGuard<'_, Memory> {
-    shared.read().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The one writer of the index. After an error it is spent: open again and replay.
 pub struct Assessor {
     shared: Shared,
+    state: State,
     store: Box<dyn Store>,
     chunks: Arc<dyn Chunks>,
-    seals: Seals,
     watermark: Option<u64>,
+    /// Jobs in their order; the first is at work.
+    jobs: VecDeque<Pending>,
+    /// Sizes of the log whose jobs an index from before has not come to the end of.
+    resumed: BTreeSet<u64>,
+    /// Ends that were handed out to be logged.
+    told: BTreeSet<u64>,
+}
+
+/// What follows from the stream, in memory; filled again at every start.
+pub(crate) struct State {
+    pub(crate) assessment: Assessment,
+    authors: Arc<Vec<String>>,
+    /// What people did about findings.
+    cases: Arc<Cases>,
+    seals: Seals,
+    /// Last position that was fed.
+    fed: Option<u64>,
+}
+
+impl State {
+    fn memory(&self) -> Memory {
+        Memory {
+            grounds: self.assessment.grounds().clone(),
+            authors: Arc::clone(&self.authors),
+            cases: Arc::clone(&self.cases),
+            fed: self.fed,
+        }
+    }
+}
+
+/// What applying a run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Applied {
+    pub events: u64,
+    /// Verdicts as known now that changed, as far as jobs came to their end.
+    pub revised: u64,
 }
 
 /// What is followed of the covered seals, on a replay too.
@@ -108,10 +138,18 @@ impl Assessor {
         chunks: Arc<dyn Chunks>,
         clock: Clock,
     ) -> Result<(Self, QueryHandle), AssessError> {
-        let store = SqliteStore::open(folder)?;
+        Self::open_store(SqliteStore::open(folder)?, operator, chunks, clock)
+    }
+
+    pub(crate) fn open_store(
+        store: SqliteStore,
+        operator: Operator,
+        chunks: Arc<dyn Chunks>,
+        clock: Clock,
+    ) -> Result<(Self, QueryHandle), AssessError> {
         let index: Arc<dyn Index> = store.index();
         let assessor = Self::new(&operator, Box::new(store), chunks)?;
-        let handle = QueryHandle::new(index, Arc::clone(&assessor.shared), clock);
+        let handle = QueryHandle::new(index, assessor.shared.clone(), clock);
         Ok((assessor, handle))
     }
 
@@ -127,11 +165,26 @@ impl Assessor {
         chunks: Arc<dyn Chunks>,
     ) -> Result<Self, AssessError> {
         let watermark = store.watermark()?;
+        let resumed = store.to_do()?.into_iter().collect();
         let assessment = Assessment::new(operator.register_origin(), Parameters::default());
-        let cases = Cases::new(operator.case_origin());
-        let memory = Memory { assessment, authors: Vec::new(), cases, fed: None };
-        let shared = Arc::new(RwLock::new(memory));
-        Ok(Self { shared, store, chunks, seals: Seals::default(), watermark })
+        let state = State {
+            assessment,
+            authors: Arc::default(),
+            cases: Arc::new(Cases::new(operator.case_origin())),
+            seals: Seals::default(),
+            fed: None,
+        };
+        let shared = Shared::new(state.memory());
+        Ok(Self {
+            shared,
+            state,
+            store,
+            chunks,
+            watermark,
+            jobs: VecDeque::new(),
+            resumed,
+            told: BTreeSet::new(),
+        })
     }
 
     /// Last position that is in the index. What is given again up to here only fills the memory.
@@ -139,42 +192,49 @@ impl Assessor {
         self.watermark
     }
 
-    /// Applies the next run of the journal. Durable in the index when it returns.
+    /// Applies the next run of the journal. In the index when it returns; what old events it reaches
+    /// may still have to be judged again ([`has_work`](Self::has_work)).
     pub fn apply(&mut self, run: Vec<Committed>) -> Result<Applied, AssessError> {
         let mut done = Applied::default();
         let mut chunk = Chunk { after: self.watermark, ..Chunk::default() };
-        let mut pending = false;
+        let mut op_count: usize = 0;
         for committed in run {
-            let position = committed.position;
+            let (position, at_s) = (committed.position, committed.at_s);
+            if let Some(last) = self.state.fed.filter(|last| position <= *last) {
+                return Err(AssessError::OutOfOrder { position, last });
+            }
             let replayed = self.watermark.is_some_and(|watermark| position <= watermark);
-            let at_s = committed.at_s;
-            // The lock is held for one step, so that readers get their turn in a long run.
-            let ops = {
-                let mut memory = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-                if let Some(last) = memory.fed.filter(|last| position <= *last) {
-                    return Err(AssessError::OutOfOrder { position, last });
-                }
-                memory.fed = Some(position);
-                let chunks = self.chunks.as_ref();
-                translate::step(&mut memory, committed, chunks, &mut self.seals, !replayed)
-            };
+            let ops = self.feed(committed, !replayed);
+            self.take_jobs(&ops, replayed);
             if replayed {
                 continue;
             }
-            pending = true;
-            chunk.to = position;
-            chunk.at_s = chunk.at_s.max(at_s);
-            chunk.ops.extend(ops);
-            if chunk.ops.len() >= OPS_PER_CHUNK {
-                add(&mut done, self.write(&chunk)?);
+            op_count = op_count.saturating_add(ops.len());
+            chunk.steps.push(Step { position, at_s, ops });
+            if op_count >= OPS_PER_CHUNK {
+                done.events = done.events.saturating_add(self.write(&chunk)?);
                 chunk = Chunk { after: self.watermark, ..Chunk::default() };
-                pending = false;
+                op_count = 0;
             }
         }
-        if pending {
-            add(&mut done, self.write(&chunk)?);
+        if chunk.steps.is_empty() {
+            self.shared.show(self.state.memory());
+        } else {
+            done.events = done.events.saturating_add(self.write(&chunk)?);
         }
+        done.revised = self.work(work::AT_ONCE)?;
         Ok(done)
+    }
+
+    fn feed(&mut self, committed: Committed, wanted: bool) -> Vec<crate::store::Op> {
+        let Self { shared, state, chunks, .. } = self;
+        let alone = changes_grounds(&committed.what).then(|| shared.withdraw());
+        state.fed = Some(committed.position);
+        let ops = translate::step(state, committed, chunks.as_ref(), wanted);
+        if let Some(withdrawn) = alone {
+            withdrawn.show(state.memory());
+        }
+        ops
     }
 
     /// Every row of the index, for comparison with a rebuilt one.
@@ -182,24 +242,20 @@ impl Assessor {
         Ok(self.store.dump()?)
     }
 
-    fn write(&mut self, chunk: &Chunk) -> Result<Applied, AssessError> {
-        let shared = Arc::clone(&self.shared);
-        let applied = self.store.apply(chunk, &|facts, log_size, seal_s| {
-            read(&shared).assessment.now(facts, log_size, seal_s).to_wire()
-        })?;
-        self.watermark = Some(chunk.to);
-        if applied.revised > 0 {
-            tracing::info!(
-                revised = applied.revised,
-                position = chunk.to,
-                "verdicts changed with the register or the inventory"
-            );
-        }
-        Ok(applied)
+    fn write(&mut self, chunk: &Chunk) -> Result<u64, AssessError> {
+        // Before the index: memory is never behind it.
+        self.shared.show(self.state.memory());
+        let added = self.store.apply(chunk)?;
+        self.watermark = chunk.steps.last().map(|step| step.position).or(self.watermark);
+        Ok(added)
     }
 }
 
-fn add(sum: &mut Applied, more: Applied) {
-    sum.events = sum.events.saturating_add(more.events);
-    sum.revised = sum.revised.saturating_add(more.revised);
+/// What agents send changes nothing that verdicts are judged by, but for the first snapshots of a node.
+fn changes_grounds(what: &What) -> bool {
+    match what {
+        What::Batch { .. } | What::Published { .. } => false,
+        What::Entry { index: _, entry } => !matches!(entry, Entry::AgentHead(_)),
+        What::Statement { .. } | What::Decision { .. } => true,
+    }
 }

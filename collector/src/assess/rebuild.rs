@@ -7,13 +7,13 @@ use evidence::Operator;
 use super::{AssessError, Assessor};
 use crate::{
     committed::{Chunks, Committed},
-    store::SqliteStore,
+    store::{FOLDER, SqliteStore},
 };
 
 /// Committed things that are applied at once.
 const RUN: usize = 1024;
 const NEW_FOLDER: &str = "index.new";
-const FILE_NAME: &str = "index.db";
+const OLD_FOLDER: &str = "index.old";
 
 /// Feeds the whole journal into an empty index beside the old one and puts it in its place. No
 /// collector may have the folder open. Returns the last position.
@@ -36,17 +36,20 @@ pub fn rebuild(
         }
     }
     assessor.apply(run)?;
+    assessor.finish_work()?;
     let watermark = assessor.watermark();
-    // Closing the only connection moves everything into the one file.
+    // Closing the connections moves everything into the files.
     drop(assessor);
-    fs::File::open(beside.join(FILE_NAME))
-        .and_then(|file| file.sync_all())
-        .map_err(AssessError::Replace)?;
-    // Crash before the rename: the old index stands, without the tail that its log still held, and
-    // is brought up to date at the next start like after any crash.
-    SqliteStore::remove_companions(folder).map_err(AssessError::Replace)?;
-    fs::rename(beside.join(FILE_NAME), folder.join(FILE_NAME)).map_err(AssessError::Replace)?;
-    fs::File::open(folder).and_then(|dir| dir.sync_all()).map_err(AssessError::Replace)?;
+    let (index, old) = (folder.join(FOLDER), folder.join(OLD_FOLDER));
+    remove(fs::remove_dir_all(&old))?;
+    let sync = |dir: &Path| fs::File::open(dir).and_then(|dir| dir.sync_all());
+    sync(&beside.join(FOLDER)).map_err(AssessError::Replace)?;
+    remove(fs::rename(&index, &old))?;
+    // Crash here: there is no index, and the next start makes one from the whole journal.
+    fs::rename(beside.join(FOLDER), &index).map_err(AssessError::Replace)?;
+    sync(folder).map_err(AssessError::Replace)?;
+    SqliteStore::remove_former(folder).map_err(AssessError::Replace)?;
+    remove(fs::remove_dir_all(&old))?;
     remove(fs::remove_dir_all(&beside))?;
     Ok(watermark)
 }

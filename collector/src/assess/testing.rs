@@ -20,7 +20,10 @@ use tlog::{
     note::{KeyName, SigningKey},
 };
 
-use crate::committed::{Accepted, Chunks, Committed, What};
+use crate::{
+    committed::{Accepted, Chunks, Committed, What},
+    store::{EventQuery, Limits, SqliteStore},
+};
 
 /// 2026-01-15T12:00:00Z
 pub(crate) const NOON: i64 = 1_768_478_400;
@@ -382,6 +385,7 @@ impl Stream {
             recorded_by: Some(person("p1")),
             confirmed_by: (act == v1::ServiceAct::Confirmed).then(|| person("p2")),
             attestation: v1::Attestation::ByNode.into(),
+            target: vec![0; 32],
             ..v1::ServiceAction::default()
         };
         self.open(node, evidence::leaf::SERVICE_ACTION_TARGET, &block.target);
@@ -596,9 +600,18 @@ pub(crate) struct World {
 impl World {
     /// `now_s` is the collector's clock; runs of `run` committed things are applied at once.
     pub(crate) fn at(stream: &Stream, now_s: i64, run: usize) -> Self {
+        Self::cut(stream, now_s, run, Limits::default())
+    }
+
+    /// In partitions of about so many events.
+    pub(crate) fn in_parts(stream: &Stream, events_max: i64) -> Self {
+        Self::cut(stream, stream.now_s, 5, Limits { events_max })
+    }
+
+    pub(crate) fn cut(stream: &Stream, now_s: i64, run: usize, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (assessor, query) = super::Assessor::open_with_clock(
-            folder.path(),
+        let (assessor, query) = super::Assessor::open_store(
+            SqliteStore::open_with(folder.path(), limits).unwrap(),
             operator(),
             Arc::<MemoryChunks>::clone(&stream.chunks),
             Arc::new(move || now_s),
@@ -608,11 +621,80 @@ impl World {
         for run in stream.committed.chunks(run) {
             world.assessor.apply(run.to_vec()).unwrap();
         }
+        world.assessor.finish_work().unwrap();
         world
     }
 
     pub(crate) fn of(stream: &Stream) -> Self {
         Self::at(stream, stream.now_s, usize::MAX)
+    }
+
+    /// Every verdict as known now is the one that judging everything anew gives, and every sum is what
+    /// counting gives. How many events there are.
+    pub(crate) fn check(&self) -> usize {
+        let index = self.query.index().read().unwrap();
+        let log_size = index.position().unwrap().log_size;
+        assert_eq!(index.position().unwrap().unfinished, 0);
+        let grounds = self.assessor.state.assessment.grounds();
+        let mut count = 0;
+        let mut days = BTreeMap::new();
+        index
+            .for_each_event(&mut |event| {
+                count += 1;
+                let seal_s = event.facts.span.last_s;
+                let wanted = grounds.now(&event.facts, log_size, seal_s).to_wire();
+                let wanted = v1::Verdict { register_size: event.now.register_size, ..wanted };
+                assert_eq!(event.now, wanted, "{} at log size {log_size}", event.id());
+                let history = index.verdicts(&event.id()).unwrap();
+                let last = history.last().unwrap().1.clone();
+                assert_eq!(v1::Verdict { register_size: wanted.register_size, ..last }, wanted);
+                assert_eq!(history[0], (true, event.then.clone()));
+                let day = (event.key.last_s / 86_400, event.now.code, event.now.undetermined);
+                let (events, hits): &mut (u64, u64) = days.entry(day).or_default();
+                if event.hits > 0 {
+                    (*events, *hits) = (*events + 1, *hits + event.hits);
+                }
+            })
+            .unwrap();
+        days.retain(|_, (events, _)| *events > 0);
+        let mut summed = BTreeMap::new();
+        for sum in index.days(0, 1_000_000).unwrap() {
+            let (events, hits): &mut (u64, u64) =
+                summed.entry((sum.day, sum.code, sum.reason)).or_default();
+            (*events, *hits) = (*events + sum.events, *hits + sum.hits);
+        }
+        assert_eq!(summed, days);
+        // Bounded in time, groups are counted event by event; unbounded, read from sums.
+        let all = EventQuery { with_changes: true, ..EventQuery::default() };
+        let newest_s = index.events(&all, None, 1).unwrap().first().map_or(0, |e| e.key.last_s);
+        let bounded = EventQuery { until_s: newest_s.max(1), ..all.clone() };
+        let later = EventQuery { since_s: newest_s.max(1), ..all.clone() };
+        let mut counted: BTreeMap<_, (u64, i64, i64, i64)> = BTreeMap::new();
+        for query in [bounded, later] {
+            for group in index.groups(&query).unwrap() {
+                let newest = group.newest.key.number;
+                let sum = counted.entry((group.rule, group.code)).or_insert((
+                    0,
+                    group.first_s,
+                    group.last_s,
+                    newest,
+                ));
+                *sum = (
+                    sum.0 + group.hits,
+                    sum.1.min(group.first_s),
+                    sum.2.max(group.last_s),
+                    sum.3.max(newest),
+                );
+            }
+        }
+        let summed: BTreeMap<_, _> = index
+            .groups(&all)
+            .unwrap()
+            .into_iter()
+            .map(|g| ((g.rule, g.code), (g.hits, g.first_s, g.last_s, g.newest.key.number)))
+            .collect();
+        assert_eq!(summed, counted);
+        count
     }
 
     /// "<hits> <then> <now> <request>" of each event, oldest first.

@@ -6,7 +6,7 @@ use super::{
     AssessError, Assessor, rebuild,
     testing::{Block, NOON, Stream, World, block, operator},
 };
-use crate::store::{EventId, StoreError};
+use crate::store::{EventId, Limits, SqliteStore, StoreError};
 
 /// A router in Germany with one observed point.
 fn router() -> Stream {
@@ -153,6 +153,21 @@ fn a_revoked_key_makes_its_leaves_unverifiable_from_a_size_on() {
     assert_eq!(world.events(), ["1 NO_BASIS NO_BASIS", "2 NO_BASIS UNVERIFIABLE"]);
 }
 
+/// The later one reaches further, and counts only from its own entry on.
+#[test]
+fn a_second_revocation_does_not_reach_back() {
+    let mut stream = router();
+    let (_, bare) = blocks();
+    stream.hit("r1", &bare, 1);
+    stream.publish();
+    stream.revoke("r1", 9);
+    stream.revoke("r1", 0);
+    let world = World::of(&stream);
+    assert_eq!(world.events(), ["1 NO_BASIS UNVERIFIABLE"]);
+    let cut = World::at(&stream, stream.now_s, 1);
+    assert_eq!(world.assessor.dump().unwrap(), cut.assessor.dump().unwrap());
+}
+
 #[test]
 fn a_withheld_target_is_undetermined() {
     let mut stream = router();
@@ -179,7 +194,8 @@ fn eventful() -> Stream {
     stream.deed("r1", &area, v1::ServiceAct::Recorded, NOON, 0);
     stream.publish();
     for round in 0..5 {
-        stream.wait(if round == 3 { 100 } else { 7 });
+        // Into the next day, which is another partition.
+        stream.wait(if round == 3 { 86_400 } else { 7 });
         stream.hit("r1", &covered, round + 1);
         stream.hit("r2", &bare, 1);
         stream.install("r2", &domain);
@@ -216,6 +232,7 @@ fn the_rows_depend_on_the_stream_and_not_on_its_portions() {
     let stream = eventful();
     let whole = World::of(&stream).assessor.dump().unwrap();
     assert!(whole.iter().filter(|row| row.starts_with("event|")).count() > 10);
+    assert_eq!(whole.iter().filter(|row| row.starts_with("part|")).count(), 4, "two, told twice");
     assert!(whole.iter().any(|row| row.starts_with("gap|")));
     assert!(whole.iter().any(|row| row.starts_with("loss|")));
     assert!(whole.iter().any(|row| row.starts_with("silence|")));
@@ -230,12 +247,16 @@ fn the_rows_depend_on_the_stream_and_not_on_its_portions() {
 fn a_restart_at_any_point_comes_to_the_same() {
     let stream = eventful();
     let whole = World::of(&stream).assessor.dump().unwrap();
-    for stop in (0..stream.committed.len()).step_by(3) {
+    let small = Limits { events_max: 2 };
+    let in_parts = World::cut(&stream, stream.now_s, usize::MAX, small).assessor.dump().unwrap();
+    let all = (0..stream.committed.len()).step_by(3);
+    let all = all.flat_map(|stop| [(stop, Limits::default(), &whole), (stop, small, &in_parts)]);
+    for (stop, limits, whole) in all {
         let folder = tempfile::tempdir().unwrap();
         let open = || {
-            Assessor::open(folder.path(), operator(), std::sync::Arc::clone(&stream.chunks) as _)
-                .unwrap()
-                .0
+            let store = SqliteStore::open_with(folder.path(), limits).unwrap();
+            let chunks = std::sync::Arc::clone(&stream.chunks) as _;
+            Assessor::open_store(store, operator(), chunks, std::sync::Arc::new(|| 0)).unwrap().0
         };
         let mut first = open();
         first.apply(stream.committed[..stop].to_vec()).unwrap();
@@ -244,7 +265,7 @@ fn a_restart_at_any_point_comes_to_the_same() {
         // The whole journal again.
         let mut second = open();
         second.apply(stream.committed.clone()).unwrap();
-        assert_eq!(second.dump().unwrap(), whole, "stopped after {stop}");
+        assert_eq!(second.dump().unwrap(), *whole, "stopped after {stop}");
     }
 }
 
@@ -284,12 +305,108 @@ fn an_index_of_another_schema_is_refused() {
     let world = World::of(&stream);
     let World { folder, assessor, query } = world;
     drop((assessor, query));
-    let connection = rusqlite::Connection::open(folder.path().join("index.db")).unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("index/catalog.db")).unwrap();
     connection.execute("UPDATE projection SET schema = 99", []).unwrap();
     drop(connection);
     let opened =
         Assessor::open(folder.path(), operator(), std::sync::Arc::clone(&stream.chunks) as _);
     assert!(matches!(opened, Err(AssessError::Store(StoreError::Schema { found: 99 }))));
+}
+
+#[test]
+fn the_index_of_a_build_before_is_refused_and_a_rebuild_takes_it_away() {
+    let stream = eventful();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.db"), b"").unwrap();
+    let chunks = || std::sync::Arc::clone(&stream.chunks) as _;
+    let opened = Assessor::open(folder.path(), operator(), chunks());
+    assert!(matches!(opened, Err(AssessError::Store(StoreError::Schema { found: 4 }))));
+    rebuild(folder.path(), &operator(), chunks(), stream.committed.clone().into_iter()).unwrap();
+    assert!(!folder.path().join("index.db").exists());
+    assert!(Assessor::open(folder.path(), operator(), chunks()).is_ok());
+}
+
+/// The partition is committed before the catalog: what a crash between the two leaves is told again.
+#[test]
+fn a_catalog_that_is_behind_its_partition_catches_up() {
+    let stream = eventful();
+    let whole = World::of(&stream).assessor.dump().unwrap();
+    for stop in [8, 20, stream.committed.len()] {
+        let folder = tempfile::tempdir().unwrap();
+        let chunks = || std::sync::Arc::clone(&stream.chunks) as _;
+        let open = || Assessor::open(folder.path(), operator(), chunks()).unwrap().0;
+        let catalog = folder.path().join("index/catalog.db");
+        let mut first = open();
+        first.apply(stream.committed[..stop / 2].to_vec()).unwrap();
+        drop(first);
+        let before = std::fs::read(&catalog).unwrap();
+        let mut second = open();
+        second.apply(stream.committed[..stop].to_vec()).unwrap();
+        drop(second);
+        std::fs::write(&catalog, before).unwrap();
+        let mut third = open();
+        third.apply(stream.committed.clone()).unwrap();
+        third.finish_work().unwrap();
+        assert_eq!(third.dump().unwrap(), whole, "behind from {stop}");
+    }
+}
+
+#[test]
+fn pages_run_through_all_partitions_newest_hit_first() {
+    let stream = eventful();
+    let world = World::in_parts(&stream, 2);
+    let all = world.query.list_events(v1::ListEventsRequest::default()).unwrap().events;
+    assert!(all.is_sorted_by(|newer, older| newer.last_s >= older.last_s));
+    let (mut seen, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListEventsRequest { page_size: 2, page_token, ..Default::default() };
+        let page = world.query.list_events(request).unwrap();
+        seen.extend(page.events);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen, all);
+    // The same events, whatever way leads to them.
+    let of = |filter: v1::Filter| {
+        let request = v1::ListEventsRequest { filter: Some(filter), ..Default::default() };
+        world.query.list_events(request).unwrap().events
+    };
+    let by_target = of(v1::Filter { target: "192.0.2.7".into(), ..Default::default() });
+    let value = |event: &v1::EventRow| event.target.clone().unwrap_or_default().value;
+    let wanted: Vec<_> = all.iter().filter(|e| value(e) == "192.0.2.7").cloned().collect();
+    assert_eq!(by_target, wanted);
+    assert!(by_target.len() > 2 && by_target.len() < all.len());
+    let unverifiable = v1::VerdictCode::Unverifiable;
+    let by_code = of(v1::Filter { verdicts: vec![unverifiable.into()], ..Default::default() });
+    let code = |event: &v1::EventRow| event.as_known_now.clone().unwrap_or_default().code();
+    let wanted: Vec<_> = all.iter().filter(|e| code(e) == unverifiable).cloned().collect();
+    assert_eq!(by_code, wanted);
+    assert!(!by_code.is_empty());
+}
+
+#[test]
+fn a_question_under_way_keeps_its_state_and_holds_nobody_up() {
+    let stream = eventful();
+    let mut world = World::at(&stream, stream.now_s, 5);
+    let index = std::sync::Arc::clone(world.query.index());
+    let slow = index.read().unwrap();
+    let before = slow.position().unwrap();
+    let mut more = stream;
+    let (covered, _) = blocks();
+    let applied = more.committed.len();
+    more.hit("r1", &covered, 77);
+    more.request("req-12", "ip:192.0.2.7");
+    more.publish();
+    // Memory and index go on although somebody reads.
+    world.assessor.apply(more.committed[applied..].to_vec()).unwrap();
+    world.assessor.finish_work().unwrap();
+    assert!(world.events().iter().any(|line| line.starts_with("77 ")));
+    assert_eq!(slow.position().unwrap(), before);
+    let mut hits = Vec::new();
+    slow.for_each_event(&mut |event| hits.push(event.hits)).unwrap();
+    assert!(!hits.contains(&77));
 }
 
 #[test]

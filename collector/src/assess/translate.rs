@@ -1,8 +1,10 @@
 //! One committed thing into the changes of the index that follow from it.
 
-use evidence::AgentOrigin;
+use std::sync::Arc;
+
+use evidence::{AgentOrigin, NodeId};
 use register::{
-    Span,
+    Selected, Selector, Span,
     assessment::{Assessed, Assessment, Facts, Item, open_snapshot},
 };
 use remit_proto::v1::{
@@ -10,22 +12,21 @@ use remit_proto::v1::{
 };
 use tlog::{checkpoint::Checkpoint, note::Note};
 
-use super::{Memory, Seals, accounts};
+use super::{Seals, State, accounts};
 use crate::{
     committed::{Chunks, Committed, What},
-    store::{EventKind, NewEvent, NewGap, NewHeard, NewProbe, Op, RuleId, ShownRule},
+    store::{EventKind, Job, NewEvent, NewGap, NewHeard, NewProbe, Op, RuleId, ShownRule},
 };
 
 /// Feeds the assessment. With `wanted` false only memory is filled, and nothing is judged.
 pub(super) fn step(
-    memory: &mut Memory,
+    state: &mut State,
     committed: Committed,
     chunks: &dyn Chunks,
-    seals: &mut Seals,
     wanted: bool,
 ) -> Vec<Op> {
     let Committed { position, at_s, what } = committed;
-    let Memory { assessment, authors, cases, fed: _ } = memory;
+    let State { assessment, authors, cases, seals, fed: _ } = state;
     let mut ops = Vec::new();
     match what {
         What::Batch { origin, batch } => match batch.read() {
@@ -38,14 +39,14 @@ pub(super) fn step(
             Err(error) => tracing::error!(position, %error, "an accepted batch cannot be read"),
         },
         What::Statement { index, statement, items } => {
-            authors.push(statement.author.clone().unwrap_or_default().person);
+            Arc::make_mut(authors).push(statement.author.clone().unwrap_or_default().person);
             // The writer checks before it commits; what fails here is kept as not understood.
             if let Err(error) = assessment.statement(&statement, items) {
                 tracing::warn!(index, position, %error, "statement of the register is not valid");
             }
         }
         What::Decision { index, statement, note } => {
-            if let Err(error) = cases.apply(&statement, note) {
+            if let Err(error) = Arc::make_mut(cases).apply(&statement, note) {
                 tracing::warn!(index, position, %error, "statement of the case log is not valid");
             }
         }
@@ -53,15 +54,18 @@ pub(super) fn step(
             assessment.published(log_size, checkpoint);
         }
         What::Entry { index, entry } => {
+            let job = job_of(assessment, &entry, index);
             if let Err(error) = assessment.entry(index, &entry) {
                 tracing::warn!(index, position, %error, "entry of the log is not valid");
             }
             let log_size = index.saturating_add(1);
             ops.push(Op::LogSize(log_size));
             entry_ops(assessment, &entry, index, at_s, &mut ops);
+            ops.extend(job.and_then(|change| change.reach(assessment, log_size)).map(Op::Reassess));
             for assessed in assessment.take_assessed() {
                 leaf_ops(assessment, assessed, log_size, chunks, seals, wanted, &mut ops);
             }
+            one_job(&mut ops);
         }
     }
     ops
@@ -77,34 +81,96 @@ fn entry_ops(assessment: &Assessment, entry: &Entry, log_index: u64, at_s: i64, 
         }
         Entry::NodeKey(v1::NodeKey { origin, revoked, .. }) => {
             let Ok(origin) = origin.parse::<AgentOrigin>() else { return };
-            if *revoked {
-                ops.push(Op::Rejudge { log_size, node: Some(origin.node.to_string()) });
-            } else {
+            if !*revoked {
                 ops.push(Op::Enrolled { origin, log_index, at_s });
-            }
-        }
-        Entry::NodeFacts(v1::SignedNodeFacts { facts, signatures: _ }) => {
-            if let Ok(facts) = evidence::log_entry::decode_facts(facts) {
-                ops.push(Op::Rejudge { log_size, node: Some(facts.node) });
             }
         }
         Entry::RegisterHead(_) => {
             let size = assessment.register_size_at(log_size);
             ops.push(Op::RegisterSize(size));
-            if size > assessment.register_size_at(log_index) {
-                ops.push(Op::Rejudge { log_size, node: None });
-            }
         }
         Entry::Fork(v1::Fork { kind: _, accepted_note, conflicting_note: _ }) => {
             if let Some((origin, _)) = head(accepted_note) {
                 ops.push(Op::Fork { node: origin.node.to_string() });
             }
         }
-        Entry::PersonKey(_)
+        Entry::Reassessment(v1::Reassessment { log_size, .. }) => {
+            ops.push(Op::ReassessmentLogged { log_size: *log_size });
+        }
+        Entry::NodeFacts(_)
+        | Entry::PersonKey(_)
         | Entry::CaseHead(_)
         | Entry::Export(_)
         | Entry::Erasure(_)
         | Entry::Shard(_) => {}
+    }
+}
+
+/// An entry makes one job at the most; what its leaves reach is reached by it.
+fn one_job(ops: &mut Vec<Op>) {
+    let (jobs, rest): (Vec<Op>, Vec<Op>) =
+        std::mem::take(ops).into_iter().partition(|op| matches!(op, Op::Reassess(_)));
+    *ops = rest;
+    let jobs = jobs.into_iter().filter_map(|op| match op {
+        Op::Reassess(job) => Some(job),
+        _ => None,
+    });
+    ops.extend(
+        jobs.reduce(|mut one, more| {
+            one.selectors.extend(more.selectors);
+            one
+        })
+        .map(Op::Reassess),
+    );
+}
+
+/// An entry that can change old verdicts.
+enum Change {
+    Register {
+        from_size: u64,
+    },
+    /// Its first facts were declared, or a key of it was revoked.
+    Node(NodeId),
+}
+
+/// Decided before the entry is taken in.
+fn job_of(assessment: &Assessment, entry: &Entry, log_index: u64) -> Option<Change> {
+    match entry {
+        Entry::RegisterHead(_) => {
+            Some(Change::Register { from_size: assessment.register_size_at(log_index) })
+        }
+        Entry::NodeKey(v1::NodeKey { origin, revoked, .. }) => {
+            let origin: AgentOrigin = origin.parse().ok()?;
+            revoked.then_some(Change::Node(origin.node))
+        }
+        // What is declared of a node later does not move what it did before.
+        Entry::NodeFacts(v1::SignedNodeFacts { facts, signatures: _ }) => {
+            let node: NodeId = evidence::log_entry::decode_facts(facts).ok()?.node.parse().ok()?;
+            let first = assessment.facts_at(&node, log_index).is_none();
+            first.then_some(Change::Node(node))
+        }
+        Entry::AgentHead(_)
+        | Entry::PersonKey(_)
+        | Entry::CaseHead(_)
+        | Entry::Export(_)
+        | Entry::Erasure(_)
+        | Entry::Fork(_)
+        | Entry::Shard(_)
+        | Entry::Reassessment(_) => None,
+    }
+}
+
+impl Change {
+    /// `None`: it reaches nothing.
+    fn reach(self, assessment: &Assessment, log_size: u64) -> Option<Job> {
+        let to_register = assessment.register_size_at(log_size);
+        let (from_register, selectors) = match self {
+            Self::Register { from_size } => {
+                (from_size, assessment.register().reach(from_size, to_register))
+            }
+            Self::Node(node) => (to_register, vec![Selector::always(Selected::Node(node))]),
+        };
+        (!selectors.is_empty()).then_some(Job { log_size, from_register, to_register, selectors })
     }
 }
 
@@ -221,7 +287,14 @@ fn deed_ops(
         ServiceAct::Recorded | ServiceAct::Ended => {}
         // It is no event, and changes what is known of those before.
         ServiceAct::Confirmed | ServiceAct::Unspecified => {
-            return ops.push(Op::Rejudge { log_size, node: Some(origin.node.to_string()) });
+            let (node, number) = (origin.node.clone(), facts.rule.number);
+            let to_register = assessment.register_size_at(log_size);
+            return ops.push(Op::Reassess(Job {
+                log_size,
+                from_register: to_register,
+                to_register,
+                selectors: vec![Selector::always(Selected::Rule { node, number })],
+            }));
         }
     }
     ops.push(match leaf.until_s {

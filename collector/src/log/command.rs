@@ -79,6 +79,8 @@ pub enum Command {
         keep: Option<[u8; 32]>,
         reply: Reply<u64>,
     },
+    /// The end of a re-assessment is to be logged, once; nobody waits for it.
+    Reassessed(v1::Reassessment),
     /// Publish once more and end. Who asks after that is told that the collector stops.
     Stop,
 }
@@ -93,8 +95,12 @@ impl Command {
             Self::PersonKey { key, .. } => key.encoded_len(),
             Self::Approve { digest, .. } => digest.len(),
             // Evidence can be taken away from a full disk too, and that is written down.
-            Self::Export { .. } => 0,
-            Self::Hello { .. } | Self::Receipt { .. } | Self::Revoke { .. } | Self::Stop => 0,
+            Self::Export { .. }
+            | Self::Hello { .. }
+            | Self::Receipt { .. }
+            | Self::Revoke { .. }
+            | Self::Reassessed(_)
+            | Self::Stop => 0,
         };
         size as u64
     }

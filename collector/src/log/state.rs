@@ -3,7 +3,7 @@
 //! Every change goes through [`State::apply`], on recovery as in operation, so that a restart cannot
 //! come to another state than the one that was answered from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use evidence::{
     AgentOrigin, NodeId, Operator, PersonId,
@@ -106,6 +106,8 @@ pub struct State {
     /// The active generation of each node.
     pub active: HashMap<NodeId, AgentOrigin>,
     pub persons: BTreeMap<PersonId, Person>,
+    /// Sizes of the log whose re-assessment is logged.
+    pub reassessed: BTreeSet<u64>,
     pub published: Option<Published>,
     pub newest_at_s: i64,
     pub revoked_keys: RevokedKeys,
@@ -168,6 +170,7 @@ impl State {
             agents: HashMap::new(),
             active: HashMap::new(),
             persons: BTreeMap::new(),
+            reassessed: BTreeSet::new(),
             published: None,
             newest_at_s: 0,
             revoked_keys,
@@ -280,6 +283,9 @@ impl State {
             | Entry::Erasure(_)
             | Entry::Fork(_)
             | Entry::Shard(_) => {}
+            Entry::Reassessment(v1::Reassessment { log_size, .. }) => {
+                self.reassessed.insert(*log_size);
+            }
         }
         self.log.append(bytes);
         Ok(What::Entry { index, entry })

@@ -310,6 +310,14 @@ impl Writer {
             Command::Revoke { subject, keep, reply } => {
                 answer(reply, self.revoke(&subject, keep.as_ref())?)
             }
+            Command::Reassessed(reassessment) => {
+                // Whoever judged was stopped before it saw its entry, and tells it again.
+                if !self.state.reassessed.contains(&reassessment.log_size) {
+                    let now_s = self.now();
+                    self.append_entry(now_s, Entry::Reassessment(reassessment))?;
+                }
+                Box::new(|| {})
+            }
             Command::Stop => Box::new(|| {}),
         })
     }

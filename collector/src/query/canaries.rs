@@ -7,7 +7,7 @@ use super::{Scene, completeness::newest_by_node, filter::Filter};
 
 /// Of the active generations, by node, source and path.
 pub(super) fn rows<'s>(
-    scene: &'s Scene<'_>,
+    scene: &'s Scene,
     filter: &'s Filter,
 ) -> impl Iterator<Item = v1::CanaryRow> + use<'s> {
     let newest = newest_by_node(scene).filter(|newest| filter.takes_node(&newest.node));
@@ -28,7 +28,7 @@ fn row(node: &str, account: &v1::CanaryAccount, sealed_s: i64) -> v1::CanaryRow 
     v1::CanaryRow { node: node.to_owned(), source, path, state: state.into(), at_s }
 }
 
-pub(super) fn complete(answer: &mut v1::Completeness, scene: &Scene<'_>, filter: &Filter) {
+pub(super) fn complete(answer: &mut v1::Completeness, scene: &Scene, filter: &Filter) {
     for row in rows(scene, filter) {
         answer.canary_paths += 1;
         if row.state() == CanaryState::Alive {

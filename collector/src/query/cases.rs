@@ -61,17 +61,13 @@ impl QueryHandle {
     }
 }
 
-fn find(
-    scene: &Scene<'_>,
-    filter: &Filter,
-    id: &str,
-) -> Result<Option<v1::FindingRow>, QueryError> {
+fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRow>, QueryError> {
     let all = findings::keyed(scene, filter)?;
     Ok(all.into_iter().map(|(_, row)| row).find(|row| row.id == id))
 }
 
 /// Adds what is not about the evidence of one finding: its id, what people said, how severe it is.
-pub(super) fn complete(scene: &Scene<'_>, mut row: v1::FindingRow) -> v1::FindingRow {
+pub(super) fn complete(scene: &Scene, mut row: v1::FindingRow) -> v1::FindingRow {
     row.id = finding_id(&subject_of(&row));
     let decided = scene.cases().of(&row.id).last();
     row.state = scene.cases().state(&row.id).into();

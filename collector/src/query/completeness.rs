@@ -8,13 +8,11 @@ use super::{Scene, canaries, error::QueryError, filter::Filter};
 use crate::store::GenerationRow;
 
 /// For a question about these nodes and this span of time.
-pub(super) fn completeness(
-    scene: &Scene<'_>,
-    filter: &Filter,
-) -> Result<v1::Completeness, QueryError> {
+pub(super) fn completeness(scene: &Scene, filter: &Filter) -> Result<v1::Completeness, QueryError> {
     let mut answer = v1::Completeness {
         log_size: scene.position.log_size,
         register_size: scene.position.register_size,
+        unfinished_reassessments: scene.position.unfinished,
         // Until a cosignature is verified here, none is claimed.
         witnesses: 0,
         ..v1::Completeness::default()
@@ -70,10 +68,7 @@ pub(super) fn completeness(
 }
 
 /// Those that lie in the question, in the order of time, and how many there are.
-pub(super) fn silences(
-    scene: &Scene<'_>,
-    filter: &Filter,
-) -> Result<(Vec<Silence>, u64), QueryError> {
+pub(super) fn silences(scene: &Scene, filter: &Filter) -> Result<(Vec<Silence>, u64), QueryError> {
     let Filter { since_s, until_s, nodes, .. } = filter;
     let (mut found, mut count) = scene.reading.silences(*since_s, *until_s, nodes)?;
     let open = scene
@@ -91,7 +86,7 @@ pub(super) fn silences(
 
 /// A node that was silent for all of the time in question observed nothing in it.
 fn spans_question(
-    scene: &Scene<'_>,
+    scene: &Scene,
     filter: &Filter,
     silence: &Silence,
     facts: &v1::NodeFacts,
@@ -104,13 +99,13 @@ fn spans_question(
 
 /// How a point is looked at in fact. Declared as observed is not enough: an agent must have said that
 /// it reads this technology, else nobody looks.
-fn observed(scene: &Scene<'_>, node: &str, point: &v1::EnforcementPoint) -> Option<Observation> {
+fn observed(scene: &Scene, node: &str, point: &v1::EnforcementPoint) -> Option<Observation> {
     let declared = point.observation();
     (is_looked_at(declared) && reports(scene, node, point)).then_some(declared)
 }
 
 /// Whether an agent for the point's technology has reported.
-pub(super) fn reports(scene: &Scene<'_>, node: &str, point: &v1::EnforcementPoint) -> bool {
+pub(super) fn reports(scene: &Scene, node: &str, point: &v1::EnforcementPoint) -> bool {
     let wanted = source_of(&point.technology);
     scene.generations.iter().filter(|generation| generation.node == node).any(|generation| {
         let started = generation.start.iter().flat_map(|start| start.sources.iter().copied());
@@ -138,7 +133,7 @@ fn source_of(technology: &str) -> Option<SourceKind> {
 
 /// The active generation of each node, in the order of nodes.
 pub(super) fn newest_by_node<'s>(
-    scene: &'s Scene<'_>,
+    scene: &'s Scene,
 ) -> impl Iterator<Item = &'s GenerationRow> + use<'s> {
     let all = &scene.generations;
     all.iter().enumerate().filter_map(move |(at, row)| {
@@ -148,14 +143,14 @@ pub(super) fn newest_by_node<'s>(
 }
 
 /// When anything of a node last arrived, or when it was enrolled if nothing did.
-pub(super) fn last_heard_s(scene: &Scene<'_>, node: &str) -> i64 {
+pub(super) fn last_heard_s(scene: &Scene, node: &str) -> i64 {
     let of = scene.generations.iter().filter(|generation| generation.node == node);
     of.map(|generation| generation.last_received_s.max(generation.enrolled_at_s)).max().unwrap_or(0)
 }
 
 /// Nothing arrived within three seal intervals; a clean stop is silence too, and is said beside it.
 /// Of a node that has not said how often it seals, the longest that it may say is expected.
-pub(super) fn is_silent(scene: &Scene<'_>, node: &str) -> bool {
+pub(super) fn is_silent(scene: &Scene, node: &str) -> bool {
     let heard = node.parse().ok().and_then(|node: NodeId| scene.heard.get(&node));
     let after_s = heard.map_or(SILENT_AFTER_S_MAX, silence::Heard::silent_after_s);
     scene.now_s.saturating_sub(last_heard_s(scene, node)) > after_s

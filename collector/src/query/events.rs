@@ -26,7 +26,7 @@ impl QueryHandle {
         let page = Page::open("events", &question, page_size, &page_token)?;
         let after = page.after.as_deref().map(key_from).transpose()?;
         let (filter, scene) = self.scene_for(filter)?;
-        let query = filter.event_query(&scene)?;
+        let query = filter.event_query(&scene);
         // One more than is shown tells whether there is a next page.
         let mut found = taken(&scene, &filter, &query, after, page.size.saturating_add(1))?;
         let more = found.len() > page.size;
@@ -61,7 +61,7 @@ impl QueryHandle {
 /// The next events that the filter takes, at most `count_max`. What the index cannot decide is
 /// decided here, batch by batch.
 fn taken(
-    scene: &Scene<'_>,
+    scene: &Scene,
     filter: &Filter,
     query: &EventQuery,
     mut after: Option<EventKey>,
@@ -83,11 +83,11 @@ fn taken(
     }
 }
 
-pub(super) fn event_row(scene: &Scene<'_>, event: StoredEvent) -> v1::EventRow {
+pub(super) fn event_row(scene: &Scene, event: StoredEvent) -> v1::EventRow {
     let id = event.id().to_string();
     let StoredEvent { key: _, facts, hits, detail_reduced, deed, then, mut now } = event;
-    // It was judged again at every register head since, and came out the same.
-    now.register_size = scene.position.register_size;
+    // It was judged again at every register head since that reached it, and came out the same.
+    now.register_size = scene.position.settled_register_size;
     v1::EventRow {
         id,
         node: facts.origin.node.to_string(),

@@ -120,7 +120,7 @@ impl Filter {
     }
 
     /// What was mistyped has no rows, and "no findings" would be believed.
-    pub(super) fn check_names(&self, scene: &Scene<'_>) -> Result<(), QueryError> {
+    pub(super) fn check_names(&self, scene: &Scene) -> Result<(), QueryError> {
         if !self.nodes.is_empty() {
             let declared = scene.inventory.iter().map(|facts| facts.node.as_str());
             let enrolled = scene.generations.iter().map(|generation| generation.node.as_str());
@@ -131,11 +131,7 @@ impl Filter {
     }
 
     /// The same question to the index.
-    pub(super) fn event_query(&self, scene: &Scene<'_>) -> Result<EventQuery, QueryError> {
-        let targets = match &self.target {
-            None => None,
-            Some(target) => Some(scene.reading.targets(&|held| touches(target, held))?),
-        };
+    pub(super) fn event_query(&self, scene: &Scene) -> EventQuery {
         let speaking = (!self.authorities.is_empty()).then(|| {
             let register = scene.register();
             let of = |entry: &register::Entry<'_>| {
@@ -144,17 +140,17 @@ impl Filter {
             };
             register.requests().filter(of).map(|entry| entry.id().to_string()).collect()
         });
-        Ok(EventQuery {
+        EventQuery {
             since_s: self.since_s,
             until_s: self.until_s,
             nodes: self.nodes.clone(),
-            targets,
+            target: self.target.clone(),
             techniques: self.techniques.clone(),
             requests: self.requests.clone(),
             speaking,
             codes: self.codes(),
             with_changes: false,
-        })
+        }
     }
 
     /// Codes outside of which [`Self::takes_code`] takes nothing; empty: there is no such bound.
@@ -276,7 +272,7 @@ impl Filter {
 pub(super) fn check_authorities(
     field: &'static str,
     named: &[String],
-    scene: &Scene<'_>,
+    scene: &Scene,
 ) -> Result<(), QueryError> {
     if named.is_empty() {
         return Ok(());

@@ -64,11 +64,11 @@ impl QueryHandle {
 
 /// All findings that a filter takes, with unique sorted keys.
 pub(super) fn keyed(
-    scene: &Scene<'_>,
+    scene: &Scene,
     filter: &Filter,
 ) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     let mut found: BTreeMap<String, v1::FindingRow> = BTreeMap::new();
-    let mut query = filter.event_query(scene)?;
+    let mut query = filter.event_query(scene);
     query.with_changes = true;
     for group in scene.reading.groups(&query)? {
         if !filter.takes_code(&group.newest.now) {
@@ -143,14 +143,17 @@ fn causes(verdict: &v1::Verdict) -> Vec<String> {
         .collect()
 }
 
-/// A verdict is judged again at every register head; it says at which size it holds.
-fn at_this_size(scene: &Scene<'_>, verdict: &v1::Verdict) -> v1::Verdict {
+/// A rule that stands is judged at the newest register head.
+fn at_this_size(scene: &Scene, verdict: &v1::Verdict) -> v1::Verdict {
     v1::Verdict { register_size: scene.position.register_size, ..verdict.clone() }
 }
 
-fn of_group(scene: &Scene<'_>, group: &Group, cause: &str) -> v1::FindingRow {
+fn of_group(scene: &Scene, group: &Group, cause: &str) -> v1::FindingRow {
     let facts = &group.newest.facts;
-    let verdict = at_this_size(scene, &group.newest.now);
+    let verdict = v1::Verdict {
+        register_size: scene.position.settled_register_size,
+        ..group.newest.now.clone()
+    };
     v1::FindingRow {
         code: cause.to_owned(),
         node: group.rule.node.clone(),
@@ -169,7 +172,7 @@ fn of_group(scene: &Scene<'_>, group: &Group, cause: &str) -> v1::FindingRow {
     }
 }
 
-fn of_rule(scene: &Scene<'_>, judged: &JudgedRule, cause: &str) -> v1::FindingRow {
+fn of_rule(scene: &Scene, judged: &JudgedRule, cause: &str) -> v1::FindingRow {
     let JudgedRule { rule, verdict, authority, at_s } = judged;
     let verdict = at_this_size(scene, verdict);
     let since_s = if rule.installed_at_s != 0 { rule.installed_at_s } else { rule.first_shown_s };
@@ -204,7 +207,7 @@ fn join(known: &mut v1::FindingRow, standing: v1::FindingRow) {
 }
 
 /// Requests in force that are installed nowhere, or that a probe shows to be without effect.
-fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+fn duties(scene: &Scene, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     let query = RuleQuery { installed_only: true, ..RuleQuery::default() };
     let with_rules: Vec<(StoredRule, Installed)> = scene
         .reading
@@ -274,7 +277,7 @@ fn duties(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::Finding
 }
 
 /// Nodes that, by their newest start, take claims from a basis map whose digest nobody has stated.
-fn unstated_basis_maps(scene: &Scene<'_>, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
+fn unstated_basis_maps(scene: &Scene, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
     const CODE: v1::IntegrityCode = v1::IntegrityCode::UnstatedBasisMap;
     let register = scene.register();
     let newest: BTreeMap<&str, &v1::Start> = scene
@@ -307,7 +310,7 @@ fn unstated_basis_maps(scene: &Scene<'_>, filter: &Filter) -> Vec<(String, v1::F
 }
 
 /// Paths on which canaries do not come back, or are sent no more.
-fn missing_canaries(scene: &Scene<'_>, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
+fn missing_canaries(scene: &Scene, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
     const CODE: v1::IntegrityCode = v1::IntegrityCode::CanaryMissing;
     let seals = scene.seal_times();
     let rows = canaries::rows(scene, filter).filter(canaries::is_finding).filter_map(|canary| {
@@ -334,7 +337,7 @@ fn missing_canaries(scene: &Scene<'_>, filter: &Filter) -> Vec<(String, v1::Find
 }
 
 /// Spans in which many nodes of one area were silent at once.
-fn areas(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+fn areas(scene: &Scene, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     const CODE: v1::IntegrityCode = v1::IntegrityCode::SilentArea;
     let reported: BTreeSet<NodeId> = scene.heard.keys().cloned().collect();
     // Of all nodes, and whenever: what is asked for is taken from the spans that come of them.

@@ -44,7 +44,7 @@ impl QueryHandle {
         let scene = self.scene()?;
         let list = find(&scene, &list_id)?;
         let accepted = list.versions().iter().map(|v| version_row(&list, v, scene.now_s));
-        let root = scene.assessment().register_root_at(scene.position.log_size);
+        let root = scene.grounds().register_root_at(scene.position.log_size);
         Ok(v1::GetListResponse {
             list: Some(list_row(&list, scene.now_s)),
             versions: accepted.chain(list.held().map(|held| held_row(&list, held))).collect(),
@@ -86,13 +86,13 @@ impl QueryHandle {
     }
 }
 
-fn find<'s>(scene: &'s Scene<'_>, id: &str) -> Result<ListView<'s>, QueryError> {
+fn find<'s>(scene: &'s Scene, id: &str) -> Result<ListView<'s>, QueryError> {
     let id: RequestId = id.parse().map_err(|e| invalid("list_id", format!("{e}")))?;
     scene.register().list_of(&id).ok_or(QueryError::NoSuchList)
 }
 
 fn entry_rows(
-    scene: &Scene<'_>,
+    scene: &Scene,
     list: &ListView<'_>,
     version: &RequestId,
 ) -> Result<Vec<v1::ListEntryRow>, QueryError> {
@@ -113,7 +113,7 @@ fn entry_rows(
     Ok(entries.iter().map(row).collect())
 }
 
-fn entry_row(scene: &Scene<'_>, listed: &Listed<'_>) -> v1::ListEntryRow {
+fn entry_row(scene: &Scene, listed: &Listed<'_>) -> v1::ListEntryRow {
     let added = listed.added();
     v1::ListEntryRow {
         entry: Some((&listed.entry()).into()),
@@ -123,16 +123,13 @@ fn entry_row(scene: &Scene<'_>, listed: &Listed<'_>) -> v1::ListEntryRow {
     }
 }
 
-fn request_of(scene: &Scene<'_>, listed: &Listed<'_>) -> String {
+fn request_of(scene: &Scene, listed: &Listed<'_>) -> String {
     let request = scene.register().request_of(listed);
     request.map(|entry| entry.id().to_string()).unwrap_or_default()
 }
 
 /// Of each list that a request covers: the version in force, or else the newest.
-pub(super) fn covered_by(
-    scene: &Scene<'_>,
-    request: &register::Request,
-) -> Vec<v1::ListVersionRow> {
+pub(super) fn covered_by(scene: &Scene, request: &register::Request) -> Vec<v1::ListVersionRow> {
     let lists = request.covers_lists.iter().filter_map(|id| scene.register().list_of(id));
     let shown = lists.filter_map(|list| {
         let version = list.in_force_at(scene.now_s).or(list.newest())?;
@@ -142,7 +139,7 @@ pub(super) fn covered_by(
 }
 
 /// One entry that touches a target.
-pub(super) fn listed_row(scene: &Scene<'_>, listed: &Listed<'_>) -> v1::ListedRow {
+pub(super) fn listed_row(scene: &Scene, listed: &Listed<'_>) -> v1::ListedRow {
     let (list, held) = (listed.list(), listed.target());
     let word = |version: Option<&Accepted>| version.map(|v| v.version.to_string());
     v1::ListedRow {

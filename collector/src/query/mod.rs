@@ -5,7 +5,8 @@
 //!
 //! Promised:
 //! - An answer is of one state: one transaction of the index, the register at the size that the index
-//!   knows. Pages of one list carry a token that fits no other question.
+//!   knows. Pages of one list carry a token that fits no other question. While it is made, nothing that
+//!   the collector does has to wait for it.
 //! - Verdicts of events are those that `assess` kept. Rules that stand are judged here, at the time of
 //!   their node's last `Seal`: a rule changes its verdict when a request ends, and no leaf says so.
 //! - Nothing is left out silently: what is not observed, silent, lost or not yet assessed is counted
@@ -34,13 +35,10 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, RwLockReadGuard},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use evidence::NodeId;
-use register::{Cases, View, assessment::Assessment, silence::Heard};
+use register::{Cases, View, assessment::Grounds, silence::Heard};
 use remit_proto::v1;
 
 pub use clock::Clock;
@@ -50,7 +48,7 @@ pub use service::QueryEdge;
 use filter::Filter;
 
 use crate::{
-    assess::{self, Memory, Shared},
+    assess::memory::{Memory, Shared},
     store::{GenerationRow, Index, Position, Reading},
 };
 
@@ -67,24 +65,29 @@ impl QueryHandle {
         Self { index, shared, clock }
     }
 
+    #[cfg(test)]
+    pub(crate) fn index(&self) -> &Arc<dyn Index> {
+        &self.index
+    }
+
     /// One consistent state to answer from.
-    fn scene(&self) -> Result<Scene<'_>, QueryError> {
+    fn scene(&self) -> Result<Scene, QueryError> {
         // The index first: memory is fed before the index is written, so it is never behind.
         let reading = self.index.read()?;
         let position = reading.position()?;
-        let memory = assess::read(&self.shared);
+        let memory = self.shared.newest().ok_or(QueryError::Starting)?;
         if memory.fed < position.watermark {
             return Err(QueryError::Starting);
         }
         let generations = reading.generations()?;
         let heard = reading.heard()?.into_iter().collect();
-        let inventory = memory.assessment.inventory(position.log_size);
+        let inventory = memory.grounds.inventory(position.log_size);
         let now_s = (self.clock)();
         Ok(Scene { reading, memory, position, generations, heard, inventory, now_s })
     }
 
     /// The state to answer a filtered question from, and the filter, which names what exists.
-    fn scene_for(&self, filter: Option<v1::Filter>) -> Result<(Filter, Scene<'_>), QueryError> {
+    fn scene_for(&self, filter: Option<v1::Filter>) -> Result<(Filter, Scene), QueryError> {
         let filter = Filter::parse(filter)?;
         let scene = self.scene()?;
         filter.check_names(&scene)?;
@@ -93,9 +96,9 @@ impl QueryHandle {
 }
 
 /// What one answer is made from.
-struct Scene<'h> {
+struct Scene {
     reading: Box<dyn Reading>,
-    memory: RwLockReadGuard<'h, Memory>,
+    memory: Arc<Memory>,
     position: Position,
     /// By node, oldest first.
     generations: Vec<GenerationRow>,
@@ -106,9 +109,9 @@ struct Scene<'h> {
     now_s: i64,
 }
 
-impl Scene<'_> {
-    fn assessment(&self) -> &Assessment {
-        &self.memory.assessment
+impl Scene {
+    fn grounds(&self) -> &Grounds {
+        &self.memory.grounds
     }
 
     fn cases(&self) -> &Cases {
@@ -116,7 +119,7 @@ impl Scene<'_> {
     }
 
     fn register(&self) -> View<'_> {
-        self.assessment().register().at(self.position.register_size)
+        self.grounds().register().at(self.position.register_size)
     }
 
     /// The id of the authority behind a request; empty where nobody speaks.

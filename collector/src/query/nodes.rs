@@ -69,7 +69,7 @@ fn point_key(row: &v1::PointRow) -> String {
     format!("{}/{point}", row.node)
 }
 
-fn node_row(scene: &Scene<'_>, node: &str) -> v1::NodeRow {
+fn node_row(scene: &Scene, node: &str) -> v1::NodeRow {
     let facts = scene.inventory.iter().find(|facts| facts.node == node).cloned();
     let mut row = v1::NodeRow { node: node.to_owned(), facts, ..v1::NodeRow::default() };
     let Some(newest) = newest_by_node(scene).find(|generation| generation.node == node) else {

@@ -41,7 +41,7 @@ impl QueryHandle {
             .map_err(|error| invalid("statement", error.to_string()))?;
         let items = item_set(statement.body.as_ref()).map(|_| items);
         let scene = self.scene()?;
-        let before = scene.assessment().register();
+        let before = scene.grounds().register();
         let after = applied(before, &statement, items)?;
         let log_size = scene.position.log_size;
         let seals = scene.seal_times();
@@ -50,7 +50,7 @@ impl QueryHandle {
         for rule in scene.reading.rules(&query)? {
             let at_s = seals.get(rule.id.node.as_str()).copied().unwrap_or(rule.shown_at_s);
             let judge = |register: &Register| {
-                scene.assessment().standing_under(&register.view(), &rule.facts, at_s, log_size)
+                scene.grounds().standing_under(&register.view(), &rule.facts, at_s, log_size)
             };
             let (was, would) = (judge(before), judge(&after));
             let named = would.attributed.is_some_and(|said| said.statement >= before.size());

@@ -10,7 +10,7 @@ use super::{
     error::QueryError,
     filter::{Filter, touches},
 };
-use crate::store::{StoredProbe, StoredRule, TargetNumber};
+use crate::store::{StoredProbe, StoredRule};
 
 /// Of one target; more of them say nothing new.
 const PROBES_MAX: usize = 100;
@@ -19,17 +19,14 @@ const SEEN_MAX: usize = 100_000;
 const CODE: &str = "INEFFECTIVE";
 
 /// Newest first.
-pub(super) fn of_targets(
-    scene: &Scene<'_>,
-    targets: &[TargetNumber],
-) -> Result<Vec<v1::ProbeRow>, QueryError> {
-    let probes = scene.reading.probes(Some(targets), PROBES_MAX)?;
+pub(super) fn of_target(scene: &Scene, target: &Target) -> Result<Vec<v1::ProbeRow>, QueryError> {
+    let probes = scene.reading.probes(Some(target), PROBES_MAX)?;
     let own = own_networks(scene);
     Ok(probes.into_iter().map(|probe| row(probe, &own)).collect())
 }
 
 /// AS numbers in which nodes are declared.
-fn own_networks(scene: &Scene<'_>) -> BTreeSet<u32> {
+fn own_networks(scene: &Scene) -> BTreeSet<u32> {
     scene.inventory.iter().map(|facts| facts.asn).filter(|asn| *asn != 0).collect()
 }
 
@@ -51,7 +48,7 @@ fn row(stored: StoredProbe, own: &BTreeSet<u32>) -> v1::ProbeRow {
 
 /// Requests whose target a probe reached although a rule for it stood in its network.
 pub(super) fn findings(
-    scene: &Scene<'_>,
+    scene: &Scene,
     filter: &Filter,
     installed: &[(StoredRule, Installed)],
 ) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {

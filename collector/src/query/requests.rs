@@ -126,7 +126,7 @@ impl QueryHandle {
     }
 }
 
-fn row(scene: &Scene<'_>, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
+fn row(scene: &Scene, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
     let author =
         usize::try_from(version.statement).ok().and_then(|at| scene.memory.authors.get(at));
     v1::RequestRow {
@@ -154,7 +154,7 @@ fn held_by(held: &[(Target, RequestId)]) -> Vec<v1::HeldBy> {
     held.iter().map(row).collect()
 }
 
-fn transition(scene: &Scene<'_>, stated: &Transition) -> v1::TransitionRow {
+fn transition(scene: &Scene, stated: &Transition) -> v1::TransitionRow {
     let Transition {
         kind,
         effective_at_s,

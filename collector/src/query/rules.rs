@@ -43,8 +43,8 @@ impl QueryHandle {
 }
 
 /// The rules that stand now and that a filter takes, by everything but time.
-pub(super) fn installed(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<JudgedRule>, QueryError> {
-    let query = RuleQuery { installed_only: true, nodes: filter.nodes.clone(), targets: None };
+pub(super) fn installed(scene: &Scene, filter: &Filter) -> Result<Vec<JudgedRule>, QueryError> {
+    let query = RuleQuery { installed_only: true, nodes: filter.nodes.clone(), target: None };
     let rules = scene.reading.rules(&query)?;
     let seals = scene.seal_times();
     Ok(rules
@@ -62,16 +62,16 @@ pub(super) fn installed(scene: &Scene<'_>, filter: &Filter) -> Result<Vec<Judged
         .collect())
 }
 
-pub(super) fn judge(scene: &Scene<'_>, rule: StoredRule, at_s: i64) -> JudgedRule {
+pub(super) fn judge(scene: &Scene, rule: StoredRule, at_s: i64) -> JudgedRule {
     // What stood once is judged when it last was seen to.
     let at_s = if rule.installed_now { at_s } else { rule.shown_at_s.max(rule.last_hit_s) };
     let log_size = scene.position.log_size;
-    let verdict = scene.assessment().standing(&rule.facts, at_s, log_size).to_wire();
+    let verdict = scene.grounds().standing(&rule.facts, at_s, log_size).to_wire();
     let authority = scene.authority(&verdict);
     JudgedRule { rule, verdict, authority, at_s }
 }
 
-pub(super) fn rule_row(scene: &Scene<'_>, judged: JudgedRule) -> v1::RuleRow {
+pub(super) fn rule_row(scene: &Scene, judged: JudgedRule) -> v1::RuleRow {
     let JudgedRule { mut verdict, authority, rule, at_s: _ } = judged;
     verdict.register_size = scene.position.register_size;
     let StoredRule {

@@ -9,7 +9,7 @@ use super::{
     completeness::completeness,
     error::{QueryError, invalid},
     events::event_row,
-    filter::{Filter, touches},
+    filter::Filter,
     lists::listed_row,
     probes, rules,
 };
@@ -29,15 +29,14 @@ impl QueryHandle {
         let v1::GetTargetRequest { target } = request;
         let (target, _) = Target::guess(&target).map_err(|e| invalid("target", e.to_string()))?;
         let scene = self.scene()?;
-        let numbers = scene.reading.targets(&|held| touches(&target, held))?;
-        let query = RuleQuery { targets: Some(numbers.clone()), ..RuleQuery::default() };
+        let query = RuleQuery { target: Some(target.clone()), ..RuleQuery::default() };
         let seals = scene.seal_times();
         let rules = scene.reading.rules(&query)?.into_iter().map(|rule| {
             let at_s = seals.get(rule.id.node.as_str()).copied().unwrap_or(rule.shown_at_s);
             rules::rule_row(&scene, rules::judge(&scene, rule, at_s))
         });
-        let probes = probes::of_targets(&scene, &numbers)?;
-        let query = EventQuery { targets: Some(numbers), ..EventQuery::default() };
+        let probes = probes::of_target(&scene, &target)?;
+        let query = EventQuery { target: Some(target.clone()), ..EventQuery::default() };
         let events = scene.reading.events(&query, None, EVENTS_MAX)?;
         let touching = scene.register().touching(&target);
         let mut requests: Vec<String> =

@@ -1,28 +1,26 @@
-//! What many rows repeat, kept once; and how values become parameters.
+//! What many rows of the catalog repeat, kept once; and how values become parameters.
 
 use std::collections::HashMap;
 
 use evidence::Claim;
 use prost::Message;
+use register::target::name_in_key;
 use remit_proto::v1;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::StoreError;
+use super::{StoreError, part::key_of};
 
 /// The dictionaries, and what was looked up in them. It lives as long as one transaction, so that it
 /// knows of no row that was rolled back.
 pub(super) struct Dictionary<'a> {
     connection: &'a Connection,
     targets: HashMap<v1::Target, i64>,
-    /// By the encoded rule.
-    rules: HashMap<Vec<u8>, i64>,
-    /// Where rules are encoded.
-    encoded: Vec<u8>,
+    forms: HashMap<Vec<u8>, i64>,
 }
 
 impl<'a> Dictionary<'a> {
     pub(super) fn new(connection: &'a Connection) -> Self {
-        Self { connection, targets: HashMap::new(), rules: HashMap::new(), encoded: Vec::new() }
+        Self { connection, targets: HashMap::new(), forms: HashMap::new() }
     }
 
     pub(super) fn target(
@@ -34,17 +32,19 @@ impl<'a> Dictionary<'a> {
             return Ok(Some(*known));
         }
         let v1::Target { kind, value } = target;
+        let key = key_of(target);
+        let own = (name_in_key(&key).as_ref() != Some(value)).then_some(value);
         let found = self
             .connection
-            .prepare_cached("SELECT id FROM target WHERE kind = ?1 AND value = ?2")?
-            .query_row(params![kind, value], |row| row.get(0))
+            .prepare_cached("SELECT id FROM target WHERE key = ?1 AND kind = ?2 AND value IS ?3")?
+            .query_row(params![key, kind, own], |row| row.get(0))
             .optional()?;
         let id = match found {
             Some(id) => id,
             None => {
                 self.connection
-                    .prepare_cached("INSERT INTO target (kind, value) VALUES (?1, ?2)")?
-                    .execute(params![kind, value])?;
+                    .prepare_cached("INSERT INTO target (kind, key, value) VALUES (?1, ?2, ?3)")?
+                    .execute(params![kind, key, own])?;
                 self.connection.last_insert_rowid()
             }
         };
@@ -52,29 +52,29 @@ impl<'a> Dictionary<'a> {
         Ok(Some(id))
     }
 
-    pub(super) fn rule(&mut self, rule: &v1::Rule) -> Result<i64, StoreError> {
-        self.encoded.clear();
-        rule.encode_raw(&mut self.encoded);
-        if let Some(known) = self.rules.get(&self.encoded) {
+    /// Of a rule without its number, which its own row has.
+    pub(super) fn form(&mut self, rule: &v1::Rule) -> Result<i64, StoreError> {
+        let form = form_of(rule);
+        if let Some(known) = self.forms.get(&form) {
             return Ok(*known);
         }
         let found = self
             .connection
             .prepare_cached("SELECT id FROM rule_fact WHERE rule = ?1")?
-            .query_row([&self.encoded], |row| row.get(0))
+            .query_row([&form], |row| row.get(0))
             .optional()?;
         let id = match found {
             Some(id) => id,
-            None => self.add_rule(rule)?,
+            None => self.add_form(rule, &form)?,
         };
-        self.rules.insert(self.encoded.clone(), id);
+        self.forms.insert(form, id);
         Ok(id)
     }
 
-    fn add_rule(&self, rule: &v1::Rule) -> Result<i64, StoreError> {
+    fn add_form(&self, rule: &v1::Rule, form: &[u8]) -> Result<i64, StoreError> {
         self.connection
             .prepare_cached("INSERT INTO rule_fact (rule, technique) VALUES (?1, ?2)")?
-            .execute(params![self.encoded, rule.technique])?;
+            .execute(params![form, rule.technique])?;
         let id = self.connection.last_insert_rowid();
         for claim in rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok()) {
             self.connection
@@ -83,6 +83,11 @@ impl<'a> Dictionary<'a> {
         }
         Ok(id)
     }
+}
+
+/// A rule encoded without its number: what rules of one kind, under one claim, have in common.
+pub(super) fn form_of(rule: &v1::Rule) -> Vec<u8> {
+    v1::Rule { number: 0, ..rule.clone() }.encode_to_vec()
 }
 
 /// A list of numbers or words as one parameter, for `json_each`.

@@ -1,19 +1,98 @@
-//! Every row of every table as text, in a stable order: what a rebuild is compared by.
+//! All content as text, in a stable order: what a rebuild is compared by.
+//!
+//! Numbers of dictionary rows are left out and what they stand for is put in: they depend on when a
+//! word was first needed, and with two jobs at work that is nobody's business.
 
+use std::path::Path;
+
+use prost::Message;
 use rusqlite::{Connection, types::ValueRef};
 
-use super::{StoreError, schema::ORDER};
+use super::{
+    StoreError, StoredEvent,
+    part::columns,
+    settings,
+    sqlite::{PartRow, parts},
+};
 
-pub(super) fn dump(connection: &Connection) -> Result<Vec<String>, StoreError> {
+/// What each line is, and the question that gives them, in order. All are constants.
+const CATALOG: [(&str, &str); 12] = [
+    ("projection", "SELECT * FROM projection"),
+    ("generation", "SELECT * FROM generation ORDER BY node, generation"),
+    ("fork", "SELECT * FROM fork ORDER BY node"),
+    (
+        "rule",
+        "SELECT node, generation, number, operator, source, rule_fact.rule, target.kind, target.key,
+             target.value, native, shown, shown_by, first_shown_s, shown_at_s, clock_error_s,
+             before_act, covered_by, installed_at_s, removed_at_s, installed_now, hits, first_hit_s,
+             last_hit_s, shared_hits
+         FROM rule JOIN rule_fact ON rule_fact.id = fact LEFT JOIN target ON target.id = target
+         ORDER BY node, generation, number",
+    ),
+    ("snapshot", "SELECT * FROM snapshot ORDER BY node, generation, source"),
+    ("part", "SELECT * FROM part ORDER BY number"),
+    ("job", "SELECT log_size, from_register, to_register, state, examined, revised, root FROM job
+             ORDER BY log_size"),
+    ("gap", "SELECT * FROM gap ORDER BY node, generation, leaf"),
+    ("heard", "SELECT * FROM heard ORDER BY node"),
+    ("silence", "SELECT * FROM silence ORDER BY node, generation, leaf"),
+    (
+        "probe",
+        "SELECT node, generation, leaf, at_s, target.kind, target.key, target.value, probe
+         FROM probe LEFT JOIN target ON target.id = probe.target ORDER BY node, generation, leaf",
+    ),
+    ("loss", "SELECT * FROM loss ORDER BY node, generation, leaf, source"),
+];
+
+const PART: [(&str, &str); 4] = [
+    ("part", "SELECT number, day, sealed FROM part"),
+    (
+        "revision",
+        "SELECT event, log_size, register_size, told.verdict, known.verdict FROM revision
+         JOIN verdict AS told ON told.id = before JOIN verdict AS known ON known.id = after
+         ORDER BY event, log_size",
+    ),
+    (
+        "rule_sum",
+        "SELECT node, generation.generation, number, form.rule, target.kind, target.key, target.value,
+             code, reason, request, events, hits, first_s, last_s, newest
+         FROM rule_sum JOIN rule ON rule.id = rule_sum.rule JOIN form ON form.id = form
+         JOIN generation ON generation.id = rule.generation JOIN answer ON answer.id = answer
+         LEFT JOIN target ON target.id = rule.target
+         WHERE events > 0
+         ORDER BY node, generation.generation, number, form.rule, target.key, target.kind, target.value,
+             code, reason, request",
+    ),
+    (
+        "hour_sum",
+        "SELECT hour, technique, code, reason, request, events, hits
+         FROM hour_sum JOIN answer ON answer.id = answer WHERE events > 0
+         ORDER BY hour, technique, code, reason, request",
+    ),
+];
+
+pub(super) fn dump(catalog: &Connection, folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
-    for (table, order) in ORDER {
-        // Both are constants of this program.
-        let mut statement =
-            connection.prepare(&format!("SELECT * FROM {table} ORDER BY {order}"))?;
+    tables(catalog, &CATALOG, &mut lines)?;
+    for part in parts(catalog)? {
+        let connection = settings::for_reading(&part.path(folder))?;
+        tables(&connection, &PART, &mut lines)?;
+        events(&connection, &part, &mut lines)?;
+    }
+    Ok(lines)
+}
+
+fn tables(
+    connection: &Connection,
+    tables: &[(&str, &str)],
+    lines: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    for (name, sql) in tables {
+        let mut statement = connection.prepare(sql)?;
         let columns = statement.column_count();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let mut line = String::from(table);
+            let mut line = (*name).to_owned();
             for column in 0..columns {
                 line.push('|');
                 line.push_str(&text(row.get_ref(column)?));
@@ -21,7 +100,24 @@ pub(super) fn dump(connection: &Connection) -> Result<Vec<String>, StoreError> {
             lines.push(line);
         }
     }
-    Ok(lines)
+    Ok(())
+}
+
+fn events(
+    connection: &Connection,
+    part: &PartRow,
+    lines: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    columns::read(connection, part.number, "ORDER BY ev.id", [], &mut |read| {
+        let columns::Read { event, kind, now: _, register_size } = read;
+        let StoredEvent { key, facts, hits, detail_reduced, deed, then, now } = event;
+        let (then, now) = (hex(&then.encode_to_vec()), hex(&now.encode_to_vec()));
+        let number = key.number;
+        lines.push(format!(
+            "event|{number}|{kind:?}|{facts:?}|{hits}|{detail_reduced}|{deed:?}|{register_size}|{then}|{now}"
+        ));
+        Ok(())
+    })
 }
 
 fn text(value: ValueRef<'_>) -> String {
@@ -30,6 +126,10 @@ fn text(value: ValueRef<'_>) -> String {
         ValueRef::Integer(number) => number.to_string(),
         ValueRef::Real(number) => number.to_string(),
         ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        ValueRef::Blob(bytes) => hex(bytes),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,62 +1,86 @@
 //! The index: everything that `query` answers from, derived and replaceable.
 //!
-//! In: [`Chunk`]s of [`Op`]s from `assess`, each tied to positions of the journal. Out: typed reads
-//! ([`Reading`]) of one consistent state. Behind two traits, so that another back end can stand in.
+//! In: [`Chunk`]s of [`Op`]s from `assess`, each tied to a position of the journal; and [`Job`]s, which
+//! judge old events again. Out: typed reads ([`Reading`]) of one consistent state. Behind two traits, so
+//! that another back end can stand in.
 //!
 //! Promised:
-//! - A chunk is applied whole, in one transaction, or not at all; and only if it begins where the
-//!   index ends ([`StoreError::NotAtWatermark`] otherwise). Applying the same stream again, in
-//!   whatever portions, gives the same rows: `dump` of both compares equal, and a test does.
-//! - A verdict is never overwritten. `verdict` is a history by event: *as known then* once, *as known
-//!   now* again each time it changed.
-//! - Nothing lives only here. The file may be deleted; `assess::rebuild` makes it anew.
+//! - A step (all that one position says) is applied whole, once, or not at all; and only if it follows
+//!   where the index ends ([`StoreError::NotAtWatermark`] otherwise). Applying the same stream again,
+//!   in whatever portions, gives the same content: `dump` of both compares equal, and a test does.
+//! - A verdict is never overwritten. *As known then* is written once, *as known now* when the event
+//!   comes; each change of it stays, with the size of the log that brought it.
+//! - Nothing lives only here. The folder may be deleted; `assess::rebuild` makes it anew.
+//! - Questions go on while anything is written, and hold nobody up.
 //!
-//! On disk: `index.db`, SQLite, WAL. `synchronous=NORMAL`: agents are acknowledged by the journal, so
-//! a power cut may cost the newest transactions of the index, and they are projected again
-//! (`reference`: "lost tail is re-projected"). Its schema number is in `projection.schema`; a file of
-//! another number is refused with the remedy, which is to rebuild.
+//! On disk, in `index/`:
 //!
-//! Not done here: verdicts (`assess` passes a judge), requests (the register lives in memory), day
-//! partitions, ageing out.
+//! | file | holds | `synchronous` |
+//! |---|---|---|
+//! | `catalog.db` | watermark, partitions, jobs, and what is state and not history | NORMAL |
+//! | `parts/<day>[-<n>].db` | the events that came in on a day ([`part`]) with dictionaries, sums, changes | FULL |
+//!
+//! SQLite, WAL. The order of a commit is: the open partition, then the catalog, and nobody begins to
+//! read between the two. Crash between them: the partition is ahead, the same steps are told again, and
+//! each file skips what it has (a partition is never behind, because it is synced first). The journal
+//! answers agents, so what a power cut takes of the catalog is projected again. The schema number is in
+//! every file; one of another number is refused with the remedy, which is to rebuild.
+//!
+//! A partition ends when the day does or at [`part::EVENTS_MAX`] events, is sealed and gets its indexes.
+//!
+//! Not done here: verdicts (`assess` passes a judge), requests (the register lives in memory).
 
 mod columns;
 mod conditions;
 mod dictionary;
 mod dump;
+mod hits;
+mod jobs;
+mod part;
 mod read;
+mod readers;
 mod rows;
 mod schema;
+mod settings;
 mod sqlite;
 mod write;
-mod write_events;
 mod write_rules;
 
 use register::{
+    Target,
     assessment::Facts,
     silence::{Heard, Silence},
 };
 use remit_proto::v1;
 
 pub use rows::{
-    EventId, EventKey, EventKind, EventQuery, GenerationRow, Group, LossSum, NewEvent, NewGap,
-    NewHeard, NewLoss, NewProbe, Position, RuleId, RuleQuery, ShownRule, StoredEvent, StoredGap,
-    StoredProbe, StoredRule, TargetNumber,
+    DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow, Group, Job, LossSum,
+    NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId, RuleQuery, ShownRule,
+    StoredEvent, StoredGap, StoredProbe, StoredRule,
 };
 pub use schema::SCHEMA;
-pub use sqlite::SqliteStore;
+pub(crate) use sqlite::FOLDER;
+pub use sqlite::{Limits, SqliteStore};
 
 use evidence::{AgentOrigin, NodeId};
+
+/// Folder of the partitions, within that of the index.
+const PARTS: &str = "parts";
 
 /// What `assess` has to say about a run of the journal.
 #[derive(Debug, Clone, Default)]
 pub struct Chunk {
     /// The position before the first that is in here: what the watermark must be.
     pub after: Option<u64>,
-    /// The last position that is in here.
-    pub to: u64,
-    /// Time of the newest of them.
-    pub at_s: i64,
     /// In the order of the journal.
+    pub steps: Vec<Step>,
+}
+
+/// What one position of the journal says.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub position: u64,
+    pub at_s: i64,
     pub ops: Vec<Op>,
 }
 
@@ -122,28 +146,43 @@ pub enum Op {
     },
     LogSize(u64),
     RegisterSize(u64),
-    /// Judge again, by what stands below this size of the log: all events, or those of one node.
-    Rejudge {
+    /// Events before this may have to be judged again ([`Store::reassess`]).
+    Reassess(Job),
+    /// The log holds the end of the job of this size.
+    ReassessmentLogged {
         log_size: u64,
-        node: Option<String>,
     },
 }
 
-/// The verdict as known at a size of the log; the last argument is the time of the node's last seal.
-pub type Judge<'a> = dyn Fn(&Facts, u64, i64) -> v1::Verdict + 'a;
+/// The verdict as known now.
+pub type JudgeNow<'a> = dyn Fn(&Facts) -> v1::Verdict + 'a;
 
-/// The writing side; one owner, one thread.
+/// The writing side; one owner, one thread. After an error it is spent: open again and replay.
 pub trait Store: Send {
     /// Last position of the journal that was applied.
     fn watermark(&self) -> Result<Option<u64>, StoreError>;
-    fn apply(&mut self, chunk: &Chunk, judge: &Judge<'_>) -> Result<Applied, StoreError>;
-    /// Every table in a stable order, a line per row.
+    /// How many events were added.
+    fn apply(&mut self, chunk: &Chunk) -> Result<u64, StoreError>;
+    /// Sizes of the log whose jobs have not come to their end, in order: that in which they are done.
+    fn to_do(&self) -> Result<Vec<u64>, StoreError>;
+    /// Goes on with the first of them and judges about `events_max` events. `Some`: it has come to
+    /// its end.
+    fn reassess(
+        &mut self,
+        job: &Job,
+        judge: &JudgeNow<'_>,
+        events_max: u64,
+    ) -> Result<Option<Finished>, StoreError>;
+    /// Jobs that changed something, and whose end the log does not hold.
+    fn to_log(&self) -> Result<Vec<Finished>, StoreError>;
+    /// All content in a stable order, a line for each row.
     fn dump(&self) -> Result<Vec<String>, StoreError>;
 }
 
 /// The reading side; any number of threads.
 pub trait Index: Send + Sync {
-    /// One consistent state; later writes do not show in it.
+    /// One consistent state; later steps of the stream do not show in it. Of a job that is under way,
+    /// what it has done may show ([`Position::unfinished`]).
     fn read(&self) -> Result<Box<dyn Reading>, StoreError>;
 }
 
@@ -152,11 +191,6 @@ pub trait Reading {
     fn position(&self) -> Result<Position, StoreError>;
     /// By node, oldest generation first.
     fn generations(&self) -> Result<Vec<GenerationRow>, StoreError>;
-    /// Numbers of the targets that a question is about.
-    fn targets(
-        &self,
-        wanted: &dyn Fn(&v1::Target) -> bool,
-    ) -> Result<Vec<TargetNumber>, StoreError>;
     /// By node, generation, number.
     fn rules(&self, query: &RuleQuery) -> Result<Vec<StoredRule>, StoreError>;
     /// Newest hit first.
@@ -168,8 +202,11 @@ pub trait Reading {
     ) -> Result<Vec<StoredEvent>, StoreError>;
     /// Every event and rule change, in the order of the journal.
     fn for_each_event(&self, tell: &mut dyn FnMut(StoredEvent)) -> Result<(), StoreError>;
-    /// Events gathered by rule and verdict as known now.
+    /// Events that may be findings (not plainly authorised, or something is added), activities,
+    /// installations and deeds, gathered by rule and verdict as known now.
     fn groups(&self, query: &EventQuery) -> Result<Vec<Group>, StoreError>;
+    /// Activities by day and answer, of the days `since .. until`; read from sums alone.
+    fn days(&self, since: i64, until: i64) -> Result<Vec<DaySum>, StoreError>;
     /// All verdicts of one event in the order in which they were added; true: as known then.
     fn verdicts(&self, event: &EventId) -> Result<Vec<(bool, v1::Verdict)>, StoreError>;
     /// Of the gaps that overlap `[since_s, until_s)`, the longest; 0: unbounded. And how many there
@@ -187,10 +224,10 @@ pub trait Reading {
         until_s: i64,
         nodes: &[String],
     ) -> Result<(Vec<Silence>, u64), StoreError>;
-    /// What was seen from outside of these targets, or of any, newest first.
+    /// What was seen from outside of what touches a target, or of any, newest first.
     fn probes(
         &self,
-        targets: Option<&[TargetNumber]>,
+        target: Option<&Target>,
         count_max: usize,
     ) -> Result<Vec<StoredProbe>, StoreError>;
     /// What the newest seal of each node said of the next one.
@@ -199,25 +236,21 @@ pub trait Reading {
     fn losses(&self, since_s: i64, until_s: i64) -> Result<Vec<LossSum>, StoreError>;
 }
 
-/// What applying a chunk did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Applied {
-    pub events: u64,
-    /// Verdicts as known now that changed.
-    pub revised: u64,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The caller's mistake: nothing was changed.
     #[error("the chunk continues position {after:?} and the index ends at {watermark:?}")]
     NotAtWatermark { after: Option<u64>, watermark: Option<u64> },
-    /// The file is of another version. Remedy: delete it and rebuild.
+    /// The files are of another version. Remedy: rebuild.
     #[error("the index has schema {found} and this program wants {SCHEMA}: rebuild it")]
     Schema { found: i64 },
     /// Our own state is in doubt. Remedy: rebuild.
     #[error("a row of the index does not read back: {what}")]
     Damaged { what: &'static str },
-    #[error("the index file")]
+    #[error("partition {part} holds as many events as can be numbered")]
+    Full { part: i64 },
+    #[error("a file of the index")]
     Sqlite(#[from] rusqlite::Error),
+    #[error("a folder of the index")]
+    Io(#[from] std::io::Error),
 }

@@ -1,63 +1,116 @@
-//! Reads of one consistent state: a connection of the pool inside one transaction.
+//! Reads of one consistent state: a transaction in the catalog and one in each partition that is looked
+//! into.
 //!
-//! SQL text is put together from constants of this program only; every value is a parameter.
+//! Catalog and open partition are begun together; a sealed partition takes in nothing, so when it is
+//! begun does not matter. SQL text is put together from constants of this program only; every value is
+//! a parameter.
 
-use std::sync::Arc;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+    sync::Arc,
+};
 
 use evidence::NodeId;
-use register::silence::{Heard, LISTED_MAX, Silence};
+use register::{
+    Target,
+    silence::{Heard, LISTED_MAX, Silence},
+};
 use remit_proto::v1;
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    EventId, EventKey, EventQuery, GenerationRow, Group, LossSum, Position, Reading, RuleId,
-    RuleQuery, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule, TargetNumber,
-    columns::{
-        EVENT_COLUMNS, EVENT_TABLES, decode, event_by_number, event_from, rule_from, target,
-        unsigned,
-    },
-    conditions::{Where, event_filter, overlap},
+    DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, LossSum, Position, Reading,
+    RuleId, RuleQuery, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule,
+    columns::{decode, rule_from, unsigned},
+    conditions::{Where, overlap},
     dictionary::{json, number},
-    sqlite::Readers,
+    jobs,
+    part::{
+        columns, event_number, part_of, revise,
+        search::{In, PartGroup, Place, touching},
+        target_from,
+    },
+    readers::{Lent, Readers},
+    sqlite::{CATALOG, PartRow, parts},
 };
 
 pub(super) struct SqliteReading {
-    /// `None` only while it is being given back.
-    connection: Option<Connection>,
     readers: Arc<Readers>,
+    catalog: Lent,
+    /// Oldest first.
+    parts: Vec<PartRow>,
+    begun: RefCell<BTreeMap<i64, Rc<Lent>>>,
 }
 
 impl SqliteReading {
-    pub(super) fn begin(connection: Connection, readers: Arc<Readers>) -> Result<Self, StoreError> {
-        connection.execute_batch("BEGIN DEFERRED")?;
-        // The state is fixed by the first read, not by BEGIN.
-        connection.query_row("SELECT id FROM projection", [], |_| Ok(()))?;
-        Ok(Self { connection: Some(connection), readers })
+    pub(super) fn begin(readers: Arc<Readers>) -> Result<Self, StoreError> {
+        let catalog = readers.lend(readers.folder.join(CATALOG))?;
+        let parts = parts(catalog.get()?)?;
+        let reading = Self { readers, catalog, parts, begun: RefCell::default() };
+        if let Some(open) = reading.parts.last().filter(|part| !part.is_sealed) {
+            reading.part(open)?;
+        }
+        Ok(reading)
     }
 
     fn connection(&self) -> Result<&Connection, StoreError> {
-        self.connection.as_ref().ok_or(StoreError::Damaged { what: "reader" })
+        self.catalog.get()
+    }
+
+    fn part(&self, part: &PartRow) -> Result<Rc<Lent>, StoreError> {
+        let mut begun = self.begun.borrow_mut();
+        if let Some(known) = begun.get(&part.number) {
+            return Ok(Rc::clone(known));
+        }
+        let lent = Rc::new(self.readers.lend(part.path(&self.readers.folder))?);
+        begun.insert(part.number, Rc::clone(&lent));
+        Ok(lent)
+    }
+
+    /// Partitions that may hold events of a time, the one with the newest hit first.
+    fn parts_of(&self, query: &EventQuery) -> Vec<PartRow> {
+        let mut parts = self.parts.clone();
+        parts.retain(|part| {
+            let extent = part.extent;
+            extent.events > 0
+                && (query.since_s == 0 || extent.last_s >= query.since_s)
+                && (query.until_s == 0 || extent.first_s < query.until_s)
+        });
+        parts.sort_by_key(|part| std::cmp::Reverse(part.extent.last_s));
+        parts
+    }
+
+    fn event(&self, number: i64) -> Result<Option<StoredEvent>, StoreError> {
+        let (part, row) = part_of(number);
+        let Some(part) = self.parts.iter().find(|known| known.number == part) else {
+            return Ok(None);
+        };
+        let lent = self.part(part)?;
+        Ok(columns::by_row(lent.get()?, part.number, row)?.map(|read| read.event))
     }
 }
 
-impl Drop for SqliteReading {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take()
-            && connection.execute_batch("ROLLBACK").is_ok()
-        {
-            self.readers.give_back(connection);
-        }
-    }
+/// One partition, to be asked.
+fn inside<'l>(lent: &'l Lent, part: &PartRow) -> Result<In<'l>, StoreError> {
+    Ok(In { connection: lent.get()?, part: part.number, is_sealed: part.is_sealed })
 }
 
 impl Reading for SqliteReading {
     fn position(&self) -> Result<Position, StoreError> {
         let connection = self.connection()?;
+        let (unfinished, settled) = jobs::unfinished(connection)?;
         Ok(connection.query_row(
             "SELECT watermark, at_s, log_size, register_size FROM projection",
             [],
             |row| {
                 Ok(Position {
+                    unfinished,
+                    settled_register_size: match settled {
+                        Some(size) => size,
+                        None => unsigned(row.get(3)?),
+                    },
                     watermark: row.get::<_, Option<i64>>(0)?.map(i64::cast_unsigned),
                     at_s: row.get(1)?,
                     log_size: unsigned(row.get(2)?),
@@ -100,24 +153,8 @@ impl Reading for SqliteReading {
         Ok(found)
     }
 
-    fn targets(
-        &self,
-        wanted: &dyn Fn(&v1::Target) -> bool,
-    ) -> Result<Vec<TargetNumber>, StoreError> {
-        let connection = self.connection()?;
-        let mut statement = connection.prepare_cached("SELECT id, kind, value FROM target")?;
-        let mut rows = statement.query([])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            if wanted(&v1::Target { kind: row.get(1)?, value: row.get(2)? }) {
-                found.push(row.get(0)?);
-            }
-        }
-        Ok(found)
-    }
-
     fn rules(&self, query: &RuleQuery) -> Result<Vec<StoredRule>, StoreError> {
-        let RuleQuery { installed_only, nodes, targets } = query;
+        let RuleQuery { installed_only, nodes, target } = query;
         let mut filter = Where::default();
         if *installed_only {
             filter.and("rule.installed_now = 1", []);
@@ -125,14 +162,16 @@ impl Reading for SqliteReading {
         if !nodes.is_empty() {
             filter.and("rule.node IN (SELECT value FROM json_each(?))", [json(nodes).into()]);
         }
-        if let Some(targets) = targets {
-            filter.and("rule.target IN (SELECT value FROM json_each(?))", [json(targets).into()]);
+        if let Some(target) = target {
+            let touching = touching(self.connection()?, target, true)?;
+            let list = json(&touching.into_iter().collect::<Vec<_>>());
+            filter.and("rule.target IN (SELECT value FROM json_each(?))", [list.into()]);
         }
         let sql = format!(
             "SELECT rule.node, generation, operator, number, rule_fact.rule, target.kind,
-                 target.value, native, shown, shown_by, shown_at_s, clock_error_s, before_act,
+                 target.key, native, shown, shown_by, shown_at_s, clock_error_s, before_act,
                  covered_by, installed_at_s, installed_now, hits, first_hit_s, last_hit_s,
-                 first_shown_s, shared_hits
+                 first_shown_s, shared_hits, target.value
              FROM rule JOIN rule_fact ON rule_fact.id = fact LEFT JOIN target ON target.id = rule.target
              {} ORDER BY rule.node, generation, number",
             filter.sql()
@@ -153,86 +192,110 @@ impl Reading for SqliteReading {
         after: Option<&EventKey>,
         count_max: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut filter = event_filter(query);
-        if let Some(EventKey { last_s, number }) = after {
-            filter.and("(last_s, event.id) < (?, ?)", [(*last_s).into(), (*number).into()]);
+        let mut places: Vec<(Place, i64)> = Vec::new();
+        for part in self.parts_of(query) {
+            // As many newer ones are known: what is older cannot come onto the page.
+            let full = places.len() >= count_max;
+            let floor = places.last().filter(|_| full).map(|((last_s, _), _)| *last_s);
+            if floor.is_some_and(|floor| part.extent.last_s < floor) {
+                break;
+            }
+            let lent = self.part(&part)?;
+            let found = inside(&lent, &part)?.page(query, after, count_max, floor)?;
+            places.extend(
+                found
+                    .into_iter()
+                    .map(|(last_s, row)| ((last_s, event_number(part.number, row)), part.number)),
+            );
+            places.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
+            places.truncate(count_max);
         }
-        let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM {EVENT_TABLES} {} ORDER BY last_s DESC, event.id DESC
-             LIMIT ?",
-            filter.sql()
-        );
-        filter.values.push(number(count_max as u64).into());
-        let connection = self.connection()?;
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params_from_iter(&filter.values))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(event_from(row)?);
-        }
-        Ok(found)
+        let events =
+            places.into_iter().filter_map(|((_, number), _)| self.event(number).transpose());
+        events.collect()
     }
 
     fn groups(&self, query: &EventQuery) -> Result<Vec<Group>, StoreError> {
-        let filter = event_filter(query);
-        // Summed in two halves, so that no claim of an agent makes SQLite's sum overflow.
-        let sql = format!(
-            "SELECT event.node, event.generation, event.number, event.code, sum(hits >> 31),
-                 sum(hits & 2147483647), min(first_s), max(last_s), max(event.id)
-             FROM {EVENT_TABLES} {} GROUP BY event.node, event.generation, event.number, event.code
-             ORDER BY event.node, event.generation, event.number, event.code",
-            filter.sql()
-        );
-        let connection = self.connection()?;
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params_from_iter(&filter.values))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let high = u128::from(unsigned(row.get(4)?)) << 31;
-            let hits = high.saturating_add(u128::from(unsigned(row.get(5)?)));
-            let Some(newest) = event_by_number(connection, row.get(8)?)? else { continue };
-            found.push(Group {
-                rule: RuleId {
-                    node: row.get(0)?,
-                    generation: row.get(1)?,
-                    number: row.get::<_, i64>(2)?.cast_unsigned(),
-                },
-                code: row.get(3)?,
-                hits: u64::try_from(hits).unwrap_or(u64::MAX),
-                first_s: row.get(6)?,
-                last_s: row.get(7)?,
-                newest,
-            });
+        let mut sums: HashMap<(RuleId, i32), (u64, i64, i64, i64)> = HashMap::new();
+        for part in self.parts_of(query) {
+            let lent = self.part(&part)?;
+            let whole = (query.since_s == 0 || query.since_s <= part.extent.first_s)
+                && (query.until_s == 0 || query.until_s > part.extent.last_s);
+            for group in inside(&lent, &part)?.groups(query, whole)? {
+                let PartGroup { rule, code, hits, first_s, last_s, newest } = group;
+                let newest = event_number(part.number, newest);
+                let sum = sums.entry((rule, code)).or_insert((0, first_s, last_s, newest));
+                sum.0 = sum.0.saturating_add(hits);
+                sum.1 = sum.1.min(first_s);
+                sum.2 = sum.2.max(last_s);
+                sum.3 = sum.3.max(newest);
+            }
+        }
+        let mut sums: Vec<_> = sums.into_iter().collect();
+        sums.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let mut found = Vec::with_capacity(sums.len());
+        for ((rule, code), (hits, first_s, last_s, newest)) in sums {
+            let Some(newest) = self.event(newest)? else { continue };
+            found.push(Group { rule, code, hits, first_s, last_s, newest });
         }
         Ok(found)
     }
 
+    fn days(&self, since: i64, until: i64) -> Result<Vec<DaySum>, StoreError> {
+        let mut sums: BTreeMap<(i64, i32, i32, i32), (u64, u64)> = BTreeMap::new();
+        let day_s = |day: i64| day.saturating_mul(86_400);
+        let query =
+            EventQuery { since_s: day_s(since), until_s: day_s(until), ..EventQuery::default() };
+        for part in self.parts_of(&query) {
+            let lent = self.part(&part)?;
+            let mut statement = lent.get()?.prepare_cached(
+                "SELECT hour / 24 AS day, technique, code, reason, sum(events), sum(hits >> 31),
+                     sum(hits & 2147483647)
+                 FROM hour_sum CROSS JOIN answer ON answer.id = answer
+                 WHERE hour >= ?1 AND hour < ?2 AND events > 0
+                 GROUP BY day, technique, code, reason",
+            )?;
+            let mut rows = statement.query([since.saturating_mul(24), until.saturating_mul(24)])?;
+            while let Some(row) = rows.next()? {
+                let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                let (events, hits) = sums.entry(key).or_default();
+                *events = events.saturating_add(unsigned(row.get(4)?));
+                // In two halves, so that no claim of an agent makes SQLite's sum overflow.
+                let sum = (u128::from(unsigned(row.get(5)?)) << 31)
+                    .saturating_add(u128::from(unsigned(row.get(6)?)));
+                *hits = hits.saturating_add(u64::try_from(sum).unwrap_or(u64::MAX));
+            }
+        }
+        let day = |((day, technique, code, reason), (events, hits))| DaySum {
+            day,
+            technique,
+            code,
+            reason,
+            events,
+            hits,
+        };
+        Ok(sums.into_iter().map(day).collect())
+    }
+
     fn for_each_event(&self, tell: &mut dyn FnMut(StoredEvent)) -> Result<(), StoreError> {
-        let connection = self.connection()?;
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT {EVENT_COLUMNS} FROM {EVENT_TABLES} ORDER BY event.id"
-        ))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            tell(event_from(row)?);
+        for part in &self.parts {
+            let lent = self.part(part)?;
+            columns::read(lent.get()?, part.number, "ORDER BY ev.id", [], &mut |read| {
+                tell(read.event);
+                Ok(())
+            })?;
         }
         Ok(())
     }
 
     fn verdicts(&self, event: &EventId) -> Result<Vec<(bool, v1::Verdict)>, StoreError> {
-        let connection = self.connection()?;
-        let mut statement = connection.prepare_cached(
-            "SELECT as_known_then, verdict FROM verdict
-             WHERE event = (SELECT id FROM event WHERE node = ? AND generation = ? AND leaf = ?)
-             ORDER BY revision",
-        )?;
-        let mut rows = statement.query((&event.node, &event.generation, number(event.index)))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let bytes: Vec<u8> = row.get(1)?;
-            found.push((row.get(0)?, decode(&bytes, "verdict.verdict")?));
+        for part in self.parts.iter().rev() {
+            let lent = self.part(part)?;
+            if let Some(history) = revise::history(lent.get()?, part.number, event)? {
+                return Ok(history);
+            }
         }
-        Ok(found)
+        Ok(Vec::new())
     }
 
     fn gaps(
@@ -279,15 +342,17 @@ impl Reading for SqliteReading {
 
     fn probes(
         &self,
-        targets: Option<&[TargetNumber]>,
+        target: Option<&Target>,
         count_max: usize,
     ) -> Result<Vec<StoredProbe>, StoreError> {
         let mut filter = Where::default();
-        if let Some(targets) = targets {
-            filter.and("probe.target IN (SELECT value FROM json_each(?))", [json(targets).into()]);
+        if let Some(target) = target {
+            let touching = touching(self.connection()?, target, true)?;
+            let list = json(&touching.into_iter().collect::<Vec<_>>());
+            filter.and("probe.target IN (SELECT value FROM json_each(?))", [list.into()]);
         }
         let sql = format!(
-            "SELECT node, generation, leaf, target.kind, target.value, probe
+            "SELECT node, generation, leaf, target.kind, target.key, probe, target.value
              FROM probe LEFT JOIN target ON target.id = probe.target
              {} ORDER BY at_s DESC, node, generation, leaf LIMIT ?",
             filter.sql()
@@ -302,7 +367,10 @@ impl Reading for SqliteReading {
             let probe: Vec<u8> = row.get(5)?;
             found.push(StoredProbe {
                 id: EventId { node, generation, index: unsigned(row.get(2)?) },
-                target: target(row.get(3)?, row.get(4)?),
+                target: match row.get::<_, Option<i32>>(3)? {
+                    None => None,
+                    Some(kind) => Some(target_from(kind, row.get(4)?, row.get(6)?)),
+                },
                 probe: decode(&probe, "probe.probe")?,
             });
         }

@@ -2,13 +2,12 @@
 
 use evidence::AgentOrigin;
 use register::{
+    Selector, Target,
     assessment::Facts,
     silence::{Heard, Silence},
 };
 use remit_proto::v1;
-
-/// Number of a target in the dictionary.
-pub type TargetNumber = i64;
+use tlog::Hash;
 
 /// `<node>/<generation>/<leaf index>`
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +46,7 @@ impl RuleId {
     }
 }
 
-/// What an event is about; the number is the column `event.kind`.
+/// What an event is about; the number is the column `shape.kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     /// What a rule did in a window.
@@ -58,6 +57,13 @@ pub enum EventKind {
     Removed = 3,
     /// A person recorded a deed, or its end.
     Deed = 4,
+}
+
+impl EventKind {
+    pub(super) fn from_number(number: i64) -> Option<Self> {
+        let all = [Self::Activity, Self::Installed, Self::Removed, Self::Deed];
+        all.into_iter().find(|kind| *kind as i64 == number)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -129,6 +135,11 @@ pub struct Position {
     pub at_s: i64,
     pub log_size: u64,
     pub register_size: u64,
+    /// Re-assessments that have not come to their end: some verdicts as known now are by a register
+    /// before that size.
+    pub unfinished: u64,
+    /// That size: all events are judged by the register up to here.
+    pub settled_register_size: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -155,8 +166,8 @@ pub struct GenerationRow {
 pub struct RuleQuery {
     pub installed_only: bool,
     pub nodes: Vec<String>,
-    /// `None`: any.
-    pub targets: Option<Vec<TargetNumber>>,
+    /// What a rule's own target, or of an event the one that was hit, must not be disjoint from.
+    pub target: Option<Target>,
 }
 
 #[derive(Debug, Clone)]
@@ -188,8 +199,8 @@ pub struct EventQuery {
     pub since_s: i64,
     pub until_s: i64,
     pub nodes: Vec<String>,
-    /// `None`: any.
-    pub targets: Option<Vec<TargetNumber>>,
+    /// What a rule's own target, or of an event the one that was hit, must not be disjoint from.
+    pub target: Option<Target>,
     pub techniques: Vec<i32>,
     /// Claimed, or speaking in the verdict as known now.
     pub requests: Vec<String>,
@@ -224,7 +235,7 @@ impl StoredEvent {
     }
 }
 
-/// Events of one rule with one verdict as known now.
+/// Events of one rule (activities, installations, deeds) with one verdict as known now.
 #[derive(Debug, Clone)]
 pub struct Group {
     pub rule: RuleId,
@@ -255,4 +266,38 @@ pub struct LossSum {
     pub node: String,
     pub lost: u64,
     pub unexplained: u64,
+}
+
+/// Activities of one UTC day with one answer, by the time of their last hit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaySum {
+    /// Days since 1970-01-01.
+    pub day: i64,
+    pub technique: i32,
+    pub code: i32,
+    pub reason: i32,
+    pub events: u64,
+    pub hits: u64,
+}
+
+/// Judges events again, as far as a change can reach them.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Judge by what stands below this size of the log.
+    pub log_size: u64,
+    pub from_register: u64,
+    pub to_register: u64,
+    pub selectors: Vec<Selector>,
+}
+
+/// What became of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    pub log_size: u64,
+    pub from_register: u64,
+    pub to_register: u64,
+    pub examined: u64,
+    pub revised: u64,
+    /// Over `v1::Revision`s, in the order of the events.
+    pub root: Hash,
 }

@@ -1,11 +1,12 @@
-//! The tables of the index.
+//! The tables of the catalog: where the index stands, which partitions there are, and what is not
+//! history but state: generations, rules that stand, gaps, silences, losses.
 //!
 //! Times are whole seconds since 1970, sizes and indexes as they are; a rule number, which may be any
 //! 64 bits, is kept as the signed number with the same bits. Messages that are only carried lie
-//! encoded. Dictionaries (`target`, `rule_fact`) hold once what many events repeat.
+//! encoded. Dictionaries (`target`, `rule_fact`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 4;
+pub const SCHEMA: i64 = 5;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -37,12 +38,14 @@ CREATE TABLE fork (
     node TEXT PRIMARY KEY,
     count INTEGER NOT NULL
 ) WITHOUT ROWID;
+-- As in a partition, with an index from the beginning.
 CREATE TABLE target (
     id INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
-    value TEXT NOT NULL,
-    UNIQUE (kind, value)
+    key TEXT NOT NULL,
+    value TEXT
 );
+CREATE INDEX target_key ON target (key, kind);
 CREATE TABLE rule_fact (
     id INTEGER PRIMARY KEY,
     rule BLOB NOT NULL UNIQUE,
@@ -54,6 +57,7 @@ CREATE TABLE rule_claim (
     PRIMARY KEY (claim, fact)
 ) WITHOUT ROWID;
 CREATE TABLE rule (
+    id INTEGER PRIMARY KEY,
     node TEXT NOT NULL,
     generation TEXT NOT NULL,
     number INTEGER NOT NULL,
@@ -77,8 +81,8 @@ CREATE TABLE rule (
     last_hit_s INTEGER NOT NULL DEFAULT 0,
     -- Hits that this rule or another one did.
     shared_hits INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (node, generation, number)
-) WITHOUT ROWID;
+    UNIQUE (node, generation, number)
+);
 CREATE INDEX rule_installed ON rule (node, source) WHERE installed_now = 1;
 CREATE INDEX rule_target ON rule (target);
 -- Sources of which a generation has sent a snapshot.
@@ -89,51 +93,31 @@ CREATE TABLE snapshot (
     at_s INTEGER NOT NULL,
     PRIMARY KEY (node, generation, source)
 ) WITHOUT ROWID;
-CREATE TABLE event (
-    id INTEGER PRIMARY KEY,
-    node TEXT NOT NULL,
-    generation TEXT NOT NULL,
-    leaf INTEGER NOT NULL,
-    operator TEXT NOT NULL,
-    -- `EventKind`.
-    kind INTEGER NOT NULL,
-    number INTEGER NOT NULL,
-    fact INTEGER NOT NULL,
-    target INTEGER,
-    hit_target INTEGER,
-    response BLOB,
-    hits INTEGER NOT NULL,
+CREATE TABLE part (
+    number INTEGER PRIMARY KEY,
+    day INTEGER NOT NULL,
+    -- Of the partitions of that day.
+    nth INTEGER NOT NULL,
+    sealed INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    -- Of the last hits in it.
     first_s INTEGER NOT NULL,
-    last_s INTEGER NOT NULL,
-    clock_error_s INTEGER NOT NULL,
-    imported INTEGER NOT NULL,
-    detail_reduced INTEGER NOT NULL,
-    before_act INTEGER,
-    covered_by INTEGER NOT NULL,
-    -- Rule numbers, 8 bytes big-endian each.
-    other_candidates BLOB,
-    -- The `ServiceAction` of a deed.
-    deed BLOB,
-    -- The newest of the verdicts, for filters.
-    code INTEGER NOT NULL,
-    request TEXT NOT NULL,
-    then_verdict BLOB NOT NULL,
-    now_verdict BLOB NOT NULL,
-    UNIQUE (node, generation, leaf)
+    last_s INTEGER NOT NULL
 );
-CREATE INDEX event_time ON event (last_s, id);
-CREATE INDEX event_node ON event (node, last_s);
-CREATE INDEX event_target ON event (target);
-CREATE INDEX event_hit_target ON event (hit_target) WHERE hit_target IS NOT NULL;
-CREATE INDEX event_request ON event (request) WHERE request <> '';
-CREATE TABLE verdict (
-    event INTEGER NOT NULL,
-    revision INTEGER NOT NULL,
-    as_known_then INTEGER NOT NULL,
-    log_size INTEGER NOT NULL,
-    verdict BLOB NOT NULL,
-    PRIMARY KEY (event, revision)
-) WITHOUT ROWID;
+-- Re-assessments, by the size of the log that they judge by.
+CREATE TABLE job (
+    log_size INTEGER PRIMARY KEY,
+    from_register INTEGER NOT NULL,
+    to_register INTEGER NOT NULL,
+    -- `JobState`.
+    state INTEGER NOT NULL,
+    -- The last partition that is done.
+    part INTEGER NOT NULL,
+    examined INTEGER NOT NULL,
+    revised INTEGER NOT NULL,
+    root BLOB
+);
+CREATE INDEX job_state ON job (state);
 CREATE TABLE gap (
     node TEXT NOT NULL,
     generation TEXT NOT NULL,
@@ -186,22 +170,3 @@ CREATE TABLE loss (
     PRIMARY KEY (node, generation, leaf, source)
 ) WITHOUT ROWID;
 ";
-
-/// Every table, with the columns that put its rows in a stable order.
-pub(super) const ORDER: [(&str, &str); 15] = [
-    ("projection", "id"),
-    ("generation", "node, generation"),
-    ("fork", "node"),
-    ("target", "id"),
-    ("rule_fact", "id"),
-    ("rule_claim", "claim, fact"),
-    ("rule", "node, generation, number"),
-    ("snapshot", "node, generation, source"),
-    ("event", "id"),
-    ("verdict", "event, revision"),
-    ("gap", "node, generation, leaf"),
-    ("heard", "node"),
-    ("silence", "node, generation, leaf"),
-    ("probe", "node, generation, leaf"),
-    ("loss", "node, generation, leaf, source"),
-];

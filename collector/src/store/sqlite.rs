@@ -1,63 +1,102 @@
-//! The embedded back end: one SQLite file, one writer, readers of their own.
+//! The embedded back end: a catalog and partitions, one writer, readers of their own.
 //!
-//! The writer is whoever owns the [`SqliteStore`]; it is the only connection that writes. Readers
-//! each take a connection from a small pool and read inside one transaction, so that a page and the
-//! completeness under it are of one state.
+//! The writer is whoever owns the [`SqliteStore`]; its connections are the only ones that write.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError, RwLock},
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
+use tlog::Edge;
 
 use super::{
-    Applied, Chunk, Index, Judge, Reading, Store, StoreError, dump,
+    Chunk, Finished, Index, Job, JudgeNow, NewEvent, Op, Reading, Step, Store, StoreError, dump,
+    hits::Hits,
+    jobs,
+    part::{self, Extent, Part, revise},
     read::SqliteReading,
+    readers::Readers,
     schema::{SCHEMA, TABLES},
+    settings::{self, Durability},
     write,
 };
 
-pub(crate) const FILE_NAME: &str = "index.db";
+/// Within the collector's directory.
+pub(crate) const FOLDER: &str = "index";
+pub(super) const CATALOG: &str = "catalog.db";
+/// What builds with another layout left there.
+const FORMER: &str = "index.db";
 
-/// Idle reading connections that are kept; more are opened as needed and closed again.
-const IDLE_READERS_MAX: usize = 8;
-/// A reader waits so long for a writer that is just switching the log over.
-const BUSY_TIMEOUT_MS: u64 = 5_000;
-const STATEMENT_CACHE: usize = 64;
-/// Pages that the writer holds. With SQLite's 2 MiB it reads them again for every other event.
-const WRITER_CACHE_KIB: i64 = 32 * 1024;
-/// Pages of the log beside the file before they are moved into it, 32 MiB: a page that many events
-/// change is then moved once for many of them.
-const WAL_PAGES: i64 = 4096;
-
-pub struct SqliteStore {
-    connection: Connection,
-    readers: Arc<Readers>,
+/// When partitions end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub events_max: i64,
 }
 
-/// Opens readers of the same file.
-pub(super) struct Readers {
-    path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+impl Default for Limits {
+    fn default() -> Self {
+        Self { events_max: part::EVENTS_MAX }
+    }
+}
+
+pub struct SqliteStore {
+    catalog: Connection,
+    folder: PathBuf,
+    /// The one that takes in events; `None` before the first.
+    open: Option<Part>,
+    limits: Limits,
+    hits: Hits,
+    readers: Arc<Readers>,
+    /// Held while open partition and catalog are committed: nobody begins to read between the two.
+    gate: Arc<RwLock<()>>,
+    revising: Option<Revising>,
+}
+
+/// A sealed partition that is judged again.
+struct Revising {
+    log_size: u64,
+    part: i64,
+    file: Option<revise::File>,
+    reach: revise::Reach,
+}
+
+/// A row of the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PartRow {
+    pub(super) number: i64,
+    pub(super) day: i64,
+    pub(super) nth: i64,
+    pub(super) is_sealed: bool,
+    pub(super) extent: Extent,
+}
+
+impl PartRow {
+    pub(super) fn path(&self, folder: &Path) -> PathBuf {
+        part::path(folder, self.day, self.nth)
+    }
 }
 
 impl SqliteStore {
-    /// Opens the index in this folder, or makes an empty one.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join(FILE_NAME);
-        let mut connection = Connection::open(&path)?;
-        connection.pragma_update(None, "page_size", 8192)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        // The log is the source of the acknowledgement: a lost tail is projected again.
-        connection.pragma_update(None, "synchronous", "normal")?;
-        connection.pragma_update(None, "temp_store", "memory")?;
-        // Negative: in KiB. An event touches a page of each of seven trees.
-        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
-        settle(&connection)?;
-        let transaction = connection.transaction()?;
+    /// Opens the index below this folder, or makes an empty one.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with(dir, Limits::default())
+    }
+
+    pub fn open_with(dir: &Path, limits: Limits) -> Result<Self, StoreError> {
+        if dir.join(FORMER).exists() {
+            return Err(StoreError::Schema { found: SCHEMA_OF_FORMER });
+        }
+        let folder = dir.join(FOLDER);
+        if !folder.join(CATALOG).exists() {
+            // Partitions that no catalog names are of an index that was removed.
+            absent(fs::remove_dir_all(&folder))?;
+        }
+        fs::create_dir_all(folder.join(super::PARTS))?;
+        let mut catalog = Connection::open(folder.join(CATALOG))?;
+        settings::for_writing(&catalog, Durability::Normal)?;
+        let transaction = catalog.transaction()?;
         let made: Option<i64> = transaction
             .query_row("SELECT 1 FROM sqlite_schema WHERE name = 'projection'", [], |row| {
                 row.get(0)
@@ -73,75 +112,301 @@ impl SqliteStore {
             return Err(StoreError::Schema { found });
         }
         transaction.commit()?;
-        let readers = Arc::new(Readers { path, idle: Mutex::new(Vec::new()) });
-        Ok(Self { connection, readers })
+        let open = match parts(&catalog)?.last() {
+            Some(row) if !row.is_sealed => {
+                Some(Part::open(&row.path(&folder), row.number, row.day)?)
+            }
+            _ => None,
+        };
+        let readers = Arc::new(Readers::new(folder.clone()));
+        let gate = Arc::new(RwLock::new(()));
+        Ok(Self {
+            catalog,
+            folder,
+            open,
+            limits,
+            hits: Hits::default(),
+            readers,
+            gate,
+            revising: None,
+        })
     }
 
-    /// Removes the index of a folder. Nobody may have it open.
-    pub fn remove(folder: &Path) -> io::Result<()> {
-        Self::remove_companions(folder)?;
-        absent(fs::remove_file(folder.join(FILE_NAME)))
+    /// Removes the index below a folder. Nobody may have it open.
+    pub fn remove(dir: &Path) -> io::Result<()> {
+        absent(fs::remove_dir_all(dir.join(FOLDER)))?;
+        Self::remove_former(dir)
     }
 
-    /// Removes what SQLite keeps beside the file while it is open, or left there in a crash.
-    pub(crate) fn remove_companions(folder: &Path) -> io::Result<()> {
-        absent(fs::remove_file(folder.join(format!("{FILE_NAME}-wal"))))?;
-        absent(fs::remove_file(folder.join(format!("{FILE_NAME}-shm"))))
+    /// Removes what builds with another layout left.
+    pub(crate) fn remove_former(dir: &Path) -> io::Result<()> {
+        for name in [FORMER.to_owned(), format!("{FORMER}-wal"), format!("{FORMER}-shm")] {
+            absent(fs::remove_file(dir.join(name)))?;
+        }
+        Ok(())
     }
 
     /// The reading side, to be shared.
     pub fn index(&self) -> Arc<dyn Index> {
-        Arc::new(SqliteIndex { readers: Arc::clone(&self.readers) })
+        Arc::new(SqliteIndex { readers: Arc::clone(&self.readers), gate: Arc::clone(&self.gate) })
+    }
+
+    /// Adds steps that go into one partition: its commit, then that of the catalog.
+    fn apply_some(&mut self, steps: &[Step]) -> Result<u64, StoreError> {
+        let Some(last) = steps.last() else { return Ok(0) };
+        let Self { catalog, open, gate, hits, .. } = self;
+        let transaction = catalog.transaction()?;
+        write::apply(&transaction, hits, steps)?;
+        let mut added = 0;
+        if let Some(part) = open {
+            // What the partition has from before a crash is not written again.
+            let new = steps.iter().filter(|step| !part.holds(step.position));
+            let events: Vec<_> = new.flat_map(|step| &step.ops).filter_map(event_of).collect();
+            added = events.len() as u64;
+            if added > 0 {
+                part.begin()?;
+                part.add(events.into_iter())?;
+            }
+        }
+        let gate = gate.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(part) = open {
+            if added > 0 {
+                part.commit(last.position)?;
+            }
+            let Extent { events, first_s, last_s } = part.extent();
+            transaction
+                .prepare_cached(
+                    "UPDATE part SET events = ?2, first_s = ?3, last_s = ?4 WHERE number = ?1",
+                )?
+                .execute(params![part.number, events, first_s, last_s])?;
+        }
+        // Crash before this line: the partition is ahead, and skips these steps when they come again.
+        transaction.commit()?;
+        drop(gate);
+        Ok(added)
+    }
+
+    /// Begins the partition of a day, and seals the one before.
+    fn begin_part(&mut self, day: i64) -> Result<(), StoreError> {
+        let former = self.open.take();
+        let number = match former {
+            Some(part) => {
+                let number = part.number;
+                // Durable before the catalog says so. Crash in between: it is sealed once more.
+                part.seal()?;
+                self.catalog.execute("UPDATE part SET sealed = 1 WHERE number = ?1", [number])?;
+                number + 1
+            }
+            None => parts(&self.catalog)?.last().map_or(1, |last| last.number + 1),
+        };
+        let nth: i64 = self.catalog.query_row(
+            "SELECT count(*) + 1 FROM part WHERE day = ?1",
+            [day],
+            |row| row.get(0),
+        )?;
+        // Crash before the catalog names it: it is there already when it is begun again.
+        let part = Part::open(&part::path(&self.folder, day, nth), number, day)?;
+        self.catalog.execute(
+            "INSERT INTO part VALUES (?1, ?2, ?3, 0, 0, 0, 0)",
+            params![number, day, nth],
+        )?;
+        self.open = Some(part);
+        Ok(())
+    }
+
+    /// Whether the events of a step belong into another partition than the open one, which holds
+    /// `waiting` more than are written.
+    fn begins_part(&self, step: &Step, waiting: i64) -> bool {
+        let belongs = self.open.as_ref().is_some_and(|part| {
+            part.holds(step.position)
+                || (part.day == day_of(step) && part.has_room(waiting, self.limits.events_max))
+        });
+        !belongs && step.ops.iter().any(|op| event_of(op).is_some())
     }
 }
 
 impl Store for SqliteStore {
     fn watermark(&self) -> Result<Option<u64>, StoreError> {
-        write::watermark(&self.connection)
+        write::watermark(&self.catalog)
     }
 
-    fn apply(&mut self, chunk: &Chunk, judge: &Judge<'_>) -> Result<Applied, StoreError> {
-        let transaction = self.connection.transaction()?;
-        let applied = write::apply(&transaction, chunk, judge)?;
-        // Commit point: everything of the chunk and the watermark, or nothing.
-        transaction.commit()?;
-        Ok(applied)
+    fn apply(&mut self, chunk: &Chunk) -> Result<u64, StoreError> {
+        let Chunk { after, steps } = chunk;
+        let watermark = self.watermark()?;
+        let positions = after.iter().copied().chain(steps.iter().map(|step| step.position));
+        if *after != watermark || !positions.is_sorted_by(|one, next| one < next) {
+            return Err(StoreError::NotAtWatermark { after: *after, watermark });
+        }
+        let (mut added, mut from, mut waiting) = (0, 0, 0);
+        for (at, step) in steps.iter().enumerate() {
+            if self.begins_part(step, waiting) {
+                added += self.apply_some(steps.get(from..at).unwrap_or_default())?;
+                self.begin_part(day_of(step))?;
+                (from, waiting) = (at, 0);
+            }
+            let events = step.ops.iter().filter_map(event_of).count();
+            waiting = waiting.saturating_add(i64::try_from(events).unwrap_or(i64::MAX));
+        }
+        Ok(added + self.apply_some(steps.get(from..).unwrap_or_default())?)
+    }
+
+    fn to_do(&self) -> Result<Vec<u64>, StoreError> {
+        jobs::to_do(&self.catalog)
+    }
+
+    fn reassess(
+        &mut self,
+        job: &Job,
+        judge: &JudgeNow<'_>,
+        events_max: u64,
+    ) -> Result<Option<Finished>, StoreError> {
+        let mut left = events_max;
+        loop {
+            let after = jobs::part_done(&self.catalog, job.log_size)?;
+            let Some(row) = parts(&self.catalog)?.into_iter().find(|row| row.number > after) else {
+                return Ok(Some(self.finish(job)?));
+            };
+            let step = self.revise(job, &row, judge, left)?;
+            left = left.saturating_sub(step.judged);
+            if step.is_done {
+                jobs::part_is_done(&self.catalog, job.log_size, row.number, &step)?;
+            }
+            if left == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn to_log(&self) -> Result<Vec<Finished>, StoreError> {
+        jobs::to_log(&self.catalog)
     }
 
     fn dump(&self) -> Result<Vec<String>, StoreError> {
-        dump::dump(&self.connection)
+        dump::dump(&self.catalog, &self.folder)
+    }
+}
+
+impl SqliteStore {
+    /// One step of a job in one partition.
+    fn revise(
+        &mut self,
+        job: &Job,
+        row: &PartRow,
+        judge: &JudgeNow<'_>,
+        events_max: u64,
+    ) -> Result<revise::Step, StoreError> {
+        // Partitions that lie before everything that changed are not opened.
+        let since_s = job.selectors.iter().map(|selector| selector.since_s).min();
+        if since_s.is_none_or(|since_s| row.extent.last_s.saturating_add(CLOCK_ERROR_S) < since_s) {
+            return Ok(revise::Step { is_done: true, ..revise::Step::default() });
+        }
+        let is_open = self.open.as_ref().is_some_and(|part| part.number == row.number);
+        let known = self.revising.take().filter(|known| {
+            known.part == row.number
+                && known.log_size == job.log_size
+                && known.file.is_some() != is_open
+        });
+        let mut revising = match known {
+            Some(known) => known,
+            None => {
+                let file = match is_open {
+                    true => None,
+                    false => Some(revise::File::open(&row.path(&self.folder))?),
+                };
+                let connection = match (&file, &self.open) {
+                    (Some(file), _) => file.connection(),
+                    (None, Some(part)) => part.connection(),
+                    (None, None) => return Err(StoreError::Damaged { what: "part.number" }),
+                };
+                let reach = revise::reach(connection, job, row.is_sealed)?;
+                Revising { log_size: job.log_size, part: row.number, file, reach }
+            }
+        };
+        if revising.reach.is_empty() {
+            return Ok(revise::Step { is_done: true, ..revise::Step::default() });
+        }
+        let step = match (&mut revising.file, &mut self.open) {
+            (Some(file), _) => file.step(row.number, (job, &revising.reach), judge, events_max)?,
+            (None, Some(part)) => part.revise((job, &revising.reach), judge, events_max)?,
+            (None, None) => return Err(StoreError::Damaged { what: "part.number" }),
+        };
+        if !step.is_done {
+            // Rules may come into an open partition before the next step; their events are later than
+            // the job, which reaches none of them.
+            self.revising = Some(revising);
+        } else if let Some(file) = revising.file {
+            file.close()?;
+        }
+        Ok(step)
+    }
+
+    /// All partitions are done: what became of the job.
+    fn finish(&mut self, job: &Job) -> Result<Finished, StoreError> {
+        let Job { log_size, from_register, to_register, selectors: _ } = job;
+        let (examined, revised) = jobs::counts(&self.catalog, *log_size)?;
+        let mut changed = Edge::new();
+        if revised > 0 {
+            for row in parts(&self.catalog)? {
+                let connection = settings::for_reading(&row.path(&self.folder))?;
+                let sizes = (*log_size, *from_register, *to_register);
+                revise::leaves(&connection, row.number, sizes, &mut |leaf| changed.append(leaf))?;
+            }
+        }
+        let finished = Finished {
+            log_size: *log_size,
+            from_register: *from_register,
+            to_register: *to_register,
+            examined,
+            revised,
+            root: changed.root(),
+        };
+        jobs::finish(&self.catalog, &finished)?;
+        Ok(finished)
     }
 }
 
 struct SqliteIndex {
     readers: Arc<Readers>,
+    gate: Arc<RwLock<()>>,
 }
 
 impl Index for SqliteIndex {
     fn read(&self) -> Result<Box<dyn Reading>, StoreError> {
-        let connection = self.readers.take()?;
-        Ok(Box::new(SqliteReading::begin(connection, Arc::clone(&self.readers))?))
+        // No lock is held while anything is read but where the index stands.
+        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let reading = SqliteReading::begin(Arc::clone(&self.readers))?;
+        drop(gate);
+        Ok(Box::new(reading))
     }
 }
 
-impl Readers {
-    fn take(&self) -> Result<Connection, StoreError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(connection) = idle {
-            return Ok(connection);
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        settle(&connection)?;
-        Ok(connection)
-    }
+/// The partitions, oldest first.
+pub(super) fn parts(catalog: &Connection) -> Result<Vec<PartRow>, StoreError> {
+    let mut statement = catalog.prepare_cached(
+        "SELECT number, day, nth, sealed, events, first_s, last_s FROM part ORDER BY number",
+    )?;
+    let found = statement.query_map([], |row| {
+        Ok(PartRow {
+            number: row.get(0)?,
+            day: row.get(1)?,
+            nth: row.get(2)?,
+            is_sealed: row.get(3)?,
+            extent: Extent { events: row.get(4)?, first_s: row.get(5)?, last_s: row.get(6)? },
+        })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
 
-    pub(super) fn give_back(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_READERS_MAX {
-            idle.push(connection);
-        }
+fn event_of(op: &Op) -> Option<&NewEvent> {
+    match op {
+        Op::Event(event) => Some(event),
+        _ => None,
     }
+}
+
+/// By the collector's clock.
+fn day_of(step: &Step) -> i64 {
+    step.at_s.div_euclid(86_400)
 }
 
 /// What is not there need not be removed.
@@ -152,11 +417,5 @@ fn absent(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn settle(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
-    // Without it a statement is compiled anew each time a bound value might favour another plan:
-    // half the work of writing a verdict.
-    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-    Ok(())
-}
+const SCHEMA_OF_FORMER: i64 = 4;
+const CLOCK_ERROR_S: i64 = register::assessment::CLOCK_ERROR_UNSYNCED_S as i64;

@@ -1,4 +1,4 @@
-//! Applying a chunk, inside the transaction of the caller.
+//! Writing the catalog, inside the transaction of the caller.
 
 use evidence::AgentOrigin;
 use prost::Message;
@@ -7,9 +7,10 @@ use remit_proto::v1;
 use rusqlite::{Connection, params};
 
 use super::{
-    Applied, Chunk, Judge, NewGap, NewHeard, NewLoss, NewProbe, Op, StoreError,
+    EventKind, Job, NewGap, NewHeard, NewLoss, NewProbe, Op, Step, StoreError,
     dictionary::{Dictionary, number},
-    write_events::{insert_event, rejudge},
+    hits::Hits,
+    jobs,
     write_rules::{apply_snapshot, remove_rule, show_rule},
 };
 
@@ -19,33 +20,32 @@ pub(super) fn watermark(connection: &Connection) -> Result<Option<u64>, StoreErr
     Ok(found.map(i64::cast_unsigned))
 }
 
+/// Everything of these steps but the events, which their partition holds; and where they end.
 pub(super) fn apply(
     connection: &Connection,
-    chunk: &Chunk,
-    judge: &Judge<'_>,
-) -> Result<Applied, StoreError> {
-    let Chunk { after, to, at_s, ops } = chunk;
-    let watermark = watermark(connection)?;
-    if *after != watermark || after.is_some_and(|after| *to <= after) {
-        return Err(StoreError::NotAtWatermark { after: *after, watermark });
-    }
-    let mut applied = Applied::default();
+    hits: &mut Hits,
+    steps: &[Step],
+) -> Result<(), StoreError> {
     let mut dictionary = Dictionary::new(connection);
-    for op in ops {
-        apply_one(connection, &mut dictionary, op, judge, &mut applied)?;
+    for step in steps {
+        for op in &step.ops {
+            apply_one(connection, &mut dictionary, hits, op)?;
+        }
     }
+    hits.write(connection, &mut dictionary)?;
+    let Some(last) = steps.last() else { return Ok(()) };
+    let at_s = steps.iter().map(|step| step.at_s).max();
     connection
         .prepare_cached("UPDATE projection SET watermark = ?1, at_s = max(at_s, ?2)")?
-        .execute(params![to.cast_signed(), at_s])?;
-    Ok(applied)
+        .execute(params![last.position.cast_signed(), at_s])?;
+    Ok(())
 }
 
 fn apply_one(
     connection: &Connection,
     dictionary: &mut Dictionary<'_>,
+    hits: &mut Hits,
     op: &Op,
-    judge: &Judge<'_>,
-    applied: &mut Applied,
 ) -> Result<(), StoreError> {
     match op {
         Op::Enrolled { origin, log_index, at_s } => {
@@ -143,13 +143,20 @@ fn apply_one(
                 .execute([node])?;
         }
         Op::Probe(new) => insert_probe(connection, dictionary, new)?,
-        Op::Event(event) => {
-            insert_event(connection, dictionary, event)?;
-            applied.events = applied.events.saturating_add(1);
+        Op::Event(event) => match event.kind {
+            EventKind::Activity => hits.count(connection, event)?,
+            EventKind::Installed | EventKind::Removed | EventKind::Deed => {}
+        },
+        Op::RuleShown(rule) => {
+            hits.forget(connection, dictionary)?;
+            show_rule(connection, dictionary, rule)?;
         }
-        Op::RuleShown(rule) => show_rule(connection, dictionary, rule)?,
-        Op::RuleRemoved { rule, at_s } => remove_rule(connection, rule, *at_s)?,
+        Op::RuleRemoved { rule, at_s } => {
+            hits.forget(connection, dictionary)?;
+            remove_rule(connection, rule, *at_s)?;
+        }
         Op::Snapshot { origin, source, at_s, rules, unstable } => {
+            hits.forget(connection, dictionary)?;
             apply_snapshot(connection, dictionary, origin, *source, *at_s, rules, *unstable)?;
         }
         Op::LogSize(size) => {
@@ -162,10 +169,10 @@ fn apply_one(
                 .prepare_cached("UPDATE projection SET register_size = max(register_size, ?1)")?
                 .execute([number(*size)])?;
         }
-        Op::Rejudge { log_size, node } => {
-            let revised = rejudge(connection, *log_size, node.as_deref(), judge)?;
-            applied.revised = applied.revised.saturating_add(revised);
+        Op::Reassess(Job { log_size, from_register, to_register, selectors: _ }) => {
+            jobs::add(connection, *log_size, *from_register, *to_register)?;
         }
+        Op::ReassessmentLogged { log_size } => jobs::logged(connection, *log_size)?,
     }
     Ok(())
 }

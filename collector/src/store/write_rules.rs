@@ -1,7 +1,7 @@
-//! Writing which rules stand, and what hits them.
+//! Writing which rules stand.
 
 use evidence::AgentOrigin;
-use register::{assessment::Facts, is_deed};
+use register::is_deed;
 use remit_proto::v1;
 use rusqlite::{Connection, params};
 
@@ -16,7 +16,7 @@ pub(super) fn show_rule(
     shown: &ShownRule,
 ) -> Result<(), StoreError> {
     let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
-    let fact = dictionary.rule(&facts.rule)?;
+    let fact = dictionary.form(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
     if is_deed(&facts.rule) {
         end_elsewhere(connection, &facts.origin, facts.rule.number)?;
@@ -152,67 +152,6 @@ pub(super) fn apply_snapshot(
             rule.installed_at_s = Some(at_s);
         }
         show_rule(connection, dictionary, &rule)?;
-    }
-    Ok(())
-}
-
-/// Hits of a rule that nothing has shown make a row that says so. Hits of the form in which a rule
-/// stood before, told late because their window was still open, do not count for the form now. What
-/// another rule may have done is counted apart, for each of them.
-pub(super) fn count_hits(
-    connection: &Connection,
-    facts: &Facts,
-    hits: u64,
-    fact: i64,
-    target: Option<i64>,
-) -> Result<(), StoreError> {
-    let alone = facts.other_candidates.is_empty();
-    let (sure, shared) = if alone { (hits, 0) } else { (0, hits) };
-    connection
-        .prepare_cached(
-            "INSERT INTO rule (node, generation, number, operator, source, fact, target, shown,
-                 shown_by, first_shown_s, shown_at_s, clock_error_s, before_act, covered_by,
-                 installed_now, hits, first_hit_s, last_hit_s, shared_hits)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?9, ?10, ?11, ?12, 0, ?13, ?9, ?14, ?15)
-             ON CONFLICT (node, generation, number) DO UPDATE SET
-                 first_hit_s = CASE hits + shared_hits WHEN 0 THEN excluded.first_hit_s
-                     ELSE min(first_hit_s, excluded.first_hit_s) END,
-                 last_hit_s = max(last_hit_s, excluded.last_hit_s),
-                 hits = hits + min(excluded.hits, 9223372036854775807 - hits),
-                 shared_hits = shared_hits
-                     + min(excluded.shared_hits, 9223372036854775807 - shared_hits)
-             WHERE shown = 0
-                 OR (fact = excluded.fact AND excluded.last_hit_s >= installed_at_s)",
-        )?
-        .execute(params![
-            facts.origin.node.as_str(),
-            facts.origin.generation.to_string(),
-            facts.rule.number.cast_signed(),
-            facts.origin.operator.as_str(),
-            facts.rule.source,
-            fact,
-            target,
-            number(facts.index),
-            facts.span.first_s,
-            facts.span.clock_error_s,
-            facts.before_act.map(number),
-            number(facts.covered_by),
-            number(sure),
-            facts.span.last_s,
-            number(shared),
-        ])?;
-    for candidate in &facts.other_candidates {
-        connection
-            .prepare_cached(
-                "UPDATE rule SET shared_hits = shared_hits + min(?4, 9223372036854775807 - shared_hits)
-                 WHERE node = ?1 AND generation = ?2 AND number = ?3",
-            )?
-            .execute(params![
-                facts.origin.node.as_str(),
-                facts.origin.generation.to_string(),
-                candidate.cast_signed(),
-                number(shared),
-            ])?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ async fn an_index_that_fails_is_named_and_not_only_missed() {
     let agent = collector.enrol("edge-1", Role::Agent, 1).await;
     let key = signing_key(ORIGIN, 1);
     // Somebody changes the index under the collector.
-    let index = rusqlite::Connection::open(collector.dir.path().join("index.db")).unwrap();
+    let index = rusqlite::Connection::open(collector.dir.path().join("index/catalog.db")).unwrap();
     // The collector writes to it a few times a second.
     index.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
     let names: Vec<String> = index

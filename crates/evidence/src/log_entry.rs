@@ -94,6 +94,27 @@ fn check(entry: &Entry) -> Result<(), Malformed> {
         Entry::Shard(v1::Shard { previous_checkpoint }) => {
             note_size(previous_checkpoint, "shard.previous_checkpoint")
         }
+        Entry::Reassessment(v1::Reassessment {
+            log_size,
+            from_register_size,
+            to_register_size,
+            examined,
+            changed,
+            root,
+        }) => {
+            require(*log_size > 0, "reassessment.log_size", "above 0")?;
+            require(
+                from_register_size <= to_register_size,
+                "reassessment.to_register_size",
+                "not below from_register_size",
+            )?;
+            require(
+                (1..=*examined).contains(changed),
+                "reassessment.changed",
+                "1 to the number of those examined",
+            )?;
+            digest(root, "reassessment.root")
+        }
     }
 }
 

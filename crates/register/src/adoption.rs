@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use evidence::{Claim, NodeId, canonical::Malformed, statement::check_attribution};
 use remit_proto::v1;
 
-use crate::register::View;
+use crate::{change::Selected, register::View};
 
 /// A deadline may be moved, and not for ever: so long after the first baseline of a node was recorded.
 pub const BASELINE_MAX_S: i64 = 366 * 86_400;
@@ -169,6 +169,45 @@ impl<'a> View<'a> {
     pub fn baseline_until_s(&self, node: &NodeId) -> Option<i64> {
         let all = &self.adoption().nodes.get(node)?.baselines;
         all.iter().rfind(|baseline| baseline.statement < self.size()).map(|b| b.until_s)
+    }
+
+    /// Rules of which something was said at or above a size of the register.
+    pub(crate) fn adopted_since(&self, from_size: u64) -> Vec<Selected> {
+        let known = from_size..self.size();
+        let mut found = self.adopted(|said| known.contains(&said.statement));
+        for (node, of_node) in &self.adoption().nodes {
+            if of_node.baselines.iter().any(|baseline| known.contains(&baseline.statement)) {
+                found.push(Selected::Node(node.clone()));
+            }
+        }
+        found
+    }
+
+    /// Rules that were at some time attributed to what a claim names.
+    pub(crate) fn adopted_by(&self, claim: &Claim) -> Vec<Selected> {
+        self.adopted(|said| said.statement < self.size() && said.claims.contains(claim))
+    }
+
+    fn adopted(&self, takes: impl Fn(&Attributed) -> bool) -> Vec<Selected> {
+        let adoption = self.adoption();
+        let taken: Vec<bool> = adoption.said.iter().map(takes).collect();
+        if !taken.contains(&true) {
+            return Vec::new();
+        }
+        let any = |at: &[usize]| at.iter().any(|at| taken.get(*at).copied().unwrap_or(false));
+        let mut found = Vec::new();
+        for (node, OfNode { by_rule, by_claim, baselines: _, basis_maps: _ }) in &adoption.nodes {
+            let rules = by_rule.iter().filter(|(_, at)| any(at));
+            found.extend(
+                rules.map(|(number, _)| Selected::Rule { node: node.clone(), number: *number }),
+            );
+            let claims = by_claim.iter().filter(|(_, at)| any(at));
+            found.extend(claims.map(|(claim, _)| Selected::RulesClaiming {
+                node: node.clone(),
+                claim: claim.clone(),
+            }));
+        }
+        found
     }
 
     /// Whether somebody has stated this digest of a basis map for the node.

@@ -30,7 +30,11 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Deref,
+    sync::Arc,
+};
 
 use evidence::{AgentOrigin, Claim, Leaf, NodeId, chunk::open_set};
 use prost::Message;
@@ -38,7 +42,7 @@ use remit_proto::v1::{self, leaf::Body, log_entry::Entry};
 use tlog::{Hash, checkpoint::Checkpoint, note::Note};
 
 pub use self::tree::CLOCK_ERROR_UNSYNCED_S;
-use self::tree::Tree;
+use self::tree::{Seen, Tree};
 use crate::{
     adoption::Claimed,
     deed::{Confirmed, is_deed},
@@ -48,13 +52,10 @@ use crate::{
     verdict::{Clause, Verdict},
 };
 
+/// What is known, and what is on its way to be.
 #[derive(Debug, Clone)]
 pub struct Assessment {
-    register: Register,
-    parameters: Parameters,
-    /// Log index, size and root, in the order of the log.
-    register_heads: Vec<(u64, u64, Hash)>,
-    facts: BTreeMap<NodeId, Vec<(u64, v1::NodeFacts)>>,
+    grounds: Grounds,
     /// Log size of each published checkpoint, by the hash of its note.
     published: HashMap<Hash, u64>,
     trees: BTreeMap<AgentOrigin, Tree>,
@@ -63,6 +64,25 @@ pub struct Assessment {
     /// Keys of each person and role that are not revoked, as far as entries were read.
     persons: BTreeMap<(String, i32), BTreeSet<Vec<u8>>>,
     assessed: Vec<Assessed>,
+}
+
+/// What verdicts are judged by. A clone is a few counters and keeps its state: who judges by it holds
+/// up nobody, and a change meanwhile copies what it changes.
+#[derive(Debug, Clone)]
+pub struct Grounds {
+    register: Arc<Register>,
+    parameters: Parameters,
+    /// Log index, size and root, in the order of the log.
+    register_heads: Arc<Vec<(u64, u64, Hash)>>,
+    facts: Arc<BTreeMap<NodeId, Vec<(u64, v1::NodeFacts)>>>,
+    trees: Arc<BTreeMap<AgentOrigin, Arc<Seen>>>,
+}
+
+impl Deref for Assessment {
+    type Target = Grounds;
+    fn deref(&self) -> &Grounds {
+        &self.grounds
+    }
 }
 
 /// A leaf that a logged head covers.
@@ -145,16 +165,18 @@ pub enum InvalidEntry {
 impl Assessment {
     pub fn new(register_origin: impl Into<String>, parameters: Parameters) -> Self {
         Self {
-            register: Register::new(register_origin),
-            parameters,
-            register_heads: Vec::new(),
-            facts: BTreeMap::new(),
+            grounds: Grounds::new(register_origin, parameters),
             published: HashMap::new(),
             trees: BTreeMap::new(),
             enrolled: BTreeMap::new(),
             persons: BTreeMap::new(),
             assessed: Vec::new(),
         }
+    }
+
+    /// As things stand.
+    pub fn grounds(&self) -> &Grounds {
+        &self.grounds
     }
 
     /// The next statement of the register log. One that is refused still takes its place in the
@@ -164,16 +186,17 @@ impl Assessment {
         statement: &v1::Statement,
         items: Option<Vec<v1::RegisterItem>>,
     ) -> Result<(), InvalidStatement> {
-        let result = self.register.apply(statement, items);
+        let register = Arc::make_mut(&mut self.grounds.register);
+        let result = register.apply(statement, items);
         if result.is_err() {
-            self.register.apply_not_understood();
+            register.apply_not_understood();
         }
         result
     }
 
     /// The next entry of the register log is of a newer format.
     pub fn statement_not_understood(&mut self) {
-        self.register.apply_not_understood();
+        Arc::make_mut(&mut self.grounds.register).apply_not_understood();
     }
 
     /// A checkpoint that seals may name. `checkpoint` is the SHA-256 of the signed note's bytes.
@@ -206,7 +229,8 @@ impl Assessment {
             Entry::RegisterHead(v1::StatementHead { note }) => {
                 let head = read_head(log_index, note)?;
                 if self.newest_register_size() < head.size {
-                    self.register_heads.push((log_index, head.size, head.root));
+                    let heads = Arc::make_mut(&mut self.grounds.register_heads);
+                    heads.push((log_index, head.size, head.root));
                 }
             }
             Entry::NodeFacts(v1::SignedNodeFacts { facts, signatures: _ }) => {
@@ -214,7 +238,8 @@ impl Assessment {
                     .map_err(|_| InvalidEntry::Facts { log_index })?;
                 let node: NodeId =
                     facts.node.parse().map_err(|_| InvalidEntry::Facts { log_index })?;
-                self.facts.entry(node).or_default().push((log_index, facts));
+                let all = Arc::make_mut(&mut self.grounds.facts);
+                all.entry(node).or_default().push((log_index, facts));
             }
             Entry::NodeKey(v1::NodeKey { origin, revoked, revoked_from_size, .. }) => {
                 let origin: AgentOrigin = origin.parse().map_err(|_| InvalidEntry::Origin {
@@ -224,9 +249,9 @@ impl Assessment {
                 if !revoked {
                     self.enrolled.entry(origin.node.clone()).or_insert_with(|| origin.clone());
                 }
-                let tree = self.trees.entry(origin).or_default();
-                if *revoked && tree.revoked.is_none_or(|(_, from)| *revoked_from_size < from) {
-                    tree.revoked = Some((log_index, *revoked_from_size));
+                if *revoked {
+                    let revocation = (log_index, *revoked_from_size);
+                    self.grounds.seen_mut(origin).revocations.push(revocation);
                 }
             }
             Entry::PersonKey(v1::PersonKey { person, public_key, revoked, approver: _ }) => {
@@ -241,7 +266,9 @@ impl Assessment {
             | Entry::Export(_)
             | Entry::Erasure(_)
             | Entry::Fork(_)
-            | Entry::Shard(_) => {}
+            | Entry::Shard(_)
+            // What a collector found when it judged again; a verifier judges itself.
+            | Entry::Reassessment(_) => {}
         }
         Ok(())
     }
@@ -250,7 +277,7 @@ impl Assessment {
     /// node's first generation, for each source, up to the first for which the ruleset held still.
     pub fn wants_snapshot(&self, origin: &AgentOrigin, snapshot: &v1::RuleSnapshot) -> bool {
         self.enrolled.get(&origin.node) == Some(origin)
-            && self.trees.get(origin).is_none_or(|tree| tree.wants(snapshot.source))
+            && self.grounds.seen(origin).is_none_or(|seen| seen.wants(snapshot.source))
     }
 
     /// The rules of a covered snapshot, in the order of leaves and before anything is judged that comes
@@ -263,13 +290,55 @@ impl Assessment {
         rules: &[v1::SnapshotRule],
     ) {
         if self.wants_snapshot(origin, snapshot) {
-            self.trees.entry(origin.clone()).or_default().stood(index, snapshot, rules);
+            self.grounds.seen_mut(origin.clone()).stood(index, snapshot, rules);
         }
     }
 
     /// The leaves that heads have covered since the last call, in order.
     pub fn take_assessed(&mut self) -> Vec<Assessed> {
         std::mem::take(&mut self.assessed)
+    }
+
+    fn cover(&mut self, origin: &AgentOrigin, size: u64, log_index: u64) {
+        // Taken out, so that the tree can be changed while the heads are read.
+        let mut tree = self.trees.remove(origin).unwrap_or_default();
+        let known = |person: &Option<v1::PersonRef>| {
+            let v1::PersonRef { person, role } = person.clone().unwrap_or_default();
+            self.persons.get(&(person, role)).is_some_and(|keys| !keys.is_empty())
+        };
+        let register_size = |checkpoint: &Hash| {
+            self.published.get(checkpoint).map(|log_size| self.register_size_at(*log_size))
+        };
+        let mut confirmations = Vec::new();
+        let confirm = |leaf, covered_by, action: &v1::ServiceAction| {
+            confirmations.push((leaf, covered_by, action.clone()));
+        };
+        let assessed = tree.cover(origin, size, log_index, register_size, known, confirm);
+        for (leaf, covered_by, action) in confirmations {
+            self.grounds.seen_mut(origin.clone()).confirm(leaf, covered_by, &action);
+        }
+        self.assessed.extend(assessed);
+        self.trees.insert(origin.clone(), tree);
+    }
+}
+
+impl Grounds {
+    fn new(register_origin: impl Into<String>, parameters: Parameters) -> Self {
+        Self {
+            register: Arc::new(Register::new(register_origin)),
+            parameters,
+            register_heads: Arc::default(),
+            facts: Arc::default(),
+            trees: Arc::default(),
+        }
+    }
+
+    fn seen(&self, origin: &AgentOrigin) -> Option<&Seen> {
+        self.trees.get(origin).map(AsRef::as_ref)
+    }
+
+    fn seen_mut(&mut self, origin: AgentOrigin) -> &mut Seen {
+        Arc::make_mut(Arc::make_mut(&mut self.trees).entry(origin).or_default())
     }
 
     pub fn register(&self) -> &Register {
@@ -412,12 +481,11 @@ impl Assessment {
     }
 
     fn stood_before(&self, origin: &AgentOrigin, rule: u64, index: u64) -> bool {
-        self.trees.get(origin).is_some_and(|tree| tree.stood_before(rule, index))
+        self.seen(origin).is_some_and(|seen| seen.stood_before(rule, index))
     }
 
     fn is_revoked(&self, facts: &Facts, log_size: u64) -> bool {
-        let revoked = self.trees.get(&facts.origin).and_then(|tree| tree.revoked);
-        revoked.is_some_and(|(index, from_size)| index < log_size && from_size <= facts.index)
+        self.seen(&facts.origin).is_some_and(|seen| seen.is_revoked(facts.index, log_size))
     }
 
     fn unverifiable(&self, log_size: u64) -> Verdict {
@@ -443,30 +511,13 @@ impl Assessment {
 
     /// Who stood by a deed as this leaf states it, as known below a size of the log.
     fn confirmed(&self, facts: &Facts, log_size: u64) -> Option<&Confirmed> {
-        let tree = self.trees.get(&facts.origin)?;
-        let confirmed = tree.confirmed(facts.rule.number, facts.index, log_size)?;
-        let revoked =
-            tree.revoked.is_some_and(|(at, from)| at < log_size && from <= confirmed.leaf);
-        (!revoked).then_some(confirmed)
+        let seen = self.seen(&facts.origin)?;
+        let confirmed = seen.confirmed(facts.rule.number, facts.index, log_size)?;
+        (!seen.is_revoked(confirmed.leaf, log_size)).then_some(confirmed)
     }
 
     fn newest_register_size(&self) -> u64 {
         self.register_heads.last().map_or(0, |(_, size, _)| *size)
-    }
-
-    fn cover(&mut self, origin: &AgentOrigin, size: u64, log_index: u64) {
-        // Taken out, so that the tree can be changed while the heads are read.
-        let mut tree = self.trees.remove(origin).unwrap_or_default();
-        let known = |person: &Option<v1::PersonRef>| {
-            let v1::PersonRef { person, role } = person.clone().unwrap_or_default();
-            self.persons.get(&(person, role)).is_some_and(|keys| !keys.is_empty())
-        };
-        let register_size = |checkpoint: &Hash| {
-            self.published.get(checkpoint).map(|log_size| self.register_size_at(*log_size))
-        };
-        let assessed = tree.cover(origin, size, log_index, register_size, known);
-        self.assessed.extend(assessed);
-        self.trees.insert(origin.clone(), tree);
     }
 }
 

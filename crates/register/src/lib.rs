@@ -21,6 +21,7 @@
 //! | [`adoption`] | what people said of rules that stood already |
 //! | [`deed`] | deeds that no packet shows, recorded by persons |
 //! | [`judge`](mod@judge) | one event against every request |
+//! | [`change`] | what a change of the register can reach |
 //! | [`assessment`] | leaves in log order → verdicts as known then and now |
 //! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
 //! | [`silence`] | when a node said nothing: one rule for answers and reports |
@@ -39,6 +40,7 @@ pub mod area;
 pub mod assessment;
 pub mod canary;
 pub mod cases;
+pub mod change;
 pub mod compile;
 pub mod deed;
 pub mod duties;
@@ -62,6 +64,7 @@ pub mod words;
 
 pub use adoption::{Attributed, Claimed};
 pub use cases::{Cases, finding_id};
+pub use change::{Selected, Selector};
 pub use deed::{Confirmed, is_deed};
 pub use duties::{Duty, DutyFinding, Installed, UnobservedPoint, not_enforced};
 pub use entry::{Entry, Version};

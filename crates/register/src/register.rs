@@ -43,6 +43,10 @@ pub struct Register {
     adoption: Adoption,
     lists: Lists,
     proceedings: Proceedings,
+    /// The first statement about a list with versions.
+    pub(crate) first_of_list: Option<u64>,
+    /// Statements that a proceeding has ended.
+    pub(crate) proceedings_ended: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +129,8 @@ impl Register {
             adoption: Adoption::default(),
             lists: Lists::default(),
             proceedings: Proceedings::default(),
+            first_of_list: None,
+            proceedings_ended: Vec::new(),
         }
     }
 
@@ -224,8 +230,12 @@ impl Register {
             }
             Body::Proceeding(v1::Proceeding { id, outcome: _ }) => {
                 self.proceedings.close(id, self.size, *effective_at_s);
+                self.proceedings_ended.push(self.size);
             }
             Body::Decision(_) => return Err(InvalidStatement::NotOfTheRegister),
+        }
+        if let Some(Body::ListFeed(_) | Body::ListVersion(_) | Body::Approval(_)) = body {
+            self.first_of_list.get_or_insert(self.size);
         }
         self.size = self.size.saturating_add(1);
         Ok(())

@@ -235,7 +235,8 @@ pub(crate) fn heads(
             | Entry::Export(_)
             | Entry::Erasure(_)
             | Entry::Fork(_)
-            | Entry::Shard(_) => {}
+            | Entry::Shard(_)
+            | Entry::Reassessment(_) => {}
         }
     }
     for (origin, state) in known.trees {

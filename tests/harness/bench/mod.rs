@@ -17,7 +17,10 @@ pub mod cpu;
 pub mod finding;
 pub mod flood;
 pub mod floor;
+pub mod history;
 pub mod leaves;
+pub mod reassess;
+pub mod store;
 
 use std::{
     path::Path,
@@ -39,6 +42,10 @@ pub struct Settings {
     pub rate: u32,
     /// Batches of 1,024 leaves that the collector takes, for each round.
     pub batches: usize,
+    /// Events of the index's history; its tenth is the small history of `reassess`.
+    pub store_events: u64,
+    /// Install DuckDB from PyPI, into a virtual environment of the bench's, and ask it the same.
+    pub duckdb: bool,
     /// This part alone; `None`: all of them.
     pub only: Option<Part>,
 }
@@ -49,16 +56,21 @@ pub enum Part {
     Agent,
     Collector,
     Finding,
+    Store,
+    Reassess,
 }
 
 impl Part {
-    pub const ALL: [Self; 3] = [Self::Agent, Self::Collector, Self::Finding];
+    pub const ALL: [Self; 5] =
+        [Self::Agent, Self::Collector, Self::Finding, Self::Store, Self::Reassess];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Collector => "collector",
             Self::Finding => "finding",
+            Self::Store => "store",
+            Self::Reassess => "reassess",
         }
     }
 }
@@ -67,7 +79,7 @@ impl std::str::FromStr for Part {
     type Err = anyhow::Error;
     fn from_str(word: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|part| part.word() == word);
-        found.context("not a part: want agent, collector or finding")
+        found.context("not a part: want agent, collector, finding, store or reassess")
     }
 }
 
@@ -135,6 +147,14 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
     if wanted(Part::Finding) {
         say("from a rule to its finding");
         rows.push(finding::measure(&dir.join("demo"), settings)?);
+    }
+    if wanted(Part::Store) {
+        say("the index: taking in, size, questions");
+        rows.extend(store::measure(&dir.join("store"), settings)?);
+    }
+    if wanted(Part::Reassess) {
+        say("judging old events again");
+        rows.extend(reassess::measure(&dir.join("reassess"), settings)?);
     }
     Ok(rows)
 }

@@ -28,8 +28,14 @@ pub(super) struct Tree {
     /// What seals prove to have known: time of the seal and the register size in the checkpoint that
     /// it names; only where that size grew.
     knew: Vec<(i64, u64)>,
-    /// Log index of the revocation, and the size above which heads are not valid.
-    pub(super) revoked: Option<(u64, u64)>,
+}
+
+/// What is known of a tree beside its leaves.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// Log index of each revocation, and the size above which heads are not valid by it. All are kept: a
+    /// later one that reaches further does not count at a size of the log before it.
+    pub(super) revocations: Vec<(u64, u64)>,
     /// What the first snapshots of the node's first generation listed.
     stood: Vec<Stood>,
     /// Second persons, in the order of leaves.
@@ -93,6 +99,7 @@ impl Tree {
         log_index: u64,
         register_size_of: impl Fn(&Hash) -> Option<u64>,
         is_known: impl Fn(&Option<v1::PersonRef>) -> bool,
+        mut confirm: impl FnMut(u64, u64, &v1::ServiceAction),
     ) -> Vec<Assessed> {
         let mut assessed = Vec::new();
         let mut batch = Vec::new();
@@ -102,8 +109,12 @@ impl Tree {
                 Leaf::Known(Body::Seal(seal)) => Some(seal.clone()),
                 Leaf::Known(_) | Leaf::NotUnderstood { .. } => None,
             };
-            if let Leaf::Known(Body::ServiceAction(action)) = &waiting.leaf {
-                self.confirm(waiting.index, log_index, action, &is_known);
+            if let Leaf::Known(Body::ServiceAction(action)) = &waiting.leaf
+                && action.confirmed_by.is_some()
+                && is_known(&action.recorded_by)
+                && is_known(&action.confirmed_by)
+            {
+                confirm(waiting.index, log_index, action);
             }
             batch.push(waiting);
             if let Some(seal) = seal {
@@ -118,52 +129,6 @@ impl Tree {
             .extend(unsealed.map(|w| self.assess(origin, w, log_index, CLOCK_ERROR_UNSYNCED_S)));
         self.logged_size = self.logged_size.max(size);
         assessed
-    }
-
-    fn confirm(
-        &mut self,
-        leaf: u64,
-        covered_by: u64,
-        action: &v1::ServiceAction,
-        is_known: impl Fn(&Option<v1::PersonRef>) -> bool,
-    ) {
-        let Some(by) = &action.confirmed_by else { return };
-        if is_known(&action.recorded_by) && is_known(&action.confirmed_by) {
-            let (at_s, by, attestation) = (action.at_s, by.clone(), action.attestation());
-            let confirmed = Confirmed { leaf, at_s, by, attestation };
-            self.confirmed.push(OfDeed { number: action.number, covered_by, confirmed });
-        }
-    }
-
-    /// The first that stood by the deed as the leaf at `index` states it, below a size of the log.
-    pub(super) fn confirmed(&self, deed: u64, index: u64, log_size: u64) -> Option<&Confirmed> {
-        let mut of_deed = self.confirmed.iter().filter(|of| of.number == deed);
-        let first = of_deed.find(|of| of.confirmed.leaf > index)?;
-        (first.covered_by < log_size).then_some(&first.confirmed)
-    }
-
-    pub(super) fn wants(&self, source: i32) -> bool {
-        !self.stood.iter().any(|stood| stood.source == source && stood.settled)
-    }
-
-    pub(super) fn stood(
-        &mut self,
-        index: u64,
-        snapshot: &v1::RuleSnapshot,
-        rules: &[v1::SnapshotRule],
-    ) {
-        let rules = rules.iter().filter_map(|rule| rule.rule.as_ref());
-        let mut numbers: Vec<u64> =
-            rules.filter(|rule| rule.claims.is_empty()).map(|rule| rule.number).collect();
-        numbers.sort_unstable();
-        let (source, settled) = (snapshot.source, !snapshot.unstable);
-        self.stood.push(Stood { source, index, settled, numbers });
-    }
-
-    /// As known to the leaf at `index`: what a later snapshot lists did not stand before.
-    pub(super) fn stood_before(&self, rule: u64, index: u64) -> bool {
-        let earlier = self.stood.iter().filter(|stood| stood.index <= index);
-        earlier.into_iter().any(|stood| stood.numbers.binary_search(&rule).is_ok())
     }
 
     fn assess(
@@ -247,6 +212,53 @@ impl Tree {
     /// What the last seal before this second proves to have known.
     fn knew_before(&self, first_s: i64) -> Option<u64> {
         self.knew.iter().rfind(|(at_s, _)| *at_s < first_s).map(|(_, size)| *size)
+    }
+}
+
+impl Seen {
+    /// The leaf is above a head that a revocation below this size of the log leaves valid.
+    pub(super) fn is_revoked(&self, leaf: u64, log_size: u64) -> bool {
+        let mut known = self.revocations.iter().filter(|(index, _)| *index < log_size);
+        known.any(|(_, from_size)| *from_size <= leaf)
+    }
+
+    /// Two persons whom the log knew stood by a deed, by this leaf.
+    pub(super) fn confirm(&mut self, leaf: u64, covered_by: u64, action: &v1::ServiceAction) {
+        let Some(by) = action.confirmed_by.clone() else { return };
+        let confirmed =
+            Confirmed { leaf, at_s: action.at_s, by, attestation: action.attestation() };
+        self.confirmed.push(OfDeed { number: action.number, covered_by, confirmed });
+    }
+
+    /// The first that stood by the deed as the leaf at `index` states it, below a size of the log.
+    pub(super) fn confirmed(&self, deed: u64, index: u64, log_size: u64) -> Option<&Confirmed> {
+        let mut of_deed = self.confirmed.iter().filter(|of| of.number == deed);
+        let first = of_deed.find(|of| of.confirmed.leaf > index)?;
+        (first.covered_by < log_size).then_some(&first.confirmed)
+    }
+
+    pub(super) fn wants(&self, source: i32) -> bool {
+        !self.stood.iter().any(|stood| stood.source == source && stood.settled)
+    }
+
+    pub(super) fn stood(
+        &mut self,
+        index: u64,
+        snapshot: &v1::RuleSnapshot,
+        rules: &[v1::SnapshotRule],
+    ) {
+        let rules = rules.iter().filter_map(|rule| rule.rule.as_ref());
+        let mut numbers: Vec<u64> =
+            rules.filter(|rule| rule.claims.is_empty()).map(|rule| rule.number).collect();
+        numbers.sort_unstable();
+        let (source, settled) = (snapshot.source, !snapshot.unstable);
+        self.stood.push(Stood { source, index, settled, numbers });
+    }
+
+    /// As known to the leaf at `index`: what a later snapshot lists did not stand before.
+    pub(super) fn stood_before(&self, rule: u64, index: u64) -> bool {
+        let earlier = self.stood.iter().filter(|stood| stood.index <= index);
+        earlier.into_iter().any(|stood| stood.numbers.binary_search(&rule).is_ok())
     }
 }
 

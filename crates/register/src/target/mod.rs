@@ -8,6 +8,7 @@
 //! "Domain vs subdomain"). Two texts that mean the same thing become equal values.
 
 mod address;
+mod key;
 mod name;
 mod relation;
 mod repair;
@@ -19,6 +20,7 @@ use ipnet::IpNet;
 use remit_proto::v1::{self, TargetKind};
 
 pub use address::{Port, Transport};
+pub use key::{KeyRange, Near, name_in_key, near, sort_key};
 pub use name::Name;
 pub use relation::{Relation, relation};
 pub use repair::Repair;

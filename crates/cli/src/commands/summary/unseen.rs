@@ -63,6 +63,7 @@ pub(super) fn unseen(
         canary_paths_alive,
         canaries_not_alive,
         memory_nodes,
+        unfinished_reassessments,
         ..
     } = completeness;
     let named =
@@ -96,6 +97,7 @@ pub(super) fn unseen(
         number("hits lost, and counted as such", *lost),
         number("hits counted and not recorded, or recorded and not counted", *unexplained),
         number("records not yet judged", *not_yet_assessed),
+        number("changes after which old events are still judged again", *unfinished_reassessments),
     ]
 }
 

@@ -1,0 +1,276 @@
+//! Random registers and events: judged as far as each change reaches, and judged anew as a whole, they
+//! come out the same.
+
+use evidence::chunk::chunk_id;
+use proptest::prelude::*;
+use prost::Message as _;
+use remit_proto::v1::{self, TransitionKind};
+
+use super::testing::{Block, Stream, World, block};
+use crate::store::Limits;
+
+const TARGETS: [&str; 14] = [
+    "domain_exact:example.org",
+    "domain_exact:www.example.org",
+    "domain_subtree:example.org",
+    "domain_subtree:*.org",
+    "sni:www.example.org",
+    "url:https://www.example.org/a",
+    "ip:192.0.2.7",
+    "ip:192.0.2.8",
+    "cidr:192.0.2.0/24",
+    "ip_port:192.0.2.7:443/tcp",
+    "port:443/tcp",
+    "whole_service:*",
+    "keyword:x",
+    "ip:2001:db8::7",
+];
+const CLAIMS: [&str; 6] =
+    ["", "req-0", "req-1", "req-2,list:feed@1", "list:feed@2", "class:security"];
+const NODES: [&str; 2] = ["r1", "r2"];
+
+#[derive(Debug, Clone)]
+enum Act {
+    Wait(i64),
+    Hit {
+        node: usize,
+        target: usize,
+        claim: usize,
+        hits: u64,
+    },
+    Install {
+        node: usize,
+        target: usize,
+        claim: usize,
+    },
+    Remove {
+        node: usize,
+        target: usize,
+        claim: usize,
+    },
+    /// Entered, or amended if it is there.
+    Request {
+        id: usize,
+        target: usize,
+        list: usize,
+        own_measure: bool,
+    },
+    /// What is possible next, counted from here; so long ago.
+    Move {
+        id: usize,
+        step: usize,
+        ago_s: i64,
+    },
+    Attribute {
+        node: usize,
+        target: usize,
+        claim: usize,
+        id: usize,
+    },
+    Baseline {
+        node: usize,
+    },
+    Declare {
+        node: usize,
+        region: usize,
+    },
+    Revoke {
+        node: usize,
+        from_size: u64,
+    },
+    Withhold {
+        node: usize,
+    },
+    Publish,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let node = 0..NODES.len();
+    let target = 0..TARGETS.len();
+    let claim = 0..CLAIMS.len();
+    prop_oneof![
+        2 => (0..4000_i64).prop_map(Act::Wait),
+        9 => (node.clone(), target.clone(), claim.clone(), 1..9_u64)
+            .prop_map(|(node, target, claim, hits)| Act::Hit { node, target, claim, hits }),
+        2 => (node.clone(), target.clone(), claim.clone())
+            .prop_map(|(node, target, claim)| Act::Install { node, target, claim }),
+        1 => (node.clone(), target.clone(), claim.clone())
+            .prop_map(|(node, target, claim)| Act::Remove { node, target, claim }),
+        4 => (0..3_usize, target.clone(), 0..3_usize, any::<bool>()).prop_map(
+            |(id, target, list, own_measure)| Act::Request { id, target, list, own_measure }
+        ),
+        4 => (0..3_usize, 0..9_usize, 0..9000_i64)
+            .prop_map(|(id, step, ago_s)| Act::Move { id, step, ago_s }),
+        1 => (node.clone(), target, claim, 0..3_usize).prop_map(
+            |(node, target, claim, id)| Act::Attribute { node, target, claim, id }
+        ),
+        1 => node.clone().prop_map(|node| Act::Baseline { node }),
+        1 => (node.clone(), 0..2_usize).prop_map(|(node, region)| Act::Declare { node, region }),
+        1 => (node.clone(), 0..20_u64)
+            .prop_map(|(node, from_size)| Act::Revoke { node, from_size }),
+        1 => node.prop_map(|node| Act::Withhold { node }),
+        6 => Just(Act::Publish),
+    ]
+}
+
+/// What the register holds, as far as the next statement must fit it.
+#[derive(Default, Clone)]
+struct Entered {
+    version: u32,
+    /// Of that version.
+    digest: Vec<u8>,
+    suspended: bool,
+    ended: bool,
+    annulled: bool,
+}
+
+fn rule(target: usize, claim: usize) -> Block {
+    let number = (target * CLAIMS.len() + claim + 1) as u64;
+    let text = match CLAIMS[claim] {
+        "" => TARGETS[target].to_owned(),
+        claim => format!("{} for {claim}", TARGETS[target]),
+    };
+    block(number, &text)
+}
+
+fn play(acts: &[Act]) -> Stream {
+    let mut stream = Stream::new();
+    for node in NODES {
+        stream.enrol(node);
+    }
+    stream.snapshot("r1", &[&rule(0, 0), &rule(6, 0)]);
+    stream.declare("r1", "DE", &["acl nftables observed"]);
+    stream.publish();
+    let mut entered: [Entered; 3] = Default::default();
+    for act in acts {
+        match act {
+            Act::Wait(seconds) => stream.wait(*seconds),
+            Act::Hit { node, target, claim, hits } => {
+                stream.hit(NODES[*node], &rule(*target, *claim), *hits);
+            }
+            Act::Install { node, target, claim } => {
+                stream.install(NODES[*node], &rule(*target, *claim));
+            }
+            Act::Remove { node, target, claim } => {
+                stream.remove(NODES[*node], &rule(*target, *claim));
+            }
+            Act::Request { id, target, list, own_measure } => {
+                let known = &mut entered[*id];
+                if known.ended || known.annulled {
+                    continue;
+                }
+                known.version += 1;
+                stream.request_with(&format!("req-{id}"), TARGETS[*target], |request| {
+                    request.version = known.version;
+                    request.prev_hash.clone_from(&known.digest);
+                    if *list > 0 {
+                        request.task.as_mut().unwrap().lists = vec![v1::ListClaim {
+                            list_id: "feed".into(),
+                            version: list.to_string(),
+                        }];
+                    }
+                    if *own_measure {
+                        let basis = request.authorisation.as_mut().unwrap();
+                        basis.instrument = v1::Instrument::SecurityMeasure.into();
+                        basis.basis_class = v1::BasisClass::Security.into();
+                    }
+                    known.digest = chunk_id(&request.encode_to_vec()).0.to_vec();
+                });
+            }
+            Act::Move { id, step, ago_s } => {
+                let known = &mut entered[*id];
+                // A path through the lifecycle, whatever is put before what: only at the end.
+                let kind = match step % 3 {
+                    _ if known.version == 0 || known.ended => None,
+                    0 if known.suspended => Some(TransitionKind::Resume),
+                    0 => Some(TransitionKind::Suspend),
+                    1 if !known.suspended => Some(TransitionKind::Revoke),
+                    _ if !known.annulled => Some(TransitionKind::Annul),
+                    _ => None,
+                };
+                let Some(kind) = kind else { continue };
+                match kind {
+                    TransitionKind::Suspend => known.suspended = true,
+                    TransitionKind::Resume => known.suspended = false,
+                    TransitionKind::Annul => known.annulled = true,
+                    _ => known.ended = true,
+                }
+                // Steps stay in order: each at least as late as the one before.
+                let effective_at_s = match kind {
+                    TransitionKind::Annul => stream.now_s - ago_s,
+                    _ => stream.now_s,
+                };
+                stream.transition(&format!("req-{id}"), kind, effective_at_s);
+            }
+            Act::Attribute { node, target, claim, id } => {
+                if entered[*id].version > 0 {
+                    let number = (target * CLAIMS.len() + claim + 1) as u64;
+                    stream.attribute(NODES[*node], &[number], &format!("req-{id}"));
+                }
+            }
+            Act::Baseline { node } => {
+                let until_s = stream.now_s + 3000;
+                stream.baseline(NODES[*node], until_s);
+            }
+            Act::Declare { node, region } => {
+                stream.declare(NODES[*node], ["DE", "FR"][*region], &["acl nftables observed"]);
+            }
+            Act::Revoke { node, from_size } => stream.revoke(NODES[*node], *from_size),
+            Act::Withhold { node } => stream.withhold(NODES[*node]),
+            Act::Publish => stream.publish(),
+        }
+    }
+    stream.publish();
+    stream
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn judged_as_far_as_changes_reach_is_judged_as_a_whole(
+        acts in prop::collection::vec(act(), 1..60),
+        events_max in 3..40_i64,
+        run in 1..12_usize,
+    ) {
+        let stream = play(&acts);
+        let world = World::cut(&stream, stream.now_s, run, Limits { events_max });
+        world.check();
+        let whole = World::cut(&stream, stream.now_s, usize::MAX, Limits { events_max });
+        prop_assert_eq!(world.assessor.dump().unwrap(), whole.assessor.dump().unwrap());
+    }
+}
+
+/// Most statements of these streams must be valid: of one that is refused, everything is judged again.
+#[test]
+fn the_streams_reach_what_they_are_about() {
+    let acts = [
+        Act::Request { id: 0, target: 0, list: 1, own_measure: false },
+        Act::Hit { node: 0, target: 0, claim: 1, hits: 3 },
+        Act::Hit { node: 0, target: 6, claim: 0, hits: 1 },
+        Act::Publish,
+        Act::Wait(60),
+        Act::Move { id: 0, step: 0, ago_s: 0 },
+        Act::Publish,
+        Act::Wait(60),
+        Act::Hit { node: 0, target: 0, claim: 1, hits: 2 },
+        Act::Publish,
+        Act::Move { id: 0, step: 0, ago_s: 0 },
+        Act::Move { id: 0, step: 2, ago_s: 0 },
+        Act::Publish,
+        Act::Request { id: 0, target: 1, list: 1, own_measure: false },
+        Act::Publish,
+    ];
+    let stream = play(&acts);
+    let world = World::in_parts(&stream, 1);
+    assert_eq!(world.check(), 3);
+    let told = world.events();
+    assert_eq!(
+        told,
+        [
+            "3 AUTHORISED ANNULLED_RETROACTIVELY req-0",
+            "1 NO_BASIS NO_BASIS",
+            "2 SUSPENDED REVOKED req-0"
+        ]
+    );
+}

@@ -1,0 +1,515 @@
+//! Questions to one partition: which of its events are wanted, and in what order.
+//!
+//! The words of a question become numbers first: of rules, targets and verdicts in this partition.
+//! Then there are three ways through the events. If a target is named, by the rules that have it; if
+//! only events are wanted that are not plainly authorised ([`is_notable`]), by those; else batch by batch, from the one
+//! with the newest hit down, until no batch can add to the page. An open partition has only the last.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, HashSet},
+};
+
+use register::{
+    Relation, Target, relation,
+    target::{Near, near},
+};
+use rusqlite::{Connection, Row, params};
+
+use super::{
+    dictionary::{RowId, each, is_notable, target_from},
+    event_number,
+};
+use crate::store::{EventKey, EventKind, EventQuery, RuleId, StoreError, dictionary::json};
+
+/// Where an event stands in a list: newest hit first.
+pub(in crate::store) type Place = (i64, RowId);
+
+/// One partition that a question is put to.
+#[derive(Clone, Copy)]
+pub(in crate::store) struct In<'c> {
+    pub(in crate::store) connection: &'c Connection,
+    pub(in crate::store) part: i64,
+    pub(in crate::store) is_sealed: bool,
+}
+
+/// Sums of one rule's events with one code.
+pub(in crate::store) struct PartGroup {
+    pub(in crate::store) rule: RuleId,
+    pub(in crate::store) code: i32,
+    pub(in crate::store) hits: u64,
+    pub(in crate::store) first_s: i64,
+    pub(in crate::store) last_s: i64,
+    pub(in crate::store) newest: RowId,
+}
+
+/// A question in the numbers of a partition. `None`: any.
+struct Wanted {
+    since_s: i64,
+    until_s: i64,
+    shapes: HashSet<RowId>,
+    /// Of the nodes, with the techniques.
+    rules: Option<HashSet<RowId>>,
+    target: Option<OfTarget>,
+    verdicts: Option<HashSet<RowId>>,
+    answers: Option<HashSet<RowId>>,
+    request: Option<OfRequest>,
+    way: Way,
+}
+
+struct OfTarget {
+    targets: HashSet<RowId>,
+    rules: HashSet<RowId>,
+}
+
+/// Claimed, or speaking.
+struct OfRequest {
+    rules: HashSet<RowId>,
+    verdicts: HashSet<RowId>,
+    answers: HashSet<RowId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    ByTarget,
+    Notable,
+    Through,
+}
+
+/// What is looked at of an event before it is wanted.
+struct Glance {
+    id: RowId,
+    rule: RowId,
+    hit: Option<RowId>,
+    shape: RowId,
+    last_s: i64,
+    verdict: RowId,
+}
+
+const GLANCE: &str = "id, rule, hit, shape, last_s, now_verdict";
+
+impl Glance {
+    fn from(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            id: row.get(0)?,
+            rule: row.get(1)?,
+            hit: row.get(2)?,
+            shape: row.get(3)?,
+            last_s: row.get(4)?,
+            verdict: row.get(5)?,
+        })
+    }
+}
+
+impl In<'_> {
+    /// The next events of a list, at most `count_max`, newest hit first; `floor`: as many newer ones
+    /// are known already.
+    pub(in crate::store) fn page(
+        self,
+        query: &EventQuery,
+        after: Option<&EventKey>,
+        count_max: usize,
+        floor: Option<i64>,
+    ) -> Result<Vec<Place>, StoreError> {
+        let Some(mut wanted) = self.wanted(query)? else { return Ok(Vec::new()) };
+        if let Some(after) = after {
+            wanted.until_s = wanted.until_s.min(after.last_s.saturating_add(1));
+        }
+        wanted.since_s = wanted.since_s.max(floor.unwrap_or(i64::MIN));
+        let comes_after = |glance: &Glance| {
+            after.is_none_or(|EventKey { last_s, number }| {
+                (glance.last_s, event_number(self.part, glance.id)) < (*last_s, *number)
+            })
+        };
+        let mut newest: BinaryHeap<Reverse<Place>> = BinaryHeap::new();
+        let mut seen = HashSet::new();
+        let mut take = |glance: &Glance| {
+            if !wanted.takes(glance) || !comes_after(glance) {
+                return Took::Nothing;
+            }
+            // By its rule and by its hit.
+            if wanted.way == Way::ByTarget && !seen.insert(glance.id) {
+                return Took::Nothing;
+            }
+            newest.push(Reverse((glance.last_s, glance.id)));
+            if newest.len() > count_max {
+                newest.pop();
+            }
+            let full = newest.len() >= count_max;
+            Took::One { oldest_s: newest.peek().filter(|_| full).map(|Reverse((s, _))| *s) }
+        };
+        self.walk(&wanted, Some(count_max), &mut take)?;
+        let mut found: Vec<Place> = newest.into_iter().map(|Reverse(place)| place).collect();
+        found.sort_unstable_by_key(|place| Reverse(*place));
+        Ok(found)
+    }
+
+    /// Wanted events that are notable, by rule and code. `whole`: the question is about all of the partition's time.
+    pub(in crate::store) fn groups(
+        self,
+        query: &EventQuery,
+        whole: bool,
+    ) -> Result<Vec<PartGroup>, StoreError> {
+        let Some(mut wanted) = self.wanted(query)? else { return Ok(Vec::new()) };
+        if self.is_sealed && wanted.way == Way::Through {
+            wanted.way = Way::Notable;
+        }
+        let mut sums: HashMap<(RowId, i32), Sum> = HashMap::new();
+        if whole && wanted.target.is_none() {
+            self.sums(&wanted, &mut sums)?;
+        } else {
+            self.counted(&wanted, &mut sums)?;
+        }
+        let mut named = self.connection.prepare_cached(
+            "SELECT node, generation.generation, number FROM rule
+             JOIN generation ON generation.id = rule.generation WHERE rule.id = ?1",
+        )?;
+        let mut groups = Vec::with_capacity(sums.len());
+        for ((rule, code), Sum { hits, first_s, last_s, newest }) in sums {
+            let rule = named.query_row([rule], |row| {
+                let number: i64 = row.get(2)?;
+                let (node, generation) = (row.get(0)?, row.get(1)?);
+                Ok(RuleId { node, generation, number: number.cast_unsigned() })
+            })?;
+            groups.push(PartGroup { rule, code, hits, first_s, last_s, newest });
+        }
+        Ok(groups)
+    }
+
+    fn sums(
+        self,
+        wanted: &Wanted,
+        sums: &mut HashMap<(RowId, i32), Sum>,
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT rule, answer, code, hits, first_s, last_s, newest FROM rule_sum
+                   CROSS JOIN answer ON answer.id = rule_sum.answer WHERE events > 0";
+        each(self.connection, sql, |row| {
+            let (rule, answer): (RowId, RowId) = (row.get(0)?, row.get(1)?);
+            if wanted.takes_sum(rule, answer) {
+                let hits = row.get::<_, i64>(3)?.cast_unsigned();
+                let more =
+                    Sum { hits, first_s: row.get(4)?, last_s: row.get(5)?, newest: row.get(6)? };
+                sums.entry((rule, row.get(2)?)).and_modify(|sum| sum.add(more)).or_insert(more);
+            }
+            Ok(())
+        })
+    }
+
+    fn counted(
+        self,
+        wanted: &Wanted,
+        sums: &mut HashMap<(RowId, i32), Sum>,
+    ) -> Result<(), StoreError> {
+        let mut codes: HashMap<RowId, i32> = HashMap::new();
+        let sql = "SELECT verdict.id, code FROM verdict JOIN answer ON answer.id = answer
+                   WHERE notable = 1";
+        each(self.connection, sql, |row| {
+            codes.insert(row.get(0)?, row.get(1)?);
+            Ok(())
+        })?;
+        let mut taken = Vec::new();
+        let mut seen = HashSet::new();
+        let mut take = |glance: &Glance| {
+            if let Some(code) = codes.get(&glance.verdict)
+                && wanted.takes(glance)
+                && (wanted.way != Way::ByTarget || seen.insert(glance.id))
+            {
+                taken.push((glance.id, glance.rule, *code));
+            }
+            Took::Nothing
+        };
+        self.walk(wanted, None, &mut take)?;
+        let mut rest = self
+            .connection
+            .prepare_cached("SELECT hits, last_s - span_s, last_s FROM ev WHERE id = ?1")?;
+        for (id, rule, code) in taken {
+            let more = rest.query_row([id], |row| {
+                let hits = row.get::<_, i64>(0)?.cast_unsigned();
+                Ok(Sum { hits, first_s: row.get(1)?, last_s: row.get(2)?, newest: id })
+            })?;
+            sums.entry((rule, code)).and_modify(|sum| sum.add(more)).or_insert(more);
+        }
+        Ok(())
+    }
+
+    /// Shows events, in no order that matters, until the page is full and nothing newer can come.
+    fn walk(
+        self,
+        wanted: &Wanted,
+        count_max: Option<usize>,
+        take: &mut dyn FnMut(&Glance) -> Took,
+    ) -> Result<(), StoreError> {
+        let (since_s, until_s) = (wanted.since_s, wanted.until_s);
+        match (wanted.way, &wanted.target) {
+            (Way::ByTarget, Some(OfTarget { targets, rules })) => {
+                for (column, numbers) in [("rule", rules), ("hit", targets)] {
+                    let sql = format!(
+                        "SELECT {GLANCE} FROM ev WHERE {column} = ?1 AND last_s >= ?2 AND last_s < ?3
+                         ORDER BY last_s DESC, id DESC"
+                    );
+                    let mut statement = self.connection.prepare_cached(&sql)?;
+                    for of in numbers {
+                        let mut rows = statement.query(params![of, since_s, until_s])?;
+                        // No rule can give more than a page.
+                        let mut count = 0;
+                        while let Some(row) = rows.next()? {
+                            if let Took::One { .. } = take(&Glance::from(row)?) {
+                                count += 1;
+                            }
+                            if count_max.is_some_and(|max| count >= max) {
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
+            (Way::Notable, _) => {
+                let sql = format!(
+                    "SELECT {GLANCE} FROM ev WHERE notable = 1 AND last_s >= ?1 AND last_s < ?2
+                     ORDER BY last_s DESC, id DESC"
+                );
+                let mut statement = self.connection.prepare_cached(&sql)?;
+                let mut rows = statement.query(params![since_s, until_s])?;
+                while let Some(row) = rows.next()? {
+                    // In order: what fills the page ends it.
+                    if let Took::One { oldest_s: Some(_) } = take(&Glance::from(row)?) {
+                        break;
+                    }
+                }
+            }
+            (Way::Through | Way::ByTarget, _) => {
+                let mut batches = self.connection.prepare_cached(
+                    "SELECT first_id, last_id, last_s FROM batch WHERE last_s >= ?1 AND first_s < ?2
+                     ORDER BY last_s DESC",
+                )?;
+                let sql = format!("SELECT {GLANCE} FROM ev WHERE id BETWEEN ?1 AND ?2");
+                let mut events = self.connection.prepare_cached(&sql)?;
+                let mut batches = batches.query(params![since_s, until_s])?;
+                let mut oldest_s = None;
+                while let Some(batch) = batches.next()? {
+                    if oldest_s.is_some_and(|oldest_s| {
+                        batch.get_ref(2).is_ok_and(|newest| {
+                            newest.as_i64().is_ok_and(|newest_s| newest_s < oldest_s)
+                        })
+                    }) {
+                        break;
+                    }
+                    let (first, last): (RowId, RowId) = (batch.get(0)?, batch.get(1)?);
+                    let mut rows = events.query([first, last])?;
+                    while let Some(row) = rows.next()? {
+                        if let Took::One { oldest_s: Some(known) } = take(&Glance::from(row)?) {
+                            oldest_s = Some(known);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: there is nothing in here that could be wanted.
+    fn wanted(self, query: &EventQuery) -> Result<Option<Wanted>, StoreError> {
+        let EventQuery {
+            since_s,
+            until_s,
+            nodes,
+            target,
+            techniques,
+            requests,
+            speaking,
+            codes,
+            with_changes,
+        } = query;
+        let mut wanted = Wanted {
+            since_s: if *since_s == 0 { i64::MIN } else { *since_s },
+            until_s: if *until_s == 0 { i64::MAX } else { *until_s },
+            shapes: HashSet::new(),
+            rules: None,
+            target: None,
+            verdicts: None,
+            answers: None,
+            request: None,
+            way: Way::Through,
+        };
+        let kinds: &[EventKind] = match with_changes {
+            true => &[EventKind::Activity, EventKind::Installed, EventKind::Deed],
+            false => &[EventKind::Activity, EventKind::Deed],
+        };
+        let kinds: Vec<i64> = kinds.iter().map(|kind| *kind as i64).collect();
+        wanted.shapes = self.numbers(
+            "SELECT id FROM shape WHERE kind IN (SELECT value FROM json_each(?1))",
+            &json(&kinds),
+        )?;
+        if !codes.is_empty() || speaking.is_some() {
+            let (mut answers, mut verdicts) = (HashSet::new(), HashSet::new());
+            let sql = "SELECT verdict.id, answer.id, code, request FROM verdict
+                       JOIN answer ON answer.id = answer";
+            each(self.connection, sql, |row| {
+                let (code, request): (i32, String) = (row.get(2)?, row.get(3)?);
+                let takes = (codes.is_empty() || codes.contains(&code))
+                    && speaking.as_ref().is_none_or(|ids| ids.contains(&request));
+                if takes {
+                    verdicts.insert(row.get(0)?);
+                    answers.insert(row.get(1)?);
+                }
+                Ok(())
+            })?;
+            if verdicts.is_empty() {
+                return Ok(None);
+            }
+            (wanted.answers, wanted.verdicts) = (Some(answers), Some(verdicts));
+        }
+        if !nodes.is_empty() || !techniques.is_empty() {
+            let of_node =
+                "SELECT rule.id FROM rule JOIN generation ON generation.id = rule.generation
+                           WHERE node IN (SELECT value FROM json_each(?1))";
+            let of_technique = "SELECT rule.id FROM rule JOIN form ON form.id = form
+                                WHERE technique IN (SELECT value FROM json_each(?1))";
+            let rules = match (nodes.is_empty(), techniques.is_empty()) {
+                (false, true) => self.numbers(of_node, &json(nodes))?,
+                (true, _) => self.numbers(of_technique, &json(techniques))?,
+                (false, false) => {
+                    let with = self.numbers(of_technique, &json(techniques))?;
+                    let mut rules = self.numbers(of_node, &json(nodes))?;
+                    rules.retain(|rule| with.contains(rule));
+                    rules
+                }
+            };
+            if rules.is_empty() {
+                return Ok(None);
+            }
+            wanted.rules = Some(rules);
+        }
+        if !requests.is_empty() {
+            let list = json(requests);
+            wanted.request = Some(OfRequest {
+                rules: self.numbers(
+                    "SELECT rule.id FROM rule JOIN form_claim ON form_claim.form = rule.form
+                     WHERE claim IN (SELECT value FROM json_each(?1))",
+                    &list,
+                )?,
+                verdicts: self.numbers(
+                    "SELECT verdict.id FROM verdict JOIN answer ON answer.id = answer
+                     WHERE request IN (SELECT value FROM json_each(?1))",
+                    &list,
+                )?,
+                answers: self.numbers(
+                    "SELECT id FROM answer WHERE request IN (SELECT value FROM json_each(?1))",
+                    &list,
+                )?,
+            });
+        }
+        if let Some(target) = target {
+            let targets = touching(self.connection, target, self.is_sealed)?;
+            if targets.is_empty() {
+                return Ok(None);
+            }
+            let rules = self.numbers(
+                "SELECT id FROM rule WHERE target IN (SELECT value FROM json_each(?1))",
+                &json(&targets.iter().collect::<Vec<_>>()),
+            )?;
+            wanted.target = Some(OfTarget { targets, rules });
+        }
+        let notable = !codes.is_empty() && codes.iter().all(|code| is_notable(*code, false));
+        wanted.way = match self.is_sealed {
+            true if wanted.target.is_some() => Way::ByTarget,
+            true if notable => Way::Notable,
+            _ => Way::Through,
+        };
+        Ok(Some(wanted))
+    }
+
+    fn numbers(self, sql: &str, list: &str) -> Result<HashSet<RowId>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_map([list], |row| row.get(0))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Numbers of the targets that are not disjoint from one; of a partition, or of the catalog. Without an
+/// index on the keys they are read through, once.
+pub(in crate::store) fn touching(
+    connection: &Connection,
+    wanted: &Target,
+    is_indexed: bool,
+) -> Result<HashSet<RowId>, StoreError> {
+    let near = near(wanted);
+    let mut found = HashSet::new();
+    let mut look = |rows: &mut rusqlite::Rows<'_>| -> Result<(), StoreError> {
+        while let Some(row) = rows.next()? {
+            let key: String = row.get(2)?;
+            if let Near::In(ranges) = &near
+                && !ranges.iter().any(|range| range.from <= key && key <= range.to)
+            {
+                continue;
+            }
+            let held = Target::from_wire(&target_from(row.get(1)?, key, row.get(3)?));
+            if held.is_ok_and(|held| relation(wanted, &held) != Relation::Disjoint) {
+                found.insert(row.get(0)?);
+            }
+        }
+        Ok(())
+    };
+    let all = "SELECT id, kind, key, value FROM target";
+    match &near {
+        Near::In(ranges) if is_indexed => {
+            let sql = format!("{all} WHERE key BETWEEN ?1 AND ?2");
+            let mut statement = connection.prepare_cached(&sql)?;
+            for range in ranges {
+                look(&mut statement.query([&range.from, &range.to])?)?;
+            }
+        }
+        Near::In(_) | Near::Everywhere => {
+            look(&mut connection.prepare_cached(all)?.query([])?)?;
+        }
+    }
+    Ok(found)
+}
+
+/// Whether an event came onto the page; and once that is full, its oldest hit.
+enum Took {
+    Nothing,
+    One { oldest_s: Option<i64> },
+}
+
+#[derive(Clone, Copy)]
+struct Sum {
+    hits: u64,
+    first_s: i64,
+    last_s: i64,
+    newest: RowId,
+}
+
+impl Sum {
+    fn add(&mut self, more: Self) {
+        self.hits = self.hits.saturating_add(more.hits);
+        self.first_s = self.first_s.min(more.first_s);
+        self.last_s = self.last_s.max(more.last_s);
+        self.newest = self.newest.max(more.newest);
+    }
+}
+
+impl Wanted {
+    fn takes(&self, event: &Glance) -> bool {
+        let Self { since_s, until_s, shapes, rules, target, verdicts, answers: _, request, way: _ } =
+            self;
+        (*since_s..*until_s).contains(&event.last_s)
+            && shapes.contains(&event.shape)
+            && rules.as_ref().is_none_or(|rules| rules.contains(&event.rule))
+            && verdicts.as_ref().is_none_or(|verdicts| verdicts.contains(&event.verdict))
+            && target.as_ref().is_none_or(|OfTarget { targets, rules }| {
+                rules.contains(&event.rule) || event.hit.is_some_and(|hit| targets.contains(&hit))
+            })
+            && request.as_ref().is_none_or(|OfRequest { rules, verdicts, answers: _ }| {
+                rules.contains(&event.rule) || verdicts.contains(&event.verdict)
+            })
+    }
+
+    fn takes_sum(&self, rule: RowId, answer: RowId) -> bool {
+        self.rules.as_ref().is_none_or(|rules| rules.contains(&rule))
+            && self.answers.as_ref().is_none_or(|answers| answers.contains(&answer))
+            && self.request.as_ref().is_none_or(|OfRequest { rules, answers, verdicts: _ }| {
+                rules.contains(&rule) || answers.contains(&answer)
+            })
+    }
+}

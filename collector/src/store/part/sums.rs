@@ -1,0 +1,155 @@
+//! Sums over the events of a partition, kept in memory beside it and written with it.
+//!
+//! By rule and answer, for findings; by hour, technique and answer, for reports. Each is written as it
+//! stands after a run of events, once, however many of them it counts.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, params};
+
+use super::dictionary::{RowId, each};
+use crate::store::StoreError;
+
+#[derive(Default)]
+pub(super) struct Sums {
+    by_rule: HashMap<(RowId, RowId), usize>,
+    rules: Vec<RuleSum>,
+    changed_rules: Vec<usize>,
+    next_id: RowId,
+    hours: HashMap<Hour, HourSum>,
+    changed_hours: Vec<Hour>,
+}
+
+struct RuleSum {
+    id: RowId,
+    rule: RowId,
+    answer: RowId,
+    events: i64,
+    hits: i64,
+    first_s: i64,
+    last_s: i64,
+    newest: RowId,
+    is_changed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Hour {
+    /// Hours since 1970.
+    pub(super) hour: i64,
+    pub(super) technique: i32,
+    pub(super) answer: RowId,
+}
+
+#[derive(Default)]
+struct HourSum {
+    events: i64,
+    hits: i64,
+    is_changed: bool,
+}
+
+impl Hour {
+    pub(super) fn of(last_s: i64, technique: i32, answer: RowId) -> Self {
+        Self { hour: last_s.div_euclid(3600), technique, answer }
+    }
+}
+
+impl Sums {
+    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
+        let mut loaded = Self::default();
+        let sql = "SELECT id, rule, answer, events, hits, first_s, last_s, newest FROM rule_sum";
+        each(connection, sql, |row| {
+            let sum = RuleSum {
+                id: row.get(0)?,
+                rule: row.get(1)?,
+                answer: row.get(2)?,
+                events: row.get(3)?,
+                hits: row.get(4)?,
+                first_s: row.get(5)?,
+                last_s: row.get(6)?,
+                newest: row.get(7)?,
+                is_changed: false,
+            };
+            loaded.next_id = loaded.next_id.max(sum.id);
+            loaded.by_rule.insert((sum.rule, sum.answer), loaded.rules.len());
+            loaded.rules.push(sum);
+            Ok(())
+        })?;
+        let sql = "SELECT hour, technique, answer, events, hits FROM hour_sum";
+        each(connection, sql, |row| {
+            let hour = Hour { hour: row.get(0)?, technique: row.get(1)?, answer: row.get(2)? };
+            let sum = HourSum { events: row.get(3)?, hits: row.get(4)?, is_changed: false };
+            loaded.hours.insert(hour, sum);
+            Ok(())
+        })?;
+        Ok(loaded)
+    }
+
+    pub(super) fn add_to_rule(
+        &mut self,
+        rule: RowId,
+        answer: RowId,
+        hits: i64,
+        first_s: i64,
+        last_s: i64,
+        event: RowId,
+    ) {
+        let at = *self.by_rule.entry((rule, answer)).or_insert(self.rules.len());
+        if at == self.rules.len() {
+            self.next_id = self.next_id.saturating_add(1);
+            self.rules.push(RuleSum {
+                id: self.next_id,
+                rule,
+                answer,
+                events: 0,
+                hits: 0,
+                first_s,
+                last_s,
+                newest: event,
+                is_changed: false,
+            });
+        }
+        let Some(sum) = self.rules.get_mut(at) else { return };
+        sum.events = sum.events.saturating_add(1);
+        sum.hits = sum.hits.saturating_add(hits);
+        sum.first_s = sum.first_s.min(first_s);
+        sum.last_s = sum.last_s.max(last_s);
+        sum.newest = event;
+        if !sum.is_changed {
+            sum.is_changed = true;
+            self.changed_rules.push(at);
+        }
+    }
+
+    pub(super) fn add_to_hour(&mut self, hour: Hour, hits: i64) {
+        let sum = self.hours.entry(hour).or_default();
+        sum.events = sum.events.saturating_add(1);
+        sum.hits = sum.hits.saturating_add(hits);
+        if !std::mem::replace(&mut sum.is_changed, true) {
+            self.changed_hours.push(hour);
+        }
+    }
+
+    pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let mut write = connection.prepare_cached(
+            "INSERT OR REPLACE INTO rule_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        // In the order of the rows: neighbours are on one page.
+        self.changed_rules.sort_unstable();
+        for at in self.changed_rules.drain(..) {
+            let Some(sum) = self.rules.get_mut(at) else { continue };
+            sum.is_changed = false;
+            let RuleSum { id, rule, answer, events, hits, first_s, last_s, newest, is_changed: _ } =
+                &*sum;
+            write.execute(params![id, rule, answer, events, hits, first_s, last_s, newest])?;
+        }
+        let mut write = connection
+            .prepare_cached("INSERT OR REPLACE INTO hour_sum VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        for key in self.changed_hours.drain(..) {
+            let Some(sum) = self.hours.get_mut(&key) else { continue };
+            sum.is_changed = false;
+            let Hour { hour, technique, answer } = key;
+            write.execute(params![hour, technique, answer, sum.events, sum.hits])?;
+        }
+        Ok(())
+    }
+}
