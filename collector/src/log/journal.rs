@@ -284,7 +284,61 @@ fn read_all<E: From<JournalError>>(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What is read of one segment with these bytes.
+    fn records_of(bytes: &[u8]) -> Result<Vec<Record>, JournalError> {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(segment_name(1)), bytes).unwrap();
+        let mut found = Vec::new();
+        read::<JournalError>(dir.path(), |_, record| {
+            found.push(record);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Three commits of a record each.
+    fn segment() -> (Vec<u8>, Vec<Record>) {
+        let mut segment = Vec::new();
+        let records: Vec<Record> = (1..4)
+            .map(|number| {
+                let origin = "example.net/agent/edge-1/0000000000000001".to_owned();
+                let batch = vec![number; 20 * usize::from(number)];
+                Record::Batch(BatchRecord { origin, received_at_s: 1_800_000_000, batch })
+            })
+            .collect();
+        for record in &records {
+            let mut frame = Frame::default();
+            let (kind, bytes) = record.encode();
+            frame.push(kind, &[&bytes]);
+            let at = segment.len() as u64;
+            segment.extend_from_slice(frame.finish(at));
+        }
+        (segment, records)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_a_segment_is_read_or_refused(bytes: Vec<u8>, at: usize, bit in 0..8_u8) {
+            let _ = records_of(&bytes);
+            let (mut segment, records) = segment();
+            let at = at % segment.len();
+            if let Some(byte) = segment.get_mut(at) {
+                *byte ^= 1 << bit;
+            }
+            // Never another record, and never one behind the damage.
+            if let Ok(found) = records_of(&segment) {
+                prop_assert!(found.len() < records.len());
+                prop_assert!(records.starts_with(&found));
+            }
+            segment.truncate(at);
+            let found = records_of(&segment).expect("the end of an interrupted write");
+            prop_assert!(records.starts_with(&found));
+        }
+    }
 
     #[test]
     fn a_batch_that_is_not_copied_twice_reads_back_as_the_same_record() {

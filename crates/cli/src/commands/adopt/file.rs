@@ -380,6 +380,17 @@ mod tests {
         assert_eq!(select(&plan, later)[0].len(), 11);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_stands_in_a_plan_is_read_or_refused(
+            text: String,
+            keys in "(count|to|set|node|comment|claim|x) ?= ?[\"\\[\\]0-9a-z:/@,\n -]{0,20}",
+        ) {
+            let _ = parse(&text);
+            let _ = parse(&format!("seen_at = 2026-01-15T12:00:00Z\n[[group]]\n{keys}\n{text}"));
+        }
+    }
+
     #[test]
     fn every_mistake_is_named_with_its_line() {
         let check = |group: &str, want: &str| {
