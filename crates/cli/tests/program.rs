@@ -227,7 +227,8 @@ fn help_names_every_command_and_the_exit_codes() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let wanted = "enrol requests adopt points nodes rules events target findings summary checkpoint export verify help";
+    let wanted = "enrol renew requests lists adopt points nodes rules events target probe findings summary \
+                  checkpoint export verify help";
     assert_eq!(commands.join(" "), wanted);
     assert!(text.contains("Exit codes: 0 done, proven; 1 contradicted;"), "{text}");
 }
