@@ -5,7 +5,8 @@ use prost::Message;
 use register::{
     Register,
     import::{
-        Action, Held, ITEM_SIZE_MAX, ImportError, Imported, Mapping, from_csv, from_toml, to_items,
+        Action, Held, ITEM_SIZE_MAX, ImportError, Imported, Mapping, RowReport, from_csv,
+        from_toml, to_items,
     },
 };
 use remit_proto::v1::{self, statement::Body};
@@ -606,4 +607,20 @@ fn a_row_that_changes_what_was_ended_is_refused() {
     );
     let (_, rows, _) = merged(&one(""), &held);
     assert!(rows[0].ends_with("accepted"), "what has not changed is no new demand: {rows:?}");
+}
+
+#[test]
+fn a_row_is_told_in_one_line_whatever_the_file_holds() {
+    let row = RowReport {
+        line: 3,
+        id: "court/1".into(),
+        field: "targets.\r\nline 4: accepted".into(),
+        action: Action::Refused("\u{1b}[2J".into()),
+        remedy: "correct it".into(),
+        notes: vec!["a\nb".into()],
+    };
+    assert_eq!(
+        row.to_string(),
+        "line 3, court/1: refused: targets.\\r\\nline 4: accepted: \\u{1b}[2J; correct it; note: a\\nb"
+    );
 }

@@ -27,7 +27,10 @@ mod row;
 mod times;
 mod toml;
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::HashMap,
+    fmt::{self, Write as _},
+};
 
 use remit_proto::v1;
 
@@ -85,7 +88,23 @@ impl Imported {
 }
 
 impl fmt::Display for RowReport {
+    /// One row, one line: what a file holds may break lines, in quoted cells and in names of fields.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.tell(&mut text)?;
+        for letter in text.chars() {
+            if letter.is_control() {
+                write!(f, "{}", letter.escape_default())?;
+            } else {
+                f.write_char(letter)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RowReport {
+    fn tell(&self, f: &mut String) -> fmt::Result {
         write!(f, "line {}", self.line)?;
         if !self.id.is_empty() {
             write!(f, ", {}", self.id)?;
