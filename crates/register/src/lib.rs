@@ -32,8 +32,8 @@
 //! | [`import`] | files of people and authorities → requests, with a report per row |
 //! | [`words`] | the words of files and screens for the values of the wire |
 //!
-//! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), secrecy, derived addresses of names, duties other than
-//! `NOT_ENFORCED`.
+//! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), secrecy, duties other
+//! than `NOT_ENFORCED` and `INEFFECTIVE`, findings about requests themselves (DOMAIN.md 3c).
 
 pub mod adoption;
 pub mod area;

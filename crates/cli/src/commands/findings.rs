@@ -118,6 +118,8 @@ pub(super) fn layout() -> Layout<v1::FindingRow> {
     let [rule, technique, claims, authority] = rule_cells();
     let cells = vec![
         Cell::new("FINDING", finding),
+        // By it `remit findings show` and the acts name the finding.
+        Cell::new("ID", |row: &v1::FindingRow| row.id.clone()).dispensable(0),
         Cell::new("STATE", cases::state_cell).dispensable(8),
         node_cell(),
         rule,
@@ -315,6 +317,15 @@ mod tests {
             text.contains("nflog/42: none came back since 1970-01-01T00:01:00Z: nobody"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_table_of_any_width_has_the_id_by_which_a_person_acts_on_a_finding() {
+        let row = v1::FindingRow { id: "00112233445566aa".into(), ..v1::FindingRow::default() };
+        for width in [60, 100, 200] {
+            let text = layout().listing(std::slice::from_ref(&row), None).text(width);
+            assert!(text.contains("00112233445566aa"), "{width}: {text}");
+        }
     }
 
     #[test]
