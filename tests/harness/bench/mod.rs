@@ -14,12 +14,16 @@
 pub mod agent;
 pub mod collector;
 pub mod cpu;
+pub mod datapath;
 pub mod finding;
 pub mod flood;
 pub mod floor;
 pub mod history;
+pub mod large_set;
 pub mod leaves;
+pub mod peers;
 pub mod reassess;
+pub mod resolver;
 pub mod store;
 
 use std::{
@@ -58,11 +62,28 @@ pub enum Part {
     Finding,
     Store,
     Reassess,
+    /// ulogd2 beside the agent.
+    Peers,
+    /// What it costs a packet to be watched.
+    Datapath,
+    /// A set of 100,000 elements.
+    Set,
+    /// Lines of a busy resolver.
+    Resolver,
 }
 
 impl Part {
-    pub const ALL: [Self; 5] =
-        [Self::Agent, Self::Collector, Self::Finding, Self::Store, Self::Reassess];
+    pub const ALL: [Self; 9] = [
+        Self::Agent,
+        Self::Peers,
+        Self::Datapath,
+        Self::Set,
+        Self::Resolver,
+        Self::Collector,
+        Self::Finding,
+        Self::Store,
+        Self::Reassess,
+    ];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -71,6 +92,10 @@ impl Part {
             Self::Finding => "finding",
             Self::Store => "store",
             Self::Reassess => "reassess",
+            Self::Peers => "peers",
+            Self::Datapath => "datapath",
+            Self::Set => "set",
+            Self::Resolver => "resolver",
         }
     }
 }
@@ -79,7 +104,7 @@ impl std::str::FromStr for Part {
     type Err = anyhow::Error;
     fn from_str(word: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|part| part.word() == word);
-        found.context("not a part: want agent, collector, finding, store or reassess")
+        found.with_context(|| format!("not a part: want one of {}", Self::ALL.map(Self::word).join(", ")))
     }
 }
 
@@ -138,6 +163,22 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
         rows.extend(bench.cpu(settings)?);
         say("agent: size, and memory with a full spool");
         rows.extend(bench.size_and_memory(settings)?);
+    }
+    if wanted(Part::Peers) {
+        say("agent beside ulogd2: CPU per event, and loss, in turns");
+        rows.extend(peers::measure(&programs, &dir.join("peers"), settings)?);
+    }
+    if wanted(Part::Datapath) {
+        say("the way of a packet: a plain drop, and ways to watch it, in turns");
+        rows.extend(datapath::measure(&programs, &dir.join("datapath"), settings)?);
+    }
+    if wanted(Part::Set) {
+        say("a set of 100,000 elements");
+        rows.extend(large_set::measure(&programs, &dir.join("set"), settings)?);
+    }
+    if wanted(Part::Resolver) {
+        say("lines of a busy resolver");
+        rows.extend(resolver::measure(&programs, &dir.join("resolver"), settings)?);
     }
     if wanted(Part::Collector) {
         let network = Network::new()?;
