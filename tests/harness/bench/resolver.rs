@@ -27,7 +27,7 @@ use crate::{
 const ZONE: Zone = Zone {
     name: "rpz.bench",
     log_name: "remit=court/2026-004",
-    records: "*.blocked.test CNAME .\nblocked.test CNAME .\n",
+    records: "*.blocked.example CNAME .\nblocked.example CNAME .\n",
 };
 
 pub fn measure(programs: &Programs, dir: &Path, settings: &Settings) -> Result<Row> {
@@ -114,7 +114,7 @@ fn query(number: u32) -> Vec<u8> {
     let mut query = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     query.splice(0..2, number.to_be_bytes().into_iter().skip(2));
     let first = format!("h{}", number % 1000);
-    for label in [first.as_str(), "blocked", "test", ""] {
+    for label in [first.as_str(), "blocked", "example", ""] {
         // Labels of a few bytes.
         query.push(label.len() as u8);
         query.extend(label.as_bytes());
@@ -146,6 +146,6 @@ mod tests {
     fn a_query_is_one_question() {
         assert_eq!(&query(258)[..4], [1, 2, 1, 0]);
         assert!(query(7).windows(9).any(|w| w == b"\x02h7\x07block"));
-        assert_eq!(query(0).len(), 12 + 3 + 8 + 5 + 1 + 4);
+        assert_eq!(query(0).len(), 12 + 3 + 8 + 8 + 1 + 4);
     }
 }
