@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod observation;
+mod order;
 pub mod privacy;
 pub mod privileges;
 pub mod record;

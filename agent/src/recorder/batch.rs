@@ -302,7 +302,7 @@ impl Recorder {
         let sources = self.config.sources.iter();
         let mut found: Vec<v1::RawLog> =
             sources.filter_map(|source| raw_log::measured(source.as_ref(), now)).collect();
-        found.sort_by_key(|log| log.source);
+        crate::order::sort_by_key(&mut found, |log| log.source);
         self.raw_logs = found;
     }
 

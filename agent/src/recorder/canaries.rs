@@ -29,7 +29,7 @@ impl Accounts {
         let awaited = |account: CanaryAccount| CanaryAccount { unanswered: 0, ..account };
         let accounts = accounts.into_iter().map(awaited);
         let by_path = accounts.map(|a| ((a.source, a.path.as_str().into()), a));
-        Self { by_path: by_path.collect(), told: BTreeSet::new() }
+        Self { by_path: crate::order::map(by_path), told: BTreeSet::new() }
     }
 
     pub(super) fn take(&mut self, news: Canaries) {

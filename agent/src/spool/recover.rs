@@ -145,7 +145,7 @@ fn segment_names(dir: &Path) -> io::Result<Vec<Segment>> {
             names.extend(path.file_name().and_then(|n| n.to_str()).and_then(Segment::parse));
         }
     }
-    names.sort_by_key(|segment| (segment.ordinal, segment.first));
+    crate::order::sort_by_key(&mut names, |segment| (segment.ordinal, segment.first));
     Ok(names)
 }
 
