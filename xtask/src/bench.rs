@@ -65,7 +65,7 @@ fn build(cargo: &str, only: Option<Part>) -> Result<()> {
     let release = "build --quiet --release --locked --package remit-agent \
                    --package remit-collector --package remit-cli";
     shell(cargo, &release.split(' ').collect::<Vec<_>>())?;
-    if only.is_none_or(|only| matches!(only, Part::Agent | Part::Set)) {
+    if only.is_none_or(|only| matches!(only, Part::Agent | Part::Peers | Part::Set)) {
         let size = "build --quiet --profile size --locked --package remit-agent";
         shell(cargo, &size.split(' ').collect::<Vec<_>>())?;
     }

@@ -1,87 +1,159 @@
 //! What it costs a packet that somebody watches: CPU of the sender's thread for each packet, in which the
-//! kernel does all of its path up to the drop.
+//! kernel takes it all the way to the drop.
 //!
-//! The rate of packets would say the same on an idle machine, and nothing on one that is shared. Each
-//! round measures every way of watching, one after the other, over the same number of packets.
+//! A rate would say the same on an idle machine, and nothing on one that is shared. Two networks stand side
+//! by side, the same but for one thing: beside the rule of the first an agent runs. Packets go to both in
+//! turns of a few milliseconds, so that whatever else the machine does falls on both alike. Before the agent
+//! is started the two are compared as they are: what then differs is the error of this measurement.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::Result;
 
-use super::{Row, Settings, agent::AgentBench, flood, median};
-use crate::network::{Host, Network};
+use super::{
+    Row, Settings,
+    agent::{self, Running},
+    cpu, flood, median,
+};
+use crate::{
+    collector::Collector,
+    network::{Host, Network},
+    process::Programs,
+};
 
-/// The rules as operators have them; how the agent learns of hits is all that differs.
-const WAYS: [(&str, &str, bool); 4] = [
-    ("plain", "counter name offered drop", false),
-    ("counters", "counter name offered drop", true),
-    ("sampled", "limit rate 10/second log prefix \"remit=court/2026-004\" group 7", true),
-    ("logged", "counter name offered log prefix \"remit=court/2026-004\" group 7 drop", true),
-];
-
-pub fn measure(network: &Network, bench: &AgentBench<'_>, settings: &Settings) -> Result<Vec<Row>> {
-    let mut costs: [Vec<f64>; 4] = Default::default();
-    for _ in 0..settings.rounds {
-        for ((name, rule, observed), costs) in WAYS.iter().zip(&mut costs) {
-            load(network, name, rule)?;
-            let agent = if *observed { Some(bench.windowed()?) } else { None };
-            // Caches and the agent's first reading of the rules.
-            flood::send_to(network, 1..=1, settings.events / 10, u32::MAX)?;
-            costs.push(sender_ns(network, settings)?);
-            if let Some(agent) = agent {
-                agent.stop()?;
-            }
-        }
-    }
-    network.nft(Host::Router, &format!("flush ruleset\n{}", flood::TEN_RULES))?;
-    let [plain, watched @ ..] = &costs;
-    let names = [
-        "packet path with nft_counters, over a plain counter drop",
-        "the same, names sampled (10/s) before counter and drop",
-        "the same, each packet logged",
-    ];
-    let rows = watched.iter().zip(names).enumerate().map(|(at, (costs, what))| Row {
-        what,
-        unit: "%",
-        values: costs.iter().zip(plain).map(|(cost, plain)| (cost / plain - 1.0) * 100.0).collect(),
-        target: (at == 0).then_some(3.0),
-        detail: format!(
-            "{:.0} ns over {:.0} ns a packet: {:.0} and {:.0} thousand packets a second and core",
-            median(costs),
-            median(plain),
-            1e6 / median(costs),
-            1e6 / median(plain)
-        ),
-    });
-    Ok(rows.collect())
+/// A rule as operators have it, and how the agent learns of its hits.
+struct Way {
+    what: &'static str,
+    rules: &'static str,
+    target: Option<f64>,
 }
 
-fn load(network: &Network, name: &str, rule: &str) -> Result<()> {
-    // A sampling rule is one of two: an exceeded limit ends its rule.
-    let second =
-        if name == "sampled" { "ip daddr 203.0.113.1 counter name offered drop" } else { "" };
+const PLAIN: &str = "ip daddr 203.0.113.1 counter name offered drop";
+
+const WAYS: [Way; 3] = [
+    Way {
+        what: "way of a packet with an agent that reads counters, over a plain counter drop",
+        rules: PLAIN,
+        target: Some(3.0),
+    },
+    // An exceeded limit ends its rule; so there are two.
+    Way {
+        what: "the same, names sampled: limit 10/second and log, then counter and drop",
+        rules: "ip daddr 203.0.113.1 limit rate 10/second log prefix \"remit=court/2026-004\" group 7\n\
+                ip daddr 203.0.113.1 counter name offered drop",
+        target: None,
+    },
+    Way {
+        what: "the same, each packet logged",
+        rules: "ip daddr 203.0.113.1 counter name offered log prefix \"remit=court/2026-004\" group 7 drop",
+        target: None,
+    },
+];
+
+pub fn measure(programs: &Programs, dir: &Path, settings: &Settings) -> Result<Vec<Row>> {
+    let (watched, plain) = (Network::new()?, Network::new()?);
+    load(&watched, PLAIN)?;
+    load(&plain, PLAIN)?;
+    let mut collector = Collector::start(&watched, programs, &dir.join("collector"), super::PORT)?;
+    let node = agent::node(&watched, programs, &collector, dir, "bench-datapath", "")?;
+    collector.stop()?;
+
+    let pair = Pair { watched: &watched, plain: &plain, events: settings.events };
+    let (mut error, mut ways): (_, [Costs; WAYS.len()]) = (Costs::default(), Default::default());
+    for _ in 0..settings.rounds {
+        load(&watched, PLAIN)?;
+        pair.measure(&mut error, None)?;
+        let agent = Running::start(&watched, &node, &programs.path("remit-agent"))?;
+        for (way, costs) in WAYS.iter().zip(&mut ways) {
+            load(&watched, way.rules)?;
+            // The agent reads the new rules.
+            std::thread::sleep(Duration::from_secs(2));
+            pair.measure(costs, Some(&agent))?;
+        }
+        agent.stop()?;
+    }
+    let mut rows: Vec<Row> =
+        WAYS.iter().zip(&ways).map(|(way, costs)| costs.row(way.what, way.target)).collect();
+    rows.push(error.row("the same with nobody watching: the error of these rows", None));
+    Ok(rows)
+}
+
+fn load(network: &Network, rules: &str) -> Result<()> {
     network.nft(
         Host::Router,
         &format!(
-            "flush ruleset\ntable inet bench {{\n counter offered {{ }}\n chain forward {{\n  \
-             type filter hook forward priority filter; policy accept;\n  \
-             ip daddr 203.0.113.1 {rule}\n  {second}\n }}\n}}\n"
+            "table inet bench {{ }}\ndelete table inet bench\ntable inet bench {{\n \
+             counter offered {{ }}\n chain forward {{\n  \
+             type filter hook forward priority filter; policy accept;\n{rules}\n }}\n}}\n"
         ),
     )
 }
 
-fn sender_ns(network: &Network, settings: &Settings) -> Result<f64> {
-    let used: Duration = flood::sender_cpu(network, 1..=1, settings.events)?;
-    Ok(used.as_nanos() as f64 / f64::from(settings.events))
+/// One value for each round.
+#[derive(Debug, Default)]
+struct Costs {
+    watched_ns: Vec<f64>,
+    plain_ns: Vec<f64>,
+    /// Of the agent, in each second.
+    agent_ms: Vec<f64>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+struct Pair<'a> {
+    watched: &'a Network,
+    plain: &'a Network,
+    events: u32,
+}
 
-    #[test]
-    fn the_first_way_is_the_one_that_nobody_watches() {
-        assert_eq!(WAYS.iter().filter(|(_, _, observed)| !observed).count(), 1);
-        assert!(!WAYS[0].2);
+impl Pair<'_> {
+    fn measure(&self, costs: &mut Costs, agent: Option<&Running>) -> Result<()> {
+        let burst = (self.events / 20).max(1);
+        let send = |network| flood::sender_cpu(network, 1..=1, burst);
+        // Caches, of both.
+        send(self.watched)?;
+        send(self.plain)?;
+        let used = || agent.map_or(Ok(Duration::ZERO), |agent| cpu::of_process(agent.process.id()));
+        let (begin, before) = (std::time::Instant::now(), used()?);
+        let (mut watched, mut plain) = (Duration::ZERO, Duration::ZERO);
+        for turn in 0..TURNS {
+            // Who is first takes turns too.
+            if turn % 2 == 0 {
+                watched += send(self.watched)?;
+                plain += send(self.plain)?;
+            } else {
+                plain += send(self.plain)?;
+                watched += send(self.watched)?;
+            }
+        }
+        let of_agent = used()?.saturating_sub(before).as_secs_f64() / begin.elapsed().as_secs_f64();
+        let each = |all: Duration| all.as_nanos() as f64 / f64::from(TURNS * burst);
+        costs.watched_ns.push(each(watched));
+        costs.plain_ns.push(each(plain));
+        costs.agent_ms.push(of_agent * 1000.0);
+        Ok(())
     }
 }
+
+impl Costs {
+    fn row(&self, what: &'static str, target: Option<f64>) -> Row {
+        let Self { watched_ns, plain_ns, agent_ms } = self;
+        let each = watched_ns.iter().zip(plain_ns);
+        Row {
+            what,
+            unit: "%",
+            values: each.map(|(watched, plain)| (watched / plain - 1.0) * 100.0).collect(),
+            target,
+            detail: format!(
+                "{:.0} ns over {:.0} ns a packet: {:.0} and {:.0} thousand packets a second and core; the \
+                 agent itself needs {:.1} ms/s",
+                median(watched_ns),
+                median(plain_ns),
+                1e6 / median(watched_ns),
+                1e6 / median(plain_ns),
+                median(agent_ms),
+            ),
+        }
+    }
+}
+
+/// Turns of a round; with the bursts, as many packets each way as ten floods have.
+const TURNS: u32 = 200;

@@ -104,7 +104,9 @@ impl std::str::FromStr for Part {
     type Err = anyhow::Error;
     fn from_str(word: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|part| part.word() == word);
-        found.with_context(|| format!("not a part: want one of {}", Self::ALL.map(Self::word).join(", ")))
+        found.with_context(|| {
+            format!("not a part: want one of {}", Self::ALL.map(Self::word).join(", "))
+        })
     }
 }
 

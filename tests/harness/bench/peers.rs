@@ -3,11 +3,12 @@
 //!
 //! Ten rules that each drop one address, hits counted in windows of 15 minutes as in production; the same
 //! packets for each program, in turns, one program at a time bound to the group. ulogd2 writes as
-//! Debian's configuration has it (LOGEMU; JSON), with the larger receive buffer that its manual advises.
+//! Debian's configuration has it (LOGEMU; JSON; `sync=1`), with the larger receive buffer that its manual
+//! advises. Ours is as large.
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -17,122 +18,255 @@ use remit_agent::sources::nflog::{NflogReader, ReadStats, Settings as ReaderSett
 
 use super::{
     Row, Settings,
-    agent::{AgentBench, Running},
+    agent::{self, Running},
     cpu, flood, median,
 };
 use crate::{
+    collector::Collector,
     network::{Host, Network},
-    process::Process,
+    node::Node,
+    process::{Process, Programs, wait_for},
     traffic::on,
 };
 
+/// Who writes, one after the other in each round.
+const WRITERS: usize = 5;
+
 /// CPU of a program for each event, without its idle share.
-struct Cost {
-    ns: f64,
+#[derive(Debug, Default)]
+struct Costs {
+    ns: Vec<f64>,
     lost: u64,
+    idle_ms: f64,
 }
 
-pub fn measure(
-    network: &Network,
-    bench: &AgentBench<'_>,
-    dir: &Path,
-    settings: &Settings,
-) -> Result<Vec<Row>> {
+struct Rig<'a> {
+    network: Network,
+    dir: &'a Path,
+    settings: &'a Settings,
+    node: Node,
+    release: PathBuf,
+    size: PathBuf,
+}
+
+pub fn measure(programs: &Programs, dir: &Path, settings: &Settings) -> Result<Vec<Row>> {
     fs::create_dir_all(dir)?;
-    let (mut ours, mut logemu, mut json) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut lost, mut peer_lost) = (0, 0);
+    let network = Network::new()?;
+    network.nft(Host::Router, flood::TEN_RULES)?;
+    let mut collector = Collector::start(&network, programs, &dir.join("collector"), super::PORT)?;
+    let node = agent::node(&network, programs, &collector, dir, "bench-windowed", "")?;
+    collector.stop()?;
+    // The last section of the file is that of the source.
+    node.configure(&format!("receive_buffer_kib = {}\n", BUFFER / 1024))?;
+    let (release, size) = (programs.path("remit-agent"), agent::of_size_profile(programs)?);
+    let rig = Rig { network, dir, settings, node, release, size };
+
+    let mut costs: [Costs; WRITERS] = Default::default();
     for _ in 0..settings.rounds {
-        let agent = bench.windowed()?;
-        let cost = by_agent(network, &agent, settings)?;
-        agent.stop()?;
-        ours.push(cost.ns);
-        lost += cost.lost;
-        for (output, costs) in [(Output::Logemu, &mut logemu), (Output::Json, &mut json)] {
-            let cost = by_ulogd(network, dir, output, settings)?;
-            costs.push(cost.ns);
-            peer_lost += cost.lost;
-        }
+        let [ours, logemu, json, buffered, small] = &mut costs;
+        rig.by_agent(&rig.release, ours)?;
+        rig.by_ulogd(Output::Logemu, logemu)?;
+        rig.by_ulogd(Output::Json, json)?;
+        rig.by_ulogd(Output::Buffered, buffered)?;
+        rig.by_agent(&rig.size, small)?;
     }
-    let row = |what, times: f64, peer: &[f64]| Row {
-        what,
-        unit: "×",
-        values: ours.iter().zip(peer).map(|(ours, peer)| ours * times / peer).collect(),
-        target: Some(1.0),
-        detail: format!(
-            "{:.0} ns over {:.0} ns an event, which is 1/{:.1}; {lost} events lost by the agent, \
-             {peer_lost} by ulogd2",
-            median(&ours),
-            median(peer),
-            median(peer) / median(&ours)
-        ),
-    };
+    let [ours, logemu, json, buffered, small] = &costs;
     let mut rows = vec![
-        row("agent CPU per event, windowed, over 1/8 of ulogd2 LOGEMU", 8.0, &logemu),
-        row("the same, over 1/30 of ulogd2 JSON", 30.0, &json),
+        share("agent CPU per event, windowed, of ulogd2 LOGEMU's", Some(100.0 / 8.0), ours, logemu),
+        share("the same, of ulogd2 JSON's", Some(100.0 / 30.0), ours, json),
+        share("the same, of LOGEMU's with sync=0", None, ours, buffered),
+        share("the same, size profile, of LOGEMU's", None, small, logemu),
     ];
-    rows.push(loss(network, bench, settings)?);
+    rows.extend(rig.loss()?);
     Ok(rows)
 }
 
-fn by_agent(network: &Network, agent: &Running, settings: &Settings) -> Result<Cost> {
-    let idle = idle_share(agent.process.id())?;
-    let (before_lost, offered) = (agent.lost(network)?, flood::offered(network)?);
-    let cpu = flooded(network, agent.process.id(), idle, settings)?;
-    let events = flood::offered(network)? - offered;
-    let lost = agent.lost(network)? - before_lost;
-    Ok(Cost { ns: cpu.as_nanos() as f64 / events as f64, lost })
+fn share(what: &'static str, target: Option<f64>, ours: &Costs, peer: &Costs) -> Row {
+    let (own, its) = (median(&ours.ns), median(&peer.ns));
+    Row {
+        what,
+        unit: "%",
+        values: ours.ns.iter().zip(&peer.ns).map(|(ours, peer)| ours / peer * 100.0).collect(),
+        target,
+        detail: format!(
+            "{own:.0} ns over {its:.0} ns an event, 1/{:.1}; lost {} and {} events; idle {:.1} and {:.1} \
+             ms/s, not in it",
+            its / own,
+            ours.lost,
+            peer.lost,
+            ours.idle_ms,
+            peer.idle_ms,
+        ),
+    }
 }
 
+/// How ulogd2 writes.
 #[derive(Debug, Clone, Copy)]
 enum Output {
     Logemu,
     Json,
+    /// LOGEMU that leaves it to the C library when to write.
+    Buffered,
 }
 
-fn by_ulogd(network: &Network, dir: &Path, output: Output, settings: &Settings) -> Result<Cost> {
-    let (name, last, section) = match output {
-        Output::Logemu => ("logemu", "print1:PRINTPKT,out1:LOGEMU", "LOGEMU"),
-        Output::Json => ("json", "mac2str1:HWHDR,out1:JSON", "JSON"),
-    };
-    let written = dir.join(format!("ulogd-{name}.out"));
-    fs::write(&written, "")?;
-    let conf = dir.join(format!("ulogd-{name}.conf"));
-    fs::write(
-        &conf,
-        format!(
-            "[global]\nlogfile=\"{}\"\nloglevel=5\n\
-             stack=log1:NFLOG,base1:BASE,ifi1:IFINDEX,ip2str1:IP2STR,{last}\n\
-             [log1]\ngroup=7\nnetlink_socket_buffer_size=16777216\n\
-             netlink_socket_buffer_maxsize=16777216\nnetlink_qthreshold=100\n\
-             [out1]\nfile=\"{}\"\nsync=1\n",
-            dir.join(format!("ulogd-{name}.log")).display(),
-            written.display()
-        ),
-    )?;
-    let mut command = network.command(Host::Router, Path::new("/usr/sbin/ulogd"));
-    command.arg("-c").arg(&conf);
-    let log = dir.join(format!("ulogd-{name}.printed"));
-    let mut process = Process::start("ulogd", &mut command, &log)?;
-    std::thread::sleep(SETTLE);
-    ensure!(process.has_ended()?.is_none(), "ulogd ({section}) ended: {}", process.printed());
-    let idle = idle_share(process.id())?;
-    let offered = flood::offered(network)?;
-    let cpu = flooded(network, process.id(), idle, settings)?;
-    let events = flood::offered(network)? - offered;
-    process.stop(Duration::from_secs(15))?;
-    let lines = fs::read(&written)?.iter().filter(|byte| **byte == b'\n').count() as u64;
-    fs::remove_file(&written)?;
-    ensure!(lines > 0, "ulogd ({section}) wrote nothing");
-    Ok(Cost { ns: cpu.as_nanos() as f64 / events as f64, lost: events.saturating_sub(lines) })
-}
+impl Rig<'_> {
+    fn start(&self, program: &Path) -> Result<Running> {
+        Running::start(&self.network, &self.node, program)
+    }
 
-/// CPU that a process needs for one flood into the ten rules.
-fn flooded(network: &Network, id: i32, idle: f64, settings: &Settings) -> Result<Duration> {
-    let (begin, before) = (Instant::now(), cpu::of_process(id)?);
-    flood::send_to(network, flood::TEN, settings.events, settings.rate)?;
-    std::thread::sleep(SETTLE);
-    let used = cpu::of_process(id)?.saturating_sub(before);
-    Ok(used.saturating_sub(begin.elapsed().mul_f64(idle)))
+    fn by_agent(&self, program: &Path, costs: &mut Costs) -> Result<()> {
+        let agent = self.start(program)?;
+        let idle = agent.idle_share()?;
+        let before = agent.account(&self.network)?;
+        let used = self.flooded(agent.process.id(), idle)?;
+        let missing = agent.missing_since(&self.network, before)?;
+        let after = agent.account(&self.network)?;
+        agent.stop()?;
+        costs.ns.push(used.as_nanos() as f64 / (after.offered - before.offered) as f64);
+        costs.lost += after.lost - before.lost + missing as u64;
+        costs.idle_ms = idle * 1000.0;
+        Ok(())
+    }
+
+    fn by_ulogd(&self, output: Output, costs: &mut Costs) -> Result<()> {
+        let (name, last, sync) = match output {
+            Output::Logemu => ("logemu", "print1:PRINTPKT,out1:LOGEMU", 1),
+            Output::Json => ("json", "mac2str1:HWHDR,out1:JSON", 1),
+            Output::Buffered => ("buffered", "print1:PRINTPKT,out1:LOGEMU", 0),
+        };
+        let file = |extension: &str| self.dir.join(format!("ulogd-{name}.{extension}"));
+        let (written, conf) = (file("out"), file("conf"));
+        fs::write(
+            &conf,
+            format!(
+                "[global]\nlogfile=\"{}\"\nloglevel=5\n\
+                 stack=log1:NFLOG,base1:BASE,ifi1:IFINDEX,ip2str1:IP2STR,{last}\n\
+                 [log1]\ngroup=7\nnetlink_socket_buffer_size={BUFFER}\n\
+                 netlink_socket_buffer_maxsize={BUFFER}\nnetlink_qthreshold=100\n\
+                 [out1]\nfile=\"{}\"\nsync={sync}\n",
+                file("log").display(),
+                written.display()
+            ),
+        )?;
+        let mut command = self.network.command(Host::Router, Path::new("/usr/sbin/ulogd"));
+        command.arg("-c").arg(&conf);
+        let mut process = Process::start("ulogd", &mut command, &file("printed"))?;
+        wait_for("ulogd's output", Duration::from_secs(10), || {
+            ensure!(process.has_ended()?.is_none(), "ulogd ended: {}", process.printed());
+            Ok(ensure!(written.exists(), "no {}", written.display()))
+        })?;
+        std::thread::sleep(SETTLE);
+        let idle = idle_share(process.id())?;
+        let offered = flood::offered(&self.network)?;
+        let used = self.flooded(process.id(), idle)?;
+        let events = flood::offered(&self.network)? - offered;
+        // What a buffer holds is written when it ends.
+        process.stop(Duration::from_secs(15))?;
+        let lines = fs::read(&written)?.iter().filter(|byte| **byte == b'\n').count() as u64;
+        fs::remove_file(&written)?;
+        ensure!(lines > 0, "ulogd ({name}) wrote nothing");
+        costs.ns.push(used.as_nanos() as f64 / events as f64);
+        costs.lost += events.saturating_sub(lines);
+        costs.idle_ms = idle * 1000.0;
+        Ok(())
+    }
+
+    /// CPU that a process needs for one flood into the ten rules.
+    fn flooded(&self, id: i32, idle: f64) -> Result<Duration> {
+        let Settings { events, rate, .. } = *self.settings;
+        let (begin, before) = (Instant::now(), cpu::of_process(id)?);
+        flood::send_to(&self.network, flood::TEN, events, flood::Pace::Rate(rate))?;
+        std::thread::sleep(SETTLE);
+        let used = cpu::of_process(id)?.saturating_sub(before);
+        Ok(used.saturating_sub(begin.elapsed().mul_f64(idle)))
+    }
+
+    /// What the agent loses of as many packets as one thread can send, and how many those are beside what
+    /// a reader takes that only counts. A rate that is set beforehand could not be kept on a shared machine.
+    fn loss(&self) -> Result<[Row; 2]> {
+        let (mut lost, mut slower) = (Vec::new(), Vec::new());
+        let (mut ours, mut counters) = (Vec::new(), Vec::new());
+        let (mut offered, mut known, mut counter_lost) = (0, 0, 0);
+        for _ in 0..self.settings.rounds {
+            let (rate, stats) = self.count_only()?;
+            counter_lost += stats.lost_by_sequence;
+            counters.push(rate);
+            let agent = self.start(&self.release)?;
+            let before = agent.account(&self.network)?;
+            let reached = self.sent(flood::Pace::Full)?;
+            let missing = agent.missing_since(&self.network, before)?;
+            let after = agent.account(&self.network)?;
+            agent.stop()?;
+            ours.push(reached);
+            slower.push((1.0 - reached / rate) * 100.0);
+            lost.push((after.lost - before.lost) as f64 + missing);
+            offered += after.offered - before.offered;
+            known += after.lost - before.lost;
+        }
+        let detail = format!(
+            "of {offered}, sent at {:.0} a second; {known} of them counted as lost by the agent; the reader \
+             lost {counter_lost} at {:.0} a second",
+            median(&ours),
+            median(&counters)
+        );
+        Ok([
+            Row {
+                what: "agent, windowed, as fast as one thread can send: events that are no hits",
+                unit: "events",
+                values: lost,
+                target: Some(0.0),
+                detail,
+            },
+            Row {
+                what: "the same: rate, below that of a reader that only counts",
+                unit: "%",
+                values: slower,
+                target: Some(5.0),
+                detail: "both at the same settings and as fast as one thread can send".to_owned(),
+            },
+        ])
+    }
+
+    /// Events a second that a reader which only counts took, as fast as they could be sent.
+    fn count_only(&self) -> Result<(f64, ReadStats)> {
+        let done = AtomicBool::new(false);
+        let ready = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                on(&self.network, Host::Router, || {
+                    let settings = ReaderSettings {
+                        receive_buffer_bytes: BUFFER as usize,
+                        ..ReaderSettings::default()
+                    };
+                    let mut reader = NflogReader::bind(7, &settings)?;
+                    ready.store(true, Ordering::Release);
+                    let mut all = ReadStats::default();
+                    loop {
+                        let stats = reader.read(Duration::from_millis(200), &mut |_| {})?;
+                        all.add(stats);
+                        if stats == ReadStats::default() && done.load(Ordering::Acquire) {
+                            return Ok(all);
+                        }
+                    }
+                })
+            });
+            while !ready.load(Ordering::Acquire) && !reader.is_finished() {
+                std::thread::yield_now();
+            }
+            let sent = self.sent(flood::Pace::Full);
+            done.store(true, Ordering::Release);
+            let stats = reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))??;
+            let all = f64::from(self.settings.events) * LONGER;
+            Ok((sent? * (stats.messages as f64 / all).min(1.0), stats))
+        })
+    }
+
+    /// Events a second that were sent: so many that no buffer holds them.
+    fn sent(&self, pace: flood::Pace) -> Result<f64> {
+        let count = f64::from(self.settings.events) * LONGER;
+        let took = flood::send_to(&self.network, flood::TEN, count as u32, pace)?;
+        Ok(count / took.as_secs_f64())
+    }
 }
 
 fn idle_share(id: i32) -> Result<f64> {
@@ -143,66 +277,9 @@ fn idle_share(id: i32) -> Result<f64> {
     Ok(used.as_secs_f64() / IDLE.as_secs_f64())
 }
 
-/// What the agent loses at 95 % of the rate at which a reader that only counts is fed: the rate of as
-/// many packets as one thread can send while that reader is bound.
-fn loss(network: &Network, bench: &AgentBench<'_>, settings: &Settings) -> Result<Row> {
-    let (mut values, mut rates, mut counted, mut counter_lost) = (Vec::new(), Vec::new(), 0, 0);
-    for _ in 0..settings.rounds {
-        let (rate, stats) = count_only(network, settings)?;
-        counter_lost += stats.lost_by_sequence;
-        rates.push(rate);
-        let agent = bench.windowed()?;
-        let (lost, offered) = (agent.lost(network)?, flood::offered(network)?);
-        let paced = (rate * 0.95) as u32;
-        flood::send_to(network, flood::TEN, settings.events, paced)?;
-        std::thread::sleep(SETTLE);
-        values.push((agent.lost(network)? - lost) as f64);
-        counted += flood::offered(network)? - offered;
-        agent.stop()?;
-    }
-    Ok(Row {
-        what: "events lost at 95 % of the rate of a count-only reader",
-        unit: "events",
-        values,
-        target: Some(0.0),
-        detail: format!(
-            "of {counted}; the reader's rate was {:.0} events/s, of which it lost {counter_lost}",
-            median(&rates)
-        ),
-    })
-}
-
-/// Events a second, as fast as they can be sent, while somebody counts them.
-fn count_only(network: &Network, settings: &Settings) -> Result<(f64, ReadStats)> {
-    let done = AtomicBool::new(false);
-    let ready = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            on(network, Host::Router, || {
-                let mut reader = NflogReader::bind(7, &ReaderSettings::default())?;
-                ready.store(true, Ordering::Release);
-                let mut all = ReadStats::default();
-                loop {
-                    let stats = reader.read(Duration::from_millis(200), &mut |_| {})?;
-                    all.add(stats);
-                    if stats == ReadStats::default() && done.load(Ordering::Acquire) {
-                        return Ok(all);
-                    }
-                }
-            })
-        });
-        while !ready.load(Ordering::Acquire) && !reader.is_finished() {
-            std::thread::yield_now();
-        }
-        let begin = Instant::now();
-        let sent = flood::send_to(network, flood::TEN, settings.events, u32::MAX);
-        let elapsed = begin.elapsed();
-        done.store(true, Ordering::Release);
-        let stats = reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))??;
-        sent?;
-        Ok((f64::from(settings.events) / elapsed.as_secs_f64(), stats))
-    })
-}
-
+/// Receive buffer of everybody here, in bytes.
+const BUFFER: u32 = 16 << 20;
+/// Times the events of a flood: 16 MiB hold some 130,000 messages.
+const LONGER: f64 = 8.0;
 /// Longer than a batch stays open, and than the kernel holds messages back.
 const SETTLE: Duration = Duration::from_millis(1500);
