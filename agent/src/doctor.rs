@@ -31,7 +31,8 @@ use crate::{
     privacy::Privacy,
     run,
     sources::registry,
-    spool, uplink,
+    spool,
+    uplink::{self, endpoint::Endpoint},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,8 +273,8 @@ fn collectors(config: &Config) -> Vec<Finding> {
         Ok(runtime) => runtime,
         Err(error) => return vec![Finding::wrong("collector", logging::chain(&error), "")],
     };
-    let reach = |endpoint: tonic::transport::Endpoint| {
-        let url = endpoint.uri().to_string();
+    let reach = |endpoint: Endpoint| {
+        let url = endpoint.url();
         let connected = runtime
             .block_on(async { tokio::time::timeout(CONNECT_WITHIN, endpoint.connect()).await });
         match connected {
