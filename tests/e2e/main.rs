@@ -16,6 +16,7 @@ mod probes;
 mod raw_logs;
 mod refusals;
 mod requests;
+mod selftest;
 mod silences;
 mod sources;
 mod summary;

@@ -109,6 +109,7 @@ fn check(
         entries: &entries,
         agents: &agents,
         register: &register,
+        facts: &facts,
         named: &named,
         log_size: head.size,
     };
