@@ -17,6 +17,7 @@
 //! | [`register`] | statements in, views of any size out |
 //! | [`list`] | lists that requests cover, and their versions |
 //! | [`compile`](mod@compile) | a version of a list as zone or ruleset |
+//! | [`index`] | which of many targets may have to do with one, without looking at all |
 //! | `proceedings`, `relations` | what requests depend on, and what they say of each other |
 //! | [`adoption`] | what people said of rules that stood already |
 //! | [`deed`] | deeds that no packet shows, recorded by persons |
@@ -47,7 +48,7 @@ pub mod duties;
 pub mod entry;
 pub mod explain;
 pub mod import;
-mod index;
+pub mod index;
 pub mod judge;
 pub mod list;
 pub mod outside;
@@ -70,6 +71,7 @@ pub use duties::{Duty, DutyFinding, Installed, UnobservedPoint, not_enforced};
 pub use entry::{Entry, Version};
 pub use evidence::{Claim, NodeId, RequestId};
 pub use explain::{attributed_later, explain};
+pub use index::TargetIndex;
 pub use judge::{AsKnown, Event, KnownSizes, MATCHER_VERSION, Parameters, Span, judge};
 pub use outside::{Ineffective, Seen, Stands, ineffective};
 pub use register::{InvalidStatement, Register, Touch, View, version_digest};

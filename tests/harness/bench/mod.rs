@@ -19,6 +19,8 @@ pub mod flood;
 pub mod floor;
 pub mod history;
 pub mod leaves;
+pub mod matcher;
+pub mod million;
 pub mod reassess;
 pub mod store;
 
@@ -56,19 +58,21 @@ pub enum Part {
     Agent,
     Collector,
     Finding,
+    Matcher,
     Store,
     Reassess,
 }
 
 impl Part {
-    pub const ALL: [Self; 5] =
-        [Self::Agent, Self::Collector, Self::Finding, Self::Store, Self::Reassess];
+    pub const ALL: [Self; 6] =
+        [Self::Agent, Self::Collector, Self::Finding, Self::Matcher, Self::Store, Self::Reassess];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Collector => "collector",
             Self::Finding => "finding",
+            Self::Matcher => "matcher",
             Self::Store => "store",
             Self::Reassess => "reassess",
         }
@@ -79,7 +83,7 @@ impl std::str::FromStr for Part {
     type Err = anyhow::Error;
     fn from_str(word: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|part| part.word() == word);
-        found.context("not a part: want agent, collector, finding, store or reassess")
+        found.context("not a part: want agent, collector, finding, matcher, store or reassess")
     }
 }
 
@@ -147,6 +151,11 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
     if wanted(Part::Finding) {
         say("from a rule to its finding");
         rows.push(finding::measure(&dir.join("demo"), settings)?);
+    }
+    // Before what leaves memory behind that was used and given back.
+    if wanted(Part::Matcher) {
+        say("the matcher, over two million targets");
+        rows.extend(matcher::measure(settings)?);
     }
     if wanted(Part::Store) {
         say("the index: taking in, size, questions");
