@@ -646,6 +646,9 @@ pub(crate) struct Filtered {
     /// such as "out of time"
     #[arg(long, value_delimiter = ',', value_name = "CODE")]
     pub(crate) verdict: Vec<String>,
+    /// What the collector knew at this time, by its own clock
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_known_at: Option<String>,
     #[command(flatten)]
     pub(crate) page: Page,
 }
@@ -654,6 +657,9 @@ pub(crate) struct Filtered {
 pub(crate) struct TargetArgs {
     /// Such as example.org, '*.example.org', 192.0.2.1, 192.0.2.0/24 or https://example.org/page
     pub(crate) name: String,
+    /// What the collector knew at this time, by its own clock: RFC 3339, a date (UTC), or 30m, 24h, 7d ago
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_known_at: Option<String>,
 }
 
 #[derive(Debug, Args)]
