@@ -138,6 +138,10 @@ impl Register {
         self.size
     }
 
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     pub fn view(&self) -> View<'_> {
         self.at(self.size)
     }
