@@ -14,6 +14,7 @@ mod lists;
 mod openwrt;
 mod probes;
 mod raw_logs;
+mod reconcile;
 mod refusals;
 mod requests;
 mod selftest;

@@ -117,6 +117,9 @@ pub(crate) enum Command {
     Findings(FindingsCommand),
     /// One page: what is installed by cause, on whose authority, and what nobody saw
     Summary(SummaryArgs),
+    /// An authority's own list against the register, entry by entry, as a statement
+    #[command(after_help = RECONCILIATION)]
+    Reconcile(Reconcile),
     /// Save the newest checkpoint, to hold the operator to it later
     Checkpoint(Checkpoint),
     /// Take the evidence home as one file
@@ -142,7 +145,7 @@ pub(crate) struct Renew {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Requests {
-    /// Enter the requests of a TOML or CSV file
+    /// Enter the requests of a file: TOML, JSON, CSV, an RPZ zone, or the register of Roskomnadzor
     #[command(after_help = REQUESTS_FILE)]
     Import(Import),
     /// All requests
@@ -329,14 +332,33 @@ pub(crate) struct Amend {
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// .toml, or .csv with --mapping
+    /// See below
     pub(crate) file: PathBuf,
-    /// What the columns of a CSV file mean
+    /// Form of the file [default: what its name ends in, if that is toml, json or csv]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<RequestsForm>,
+    /// What the columns of a CSV file mean; with rpz and rkn-…, what the form itself does not say
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
     /// Read and report, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RequestsForm {
+    /// A requests file
+    Toml,
+    /// The same keys, for programs
+    Json,
+    /// A table with a header, by --mapping
+    Csv,
+    /// A response policy zone as one request
+    Rpz,
+    /// zapret-info's dump.csv
+    RknCsv,
+    /// The XML that operators fetch
+    RknXml,
 }
 
 #[derive(Debug, Args)]
@@ -405,12 +427,24 @@ pub(crate) struct ListsImport {
     pub(crate) list: String,
     /// One entry on a line; see below
     pub(crate) file: PathBuf,
+    /// Form of the file
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ListForm,
     /// From when it is in force [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) effective_at: Option<String>,
     /// Read, compare and report, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ListForm {
+    /// One entry on a line
+    #[default]
+    Lines,
+    /// A response policy zone
+    Rpz,
 }
 
 #[derive(Debug, Args)]
@@ -693,6 +727,13 @@ pub(crate) struct Export {
 pub(crate) struct Verify {
     /// The file that `remit export` wrote
     pub(crate) bundle: PathBuf,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+}
+
+/// What an assessor brings to a bundle.
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
     /// The log's key: name+id+base64, or a file that holds it
     #[arg(long, env = "REMIT_LOG_KEY", value_name = "VKEY|FILE")]
     pub(crate) log_key: Option<String>,
@@ -712,6 +753,83 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "BYTES", default_value_t = verify::BUNDLE_SIZE_MAX)]
     pub(crate) max_size: u64,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    /// Whose requests: the authority's id or name, or the relay's (shared_by), as the register has it
+    #[arg(long, value_name = "ID")]
+    pub(crate) authority: String,
+    /// The authority's own list
+    #[arg(long, value_name = "FILE")]
+    pub(crate) list: PathBuf,
+    /// Form of the list [default: what its name ends in, if that is toml, json or csv]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReconcileForm>,
+    /// As `remit requests import --mapping`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Of which time the list speaks [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// Differences in time up to this are TIMING: 90s, 30m, 24h, 7d
+    #[arg(long, value_name = "SPAN", default_value = "24h")]
+    pub(crate) timing: String,
+    /// Unexplained differences are material above this: a share of all entries, or a number
+    #[arg(long, value_name = "PERCENT|N", default_value = "0")]
+    pub(crate) materiality: String,
+    /// What the sides say about differences; see below
+    #[arg(long, value_name = "FILE")]
+    pub(crate) explanations: Option<PathBuf>,
+    /// An earlier statement (JSON), whose explanations are carried on
+    #[arg(long, value_name = "FILE")]
+    pub(crate) previous: Option<PathBuf>,
+    /// Without a connection: the register of this bundle, checked as `remit verify` does
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    /// Also write the statement as JSON; must not exist, here and below
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Also write its rows as CSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Also write it as one HTML file, to read, print or send
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReconcileForm {
+    /// A requests file
+    Toml,
+    /// The same keys
+    Json,
+    /// A table with a header, by --mapping
+    Csv,
+    /// A response policy zone
+    Rpz,
+    /// zapret-info's dump.csv
+    RknCsv,
+    /// The XML that operators fetch
+    RknXml,
+    /// One entry on a line, as `remit lists import`
+    Lines,
+    /// Only numbers: {"requests": 94, "targets": 3725}
+    Totals,
+}
+
+const RECONCILIATION: &str = r#"Each entry is MATCHED, DIFFERS(field), ONLY_AUTHORITY, ONLY_OPERATOR, TIMING or COUNT_ONLY, and each
+difference explained or unexplained by side. A file of explanations, of which one may fit many rows:
+  [[explanation]]
+  difference = "3f0c2a1b9d8e7f60"  # as the statement shows it; or class, target, reference
+  side = "operator"                # who explains: operator or authority
+  text = "the letter came after the list was made"
+  by = "person-1"                  # opaque; may be left out, as may at
+  at = "2026-11-03"
+
+The exit code is 3 if rows of the list were refused or parts of the register are not known: they are not
+compared. Differences change no exit code."#;
 
 const INVENTORY: &str = r#"The file, with what each key may be:
   [[node]]
@@ -733,6 +851,9 @@ const LIST_FILE: &str = "One entry on a line; what follows a # is a comment:
   198.51.100.10 court/2026-001   under a request of its own, which covers the list too
   192.0.2.0/24
   !www.example.com               must stay open
+
+With --format rpz, a zone: its names and addresses, and rpz-passthru as what must stay open. Records that
+name a server or a client are refused.
 
 Lines that are refused are named with their remedy; the others are entered, and the exit code is 3. It is
 3, too, if the version waits for a second person: then it is no basis for anything yet.";
@@ -769,6 +890,15 @@ A .csv file needs a --mapping, which says where the same keys come from:
   instrument = "regulator_order"
   form = "portal_list"
   territories = ["DE"]
+
+A .json file has the same keys: { "time_zone": ..., "end_date": ..., "requests": [ { "id": ... } ] }
+
+With --format rpz (a zone, one request), rkn-csv (zapret-info's dump.csv) and rkn-xml (the register of
+Roskomnadzor as operators fetch it), --mapping says what the form does not:
+  [constants]                      # rpz: also id, form, from and territories
+  instrument = "administrative_order"
+  [instruments]                    # rkn-…: by the body that decided; else the constant
+  "Мосгорсуд" = "court_order_interim"
 
 Keys that say more, all of them optional:
   court docket ecli decided issued served received acknowledged addressee addressee_role shared_by

@@ -29,8 +29,10 @@
 //! | [`duties`] | the other direction: requests that are installed nowhere |
 //! | [`cases`] | what people did about findings, and where each stands |
 //! | [`severity`](mod@severity) | how grave, for how many, how hard to make good |
+//! | [`ooni`] | what a probe of OONI measured, of one published line |
 //! | [`outside`] | what probes reached although it is to be blocked |
 //! | [`import`] | files of people and authorities → requests, with a report per row |
+//! | [`reconcile`] | an authority's own list against the register, entry by entry |
 //! | [`words`] | the words of files and screens for the values of the wire |
 //!
 //! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), secrecy, duties other
@@ -51,8 +53,10 @@ pub mod import;
 pub mod index;
 pub mod judge;
 pub mod list;
+pub mod ooni;
 pub mod outside;
 mod proceedings;
+pub mod reconcile;
 pub mod register;
 mod relations;
 pub mod request;

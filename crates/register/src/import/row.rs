@@ -106,6 +106,11 @@ struct TargetRow {
     added: Option<String>,
     removed: Option<String>,
     derived: Option<DerivedRow>,
+    /// What the authority wrote, if it was mended on its way into the file, and how it was.
+    #[serde(default)]
+    raw: String,
+    #[serde(default)]
+    repaired: Vec<String>,
 }
 
 /// What holds for a row that does not say it itself.
@@ -114,6 +119,8 @@ pub(super) struct Defaults {
     pub time_zone: Option<String>,
     pub end_date: Option<EndDate>,
     pub date_format: Option<String>,
+    /// What the form itself makes one assume.
+    pub assumptions: Vec<String>,
 }
 
 pub(super) struct Built {
@@ -203,7 +210,7 @@ impl Row {
             zone: time_zone.as_deref().or(defaults.time_zone.as_deref()),
             end_date: end_date.or(defaults.end_date),
             format: defaults.date_format.as_deref(),
-            assumptions: Vec::new(),
+            assumptions: defaults.assumptions.clone(),
             notes: Vec::new(),
         };
         if let Some(name) = clock.zone {
@@ -451,28 +458,31 @@ fn target(
         ::toml::Value::String(text) => {
             let (kind, value) = text.split_once(':').unwrap_or(("", &text));
             let (kind, value) = (kind.to_owned(), value.to_owned());
-            TargetRow { kind, value, exception, added: None, removed: None, derived: None }
+            let (added, removed, derived, raw, repaired) = Default::default();
+            TargetRow { kind, value, exception, added, removed, derived, raw, repaired }
         }
         other => other
             .try_into::<TargetRow>()
             .map_err(|e| RowError::new(field, e.message().to_owned(), REMEDY))?,
     };
-    let TargetRow { kind, value, exception: own, added, removed, derived } = row;
+    let TargetRow { kind, value, exception: own, added, removed, derived, raw, repaired } = row;
     let kind = kind_from_word(kind.trim())
         .ok_or_else(|| RowError::new(field, format!("{kind:?} is no kind of target"), REMEDY))?;
     let (target, repairs) = Target::parse(kind, &value).map_err(|e| {
         RowError::new(field, format!("{value:?}: {e}"), "correct the value or its kind")
     })?;
     let canonical = target.to_string();
-    let words: Vec<String> = repairs.iter().map(ToString::to_string).collect();
-    let said = words.iter().map(|w| format!("{field}: {value:?}: {w}")).collect();
+    let read = repairs.iter().map(ToString::to_string);
+    let words: Vec<String> = repaired.into_iter().chain(read).collect();
+    let raw = if raw.is_empty() { value } else { raw };
+    let said = words.iter().map(|w| format!("{field}: {raw:?}: {w}")).collect();
     let mut time = |name: &str, text: Option<String>, side| match text {
         None => Ok(0),
         Some(text) => clock.instant(&format!("{field}.{name}"), &text, side),
     };
     let wire = v1::RequestTarget {
         target: Some(target.to_wire()),
-        raw: if value == canonical { String::new() } else { value },
+        raw: if raw == canonical { String::new() } else { raw },
         repair: words.join("; "),
         added_at_s: time("added", added, Side::Start)?,
         removed_at_s: time("removed", removed, Side::End)?,
@@ -482,6 +492,18 @@ fn target(
     let public_suffix = target.is_public_suffix();
     let mixed_scripts = mixed_scripts(&wire.raw);
     Ok(ReadTarget { wire, text: canonical, said, public_suffix, mixed_scripts })
+}
+
+/// What is repaired in a target, or why it is none; for forms that put several rows into one request.
+pub(super) fn target_table(field: &str, value: &::toml::Value) -> Result<Vec<String>, RowError> {
+    let mut clock = Clock {
+        zone: None,
+        end_date: None,
+        format: None,
+        assumptions: Vec::new(),
+        notes: Vec::new(),
+    };
+    target(field, value.clone(), false, &mut clock).map(|read| read.said)
 }
 
 /// "<kind>:<value>"

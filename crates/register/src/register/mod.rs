@@ -146,6 +146,10 @@ impl Register {
         self.size
     }
 
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     pub fn view(&self) -> View<'_> {
         self.at(self.size)
     }
