@@ -39,6 +39,7 @@ mod rkn;
 mod row;
 mod rpz;
 mod settings;
+mod target;
 mod times;
 mod toml;
 mod zone;

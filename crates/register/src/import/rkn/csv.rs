@@ -20,9 +20,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Decision, ZONE, form, instrument_stated, targets};
 use crate::import::{
-    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded,
-    row::{Row, target_table},
-    settings::Settings,
+    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded, row::Row,
+    settings::Settings, target,
 };
 
 const FIELDS: usize = 6;
@@ -177,8 +176,8 @@ fn read(record: &::csv::ByteRecord) -> Result<Read, RowError> {
         return Err(RowError::new("targets", "missing", remedy));
     }
     let mut repairs = Vec::new();
-    for target in &found {
-        repairs.extend(target_table("targets", target)?);
+    for found in &found {
+        repairs.extend(target::repairs_of("targets", found)?);
     }
     Ok((decision, found, repairs))
 }
