@@ -244,7 +244,7 @@ fn free_bytes(dir: &Path) -> Option<u64> {
 }
 
 /// Who runs holds the lock of its spool.
-fn is_running(dir: &Path) -> bool {
+pub(crate) fn is_running(dir: &Path) -> bool {
     let Ok(lock) = fs::File::open(dir.join(spool::LOCK)) else { return false };
     Flock::lock(lock, FlockArg::LockSharedNonblock).is_err()
 }

@@ -32,6 +32,7 @@ pub mod rules {
     pub mod nftables;
 }
 pub mod run;
+pub mod selftest;
 pub mod sources;
 pub mod spool;
 pub mod template;

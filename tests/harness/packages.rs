@@ -7,7 +7,11 @@ use crate::process::run;
 /// Package, a file that it brings, and what it is for.
 pub const PACKAGES: &[(&str, &str, &str)] = &[
     ("nftables", "/usr/sbin/nft", "loads the rules whose drops are recorded"),
-    ("iptables", "/usr/sbin/iptables-nft", "rules as iptables-nft writes them, in the tests"),
+    (
+        "iptables",
+        "/usr/sbin/iptables-nft",
+        "rules of iptables-nft and iptables-legacy, in the tests",
+    ),
     ("unbound", "/usr/sbin/unbound", "the resolver with response policy zones"),
     ("bind9", "/usr/sbin/named", "a resolver with response policy zones, in the tests"),
     ("dnsmasq-base", "/usr/sbin/dnsmasq", "a resolver that answers by itself, in the tests"),

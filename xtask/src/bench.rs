@@ -30,7 +30,8 @@ pub(crate) struct Arguments {
     /// Also ask DuckDB, which is installed from PyPI into a virtual environment of the bench's.
     #[arg(long)]
     duckdb: bool,
-    /// Measure one part alone: agent, peers, datapath, set, resolver, collector, finding, store or reassess.
+    /// Measure one part alone: agent, peers, datapath, set, resolver, collector, finding, matcher, store or
+    /// reassess.
     #[arg(long, value_name = "PART")]
     only: Option<Part>,
     /// Measure the release programs as they lie there.

@@ -280,7 +280,7 @@ impl Recorder {
         }
     }
 
-    fn seal(&self, stopping: bool) -> v1::Seal {
+    fn seal(&mut self, stopping: bool) -> v1::Seal {
         let checkpoint = self.receipts.borrow().checkpoint;
         v1::Seal {
             at_s: self.clock.now_s(),

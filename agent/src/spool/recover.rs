@@ -137,7 +137,8 @@ fn damage(recovery: &mut Recovery, path: &Path, what: &str) {
     recovery.damage.get_or_insert_with(|| format!("{name}: {what}"));
 }
 
-fn segment_names(dir: &Path) -> io::Result<Vec<Segment>> {
+/// In the order of writing.
+pub(super) fn segment_names(dir: &Path) -> io::Result<Vec<Segment>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();

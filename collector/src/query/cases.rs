@@ -69,8 +69,12 @@ fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRo
 /// Adds what is not about the evidence of one finding: its id, what people said, how severe it is.
 pub(super) fn complete(scene: &Scene, mut row: v1::FindingRow) -> v1::FindingRow {
     row.id = finding_id(&subject_of(&row));
-    let decided = scene.cases().of(&row.id).last();
-    row.state = scene.cases().state(&row.id).into();
+    // What people had said by a time is not asked of the case log.
+    let says_people = scene.past.is_none();
+    let decided = scene.cases().of(&row.id).last().filter(|_| says_people);
+    if says_people {
+        row.state = scene.cases().state(&row.id).into();
+    }
     row.seen_since = decided.is_some_and(|decided| {
         decided.after == FindingState::Remedied && row.last_seen_s > decided.recorded_at_s
     });

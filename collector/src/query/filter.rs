@@ -33,6 +33,8 @@ pub(super) struct Filter {
     added: Vec<i32>,
     duties: Vec<i32>,
     integrity: Vec<i32>,
+    /// 0: now.
+    pub(super) as_known_at_s: i64,
 }
 
 impl Filter {
@@ -50,7 +52,11 @@ impl Filter {
             added,
             duties,
             integrity,
+            as_known_at_s,
         } = wire.unwrap_or_default();
+        if as_known_at_s < 0 {
+            return Err(invalid("filter.as_known_at_s", "seconds since 1970, or 0 for now"));
+        }
         if since_s < 0 || until_s < 0 {
             let field = if since_s < 0 { "filter.since_s" } else { "filter.until_s" };
             return Err(invalid(field, "seconds since 1970, or 0 for no bound"));
@@ -116,6 +122,7 @@ impl Filter {
             added,
             duties,
             integrity,
+            as_known_at_s,
         })
     }
 
@@ -141,6 +148,7 @@ impl Filter {
             register.requests().filter(of).map(|entry| entry.id().to_string()).collect()
         });
         EventQuery {
+            known_at: scene.known_at(),
             since_s: self.since_s,
             until_s: self.until_s,
             nodes: self.nodes.clone(),

@@ -107,9 +107,12 @@ pub(super) fn keyed(
         }
     }
     found.extend(duties(scene, filter)?);
-    found.extend(unstated_basis_maps(scene, filter));
-    found.extend(missing_canaries(scene, filter));
-    found.extend(areas(scene, filter)?);
+    // They come from the newest seals and starts, of which no past is kept.
+    if scene.past.is_none() {
+        found.extend(unstated_basis_maps(scene, filter));
+        found.extend(missing_canaries(scene, filter));
+        found.extend(areas(scene, filter)?);
+    }
     Ok(found.into_iter().map(|(key, row)| (key, cases::complete(scene, row))).collect())
 }
 
@@ -208,7 +211,8 @@ fn join(known: &mut v1::FindingRow, standing: v1::FindingRow) {
 
 /// Requests in force that are installed nowhere, or that a probe shows to be without effect.
 fn duties(scene: &Scene, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
-    let query = RuleQuery { installed_only: true, ..RuleQuery::default() };
+    let known_at = scene.known_at();
+    let query = RuleQuery { known_at, installed_only: true, ..RuleQuery::default() };
     let with_rules: Vec<(StoredRule, Installed)> = scene
         .reading
         .rules(&query)?

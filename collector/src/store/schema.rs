@@ -6,7 +6,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 5;
+pub const SCHEMA: i64 = 6;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -85,6 +85,29 @@ CREATE TABLE rule (
 );
 CREATE INDEX rule_installed ON rule (node, source) WHERE installed_now = 1;
 CREATE INDEX rule_target ON rule (target);
+-- Each time that a rule stood, in one form, by what the log had told: from which of its entries on it was
+-- known to, and by which it was known not to any more.
+CREATE TABLE standing (
+    rule INTEGER NOT NULL,
+    known_by INTEGER NOT NULL,
+    -- That showed it.
+    leaf INTEGER NOT NULL,
+    fact INTEGER NOT NULL,
+    target INTEGER,
+    native TEXT NOT NULL,
+    at_s INTEGER NOT NULL,
+    clock_error_s INTEGER NOT NULL,
+    before_act INTEGER,
+    installed_at_s INTEGER NOT NULL,
+    ended_by INTEGER,
+    PRIMARY KEY (rule, known_by, leaf)
+) WITHOUT ROWID;
+CREATE INDEX standing_target ON standing (target);
+-- How long the log was at a time, by the collector's clock as far as it went forward.
+CREATE TABLE log_time (
+    at_s INTEGER PRIMARY KEY,
+    log_size INTEGER NOT NULL
+);
 -- Sources of which a generation has sent a snapshot.
 CREATE TABLE snapshot (
     node TEXT NOT NULL,
@@ -155,6 +178,8 @@ CREATE TABLE probe (
     at_s INTEGER NOT NULL,
     target INTEGER,
     probe BLOB NOT NULL,
+    -- Log entry that covers the leaf.
+    known_by INTEGER NOT NULL,
     PRIMARY KEY (node, generation, leaf)
 ) WITHOUT ROWID;
 CREATE INDEX probe_target ON probe (target, at_s);

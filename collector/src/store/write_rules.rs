@@ -2,7 +2,6 @@
 
 use evidence::AgentOrigin;
 use register::is_deed;
-use remit_proto::v1;
 use rusqlite::{Connection, params};
 
 use super::{
@@ -19,12 +18,12 @@ pub(super) fn show_rule(
     let fact = dictionary.form(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
     if is_deed(&facts.rule) {
-        end_elsewhere(connection, &facts.origin, facts.rule.number)?;
+        end_elsewhere(connection, &facts.origin, facts.rule.number, facts.covered_by)?;
     }
     // What was known of its installation stays known, unless the rule had gone and came back, or
     // stands in another form (other claims, another technique): then since when it stands, and what
     // it has done since, begin anew. Its hits before stay in `event`.
-    connection
+    let (rule, installed_at_s) = connection
         .prepare_cached(
             "INSERT INTO rule (node, generation, number, operator, source, fact, target, native,
                  shown, shown_by, first_shown_s, shown_at_s, clock_error_s, before_act,
@@ -56,24 +55,88 @@ pub(super) fn show_rule(
                  before_act = excluded.before_act,
                  covered_by = excluded.covered_by,
                  removed_at_s = NULL,
-                 installed_now = 1",
+                 installed_now = 1
+             RETURNING id, installed_at_s",
+        )?
+        .query_row(
+            params![
+                facts.origin.node.as_str(),
+                facts.origin.generation.to_string(),
+                facts.rule.number.cast_signed(),
+                facts.origin.operator.as_str(),
+                facts.rule.source,
+                fact,
+                target,
+                native,
+                number(facts.index),
+                shown_at_s,
+                facts.span.clock_error_s,
+                facts.before_act.map(number),
+                number(facts.covered_by),
+                installed_at_s.unwrap_or(0),
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+    begin_standing(connection, rule, fact, target, installed_at_s, shown)
+}
+
+/// From here on the log tells that the rule stands in this form; unless it did already.
+fn begin_standing(
+    connection: &Connection,
+    rule: i64,
+    fact: i64,
+    target: Option<i64>,
+    installed_at_s: i64,
+    shown: &ShownRule,
+) -> Result<(), StoreError> {
+    let ShownRule { facts, native, installed_at_s: _, shown_at_s } = shown;
+    let known_by = number(facts.covered_by);
+    connection
+        .prepare_cached(
+            "UPDATE standing SET ended_by = ?2
+             WHERE rule = ?1 AND ended_by IS NULL AND fact <> ?3",
+        )?
+        .execute(params![rule, known_by, fact])?;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO standing
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL
+             WHERE NOT EXISTS (SELECT 1 FROM standing WHERE rule = ?1 AND ended_by IS NULL)",
         )?
         .execute(params![
-            facts.origin.node.as_str(),
-            facts.origin.generation.to_string(),
-            facts.rule.number.cast_signed(),
-            facts.origin.operator.as_str(),
-            facts.rule.source,
+            rule,
+            known_by,
+            number(facts.index),
             fact,
             target,
             native,
-            number(facts.index),
             shown_at_s,
             facts.span.clock_error_s,
             facts.before_act.map(number),
-            number(facts.covered_by),
-            installed_at_s.unwrap_or(0),
+            installed_at_s,
         ])?;
+    Ok(())
+}
+
+/// Rules of the catalog that the log tells do not stand any more. `which` is a condition on `rule` with
+/// parameters from 3 on; 1 is the log entry, 2 the time of removal, where it is known.
+fn end(
+    connection: &Connection,
+    which: &str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(&format!(
+            "UPDATE standing SET ended_by = ?1
+             WHERE ended_by IS NULL AND rule IN (SELECT id FROM rule WHERE {which})"
+        ))?
+        .execute(values)?;
+    connection
+        .prepare_cached(&format!(
+            "UPDATE rule SET installed_now = 0, removed_at_s = coalesce(?2, removed_at_s)
+             WHERE {which}"
+        ))?
+        .execute(values)?;
     Ok(())
 }
 
@@ -81,33 +144,39 @@ pub(super) fn show_rule(
 fn end_elsewhere(
     connection: &Connection,
     origin: &AgentOrigin,
-    number: u64,
+    rule: u64,
+    covered_by: u64,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE rule SET installed_now = 0
-             WHERE node = ?1 AND number = ?2 AND generation <> ?3 AND installed_now = 1",
-        )?
-        .execute(params![
-            origin.node.as_str(),
-            number.cast_signed(),
-            origin.generation.to_string()
-        ])?;
-    Ok(())
+    let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
+    end(
+        connection,
+        "node = ?3 AND number = ?4 AND generation <> ?5 AND installed_now = 1",
+        params![number(covered_by), None::<i64>, node, rule.cast_signed(), generation],
+    )
 }
 
 pub(super) fn remove_rule(
     connection: &Connection,
     rule: &RuleId,
     at_s: i64,
+    covered_by: u64,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE rule SET installed_now = 0, removed_at_s = ?4
-             WHERE node = ?1 AND generation = ?2 AND number = ?3",
-        )?
-        .execute(params![rule.node, rule.generation, rule.number.cast_signed(), at_s])?;
-    Ok(())
+    let RuleId { node, generation, number: rule } = rule;
+    end(
+        connection,
+        "node = ?3 AND generation = ?4 AND number = ?5",
+        params![number(covered_by), at_s, node, generation, rule.cast_signed()],
+    )
+}
+
+/// All rules of one source at an instant.
+pub(super) struct Snapshot<'s> {
+    pub(super) origin: &'s AgentOrigin,
+    pub(super) source: i32,
+    pub(super) at_s: i64,
+    pub(super) rules: &'s [ShownRule],
+    pub(super) unstable: bool,
+    pub(super) covered_by: u64,
 }
 
 /// A snapshot is the truth about one source: what it lists stands, the rest does not. A first
@@ -115,41 +184,35 @@ pub(super) fn remove_rule(
 pub(super) fn apply_snapshot(
     connection: &Connection,
     dictionary: &mut Dictionary<'_>,
-    origin: &AgentOrigin,
-    source: v1::SourceKind,
-    at_s: i64,
-    rules: &[ShownRule],
-    unstable: bool,
+    snapshot: &Snapshot<'_>,
 ) -> Result<(), StoreError> {
+    let Snapshot { origin, source, at_s, rules, unstable, covered_by } = snapshot;
     let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
-    let source = i32::from(source);
     let first = connection
         .prepare_cached("INSERT OR IGNORE INTO snapshot VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![node, generation, source, at_s])?
         == 1;
     if first {
-        connection
-            .prepare_cached(
-                "UPDATE rule SET installed_now = 0
-                 WHERE node = ?1 AND source = ?2 AND generation <> ?3 AND installed_now = 1",
-            )?
-            .execute(params![node, source, generation])?;
+        end(
+            connection,
+            "node = ?3 AND source = ?4 AND generation <> ?5 AND installed_now = 1",
+            params![number(*covered_by), None::<i64>, node, source, generation],
+        )?;
     }
     if !unstable {
         let listed: Vec<i64> = rules.iter().map(|r| r.facts.rule.number.cast_signed()).collect();
-        connection
-            .prepare_cached(
-                "UPDATE rule SET installed_now = 0, removed_at_s = ?4
-                 WHERE node = ?1 AND source = ?2 AND generation = ?3 AND installed_now = 1
-                   AND number NOT IN (SELECT value FROM json_each(?5))",
-            )?
-            .execute(params![node, source, generation, at_s, json(&listed)])?;
+        end(
+            connection,
+            "node = ?3 AND source = ?4 AND generation = ?5 AND installed_now = 1
+             AND number NOT IN (SELECT value FROM json_each(?6))",
+            params![number(*covered_by), at_s, node, source, generation, json(&listed)],
+        )?;
     }
-    for rule in rules {
+    for rule in *rules {
         let mut rule = rule.clone();
         if !first {
             // Its installation was not seen; it happened before this snapshot and after the last.
-            rule.installed_at_s = Some(at_s);
+            rule.installed_at_s = Some(*at_s);
         }
         show_rule(connection, dictionary, &rule)?;
     }

@@ -21,6 +21,8 @@ pub mod floor;
 pub mod history;
 pub mod large_set;
 pub mod leaves;
+pub mod matcher;
+pub mod million;
 pub mod peers;
 pub mod reassess;
 pub mod resolver;
@@ -60,6 +62,7 @@ pub enum Part {
     Agent,
     Collector,
     Finding,
+    Matcher,
     Store,
     Reassess,
     /// ulogd2 beside the agent.
@@ -73,7 +76,7 @@ pub enum Part {
 }
 
 impl Part {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Agent,
         Self::Peers,
         Self::Datapath,
@@ -81,6 +84,7 @@ impl Part {
         Self::Resolver,
         Self::Collector,
         Self::Finding,
+        Self::Matcher,
         Self::Store,
         Self::Reassess,
     ];
@@ -90,6 +94,7 @@ impl Part {
             Self::Agent => "agent",
             Self::Collector => "collector",
             Self::Finding => "finding",
+            Self::Matcher => "matcher",
             Self::Store => "store",
             Self::Reassess => "reassess",
             Self::Peers => "peers",
@@ -190,6 +195,11 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
     if wanted(Part::Finding) {
         say("from a rule to its finding");
         rows.push(finding::measure(&dir.join("demo"), settings)?);
+    }
+    // Before what leaves memory behind that was used and given back.
+    if wanted(Part::Matcher) {
+        say("the matcher, over two million targets");
+        rows.extend(matcher::measure(settings)?);
     }
     if wanted(Part::Store) {
         say("the index: taking in, size, questions");

@@ -17,7 +17,7 @@ use remit_proto::v1::{ClaimOrigin, Direction, Target, TargetKind, Technique, Tri
 use super::{
     account::{Counters, Unlogged},
     attribution::{Attribution, Duty, Way},
-    canary::{CanaryRule, CanaryRules, canary},
+    canary::{CanaryRule, CanaryRules, canary, is_of_self_test},
     digest::Digests,
     draft,
     interfaces::Interfaces,
@@ -149,6 +149,11 @@ impl<'a> Builder<'a> {
                 }
                 self.add_ways(path, None, |_| {});
                 self.canaries.entry(group).or_insert(CanaryRule { to, counter: key });
+            } else if is_of_self_test(path, self.settings.groups) {
+                if let Some(key) = &key {
+                    self.counters.canary(key);
+                }
+                self.add_ways(path, None, |_| {});
             } else if is_own(path) {
                 let new = self.own_seen.insert(&path.rule);
                 self.counters.own(path, key, new);

@@ -44,6 +44,7 @@
 //! | `interfaces` | the name that a rule has and the number that a message has |
 //! | `own` | what the node drops for its own sake |
 //! | `canary` | the rule that the agent's own packets meet, to see them come back |
+//! | `self_test` | how the packets of `remit-agent selftest` are known |
 //! | `account` | which counter counts what |
 //! | `attribution`, `hits`, `deeds`, `response` | from a message to its rule |
 //!
@@ -65,6 +66,7 @@ mod interfaces;
 mod own;
 mod reach;
 mod response;
+pub(crate) mod self_test;
 mod sets;
 mod settings;
 mod standing;
@@ -146,6 +148,10 @@ impl super::Source for Nftables {
 
     fn raw_log(&self) -> RawLog {
         RawLog::None
+    }
+
+    fn nflog_groups(&self) -> &[u16] {
+        &self.groups
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {

@@ -44,6 +44,7 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
         added,
         duties,
         integrity,
+        as_known_at_s: at(&args.as_known_at, "--as-known-at")?,
     })
 }
 

@@ -77,6 +77,11 @@ impl WebAddress {
         self.port
     }
 
+    /// Begins with a slash.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
