@@ -15,9 +15,12 @@ use remit_proto::v1::{
 use tlog::{checkpoint::Checkpoint, note::VerifierKey};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming, transport::Endpoint};
+use tonic::{Status, Streaming};
 
-use crate::uplink::receipts::{self, ReceiptError, Shown};
+use crate::uplink::{
+    endpoint::Endpoint,
+    receipts::{self, ReceiptError, Shown},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
@@ -77,7 +80,7 @@ impl Asked {
     }
 
     async fn one(endpoint: &Endpoint, keys: &Keys) -> Result<Self, AskError> {
-        let url = endpoint.uri().to_string();
+        let url = endpoint.url().to_owned();
         let channel = timeout(ANSWER_WITHIN, endpoint.connect()).await;
         let channel = channel.map_err(|_| AskError::Silence)?;
         let channel = channel.map_err(|source| AskError::Connect { url: url.clone(), source })?;
