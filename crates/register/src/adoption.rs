@@ -188,6 +188,12 @@ impl<'a> View<'a> {
         self.adopted(|said| said.statement < self.size() && said.claims.contains(claim))
     }
 
+    /// The same of any version of a list.
+    pub(crate) fn adopted_by_list(&self, list: &RequestId) -> Vec<Selected> {
+        let names = |claim: &Claim| matches!(claim, Claim::List { id, version: _ } if id == list);
+        self.adopted(|said| said.statement < self.size() && said.claims.iter().any(names))
+    }
+
     fn adopted(&self, takes: impl Fn(&Attributed) -> bool) -> Vec<Selected> {
         let adoption = self.adoption();
         let taken: Vec<bool> = adoption.said.iter().map(takes).collect();
