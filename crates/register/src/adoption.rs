@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use evidence::{Claim, NodeId, canonical::Malformed, statement::check_attribution};
+use evidence::{Claim, NodeId, RequestId, canonical::Malformed, statement::check_attribution};
 use remit_proto::v1;
 
 use crate::{change::Selected, register::View};
