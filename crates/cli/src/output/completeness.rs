@@ -37,6 +37,7 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         canaries_not_alive,
         memory_nodes,
         loss_bound_s,
+        veiled_requests,
     } = completeness;
     let mut parts =
         vec![format!("observes {points_observed} of {points_declared} declared points")];
@@ -84,6 +85,12 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
     }
     if *not_yet_assessed > 0 {
         parts.push(format!("{} not yet judged", count(*not_yet_assessed, "record", "records")));
+    }
+    if *veiled_requests > 0 {
+        parts.push(format!(
+            "{} with parts that are restricted or secret and not shown to you",
+            count(*veiled_requests, "request", "requests")
+        ));
     }
     parts.push(format!("register of {}", count(*register_size, "statement", "statements")));
     parts.push(format!("log of {}", count(*log_size, "entry", "entries")));
@@ -158,6 +165,7 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         canaries_not_alive,
         memory_nodes,
         loss_bound_s,
+        veiled_requests,
     } = completeness;
     json!({
         "points_declared": points_declared,
@@ -182,6 +190,7 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         "canaries_not_alive": canaries_not_alive.iter().map(canary_json).collect::<Vec<_>>(),
         "memory_nodes": memory_nodes,
         "loss_bound_s": loss_bound_s,
+        "veiled_requests": veiled_requests,
     })
 }
 
