@@ -11,7 +11,7 @@ use std::{
 };
 
 use evidence::{NodeId, Operator, PersonId};
-use remit_proto::v1::Role;
+use remit_proto::v1::{DisclosureTier, Role};
 use tonic::{
     Code, Request, Status,
     transport::{CertificateDer, server::TlsConnectInfo},
@@ -80,6 +80,18 @@ fn may(role: Role, operation: Operation) -> bool {
         (Role::Officer | Role::Assessor, Operation::Submit | Operation::WriteRegister) => false,
         (Role::Public, Operation::ReadCheckpoint) => true,
         (Role::Public, _) => false,
+    }
+}
+
+/// The highest tier of a request's closed parts that a caller sees: the operator made them; officers and
+/// assessors see what is restricted to those with clearance; nobody else sees either.
+pub fn clearance(caller: &Caller) -> DisclosureTier {
+    match caller {
+        Caller::Person { role: Role::Operator, .. } => DisclosureTier::Secret,
+        Caller::Person { role: Role::Officer | Role::Assessor, .. } => DisclosureTier::Restricted,
+        Caller::Person { role: Role::Public | Role::Agent | Role::Unspecified, .. }
+        | Caller::Agent { .. }
+        | Caller::Nobody => DisclosureTier::Public,
     }
 }
 

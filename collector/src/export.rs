@@ -31,7 +31,7 @@ use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
-    access::{Access, Caller, Operation},
+    access::{Access, Caller, Operation, clearance},
     committed::Chunks,
     ingest::ask,
     log::{
@@ -78,6 +78,8 @@ struct Manifest {
     openings_withheld: bool,
     chunks_held: u64,
     chunks_not_held: u64,
+    /// Above the clearance that was asked for.
+    closed_parts_withheld: u64,
     matcher_version: &'static str,
 }
 
@@ -163,6 +165,7 @@ pub fn make(
         openings_withheld: request.withhold_openings,
         chunks_held: 0,
         chunks_not_held: 0,
+        closed_parts_withheld: 0,
         matcher_version: register::MATCHER_VERSION,
     };
     put_tree(&mut files, bundle::LOG, &gathered.newest, &gathered.entries)?;
@@ -176,6 +179,9 @@ pub fn make(
     let mut wanted_chunks: BTreeSet<Hash> = BTreeSet::new();
     for statement in gathered.statements.iter().chain(&gathered.decisions) {
         wanted_chunks.extend(chunks_of_statement(statement));
+        let mut closed = chunks_of_closed_parts(chunks, statement, request.clearance());
+        manifest.closed_parts_withheld += closed.withheld;
+        wanted_chunks.append(&mut closed.chunks);
     }
     let mut named: BTreeSet<Hash> = BTreeSet::new();
     let mut held = openings::Reader::new(dir.join("openings"));
@@ -342,6 +348,38 @@ fn openings_of(
     Ok(bytes)
 }
 
+#[derive(Default)]
+struct ClosedParts {
+    chunks: BTreeSet<Hash>,
+    withheld: u64,
+}
+
+/// Of the requests of a statement, as far as the clearance reaches.
+fn chunks_of_closed_parts(
+    chunks: &ChunkFiles,
+    bytes: &[u8],
+    clearance: v1::DisclosureTier,
+) -> ClosedParts {
+    let mut found = ClosedParts::default();
+    let Ok(evidence::statement::SignedStatement::Known { statement, .. }) =
+        evidence::statement::decode_signed(bytes)
+    else {
+        return found;
+    };
+    for item in crate::registers::items_of(chunks, &statement).unwrap_or_default() {
+        let Some(v1::register_item::Item::Request(request)) = item.item else { continue };
+        for part in request.closed {
+            let set = part.opening.clone().unwrap_or_default();
+            if part.tier <= i32::from(clearance) {
+                found.chunks.extend(set.chunks.iter().filter_map(|id| Hash::from_slice(id)));
+            } else {
+                found.withheld += 1;
+            }
+        }
+    }
+    found
+}
+
 fn chunks_of_statement(bytes: &[u8]) -> Vec<Hash> {
     let Ok(evidence::statement::SignedStatement::Known { statement, .. }) =
         evidence::statement::decode_signed(bytes)
@@ -412,13 +450,17 @@ impl EvidenceService for EvidenceEdge {
         &self,
         request: Request<ExportRequest>,
     ) -> Result<Response<Self::ExportStream>, Status> {
-        let Caller::Person { id, role, key: _ } = self.access.check(&request, Operation::Export)?
-        else {
+        let caller = self.access.check(&request, Operation::Export)?;
+        let Caller::Person { id, role, key: _ } = &caller else {
             let message = "only a person exports evidence".to_owned();
             return Err(refuse(Code::PermissionDenied, "NOT_AUTHORISED", message, &[]));
         };
-        let by = v1::PersonRef { person: id.to_string(), role: role.into() };
+        let by = v1::PersonRef { person: id.to_string(), role: (*role).into() };
         let request = request.into_inner();
+        if request.clearance > i32::from(clearance(&caller)) {
+            let message = "clearance: your role does not see parts of this tier".to_owned();
+            return Err(refuse(Code::PermissionDenied, "NOT_AUTHORISED", message, &[]));
+        }
         let (dir, chunks, vkeys) = (self.dir.clone(), self.chunks.clone(), self.vkeys.clone());
         let query = self.query.clone();
         let made = tokio::task::spawn_blocking(move || {

@@ -41,7 +41,17 @@ pub fn items_of(chunks: &dyn Chunks, statement: &v1::Statement) -> Option<Vec<v1
     let ids = set.chunks.iter().map(|id| Hash::from_slice(id));
     let held: Vec<_> = ids.map(|id| chunks.chunk(&id?)).collect::<Option<_>>()?;
     let items = evidence::chunk::open_set(set, &held).ok()?;
-    items.iter().map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok()).collect()
+    let mut items = items
+        .iter()
+        .map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok())
+        .collect::<Option<Vec<v1::RegisterItem>>>()?;
+    let opened = evidence::closed::beside(&items, |part| {
+        let ids = part.chunks.iter().map(|id| Hash::from_slice(id));
+        let held: Vec<_> = ids.map(|id| chunks.chunk(&id?)).collect::<Option<_>>()?;
+        evidence::chunk::open_set(part, &held).ok()
+    });
+    items.extend(opened.ok()?);
+    Some(items)
 }
 
 impl Writer {
@@ -135,9 +145,24 @@ impl Writer {
         })?;
         evidence::chunk::open_set(set, &chunks)
             .map_err(|error| Refusal::because("MALFORMED_IMPORT", error.to_string()))?;
-        if items_of(&self.chunks, &statement).is_none() {
-            let detail = "an item of the set is not a canonical RegisterItem";
+        let Some(items) = items_of(&self.chunks, &statement) else {
+            let detail = "an item of the set is not a canonical RegisterItem, or a closed part does \
+                          not open to its own fields";
             return Err(Refusal::because("MALFORMED_IMPORT", detail));
+        };
+        // The operator knows what its own register holds; withholding comes later.
+        let (mut closed, mut opened) = (0_usize, 0_usize);
+        for item in &items {
+            match &item.item {
+                Some(v1::register_item::Item::Request(request)) => closed += request.closed.len(),
+                Some(v1::register_item::Item::Opened(_)) => opened += 1,
+                Some(_) | None => {}
+            }
+        }
+        if closed != opened {
+            let detail =
+                format!("{} closed parts: send their chunks first", closed - opened.min(closed));
+            return Err(Refusal::because("MISSING_CHUNK", detail));
         }
         Ok(())
     }

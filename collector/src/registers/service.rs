@@ -16,7 +16,10 @@ use crate::{
     access::{Access, Caller, Operation},
     ingest::ask,
     log::command::{Command, Refusal},
-    query::{QueryHandle, service::off_the_runtime},
+    query::{
+        QueryHandle,
+        service::{off_the_runtime, veiled},
+    },
     status::refuse,
 };
 
@@ -127,16 +130,16 @@ impl RegisterService for RegisterEdge {
         &self,
         request: Request<ListRequestsRequest>,
     ) -> Result<Response<ListRequestsResponse>, Status> {
-        self.access.check(&request, Operation::Query)?;
-        off_the_runtime(&self.query, request.into_inner(), QueryHandle::list_requests).await
+        let caller = self.access.check(&request, Operation::Query)?;
+        veiled(&self.query, &caller, request.into_inner(), QueryHandle::list_requests).await
     }
 
     async fn get_request(
         &self,
         request: Request<GetRequestRequest>,
     ) -> Result<Response<GetRequestResponse>, Status> {
-        self.access.check(&request, Operation::Query)?;
-        off_the_runtime(&self.query, request.into_inner(), QueryHandle::get_request).await
+        let caller = self.access.check(&request, Operation::Query)?;
+        veiled(&self.query, &caller, request.into_inner(), QueryHandle::get_request).await
     }
 
     async fn list_lists(

@@ -337,6 +337,9 @@ pub(crate) struct Import {
     /// Read and report, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// That these requests exist is itself restricted or secret: an export may leave all of them out
+    #[arg(long, value_name = "TIER")]
+    pub(crate) existence: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -681,6 +684,9 @@ pub(crate) struct Export {
     /// Leave targets and native texts closed
     #[arg(long)]
     pub(crate) withhold_openings: bool,
+    /// Take closed parts of requests along up to this tier: restricted or secret; without it, none
+    #[arg(long, value_name = "TIER")]
+    pub(crate) clearance: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -770,9 +776,12 @@ Keys that say more, all of them optional:
   signature_status outcome_only coarsest derived_targets notice exceptions nodes except_nodes
   network_types asns audiences except_audiences until until_event windows recurrence max_duration
   confirm_by implement_by remove_within remove_by review_due redress report_effect_to status
-  basis_proof decision validity impact relations documents lists
+  basis_proof decision validity impact relations documents lists closed
   recurrence = { days = ["sat"], from = "15:00", until = "17:30" }   # needs until, and time_zone
   relations = ["depends_on_proceeding:VG 12 K 345/26"]
+  closed = [{ part = "targets", tier = "secret", until = 2027-01-01, ground = "TKG section 5" }]
+                                   # targets scope measure reasons reference authority officer parties
+                                   # documents; tier: restricted or secret
 
 Rows that are refused are named with line, field and remedy; the others are entered, and the exit code
 is 3. The same list may be imported again: what is unchanged is not entered again, what differs becomes

@@ -102,7 +102,13 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             rows_repaired,
             rows_refused,
             reason,
+            existence,
         }) => {
+            if *existence != 0 {
+                let tier = known::<v1::DisclosureTier>(*existence, "import.existence")?;
+                let hides = tier != v1::DisclosureTier::Public;
+                require(hides, "import.existence", "restricted or secret, or not stated")?;
+            }
             short_text(reason, 1000, "import.reason")?;
             check_set(items.as_ref().ok_or(Malformed::Missing { field: "import.items" })?)?;
             digest_or_none(file_digest, "import.file_digest")?;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use evidence::{Claim, NodeId, RequestId, canonical::Malformed};
+use evidence::{Claim, NodeId, RequestId, canonical::Malformed, closed};
 use prost::Message;
 use remit_proto::v1::{self, DecisionKind, TransitionKind, register_item::Item, statement::Body};
 use sha2::{Digest, Sha256};
@@ -38,6 +38,10 @@ pub struct Register {
     postings: Vec<Posting>,
     /// Statements whose items are withheld or erased.
     withheld: Vec<u64>,
+    /// Of those, the ones whose very existence is restricted or secret.
+    secret: Vec<u64>,
+    /// Requests that had a closed part in some version, by position.
+    closed: BTreeSet<usize>,
     /// Statements of a newer format.
     not_understood: Vec<u64>,
     adoption: Adoption,
@@ -125,6 +129,8 @@ impl Register {
             index: TargetIndex::default(),
             postings: Vec::new(),
             withheld: Vec::new(),
+            secret: Vec::new(),
+            closed: BTreeSet::new(),
             not_understood: Vec::new(),
             adoption: Adoption::default(),
             lists: Lists::default(),
@@ -173,7 +179,12 @@ impl Register {
         };
         match body.as_ref().ok_or(InvalidStatement::NoBody)? {
             Body::Import(import) => match items {
-                None => self.withheld.push(self.size),
+                None => {
+                    self.withheld.push(self.size);
+                    if import.existence() != v1::DisclosureTier::Unspecified {
+                        self.secret.push(self.size);
+                    }
+                }
                 Some(items) => self.import(import, items, &said, *effective_at_s)?,
             },
             Body::Transition(_)
@@ -257,7 +268,8 @@ impl Register {
     ) -> Result<(), InvalidStatement> {
         // Everything is checked before anything is changed.
         let announced = import.items.as_ref().map_or(0, |set| set.count);
-        let found = items.len() as u64;
+        let counted = |item: &&v1::RegisterItem| !matches!(item.item, Some(Item::Opened(_)));
+        let found = items.iter().filter(counted).count() as u64;
         if announced != found {
             return Err(InvalidStatement::ItemCount { announced, found });
         }
@@ -351,6 +363,9 @@ impl Register {
         };
         for list in &request.lists {
             self.by_list.entry(list.clone()).or_default().insert(history);
+        }
+        if !request.closed.is_empty() {
+            self.closed.insert(history);
         }
         let Some(entry) = self.histories.get_mut(history) else { return };
         let version = entry.versions.len();
@@ -474,7 +489,7 @@ fn changes(
     let parts = items.into_iter().zip(0..).map(|(item, at)| match item.item {
         Some(Item::ListChanges(changes)) => Ok(changes),
         None => Err(InvalidStatement::EmptyItem { item: at }),
-        Some(Item::Request(_) | Item::Targets(_) | Item::Attribution(_)) => {
+        Some(Item::Request(_) | Item::Targets(_) | Item::Attribution(_) | Item::Opened(_)) => {
             Err(InvalidStatement::StrayItem { item: at })
         }
     });
@@ -534,6 +549,7 @@ pub fn version_digest(request: &v1::Request) -> [u8; 32] {
 
 fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> {
     let mut attributions = Vec::new();
+    let mut opened: HashMap<String, Vec<v1::OpenedPart>> = HashMap::new();
     let mut wires: Vec<v1::Request> = Vec::new();
     let mut position_of: HashMap<String, usize> = HashMap::new();
     for (item, at) in items.into_iter().zip(0..) {
@@ -550,6 +566,9 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> 
             }
             Item::Attribution(wire) => attributions.push(Attribution::read(&wire)?),
             Item::ListChanges(_) => return Err(InvalidStatement::StrayItem { item: at }),
+            Item::Opened(part) => {
+                opened.entry(part.request_id.clone()).or_default().push(part);
+            }
         }
     }
     let mut seen = HashSet::new();
@@ -557,10 +576,23 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> 
         .into_iter()
         .map(|wire| {
             let id = wire.id.clone();
+            // Of the bytes as they were entered: whoever sees less of it counts the same.
             let digest = version_digest(&wire);
-            let request =
+            closed::check(&wire)?;
+            let mut wire = wire;
+            let parts = opened.remove(&id).unwrap_or_default();
+            for part in &parts {
+                if let Some(fields) = &part.fields {
+                    closed::put_back(&mut wire, fields)?;
+                }
+            }
+            let mut request =
                 Request::try_from(wire).map_err(|why| InvalidStatement::Request { id, why })?;
-            if request.targets.is_empty() && request.covers_lists.is_empty() {
+            for closed in &mut request.closed {
+                closed.is_open = parts.iter().any(|part| part.part() == closed.part);
+            }
+            let sees_targets = request.withholds(v1::RequestPart::Targets).is_none();
+            if sees_targets && request.targets.is_empty() && request.covers_lists.is_empty() {
                 return Err(InvalidStatement::NoTarget { id: request.id });
             }
             if !seen.insert(request.id.clone()) {
@@ -723,6 +755,17 @@ impl<'a> View<'a> {
     /// Statements whose requests are not visible because their items are withheld or erased.
     pub fn withheld_count(&self) -> usize {
         self.register.withheld.iter().filter(|index| **index < self.size).count()
+    }
+
+    /// Of the statements that are not visible, those whose existence is restricted or secret.
+    pub fn secret_count(&self) -> usize {
+        self.register.secret.iter().filter(|index| **index < self.size).count()
+    }
+
+    /// Requests of which a part is committed, opened or not.
+    pub fn partly_closed(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        let view = *self;
+        self.register.closed.iter().filter_map(move |position| view.entry(*position))
     }
 
     /// Statements of a newer format than this program knows.

@@ -276,6 +276,18 @@ words!(relation, relation_from, relations, remit_proto::v1::RelationKind, {
     DependsOnProceeding => "depends_on_proceeding",
 });
 
+words!(part, part_from, parts, remit_proto::v1::RequestPart, {
+    Targets => "targets",
+    Scope => "scope",
+    Measure => "measure",
+    Reasons => "reasons",
+    Reference => "reference",
+    Authority => "authority",
+    Officer => "officer",
+    Parties => "parties",
+    Documents => "documents",
+});
+
 words!(precision, precision_from, precisions, remit_proto::v1::TimePrecision, {
     Date => "date",
     Minute => "minute",

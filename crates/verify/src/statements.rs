@@ -72,7 +72,7 @@ fn statements(
     findings: &mut Findings,
 ) {
     let origin = trust.register.name().as_str();
-    let (mut newer, mut withheld) = (0_u64, 0_u64);
+    let (mut newer, mut withheld, mut closed) = (0_u64, 0_u64, 0_u64);
     for (index, bytes) in (0_u64..).zip(&tree.entries) {
         let (statement, signed, signatures, attestation) = match decode_signed(bytes) {
             Ok(SignedStatement::Known { statement, bytes, signatures, attestation }) => {
@@ -124,7 +124,14 @@ fn statements(
         }
         let set = item_set(statement.body.as_ref());
         let items = set.and_then(|set| match items::<v1::RegisterItem>(bundle, set) {
-            Items::All(items) => Some(items),
+            Items::All(mut items) => {
+                match opened(bundle, &items, &mut closed) {
+                    Ok(opened) => items.extend(opened),
+                    Err(text) => findings
+                        .contradicted(Step::Statements, format!("statement {index}: {text}")),
+                }
+                Some(items)
+            }
             Items::Withheld => {
                 withheld += 1;
                 register.partial = true;
@@ -149,6 +156,16 @@ fn statements(
             format!("the requests of {withheld} imports are withheld or erased"),
         );
     }
+    if closed > 0 {
+        register.partial = true;
+        findings.incomplete(
+            Step::Statements,
+            format!(
+                "{closed} parts of requests are committed and not in the bundle: restricted, secret or \
+                 erased; verdicts that need one are undetermined (secret)"
+            ),
+        );
+    }
     if findings.sound(Step::Statements) {
         findings.proven(
             Step::Statements,
@@ -163,6 +180,33 @@ fn statements(
                 }
             ),
         );
+    }
+}
+
+/// What the closed parts of an import's requests open to, as far as the bundle holds them; the others
+/// are counted.
+fn opened(
+    bundle: &mut Bundle<'_>,
+    held: &[v1::RegisterItem],
+    closed: &mut u64,
+) -> Result<Vec<v1::RegisterItem>, String> {
+    let mut wrong = None;
+    let opened = evidence::closed::beside(held, |set| match items::<v1::Request>(bundle, set) {
+        Items::All(parts) => {
+            Some(parts.iter().map(evidence::canonical::encode).collect::<Vec<_>>())
+        }
+        Items::Withheld => {
+            *closed += 1;
+            None
+        }
+        Items::Wrong(text) => {
+            wrong = Some(text);
+            None
+        }
+    });
+    match wrong {
+        Some(text) => Err(text),
+        None => opened.map_err(|error| chain(&error)),
     }
 }
 

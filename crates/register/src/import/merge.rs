@@ -196,7 +196,12 @@ fn differences(new: &v1::Request, held: &v1::Request) -> Vec<&'static str> {
         time_zone,
         // How a time was written is no other time.
         time_notes: _,
+        closed,
     } = &new;
+    // What is closed, and not by which salts.
+    let plain = |closed: &[v1::ClosedPart]| -> Vec<v1::ClosedPart> {
+        closed.iter().map(|part| v1::ClosedPart { opening: None, ..part.clone() }).collect()
+    };
     let (old, new) = (held.authorisation.unwrap_or_default(), authorisation.clone());
     found.extend(of_authorisation(&new.unwrap_or_default(), &old));
     let (old, new) = (held.notification.unwrap_or_default(), notification.clone());
@@ -211,6 +216,7 @@ fn differences(new: &v1::Request, held: &v1::Request) -> Vec<&'static str> {
         ("validity", *validity == held.validity),
         ("impact", *impact == held.impact),
         ("relations", *relations == held.relations),
+        ("closed", plain(closed) == plain(&held.closed)),
         ("time_assumption", *time_assumption == held.time_assumption),
         ("time_zone", *time_zone == held.time_zone),
     ]));

@@ -20,13 +20,70 @@ pub(super) struct AuthorityRow {
     branch: String,
     country: String,
     level: String,
+    officer: Option<OfficerRow>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct OfficerRow {
+    name: String,
+    role: String,
+    contact: String,
 }
 
 impl From<AuthorityRow> for v1::Authority {
     fn from(row: AuthorityRow) -> Self {
-        let AuthorityRow { id, name, branch, country, level } = row;
-        Self { id, name, branch, country, level }
+        let AuthorityRow { id, name, branch, country, level, officer } = row;
+        let officer = officer.map(|row| {
+            let OfficerRow { name, role, contact } = row;
+            v1::Officer { name, role, contact }
+        });
+        Self { id, name, branch, country, level, officer }
     }
+}
+
+/// A part that is committed and not shown to everybody.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClosedRow {
+    part: String,
+    tier: String,
+    until: Option<String>,
+    #[serde(default)]
+    ground: String,
+}
+
+impl ClosedRow {
+    pub(super) fn build(self, clock: &mut Clock<'_>) -> Result<v1::ClosedPart, RowError> {
+        let Self { part, tier, until, ground } = self;
+        let part = word("closed.part", &part, words::parts, words::part)?;
+        let tier = word("closed.tier", &tier, words::tiers, words::tier)?;
+        Ok(v1::ClosedPart {
+            part: part.into(),
+            tier: tier.into(),
+            until_s: at(clock, "closed.until", until, Side::End)?,
+            ground,
+            opening: None,
+        })
+    }
+}
+
+/// What the row closes; the name of an officer is closed, whether it says so or not.
+pub(super) fn closed(
+    rows: Vec<ClosedRow>,
+    authority: Option<&v1::Authority>,
+    clock: &mut Clock<'_>,
+) -> Result<Vec<v1::ClosedPart>, RowError> {
+    let mut closed = rows.into_iter().map(|row| row.build(clock)).collect::<Result<Vec<_>, _>>()?;
+    let named = authority.is_some_and(|authority| authority.officer.is_some());
+    if named && !closed.iter().any(|part| part.part() == v1::RequestPart::Officer) {
+        closed.push(v1::ClosedPart {
+            part: v1::RequestPart::Officer.into(),
+            tier: v1::DisclosureTier::Restricted.into(),
+            ..v1::ClosedPart::default()
+        });
+    }
+    Ok(closed)
 }
 
 /// "TMG, section 10", or its parts.

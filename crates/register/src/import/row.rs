@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::{
     RowError, VERSION_NOT_STATED,
     particulars::{
-        AuthorityRow, CompetenceRow, ConfidentialityRow, DecisionRow, DerivedRow, DocumentRow,
-        EffectRow, ImpactRow, PartyRow, ProvisionRow, RedressRow, RelationRow, at, validity,
+        AuthorityRow, ClosedRow, CompetenceRow, ConfidentialityRow, DecisionRow, DerivedRow,
+        DocumentRow, EffectRow, ImpactRow, PartyRow, ProvisionRow, RedressRow, RelationRow, at,
+        closed, validity,
     },
     recurrence::{RecurrenceRow, WindowRow},
     times::{self, Clock, EndDate, Side, duration_s},
@@ -92,6 +93,8 @@ pub(super) struct Row {
     documents: Vec<DocumentRow>,
     lists: Vec<String>,
     covers_lists: Vec<String>,
+    /// Parts that are committed.
+    closed: Vec<ClosedRow>,
     time_zone: Option<String>,
     end_date: Option<EndDate>,
 }
@@ -196,6 +199,7 @@ impl Row {
             documents,
             lists,
             covers_lists,
+            closed: closed_rows,
             time_zone,
             end_date,
         } = self;
@@ -337,6 +341,8 @@ impl Row {
                 unknown_word("coarsest", &word, known)
             })?,
         };
+        let authority: Option<v1::Authority> = authority.map(Into::into);
+        let closed = closed(closed_rows, authority.as_ref(), &mut clock)?;
         let notice_required = notice.is_some();
         let measure = v1::Measure {
             techniques,
@@ -368,7 +374,7 @@ impl Row {
             statement_of_reasons,
             category,
             keywords,
-            authority: authority.map(Into::into),
+            authority,
             parties: parties.into_iter().map(PartyRow::build).collect::<Result<_, _>>()?,
             competence_check: competence.map(CompetenceRow::build).transpose()?,
             confidentiality,
@@ -422,6 +428,7 @@ impl Row {
             time_assumption: clock.assumptions.join("; "),
             time_zone: clock.zone.unwrap_or_default().to_owned(),
             time_notes: clock.notes,
+            closed,
         };
         // One rule book: what the register refuses is refused here, in the words of the file.
         let numbered = v1::Request { version: request.version.max(1), ..request.clone() };

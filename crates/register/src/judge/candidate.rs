@@ -6,7 +6,9 @@ use std::{
 };
 
 use ipnet::IpNet;
-use remit_proto::v1::{BasisProof, Dimension, TransitionKind, UndeterminedReason, VerdictCode};
+use remit_proto::v1::{
+    BasisProof, Dimension, RequestPart, TransitionKind, UndeterminedReason, VerdictCode,
+};
 
 use super::{
     Event, Span,
@@ -275,7 +277,12 @@ fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Ca
     } else {
         VerdictCode::OutOfScopeTarget
     };
-    let breadth = Breadth { target: Answer::No(code), method: Answer::Yes, licensed: false };
+    // What it names is there, and cannot be seen.
+    let target = match version.request.withholds(RequestPart::Targets) {
+        Some(_) => Answer::Unknown(UndeterminedReason::Secret),
+        None => Answer::No(code),
+    };
+    let breadth = Breadth { target, method: Answer::Yes, licensed: false };
     make(event, entry, version, None, breadth, bounds, &known, &samples, claims)
 }
 
@@ -332,6 +339,15 @@ fn make<'a>(
     claims: &Claims<'_>,
 ) -> Candidate<'a> {
     let request = &version.request;
+    let secret = |part: RequestPart, answer: Answer| match request.withholds(part) {
+        Some(_) => Answer::Unknown(UndeterminedReason::Secret),
+        None => answer,
+    };
+    let mut breadth = breadth;
+    // Whether a coarser means is licensed stands in the measure.
+    if breadth.target == Answer::No(VerdictCode::Overbroad) {
+        breadth.target = secret(RequestPart::Measure, breadth.target);
+    }
     Candidate {
         entry,
         version,
@@ -341,9 +357,12 @@ fn make<'a>(
         named: claims.names(&entry, request),
         outdated: false,
         breadth,
-        place: dimensions::place(&request.scope, event.place),
-        audience: dimensions::audience(&request.scope, event.place),
-        technique: dimensions::technique(&request.measure, event.technique),
+        place: secret(RequestPart::Scope, dimensions::place(&request.scope, event.place)),
+        audience: secret(RequestPart::Scope, dimensions::audience(&request.scope, event.place)),
+        technique: secret(
+            RequestPart::Measure,
+            dimensions::technique(&request.measure, event.technique),
+        ),
         accepted: accepted(event, request, target, known),
         standings: samples
             .iter()

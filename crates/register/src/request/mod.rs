@@ -50,6 +50,8 @@ pub struct Request {
     pub lists: Vec<ListVersion>,
     /// Lists whose entries it covers, besides its own targets.
     pub covers_lists: Vec<RequestId>,
+    /// Parts that are committed.
+    pub closed: Vec<Closed>,
     pub decision: Option<Decision>,
     pub relations: Vec<v1::Relation>,
     /// In which times are shown; empty: not stated. Its name is not looked up here: databases of
@@ -167,6 +169,18 @@ pub struct ListVersion {
     pub version: RequestId,
 }
 
+/// A part that is committed; its fields are here only if it was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    pub part: v1::RequestPart,
+    pub tier: v1::DisclosureTier,
+    /// `None`: without end.
+    pub until_s: Option<i64>,
+    pub ground: String,
+    pub opening: Option<v1::ItemSet>,
+    pub is_open: bool,
+}
+
 /// What the operator made of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
@@ -184,6 +198,11 @@ impl Request {
     /// One of the three instruments that are the operator's or the user's own.
     pub fn is_own_measure(&self) -> bool {
         is_own_measure(self.instrument)
+    }
+
+    /// A part that is there and cannot be seen.
+    pub fn withholds(&self, part: v1::RequestPart) -> Option<&Closed> {
+        self.closed.iter().find(|closed| closed.part == part && !closed.is_open)
     }
 
     /// When it ends by its own times.
@@ -257,5 +276,16 @@ impl Measure {
             text.push_str(&format!(", no coarser than {}", kind_word(kind)));
         }
         text
+    }
+}
+
+impl Closed {
+    /// "withheld: secret until 2026-06-30T22:00:00Z", as clauses and screens say it.
+    pub fn says(&self) -> String {
+        let tier = crate::words::tier(self.tier);
+        match self.until_s {
+            Some(until_s) => format!("withheld: {tier} until {}", crate::words::time(until_s)),
+            None => format!("withheld: {tier}"),
+        }
     }
 }

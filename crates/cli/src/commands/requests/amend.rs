@@ -1,9 +1,9 @@
 //! The next version of one request: the newest one, with what has changed in it.
 
-use register::{Target, import::to_items, words as field};
+use register::{Target, words as field};
 use remit_proto::v1;
 
-use super::{enter_items, held};
+use super::{enter_requests, held};
 use crate::{cli::Amend, client, config::Config, exit::CliError, time};
 
 pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError> {
@@ -41,8 +41,7 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
         reason: args.reason.clone().unwrap_or_default(),
         ..v1::Import::default()
     };
-    let items = to_items(vec![next]);
-    enter_items(config, &mut client, import, &items, effective_at_s, args.dry_run).await?;
+    enter_requests(config, &mut client, import, vec![next], effective_at_s, args.dry_run).await?;
     let would = if args.dry_run { "would be" } else { "is" };
     eprintln!("{id}: version {version} {would} in effect from {}", time::utc(effective_at_s));
     Ok(())

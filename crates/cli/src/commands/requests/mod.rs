@@ -19,7 +19,7 @@ mod show;
 
 use std::{path::Path, time::Duration};
 
-use evidence::{canonical, chunk::SetBuilder, commitment::Salt};
+use evidence::{canonical, chunk::SetBuilder, closed, commitment::Salt};
 use register::import::{
     Action, Held, Imported, Mapping, Merged, RowReport, from_csv, from_toml, to_items,
 };
@@ -74,9 +74,9 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
         rows_refused: merged.refused_count() as u64,
         ..v1::Import::default()
     };
-    let items = to_items(merged.requests.clone());
-    let now_s = time::now_s();
-    enter_items(config, &mut client, import, &items, now_s, args.dry_run).await?;
+    let import = v1::Import { existence: existence(args)?.into(), ..import };
+    let (requests, now_s) = (merged.requests.clone(), time::now_s());
+    enter_requests(config, &mut client, import, requests, now_s, args.dry_run).await?;
     if args.dry_run {
         return finished(&args.file, &merged, "--dry-run");
     }
@@ -84,18 +84,71 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
     Ok(code_of(&merged))
 }
 
-/// Says what the items would change of today's verdicts, and enters them unless it is a dry run.
-async fn enter_items(
+/// Whether it is a secret that the requests exist.
+fn existence(args: &Import) -> Result<v1::DisclosureTier, CliError> {
+    let Some(word) = args.existence.as_deref() else { return Ok(v1::DisclosureTier::Unspecified) };
+    match register::words::tier_from(word) {
+        Some(tier @ (v1::DisclosureTier::Restricted | v1::DisclosureTier::Secret)) => Ok(tier),
+        Some(v1::DisclosureTier::Public | v1::DisclosureTier::Unspecified) | None => {
+            Err(CliError::Usage(format!("--existence: {word:?} is neither restricted nor secret")))
+        }
+    }
+}
+
+/// Says what the requests would change of today's verdicts, and enters them unless it is a dry run.
+async fn enter_requests(
     config: &Config,
     client: &mut RegisterClient,
     import: v1::Import,
-    items: &[v1::RegisterItem],
+    requests: Vec<v1::Request>,
     effective_at_s: i64,
     dry_run: bool,
 ) -> Result<(), CliError> {
-    let (set, chunks) = item_set(items)?;
+    let Sealed { requests, mut chunks, opened } = seal(requests)?;
+    let mut items = to_items(requests);
+    let (set, of_items) = item_set(&items)?;
+    chunks.extend(of_items);
+    // The collector judges with what it can open.
+    items.extend(opened);
     let body = Body::Import(v1::Import { items: Some(set), ..import });
-    enter(config, client, body, items.to_vec(), chunks, effective_at_s, dry_run).await
+    enter(config, client, body, items, chunks, effective_at_s, dry_run).await
+}
+
+/// Requests with their closed parts committed, and what opens them.
+struct Sealed {
+    requests: Vec<v1::Request>,
+    chunks: Vec<Vec<u8>>,
+    opened: Vec<v1::RegisterItem>,
+}
+
+/// Each part anew, with salts of its own: also of a version whose predecessor had it closed.
+fn seal(requests: Vec<v1::Request>) -> Result<Sealed, CliError> {
+    let mut sealed = Sealed { requests: Vec::new(), chunks: Vec::new(), opened: Vec::new() };
+    for mut request in requests {
+        for part in std::mem::take(&mut request.closed) {
+            let fields = closed::take(&mut request.clone(), part.part());
+            let chunks = closed::close(&mut request, part.clone(), salt)?.ok_or_else(|| {
+                CliError::Usage(format!(
+                    "{}: closed: it holds nothing of {} that you can see",
+                    request.id,
+                    register::words::part(part.part())
+                ))
+            })?;
+            sealed.chunks.extend(chunks);
+            let (request_id, part) = (request.id.clone(), part.part);
+            let opened = v1::OpenedPart { request_id, part, fields };
+            let item = Some(v1::register_item::Item::Opened(opened));
+            sealed.opened.push(v1::RegisterItem { item });
+        }
+        sealed.requests.push(request);
+    }
+    Ok(sealed)
+}
+
+fn salt() -> Result<Salt, CliError> {
+    let mut salt = [0_u8; 16];
+    getrandom::fill(&mut salt).map_err(|_| CliError::Random)?;
+    Ok(Salt(salt))
 }
 
 /// The one way in: preview, sign, chunks, statement, and answers that show it.
@@ -241,9 +294,7 @@ pub(super) fn item_set(
     let mut builder = SetBuilder::new();
     let mut chunks = Vec::new();
     for item in items {
-        let mut salt = [0_u8; 16];
-        getrandom::fill(&mut salt).map_err(|_| CliError::Random)?;
-        chunks.extend(builder.push(Salt(salt), canonical::encode(item)));
+        chunks.extend(builder.push(salt()?, canonical::encode(item)));
     }
     let (set, last) = builder.finish();
     chunks.extend(last);

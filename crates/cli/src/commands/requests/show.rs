@@ -173,6 +173,21 @@ fn details(row: &v1::RequestRow) -> Pairs {
     if let Some(impact) = &request.impact {
         pairs.push(("impact", impact_line(impact)));
     }
+    for closed in &request.closed {
+        let until = match closed.until_s {
+            0 => "without end".to_owned(),
+            until_s => format!("until {}", instant(until_s, &request)),
+        };
+        let part = field::part(closed.part());
+        let mut copy = request.clone();
+        let seen = match evidence::closed::take(&mut copy, closed.part()) {
+            Some(_) => "shown to you",
+            None => "withheld",
+        };
+        let tier = field::tier(closed.tier()).to_owned();
+        let text = join([format!("{part}: {seen}"), tier, until, closed.ground.clone()]);
+        pairs.push(("closed", text));
+    }
     for relation in &request.relations {
         let held_on = if relation.outlives { " (and holds on after it)" } else { "" };
         let kind = field::relation(relation.kind());
@@ -208,7 +223,10 @@ fn authorisation(pairs: &mut Pairs, request: &v1::Request) {
     pairs.push(("instrument", field::instrument(deed.instrument()).to_owned()));
     pairs.push(("basis_class", field::basis_class(deed.basis_class()).to_owned()));
     let issuer = deed.authority.clone().unwrap_or_default();
-    let v1::Authority { id, name, branch, country, level } = issuer;
+    let v1::Authority { id, name, branch, country, level, officer } = issuer;
+    if let Some(v1::Officer { name, role, contact }) = officer {
+        pairs.push(("officer", join([name, role, contact])));
+    }
     pairs.push(("authority", join([id, name, branch, level, country])));
     pairs.push(("external_ref", deed.external_ref));
     pairs.push(("court", deed.court));
