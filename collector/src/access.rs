@@ -95,6 +95,17 @@ pub fn clearance(caller: &Caller) -> DisclosureTier {
     }
 }
 
+/// Whether something of this tier may be shown: what is restricted or secret until a time opens by itself.
+pub fn sees(
+    clearance: DisclosureTier,
+    tier: DisclosureTier,
+    until_s: Option<i64>,
+    now_s: i64,
+) -> bool {
+    let is_over = until_s.is_some_and(|until_s| until_s <= now_s);
+    is_over || tier as i32 <= (clearance as i32).max(DisclosureTier::Public as i32)
+}
+
 /// Keys that were revoked. Written by the log's writer, read for each message, so that a revocation
 /// needs no restart.
 #[derive(Debug, Clone, Default)]

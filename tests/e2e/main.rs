@@ -5,6 +5,7 @@ mod adopt;
 mod ansible;
 mod cases;
 mod deeds;
+mod disclosure;
 mod durability;
 mod fleet;
 mod import;

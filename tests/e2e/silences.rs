@@ -168,7 +168,7 @@ fn live_answers_and_the_verifier_tell_the_same_silences() -> Result<()> {
         &chunks,
         &vkeys,
         &v1::ExportRequest::default(),
-        (completeness.log_size, ""),
+        (completeness.log_size, "", 0),
     )?;
     let files = verify::read_tar(bundle.bytes.as_slice(), verify::BUNDLE_SIZE_MAX)?;
     let trust = verify::Trust {

@@ -141,6 +141,10 @@ impl Writer {
             to_assess,
             published,
         };
+        // A crash may have come between the entry that says what is erased and its removal.
+        for id in writer.state.register.erased().filter_map(Hash::from_slice) {
+            writer.chunks.remove(&id)?;
+        }
         // A crash may have come between the commit of a checkpoint and its exposure.
         publish::expose(&writer.dir, &writer.state)?;
         writer.published.send_replace(Exposed::of(&writer.state));
@@ -209,7 +213,7 @@ impl Writer {
     }
 
     /// Openings, then the journal: the commit point. Then assess.
-    pub(super) fn commit(&mut self) -> Result<(), Fatal> {
+    pub(crate) fn commit(&mut self) -> Result<(), Fatal> {
         self.openings.commit()?;
         self.journal.commit()?;
         let group = std::mem::take(&mut self.group);
@@ -289,6 +293,9 @@ impl Writer {
             }
             Command::Approve { statement, digest, caller, reply } => {
                 answer(reply, self.attest(statement, digest, &caller)?)
+            }
+            Command::Erase { request_id, parts, caller, reply } => {
+                answer(reply, self.erase(&request_id, &parts, &caller)?)
             }
             Command::NodeFacts { bytes, caller, reply } => {
                 answer(reply, self.node_facts(&bytes, &caller)?)

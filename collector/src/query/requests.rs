@@ -137,6 +137,17 @@ fn row(scene: &Scene, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
         decision: entry.decision_at(scene.now_s).cloned().map(Into::into),
         held_by: Vec::new(),
         reason: version.reason.clone(),
+        erased: version
+            .request
+            .closed
+            .iter()
+            .filter(|part| part.is_erased)
+            .map(|part| part.part.into())
+            .collect(),
+        secrecy_expired_at_s: version
+            .request
+            .secrecy_expired_at_s(scene.now_s)
+            .unwrap_or_default(),
         statement_index: version.statement,
         recorded_at_s: version.recorded_at_s,
         author: author.cloned().unwrap_or_default(),

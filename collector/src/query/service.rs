@@ -8,7 +8,10 @@ use remit_proto::v1::{
 };
 use tonic::{Code, Request, Response, Status};
 
-use super::{QueryHandle, veil::Veiled};
+use super::{
+    QueryHandle,
+    veil::{Veil, Veiled},
+};
 use crate::{
     access::{Access, Caller, Operation, clearance},
     status::refuse,
@@ -48,10 +51,26 @@ where
     A: Veiled + Send + 'static,
     F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
 {
+    with_veil(query, caller, question, |query, question, _| ask(query, question)).await
+}
+
+/// The same for a question that by itself could find out what is hidden.
+pub(crate) async fn with_veil<Q, A, F>(
+    query: &QueryHandle,
+    caller: &Caller,
+    question: Q,
+    ask: F,
+) -> Result<Response<A>, Status>
+where
+    Q: Send + 'static,
+    A: Veiled + Send + 'static,
+    F: FnOnce(&QueryHandle, Q, &Veil) -> Result<A, Status> + Send + 'static,
+{
     let clearance = clearance(caller);
     off_the_runtime(query, question, move |query, question| {
-        let mut answer = ask(query, question)?;
-        answer.veil(&query.veil(clearance)?);
+        let veil = query.veil(clearance)?;
+        let mut answer = ask(query, question, &veil)?;
+        answer.veil(&veil);
         Ok(answer)
     })
     .await

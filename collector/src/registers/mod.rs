@@ -10,9 +10,12 @@
 //! The one statement that the collector makes itself is an approval by somebody who is logged in: it is
 //! signed by the register's key as *attested*, never as that person's.
 
+mod erase;
 mod service;
 
 pub use service::RegisterEdge;
+
+use std::collections::BTreeSet;
 
 use evidence::{
     PersonId, canonical,
@@ -46,9 +49,10 @@ pub fn items_of(chunks: &dyn Chunks, statement: &v1::Statement) -> Option<Vec<v1
         .map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok())
         .collect::<Option<Vec<v1::RegisterItem>>>()?;
     let opened = evidence::closed::beside(&items, |part| {
-        let ids = part.chunks.iter().map(|id| Hash::from_slice(id));
+        let set = part.opening.as_ref()?;
+        let ids = set.chunks.iter().map(|id| Hash::from_slice(id));
         let held: Vec<_> = ids.map(|id| chunks.chunk(&id?)).collect::<Option<_>>()?;
-        evidence::chunk::open_set(part, &held).ok()
+        evidence::chunk::open_set(set, &held).ok()
     });
     items.extend(opened.ok()?);
     Some(items)
@@ -150,21 +154,34 @@ impl Writer {
                           not open to its own fields";
             return Err(Refusal::because("MALFORMED_IMPORT", detail));
         };
-        // The operator knows what its own register holds; withholding comes later.
+        self.check_opened(&items)
+    }
+
+    /// The operator knows what its own register holds: withholding is for those who ask. What was erased
+    /// before may be repeated in a new version, and stays erased.
+    fn check_opened(&self, items: &[v1::RegisterItem]) -> Result<(), Refusal> {
+        use v1::register_item::Item;
+        let erased: BTreeSet<&[u8]> = self.state.register.erased().collect();
         let (mut closed, mut opened) = (0_usize, 0_usize);
-        for item in &items {
+        for item in items {
             match &item.item {
-                Some(v1::register_item::Item::Request(request)) => closed += request.closed.len(),
-                Some(v1::register_item::Item::Opened(_)) => opened += 1,
-                Some(_) | None => {}
+                Some(Item::Request(request)) => {
+                    let chunks = |part: &v1::ClosedPart| part.opening.clone().unwrap_or_default().chunks;
+                    let is_held = |part: &&v1::ClosedPart| {
+                        !chunks(part).iter().any(|id| erased.contains(id.as_slice()))
+                    };
+                    closed += request.closed.iter().filter(is_held).count();
+                }
+                Some(Item::Opened(_)) => opened += 1,
+                Some(Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => {}
             }
         }
-        if closed != opened {
-            let detail =
-                format!("{} closed parts: send their chunks first", closed - opened.min(closed));
-            return Err(Refusal::because("MISSING_CHUNK", detail));
+        if closed == opened {
+            return Ok(());
         }
-        Ok(())
+        let missing = closed.abs_diff(opened);
+        let detail = format!("{missing} closed parts do not open: send their chunks first");
+        Err(Refusal::because("MISSING_CHUNK", detail))
     }
 
     /// By the clock itself: the log's own time stands still after a clock that was ahead.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::Erase;
+
 /// What is blocked on an operator's network, by whose authority, and whether that covers it.
 #[derive(Debug, Parser)]
 #[command(name = "remit", version, propagate_version = true, after_help = EXIT_CODES)]
@@ -196,6 +198,8 @@ pub(crate) enum Requests {
     Moot(Step),
     /// Nothing more is to come of it
     Close(Step),
+    /// Erase what was committed of it: a name, free text; that it was there stays provable
+    Erase(Erase),
     /// A court case has ended: requests that depend on it lapse
     ProceedingEnded(Proceeding),
 }
@@ -340,6 +344,9 @@ pub(crate) struct Import {
     /// That these requests exist is itself restricted or secret: an export may leave all of them out
     #[arg(long, value_name = "TIER")]
     pub(crate) existence: Option<String>,
+    /// From then on it is public that they exist
+    #[arg(long, value_name = "TIME", requires = "existence")]
+    pub(crate) existence_until: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,8 @@
 //!
 //! A part is a set of salted items of its own ([`crate::chunk`]): its commitment is the set's root in the
 //! request, its opening the chunks beside the register. Whoever holds them merges the part back; whoever
-//! does not sees that it is there, how secret, until when and why. Each can be erased alone.
+//! does not sees that it is there, how secret, until when and why. Each can be erased alone, also one that
+//! everybody may see: free text is closed for that.
 
 use prost::Message;
 use remit_proto::v1::{self, RequestPart};
@@ -38,6 +39,19 @@ pub fn take(request: &mut v1::Request, part: RequestPart) -> Option<v1::Request>
             }
         }
         RequestPart::Documents => out.documents = std::mem::take(&mut request.documents),
+        RequestPart::Remarks => {
+            let decision = request.decision.as_mut().map(|decision| v1::OperatorDecision {
+                text: std::mem::take(&mut decision.text),
+                escalation: std::mem::take(&mut decision.escalation),
+                ..v1::OperatorDecision::default()
+            });
+            let impact = request.impact.as_mut().map(|impact| v1::ImpactAssessment {
+                collateral_estimate: std::mem::take(&mut impact.collateral_estimate),
+                ..v1::ImpactAssessment::default()
+            });
+            out.decision = decision.filter(|taken| *taken != v1::OperatorDecision::default());
+            out.impact = impact.filter(|taken| *taken != v1::ImpactAssessment::default());
+        }
         RequestPart::Reasons
         | RequestPart::Reference
         | RequestPart::Authority
@@ -84,6 +98,7 @@ fn take_of_deed(deed: &mut v1::Authorisation, part: RequestPart) -> v1::Authoris
         | RequestPart::Targets
         | RequestPart::Scope
         | RequestPart::Measure
+        | RequestPart::Remarks
         | RequestPart::Documents => {}
     }
     out
@@ -94,8 +109,8 @@ pub fn put_back(request: &mut v1::Request, part: &v1::Request) -> Result<(), Mal
     request.merge(part.encode_to_vec().as_slice()).map_err(|_| Malformed::NotProtobuf)
 }
 
-/// Closes a part: its fields leave the request, and what opens it is returned as chunks. `false` beside
-/// it: there was nothing to close.
+/// Closes a part: its fields leave the request, and what opens it is returned as chunks; `None`: there was
+/// nothing to close.
 pub fn close<E>(
     request: &mut v1::Request,
     closed: v1::ClosedPart,
@@ -129,13 +144,14 @@ fn split(mut fields: v1::Request) -> Vec<v1::Request> {
 /// in the clear beside them. The name of an officer never is.
 pub fn check(request: &v1::Request) -> Result<(), Malformed> {
     let mut rest = request.clone();
-    for (at, v1::ClosedPart { part, tier, until_s: _, ground, opening }) in
+    for (at, v1::ClosedPart { part, tier, until_s, ground, opening }) in
         request.closed.iter().enumerate()
     {
         let kind = known::<RequestPart>(*part, "closed.part")?;
         let tier = known::<v1::DisclosureTier>(*tier, "closed.tier")?;
         let hides = tier != v1::DisclosureTier::Public;
-        require(hides, "closed.tier", "restricted or secret; what is public is not closed")?;
+        require(hides || *until_s == 0, "closed.until_s", "0 for what is public already")?;
+        require(hides || kind != RequestPart::Officer, "closed.tier", "a person's name is not public")?;
         short_text(ground, 1000, "closed.ground")?;
         let set = opening.as_ref().ok_or(Malformed::Missing { field: "closed.opening" })?;
         check_set(set)?;
@@ -169,20 +185,22 @@ fn is_empty(mut request: v1::Request) -> bool {
     request.authorisation =
         request.authorisation.filter(|deed| *deed != v1::Authorisation::default());
     request.task = request.task.filter(|task| *task != v1::Task::default());
+    request.decision = request.decision.filter(|made| *made != v1::OperatorDecision::default());
+    request.impact = request.impact.filter(|made| *made != v1::ImpactAssessment::default());
     request == v1::Request::default()
 }
 
 /// As [`v1::OpenedPart`] items beside those of an import, for every part whose opening is held. `open`
-/// finds the items of a set, checked against its root. A part that opens to something else is an error.
+/// finds the items of a part, checked against the root of its set. A part that opens to something else is an error.
 pub fn beside(
     items: &[v1::RegisterItem],
-    mut open: impl FnMut(&v1::ItemSet) -> Option<Vec<Vec<u8>>>,
+    mut open: impl FnMut(&v1::ClosedPart) -> Option<Vec<Vec<u8>>>,
 ) -> Result<Vec<v1::RegisterItem>, Malformed> {
     let mut found = Vec::new();
     for item in items {
         let Some(v1::register_item::Item::Request(request)) = &item.item else { continue };
         for part in &request.closed {
-            let Some(held) = part.opening.as_ref().and_then(&mut open) else { continue };
+            let Some(held) = open(part) else { continue };
             let fields = Some(opened(part, &held)?);
             let request_id = request.id.clone();
             let opened = v1::OpenedPart { request_id, part: part.part, fields };

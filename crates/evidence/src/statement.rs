@@ -103,11 +103,16 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             rows_refused,
             reason,
             existence,
+            existence_until_s,
         }) => {
             if *existence != 0 {
                 let tier = known::<v1::DisclosureTier>(*existence, "import.existence")?;
                 let hides = tier != v1::DisclosureTier::Public;
                 require(hides, "import.existence", "restricted or secret, or not stated")?;
+            }
+            if *existence_until_s != 0 {
+                require(*existence != 0, "import.existence_until_s", "0 where nothing is hidden")?;
+                time(*existence_until_s, "import.existence_until_s")?;
             }
             short_text(reason, 1000, "import.reason")?;
             check_set(items.as_ref().ok_or(Malformed::Missing { field: "import.items" })?)?;

@@ -1,6 +1,7 @@
 //! One request through time: its versions, and what was stated about it since.
 
 use evidence::RequestId;
+use remit_proto::v1::{self, DisclosureTier};
 
 use crate::{
     proceedings::Proceedings,
@@ -28,8 +29,30 @@ pub struct Version {
     pub recorded_at_s: i64,
     /// Why it was made; may be empty.
     pub reason: String,
+    /// That the request exists is not for everybody.
+    pub existence: Option<Existence>,
     /// An amendment is judged from its receipt on; the first version has always applied.
     pub(crate) applies_from_s: i64,
+}
+
+/// How secret it is that there is such a request at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Existence {
+    pub tier: DisclosureTier,
+    /// `None`: without end.
+    pub until_s: Option<i64>,
+}
+
+impl Existence {
+    pub(crate) fn of(import: &v1::Import) -> Option<Self> {
+        let until_s = Some(import.existence_until_s).filter(|until_s| *until_s != 0);
+        match import.existence() {
+            DisclosureTier::Unspecified | DisclosureTier::Public => None,
+            tier @ (DisclosureTier::Restricted | DisclosureTier::Secret) => {
+                Some(Self { tier, until_s })
+            }
+        }
+    }
 }
 
 /// A request as a view knows it.
@@ -69,6 +92,11 @@ impl<'a> Entry<'a> {
     /// The newest text.
     pub fn request(&self) -> &'a Request {
         &self.newest.request
+    }
+
+    /// The newest version speaks: an amendment may make it public.
+    pub fn existence(&self) -> Option<Existence> {
+        self.newest.existence
     }
 
     /// In order of effect.

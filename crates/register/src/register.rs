@@ -13,12 +13,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     adoption::{Adoption, Attribution, BASELINE_MAX_S, Said},
-    entry::{Entry, History, Version},
+    entry::{Entry, Existence, History, Version},
     index::TargetIndex,
     list::{Covering, InvalidList, Listed, Lists, Posted, Proposal},
     proceedings::Proceedings,
     relations,
-    request::{Decision, InvalidRequest, ListVersion, Request, RequestTarget},
+    request::{
+        Closed, Decision, InvalidRequest, ListVersion, Request, RequestTarget, moves_verdicts,
+    },
     state::{self, Bounds, NoSuchStep, Transition},
     target::{Relation, Target, relation},
 };
@@ -40,8 +42,10 @@ pub struct Register {
     withheld: Vec<u64>,
     /// Of those, the ones whose very existence is restricted or secret.
     secret: Vec<u64>,
-    /// Requests that had a closed part in some version, by position.
+    /// Requests that have a closed part in some version, or whose existence is not public, by position.
     closed: BTreeSet<usize>,
+    /// Chunks that were removed, with an `Erasure` entry.
+    erased: BTreeSet<Vec<u8>>,
     /// Statements of a newer format.
     not_understood: Vec<u64>,
     adoption: Adoption,
@@ -131,6 +135,7 @@ impl Register {
             withheld: Vec::new(),
             secret: Vec::new(),
             closed: BTreeSet::new(),
+            erased: BTreeSet::new(),
             not_understood: Vec::new(),
             adoption: Adoption::default(),
             lists: Lists::default(),
@@ -285,7 +290,7 @@ impl Register {
         relations::check(relations, |id| Some(&self.newest(&id.parse().ok()?)?.request.relations))
             .map_err(|(id, through)| InvalidStatement::Cycle { id, through })?;
         for new in requests {
-            self.enter(new, said.recorded_at_s, effective_at_s, &import.reason);
+            self.enter(new, said.recorded_at_s, effective_at_s, import);
         }
         for attribution in attributions {
             self.adoption.attribute(attribution, said);
@@ -339,8 +344,16 @@ impl Register {
         self.histories.get(*self.by_id.get(id)?)?.versions.last()
     }
 
-    fn enter(&mut self, new: Entered, recorded_at_s: i64, effective_at_s: i64, reason: &str) {
-        let Entered { request, digest } = new;
+    fn enter(
+        &mut self,
+        new: Entered,
+        recorded_at_s: i64,
+        effective_at_s: i64,
+        import: &v1::Import,
+    ) {
+        let Entered { mut request, digest } = new;
+        forget(&mut request, &self.erased);
+        let existence = Existence::of(import);
         let received = self.newest(&request.id).map(|v| v.request.received_at_s);
         let applies_from_s = match received {
             None => i64::MIN,
@@ -364,7 +377,7 @@ impl Register {
         for list in &request.lists {
             self.by_list.entry(list.clone()).or_default().insert(history);
         }
-        if !request.closed.is_empty() {
+        if !request.closed.is_empty() || existence.is_some() {
             self.closed.insert(history);
         }
         let Some(entry) = self.histories.get_mut(history) else { return };
@@ -374,9 +387,35 @@ impl Register {
             self.postings.push(Posting::Own { history, version, target: at });
         }
         let statement = self.size;
-        let reason = reason.to_owned();
-        let version = Version { request, digest, statement, recorded_at_s, reason, applies_from_s };
+        let reason = import.reason.clone();
+        let version = Version {
+            request,
+            digest,
+            statement,
+            recorded_at_s,
+            reason,
+            existence,
+            applies_from_s,
+        };
         entry.versions.push(version);
+    }
+
+    /// What opened parts of requests was removed: their fields are gone, at every size, and no verdict
+    /// rested on them.
+    pub fn erase(&mut self, chunks: &[Vec<u8>]) {
+        self.erased.extend(chunks.iter().cloned());
+        let Self { histories, closed, erased, .. } = self;
+        for position in closed.iter() {
+            let versions = histories.get_mut(*position).map(|history| &mut history.versions);
+            for version in versions.into_iter().flatten() {
+                forget(&mut version.request, erased);
+            }
+        }
+    }
+
+    /// Chunks that were removed.
+    pub fn erased(&self) -> impl Iterator<Item = &[u8]> {
+        self.erased.iter().map(Vec::as_slice)
     }
 
     fn post(&mut self, posted: Vec<Posted>) {
@@ -451,6 +490,29 @@ impl Register {
         history.transitions = path;
         Ok(())
     }
+}
+
+/// Takes out of a request what is erased of it.
+fn forget(request: &mut Request, erased: &BTreeSet<Vec<u8>>) {
+    let is_erased = |part: &Closed| {
+        let chunks = part.opening.iter().flat_map(|set| &set.chunks);
+        !moves_verdicts(part.part) && chunks.into_iter().any(|id| erased.contains(id))
+    };
+    let gone: Vec<_> = request.closed.iter().filter(|p| is_erased(p)).map(|p| p.part).collect();
+    if gone.is_empty() {
+        return;
+    }
+    let mut wire = v1::Request::from(&*request);
+    for part in &gone {
+        closed::take(&mut wire, *part);
+    }
+    // What no verdict rests on, no check asks for.
+    let Ok(mut rest) = Request::try_from(wire) else { return };
+    for (new, old) in rest.closed.iter_mut().zip(&request.closed) {
+        new.is_erased = old.is_erased || gone.contains(&old.part);
+        new.is_open = old.is_open && !new.is_erased;
+    }
+    *request = rest;
 }
 
 /// What lists may stand under.
@@ -762,7 +824,7 @@ impl<'a> View<'a> {
         self.register.secret.iter().filter(|index| **index < self.size).count()
     }
 
-    /// Requests of which a part is committed, opened or not.
+    /// Requests of which a part is committed, opened or not, or whose existence is not public.
     pub fn partly_closed(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
         let view = *self;
         self.register.closed.iter().filter_map(move |position| view.entry(*position))

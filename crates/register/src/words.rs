@@ -286,6 +286,7 @@ words!(part, part_from, parts, remit_proto::v1::RequestPart, {
     Officer => "officer",
     Parties => "parties",
     Documents => "documents",
+    Remarks => "remarks",
 });
 
 words!(precision, precision_from, precisions, remit_proto::v1::TimePrecision, {

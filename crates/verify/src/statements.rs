@@ -1,9 +1,12 @@
 //! The register: its statements, and who signed each of them.
 
+use std::collections::BTreeSet;
+
 use evidence::{
     bundle::REGISTER,
     statement::{SignedStatement, attested_text, decode_signed, item_set},
 };
+use register::request::moves_verdicts;
 use remit_proto::v1::{self, log_entry::Entry};
 
 use crate::{
@@ -56,23 +59,32 @@ pub(crate) fn read(
         StatementLog::Empty => {}
         StatementLog::Unreadable => register.partial = true,
         StatementLog::Read(tree, heads) => {
-            statements(&mut register, bundle, &tree, &heads, trust, persons, findings);
+            let log = Log { tree: &tree, heads: &heads, entries };
+            statements(&mut register, bundle, &log, trust, persons, findings);
         }
     }
     register
 }
 
+/// The register's own log, and the collector's log that shows it.
+struct Log<'a> {
+    tree: &'a Tree<'a>,
+    heads: &'a Heads,
+    entries: &'a [Known],
+}
+
 fn statements(
     register: &mut Register,
     bundle: &mut Bundle<'_>,
-    tree: &Tree<'_>,
-    heads: &Heads,
+    log: &Log<'_>,
     trust: &Trust,
     persons: &Persons,
     findings: &mut Findings,
 ) {
+    let Log { tree, heads, entries } = log;
     let origin = trust.register.name().as_str();
-    let (mut newer, mut withheld, mut closed) = (0_u64, 0_u64, 0_u64);
+    let (mut newer, mut withheld, mut secret) = (0_u64, 0_u64, 0_u64);
+    let mut closed = Closed { erased: erased_chunks(entries), ..Closed::default() };
     for (index, bytes) in (0_u64..).zip(&tree.entries) {
         let (statement, signed, signatures, attestation) = match decode_signed(bytes) {
             Ok(SignedStatement::Known { statement, bytes, signatures, attestation }) => {
@@ -133,7 +145,10 @@ fn statements(
                 Some(items)
             }
             Items::Withheld => {
-                withheld += 1;
+                match hides_existence(&statement) {
+                    true => secret += 1,
+                    false => withheld += 1,
+                }
                 register.partial = true;
                 None
             }
@@ -156,13 +171,23 @@ fn statements(
             format!("the requests of {withheld} imports are withheld or erased"),
         );
     }
-    if closed > 0 {
-        register.partial = true;
+    if secret > 0 {
         findings.incomplete(
             Step::Statements,
             format!(
-                "{closed} parts of requests are committed and not in the bundle: restricted, secret or \
-                 erased; verdicts that need one are undetermined (secret)"
+                "{secret} imports of requests whose existence is restricted or secret are not in the \
+                 bundle; claims that no other request answers for are undetermined (secret)"
+            ),
+        );
+    }
+    let Closed { withheld, needed, erased_parts, erased: _ } = closed;
+    register.partial |= needed > 0;
+    if withheld > 0 {
+        findings.incomplete(
+            Step::Statements,
+            format!(
+                "{withheld} parts of requests are committed and not in the bundle; {needed} of them are \
+                 such that verdicts rest on: those that need one are undetermined (secret)"
             ),
         );
     }
@@ -170,16 +195,48 @@ fn statements(
         findings.proven(
             Step::Statements,
             format!(
-                "{} statements are signed by operator staff whose keys are logged{}",
+                "{} statements are signed by operator staff whose keys are logged{}{}",
                 tree.size() - register.attested,
                 match register.attested {
                     0 => String::new(),
                     count => format!(
                         "; {count} approvals are the collector's word for who was logged in"
                     ),
+                },
+                match erased_parts {
+                    0 => String::new(),
+                    count => format!("; {count} parts of requests are erased, as logged"),
                 }
             ),
         );
+    }
+}
+
+/// Closed parts that do not open, by reason.
+#[derive(Default)]
+struct Closed {
+    /// Chunks that were removed with an `Erasure` entry.
+    erased: BTreeSet<Vec<u8>>,
+    erased_parts: u64,
+    withheld: u64,
+    /// Of the withheld ones: verdicts may rest on them.
+    needed: u64,
+}
+
+fn erased_chunks(entries: &[Known]) -> BTreeSet<Vec<u8>> {
+    let erased = entries.iter().filter_map(|known| match &known.entry {
+        Entry::Erasure(v1::Erasure { chunks, .. }) => Some(chunks),
+        _ => None,
+    });
+    erased.flatten().cloned().collect()
+}
+
+fn hides_existence(statement: &v1::Statement) -> bool {
+    match &statement.body {
+        Some(v1::statement::Body::Import(import)) => {
+            import.existence() != v1::DisclosureTier::Unspecified
+        }
+        _ => false,
     }
 }
 
@@ -188,20 +245,28 @@ fn statements(
 fn opened(
     bundle: &mut Bundle<'_>,
     held: &[v1::RegisterItem],
-    closed: &mut u64,
+    closed: &mut Closed,
 ) -> Result<Vec<v1::RegisterItem>, String> {
     let mut wrong = None;
-    let opened = evidence::closed::beside(held, |set| match items::<v1::Request>(bundle, set) {
-        Items::All(parts) => {
-            Some(parts.iter().map(evidence::canonical::encode).collect::<Vec<_>>())
-        }
-        Items::Withheld => {
-            *closed += 1;
-            None
-        }
-        Items::Wrong(text) => {
-            wrong = Some(text);
-            None
+    let opened = evidence::closed::beside(held, |part| {
+        let set = part.opening.as_ref()?;
+        match items::<v1::Request>(bundle, set) {
+            Items::All(parts) => {
+                Some(parts.iter().map(evidence::canonical::encode).collect::<Vec<_>>())
+            }
+            Items::Withheld if set.chunks.iter().any(|id| closed.erased.contains(id)) => {
+                closed.erased_parts += 1;
+                None
+            }
+            Items::Withheld => {
+                closed.withheld += 1;
+                closed.needed += u64::from(moves_verdicts(part.part()));
+                None
+            }
+            Items::Wrong(text) => {
+                wrong = Some(text);
+                None
+            }
         }
     });
     match wrong {

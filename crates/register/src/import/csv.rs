@@ -168,6 +168,7 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
         time_zone: mapping.time_zone.clone(),
         end_date: mapping.end_date,
         date_format: mapping.date_format.clone(),
+        commits_text: false,
     };
     let mut gathered = Gathered::default();
     let mut lines = Lines::new(&text, body);

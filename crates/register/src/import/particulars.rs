@@ -68,20 +68,29 @@ impl ClosedRow {
     }
 }
 
-/// What the row closes; the name of an officer is closed, whether it says so or not.
+/// What the row closes, and what is closed whether it says so or not: the name of an officer, and free
+/// text, which everybody sees and which can be erased.
 pub(super) fn closed(
     rows: Vec<ClosedRow>,
-    authority: Option<&v1::Authority>,
+    request: &v1::Request,
+    commits_text: bool,
     clock: &mut Clock<'_>,
 ) -> Result<Vec<v1::ClosedPart>, RowError> {
+    use v1::{DisclosureTier as Tier, RequestPart as Part};
     let mut closed = rows.into_iter().map(|row| row.build(clock)).collect::<Result<Vec<_>, _>>()?;
-    let named = authority.is_some_and(|authority| authority.officer.is_some());
-    if named && !closed.iter().any(|part| part.part() == v1::RequestPart::Officer) {
-        closed.push(v1::ClosedPart {
-            part: v1::RequestPart::Officer.into(),
-            tier: v1::DisclosureTier::Restricted.into(),
-            ..v1::ClosedPart::default()
-        });
+    let deed = request.authorisation.as_ref();
+    let gives_reasons = deed.is_some_and(|deed| !deed.statement_of_reasons.is_empty());
+    for (part, tier, always) in [
+        (Part::Officer, Tier::Restricted, true),
+        (Part::Reasons, Tier::Public, commits_text && gives_reasons),
+        (Part::Remarks, Tier::Public, commits_text),
+    ] {
+        let stated = closed.iter().any(|row| row.part() == part);
+        let holds = evidence::closed::take(&mut request.clone(), part).is_some();
+        if always && holds && !stated {
+            let (part, tier) = (part.into(), tier.into());
+            closed.push(v1::ClosedPart { part, tier, ..v1::ClosedPart::default() });
+        }
     }
     Ok(closed)
 }

@@ -117,6 +117,9 @@ pub(super) struct Defaults {
     pub time_zone: Option<String>,
     pub end_date: Option<EndDate>,
     pub date_format: Option<String>,
+    /// Free text is committed, so that it can be erased: in files that people write. The text of a
+    /// published list is its authority's.
+    pub commits_text: bool,
 }
 
 pub(super) struct Built {
@@ -341,8 +344,6 @@ impl Row {
                 unknown_word("coarsest", &word, known)
             })?,
         };
-        let authority: Option<v1::Authority> = authority.map(Into::into);
-        let closed = closed(closed_rows, authority.as_ref(), &mut clock)?;
         let notice_required = notice.is_some();
         let measure = v1::Measure {
             techniques,
@@ -374,7 +375,7 @@ impl Row {
             statement_of_reasons,
             category,
             keywords,
-            authority,
+            authority: authority.map(Into::into),
             parties: parties.into_iter().map(PartyRow::build).collect::<Result<_, _>>()?,
             competence_check: competence.map(CompetenceRow::build).transpose()?,
             confidentiality,
@@ -425,10 +426,17 @@ impl Row {
             validity: validity(stated_validity)?,
             impact,
             relations,
-            time_assumption: clock.assumptions.join("; "),
+            time_assumption: String::new(),
             time_zone: clock.zone.unwrap_or_default().to_owned(),
+            time_notes: Vec::new(),
+            closed: Vec::new(),
+        };
+        let closed = closed(closed_rows, &request, defaults.commits_text, &mut clock)?;
+        let request = v1::Request {
+            time_assumption: clock.assumptions.join("; "),
             time_notes: clock.notes,
             closed,
+            ..request
         };
         // One rule book: what the register refuses is refused here, in the words of the file.
         let numbered = v1::Request { version: request.version.max(1), ..request.clone() };

@@ -42,7 +42,7 @@ pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
     if let Some(name) = &time_zone {
         times::zone(name).map_err(setting_error)?;
     }
-    let defaults = Defaults { time_zone, end_date, date_format: None };
+    let defaults = Defaults { time_zone, end_date, date_format: None, commits_text: true };
     let mut gathered = Gathered::default();
     for spanned in request {
         let line = line_at(text, spanned.span().start);

@@ -41,9 +41,6 @@ impl Request {
         for target in &self.targets {
             self.check_target(target)?;
         }
-        if self.closed.iter().any(|closed| closed.tier == v1::DisclosureTier::Public) {
-            return Err(invalid("closed.tier", "what is public is not closed"));
-        }
         let sees_targets = self.withholds(v1::RequestPart::Targets).is_none();
         if let Some(decision) = self.decision.as_ref().filter(|_| sees_targets) {
             let strange = decision

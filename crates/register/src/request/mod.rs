@@ -179,6 +179,8 @@ pub struct Closed {
     pub ground: String,
     pub opening: Option<v1::ItemSet>,
     pub is_open: bool,
+    /// Its opening was removed, and the log says so.
+    pub is_erased: bool,
 }
 
 /// What the operator made of a request.
@@ -203,6 +205,20 @@ impl Request {
     /// A part that is there and cannot be seen.
     pub fn withholds(&self, part: v1::RequestPart) -> Option<&Closed> {
         self.closed.iter().find(|closed| closed.part == part && !closed.is_open)
+    }
+
+    /// A part that was closed, seen or not.
+    pub fn closes(&self, part: v1::RequestPart) -> bool {
+        self.closed.iter().any(|closed| closed.part == part)
+    }
+
+    /// When the first secrecy of it ended that has (SECRECY_EXPIRED, DOMAIN.md 3c): somebody should say
+    /// that it is over, or why it goes on.
+    pub fn secrecy_expired_at_s(&self, at_s: i64) -> Option<i64> {
+        let clause = self.particulars.confidentiality.as_ref();
+        let clause = clause.filter(|clause| clause.expires_at_s != 0).map(|c| c.expires_at_s);
+        let parts = self.closed.iter().filter_map(|closed| closed.until_s);
+        parts.chain(clause).filter(|until_s| *until_s <= at_s).min()
     }
 
     /// When it ends by its own times.
@@ -287,5 +303,20 @@ impl Closed {
             Some(until_s) => format!("withheld: {tier} until {}", crate::words::time(until_s)),
             None => format!("withheld: {tier}"),
         }
+    }
+}
+
+/// Whether verdicts rest on a part: such a part may be withheld, and is never erased.
+pub fn moves_verdicts(part: v1::RequestPart) -> bool {
+    match part {
+        v1::RequestPart::Targets | v1::RequestPart::Scope | v1::RequestPart::Measure => true,
+        v1::RequestPart::Unspecified
+        | v1::RequestPart::Reasons
+        | v1::RequestPart::Reference
+        | v1::RequestPart::Authority
+        | v1::RequestPart::Officer
+        | v1::RequestPart::Parties
+        | v1::RequestPart::Documents
+        | v1::RequestPart::Remarks => false,
     }
 }

@@ -278,6 +278,7 @@ impl TryFrom<v1::ClosedPart> for Closed {
             ground,
             opening,
             is_open: false,
+            is_erased: false,
         })
     }
 }

@@ -146,7 +146,8 @@ impl From<&Request> for v1::Request {
             closed: closed
                 .into_iter()
                 .map(|closed| {
-                    let Closed { part, tier, until_s, ground, opening, is_open: _ } = closed;
+                    let Closed { part, tier, until_s, ground, opening, is_open: _, is_erased: _ } =
+                        closed;
                     v1::ClosedPart {
                         part: part.into(),
                         tier: tier.into(),

@@ -5,6 +5,7 @@
 mod adopted;
 mod attested;
 mod cases;
+mod closed;
 mod forged;
 mod honest;
 mod hostile;

@@ -6,6 +6,7 @@
 use evidence::{
     AgentOrigin, batch, bundle, canonical,
     chunk::{SetBuilder, chunk_id},
+    closed,
     commitment::{self, Salt},
     leaf::{self, ACTIVITY_RULE_TARGET, RULE_CHANGE_TARGET},
     statement::{attested_text, signed_text},
@@ -38,6 +39,8 @@ pub(crate) enum Lie {
     BackDated,
     /// The block on 192.0.2.9 was never recorded.
     Dropped,
+    /// No lie: a part of r-1 is committed and secret.
+    Closed(v1::RequestPart),
 }
 
 pub(crate) struct Operator {
@@ -58,6 +61,9 @@ pub(crate) struct Operator {
     agent_shown: u64,
     pub(crate) openings: Vec<v1::LeafOpening>,
     pub(crate) chunks: Vec<Vec<u8>>,
+    closes: Option<v1::RequestPart>,
+    /// Of `chunks`, what opens closed parts.
+    pub(crate) closed: Vec<Vec<u8>>,
     /// Every checkpoint published, oldest first.
     pub(crate) checkpoints: Vec<Vec<u8>>,
     /// Event index, then, now: code and request.
@@ -80,6 +86,9 @@ impl Operator {
     pub(crate) fn tells(lie: Lie) -> Self {
         let mut operator = Self::enrolled();
         operator.publishes();
+        if let Lie::Closed(part) = lie {
+            operator.closes = Some(part);
+        }
         operator.enters("r-1", "192.0.2.1", T, T + 1000);
         if lie == Lie::BackDated {
             operator.enters("r-2", "192.0.2.9", T, T + 1000);
@@ -97,7 +106,7 @@ impl Operator {
         ];
         operator.said = vec![(3, "AUTHORISED r-1", ""), (4, "AUTHORISED r-1", "")];
         match lie {
-            Lie::None => {
+            Lie::None | Lie::Closed(_) => {
                 bodies.push(operator.activity(5, "192.0.2.9", None));
                 operator.said.push((5, "NO_BASIS", ""));
             }
@@ -138,6 +147,8 @@ impl Operator {
             agent_shown: 0,
             openings: Vec::new(),
             chunks: Vec::new(),
+            closes: None,
+            closed: Vec::new(),
             checkpoints: Vec::new(),
             said: Vec::new(),
             at_s: T,
@@ -201,12 +212,13 @@ impl Operator {
     }
 
     fn enters(&mut self, id: &str, ip: &str, from_s: i64, until_s: i64) {
-        let request = v1::Request {
+        let mut request = v1::Request {
             id: id.to_owned(),
             version: 1,
             authorisation: Some(v1::Authorisation {
                 instrument: v1::Instrument::CourtOrderFinal.into(),
                 basis_class: v1::BasisClass::Law.into(),
+                statement_of_reasons: "because".into(),
                 ..v1::Authorisation::default()
             }),
             notification: Some(v1::Notification {
@@ -231,6 +243,16 @@ impl Operator {
             basis_proof: v1::BasisProof::OperatorsWord.into(),
             ..v1::Request::default()
         };
+        if let Some(part) = self.closes {
+            let part = v1::ClosedPart {
+                part: part.into(),
+                tier: v1::DisclosureTier::Secret.into(),
+                ..v1::ClosedPart::default()
+            };
+            let salt = || -> Result<Salt, ()> { Ok(self.salt()) };
+            self.closed = closed::close(&mut request, part, salt).unwrap().unwrap();
+            self.chunks.extend(self.closed.clone());
+        }
         let item = v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) };
         let items = self.set(vec![canonical::encode(&item)]);
         self.states(statement::Body::Import(v1::Import {
@@ -444,7 +466,7 @@ impl Operator {
         self.agent_note = closed.note;
     }
 
-    fn publishes(&mut self) {
+    pub(crate) fn publishes(&mut self) {
         self.at_s += 1;
         if self.register_shown < self.register_edge.size() {
             self.register_shown = self.register_edge.size();

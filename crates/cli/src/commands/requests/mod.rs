@@ -12,6 +12,7 @@
 //! (`--dry-run`); the collector computes that from the same statement.
 
 mod amend;
+mod erase;
 mod lifecycle;
 mod list;
 mod quick;
@@ -29,6 +30,7 @@ use sha2::{Digest, Sha256};
 pub(super) use self::list::rows;
 pub(crate) use self::{
     amend::amend,
+    erase::{Erase, erase},
     lifecycle::{Stated, change, proceeding},
     list::list,
     quick::quick,
@@ -74,8 +76,15 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
         rows_refused: merged.refused_count() as u64,
         ..v1::Import::default()
     };
-    let import = v1::Import { existence: existence(args)?.into(), ..import };
-    let (requests, now_s) = (merged.requests.clone(), time::now_s());
+    let now_s = time::now_s();
+    let until = args.existence_until.as_deref();
+    let until_s = until.map(|text| time::parse(text, "--existence-until", now_s)).transpose()?;
+    let import = v1::Import {
+        existence: existence(args)?.into(),
+        existence_until_s: until_s.unwrap_or_default(),
+        ..import
+    };
+    let requests = merged.requests.clone();
     enter_requests(config, &mut client, import, requests, now_s, args.dry_run).await?;
     if args.dry_run {
         return finished(&args.file, &merged, "--dry-run");
@@ -121,12 +130,17 @@ struct Sealed {
     opened: Vec<v1::RegisterItem>,
 }
 
-/// Each part anew, with salts of its own: also of a version whose predecessor had it closed.
+/// Each part anew, with salts of its own: also of a version whose predecessor had it closed. What was
+/// erased there stays as it stands: committed, and gone.
 fn seal(requests: Vec<v1::Request>) -> Result<Sealed, CliError> {
     let mut sealed = Sealed { requests: Vec::new(), chunks: Vec::new(), opened: Vec::new() };
     for mut request in requests {
         for part in std::mem::take(&mut request.closed) {
             let fields = closed::take(&mut request.clone(), part.part());
+            if fields.is_none() && part.opening.is_some() {
+                request.closed.push(part);
+                continue;
+            }
             let chunks = closed::close(&mut request, part.clone(), salt)?.ok_or_else(|| {
                 CliError::Usage(format!(
                     "{}: closed: it holds nothing of {} that you can see",

@@ -147,6 +147,8 @@ fn details(row: &v1::RequestRow) -> Pairs {
         decision,
         held_by,
         reason,
+        erased,
+        secrecy_expired_at_s,
     } = row;
     let request = request.clone().unwrap_or_default();
     let mut pairs: Pairs = vec![
@@ -175,6 +177,7 @@ fn details(row: &v1::RequestRow) -> Pairs {
     }
     for closed in &request.closed {
         let until = match closed.until_s {
+            0 if closed.tier() == v1::DisclosureTier::Public => String::new(),
             0 => "without end".to_owned(),
             until_s => format!("until {}", instant(until_s, &request)),
         };
@@ -182,11 +185,16 @@ fn details(row: &v1::RequestRow) -> Pairs {
         let mut copy = request.clone();
         let seen = match evidence::closed::take(&mut copy, closed.part()) {
             Some(_) => "shown to you",
+            None if erased.contains(&closed.part) => "erased",
             None => "withheld",
         };
         let tier = field::tier(closed.tier()).to_owned();
         let text = join([format!("{part}: {seen}"), tier, until, closed.ground.clone()]);
         pairs.push(("closed", text));
+    }
+    if *secrecy_expired_at_s != 0 {
+        let text = format!("since {}", instant(*secrecy_expired_at_s, &request));
+        pairs.push(("secrecy_expired", text));
     }
     for relation in &request.relations {
         let held_on = if relation.outlives { " (and holds on after it)" } else { "" };
