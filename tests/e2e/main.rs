@@ -3,6 +3,7 @@
 mod abuse;
 mod adopt;
 mod ansible;
+mod approvals;
 mod cases;
 mod deeds;
 mod disclosure;

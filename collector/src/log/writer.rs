@@ -77,6 +77,8 @@ pub struct Writer {
     /// When an old head of a node was last compared with the journal.
     pub(super) looked_into: HashMap<NodeId, Instant>,
     pub(super) budgets: Budgets,
+    /// Requests of these instruments need a second person's approval.
+    pub(crate) second_person_for: Vec<v1::Instrument>,
     /// Leaves that came since heads were last logged.
     pub(super) unlogged_leaves: u64,
     to_assess: SyncSender<Vec<Committed>>,
@@ -95,6 +97,7 @@ pub struct Parts {
     pub published: watch::Sender<Exposed>,
     pub revoked_keys: RevokedKeys,
     pub node_limits: NodeLimits,
+    pub second_person_for: Vec<v1::Instrument>,
 }
 
 impl Writer {
@@ -111,6 +114,7 @@ impl Writer {
             published,
             revoked_keys,
             node_limits,
+            second_person_for,
         } = parts;
         let mut state = State::new(operator, revoked_keys);
         let mut replay = publish::Replay::new(dir, chunks.clone());
@@ -137,6 +141,7 @@ impl Writer {
             forks_kept: HashMap::new(),
             looked_into: HashMap::new(),
             budgets: Budgets::new(node_limits),
+            second_person_for,
             unlogged_leaves: 0,
             to_assess,
             published,

@@ -45,7 +45,7 @@ impl QueryHandle {
                 veil.requests.insert(id.clone(), secrecy.tier);
             }
             let parts: Vec<Closed> = entry
-                .versions()
+                .all_versions()
                 .flat_map(|version| &version.request.closed)
                 .filter(|part| !sees(clearance, part.tier, part.until_s, scene.now_s))
                 .cloned()

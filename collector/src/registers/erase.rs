@@ -83,7 +83,7 @@ impl Writer {
             return Err(Refusal::because("NO_SUCH_REQUEST", detail));
         };
         let mut found = Found { chunks: Vec::new(), statements: BTreeSet::new(), parts: 0 };
-        for version in entry.versions() {
+        for version in entry.all_versions() {
             for part in &version.request.closed {
                 let ids = part.opening.iter().flat_map(|set| &set.chunks);
                 if part.is_erased || !wanted.contains(&(part.part as i32)) {

@@ -154,7 +154,40 @@ impl Writer {
                           not open to its own fields";
             return Err(Refusal::because("MALFORMED_IMPORT", detail));
         };
-        self.check_opened(&items)
+        self.check_opened(&items)?;
+        self.check_second_person(&statement, &items)
+    }
+
+    /// Which instruments need a second person is the operator's policy; that a request waits for one is in
+    /// the statement, so that every verifier sees it.
+    fn check_second_person(
+        &self,
+        statement: &v1::Statement,
+        items: &[v1::RegisterItem],
+    ) -> Result<(), Refusal> {
+        let Some(v1::statement::Body::Import(import)) = &statement.body else { return Ok(()) };
+        if import.awaits_approval || statement.approver.is_some() {
+            return Ok(());
+        }
+        let view = self.state.register.view();
+        for item in items {
+            let Some(v1::register_item::Item::Request(request)) = &item.item else { continue };
+            let own = request.authorisation.clone().unwrap_or_default().instrument();
+            // Nobody gets around it by calling the next version something else.
+            let held = request.id.parse().ok().and_then(|id| view.request(&id));
+            let held = held.map(|entry| entry.request().instrument);
+            let needs = |instrument: &v1::Instrument| self.second_person_for.contains(instrument);
+            if let Some(instrument) = [Some(own), held].into_iter().flatten().find(needs) {
+                let detail = format!(
+                    "import.awaits_approval: request {} is a {}, which a second person must approve here; \
+                     enter it so that it waits, or have both sign",
+                    request.id,
+                    register::words::instrument(instrument)
+                );
+                return Err(Refusal::because("NEEDS_APPROVAL", detail));
+            }
+        }
+        Ok(())
     }
 
     /// The operator knows what its own register holds: withholding is for those who ask. What was erased

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::Erase;
+use crate::commands::{Erase, GiveApproval, RequestsApprove};
 
 /// What is blocked on an operator's network, by whose authority, and whether that covers it.
 #[derive(Debug, Parser)]
@@ -198,6 +198,8 @@ pub(crate) enum Requests {
     Moot(Step),
     /// Nothing more is to come of it
     Close(Step),
+    /// A second person lets a request, or its next version, count
+    Approve(RequestsApprove),
     /// Erase what was committed of it: a name, free text; that it was there stays provable
     Erase(Erase),
     /// A court case has ended: requests that depend on it lapse
@@ -344,6 +346,9 @@ pub(crate) struct Import {
     /// That these requests exist is itself restricted or secret: an export may leave all of them out
     #[arg(long, value_name = "TIER")]
     pub(crate) existence: Option<String>,
+    /// They count only once a second person has approved them; what the collector wants so waits anyway
+    #[arg(long)]
+    pub(crate) awaits_approval: bool,
     /// From then on it is public that they exist
     #[arg(long, value_name = "TIME", requires = "existence")]
     pub(crate) existence_until: Option<String>,
@@ -428,12 +433,8 @@ pub(crate) struct ListsApprove {
     /// A list, for its feed; or <list>@<version>
     #[arg(value_name = "LIST[@VERSION]")]
     pub(crate) list: String,
-    /// Do not sign: let the collector attest that you were logged in and approved
-    #[arg(long)]
-    pub(crate) by_login: bool,
-    /// From when it counts [default: now]; no version is in force before its own time
-    #[arg(long, value_name = "TIME", conflicts_with = "by_login")]
-    pub(crate) effective_at: Option<String>,
+    #[command(flatten)]
+    pub(crate) approval: GiveApproval,
 }
 
 #[derive(Debug, Args)]

@@ -104,6 +104,7 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             reason,
             existence,
             existence_until_s,
+            awaits_approval: _,
         }) => {
             if *existence != 0 {
                 let tier = known::<v1::DisclosureTier>(*existence, "import.existence")?;

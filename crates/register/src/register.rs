@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     adoption::{Adoption, Attribution, BASELINE_MAX_S, Said},
-    entry::{Entry, Existence, History, Version},
+    entry::{Entry, Existence, History, Second, Version},
     index::TargetIndex,
-    list::{Covering, InvalidList, Listed, Lists, Posted, Proposal},
+    list::{Approved, Covering, InvalidList, Listed, Lists, Posted, Proposal},
     proceedings::Proceedings,
     relations,
     request::{
@@ -44,6 +44,8 @@ pub struct Register {
     secret: Vec<u64>,
     /// Requests that have a closed part in some version, or whose existence is not public, by position.
     closed: BTreeSet<usize>,
+    /// Requests that a statement entered which waits for a second person, by its index.
+    waiting: BTreeMap<u64, Vec<usize>>,
     /// Chunks that were removed, with an `Erasure` entry.
     erased: BTreeSet<Vec<u8>>,
     /// Statements of a newer format.
@@ -118,6 +120,11 @@ pub enum InvalidStatement {
     BaselineTooLong { node: NodeId },
     #[error(transparent)]
     List(#[from] InvalidList),
+    #[error(
+        "approval.statement: newer versions were entered of everything that statement {statement} \
+         entered; approve those"
+    )]
+    Overtaken { statement: u64 },
     #[error("item {item} is not of the kind that this statement holds")]
     StrayItem { item: usize },
 }
@@ -135,6 +142,7 @@ impl Register {
             withheld: Vec::new(),
             secret: Vec::new(),
             closed: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             erased: BTreeSet::new(),
             not_understood: Vec::new(),
             adoption: Adoption::default(),
@@ -190,7 +198,10 @@ impl Register {
                         self.secret.push(self.size);
                     }
                 }
-                Some(items) => self.import(import, items, &said, *effective_at_s)?,
+                Some(items) => {
+                    let second = second(statement, import, &said);
+                    self.import(import, items, &said, *effective_at_s, second.as_ref())?;
+                }
             },
             Body::Transition(_)
             | Body::Attribution(_)
@@ -238,6 +249,9 @@ impl Register {
                 self.post(posted);
                 self.withheld.extend(is_withheld.then_some(self.size));
             }
+            Body::Approval(approval) if self.waiting.contains_key(&approval.statement) => {
+                self.approve(approval, &said)?;
+            }
             Body::Approval(approval) => {
                 let Self { lists, histories, by_id, .. } = self;
                 let held = Held { histories, by_id };
@@ -270,6 +284,7 @@ impl Register {
         items: Vec<v1::RegisterItem>,
         said: &Said,
         effective_at_s: i64,
+        second: Option<&Second>,
     ) -> Result<(), InvalidStatement> {
         // Everything is checked before anything is changed.
         let announced = import.items.as_ref().map_or(0, |set| set.count);
@@ -290,7 +305,7 @@ impl Register {
         relations::check(relations, |id| Some(&self.newest(&id.parse().ok()?)?.request.relations))
             .map_err(|(id, through)| InvalidStatement::Cycle { id, through })?;
         for new in requests {
-            self.enter(new, said.recorded_at_s, effective_at_s, import);
+            self.enter(new, said.recorded_at_s, effective_at_s, import, second);
         }
         for attribution in attributions {
             self.adoption.attribute(attribution, said);
@@ -350,11 +365,16 @@ impl Register {
         recorded_at_s: i64,
         effective_at_s: i64,
         import: &v1::Import,
+        second: Option<&Second>,
     ) {
         let Entered { mut request, digest } = new;
         forget(&mut request, &self.erased);
         let existence = Existence::of(import);
-        let received = self.newest(&request.id).map(|v| v.request.received_at_s);
+        // What waits and is overtaken was never a text to amend.
+        let counted = self.by_id.get(&request.id).and_then(|at| self.histories.get(*at));
+        let counted =
+            counted.and_then(|history| history.versions.iter().rfind(|v| v.known_by().is_some()));
+        let received = counted.map(|v| v.request.received_at_s);
         let applies_from_s = match received {
             None => i64::MIN,
             // The receipt of the amendment, not that of the request which it repeats.
@@ -395,9 +415,51 @@ impl Register {
             recorded_at_s,
             reason,
             existence,
+            second: second.cloned(),
             applies_from_s,
         };
+        if second.is_some_and(|second| second.approved.is_none()) {
+            self.waiting.entry(statement).or_default().push(history);
+        }
         entry.versions.push(version);
+    }
+
+    /// A second person approves what a statement entered, as far as nobody has entered a newer version
+    /// since.
+    fn approve(&mut self, wire: &v1::Approval, said: &Said) -> Result<(), InvalidStatement> {
+        let v1::Approval { statement, digest, means } = wire;
+        let Self { histories, waiting, .. } = self;
+        let positions = waiting.get(statement).cloned().unwrap_or_default();
+        let is_newest = |position: &usize| {
+            let newest = histories.get(*position).and_then(|history| history.versions.last());
+            newest.is_some_and(|version| version.statement == *statement)
+        };
+        let positions: Vec<usize> = positions.into_iter().filter(is_newest).collect();
+        let first = positions.first().and_then(|at| histories.get(*at)?.versions.last());
+        let Some(second) = first.and_then(|version| version.second.as_ref()) else {
+            return Err(InvalidStatement::Overtaken { statement: *statement });
+        };
+        if second.digest.as_slice() != digest.as_slice() {
+            return Err(InvalidList::OtherStatement { statement: *statement }.into());
+        }
+        if second.entered_by == said.by.person {
+            return Err(InvalidList::OwnProposal { person: said.by.person.clone() }.into());
+        }
+        let approved = Approved {
+            by: said.by.clone(),
+            means: v1::ApprovalMeans::try_from(*means).unwrap_or_default(),
+            statement: said.statement,
+            recorded_at_s: said.recorded_at_s,
+        };
+        for position in positions {
+            let versions = histories.get_mut(position).map(|history| &mut history.versions);
+            let newest = versions.and_then(|versions| versions.last_mut());
+            if let Some(second) = newest.and_then(|version| version.second.as_mut()) {
+                second.approved = Some(approved.clone());
+            }
+        }
+        waiting.remove(statement);
+        Ok(())
     }
 
     /// What opened parts of requests was removed: their fields are gone, at every size, and no verdict
@@ -492,6 +554,22 @@ impl Register {
     }
 }
 
+/// Of an import that awaits a second person, or that two people have signed at once.
+fn second(statement: &v1::Statement, import: &v1::Import, said: &Said) -> Option<Second> {
+    let approved = statement.approver.as_ref().map(|by| Approved {
+        by: by.clone(),
+        means: v1::ApprovalMeans::SignedByPerson,
+        statement: said.statement,
+        recorded_at_s: said.recorded_at_s,
+    });
+    (import.awaits_approval || approved.is_some()).then(|| Second {
+        entered_by: said.by.person.clone(),
+        // Canonical: these are the bytes that were signed.
+        digest: Sha256::digest(evidence::canonical::encode(statement)).into(),
+        approved,
+    })
+}
+
 /// Takes out of a request what is erased of it.
 fn forget(request: &mut Request, erased: &BTreeSet<Vec<u8>>) {
     let is_erased = |part: &Closed| {
@@ -524,7 +602,8 @@ struct Held<'r> {
 impl Covering for Held<'_> {
     fn position(&self, request: &RequestId, list: &RequestId) -> Option<usize> {
         let position = *self.by_id.get(request)?;
-        let newest = self.histories.get(position)?.versions.last()?;
+        let versions = &self.histories.get(position)?.versions;
+        let newest = versions.iter().rfind(|version| version.known_by().is_some())?;
         newest.request.covers_lists.contains(list).then_some(position)
     }
 }
@@ -751,9 +830,9 @@ impl<'a> View<'a> {
         let version = history.versions.get(version)?;
         let held = version.request.targets.get(held)?;
         let relation = relation(target, &held.target);
-        let known = version.statement < self.size && relation != Relation::Disjoint;
         let proceedings = &self.register.proceedings;
-        let entry = Entry::known(history, proceedings, self.size).filter(|_| known)?;
+        let entry = Entry::known(history, proceedings, self.size)
+            .filter(|entry| relation != Relation::Disjoint && entry.shows(version))?;
         Some(Touch { entry, version, target: held, relation, listed: None })
     }
 

@@ -20,7 +20,7 @@ mod summary;
 mod target;
 mod verify;
 
-pub(crate) use requests::Erase;
+pub(crate) use requests::{Erase, GiveApproval, RequestsApprove};
 use remit_proto::v1::DecisionAct;
 
 use crate::{
@@ -65,6 +65,7 @@ async fn step(config: &Config, command: Requests) -> Result<(), CliError> {
         | Requests::Show { .. }
         | Requests::Quick(_)
         | Requests::Amend(_)
+        | Requests::Approve(_)
         | Requests::Erase(_)
         | Requests::ProceedingEnded(_) => return Ok(()),
     };
@@ -83,6 +84,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         Command::Requests(Requests::Show { id }) => requests::show(&config, &id, output).await?,
         Command::Requests(Requests::Quick(args)) => requests::quick(&config, &args).await?,
         Command::Requests(Requests::Amend(args)) => requests::amend(&config, &args).await?,
+        Command::Requests(Requests::Approve(args)) => requests::approve(&config, &args).await?,
         Command::Requests(Requests::Erase(args)) => requests::erase(&config, &args).await?,
         Command::Requests(Requests::ProceedingEnded(args)) => {
             requests::proceeding(&config, &args).await?;

@@ -21,9 +21,11 @@ pub struct Held {
 impl Held {
     /// As a register holds it at an instant.
     pub fn of(entry: &Entry<'_>, at_s: i64) -> Self {
+        // What waits for a second person is what the next version replaces.
+        let newest = entry.all_versions().next_back().unwrap_or(entry.newest());
         Self {
-            request: entry.request().into(),
-            digest: entry.newest().digest.to_vec(),
+            request: (&newest.request).into(),
+            digest: newest.digest.to_vec(),
             state: entry.state_at(at_s),
         }
     }

@@ -431,7 +431,7 @@ impl<'a> Candidate<'a> {
             }
         }
         match time {
-            Time::Outside(Standing::NotAccepted(_)) => {
+            Time::Outside(Standing::NotAccepted(_) | Standing::Unapproved) => {
                 fails.push((VerdictCode::BasisNotAccepted, Dimension::Status));
             }
             // It excuses only what was otherwise covered.
@@ -564,7 +564,7 @@ impl<'a> Candidate<'a> {
             .map(|t| (t.statement, t.recorded_at_s));
         let listed = self.listed.and_then(|listed| listed.known_by());
         needed
-            .chain([(self.version.statement, self.version.recorded_at_s)])
+            .chain(self.version.known_by())
             .chain(listed)
             .max()
             .unwrap_or((self.version.statement, self.version.recorded_at_s))
@@ -580,7 +580,7 @@ fn code_of(standing: Standing) -> VerdictCode {
         Standing::Lapsed { .. } | Standing::Moot { .. } => VerdictCode::Lapsed,
         Standing::Annulled { .. } => VerdictCode::AnnulledRetroactively,
         Standing::RemovalGrace { .. } => VerdictCode::InRemovalGrace,
-        Standing::NotAccepted(_) => VerdictCode::BasisNotAccepted,
+        Standing::NotAccepted(_) | Standing::Unapproved => VerdictCode::BasisNotAccepted,
         Standing::Active => VerdictCode::Authorised,
         Standing::Provisional { .. } => VerdictCode::AuthorisedProvisional,
     }

@@ -188,7 +188,13 @@ fn time_says(candidate: &Candidate<'_>, request: &Request) -> String {
             let by = by_version(candidate, ended_at_s, true);
             format!("ended {}{by}, to be removed by {}", time(ended_at_s), time(until_s))
         }
-        Some(Standing::Active | Standing::Provisional { .. } | Standing::NotAccepted(_)) | None => {
+        Some(
+            Standing::Active
+            | Standing::Provisional { .. }
+            | Standing::NotAccepted(_)
+            | Standing::Unapproved,
+        )
+        | None => {
             let from = format!("from {}", time(request.effective_from_s));
             match request.ends_at_s() {
                 Some(until) => format!("{from} until {}", time(until)),
@@ -208,6 +214,7 @@ fn status_says(candidate: &Candidate<'_>, request: &Request) -> String {
     }
     match candidate.shown_standing() {
         Some(Standing::NotAccepted(status)) => words::status(status).to_owned(),
+        Some(Standing::Unapproved) => "waits for a second person's approval".to_owned(),
         Some(Standing::Provisional { confirm_by_s }) => {
             format!("provisional, to be confirmed by {}", words::time(confirm_by_s))
         }

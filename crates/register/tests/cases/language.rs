@@ -9,7 +9,7 @@
 //! [lasting 48h] [derived <name> resolved T ttl 300 [unproved yes]] [notice yes] [permits derived]
 //! [depends <proceeding>] [outlives <proceeding>] [publisher yes] [except-nodes a] [except-audience a]
 //! [relation kind=id] [closing <part>=<tier>: committed and not seen here] [opening <part>=<tier>:
-//! committed and seen]` · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
+//! committed and seen] [awaits approval] [with <person>: both signed]` · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
 //! [partly-not <kind>:<value>] [only-in DE]` · `proceeding <id> ends [effective T] [recorded T]` ·
 //! `attribute <rule>,…|claiming:<claim>[,…] [on node] [to <claim>,…|nothing]
 //! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `withheld [secret]` ·
@@ -195,7 +195,7 @@ pub(crate) fn replaces(register: &Register, items: &mut Option<Vec<v1::RegisterI
     for item in items.iter_mut().flatten() {
         let Some(Item::Request(request)) = &mut item.item else { continue };
         let held = request.id.parse().ok().and_then(|id| register.view().request(&id));
-        if let Some(newest) = held.and_then(|entry| entry.versions().next_back()) {
+        if let Some(newest) = held.and_then(|entry| entry.all_versions().next_back()) {
             request.prev_hash = newest.digest.to_vec();
         }
     }
@@ -325,6 +325,7 @@ fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> 
 fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
     let mut recorded_at_s = at("2025-12-01");
     let mut effective_at_s = None;
+    let (mut awaits_approval, mut approver) = (false, None);
     let mut closing: Vec<(v1::ClosedPart, bool)> = Vec::new();
     let mut measure = v1::Measure {
         techniques: PLAIN.iter().map(|t| i32::from(*t)).collect(),
@@ -449,6 +450,8 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
                     outlives: false,
                 });
             }
+            "awaits" => awaits_approval = true,
+            "with" => approver = Some(v1::PersonRef { person: value.to_owned(), role: v1::Role::Operator.into() }),
             "publisher" => notification.addressee_role = v1::AddresseeRole::Publisher.into(),
             "closing" | "opening" => {
                 let (part, tier) = value.split_once('=').unwrap();
@@ -491,8 +494,10 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
     let items = [Item::Request(request)].into_iter().chain(opened);
     let items = items.map(|item| v1::RegisterItem { item: Some(item) }).collect();
     let set = v1::ItemSet { count: 1, ..v1::ItemSet::default() };
-    let import = v1::Import { items: Some(set), ..v1::Import::default() };
-    (statement(Body::Import(import), recorded_at_s, effective_at_s), Some(items))
+    let import = v1::Import { items: Some(set), awaits_approval, ..v1::Import::default() };
+    let mut made = statement(Body::Import(import), recorded_at_s, effective_at_s);
+    made.approver = approver;
+    (made, Some(items))
 }
 
 const PLAIN: [v1::Technique; 5] = [

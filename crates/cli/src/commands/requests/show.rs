@@ -4,7 +4,10 @@ use register::words as field;
 use remit_proto::v1;
 use serde_json::{Value, json};
 
-use super::list::{layout, local, targets};
+use super::{
+    approve::approved,
+    list::{layout, local, targets},
+};
 use crate::{
     cli::Format,
     client,
@@ -149,6 +152,8 @@ fn details(row: &v1::RequestRow) -> Pairs {
         reason,
         erased,
         secrecy_expired_at_s,
+        second_person,
+        newer_waits: _,
     } = row;
     let request = request.clone().unwrap_or_default();
     let mut pairs: Pairs = vec![
@@ -156,6 +161,13 @@ fn details(row: &v1::RequestRow) -> Pairs {
         ("version", request.version.to_string()),
         ("state", state.clone()),
     ];
+    if let Some(second) = second_person {
+        let text = second.approval.as_ref().map_or_else(
+            || "waits for a second person, and counts for nothing until then".to_owned(),
+            approved,
+        );
+        pairs.push(("second_person", text));
+    }
     authorisation(&mut pairs, &request);
     notification(&mut pairs, &request);
     task(&mut pairs, &request);
