@@ -19,7 +19,7 @@ use evidence::{AgentOrigin, Leaf, bundle, chunk::chunk_id, statement::item_set};
 use prost::Message;
 use remit_proto::v1::{
     self, ExportRequest, ExportResponse, GetCheckpointRequest, GetCheckpointResponse,
-    evidence_service_server::EvidenceService, leaf::Body,
+    evidence_service_server::EvidenceService, leaf::Body, register_item::Item,
 };
 use serde::Serialize;
 use tlog::{
@@ -384,15 +384,31 @@ fn chunks_of_statement(
         return found;
     }
     found.chunks.extend(item_set(statement.body.as_ref()).into_iter().flat_map(ids));
+    let mut hidden = BTreeSet::new();
     for item in crate::registers::items_of(chunks, &statement).unwrap_or_default() {
-        let Some(v1::register_item::Item::Request(request)) = item.item else { continue };
-        for part in &request.closed {
-            if shown(part.tier(), part.until_s) {
-                found.chunks.extend(part.opening.iter().flat_map(ids));
-            } else {
-                found.parts_withheld += 1;
+        let documents = match item.item {
+            Some(Item::Request(request)) => {
+                for part in &request.closed {
+                    if shown(part.tier(), part.until_s) {
+                        found.chunks.extend(part.opening.iter().flat_map(ids));
+                    } else {
+                        hidden.insert((request.id.clone(), part.part));
+                        found.parts_withheld += 1;
+                    }
+                }
+                request.documents
             }
-        }
+            // After the request that closes it.
+            Some(Item::Opened(part)) if !hidden.contains(&(part.request_id.clone(), part.part)) => {
+                part.fields.unwrap_or_default().documents
+            }
+            Some(
+                Item::Opened(_) | Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_),
+            )
+            | None => Vec::new(),
+        };
+        let signatures = documents.iter().filter_map(|document| document.signature.as_ref());
+        found.chunks.extend(signatures.flat_map(ids));
     }
     found
 }
@@ -473,7 +489,13 @@ impl EvidenceService for EvidenceEdge {
             let mut attempts = 0;
             loop {
                 let told = query.verdict_lines(request.clearance())?;
-                match make(&dir, &chunks, &vkeys, &request, (told.log_size, &told.lines, told.now_s)) {
+                match make(
+                    &dir,
+                    &chunks,
+                    &vkeys,
+                    &request,
+                    (told.log_size, &told.lines, told.now_s),
+                ) {
                     // The index stood between the entries of a publish and its checkpoint.
                     Err(ExportError::NotPublished { .. }) if attempts < ATTEMPTS_MAX => {
                         attempts += 1;

@@ -44,15 +44,29 @@ fn two_people_let_a_request_in() {
     let (first, second) = (enrol("person-1", "operator"), enrol("person-2", "operator"));
     let assessor = enrol("assessor-1", "assessor");
     let call = [
-        "requests", "quick", "--id", "call/1", "--authority", "Police", "--in", "DE",
-        "--received", "0m", "--target", "192.0.2.7", "--instrument", "police_request",
+        "requests",
+        "quick",
+        "--id",
+        "call/1",
+        "--authority",
+        "Police",
+        "--in",
+        "DE",
+        "--received",
+        "0m",
+        "--target",
+        "192.0.2.7",
+        "--instrument",
+        "police_request",
     ];
     let said = does(&first, &call);
     assert!(said.contains("it waits for a second person"), "{said}");
     assert_eq!(state(&first), ("awaits_approval".to_owned(), 1));
 
     // Not by who entered it, with or without a key.
-    for by in [&["requests", "approve", "call/1"][..], &["requests", "approve", "call/1", "--by-login"]] {
+    for by in
+        [&["requests", "approve", "call/1"][..], &["requests", "approve", "call/1", "--by-login"]]
+    {
         let (code, text) = tried(&first, by);
         assert_eq!((code, text.contains("somebody else must approve")), (Some(2), true), "{text}");
     }

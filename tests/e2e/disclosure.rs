@@ -5,12 +5,7 @@
 
 use std::{fs, path::Path};
 
-use remit_tests::{
-    collector::Collector,
-    network::Network,
-    person::Person,
-    process::Programs,
-};
+use remit_tests::{collector::Collector, network::Network, person::Person, process::Programs};
 
 const REQUESTS: &str = r#"
 [[request]]
@@ -134,7 +129,10 @@ fn secrecy_is_not_absence() {
     assert_eq!(code, Some(3), "{report}");
     assert!(report.contains("1 imports of requests whose existence"), "{report}");
     // Targets and officer; the reasons are everybody's, and the reference is open by now.
-    assert!(report.contains("2 parts of requests are committed and not in the bundle; 1"), "{report}");
+    assert!(
+        report.contains("2 parts of requests are committed and not in the bundle; 1"),
+        "{report}"
+    );
     let (code, text) =
         tried(&world.assessor, &["export", "--clearance", "secret", "-o", &path(dir, "no.tar")]);
     assert_eq!(code, Some(4), "{text}");

@@ -7,6 +7,7 @@ mod approvals;
 mod cases;
 mod deeds;
 mod disclosure;
+mod documents;
 mod durability;
 mod fleet;
 mod import;

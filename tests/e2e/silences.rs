@@ -177,6 +177,7 @@ fn live_answers_and_the_verifier_tell_the_same_silences() -> Result<()> {
         register: keys.register.verifier().clone(),
         witnesses: None,
         old_checkpoints: Vec::new(),
+        anchors: Vec::new(),
     };
     let report = verify::verify(&files, &trust, &verify::Options { quorum_none: true });
     assert!(report.result != verify::Outcome::Contradicted, "{report}");

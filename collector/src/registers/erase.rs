@@ -44,10 +44,7 @@ impl Writer {
             from_index: first.unwrap_or_default(),
             until_index: last.unwrap_or_default().saturating_add(1),
             count: parts,
-            by: Some(v1::PersonRef {
-                person: caller.to_string(),
-                role: v1::Role::Operator.into(),
-            }),
+            by: Some(v1::PersonRef { person: caller.to_string(), role: v1::Role::Operator.into() }),
             chunks: chunks.clone(),
         };
         let now_s = self.now();
@@ -85,7 +82,13 @@ impl Writer {
         let mut found = Found { chunks: Vec::new(), statements: BTreeSet::new(), parts: 0 };
         for version in entry.all_versions() {
             for part in &version.request.closed {
-                let ids = part.opening.iter().flat_map(|set| &set.chunks);
+                let documents = match part.part {
+                    RequestPart::Documents => version.request.particulars.documents.as_slice(),
+                    _ => &[],
+                };
+                // A signature names who gave it.
+                let sets = documents.iter().filter_map(|document| document.signature.as_ref());
+                let ids = part.opening.iter().chain(sets).flat_map(|set| &set.chunks);
                 if part.is_erased || !wanted.contains(&(part.part as i32)) {
                     continue;
                 }

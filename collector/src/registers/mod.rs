@@ -19,7 +19,9 @@ use std::collections::BTreeSet;
 
 use evidence::{
     PersonId, canonical,
-    statement::{SignedStatement, attested_text, decode_signed, item_set, signed_text},
+    statement::{
+        SignedStatement, attested_text, decode_signed, item_set, open_signature, signed_text,
+    },
 };
 use remit_proto::v1::{self, log_entry::Entry};
 use tlog::Hash;
@@ -197,9 +199,16 @@ impl Writer {
         let erased: BTreeSet<&[u8]> = self.state.register.erased().collect();
         let (mut closed, mut opened) = (0_usize, 0_usize);
         for item in items {
+            let documents = match &item.item {
+                Some(Item::Request(request)) => request.documents.as_slice(),
+                Some(Item::Opened(part)) => part.fields.as_ref().map_or(&[][..], |f| &f.documents),
+                Some(Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => &[],
+            };
+            self.check_signatures(documents, &erased)?;
             match &item.item {
                 Some(Item::Request(request)) => {
-                    let chunks = |part: &v1::ClosedPart| part.opening.clone().unwrap_or_default().chunks;
+                    let chunks =
+                        |part: &v1::ClosedPart| part.opening.clone().unwrap_or_default().chunks;
                     let is_held = |part: &&v1::ClosedPart| {
                         !chunks(part).iter().any(|id| erased.contains(id.as_slice()))
                     };
@@ -215,6 +224,32 @@ impl Writer {
         let missing = closed.abs_diff(opened);
         let detail = format!("{missing} closed parts do not open: send their chunks first");
         Err(Refusal::because("MISSING_CHUNK", detail))
+    }
+
+    /// What is kept of signatures is there, and can be read. Whether they hold is for whoever has the anchors.
+    fn check_signatures(
+        &self,
+        documents: &[v1::Document],
+        erased: &BTreeSet<&[u8]>,
+    ) -> Result<(), Refusal> {
+        for set in documents.iter().filter_map(|document| document.signature.as_ref()) {
+            let id =
+                set.chunks.first().and_then(|id| Hash::from_slice(id)).unwrap_or(Hash([0; 32]));
+            if erased.contains(id.0.as_slice()) {
+                continue;
+            }
+            let Some(chunk) = self.chunks.chunk(&id) else {
+                return Err(Refusal::because(
+                    "MISSING_CHUNK",
+                    format!("chunk {id}: send it first"),
+                ));
+            };
+            open_signature(set, &chunk).map_err(|error| {
+                let detail = format!("documents.signature: {error}");
+                Refusal::because("MALFORMED_IMPORT", detail)
+            })?;
+        }
+        Ok(())
     }
 
     /// By the clock itself: the log's own time stands still after a clock that was ahead.

@@ -5,10 +5,11 @@ use std::sync::mpsc::SyncSender;
 use remit_proto::v1::{
     self, AppendStatementRequest, AppendStatementResponse, ApproveStatementRequest,
     ApproveStatementResponse, DecideRequest, DecideResponse, DeclareNodeRequest,
-    DeclareNodeResponse, ErasePartsRequest, ErasePartsResponse, GetListRequest, GetListResponse, GetRequestRequest, GetRequestResponse,
-    ListEntriesRequest, ListEntriesResponse, ListListsRequest, ListListsResponse,
-    ListRequestsRequest, ListRequestsResponse, PreviewStatementRequest, PreviewStatementResponse,
-    PutChunkRequest, PutChunkResponse, RefusalCode, register_service_server::RegisterService,
+    DeclareNodeResponse, ErasePartsRequest, ErasePartsResponse, GetListRequest, GetListResponse,
+    GetRequestRequest, GetRequestResponse, ListEntriesRequest, ListEntriesResponse,
+    ListListsRequest, ListListsResponse, ListRequestsRequest, ListRequestsResponse,
+    PreviewStatementRequest, PreviewStatementResponse, PutChunkRequest, PutChunkResponse,
+    RefusalCode, register_service_server::RegisterService,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -36,11 +37,12 @@ fn status(refusal: Refusal) -> Status {
         (_, "NOT_AUTHORISED" | "NOT_THE_AUTHOR" | "UNKNOWN_PERSON") => Code::PermissionDenied,
         (
             _,
-            "MISSING_CHUNK" | "REFUSED_BY_REGISTER" | "REFUSED_BY_CASES" | "NOT_ERASABLE"
+            "MISSING_CHUNK"
+            | "REFUSED_BY_REGISTER"
+            | "REFUSED_BY_CASES"
+            | "NOT_ERASABLE"
             | "NEEDS_APPROVAL",
-        ) => {
-            Code::FailedPrecondition
-        }
+        ) => Code::FailedPrecondition,
         _ => Code::InvalidArgument,
     };
     refuse(grpc, reason, detail, &[])

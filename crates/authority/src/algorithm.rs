@@ -1,7 +1,7 @@
 //! Which digest and which key go together, and what `ring` calls the pair.
 
 use der::{
-    Decode, Reader, SliceReader,
+    Decode, Reader, SliceReader, Tagged,
     asn1::{ObjectIdentifier, UintRef},
 };
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
@@ -21,9 +21,15 @@ pub(crate) enum Digest {
 impl Digest {
     pub(crate) fn of(self, parts: &[&[u8]]) -> Vec<u8> {
         match self {
-            Self::Sha256 => parts.iter().fold(Sha256::new(), |d, p| d.chain_update(p)).finalize().to_vec(),
-            Self::Sha384 => parts.iter().fold(Sha384::new(), |d, p| d.chain_update(p)).finalize().to_vec(),
-            Self::Sha512 => parts.iter().fold(Sha512::new(), |d, p| d.chain_update(p)).finalize().to_vec(),
+            Self::Sha256 => {
+                parts.iter().fold(Sha256::new(), |d, p| d.chain_update(p)).finalize().to_vec()
+            }
+            Self::Sha384 => {
+                parts.iter().fold(Sha384::new(), |d, p| d.chain_update(p)).finalize().to_vec()
+            }
+            Self::Sha512 => {
+                parts.iter().fold(Sha512::new(), |d, p| d.chain_update(p)).finalize().to_vec()
+            }
         }
     }
 
@@ -97,7 +103,9 @@ fn pair(
                 (Some(P256), ECDSA_WITH_SHA384) => Ok(&signature::ECDSA_P256_SHA384_ASN1),
                 (Some(P384), ECDSA_WITH_SHA256) => Ok(&signature::ECDSA_P384_SHA256_ASN1),
                 (Some(P384), ECDSA_WITH_SHA384) => Ok(&signature::ECDSA_P384_SHA384_ASN1),
-                (Some(curve), _) => Err(Status::Unsupported(format!("the curve {curve} with {}", algorithm.oid))),
+                (Some(curve), _) => {
+                    Err(Status::Unsupported(format!("the curve {curve} with {}", algorithm.oid)))
+                }
                 (None, _) => Err(unsupported()),
             }
         }
@@ -125,9 +133,8 @@ fn pss_digest(algorithm: &AlgorithmIdentifierOwned) -> Result<Digest, Status> {
     }
     let first = der::AnyRef::decode(&mut fields).map_err(|_| malformed())?;
     // [0] EXPLICIT: the digest.
-    if first.header().map_err(|_| malformed())?.tag
-        != (der::Tag::ContextSpecific { constructed: true, number: der::TagNumber::N0 })
-    {
+    let explicit = der::Tag::ContextSpecific { constructed: true, number: der::TagNumber::N0 };
+    if first.tag() != explicit {
         return Err(weak("SHA-1"));
     }
     let digest = AlgorithmIdentifierOwned::from_der(first.value()).map_err(|_| malformed())?;

@@ -110,9 +110,11 @@ fn holds(certificate: &Certificate, at_s: i64) -> Result<(), Status> {
         let subject = subject(certificate);
         return Err(Status::Invalid(Invalid::NotValidThen { subject, from_s, until_s }));
     }
-    let strange = tbs.extensions.iter().flatten().find(|extension| {
-        extension.critical && !UNDERSTOOD.contains(&extension.extn_id)
-    });
+    let strange = tbs
+        .extensions
+        .iter()
+        .flatten()
+        .find(|extension| extension.critical && !UNDERSTOOD.contains(&extension.extn_id));
     match strange {
         Some(extension) => {
             Err(Status::Unsupported(format!("the critical extension {}", extension.extn_id)))

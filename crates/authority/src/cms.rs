@@ -6,12 +6,16 @@ use cms::{
     signed_data::{SignedData, SignerIdentifier, SignerInfo},
 };
 use der::{
-    Decode, Encode, Tag, Tagged,
+    Decode, Encode, Tag,
     asn1::{ObjectIdentifier, OctetStringRef},
 };
 use x509_cert::{Certificate, ext::pkix::SubjectKeyIdentifier};
 
-use crate::{Invalid, Kept, Status, Unreadable, algorithm::{self, Digest}, chain};
+use crate::{
+    Invalid, Kept, Status, Unreadable,
+    algorithm::{self, Digest},
+    chain,
+};
 
 const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
 const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
@@ -69,9 +73,10 @@ fn check_signer(
     at_s: i64,
 ) -> Result<Status, Status> {
     let digest = Digest::read(signer.digest_alg.oid)?;
-    let attributes = signer.signed_attrs.as_ref().ok_or_else(|| {
-        Status::Unsupported("a signature without signed attributes".to_owned())
-    })?;
+    let attributes = signer
+        .signed_attrs
+        .as_ref()
+        .ok_or_else(|| Status::Unsupported("a signature without signed attributes".to_owned()))?;
     let structure = |what| Status::Invalid(Invalid::Structure(what));
     let single = |wanted: ObjectIdentifier, what: &'static str| {
         let mut found = attributes.iter().filter(|attribute| attribute.oid == wanted);

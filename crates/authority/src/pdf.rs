@@ -59,8 +59,7 @@ fn numbers(text: &[u8]) -> Option<[usize; 4]> {
 
 /// The structure, without the zeros by which its place was filled.
 fn der(hex: &[u8]) -> Option<Vec<u8>> {
-    let digits: Vec<u8> =
-        hex.iter().filter(|byte| !byte.is_ascii_whitespace()).copied().collect();
+    let digits: Vec<u8> = hex.iter().filter(|byte| !byte.is_ascii_whitespace()).copied().collect();
     let value = |digit: &u8| char::from(*digit).to_digit(16).and_then(|v| u8::try_from(v).ok());
     let bytes: Option<Vec<u8>> = digits
         .chunks(2)

@@ -67,7 +67,11 @@ fn every_single_bit_of_a_signature_counts() {
         let mut cms = whole.clone();
         cms[at] ^= 0x10;
         let kept = detached(&document, &cms).unwrap();
-        assert_eq!(check(&kept, &anchors, THEN), Status::Invalid(Invalid::BadSignature), "byte {at}");
+        assert_eq!(
+            check(&kept, &anchors, THEN),
+            Status::Invalid(Invalid::BadSignature),
+            "byte {at}"
+        );
     }
     // And no change of the rest makes another one that holds for another signer or anchor.
     let good = status("court.p7s", &["root.pem"]);
@@ -99,7 +103,10 @@ fn a_certificate_counts_while_it_is_valid() {
 #[test]
 fn what_is_broken_or_too_short_proves_nothing() {
     assert_eq!(status("sha1.p7s", &["root.pem"]), Status::Invalid(Invalid::WeakDigest("SHA-1")));
-    assert_eq!(status("small.p7s", &["root.pem"]), Status::Invalid(Invalid::WeakKey { bits: 1024 }));
+    assert_eq!(
+        status("small.p7s", &["root.pem"]),
+        Status::Invalid(Invalid::WeakKey { bits: 1024 })
+    );
 }
 
 #[test]

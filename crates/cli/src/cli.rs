@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{Erase, GiveApproval, RequestsApprove};
+use crate::commands::{Document, Erase, GiveApproval, RequestsApprove};
 
 /// What is blocked on an operator's network, by whose authority, and whether that covers it.
 #[derive(Debug, Parser)]
@@ -200,6 +200,9 @@ pub(crate) enum Requests {
     Close(Step),
     /// A second person lets a request, or its next version, count
     Approve(RequestsApprove),
+    /// Documents of a request, and signatures of authorities under them
+    #[command(subcommand)]
+    Document(Document),
     /// Erase what was committed of it: a name, free text; that it was there stays provable
     Erase(Erase),
     /// A court case has ended: requests that depend on it lapse
@@ -713,6 +716,9 @@ pub(crate) struct Verify {
     /// Key of a witness that you trust; may be repeated
     #[arg(long, value_name = "VKEY|FILE")]
     pub(crate) witness_key: Vec<String>,
+    /// Certificates under which signatures of authorities are checked, PEM or DER; may be repeated
+    #[arg(long = "anchor", env = "REMIT_ANCHORS", value_name = "FILE", value_delimiter = ',')]
+    pub(crate) anchors: Vec<PathBuf>,
     /// How many of them must have cosigned [default: all], or "none" to demand none
     #[arg(long, value_name = "N|none")]
     pub(crate) quorum: Option<String>,

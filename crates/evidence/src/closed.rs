@@ -151,7 +151,11 @@ pub fn check(request: &v1::Request) -> Result<(), Malformed> {
         let tier = known::<v1::DisclosureTier>(*tier, "closed.tier")?;
         let hides = tier != v1::DisclosureTier::Public;
         require(hides || *until_s == 0, "closed.until_s", "0 for what is public already")?;
-        require(hides || kind != RequestPart::Officer, "closed.tier", "a person's name is not public")?;
+        require(
+            hides || kind != RequestPart::Officer,
+            "closed.tier",
+            "a person's name is not public",
+        )?;
         short_text(ground, 1000, "closed.ground")?;
         let set = opening.as_ref().ok_or(Malformed::Missing { field: "closed.opening" })?;
         check_set(set)?;

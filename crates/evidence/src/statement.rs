@@ -204,7 +204,20 @@ pub fn open_note(set: &v1::ItemSet, chunk: &[u8]) -> Result<String, NoteError> {
     Ok(text)
 }
 
-/// Why a chunk is not the note of a decision.
+/// What is kept of the signature under a document, out of its chunk.
+pub fn open_signature(set: &v1::ItemSet, chunk: &[u8]) -> Result<v1::DocumentSignature, NoteError> {
+    let items = open_set(set, &[chunk])?;
+    let [item] = items.as_slice() else { return Err(NoteError::Set(SetError::WrongRoot)) };
+    let signature: v1::DocumentSignature = canonical::decode(item, CHUNK_SIZE_MAX)?;
+    let v1::DocumentSignature { form, cms, content_digest, whole: _ } = &signature;
+    known::<v1::SignatureForm>(*form, "signature.form")?;
+    require(!cms.is_empty(), "signature.cms", "not empty")?;
+    let known_size = matches!(content_digest.len(), 0 | 32 | 48 | 64);
+    require(known_size, "signature.content_digest", "0, 32, 48 or 64 bytes")?;
+    Ok(signature)
+}
+
+/// Why a chunk is not the note of a decision, or not what is kept of a signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
     #[error(transparent)]

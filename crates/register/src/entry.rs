@@ -53,9 +53,7 @@ impl Version {
     pub(crate) fn known_by(&self) -> Option<(u64, i64)> {
         match &self.second {
             None => Some((self.statement, self.recorded_at_s)),
-            Some(second) => {
-                second.approved.as_ref().map(|by| (by.statement, by.recorded_at_s))
-            }
+            Some(second) => second.approved.as_ref().map(|by| (by.statement, by.recorded_at_s)),
         }
     }
 
@@ -102,8 +100,7 @@ impl<'a> Entry<'a> {
         size: u64,
     ) -> Option<Self> {
         let counts = history.versions.iter().rfind(|v| v.counts(size));
-        let newest =
-            counts.or_else(|| history.versions.iter().rfind(|v| v.statement < size))?;
+        let newest = counts.or_else(|| history.versions.iter().rfind(|v| v.statement < size))?;
         Some(Self { history, proceedings, newest, size })
     }
 
@@ -115,7 +112,8 @@ impl<'a> Entry<'a> {
     /// stands for the request; at least one.
     pub fn versions(&self) -> impl DoubleEndedIterator<Item = &'a Version> + use<'a> {
         let (size, newest) = (self.size, self.newest);
-        let shown = move |v: &&Version| v.counts(size) || v.request.version == newest.request.version;
+        let shown =
+            move |v: &&Version| v.counts(size) || v.request.version == newest.request.version;
         self.history.versions.iter().filter(shown)
     }
 

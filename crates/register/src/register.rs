@@ -4,6 +4,9 @@
 //! before it. Nothing that was applied is changed later, so a view at an old size answers as it
 //! answered then.
 
+mod erasure;
+mod second;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use evidence::{Claim, NodeId, RequestId, canonical::Malformed, closed};
@@ -15,12 +18,10 @@ use crate::{
     adoption::{Adoption, Attribution, BASELINE_MAX_S, Said},
     entry::{Entry, Existence, History, Second, Version},
     index::TargetIndex,
-    list::{Approved, Covering, InvalidList, Listed, Lists, Posted, Proposal},
+    list::{Covering, InvalidList, Listed, Lists, Posted, Proposal},
     proceedings::Proceedings,
     relations,
-    request::{
-        Closed, Decision, InvalidRequest, ListVersion, Request, RequestTarget, moves_verdicts,
-    },
+    request::{Decision, InvalidRequest, ListVersion, Request, RequestTarget},
     state::{self, Bounds, NoSuchStep, Transition},
     target::{Relation, Target, relation},
 };
@@ -199,7 +200,7 @@ impl Register {
                     }
                 }
                 Some(items) => {
-                    let second = second(statement, import, &said);
+                    let second = second::of(statement, import, &said);
                     self.import(import, items, &said, *effective_at_s, second.as_ref())?;
                 }
             },
@@ -368,7 +369,7 @@ impl Register {
         second: Option<&Second>,
     ) {
         let Entered { mut request, digest } = new;
-        forget(&mut request, &self.erased);
+        erasure::forget(&mut request, &self.erased);
         let existence = Existence::of(import);
         // What waits and is overtaken was never a text to amend.
         let counted = self.by_id.get(&request.id).and_then(|at| self.histories.get(*at));
@@ -422,62 +423,6 @@ impl Register {
             self.waiting.entry(statement).or_default().push(history);
         }
         entry.versions.push(version);
-    }
-
-    /// A second person approves what a statement entered, as far as nobody has entered a newer version
-    /// since.
-    fn approve(&mut self, wire: &v1::Approval, said: &Said) -> Result<(), InvalidStatement> {
-        let v1::Approval { statement, digest, means } = wire;
-        let Self { histories, waiting, .. } = self;
-        let positions = waiting.get(statement).cloned().unwrap_or_default();
-        let is_newest = |position: &usize| {
-            let newest = histories.get(*position).and_then(|history| history.versions.last());
-            newest.is_some_and(|version| version.statement == *statement)
-        };
-        let positions: Vec<usize> = positions.into_iter().filter(is_newest).collect();
-        let first = positions.first().and_then(|at| histories.get(*at)?.versions.last());
-        let Some(second) = first.and_then(|version| version.second.as_ref()) else {
-            return Err(InvalidStatement::Overtaken { statement: *statement });
-        };
-        if second.digest.as_slice() != digest.as_slice() {
-            return Err(InvalidList::OtherStatement { statement: *statement }.into());
-        }
-        if second.entered_by == said.by.person {
-            return Err(InvalidList::OwnProposal { person: said.by.person.clone() }.into());
-        }
-        let approved = Approved {
-            by: said.by.clone(),
-            means: v1::ApprovalMeans::try_from(*means).unwrap_or_default(),
-            statement: said.statement,
-            recorded_at_s: said.recorded_at_s,
-        };
-        for position in positions {
-            let versions = histories.get_mut(position).map(|history| &mut history.versions);
-            let newest = versions.and_then(|versions| versions.last_mut());
-            if let Some(second) = newest.and_then(|version| version.second.as_mut()) {
-                second.approved = Some(approved.clone());
-            }
-        }
-        waiting.remove(statement);
-        Ok(())
-    }
-
-    /// What opened parts of requests was removed: their fields are gone, at every size, and no verdict
-    /// rested on them.
-    pub fn erase(&mut self, chunks: &[Vec<u8>]) {
-        self.erased.extend(chunks.iter().cloned());
-        let Self { histories, closed, erased, .. } = self;
-        for position in closed.iter() {
-            let versions = histories.get_mut(*position).map(|history| &mut history.versions);
-            for version in versions.into_iter().flatten() {
-                forget(&mut version.request, erased);
-            }
-        }
-    }
-
-    /// Chunks that were removed.
-    pub fn erased(&self) -> impl Iterator<Item = &[u8]> {
-        self.erased.iter().map(Vec::as_slice)
     }
 
     fn post(&mut self, posted: Vec<Posted>) {
@@ -552,45 +497,6 @@ impl Register {
         history.transitions = path;
         Ok(())
     }
-}
-
-/// Of an import that awaits a second person, or that two people have signed at once.
-fn second(statement: &v1::Statement, import: &v1::Import, said: &Said) -> Option<Second> {
-    let approved = statement.approver.as_ref().map(|by| Approved {
-        by: by.clone(),
-        means: v1::ApprovalMeans::SignedByPerson,
-        statement: said.statement,
-        recorded_at_s: said.recorded_at_s,
-    });
-    (import.awaits_approval || approved.is_some()).then(|| Second {
-        entered_by: said.by.person.clone(),
-        // Canonical: these are the bytes that were signed.
-        digest: Sha256::digest(evidence::canonical::encode(statement)).into(),
-        approved,
-    })
-}
-
-/// Takes out of a request what is erased of it.
-fn forget(request: &mut Request, erased: &BTreeSet<Vec<u8>>) {
-    let is_erased = |part: &Closed| {
-        let chunks = part.opening.iter().flat_map(|set| &set.chunks);
-        !moves_verdicts(part.part) && chunks.into_iter().any(|id| erased.contains(id))
-    };
-    let gone: Vec<_> = request.closed.iter().filter(|p| is_erased(p)).map(|p| p.part).collect();
-    if gone.is_empty() {
-        return;
-    }
-    let mut wire = v1::Request::from(&*request);
-    for part in &gone {
-        closed::take(&mut wire, *part);
-    }
-    // What no verdict rests on, no check asks for.
-    let Ok(mut rest) = Request::try_from(wire) else { return };
-    for (new, old) in rest.closed.iter_mut().zip(&request.closed) {
-        new.is_erased = old.is_erased || gone.contains(&old.part);
-        new.is_open = old.is_open && !new.is_erased;
-    }
-    *request = rest;
 }
 
 /// What lists may stand under.

@@ -192,6 +192,7 @@ words!(signature_status, signature_status_from, signature_statuses, remit_proto:
     Valid => "valid",
     Invalid => "invalid",
     NotMachineReadable => "not_machine_readable",
+    Unsupported => "unsupported",
 });
 
 words!(competence, competence_from, competences, remit_proto::v1::CompetenceResult, {

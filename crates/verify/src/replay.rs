@@ -71,9 +71,8 @@ struct Computed {
 
 impl Computed {
     fn is_secret(&self) -> bool {
-        let secret = |verdict: &Verdict| {
-            verdict.undetermined == Some(v1::UndeterminedReason::Secret)
-        };
+        let secret =
+            |verdict: &Verdict| verdict.undetermined == Some(v1::UndeterminedReason::Secret);
         secret(&self.then) || secret(&self.now)
     }
 }

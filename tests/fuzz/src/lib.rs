@@ -17,6 +17,7 @@
 //! To add a parser: a function in `src/`, its line in [`TARGETS`], its `[[bin]]` and file in
 //! `fuzz_targets/`, and at least one input that it takes in `corpus/`. The test says what is missing.
 
+pub mod authority;
 pub mod bundle;
 pub mod confs;
 pub mod evidence;
@@ -51,6 +52,7 @@ pub const TARGETS: &[Target] = targets! {
     evidence: leaf, log_entry, statement, batch, chunk, frame, claim;
     tlog: note, tile, proof;
     register: target, requests_toml, requests_csv;
+    authority: cms, pdf;
     bundle: bundle;
 };
 

@@ -20,8 +20,8 @@ mod summary;
 mod target;
 mod verify;
 
-pub(crate) use requests::{Erase, GiveApproval, RequestsApprove};
 use remit_proto::v1::DecisionAct;
+pub(crate) use requests::{Document, Erase, GiveApproval, RequestsApprove};
 
 use crate::{
     cli::{
@@ -67,6 +67,7 @@ async fn step(config: &Config, command: Requests) -> Result<(), CliError> {
         | Requests::Amend(_)
         | Requests::Approve(_)
         | Requests::Erase(_)
+        | Requests::Document(_)
         | Requests::ProceedingEnded(_) => return Ok(()),
     };
     change(config, kind, &step, stated).await
@@ -84,6 +85,9 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         Command::Requests(Requests::Show { id }) => requests::show(&config, &id, output).await?,
         Command::Requests(Requests::Quick(args)) => requests::quick(&config, &args).await?,
         Command::Requests(Requests::Amend(args)) => requests::amend(&config, &args).await?,
+        Command::Requests(Requests::Document(args)) => {
+            return requests::document(&config, &args).await;
+        }
         Command::Requests(Requests::Approve(args)) => requests::approve(&config, &args).await?,
         Command::Requests(Requests::Erase(args)) => requests::erase(&config, &args).await?,
         Command::Requests(Requests::ProceedingEnded(args)) => {

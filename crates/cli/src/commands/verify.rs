@@ -10,6 +10,7 @@ use verify::{Options, Report, Trust, WitnessPolicy};
 
 use crate::{
     cli::{Format, Verify},
+    commands::requests::anchors,
     config::Config,
     exit::{CliError, Code, chain},
     home, output,
@@ -25,6 +26,7 @@ pub(crate) fn verify(config: &Config, args: &Verify, out: Format) -> Result<Code
             "--register-key",
         )?,
         witnesses: witnesses(args, quorum_none)?,
+        anchors: anchors(&args.anchors)?,
         old_checkpoints: args
             .old_checkpoint
             .iter()

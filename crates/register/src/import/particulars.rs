@@ -412,6 +412,8 @@ impl DocumentRow {
             signature_digest: optional("documents.signature", signature)?,
             anchor_digest: optional("documents.anchor", anchor)?,
             custody,
+            signature: None,
+            signature_note: String::new(),
         })
     }
 }

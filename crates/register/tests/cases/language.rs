@@ -451,7 +451,12 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
                 });
             }
             "awaits" => awaits_approval = true,
-            "with" => approver = Some(v1::PersonRef { person: value.to_owned(), role: v1::Role::Operator.into() }),
+            "with" => {
+                approver = Some(v1::PersonRef {
+                    person: value.to_owned(),
+                    role: v1::Role::Operator.into(),
+                })
+            }
             "publisher" => notification.addressee_role = v1::AddresseeRole::Publisher.into(),
             "closing" | "opening" => {
                 let (part, tier) = value.split_once('=').unwrap();
@@ -476,6 +481,16 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
     }
     task.measure = Some(measure);
     task.scope = Some(scope);
+    if request.basis_proof() == v1::BasisProof::AuthoritySigned {
+        let set = v1::ItemSet { count: 1, root: vec![1; 32], chunks: vec![vec![2; 32]] };
+        request.documents.push(v1::Document {
+            digest: vec![3; 32],
+            signature_status: v1::SignatureStatus::Valid.into(),
+            anchor_digest: vec![4; 32],
+            signature: Some(set),
+            ..v1::Document::default()
+        });
+    }
     request.authorisation = Some(authorisation);
     request.notification = Some(notification);
     request.task = Some(task);

@@ -29,7 +29,9 @@ fn erases(operator: &mut Operator) {
 
 #[test]
 fn with_its_opening_a_closed_part_proves_like_any_other() {
-    for part in [RequestPart::Targets, RequestPart::Measure, RequestPart::Scope, RequestPart::Reasons] {
+    for part in
+        [RequestPart::Targets, RequestPart::Measure, RequestPart::Scope, RequestPart::Reasons]
+    {
         let report = check(&Operator::tells(Lie::Closed(part)).bundle(), &[]);
         assert_eq!(report.result, Outcome::Proven, "{part:?}: {report}");
     }
@@ -78,7 +80,10 @@ fn what_was_erased_is_gone_and_says_so() {
     operator.publishes();
     let report = check(&without(&operator), &[]);
     assert_eq!(report.result, Outcome::Proven, "{report}");
-    assert!(says(&report, Outcome::Proven, "1 parts of requests are erased, as logged"), "{report}");
+    assert!(
+        says(&report, Outcome::Proven, "1 parts of requests are erased, as logged"),
+        "{report}"
+    );
 }
 
 #[test]

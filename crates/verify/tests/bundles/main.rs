@@ -11,3 +11,4 @@ mod honest;
 mod hostile;
 mod operator;
 mod refused;
+mod signatures;

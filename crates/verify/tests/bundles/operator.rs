@@ -62,6 +62,7 @@ pub(crate) struct Operator {
     pub(crate) openings: Vec<v1::LeafOpening>,
     pub(crate) chunks: Vec<Vec<u8>>,
     closes: Option<v1::RequestPart>,
+    document: Option<v1::Document>,
     /// Of `chunks`, what opens closed parts.
     pub(crate) closed: Vec<Vec<u8>>,
     /// Every checkpoint published, oldest first.
@@ -148,6 +149,7 @@ impl Operator {
             openings: Vec::new(),
             chunks: Vec::new(),
             closes: None,
+            document: None,
             closed: Vec::new(),
             checkpoints: Vec::new(),
             said: Vec::new(),
@@ -223,6 +225,8 @@ impl Operator {
             }),
             notification: Some(v1::Notification {
                 form: v1::RequestForm::Letter.into(),
+                // When the certificates of the fixtures are valid.
+                received_at_s: self.document.as_ref().map_or(0, |_| 1_830_297_600),
                 ..v1::Notification::default()
             }),
             task: Some(v1::Task {
@@ -241,6 +245,7 @@ impl Operator {
             }),
             status: v1::RequestStatus::Accepted.into(),
             basis_proof: v1::BasisProof::OperatorsWord.into(),
+            documents: self.document.clone().into_iter().collect(),
             ..v1::Request::default()
         };
         if let Some(part) = self.closes {
@@ -260,6 +265,28 @@ impl Operator {
             rows_read: 1,
             ..v1::Import::default()
         }));
+    }
+
+    /// After the honest story: a request with a document, and what is kept of the signature under it.
+    pub(crate) fn keeps_signature(
+        &mut self,
+        signed: &authority::Kept,
+        status: v1::SignatureStatus,
+    ) {
+        let authority::Kept { form: _, cms, content_digest, whole } = signed.clone();
+        let form = v1::SignatureForm::DetachedCms.into();
+        let item = v1::DocumentSignature { form, cms, content_digest, whole };
+        let signature = Some(self.set(vec![canonical::encode(&item)]));
+        let document = v1::Document {
+            digest: Sha256::digest(authority_file("order.txt")).to_vec(),
+            signature_status: status.into(),
+            anchor_digest: vec![7; 32],
+            signature,
+            ..v1::Document::default()
+        };
+        self.document = Some(document);
+        self.enters("r-9", "203.0.113.9", T, T + 1000);
+        self.publishes();
     }
 
     pub(crate) fn suspends(&mut self, id: &str) {
@@ -602,6 +629,12 @@ fn tree(files: &mut Files, folder: &str, note: &[u8], entries: &[Vec<u8>]) {
     }
 }
 
+/// A fixture of the crate that checks signatures.
+pub(crate) fn authority_file(name: &str) -> Vec<u8> {
+    let testdata = concat!(env!("CARGO_MANIFEST_DIR"), "/../authority/testdata");
+    std::fs::read(format!("{testdata}/{name}")).unwrap()
+}
+
 pub(crate) fn person() -> v1::PersonRef {
     v1::PersonRef { person: PERSON.into(), role: v1::Role::Operator.into() }
 }
@@ -637,6 +670,7 @@ pub(crate) fn trust(old_checkpoints: &[&[u8]]) -> Trust {
         log: key(LOG, 1).verifier(),
         register: key(REGISTER, 2).verifier(),
         witnesses: None,
+        anchors: Vec::new(),
         old_checkpoints: old_checkpoints
             .iter()
             .enumerate()

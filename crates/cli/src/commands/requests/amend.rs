@@ -1,24 +1,22 @@
 //! The next version of one request: the newest one, with what has changed in it.
 
-use register::{Target, words as field};
+use register::{Target, import::Held, words as field};
 use remit_proto::v1;
 
 use super::{enter_requests, held};
-use crate::{cli::Amend, client, config::Config, exit::CliError, time};
+use crate::{
+    cli::Amend,
+    client::{self, RegisterClient},
+    config::Config,
+    exit::CliError,
+    time,
+};
 
 pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError> {
     let mut client = client::register(config).await?;
-    let question = v1::GetRequestRequest { id: args.id.clone() };
-    let versions = client.get_request(question).await?.into_inner().versions;
-    let newest = versions
-        .into_iter()
-        .next_back()
-        .and_then(held)
-        .ok_or_else(|| CliError::Malformed("the answer holds no version".to_owned()))?;
+    let newest = newest(&mut client, &args.id).await?;
     let now_s = time::now_s();
-    let mut next = newest.request.clone();
-    next.version = newest.request.version.saturating_add(1);
-    next.prev_hash = newest.digest;
+    let mut next = follows(&newest);
     args.change(&mut next, now_s)?;
     let unchanged = v1::Request {
         version: newest.request.version,
@@ -45,6 +43,22 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
     let would = if args.dry_run { "would be" } else { "is" };
     eprintln!("{id}: version {version} {would} in effect from {}", time::utc(effective_at_s));
     Ok(())
+}
+
+/// The newest version of a request, one that waits for a second person too.
+pub(super) async fn newest(client: &mut RegisterClient, id: &str) -> Result<Held, CliError> {
+    let question = v1::GetRequestRequest { id: id.to_owned() };
+    let versions = client.get_request(question).await?.into_inner().versions;
+    let newest = versions.into_iter().next_back().and_then(held);
+    newest.ok_or_else(|| CliError::Malformed("the answer holds no version".to_owned()))
+}
+
+/// The version after it, as it is.
+pub(super) fn follows(newest: &Held) -> v1::Request {
+    let mut next = newest.request.clone();
+    next.version = newest.request.version.saturating_add(1);
+    next.prev_hash.clone_from(&newest.digest);
+    next
 }
 
 impl Amend {

@@ -77,7 +77,10 @@ impl GiveApproval {
         let signed_statement = signing::sign(config, body, now_s, effective_at_s)?;
         let request = v1::AppendStatementRequest { signed_statement };
         let response = client.append_statement(request).await?.into_inner();
-        eprintln!("signed as statement {}; register size {}", response.index, response.register_size);
+        eprintln!(
+            "signed as statement {}; register size {}",
+            response.index, response.register_size
+        );
         wait_until_shown(client, response.register_size).await
     }
 }

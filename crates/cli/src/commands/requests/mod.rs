@@ -13,6 +13,7 @@
 
 mod amend;
 mod approve;
+mod document;
 mod erase;
 mod lifecycle;
 mod list;
@@ -32,6 +33,7 @@ pub(super) use self::list::rows;
 pub(crate) use self::{
     amend::amend,
     approve::{GiveApproval, RequestsApprove, approve, approved},
+    document::{Document, anchors, document},
     erase::{Erase, erase},
     lifecycle::{Stated, change, proceeding},
     list::list,
@@ -116,7 +118,22 @@ async fn enter_requests(
     effective_at_s: i64,
     dry_run: bool,
 ) -> Result<(), CliError> {
+    let beside = Vec::new();
+    enter_requests_with(config, client, import, requests, beside, effective_at_s, dry_run).await
+}
+
+/// With chunks that documents of the requests name.
+async fn enter_requests_with(
+    config: &Config,
+    client: &mut RegisterClient,
+    import: v1::Import,
+    requests: Vec<v1::Request>,
+    beside: Vec<Vec<u8>>,
+    effective_at_s: i64,
+    dry_run: bool,
+) -> Result<(), CliError> {
     let Sealed { requests, mut chunks, opened } = seal(requests)?;
+    chunks.extend(beside);
     let mut items = to_items(requests);
     let (set, of_items) = item_set(&items)?;
     chunks.extend(of_items);
@@ -127,11 +144,15 @@ async fn enter_requests(
     let entered =
         enter(config, client, body, items.clone(), chunks.clone(), effective_at_s, dry_run).await;
     match entered {
-        Err(CliError::Refused(refused)) if refused.is("NEEDS_APPROVAL") && !import.awaits_approval => {
+        Err(CliError::Refused(refused))
+            if refused.is("NEEDS_APPROVAL") && !import.awaits_approval =>
+        {
             eprintln!("{refused}");
             let body = Body::Import(v1::Import { awaits_approval: true, ..import });
             enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
-            eprintln!("it waits for a second person, and counts for nothing until then: remit requests approve");
+            eprintln!(
+                "it waits for a second person, and counts for nothing until then: remit requests approve"
+            );
             Ok(())
         }
         entered => entered,

@@ -399,7 +399,12 @@ fn document_line(document: &v1::Document) -> String {
     };
     let status = match document.signature_status() {
         v1::SignatureStatus::Unspecified => String::new(),
-        status => format!("signature {}", field::signature_status(status)),
+        status if document.signature_note.is_empty() => {
+            format!("signature {}", field::signature_status(status))
+        }
+        status => {
+            format!("signature {} ({})", field::signature_status(status), document.signature_note)
+        }
     };
     let parts = [hex(digest), kind.clone(), media_type.clone(), language.clone(), of, status];
     join([join(parts), custody.clone()])
