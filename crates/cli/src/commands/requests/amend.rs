@@ -39,9 +39,11 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
         reason: args.reason.clone().unwrap_or_default(),
         ..v1::Import::default()
     };
-    enter_requests(config, &mut client, import, vec![next], effective_at_s, args.dry_run).await?;
-    let would = if args.dry_run { "would be" } else { "is" };
-    eprintln!("{id}: version {version} {would} in effect from {}", time::utc(effective_at_s));
+    let (requests, dry_run) = (vec![next], args.dry_run);
+    let entered =
+        enter_requests(config, &mut client, import, requests, effective_at_s, dry_run).await?;
+    let is = entered.verb(dry_run);
+    eprintln!("{id}: version {version} {is} in effect from {}", time::utc(effective_at_s));
     Ok(())
 }
 

@@ -109,6 +109,25 @@ fn existence(args: &Import) -> Result<v1::DisclosureTier, CliError> {
     }
 }
 
+/// Whether what was entered counts at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entered {
+    Counts,
+    /// For a second person's approval.
+    Waits,
+}
+
+impl Entered {
+    /// "is", "would be", or what it will be.
+    fn verb(self, dry_run: bool) -> &'static str {
+        match self {
+            _ if dry_run => "would be",
+            Self::Counts => "is",
+            Self::Waits => "will, once it is approved, be",
+        }
+    }
+}
+
 /// Says what the requests would change of today's verdicts, and enters them unless it is a dry run.
 async fn enter_requests(
     config: &Config,
@@ -117,7 +136,7 @@ async fn enter_requests(
     requests: Vec<v1::Request>,
     effective_at_s: i64,
     dry_run: bool,
-) -> Result<(), CliError> {
+) -> Result<Entered, CliError> {
     let beside = Vec::new();
     enter_requests_with(config, client, import, requests, beside, effective_at_s, dry_run).await
 }
@@ -131,7 +150,7 @@ async fn enter_requests_with(
     beside: Vec<Vec<u8>>,
     effective_at_s: i64,
     dry_run: bool,
-) -> Result<(), CliError> {
+) -> Result<Entered, CliError> {
     let Sealed { requests, mut chunks, opened } = seal(requests)?;
     chunks.extend(beside);
     let mut items = to_items(requests);
@@ -153,9 +172,11 @@ async fn enter_requests_with(
             eprintln!(
                 "it waits for a second person, and counts for nothing until then: remit requests approve"
             );
-            Ok(())
+            Ok(Entered::Waits)
         }
-        entered => entered,
+        Ok(()) if import.awaits_approval => Ok(Entered::Waits),
+        Ok(()) => Ok(Entered::Counts),
+        Err(error) => Err(error),
     }
 }
 

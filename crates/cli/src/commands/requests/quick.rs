@@ -43,13 +43,14 @@ pub(crate) async fn quick(config: &Config, args: &Quick) -> Result<(), CliError>
     };
     let import = v1::Import { rows_read: 1, ..v1::Import::default() };
     let requests = vec![request.clone()];
-    enter_requests(config, &mut client, import, requests, now_s, args.dry_run).await?;
+    let entered =
+        enter_requests(config, &mut client, import, requests, now_s, args.dry_run).await?;
     let task = request.task.clone().unwrap_or_default();
     let techniques = task.measure.unwrap_or_default();
     let techniques: Vec<_> = techniques.techniques().map(field::technique).collect();
-    let would = if args.dry_run { "would be provisional" } else { "is provisional" };
+    let is = entered.verb(args.dry_run);
     eprintln!(
-        "{} {would} and lapses at {} unless confirmed: remit requests confirm {}",
+        "{} {is} provisional and lapses at {} unless confirmed: remit requests confirm {}",
         request.id,
         time::utc(task.confirm_by_s),
         request.id
