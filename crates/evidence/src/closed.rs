@@ -242,6 +242,11 @@ mod tests {
                 effective_from_s: 7,
                 ..v1::Task::default()
             }),
+            decision: Some(v1::OperatorDecision {
+                kind: v1::DecisionKind::Challenge.into(),
+                text: "too wide".into(),
+                ..v1::OperatorDecision::default()
+            }),
             ..v1::Request::default()
         }
     }
@@ -272,6 +277,7 @@ mod tests {
             RequestPart::Reasons,
             RequestPart::Authority,
             RequestPart::Officer,
+            RequestPart::Remarks,
         ] {
             let mut left = request();
             if part != RequestPart::Officer {
