@@ -11,7 +11,7 @@ use std::{
 };
 
 use evidence::{NodeId, Operator, PersonId};
-use remit_proto::v1::Role;
+use remit_proto::v1::{DisclosureTier, Role};
 use tonic::{
     Code, Request, Status,
     transport::{CertificateDer, server::TlsConnectInfo},
@@ -81,6 +81,29 @@ fn may(role: Role, operation: Operation) -> bool {
         (Role::Public, Operation::ReadCheckpoint) => true,
         (Role::Public, _) => false,
     }
+}
+
+/// The highest tier of a request's closed parts that a caller sees: the operator made them; officers and
+/// assessors see what is restricted to those with clearance; nobody else sees either.
+pub fn clearance(caller: &Caller) -> DisclosureTier {
+    match caller {
+        Caller::Person { role: Role::Operator, .. } => DisclosureTier::Secret,
+        Caller::Person { role: Role::Officer | Role::Assessor, .. } => DisclosureTier::Restricted,
+        Caller::Person { role: Role::Public | Role::Agent | Role::Unspecified, .. }
+        | Caller::Agent { .. }
+        | Caller::Nobody => DisclosureTier::Public,
+    }
+}
+
+/// Whether something of this tier may be shown: what is restricted or secret until a time opens by itself.
+pub fn sees(
+    clearance: DisclosureTier,
+    tier: DisclosureTier,
+    until_s: Option<i64>,
+    now_s: i64,
+) -> bool {
+    let is_over = until_s.is_some_and(|until_s| until_s <= now_s);
+    is_over || tier as i32 <= (clearance as i32).max(DisclosureTier::Public as i32)
 }
 
 /// Keys that were revoked. Written by the log's writer, read for each message, so that a revocation

@@ -8,6 +8,8 @@ use std::{
 };
 
 use evidence::Operator;
+use register::words;
+use remit_proto::v1::Instrument;
 use serde::Deserialize;
 
 use crate::{listen::Patience, store::Hold};
@@ -44,6 +46,8 @@ pub struct ConfigFile {
     metrics_listen: Option<String>,
     publish_interval_ms: Option<u64>,
     #[serde(default)]
+    register: RegisterSection,
+    #[serde(default)]
     limits: LimitsSection,
     /// Days of events are archived; never when absent.
     archive: Option<ArchiveSection>,
@@ -63,6 +67,13 @@ struct HoldSection {
     origin: String,
     from_leaf: u64,
     until_leaf: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegisterSection {
+    #[serde(default)]
+    second_person_for: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -90,6 +101,8 @@ pub struct Config {
     pub tiles_listen: Option<SocketAddr>,
     pub metrics_listen: Option<SocketAddr>,
     pub publish_interval: Duration,
+    /// Requests of these instruments count only once a second person has approved them.
+    pub second_person_for: Vec<Instrument>,
     pub limits: Limits,
     pub archive: Option<ArchiveAfter>,
 }
@@ -176,6 +189,7 @@ impl Config {
             tiles_listen,
             metrics_listen,
             publish_interval_ms,
+            register,
             limits,
             archive,
         } = file;
@@ -219,6 +233,7 @@ impl Config {
         }
         let limits = check_limits(limits, &mut mistakes);
         let archive = archive.map(|section| check_archive(section, &mut mistakes));
+        let second_person_for = check_register(register, &mut mistakes);
         match (operator, dir, listen) {
             (Some(operator), Some(dir), Some(listen)) if mistakes.is_empty() => Ok(Self {
                 operator,
@@ -227,6 +242,7 @@ impl Config {
                 tiles_listen,
                 metrics_listen,
                 publish_interval: Duration::from_millis(publish_interval_ms),
+                second_person_for,
                 limits,
                 archive,
             }),
@@ -255,6 +271,20 @@ fn check_archive(section: ArchiveSection, mistakes: &mut Vec<String>) -> Archive
         }
     }
     ArchiveAfter { days, holds }
+}
+
+fn check_register(section: RegisterSection, mistakes: &mut Vec<String>) -> Vec<Instrument> {
+    let RegisterSection { second_person_for } = section;
+    let known = |word: &String| {
+        let known = words::instrument_from(word);
+        if known.is_none() {
+            let all: Vec<_> = words::instruments().map(words::instrument).collect();
+            let all = all.join(", ");
+            mistakes.push(format!("register.second_person_for: {word:?} is none of {all}"));
+        }
+        known
+    };
+    second_person_for.iter().filter_map(known).collect()
 }
 
 fn check_limits(section: LimitsSection, mistakes: &mut Vec<String>) -> Limits {
@@ -296,13 +326,14 @@ mod tests {
     #[test]
     fn every_mistake_is_reported_at_once_by_its_name() {
         let text = "operator = 'localhost'\nlisten = 'here'\npublish_interval_ms = 1\n\
-                    [limits]\nconnections = 0\n[limits.node]\nbytes_per_day = 1\ngenerations_per_hour = 0\nunnamed_chunks = 1\n";
+                    [register]\nsecond_person_for = ['a letter']\n[limits]\nconnections = 0\n[limits.node]\nbytes_per_day = 1\ngenerations_per_hour = 0\nunnamed_chunks = 1\n";
         let error = Config::parse(text, Path::new("c.toml")).unwrap_err().to_string();
         for key in [
             "operator:",
             "dir is missing",
             "listen:",
             "publish_interval_ms:",
+            "register.second_person_for:",
             "limits.connections:",
             "limits.node.bytes_per_day:",
             "limits.node.generations_per_hour:",

@@ -15,11 +15,11 @@ use std::{
     sync::mpsc::SyncSender,
 };
 
-use evidence::{AgentOrigin, Leaf, bundle, chunk::chunk_id};
+use evidence::{AgentOrigin, Leaf, bundle, chunk::chunk_id, statement::item_set};
 use prost::Message;
 use remit_proto::v1::{
     self, ExportRequest, ExportResponse, GetCheckpointRequest, GetCheckpointResponse,
-    evidence_service_server::EvidenceService, leaf::Body,
+    evidence_service_server::EvidenceService, leaf::Body, register_item::Item,
 };
 use serde::Serialize;
 use tlog::{
@@ -31,7 +31,7 @@ use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
-    access::{Access, Caller, Operation},
+    access::{Access, Caller, Operation, clearance, sees},
     committed::Chunks,
     ingest::ask,
     log::{
@@ -78,6 +78,10 @@ struct Manifest {
     openings_withheld: bool,
     chunks_held: u64,
     chunks_not_held: u64,
+    /// Above the clearance that was asked for: parts of requests, and imports of requests whose existence
+    /// is closed.
+    closed_parts_withheld: u64,
+    imports_withheld: u64,
     matcher_version: &'static str,
 }
 
@@ -128,13 +132,13 @@ pub struct Made {
 }
 
 /// Makes the bundle of the history up to the checkpoint of this log size, to which the verdicts
-/// belong.
+/// belong. `now_s` says which secrecy has ended.
 pub fn make(
     dir: &Path,
     chunks: &ChunkFiles,
     vkeys: &(String, String),
     request: &ExportRequest,
-    (log_size, verdicts): (u64, &str),
+    (log_size, verdicts, now_s): (u64, &str, i64),
 ) -> Result<Made, ExportError> {
     let mut gathered = gather(dir, log_size)?;
     if gathered.newest.is_empty() {
@@ -163,6 +167,8 @@ pub fn make(
         openings_withheld: request.withhold_openings,
         chunks_held: 0,
         chunks_not_held: 0,
+        closed_parts_withheld: 0,
+        imports_withheld: 0,
         matcher_version: register::MATCHER_VERSION,
     };
     put_tree(&mut files, bundle::LOG, &gathered.newest, &gathered.entries)?;
@@ -175,7 +181,10 @@ pub fn make(
     }
     let mut wanted_chunks: BTreeSet<Hash> = BTreeSet::new();
     for statement in gathered.statements.iter().chain(&gathered.decisions) {
-        wanted_chunks.extend(chunks_of_statement(statement));
+        let mut found = chunks_of_statement(chunks, statement, request.clearance(), now_s);
+        manifest.imports_withheld += u64::from(found.import_withheld);
+        manifest.closed_parts_withheld += found.parts_withheld;
+        wanted_chunks.append(&mut found.chunks);
     }
     let mut named: BTreeSet<Hash> = BTreeSet::new();
     let mut held = openings::Reader::new(dir.join("openings"));
@@ -342,15 +351,66 @@ fn openings_of(
     Ok(bytes)
 }
 
-fn chunks_of_statement(bytes: &[u8]) -> Vec<Hash> {
+#[derive(Default)]
+struct OfStatement {
+    chunks: BTreeSet<Hash>,
+    import_withheld: bool,
+    parts_withheld: u64,
+}
+
+/// The items of a statement and the closed parts in them, as far as the clearance reaches.
+fn chunks_of_statement(
+    chunks: &ChunkFiles,
+    bytes: &[u8],
+    clearance: v1::DisclosureTier,
+    now_s: i64,
+) -> OfStatement {
+    let mut found = OfStatement::default();
     let Ok(evidence::statement::SignedStatement::Known { statement, .. }) =
         evidence::statement::decode_signed(bytes)
     else {
-        return Vec::new();
+        return found;
     };
-    let set = evidence::statement::item_set(statement.body.as_ref());
-    let chunks = set.map_or(&[][..], |set| &set.chunks);
-    chunks.iter().filter_map(|id| Hash::from_slice(id)).collect()
+    let shown = |tier, until_s: i64| {
+        sees(clearance, tier, Some(until_s).filter(|until_s| *until_s != 0), now_s)
+    };
+    let ids = |set: &v1::ItemSet| -> Vec<Hash> {
+        set.chunks.iter().filter_map(|id| Hash::from_slice(id)).collect()
+    };
+    if let Some(v1::statement::Body::Import(import)) = &statement.body
+        && !shown(import.existence(), import.existence_until_s)
+    {
+        found.import_withheld = true;
+        return found;
+    }
+    found.chunks.extend(item_set(statement.body.as_ref()).into_iter().flat_map(ids));
+    let mut hidden = BTreeSet::new();
+    for item in crate::registers::items_of(chunks, &statement).unwrap_or_default() {
+        let documents = match item.item {
+            Some(Item::Request(request)) => {
+                for part in &request.closed {
+                    if shown(part.tier(), part.until_s) {
+                        found.chunks.extend(part.opening.iter().flat_map(ids));
+                    } else {
+                        hidden.insert((request.id.clone(), part.part));
+                        found.parts_withheld += 1;
+                    }
+                }
+                request.documents
+            }
+            // After the request that closes it.
+            Some(Item::Opened(part)) if !hidden.contains(&(part.request_id.clone(), part.part)) => {
+                part.fields.unwrap_or_default().documents
+            }
+            Some(
+                Item::Opened(_) | Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_),
+            )
+            | None => Vec::new(),
+        };
+        let signatures = documents.iter().filter_map(|document| document.signature.as_ref());
+        found.chunks.extend(signatures.flat_map(ids));
+    }
+    found
 }
 
 /// Sorted names, times zero, one owner: the same evidence makes the same bytes.
@@ -412,20 +472,30 @@ impl EvidenceService for EvidenceEdge {
         &self,
         request: Request<ExportRequest>,
     ) -> Result<Response<Self::ExportStream>, Status> {
-        let Caller::Person { id, role, key: _ } = self.access.check(&request, Operation::Export)?
-        else {
+        let caller = self.access.check(&request, Operation::Export)?;
+        let Caller::Person { id, role, key: _ } = &caller else {
             let message = "only a person exports evidence".to_owned();
             return Err(refuse(Code::PermissionDenied, "NOT_AUTHORISED", message, &[]));
         };
-        let by = v1::PersonRef { person: id.to_string(), role: role.into() };
+        let by = v1::PersonRef { person: id.to_string(), role: (*role).into() };
         let request = request.into_inner();
+        if request.clearance > i32::from(clearance(&caller)) {
+            let message = "clearance: your role does not see parts of this tier".to_owned();
+            return Err(refuse(Code::PermissionDenied, "NOT_AUTHORISED", message, &[]));
+        }
         let (dir, chunks, vkeys) = (self.dir.clone(), self.chunks.clone(), self.vkeys.clone());
         let query = self.query.clone();
         let made = tokio::task::spawn_blocking(move || {
             let mut attempts = 0;
             loop {
-                let (log_size, verdicts) = query.verdict_lines()?;
-                match make(&dir, &chunks, &vkeys, &request, (log_size, &verdicts)) {
+                let told = query.verdict_lines(request.clearance())?;
+                match make(
+                    &dir,
+                    &chunks,
+                    &vkeys,
+                    &request,
+                    (told.log_size, &told.lines, told.now_s),
+                ) {
                     // The index stood between the entries of a publish and its checkpoint.
                     Err(ExportError::NotPublished { .. }) if attempts < ATTEMPTS_MAX => {
                         attempts += 1;

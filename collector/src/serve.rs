@@ -141,6 +141,7 @@ pub async fn serve(
         published: published_tx,
         revoked_keys: revoked.clone(),
         node_limits: config.limits.node,
+        second_person_for: config.second_person_for.clone(),
     };
     let dir = config.dir.clone();
     let opened = tokio::task::spawn_blocking(move || Writer::open(&dir, parts))

@@ -3,8 +3,11 @@
 mod abuse;
 mod adopt;
 mod ansible;
+mod approvals;
 mod cases;
 mod deeds;
+mod disclosure;
+mod documents;
 mod durability;
 mod fleet;
 mod import;

@@ -102,6 +102,7 @@ fn collect(
         published: watch::channel(Exposed::default()).0,
         revoked_keys: RevokedKeys::default(),
         node_limits: NodeLimits::default(),
+        second_person_for: Vec::new(),
     };
     let writer = Writer::open(dir, parts)?;
     let (commands, queue) = mpsc::sync_channel(64);
@@ -168,7 +169,7 @@ fn live_answers_and_the_verifier_tell_the_same_silences() -> Result<()> {
         &chunks,
         &vkeys,
         &v1::ExportRequest::default(),
-        (completeness.log_size, ""),
+        (completeness.log_size, "", 0),
     )?;
     let files = verify::read_tar(bundle.bytes.as_slice(), verify::BUNDLE_SIZE_MAX)?;
     let trust = verify::Trust {
@@ -176,6 +177,7 @@ fn live_answers_and_the_verifier_tell_the_same_silences() -> Result<()> {
         register: keys.register.verifier().clone(),
         witnesses: None,
         old_checkpoints: Vec::new(),
+        anchors: Vec::new(),
     };
     let report = verify::verify(&files, &trust, &verify::Options { quorum_none: true });
     assert!(report.result != verify::Outcome::Contradicted, "{report}");

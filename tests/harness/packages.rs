@@ -38,6 +38,7 @@ pub const PACKAGES: &[(&str, &str, &str)] = &[
     ("busybox", "/usr/bin/busybox", "the shell of OpenWrt, in the tests"),
     ("shellcheck", "/usr/bin/shellcheck", "reads the scripts for OpenWrt, in the tests"),
     ("faketime", "/usr/bin/faketime", "lets certificates grow old in the tests"),
+    ("openssl", "/usr/bin/openssl", "signs documents as an authority would, in the tests"),
     ("util-linux", "/usr/bin/setpriv", "starts the agent as its unit would, in the tests"),
 ];
 

@@ -267,6 +267,10 @@ impl Writer {
         {
             return Ok(Err(refused));
         }
+        if self.state.register.erased().any(|erased| erased == id.0) {
+            let detail = "the chunk was erased, and the log says so; it does not come back";
+            return Ok(Err(Refusal::because("ERASED", detail)));
+        }
         match self.chunks.put(bytes) {
             Ok(id) => {
                 if let Some(node) = node {

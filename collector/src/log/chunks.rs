@@ -43,6 +43,16 @@ impl ChunkFiles {
         Ok(id)
     }
 
+    /// Removes a chunk durably; one that is not there is removed.
+    pub fn remove(&self, id: &Hash) -> io::Result<()> {
+        let path = self.path(id);
+        match fs::remove_file(&path) {
+            Ok(()) => path.parent().map_or(Ok(()), files::sync_folder),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     pub fn dir(&self) -> &Path {
         &self.dir
     }

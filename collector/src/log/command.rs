@@ -58,6 +58,14 @@ pub enum Command {
         caller: PersonId,
         reply: Reply<u64>,
     },
+    /// Removes what opens closed parts of a request; answered with the index of the `Erasure` entry and the
+    /// number of parts.
+    Erase {
+        request_id: String,
+        parts: Vec<i32>,
+        caller: PersonId,
+        reply: Reply<(u64, u64)>,
+    },
     NodeFacts {
         bytes: Vec<u8>,
         caller: PersonId,
@@ -96,8 +104,9 @@ impl Command {
             Self::Decision { bytes, note_chunk, .. } => bytes.len() + note_chunk.len(),
             Self::PersonKey { key, .. } => key.encoded_len(),
             Self::Approve { digest, .. } => digest.len(),
-            // Evidence can be taken away from a full disk too, and that is written down.
+            // Evidence can be taken away or erased on a full disk too, and that is written down.
             Self::Export { .. }
+            | Self::Erase { .. }
             | Self::Hello { .. }
             | Self::Receipt { .. }
             | Self::Revoke { .. }

@@ -281,11 +281,8 @@ impl State {
                     .ok_or(StateError::Unreadable { what: "a head of the case log" })?;
                 self.case_logged = head.size;
             }
-            Entry::NodeFacts(_)
-            | Entry::Export(_)
-            | Entry::Erasure(_)
-            | Entry::Fork(_)
-            | Entry::Shard(_) => {}
+            Entry::Erasure(v1::Erasure { chunks, .. }) => self.register.erase(chunks),
+            Entry::NodeFacts(_) | Entry::Export(_) | Entry::Fork(_) | Entry::Shard(_) => {}
             Entry::Reassessment(v1::Reassessment { log_size, .. }) => {
                 self.reassessed.insert(*log_size);
             }

@@ -77,6 +77,8 @@ pub struct Writer {
     /// When an old head of a node was last compared with the journal.
     pub(super) looked_into: HashMap<NodeId, Instant>,
     pub(super) budgets: Budgets,
+    /// Requests of these instruments need a second person's approval.
+    pub(crate) second_person_for: Vec<v1::Instrument>,
     /// Leaves that came since heads were last logged.
     pub(super) unlogged_leaves: u64,
     to_assess: SyncSender<Vec<Committed>>,
@@ -95,6 +97,7 @@ pub struct Parts {
     pub published: watch::Sender<Exposed>,
     pub revoked_keys: RevokedKeys,
     pub node_limits: NodeLimits,
+    pub second_person_for: Vec<v1::Instrument>,
 }
 
 impl Writer {
@@ -111,6 +114,7 @@ impl Writer {
             published,
             revoked_keys,
             node_limits,
+            second_person_for,
         } = parts;
         let mut state = State::new(operator, revoked_keys);
         let mut replay = publish::Replay::new(dir, chunks.clone());
@@ -137,10 +141,15 @@ impl Writer {
             forks_kept: HashMap::new(),
             looked_into: HashMap::new(),
             budgets: Budgets::new(node_limits),
+            second_person_for,
             unlogged_leaves: 0,
             to_assess,
             published,
         };
+        // A crash may have come between the entry that says what is erased and its removal.
+        for id in writer.state.register.erased().filter_map(Hash::from_slice) {
+            writer.chunks.remove(&id)?;
+        }
         // A crash may have come between the commit of a checkpoint and its exposure.
         publish::expose(&writer.dir, &writer.state)?;
         writer.published.send_replace(Exposed::of(&writer.state));
@@ -209,7 +218,7 @@ impl Writer {
     }
 
     /// Openings, then the journal: the commit point. Then assess.
-    pub(super) fn commit(&mut self) -> Result<(), Fatal> {
+    pub(crate) fn commit(&mut self) -> Result<(), Fatal> {
         self.openings.commit()?;
         self.journal.commit()?;
         let group = std::mem::take(&mut self.group);
@@ -289,6 +298,9 @@ impl Writer {
             }
             Command::Approve { statement, digest, caller, reply } => {
                 answer(reply, self.attest(statement, digest, &caller)?)
+            }
+            Command::Erase { request_id, parts, caller, reply } => {
+                answer(reply, self.erase(&request_id, &parts, &caller)?)
             }
             Command::NodeFacts { bytes, caller, reply } => {
                 answer(reply, self.node_facts(&bytes, &caller)?)

@@ -9,6 +9,7 @@ use super::{
     error::QueryError,
     filter::Filter,
     page::{self, Page},
+    veil::Veil,
 };
 use crate::store::{EventKey, EventQuery, StoredEvent};
 
@@ -40,22 +41,32 @@ impl QueryHandle {
     }
 
     /// Every event and rule change with both verdicts, a line of JSON each, for an export; and the
-    /// size of the log at which they hold.
-    pub fn verdict_lines(&self) -> Result<(u64, String), Status> {
+    /// size of the log at which they hold. Without names of requests that somebody with this clearance
+    /// does not see.
+    pub fn verdict_lines(&self, clearance: v1::DisclosureTier) -> Result<VerdictLines, Status> {
+        let veil = self.veil(clearance)?;
         let scene = self.scene()?;
         let mut lines = String::new();
         let told = scene.reading.for_each_event(&mut |event| {
             let line = serde_json::json!({
                 "event": event.id().to_string(),
-                "then": said(&event.then),
-                "now": said(&event.now),
+                "then": said(&event.then, &veil),
+                "now": said(&event.now, &veil),
             });
             lines.push_str(&line.to_string());
             lines.push('\n');
         });
         told.map_err(QueryError::from)?;
-        Ok((scene.position.log_size, lines))
+        Ok(VerdictLines { log_size: scene.position.log_size, lines, now_s: scene.now_s })
     }
+}
+
+/// What goes into a bundle as `verdicts.jsonl`.
+pub struct VerdictLines {
+    pub log_size: u64,
+    pub lines: String,
+    /// When they were told: what was secret until then is open.
+    pub now_s: i64,
 }
 
 /// The next events that the filter takes, at most `count_max`. What the index cannot decide is
@@ -110,7 +121,7 @@ pub(super) fn event_row(scene: &Scene, event: StoredEvent) -> v1::EventRow {
 
 /// "EXPIRED", "UNDETERMINED(boundary)", the request that speaks, the statement by which the rule was
 /// attributed later, and the leaf by which a second person confirmed a deed.
-fn said(verdict: &v1::Verdict) -> serde_json::Value {
+fn said(verdict: &v1::Verdict, veil: &Veil) -> serde_json::Value {
     let code = verdict.code().as_str_name();
     let code = code.strip_prefix("VERDICT_CODE_").unwrap_or(code);
     let reason = verdict.undetermined().as_str_name();
@@ -120,6 +131,8 @@ fn said(verdict: &v1::Verdict) -> serde_json::Value {
         _ => format!("{code}({})", reason.to_lowercase()),
     };
     let request = verdict.clause.as_ref().map_or("", |clause| clause.request_id.as_str());
+    // Whose existence is closed speaks without a name.
+    let request = if veil.hides(request) { "" } else { request };
     let mut said = serde_json::json!({ "code": code, "request": request });
     if let Some(attributed) = &verdict.attributed {
         said["attributed"] = attributed.statement.into();

@@ -194,7 +194,7 @@ fn feed_row(list: &ListView<'_>, feed: &Feed) -> v1::FeedRow {
     }
 }
 
-fn approval(approved: &Approved) -> v1::PersonApproval {
+pub(super) fn approval(approved: &Approved) -> v1::PersonApproval {
     let Approved { by, means, statement, recorded_at_s } = approved;
     v1::PersonApproval {
         by: Some(by.clone()),

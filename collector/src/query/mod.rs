@@ -36,6 +36,7 @@ pub mod service;
 mod target;
 #[cfg(test)]
 mod tests;
+pub(crate) mod veil;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -11,7 +11,7 @@ use super::{
     error::{QueryError, invalid},
     filter::{Filter, check_authorities, claims_request},
     findings,
-    lists::covered_by,
+    lists::{approval, covered_by},
     page::Page,
     rules,
 };
@@ -98,7 +98,7 @@ impl QueryHandle {
         let register = scene.register();
         let entry = register.request(&id).ok_or(QueryError::NoSuchRequest)?;
         let mut versions: Vec<v1::RequestRow> =
-            entry.versions().map(|version| row(&scene, &entry, version)).collect();
+            entry.all_versions().map(|version| row(&scene, &entry, version)).collect();
         if let Some(newest) = versions.last_mut() {
             newest.validity = register::checklist(entry.request());
             newest.held_by = held_by(&register.held_by(&entry, scene.now_s, HELD_BY_MAX));
@@ -139,6 +139,23 @@ fn row(scene: &Scene, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
         decision: entry.decision_at(scene.now_s).cloned().map(Into::into),
         held_by: Vec::new(),
         reason: version.reason.clone(),
+        newer_waits: entry
+            .all_versions()
+            .next_back()
+            .is_some_and(|newest| newest.request.version > version.request.version)
+            && version.request.version == entry.request().version,
+        second_person: version.second.as_ref().map(|second| v1::SecondPerson {
+            digest: second.digest.to_vec(),
+            approval: second.approved.as_ref().map(approval),
+        }),
+        erased: version
+            .request
+            .closed
+            .iter()
+            .filter(|part| part.is_erased)
+            .map(|part| part.part.into())
+            .collect(),
+        secrecy_expired_at_s: version.request.secrecy_expired_at_s(scene.now_s).unwrap_or_default(),
         statement_index: version.statement,
         recorded_at_s: version.recorded_at_s,
         author: author.cloned().unwrap_or_default(),

@@ -8,9 +8,12 @@ use remit_proto::v1::{
 };
 use tonic::{Code, Request, Response, Status};
 
-use super::QueryHandle;
+use super::{
+    QueryHandle,
+    veil::{Veil, Veiled},
+};
 use crate::{
-    access::{Access, Operation},
+    access::{Access, Caller, Operation, clearance},
     status::refuse,
 };
 
@@ -28,12 +31,49 @@ impl QueryEdge {
     async fn answer<Q, A, F>(&self, request: Request<Q>, ask: F) -> Result<Response<A>, Status>
     where
         Q: Send + 'static,
-        A: Send + 'static,
+        A: Veiled + Send + 'static,
         F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
     {
-        self.access.check(&request, Operation::Query)?;
-        off_the_runtime(&self.query, request.into_inner(), ask).await
+        let caller = self.access.check(&request, Operation::Query)?;
+        veiled(&self.query, &caller, request.into_inner(), ask).await
     }
+}
+
+/// As [`off_the_runtime`], without what the caller has no clearance for.
+pub(crate) async fn veiled<Q, A, F>(
+    query: &QueryHandle,
+    caller: &Caller,
+    question: Q,
+    ask: F,
+) -> Result<Response<A>, Status>
+where
+    Q: Send + 'static,
+    A: Veiled + Send + 'static,
+    F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
+{
+    with_veil(query, caller, question, |query, question, _| ask(query, question)).await
+}
+
+/// The same for a question that by itself could find out what is hidden.
+pub(crate) async fn with_veil<Q, A, F>(
+    query: &QueryHandle,
+    caller: &Caller,
+    question: Q,
+    ask: F,
+) -> Result<Response<A>, Status>
+where
+    Q: Send + 'static,
+    A: Veiled + Send + 'static,
+    F: FnOnce(&QueryHandle, Q, &Veil) -> Result<A, Status> + Send + 'static,
+{
+    let clearance = clearance(caller);
+    off_the_runtime(query, question, move |query, question| {
+        let veil = query.veil(clearance)?;
+        let mut answer = ask(query, question, &veil)?;
+        answer.veil(&veil);
+        Ok(answer)
+    })
+    .await
 }
 
 /// Answers a question where blocking is allowed: it reads the index, and waits for the assessor.

@@ -10,13 +10,18 @@
 //! The one statement that the collector makes itself is an approval by somebody who is logged in: it is
 //! signed by the register's key as *attested*, never as that person's.
 
+mod erase;
 mod service;
 
 pub use service::RegisterEdge;
 
+use std::collections::BTreeSet;
+
 use evidence::{
     PersonId, canonical,
-    statement::{SignedStatement, attested_text, decode_signed, item_set, signed_text},
+    statement::{
+        SignedStatement, attested_text, decode_signed, item_set, open_signature, signed_text,
+    },
 };
 use remit_proto::v1::{self, log_entry::Entry};
 use tlog::Hash;
@@ -41,7 +46,18 @@ pub fn items_of(chunks: &dyn Chunks, statement: &v1::Statement) -> Option<Vec<v1
     let ids = set.chunks.iter().map(|id| Hash::from_slice(id));
     let held: Vec<_> = ids.map(|id| chunks.chunk(&id?)).collect::<Option<_>>()?;
     let items = evidence::chunk::open_set(set, &held).ok()?;
-    items.iter().map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok()).collect()
+    let mut items = items
+        .iter()
+        .map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok())
+        .collect::<Option<Vec<v1::RegisterItem>>>()?;
+    let opened = evidence::closed::beside(&items, |part| {
+        let set = part.opening.as_ref()?;
+        let ids = set.chunks.iter().map(|id| Hash::from_slice(id));
+        let held: Vec<_> = ids.map(|id| chunks.chunk(&id?)).collect::<Option<_>>()?;
+        evidence::chunk::open_set(set, &held).ok()
+    });
+    items.extend(opened.ok()?);
+    Some(items)
 }
 
 impl Writer {
@@ -135,9 +151,103 @@ impl Writer {
         })?;
         evidence::chunk::open_set(set, &chunks)
             .map_err(|error| Refusal::because("MALFORMED_IMPORT", error.to_string()))?;
-        if items_of(&self.chunks, &statement).is_none() {
-            let detail = "an item of the set is not a canonical RegisterItem";
+        let Some(items) = items_of(&self.chunks, &statement) else {
+            let detail = "an item of the set is not a canonical RegisterItem, or a closed part does \
+                          not open to its own fields";
             return Err(Refusal::because("MALFORMED_IMPORT", detail));
+        };
+        self.check_opened(&items)?;
+        self.check_second_person(&statement, &items)
+    }
+
+    /// Which instruments need a second person is the operator's policy; that a request waits for one is in
+    /// the statement, so that every verifier sees it.
+    fn check_second_person(
+        &self,
+        statement: &v1::Statement,
+        items: &[v1::RegisterItem],
+    ) -> Result<(), Refusal> {
+        let Some(v1::statement::Body::Import(import)) = &statement.body else { return Ok(()) };
+        if import.awaits_approval || statement.approver.is_some() {
+            return Ok(());
+        }
+        let view = self.state.register.view();
+        for item in items {
+            let Some(v1::register_item::Item::Request(request)) = &item.item else { continue };
+            let own = request.authorisation.clone().unwrap_or_default().instrument();
+            // Nobody gets around it by calling the next version something else.
+            let held = request.id.parse().ok().and_then(|id| view.request(&id));
+            let held = held.map(|entry| entry.request().instrument);
+            let needs = |instrument: &v1::Instrument| self.second_person_for.contains(instrument);
+            if let Some(instrument) = [Some(own), held].into_iter().flatten().find(needs) {
+                let detail = format!(
+                    "import.awaits_approval: request {} is a {}, which a second person must approve here; \
+                     enter it so that it waits, or have both sign",
+                    request.id,
+                    register::words::instrument(instrument)
+                );
+                return Err(Refusal::because("NEEDS_APPROVAL", detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// The operator knows what its own register holds: withholding is for those who ask. What was erased
+    /// before may be repeated in a new version, and stays erased.
+    fn check_opened(&self, items: &[v1::RegisterItem]) -> Result<(), Refusal> {
+        use v1::register_item::Item;
+        let erased: BTreeSet<&[u8]> = self.state.register.erased().collect();
+        let (mut closed, mut opened) = (0_usize, 0_usize);
+        for item in items {
+            let documents = match &item.item {
+                Some(Item::Request(request)) => request.documents.as_slice(),
+                Some(Item::Opened(part)) => part.fields.as_ref().map_or(&[][..], |f| &f.documents),
+                Some(Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => &[],
+            };
+            self.check_signatures(documents, &erased)?;
+            match &item.item {
+                Some(Item::Request(request)) => {
+                    let chunks =
+                        |part: &v1::ClosedPart| part.opening.clone().unwrap_or_default().chunks;
+                    let is_held = |part: &&v1::ClosedPart| {
+                        !chunks(part).iter().any(|id| erased.contains(id.as_slice()))
+                    };
+                    closed += request.closed.iter().filter(is_held).count();
+                }
+                Some(Item::Opened(_)) => opened += 1,
+                Some(Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => {}
+            }
+        }
+        if closed == opened {
+            return Ok(());
+        }
+        let missing = closed.abs_diff(opened);
+        let detail = format!("{missing} closed parts do not open: send their chunks first");
+        Err(Refusal::because("MISSING_CHUNK", detail))
+    }
+
+    /// What is kept of signatures is there, and can be read. Whether they hold is for whoever has the anchors.
+    fn check_signatures(
+        &self,
+        documents: &[v1::Document],
+        erased: &BTreeSet<&[u8]>,
+    ) -> Result<(), Refusal> {
+        for set in documents.iter().filter_map(|document| document.signature.as_ref()) {
+            let id =
+                set.chunks.first().and_then(|id| Hash::from_slice(id)).unwrap_or(Hash([0; 32]));
+            if erased.contains(id.0.as_slice()) {
+                continue;
+            }
+            let Some(chunk) = self.chunks.chunk(&id) else {
+                return Err(Refusal::because(
+                    "MISSING_CHUNK",
+                    format!("chunk {id}: send it first"),
+                ));
+            };
+            open_signature(set, &chunk).map_err(|error| {
+                let detail = format!("documents.signature: {error}");
+                Refusal::because("MALFORMED_IMPORT", detail)
+            })?;
         }
         Ok(())
     }

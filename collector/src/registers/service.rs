@@ -3,12 +3,13 @@
 use std::sync::mpsc::SyncSender;
 
 use remit_proto::v1::{
-    AppendStatementRequest, AppendStatementResponse, ApproveStatementRequest,
+    self, AppendStatementRequest, AppendStatementResponse, ApproveStatementRequest,
     ApproveStatementResponse, DecideRequest, DecideResponse, DeclareNodeRequest,
-    DeclareNodeResponse, GetListRequest, GetListResponse, GetRequestRequest, GetRequestResponse,
-    ListEntriesRequest, ListEntriesResponse, ListListsRequest, ListListsResponse,
-    ListRequestsRequest, ListRequestsResponse, PreviewStatementRequest, PreviewStatementResponse,
-    PutChunkRequest, PutChunkResponse, RefusalCode, register_service_server::RegisterService,
+    DeclareNodeResponse, ErasePartsRequest, ErasePartsResponse, GetListRequest, GetListResponse,
+    GetRequestRequest, GetRequestResponse, ListEntriesRequest, ListEntriesResponse,
+    ListListsRequest, ListListsResponse, ListRequestsRequest, ListRequestsResponse,
+    PreviewStatementRequest, PreviewStatementResponse, PutChunkRequest, PutChunkResponse,
+    RefusalCode, register_service_server::RegisterService,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -16,7 +17,10 @@ use crate::{
     access::{Access, Caller, Operation},
     ingest::ask,
     log::command::{Command, Refusal},
-    query::{QueryHandle, service::off_the_runtime},
+    query::{
+        QueryError, QueryHandle,
+        service::{off_the_runtime, with_veil},
+    },
     status::refuse,
 };
 
@@ -31,9 +35,14 @@ fn status(refusal: Refusal) -> Status {
     let grpc = match (code, reason) {
         (RefusalCode::StorageFull, _) => Code::ResourceExhausted,
         (_, "NOT_AUTHORISED" | "NOT_THE_AUTHOR" | "UNKNOWN_PERSON") => Code::PermissionDenied,
-        (_, "MISSING_CHUNK" | "REFUSED_BY_REGISTER" | "REFUSED_BY_CASES") => {
-            Code::FailedPrecondition
-        }
+        (
+            _,
+            "MISSING_CHUNK"
+            | "REFUSED_BY_REGISTER"
+            | "REFUSED_BY_CASES"
+            | "NOT_ERASABLE"
+            | "NEEDS_APPROVAL",
+        ) => Code::FailedPrecondition,
         _ => Code::InvalidArgument,
     };
     refuse(grpc, reason, detail, &[])
@@ -89,6 +98,19 @@ impl RegisterService for RegisterEdge {
         Ok(Response::new(ApproveStatementResponse { index, register_size }))
     }
 
+    async fn erase_parts(
+        &self,
+        request: Request<ErasePartsRequest>,
+    ) -> Result<Response<ErasePartsResponse>, Status> {
+        let caller = person(self.access.check(&request, Operation::WriteRegister)?)?;
+        let ErasePartsRequest { request_id, parts } = request.into_inner();
+        let (log_index, count) =
+            ask(&self.writer, |reply| Command::Erase { request_id, parts, caller, reply })
+                .await?
+                .map_err(status)?;
+        Ok(Response::new(ErasePartsResponse { log_index, count }))
+    }
+
     async fn declare_node(
         &self,
         request: Request<DeclareNodeRequest>,
@@ -127,16 +149,37 @@ impl RegisterService for RegisterEdge {
         &self,
         request: Request<ListRequestsRequest>,
     ) -> Result<Response<ListRequestsResponse>, Status> {
-        self.access.check(&request, Operation::Query)?;
-        off_the_runtime(&self.query, request.into_inner(), QueryHandle::list_requests).await
+        let caller = self.access.check(&request, Operation::Query)?;
+        let question = request.into_inner();
+        with_veil(&self.query, &caller, question, |query, question, veil| {
+            let by_target = !question.target.is_empty();
+            let mut answer = query.list_requests(question)?;
+            // Else whoever asks for enough targets reads a closed list.
+            let shown = |row: &v1::RequestRow| {
+                let id = row.request.as_ref().map_or("", |request| request.id.as_str());
+                !veil.hides_part(id, v1::RequestPart::Targets)
+            };
+            if by_target {
+                answer.requests.retain(shown);
+            }
+            Ok(answer)
+        })
+        .await
     }
 
     async fn get_request(
         &self,
         request: Request<GetRequestRequest>,
     ) -> Result<Response<GetRequestResponse>, Status> {
-        self.access.check(&request, Operation::Query)?;
-        off_the_runtime(&self.query, request.into_inner(), QueryHandle::get_request).await
+        let caller = self.access.check(&request, Operation::Query)?;
+        let question = request.into_inner();
+        with_veil(&self.query, &caller, question, |query, question, veil| {
+            if veil.hides(&question.id) {
+                return Err(QueryError::NoSuchRequest.into());
+            }
+            query.get_request(question)
+        })
+        .await
     }
 
     async fn list_lists(

@@ -66,7 +66,11 @@ async fn an_export_of_a_node_that_nobody_knows_is_no_export() {
     let operator = collector.enrol("p-1", Role::Operator, 1).await;
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     let mut evidence = EvidenceServiceClient::new(collector.connect(Some(&operator)).await);
-    let request = v1::ExportRequest { nodes: vec!["edge-9".into()], withhold_openings: false };
+    let request = v1::ExportRequest {
+        nodes: vec!["edge-9".into()],
+        withhold_openings: false,
+        ..Default::default()
+    };
     assert_eq!(reason(&evidence.export(request).await.err().unwrap()), "FIELD_INVALID");
     assert!(evidence.export(v1::ExportRequest::default()).await.is_ok());
     collector.stop().await.unwrap();

@@ -85,6 +85,7 @@ impl Rig {
             published: watch::channel(Exposed::default()).0,
             revoked_keys: revoked_keys.clone(),
             node_limits,
+            second_person_for: Vec::new(),
         };
         let writer = Writer::open(dir, parts)?;
         let (commands, queue) = mpsc::sync_channel(64);

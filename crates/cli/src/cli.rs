@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub(crate) use self::reconcile::{Reconcile, ReconcileForm, TrustArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::{Document, Erase, GiveApproval, RequestsApprove};
+
 /// What is blocked on an operator's network, by whose authority, and whether that covers it.
 #[derive(Debug, Parser)]
 #[command(name = "remit", version, propagate_version = true, after_help = EXIT_CODES)]
@@ -202,6 +204,13 @@ pub(crate) enum Requests {
     Moot(Step),
     /// Nothing more is to come of it
     Close(Step),
+    /// A second person lets a request, or its next version, count
+    Approve(RequestsApprove),
+    /// Documents of a request, and signatures of authorities under them
+    #[command(subcommand)]
+    Document(Document),
+    /// Erase what was committed of it: a name, free text; that it was there stays provable
+    Erase(Erase),
     /// A court case has ended: requests that depend on it lapse
     ProceedingEnded(Proceeding),
 }
@@ -346,6 +355,15 @@ pub(crate) struct Import {
     /// Read and report, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// That these requests exist is itself restricted or secret: an export may leave all of them out
+    #[arg(long, value_name = "TIER")]
+    pub(crate) existence: Option<String>,
+    /// They count only once a second person has approved them; what the collector wants so waits anyway
+    #[arg(long)]
+    pub(crate) awaits_approval: bool,
+    /// From then on it is public that they exist
+    #[arg(long, value_name = "TIME", requires = "existence")]
+    pub(crate) existence_until: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -455,12 +473,8 @@ pub(crate) struct ListsApprove {
     /// A list, for its feed; or <list>@<version>
     #[arg(value_name = "LIST[@VERSION]")]
     pub(crate) list: String,
-    /// Do not sign: let the collector attest that you were logged in and approved
-    #[arg(long)]
-    pub(crate) by_login: bool,
-    /// From when it counts [default: now]; no version is in force before its own time
-    #[arg(long, value_name = "TIME", conflicts_with = "by_login")]
-    pub(crate) effective_at: Option<String>,
+    #[command(flatten)]
+    pub(crate) approval: GiveApproval,
 }
 
 #[derive(Debug, Args)]
@@ -724,6 +738,9 @@ pub(crate) struct Export {
     /// Leave targets and native texts closed
     #[arg(long)]
     pub(crate) withhold_openings: bool,
+    /// Take closed parts of requests along up to this tier: restricted or secret; without it, none
+    #[arg(long, value_name = "TIER")]
+    pub(crate) clearance: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -809,9 +826,12 @@ Keys that say more, all of them optional:
   signature_status outcome_only coarsest derived_targets notice exceptions nodes except_nodes
   network_types asns audiences except_audiences until until_event windows recurrence max_duration
   confirm_by implement_by remove_within remove_by review_due redress report_effect_to status
-  basis_proof decision validity impact relations documents lists
+  basis_proof decision validity impact relations documents lists closed
   recurrence = { days = ["sat"], from = "15:00", until = "17:30" }   # needs until, and time_zone
   relations = ["depends_on_proceeding:VG 12 K 345/26"]
+  closed = [{ part = "targets", tier = "secret", until = 2027-01-01, ground = "TKG section 5" }]
+                                   # targets scope measure reasons reference authority officer parties
+                                   # documents; tier: restricted or secret
 
 Rows that are refused are named with line, field and remedy; the others are entered, and the exit code
 is 3. The same list may be imported again: what is unchanged is not entered again, what differs becomes

@@ -152,6 +152,12 @@ pub(crate) struct Refused {
     not_authorised: bool,
 }
 
+impl Refused {
+    pub(crate) fn is(&self, reason: &str) -> bool {
+        self.reason == reason
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { message, reason, remedy, not_authorised: _ } = self;

@@ -122,7 +122,7 @@ pub fn open_set<B: AsRef<[u8]>>(set: &v1::ItemSet, chunks: &[B]) -> Result<Vec<V
     Ok(items)
 }
 
-pub(crate) fn check_set(set: &v1::ItemSet) -> Result<(), Malformed> {
+pub fn check_set(set: &v1::ItemSet) -> Result<(), Malformed> {
     let v1::ItemSet { count, root, chunks } = set;
     digest(root, "items.root")?;
     require(chunks.len() <= CHUNKS_MAX, "items.chunks", "at most 900")?;

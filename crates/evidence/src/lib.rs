@@ -18,6 +18,7 @@ pub mod bundle;
 pub mod canonical;
 pub mod chunk;
 pub mod claim;
+pub mod closed;
 pub mod commitment;
 pub mod frame;
 pub mod id;

@@ -80,7 +80,8 @@ fn check(entry: &Entry) -> Result<(), Malformed> {
             digest(manifest, "export.manifest")?;
             by.as_ref().map_or(Ok(()), check_person)
         }
-        Entry::Erasure(v1::Erasure { origin, from_index, until_index, count, by }) => {
+        Entry::Erasure(v1::Erasure { origin, from_index, until_index, count, by, chunks }) => {
+            chunks.iter().try_for_each(|id| digest(id, "erasure.chunks"))?;
             short_text(origin, 400, "erasure.origin")?;
             require(from_index < until_index, "erasure.until_index", "above from_index")?;
             require(*count > 0, "erasure.count", "above 0")?;

@@ -102,7 +102,19 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             rows_repaired,
             rows_refused,
             reason,
+            existence,
+            existence_until_s,
+            awaits_approval: _,
         }) => {
+            if *existence != 0 {
+                let tier = known::<v1::DisclosureTier>(*existence, "import.existence")?;
+                let hides = tier != v1::DisclosureTier::Public;
+                require(hides, "import.existence", "restricted or secret, or not stated")?;
+            }
+            if *existence_until_s != 0 {
+                require(*existence != 0, "import.existence_until_s", "0 where nothing is hidden")?;
+                time(*existence_until_s, "import.existence_until_s")?;
+            }
             short_text(reason, 1000, "import.reason")?;
             check_set(items.as_ref().ok_or(Malformed::Missing { field: "import.items" })?)?;
             digest_or_none(file_digest, "import.file_digest")?;
@@ -192,7 +204,20 @@ pub fn open_note(set: &v1::ItemSet, chunk: &[u8]) -> Result<String, NoteError> {
     Ok(text)
 }
 
-/// Why a chunk is not the note of a decision.
+/// What is kept of the signature under a document, out of its chunk.
+pub fn open_signature(set: &v1::ItemSet, chunk: &[u8]) -> Result<v1::DocumentSignature, NoteError> {
+    let items = open_set(set, &[chunk])?;
+    let [item] = items.as_slice() else { return Err(NoteError::Set(SetError::WrongRoot)) };
+    let signature: v1::DocumentSignature = canonical::decode(item, CHUNK_SIZE_MAX)?;
+    let v1::DocumentSignature { form, cms, content_digest, whole: _ } = &signature;
+    known::<v1::SignatureForm>(*form, "signature.form")?;
+    require(!cms.is_empty(), "signature.cms", "not empty")?;
+    let known_size = matches!(content_digest.len(), 0 | 32 | 48 | 64);
+    require(known_size, "signature.content_digest", "0, 32, 48 or 64 bytes")?;
+    Ok(signature)
+}
+
+/// Why a chunk is not the note of a decision, or not what is kept of a signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
     #[error(transparent)]

@@ -262,9 +262,13 @@ impl Assessment {
                     false => drop(keys.insert(public_key.clone())),
                 }
             }
+            Entry::Erasure(v1::Erasure { chunks, .. }) => {
+                if !chunks.is_empty() {
+                    Arc::make_mut(&mut self.grounds.register).erase(chunks);
+                }
+            }
             Entry::CaseHead(_)
             | Entry::Export(_)
-            | Entry::Erasure(_)
             | Entry::Fork(_)
             | Entry::Shard(_)
             | Entry::Archive(_)

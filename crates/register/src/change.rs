@@ -7,6 +7,7 @@
 //!
 //! - A request that was entered, amended or moved on reaches what touches any target of any of its
 //!   versions, near misses included, and what claims it or a list that names it.
+//! - A version that waits for a second person reaches what its approval would.
 //! - If all that happened to it are ends and pauses, events before the earliest of them are not
 //!   reached: where it stood then does not depend on what came later.
 //! - A request under which entries of lists stand reaches what claims any version of these lists, and what
@@ -23,7 +24,7 @@ use evidence::{Claim, NodeId, RequestId};
 use remit_proto::v1::TransitionKind;
 
 use crate::{
-    entry::Entry,
+    entry::{Entry, Version},
     index::TargetIndex,
     list::ListView,
     register::{Register, View},
@@ -104,7 +105,10 @@ impl Register {
 
 /// `None`: nothing was said of the request at or above this size.
 fn changed_since(entry: &Entry<'_>, from_size: u64) -> Option<i64> {
-    if entry.versions().any(|version| version.statement >= from_size) {
+    let since = |version: &Version| {
+        version.known_by().map_or(version.statement, |(statement, _)| statement)
+    };
+    if entry.all_versions().any(|version| since(version) >= from_size) {
         return Some(i64::MIN);
     }
     let transitions = entry.transitions();
@@ -133,7 +137,8 @@ fn changed_since(entry: &Entry<'_>, from_size: u64) -> Option<i64> {
 fn of_request(view: &View<'_>, entry: &Entry<'_>, since_s: i64, reach: &mut Vec<Selector>) {
     let mut claims = vec![Claim::Request(entry.id().clone())];
     let mut lists = BTreeSet::new();
-    for version in entry.versions() {
+    // What waited before and was overtaken speaks no more.
+    for version in entry.all_versions() {
         for held in &version.request.targets {
             let selected = Selected::Target(held.target.clone());
             reach.push(Selector { selected, since_s });

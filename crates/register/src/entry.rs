@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use evidence::RequestId;
+use remit_proto::v1::{self, DisclosureTier};
 
 use crate::{
     index::TargetNumber,
+    list::Approved,
     proceedings::Proceedings,
     request::{Decision, Request, RequestTarget},
     state::{self, Bounds, Standing, Transition},
@@ -31,6 +33,10 @@ pub struct Version {
     pub recorded_at_s: i64,
     /// Why it was made; may be empty.
     pub reason: String,
+    /// That the request exists is not for everybody.
+    pub existence: Option<Existence>,
+    /// `None`: it needs no second person.
+    pub second: Option<Second>,
     /// An amendment is judged from its receipt on; the first version has always applied.
     pub(crate) applies_from_s: i64,
     /// Number of its first target in the index; the others follow.
@@ -46,6 +52,51 @@ impl Version {
     pub(crate) fn numbers(&self) -> Range<TargetNumber> {
         let count = TargetNumber::try_from(self.request.targets.len()).unwrap_or(TargetNumber::MAX);
         self.first_number..self.first_number.saturating_add(count)
+    }
+}
+
+/// A text that counts from a second person's approval on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Second {
+    /// Who entered it, and so may not approve it.
+    pub entered_by: String,
+    /// SHA-256 of the statement's bytes: what an approval must name.
+    pub digest: [u8; 32],
+    pub approved: Option<Approved>,
+}
+
+impl Version {
+    /// The statement since which it counts, and when that was recorded; `None`: it waits.
+    pub(crate) fn known_by(&self) -> Option<(u64, i64)> {
+        match &self.second {
+            None => Some((self.statement, self.recorded_at_s)),
+            Some(second) => second.approved.as_ref().map(|by| (by.statement, by.recorded_at_s)),
+        }
+    }
+
+    /// Whether it counted at a size of the register.
+    fn counts(&self, size: u64) -> bool {
+        self.known_by().is_some_and(|(statement, _)| statement < size)
+    }
+}
+
+/// How secret it is that there is such a request at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Existence {
+    pub tier: DisclosureTier,
+    /// `None`: without end.
+    pub until_s: Option<i64>,
+}
+
+impl Existence {
+    pub(crate) fn of(import: &v1::Import) -> Option<Self> {
+        let until_s = Some(import.existence_until_s).filter(|until_s| *until_s != 0);
+        match import.existence() {
+            DisclosureTier::Unspecified | DisclosureTier::Public => None,
+            tier @ (DisclosureTier::Restricted | DisclosureTier::Secret) => {
+                Some(Self { tier, until_s })
+            }
+        }
     }
 }
 
@@ -65,7 +116,8 @@ impl<'a> Entry<'a> {
         proceedings: &'a Proceedings,
         size: u64,
     ) -> Option<Self> {
-        let newest = history.versions.iter().rfind(|v| v.statement < size)?;
+        let counts = history.versions.iter().rfind(|v| v.counts(size));
+        let newest = counts.or_else(|| history.versions.iter().rfind(|v| v.statement < size))?;
         Some(Self { history, proceedings, newest, size })
     }
 
@@ -73,10 +125,30 @@ impl<'a> Entry<'a> {
         &self.history.id
     }
 
-    /// Oldest first; at least one.
+    /// Those that count, oldest first. While none does, the newest one that waits for a second person
+    /// stands for the request; at least one.
     pub fn versions(&self) -> impl DoubleEndedIterator<Item = &'a Version> + use<'a> {
+        let (size, newest) = (self.size, self.newest);
+        let shown =
+            move |v: &&Version| v.counts(size) || v.request.version == newest.request.version;
+        self.history.versions.iter().filter(shown)
+    }
+
+    /// All that were entered, those that wait for a second person too.
+    pub fn all_versions(&self) -> impl DoubleEndedIterator<Item = &'a Version> + use<'a> {
         let size = self.size;
         self.history.versions.iter().filter(move |v| v.statement < size)
+    }
+
+    /// No text of it counts: a second person must approve it first.
+    pub fn awaits_approval(&self) -> bool {
+        !self.newest.counts(self.size)
+    }
+
+    /// Whether a version is one of [`Self::versions`].
+    pub(crate) fn shows(&self, version: &Version) -> bool {
+        version.counts(self.size)
+            || (self.awaits_approval() && version.request.version == self.newest.request.version)
     }
 
     pub(crate) fn newest(&self) -> &'a Version {
@@ -86,6 +158,11 @@ impl<'a> Entry<'a> {
     /// The newest text.
     pub fn request(&self) -> &'a Request {
         &self.newest.request
+    }
+
+    /// The newest version speaks: an amendment may make it public.
+    pub fn existence(&self) -> Option<Existence> {
+        self.newest.existence
     }
 
     /// In order of effect.
@@ -101,6 +178,9 @@ impl<'a> Entry<'a> {
     /// Where the request stands at an instant, whatever its targets.
     pub fn standing_at(&self, at_s: i64) -> Option<Standing> {
         let version = self.version_at(at_s)?;
+        if self.awaits_approval() {
+            return Some(Standing::Unapproved);
+        }
         let request = &version.request;
         let bounds = self.bounds(version, None);
         let known = self.transitions();
@@ -133,6 +213,7 @@ impl<'a> Entry<'a> {
             Standing::Active
             | Standing::Provisional { .. }
             | Standing::NotAccepted(_)
+            | Standing::Unapproved
             | Standing::TooEarly { .. }
             | Standing::Expired { .. }
             | Standing::Suspended { .. }
@@ -171,6 +252,9 @@ impl<'a> Entry<'a> {
         let amended_at_s = next.map_or(i64::MAX, |v| v.applies_from_s);
         if at_s < version.applies_from_s {
             return None;
+        }
+        if self.awaits_approval() {
+            return Some(Standing::Unapproved);
         }
         let standing =
             state::standing_at(&version.request, bounds, self.entered_at_s(), known, at_s);

@@ -196,7 +196,12 @@ fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> Str
             format!("the block names {shows}, and the time to enter it is not over")
         }
         UndeterminedReason::Gap => "records are missing for this time".to_owned(),
-        UndeterminedReason::Secret => "the entry is secret".to_owned(),
+        UndeterminedReason::Secret if id.is_empty() => {
+            format!("the block names {shows}, and that some requests exist is secret")
+        }
+        UndeterminedReason::Secret => {
+            format!("what request {id} says of it cannot be seen here ({says}; {shows})")
+        }
         UndeterminedReason::Scope => {
             format!("whether request {id} holds there is not known ({says}; {shows})")
         }

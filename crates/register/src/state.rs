@@ -52,6 +52,8 @@ pub enum Standing {
         until_s: i64,
     },
     NotAccepted(RequestStatus),
+    /// No second person has approved its entry.
+    Unapproved,
     TooEarly {
         from_s: i64,
     },
@@ -87,6 +89,7 @@ impl Standing {
             Self::Active | Self::Provisional { .. } => true,
             Self::RemovalGrace { .. }
             | Self::NotAccepted(_)
+            | Self::Unapproved
             | Self::TooEarly { .. }
             | Self::Expired { .. }
             | Self::Revoked { .. }
@@ -106,6 +109,7 @@ impl Standing {
             Self::Provisional { .. } => "provisional",
             Self::RemovalGrace { .. } => "in_removal_grace",
             Self::NotAccepted(status) => words::status(status),
+            Self::Unapproved => "awaits_approval",
             Self::TooEarly { .. } => "scheduled",
             Self::Expired { .. } => "expired",
             Self::Revoked { how: TransitionKind::Withdraw, .. } => "withdrawn",

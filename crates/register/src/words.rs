@@ -192,6 +192,7 @@ words!(signature_status, signature_status_from, signature_statuses, remit_proto:
     Valid => "valid",
     Invalid => "invalid",
     NotMachineReadable => "not_machine_readable",
+    Unsupported => "unsupported",
 });
 
 words!(competence, competence_from, competences, remit_proto::v1::CompetenceResult, {
@@ -274,6 +275,19 @@ words!(relation, relation_from, relations, remit_proto::v1::RelationKind, {
     ImplementsListOf => "implements_list_of",
     SameMeasureAs => "same_measure_as",
     DependsOnProceeding => "depends_on_proceeding",
+});
+
+words!(part, part_from, parts, remit_proto::v1::RequestPart, {
+    Targets => "targets",
+    Scope => "scope",
+    Measure => "measure",
+    Reasons => "reasons",
+    Reference => "reference",
+    Authority => "authority",
+    Officer => "officer",
+    Parties => "parties",
+    Documents => "documents",
+    Remarks => "remarks",
 });
 
 words!(precision, precision_from, precisions, remit_proto::v1::TimePrecision, {

@@ -42,6 +42,7 @@ mod openings;
 mod reassessments;
 mod replay;
 pub mod report;
+mod signatures;
 mod statement_log;
 mod statements;
 mod tree;
@@ -113,6 +114,7 @@ fn check(
     checkpoints::seals(&agents, &named, findings);
 
     let register = statements::read(&mut bundle, trust, &entries, &persons, findings);
+    signatures::check(&mut bundle, trust, &register, findings);
 
     let mut coverage = coverage::measure(&entries, &agents, &facts, not_opened);
     coverage.log_size = head.size;

@@ -72,6 +72,14 @@ struct Computed {
     closed: bool,
 }
 
+impl Computed {
+    fn is_secret(&self) -> bool {
+        let secret =
+            |verdict: &Verdict| verdict.undetermined == Some(v1::UndeterminedReason::Secret);
+        secret(&self.then) || secret(&self.now)
+    }
+}
+
 pub(crate) fn verdicts(
     bundle: &mut Bundle<'_>,
     trust: &Trust,
@@ -280,6 +288,7 @@ fn compare(
 ) {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let (mut equal, mut closed, mut beyond) = (0_u64, 0_u64, 0_u64);
+    let mut secret = 0_u64;
     // A last line without its end was cut.
     let text = match std::str::from_utf8(bytes) {
         Ok(text) if text.is_empty() || text.ends_with('\n') => text,
@@ -309,6 +318,7 @@ fn compare(
             .or_else(|| differs(&said.now, &ours.now, "now"));
         match difference {
             None => equal += 1,
+            Some(_) if ours.is_secret() => secret += 1,
             Some(_) if ours.closed || past.register.partial => closed += 1,
             Some(difference) => report(event, &difference, manifest, findings),
         }
@@ -318,6 +328,15 @@ fn compare(
         findings.incomplete(
             Step::Verdicts,
             format!("{missing} events have no verdict of the collector to compare with"),
+        );
+    }
+    if secret > 0 {
+        findings.incomplete(
+            Step::Verdicts,
+            format!(
+                "{secret} verdicts rest on closed parts of requests and are undetermined (secret) here; \
+                 for them there is the collector's word alone"
+            ),
         );
     }
     if closed > 0 {

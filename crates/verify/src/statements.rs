@@ -1,9 +1,12 @@
 //! The register: its statements, and who signed each of them.
 
+use std::collections::BTreeSet;
+
 use evidence::{
     bundle::REGISTER,
     statement::{SignedStatement, attested_text, decode_signed, item_set},
 };
+use register::request::moves_verdicts;
 use remit_proto::v1::{self, log_entry::Entry};
 
 use crate::{
@@ -86,23 +89,32 @@ pub(crate) fn read(
         StatementLog::Unreadable => register.partial = true,
         StatementLog::Read(tree, heads) => {
             register.root = tree.root_at(tree.size());
-            statements(&mut register, bundle, &tree, &heads, trust, persons, findings);
+            let log = Log { tree: &tree, heads: &heads, entries };
+            statements(&mut register, bundle, &log, trust, persons, findings);
         }
     }
     register
 }
 
+/// The register's own log, and the collector's log that shows it.
+struct Log<'a> {
+    tree: &'a Tree<'a>,
+    heads: &'a Heads,
+    entries: &'a [Known],
+}
+
 fn statements(
     register: &mut Register,
     bundle: &mut Bundle<'_>,
-    tree: &Tree<'_>,
-    heads: &Heads,
+    log: &Log<'_>,
     trust: &Trust,
     persons: &Persons,
     findings: &mut Findings,
 ) {
+    let Log { tree, heads, entries } = log;
     let origin = trust.register.name().as_str();
-    let (mut newer, mut withheld) = (0_u64, 0_u64);
+    let (mut newer, mut withheld, mut secret) = (0_u64, 0_u64, 0_u64);
+    let mut closed = Closed { erased: erased_chunks(entries), ..Closed::default() };
     for (index, bytes) in (0_u64..).zip(&tree.entries) {
         let (statement, signed, signatures, attestation) = match decode_signed(bytes) {
             Ok(SignedStatement::Known { statement, bytes, signatures, attestation }) => {
@@ -154,9 +166,19 @@ fn statements(
         }
         let set = item_set(statement.body.as_ref());
         let items = set.and_then(|set| match items::<v1::RegisterItem>(bundle, set) {
-            Items::All(items) => Some(items),
+            Items::All(mut items) => {
+                match opened(bundle, &items, &mut closed) {
+                    Ok(opened) => items.extend(opened),
+                    Err(text) => findings
+                        .contradicted(Step::Statements, format!("statement {index}: {text}")),
+                }
+                Some(items)
+            }
             Items::Withheld => {
-                withheld += 1;
+                match hides_existence(&statement) {
+                    true => secret += 1,
+                    false => withheld += 1,
+                }
                 register.partial = true;
                 None
             }
@@ -179,20 +201,107 @@ fn statements(
             format!("the requests of {withheld} imports are withheld or erased"),
         );
     }
+    if secret > 0 {
+        findings.incomplete(
+            Step::Statements,
+            format!(
+                "{secret} imports of requests whose existence is restricted or secret are not in the \
+                 bundle; claims that no other request answers for are undetermined (secret)"
+            ),
+        );
+    }
+    let Closed { withheld, needed, erased_parts, erased: _ } = closed;
+    register.partial |= needed > 0;
+    if withheld > 0 {
+        findings.incomplete(
+            Step::Statements,
+            format!(
+                "{withheld} parts of requests are committed and not in the bundle; {needed} of them are \
+                 such that verdicts rest on: those that need one are undetermined (secret)"
+            ),
+        );
+    }
     if findings.sound(Step::Statements) {
         findings.proven(
             Step::Statements,
             format!(
-                "{} statements are signed by operator staff whose keys are logged{}",
+                "{} statements are signed by operator staff whose keys are logged{}{}",
                 tree.size() - register.attested,
                 match register.attested {
                     0 => String::new(),
                     count => format!(
                         "; {count} approvals are the collector's word for who was logged in"
                     ),
+                },
+                match erased_parts {
+                    0 => String::new(),
+                    count => format!("; {count} parts of requests are erased, as logged"),
                 }
             ),
         );
+    }
+}
+
+/// Closed parts that do not open, by reason.
+#[derive(Default)]
+struct Closed {
+    /// Chunks that were removed with an `Erasure` entry.
+    erased: BTreeSet<Vec<u8>>,
+    erased_parts: u64,
+    withheld: u64,
+    /// Of the withheld ones: verdicts may rest on them.
+    needed: u64,
+}
+
+fn erased_chunks(entries: &[Known]) -> BTreeSet<Vec<u8>> {
+    let erased = entries.iter().filter_map(|known| match &known.entry {
+        Entry::Erasure(v1::Erasure { chunks, .. }) => Some(chunks),
+        _ => None,
+    });
+    erased.flatten().cloned().collect()
+}
+
+fn hides_existence(statement: &v1::Statement) -> bool {
+    match &statement.body {
+        Some(v1::statement::Body::Import(import)) => {
+            import.existence() != v1::DisclosureTier::Unspecified
+        }
+        _ => false,
+    }
+}
+
+/// What the closed parts of an import's requests open to, as far as the bundle holds them; the others
+/// are counted.
+fn opened(
+    bundle: &mut Bundle<'_>,
+    held: &[v1::RegisterItem],
+    closed: &mut Closed,
+) -> Result<Vec<v1::RegisterItem>, String> {
+    let mut wrong = None;
+    let opened = evidence::closed::beside(held, |part| {
+        let set = part.opening.as_ref()?;
+        match items::<v1::Request>(bundle, set) {
+            Items::All(parts) => {
+                Some(parts.iter().map(evidence::canonical::encode).collect::<Vec<_>>())
+            }
+            Items::Withheld if set.chunks.iter().any(|id| closed.erased.contains(id)) => {
+                closed.erased_parts += 1;
+                None
+            }
+            Items::Withheld => {
+                closed.withheld += 1;
+                closed.needed += u64::from(moves_verdicts(part.part()));
+                None
+            }
+            Items::Wrong(text) => {
+                wrong = Some(text);
+                None
+            }
+        }
+    });
+    match wrong {
+        Some(text) => Err(text),
+        None => opened.map_err(|error| chain(&error)),
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Trust {
     pub witnesses: Option<WitnessPolicy>,
     /// Signed notes that the assessor saved earlier, each with the name it is reported by.
     pub old_checkpoints: Vec<(String, Vec<u8>)>,
+    /// Certificates, in DER, under which signatures of authorities are checked. None: they are not.
+    pub anchors: Vec<Vec<u8>>,
 }
 
 /// At least `quorum` of these witnesses must have cosigned the log's checkpoint.

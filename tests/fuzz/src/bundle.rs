@@ -14,6 +14,7 @@ static TRUST: LazyLock<Trust> = LazyLock::new(|| Trust {
     register: key("example.net/register", 2),
     witnesses: None,
     old_checkpoints: Vec::new(),
+    anchors: Vec::new(),
 });
 
 fn key(name: &str, secret: u8) -> VerifierKey {

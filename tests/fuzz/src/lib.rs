@@ -17,6 +17,7 @@
 //! To add a parser: a function in `src/`, its line in [`TARGETS`], its `[[bin]]` and file in
 //! `fuzz_targets/`, and at least one input that it takes in `corpus/`. The test says what is missing.
 
+pub mod authority;
 pub mod bundle;
 pub mod confs;
 pub mod evidence;
@@ -54,6 +55,8 @@ pub const TARGETS: &[Target] = targets! {
     register: target, requests_toml, requests_csv, requests_json, rkn_xml, rkn_csv, zone_list, list_lines,
         explanations, ooni;
     orders: record_order, collector_config;
+    register: target, requests_toml, requests_csv;
+    authority: cms, pdf;
     bundle: bundle;
 };
 

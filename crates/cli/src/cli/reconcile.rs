@@ -19,7 +19,10 @@ pub(crate) struct TrustArgs {
     /// Key of a witness that you trust; may be repeated
     #[arg(long, value_name = "VKEY|FILE")]
     pub(crate) witness_key: Vec<String>,
-    /// How many of them must have cosigned [default: all], or "none" to demand none
+    /// Certificates under which signatures of authorities are checked, PEM or DER; may be repeated
+    #[arg(long = "anchor", env = "REMIT_ANCHORS", value_name = "FILE", value_delimiter = ',')]
+    pub(crate) anchors: Vec<PathBuf>,
+    /// How many of the witnesses must have cosigned [default: all], or "none" to demand none
     #[arg(long, value_name = "N|none")]
     pub(crate) quorum: Option<String>,
     /// The bundle's files together may not be larger, in bytes

@@ -5,7 +5,7 @@ use std::{
     io::{BufWriter, Write},
 };
 
-use remit_proto::v1::{ExportRequest, GetCheckpointRequest};
+use remit_proto::v1::{DisclosureTier, ExportRequest, GetCheckpointRequest};
 
 use crate::{
     cli::{Checkpoint, Export},
@@ -39,9 +39,18 @@ pub(crate) async fn checkpoint(config: &Config, args: &Checkpoint) -> Result<(),
 }
 
 pub(crate) async fn export(config: &Config, args: &Export) -> Result<(), CliError> {
+    let clearance = match args.clearance.as_deref() {
+        None => DisclosureTier::Unspecified,
+        Some(word) => register::words::tier_from(word).ok_or_else(|| {
+            CliError::Usage(format!("--clearance: {word:?} is neither restricted nor secret"))
+        })?,
+    };
     let mut client = client::evidence(config).await?;
-    let request =
-        ExportRequest { nodes: args.node.clone(), withhold_openings: args.withhold_openings };
+    let request = ExportRequest {
+        nodes: args.node.clone(),
+        withhold_openings: args.withhold_openings,
+        clearance: clearance.into(),
+    };
     let mut stream = client.export(request).await?.into_inner();
     let file = |doing, source| CliError::File { path: args.out.clone(), doing, source };
     let created = OpenOptions::new()

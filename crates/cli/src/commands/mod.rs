@@ -22,6 +22,7 @@ mod target;
 mod verify;
 
 use remit_proto::v1::DecisionAct;
+pub(crate) use requests::{Document, Erase, GiveApproval, RequestsApprove};
 
 use crate::{
     cli::{
@@ -65,6 +66,9 @@ async fn step(config: &Config, command: Requests) -> Result<(), CliError> {
         | Requests::Show { .. }
         | Requests::Quick(_)
         | Requests::Amend(_)
+        | Requests::Approve(_)
+        | Requests::Erase(_)
+        | Requests::Document(_)
         | Requests::ProceedingEnded(_) => return Ok(()),
     };
     change(config, kind, &step, stated).await
@@ -82,6 +86,11 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         Command::Requests(Requests::Show { id }) => requests::show(&config, &id, output).await?,
         Command::Requests(Requests::Quick(args)) => requests::quick(&config, &args).await?,
         Command::Requests(Requests::Amend(args)) => requests::amend(&config, &args).await?,
+        Command::Requests(Requests::Document(args)) => {
+            return requests::document(&config, &args).await;
+        }
+        Command::Requests(Requests::Approve(args)) => requests::approve(&config, &args).await?,
+        Command::Requests(Requests::Erase(args)) => requests::erase(&config, &args).await?,
         Command::Requests(Requests::ProceedingEnded(args)) => {
             requests::proceeding(&config, &args).await?;
         }

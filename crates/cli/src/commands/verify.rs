@@ -10,6 +10,7 @@ use verify::{Options, RegisterState, Report, Trust, WitnessPolicy};
 
 use crate::{
     cli::{Format, TrustArgs, Verify},
+    commands::requests::anchors,
     config::Config,
     exit::{CliError, Code, chain},
     home, output,
@@ -36,6 +37,7 @@ pub(super) fn check(
             "--register-key",
         )?,
         witnesses: witnesses(args, quorum_none)?,
+        anchors: anchors(&args.anchors)?,
         old_checkpoints: args
             .old_checkpoint
             .iter()

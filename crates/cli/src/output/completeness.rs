@@ -40,6 +40,7 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         unfinished_reassessments,
         as_known_at_s,
         log_size_at_s,
+        veiled_requests,
     } = completeness;
     let mut parts =
         vec![format!("observes {points_observed} of {points_declared} declared points")];
@@ -101,6 +102,12 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         parts.push(format!(
             "old events are still being judged again after {} of register, nodes or keys",
             count(*unfinished_reassessments, "change", "changes")
+        ));
+    }
+    if *veiled_requests > 0 {
+        parts.push(format!(
+            "{} with parts that are restricted or secret and not shown to you",
+            count(*veiled_requests, "request", "requests")
         ));
     }
     parts.push(format!("register of {}", count(*register_size, "statement", "statements")));
@@ -179,6 +186,7 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         unfinished_reassessments,
         as_known_at_s,
         log_size_at_s,
+        veiled_requests,
     } = completeness;
     json!({
         "as_known_at": time::utc(*as_known_at_s),
@@ -206,6 +214,7 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         "memory_nodes": memory_nodes,
         "loss_bound_s": loss_bound_s,
         "unfinished_reassessments": unfinished_reassessments,
+        "veiled_requests": veiled_requests,
     })
 }
 

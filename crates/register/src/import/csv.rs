@@ -170,6 +170,7 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
         end_date: mapping.end_date,
         date_format: mapping.date_format.clone(),
         assumptions: Vec::new(),
+        commits_text: false,
     };
     let mut gathered = Gathered::default();
     let mut lines = Lines::new(&text, body);

@@ -21,9 +21,11 @@ pub struct Held {
 impl Held {
     /// As a register holds it at an instant.
     pub fn of(entry: &Entry<'_>, at_s: i64) -> Self {
+        // What waits for a second person is what the next version replaces.
+        let newest = entry.all_versions().next_back().unwrap_or(entry.newest());
         Self {
-            request: entry.request().into(),
-            digest: entry.newest().digest.to_vec(),
+            request: (&newest.request).into(),
+            digest: newest.digest.to_vec(),
             state: entry.state_at(at_s),
         }
     }
@@ -200,7 +202,12 @@ fn differences(new: &v1::Request, held: &v1::Request) -> Vec<&'static str> {
         time_zone,
         // How a time was written is no other time.
         time_notes: _,
+        closed,
     } = &new;
+    // What is closed, and not by which salts.
+    let plain = |closed: &[v1::ClosedPart]| -> Vec<v1::ClosedPart> {
+        closed.iter().map(|part| v1::ClosedPart { opening: None, ..part.clone() }).collect()
+    };
     let (old, new) = (held.authorisation.unwrap_or_default(), authorisation.clone());
     found.extend(of_authorisation(&new.unwrap_or_default(), &old));
     let (old, new) = (held.notification.unwrap_or_default(), notification.clone());
@@ -215,6 +222,7 @@ fn differences(new: &v1::Request, held: &v1::Request) -> Vec<&'static str> {
         ("validity", *validity == held.validity),
         ("impact", *impact == held.impact),
         ("relations", *relations == held.relations),
+        ("closed", plain(closed) == plain(&held.closed)),
         ("time_assumption", *time_assumption == held.time_assumption),
         ("time_zone", *time_zone == held.time_zone),
     ]));

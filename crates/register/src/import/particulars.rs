@@ -21,13 +21,79 @@ pub(super) struct AuthorityRow {
     branch: String,
     country: String,
     level: String,
+    officer: Option<OfficerRow>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct OfficerRow {
+    name: String,
+    role: String,
+    contact: String,
 }
 
 impl From<AuthorityRow> for v1::Authority {
     fn from(row: AuthorityRow) -> Self {
-        let AuthorityRow { id, name, branch, country, level } = row;
-        Self { id, name, branch, country, level }
+        let AuthorityRow { id, name, branch, country, level, officer } = row;
+        let officer = officer.map(|row| {
+            let OfficerRow { name, role, contact } = row;
+            v1::Officer { name, role, contact }
+        });
+        Self { id, name, branch, country, level, officer }
     }
+}
+
+/// A part that is committed and not shown to everybody.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClosedRow {
+    part: String,
+    tier: String,
+    until: Option<String>,
+    #[serde(default)]
+    ground: String,
+}
+
+impl ClosedRow {
+    pub(super) fn build(self, clock: &mut Clock<'_>) -> Result<v1::ClosedPart, RowError> {
+        let Self { part, tier, until, ground } = self;
+        let part = word("closed.part", &part, words::parts, words::part)?;
+        let tier = word("closed.tier", &tier, words::tiers, words::tier)?;
+        Ok(v1::ClosedPart {
+            part: part.into(),
+            tier: tier.into(),
+            until_s: at(clock, "closed.until", until, Side::End)?,
+            ground,
+            opening: None,
+        })
+    }
+}
+
+/// What the row closes, and what is closed whether it says so or not: the name of an officer, and free
+/// text, which everybody sees and which can be erased.
+pub(super) fn closed(
+    rows: Vec<ClosedRow>,
+    request: &v1::Request,
+    commits_text: bool,
+    clock: &mut Clock<'_>,
+) -> Result<Vec<v1::ClosedPart>, RowError> {
+    use v1::{DisclosureTier as Tier, RequestPart as Part};
+    let mut closed = rows.into_iter().map(|row| row.build(clock)).collect::<Result<Vec<_>, _>>()?;
+    let deed = request.authorisation.as_ref();
+    let gives_reasons = deed.is_some_and(|deed| !deed.statement_of_reasons.is_empty());
+    for (part, tier, always) in [
+        (Part::Officer, Tier::Restricted, true),
+        (Part::Reasons, Tier::Public, commits_text && gives_reasons),
+        (Part::Remarks, Tier::Public, commits_text),
+    ] {
+        let stated = closed.iter().any(|row| row.part() == part);
+        let holds = evidence::closed::take(&mut request.clone(), part).is_some();
+        if always && holds && !stated {
+            let (part, tier) = (part.into(), tier.into());
+            closed.push(v1::ClosedPart { part, tier, ..v1::ClosedPart::default() });
+        }
+    }
+    Ok(closed)
 }
 
 /// "TMG, section 10", or its parts.
@@ -347,6 +413,8 @@ impl DocumentRow {
             signature_digest: optional("documents.signature", signature)?,
             anchor_digest: optional("documents.anchor", anchor)?,
             custody,
+            signature: None,
+            signature_note: String::new(),
         })
     }
 }

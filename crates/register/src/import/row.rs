@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::{
     RowError, VERSION_NOT_STATED,
     particulars::{
-        AuthorityRow, CompetenceRow, ConfidentialityRow, DecisionRow, DocumentRow, EffectRow,
-        ImpactRow, PartyRow, ProvisionRow, RedressRow, RelationRow, at, validity,
+        AuthorityRow, ClosedRow, CompetenceRow, ConfidentialityRow, DecisionRow, DocumentRow,
+        EffectRow, ImpactRow, PartyRow, ProvisionRow, RedressRow, RelationRow, at, closed,
+        validity,
     },
     recurrence::{RecurrenceRow, WindowRow},
     target,
@@ -93,6 +94,8 @@ pub(super) struct Row {
     documents: Vec<DocumentRow>,
     lists: Vec<String>,
     covers_lists: Vec<String>,
+    /// Parts that are committed.
+    closed: Vec<ClosedRow>,
     time_zone: Option<String>,
     end_date: Option<EndDate>,
 }
@@ -105,6 +108,9 @@ pub(super) struct Defaults {
     pub date_format: Option<String>,
     /// What the form itself makes one assume.
     pub assumptions: Vec<String>,
+    /// Free text is committed, so that it can be erased: in files that people write. The text of a
+    /// published list is its authority's.
+    pub commits_text: bool,
 }
 
 pub(super) struct Built {
@@ -187,6 +193,7 @@ impl Row {
             documents,
             lists,
             covers_lists,
+            closed: closed_rows,
             time_zone,
             end_date,
         } = self;
@@ -410,9 +417,17 @@ impl Row {
             validity: validity(stated_validity)?,
             impact,
             relations,
-            time_assumption: clock.assumptions.join("; "),
+            time_assumption: String::new(),
             time_zone: clock.zone.unwrap_or_default().to_owned(),
+            time_notes: Vec::new(),
+            closed: Vec::new(),
+        };
+        let closed = closed(closed_rows, &request, defaults.commits_text, &mut clock)?;
+        let request = v1::Request {
+            time_assumption: clock.assumptions.join("; "),
             time_notes: clock.notes,
+            closed,
+            ..request
         };
         // One rule book: what the register refuses is refused here, in the words of the file.
         let numbered = v1::Request { version: request.version.max(1), ..request.clone() };

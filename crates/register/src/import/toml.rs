@@ -43,7 +43,7 @@ pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
     if let Some(name) = &time_zone {
         times::zone(name).map_err(setting_error)?;
     }
-    let defaults = Defaults { time_zone, end_date, ..Defaults::default() };
+    let defaults = Defaults { time_zone, end_date, commits_text: true, ..Defaults::default() };
     let mut gathered = Gathered::default();
     for spanned in request {
         let line = line_at(text, spanned.span().start);

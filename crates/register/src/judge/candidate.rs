@@ -6,7 +6,9 @@ use std::{
 };
 
 use ipnet::IpNet;
-use remit_proto::v1::{BasisProof, Dimension, TransitionKind, UndeterminedReason, VerdictCode};
+use remit_proto::v1::{
+    BasisProof, Dimension, RequestPart, TransitionKind, UndeterminedReason, VerdictCode,
+};
 
 use super::{
     CONSIDERED_MAX, Event, Span,
@@ -311,7 +313,12 @@ fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Ca
     } else {
         VerdictCode::OutOfScopeTarget
     };
-    let breadth = Breadth { target: Answer::No(code), method: Answer::Yes, licensed: false };
+    // What it names is there, and cannot be seen.
+    let target = match version.request.withholds(RequestPart::Targets) {
+        Some(_) => Answer::Unknown(UndeterminedReason::Secret),
+        None => Answer::No(code),
+    };
+    let breadth = Breadth { target, method: Answer::Yes, licensed: false };
     make(event, entry, version, None, breadth, bounds, &known, &samples, claims)
 }
 
@@ -367,6 +374,15 @@ fn make<'a>(
     claims: &Claims<'_>,
 ) -> Candidate<'a> {
     let request = &version.request;
+    let secret = |part: RequestPart, answer: Answer| match request.withholds(part) {
+        Some(_) => Answer::Unknown(UndeterminedReason::Secret),
+        None => answer,
+    };
+    let mut breadth = breadth;
+    // Whether a coarser means is licensed stands in the measure.
+    if breadth.target == Answer::No(VerdictCode::Overbroad) {
+        breadth.target = secret(RequestPart::Measure, breadth.target);
+    }
     Candidate {
         entry,
         version,
@@ -376,9 +392,12 @@ fn make<'a>(
         named: claims.names(&entry, request),
         outdated: false,
         breadth,
-        place: dimensions::place(&request.scope, event.place),
-        audience: dimensions::audience(&request.scope, event.place),
-        technique: dimensions::technique(&request.measure, event.technique),
+        place: secret(RequestPart::Scope, dimensions::place(&request.scope, event.place)),
+        audience: secret(RequestPart::Scope, dimensions::audience(&request.scope, event.place)),
+        technique: secret(
+            RequestPart::Measure,
+            dimensions::technique(&request.measure, event.technique),
+        ),
         accepted: accepted(event, request, target, known),
         standings: samples
             .iter()
@@ -447,7 +466,7 @@ impl<'a> Candidate<'a> {
             }
         }
         match time {
-            Time::Outside(Standing::NotAccepted(_)) => {
+            Time::Outside(Standing::NotAccepted(_) | Standing::Unapproved) => {
                 fails.push((VerdictCode::BasisNotAccepted, Dimension::Status));
             }
             // It excuses only what was otherwise covered.
@@ -580,7 +599,7 @@ impl<'a> Candidate<'a> {
             .map(|t| (t.statement, t.recorded_at_s));
         let listed = self.listed.and_then(|listed| listed.known_by());
         needed
-            .chain([(self.version.statement, self.version.recorded_at_s)])
+            .chain(self.version.known_by())
             .chain(listed)
             .max()
             .unwrap_or((self.version.statement, self.version.recorded_at_s))
@@ -596,7 +615,7 @@ fn code_of(standing: Standing) -> VerdictCode {
         Standing::Lapsed { .. } | Standing::Moot { .. } => VerdictCode::Lapsed,
         Standing::Annulled { .. } => VerdictCode::AnnulledRetroactively,
         Standing::RemovalGrace { .. } => VerdictCode::InRemovalGrace,
-        Standing::NotAccepted(_) => VerdictCode::BasisNotAccepted,
+        Standing::NotAccepted(_) | Standing::Unapproved => VerdictCode::BasisNotAccepted,
         Standing::Active => VerdictCode::Authorised,
         Standing::Provisional { .. } => VerdictCode::AuthorisedProvisional,
     }

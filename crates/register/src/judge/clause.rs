@@ -2,7 +2,9 @@
 //! sentences are made at the edge.
 
 use evidence::Claim;
-use remit_proto::v1::{Dimension, NetworkType, NodeFacts, TransitionKind, VerdictCode};
+use remit_proto::v1::{
+    Dimension, NetworkType, NodeFacts, RequestPart, TransitionKind, VerdictCode,
+};
 
 use super::{Event, candidate::Candidate, claims::Claims, dimensions::Answer};
 use crate::{
@@ -22,7 +24,7 @@ pub(super) fn of(
     claims: &Claims<'_>,
 ) -> Clause {
     let request = candidate.request();
-    let (request_says, event_shows) = match dimension {
+    let (mut request_says, event_shows) = match dimension {
         Dimension::Target => (target_says(candidate, event), target_shows(event)),
         Dimension::Time => (time_says(candidate, request), time_shows(event)),
         Dimension::Status => (status_says(candidate, request), time_shows(event)),
@@ -41,9 +43,22 @@ pub(super) fn of(
             (reference_says(candidate, event), claims.shown())
         }
     };
+    if let Some(closed) = part_of(dimension).and_then(|part| request.withholds(part)) {
+        request_says = closed.says();
+    }
     let request = Some(candidate.entry.id().clone());
     let time_zone = candidate.request().time_zone.clone();
     Clause { dimension, request, request_says, event_shows, time_zone }
+}
+
+/// Where a clause on this dimension would quote from.
+pub fn part_of(dimension: Dimension) -> Option<RequestPart> {
+    match dimension {
+        Dimension::Target => Some(RequestPart::Targets),
+        Dimension::Place | Dimension::Audience => Some(RequestPart::Scope),
+        Dimension::Method => Some(RequestPart::Measure),
+        Dimension::Time | Dimension::Status | Dimension::Reference | Dimension::Unspecified => None,
+    }
 }
 
 /// What the register says of a reference that it does not hold.
@@ -173,7 +188,13 @@ fn time_says(candidate: &Candidate<'_>, request: &Request) -> String {
             let by = by_version(candidate, ended_at_s, true);
             format!("ended {}{by}, to be removed by {}", time(ended_at_s), time(until_s))
         }
-        Some(Standing::Active | Standing::Provisional { .. } | Standing::NotAccepted(_)) | None => {
+        Some(
+            Standing::Active
+            | Standing::Provisional { .. }
+            | Standing::NotAccepted(_)
+            | Standing::Unapproved,
+        )
+        | None => {
             let from = format!("from {}", time(request.effective_from_s));
             match request.ends_at_s() {
                 Some(until) => format!("{from} until {}", time(until)),
@@ -193,6 +214,7 @@ fn status_says(candidate: &Candidate<'_>, request: &Request) -> String {
     }
     match candidate.shown_standing() {
         Some(Standing::NotAccepted(status)) => words::status(status).to_owned(),
+        Some(Standing::Unapproved) => "waits for a second person's approval".to_owned(),
         Some(Standing::Provisional { confirm_by_s }) => {
             format!("provisional, to be confirmed by {}", words::time(confirm_by_s))
         }

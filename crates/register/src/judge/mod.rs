@@ -50,6 +50,9 @@
 //!   the register holds no answer that gave the address then.
 //! - Between the windows of a recurrence a request is EXPIRED since the last one, after its time to
 //!   remove. With its proceeding, or with a target that is gone, it has LAPSED.
+//! - A part of a request that is there and cannot be seen makes its dimension unknown
+//!   (`UNDETERMINED(secret)`), its targets only for blocks that claim the request: otherwise one secret
+//!   order would hide every block without a basis.
 //! - A claimed request that is unknown speaks before a claimed one that fails: the order of the
 //!   table in DOMAIN.md 3a.
 
@@ -59,6 +62,7 @@ mod claims;
 mod clause;
 mod dimensions;
 
+pub use clause::part_of;
 pub(crate) use dimensions::{Answer, place};
 
 use evidence::Claim;
@@ -265,6 +269,10 @@ impl<'a> Case<'_, 'a> {
         }
         let claim = self.claims.unknown.first()?.to_string();
         let says = "not visible in the register";
+        if self.view.secret_count() > 0 {
+            let reason = UndeterminedReason::Secret;
+            return Some(self.undetermined(reason, Dimension::Reference, says, &claim));
+        }
         if self.view.withheld_count() > 0 {
             let reason = UndeterminedReason::Erased;
             return Some(self.undetermined(reason, Dimension::Reference, says, &claim));

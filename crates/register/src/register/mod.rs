@@ -4,20 +4,22 @@
 //! before it. Nothing that was applied is changed later, so a view at an old size answers as it
 //! answered then.
 
+mod erasure;
+mod second;
 mod view;
 
 pub use self::view::{Touch, View};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use evidence::{Claim, NodeId, RequestId, canonical::Malformed};
+use evidence::{Claim, NodeId, RequestId, canonical::Malformed, closed};
 use prost::Message;
 use remit_proto::v1::{self, DecisionKind, TransitionKind, register_item::Item, statement::Body};
 use sha2::{Digest, Sha256};
 
 use crate::{
     adoption::{Adoption, Attribution, BASELINE_MAX_S, Said},
-    entry::{Entry, History, Version},
+    entry::{Entry, Existence, History, Second, Version},
     index::{Extent, TargetIndex, TargetNumber},
     list::{Covering, InvalidList, Lists, Posted, Proposal},
     proceedings::Proceedings,
@@ -44,6 +46,14 @@ pub struct Register {
     extents: Vec<(u64, Extent)>,
     /// Statements whose items are withheld or erased.
     withheld: Vec<u64>,
+    /// Of those, the ones whose very existence is restricted or secret.
+    secret: Vec<u64>,
+    /// Requests that have a closed part in some version, or whose existence is not public, by position.
+    closed: BTreeSet<usize>,
+    /// Requests that a statement entered which waits for a second person, by its index.
+    waiting: BTreeMap<u64, Vec<usize>>,
+    /// Chunks that were removed, with an `Erasure` entry.
+    erased: BTreeSet<Vec<u8>>,
     /// Statements of a newer format.
     not_understood: Vec<u64>,
     adoption: Adoption,
@@ -117,6 +127,11 @@ pub enum InvalidStatement {
     BaselineTooLong { node: NodeId },
     #[error(transparent)]
     List(#[from] InvalidList),
+    #[error(
+        "approval.statement: newer versions were entered of everything that statement {statement} \
+         entered; approve those"
+    )]
+    Overtaken { statement: u64 },
     #[error("item {item} is not of the kind that this statement holds")]
     StrayItem { item: usize },
 }
@@ -133,6 +148,10 @@ impl Register {
             runs: Vec::new(),
             extents: Vec::new(),
             withheld: Vec::new(),
+            secret: Vec::new(),
+            closed: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            erased: BTreeSet::new(),
             not_understood: Vec::new(),
             adoption: Adoption::default(),
             lists: Lists::default(),
@@ -188,8 +207,16 @@ impl Register {
         };
         match body.as_ref().ok_or(InvalidStatement::NoBody)? {
             Body::Import(import) => match items {
-                None => self.withheld.push(self.size),
-                Some(items) => self.import(import, items, &said, *effective_at_s)?,
+                None => {
+                    self.withheld.push(self.size);
+                    if import.existence() != v1::DisclosureTier::Unspecified {
+                        self.secret.push(self.size);
+                    }
+                }
+                Some(items) => {
+                    let second = second::of(statement, import, &said);
+                    self.import(import, items, &said, *effective_at_s, second.as_ref())?;
+                }
             },
             Body::Transition(_)
             | Body::Attribution(_)
@@ -237,6 +264,9 @@ impl Register {
                 self.post(posted);
                 self.withheld.extend(is_withheld.then_some(self.size));
             }
+            Body::Approval(approval) if self.waiting.contains_key(&approval.statement) => {
+                self.approve(approval, &said)?;
+            }
             Body::Approval(approval) => {
                 let Self { lists, histories, by_id, .. } = self;
                 let held = Held { histories, by_id };
@@ -272,10 +302,12 @@ impl Register {
         items: Vec<v1::RegisterItem>,
         said: &Said,
         effective_at_s: i64,
+        second: Option<&Second>,
     ) -> Result<(), InvalidStatement> {
         // Everything is checked before anything is changed.
         let announced = import.items.as_ref().map_or(0, |set| set.count);
-        let found = items.len() as u64;
+        let counted = |item: &&v1::RegisterItem| !matches!(item.item, Some(Item::Opened(_)));
+        let found = items.iter().filter(counted).count() as u64;
         if announced != found {
             return Err(InvalidStatement::ItemCount { announced, found });
         }
@@ -291,7 +323,7 @@ impl Register {
         relations::check(relations, |id| Some(&self.newest(&id.parse().ok()?)?.request.relations))
             .map_err(|(id, through)| InvalidStatement::Cycle { id, through })?;
         for new in requests {
-            self.enter(new, said.recorded_at_s, effective_at_s, &import.reason);
+            self.enter(new, said.recorded_at_s, effective_at_s, import, second);
         }
         for attribution in attributions {
             self.adoption.attribute(attribution, said);
@@ -345,9 +377,22 @@ impl Register {
         self.histories.get(*self.by_id.get(id)?)?.versions.last()
     }
 
-    fn enter(&mut self, new: Entered, recorded_at_s: i64, effective_at_s: i64, reason: &str) {
-        let Entered { request, digest } = new;
-        let received = self.newest(&request.id).map(|v| v.request.received_at_s);
+    fn enter(
+        &mut self,
+        new: Entered,
+        recorded_at_s: i64,
+        effective_at_s: i64,
+        import: &v1::Import,
+        second: Option<&Second>,
+    ) {
+        let Entered { mut request, digest } = new;
+        erasure::forget(&mut request, &self.erased);
+        let existence = Existence::of(import);
+        // What waits and is overtaken was never a text to amend.
+        let counted = self.by_id.get(&request.id).and_then(|at| self.histories.get(*at));
+        let counted =
+            counted.and_then(|history| history.versions.iter().rfind(|v| v.known_by().is_some()));
+        let received = counted.map(|v| v.request.received_at_s);
         let applies_from_s = match received {
             None => i64::MIN,
             // The receipt of the amendment, not that of the request which it repeats.
@@ -370,6 +415,9 @@ impl Register {
         for list in &request.lists {
             self.by_list.entry(list.clone()).or_default().insert(history);
         }
+        if !request.closed.is_empty() || existence.is_some() {
+            self.closed.insert(history);
+        }
         let Some(entry) = self.histories.get_mut(history) else { return };
         let version = entry.versions.len();
         let blocked = || request.targets.iter().filter(|t| !t.exception);
@@ -381,18 +429,23 @@ impl Register {
             self.index.insert(&target.target);
         }
         let statement = self.size;
-        let reason = reason.to_owned();
+        let reason = import.reason.clone();
         let version = Version {
             request,
             digest,
             statement,
             recorded_at_s,
             reason,
+            existence,
+            second: second.cloned(),
             applies_from_s,
             first_number,
             blocked_count,
             has_names,
         };
+        if second.is_some_and(|second| second.approved.is_none()) {
+            self.waiting.entry(statement).or_default().push(history);
+        }
         entry.versions.push(version);
     }
 
@@ -497,7 +550,8 @@ struct Held<'r> {
 impl Covering for Held<'_> {
     fn position(&self, request: &RequestId, list: &RequestId) -> Option<usize> {
         let position = *self.by_id.get(request)?;
-        let newest = self.histories.get(position)?.versions.last()?;
+        let versions = &self.histories.get(position)?.versions;
+        let newest = versions.iter().rfind(|version| version.known_by().is_some())?;
         newest.request.covers_lists.contains(list).then_some(position)
     }
 }
@@ -524,7 +578,7 @@ fn changes(
     let parts = items.into_iter().zip(0..).map(|(item, at)| match item.item {
         Some(Item::ListChanges(changes)) => Ok(changes),
         None => Err(InvalidStatement::EmptyItem { item: at }),
-        Some(Item::Request(_) | Item::Targets(_) | Item::Attribution(_)) => {
+        Some(Item::Request(_) | Item::Targets(_) | Item::Attribution(_) | Item::Opened(_)) => {
             Err(InvalidStatement::StrayItem { item: at })
         }
     });
@@ -584,6 +638,7 @@ pub fn version_digest(request: &v1::Request) -> [u8; 32] {
 
 fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> {
     let mut attributions = Vec::new();
+    let mut opened: HashMap<String, Vec<v1::OpenedPart>> = HashMap::new();
     let mut wires: Vec<v1::Request> = Vec::new();
     let mut position_of: HashMap<String, usize> = HashMap::new();
     for (item, at) in items.into_iter().zip(0..) {
@@ -600,6 +655,9 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> 
             }
             Item::Attribution(wire) => attributions.push(Attribution::read(&wire)?),
             Item::ListChanges(_) => return Err(InvalidStatement::StrayItem { item: at }),
+            Item::Opened(part) => {
+                opened.entry(part.request_id.clone()).or_default().push(part);
+            }
         }
     }
     let mut seen = HashSet::new();
@@ -607,10 +665,23 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> 
         .into_iter()
         .map(|wire| {
             let id = wire.id.clone();
+            // Of the bytes as they were entered: whoever sees less of it counts the same.
             let digest = version_digest(&wire);
-            let request =
+            closed::check(&wire)?;
+            let mut wire = wire;
+            let parts = opened.remove(&id).unwrap_or_default();
+            for part in &parts {
+                if let Some(fields) = &part.fields {
+                    closed::put_back(&mut wire, fields)?;
+                }
+            }
+            let mut request =
                 Request::try_from(wire).map_err(|why| InvalidStatement::Request { id, why })?;
-            if request.targets.is_empty() && request.covers_lists.is_empty() {
+            for closed in &mut request.closed {
+                closed.is_open = parts.iter().any(|part| part.part() == closed.part);
+            }
+            let sees_targets = request.withholds(v1::RequestPart::Targets).is_none();
+            if sees_targets && request.targets.is_empty() && request.covers_lists.is_empty() {
                 return Err(InvalidStatement::NoTarget { id: request.id });
             }
             if !seen.insert(request.id.clone()) {

@@ -188,9 +188,9 @@ impl<'a> View<'a> {
         let version = history.versions.get(version)?;
         let held = version.request.targets.get(held)?;
         let relation = relation(target, &held.target);
-        let known = version.statement < self.size && relation != Relation::Disjoint;
         let proceedings = &self.register.proceedings;
-        let entry = Entry::known(history, proceedings, self.size).filter(|_| known)?;
+        let entry = Entry::known(history, proceedings, self.size)
+            .filter(|entry| relation != Relation::Disjoint && entry.shows(version))?;
         Some(Touch { entry, version, target: held, relation, listed: None })
     }
 
@@ -254,6 +254,17 @@ impl<'a> View<'a> {
     /// Statements whose requests are not visible because their items are withheld or erased.
     pub fn withheld_count(&self) -> usize {
         self.register.withheld.iter().filter(|index| **index < self.size).count()
+    }
+
+    /// Of the statements that are not visible, those whose existence is restricted or secret.
+    pub fn secret_count(&self) -> usize {
+        self.register.secret.iter().filter(|index| **index < self.size).count()
+    }
+
+    /// Requests of which a part is committed, opened or not, or whose existence is not public.
+    pub fn partly_closed(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        let view = *self;
+        self.register.closed.iter().filter_map(move |position| view.entry(*position))
     }
 
     /// Statements of a newer format than this program knows.

@@ -41,7 +41,8 @@ impl Request {
         for target in &self.targets {
             self.check_target(target)?;
         }
-        if let Some(decision) = &self.decision {
+        let sees_targets = self.withholds(v1::RequestPart::Targets).is_none();
+        if let Some(decision) = self.decision.as_ref().filter(|_| sees_targets) {
             let strange = decision
                 .not_accepted
                 .iter()
@@ -52,6 +53,17 @@ impl Request {
             }
         }
         self.particulars.check()?;
+        let proved = self
+            .particulars
+            .documents
+            .iter()
+            .any(|document| document.signature_status() == v1::SignatureStatus::Valid);
+        let withheld = self.closes(v1::RequestPart::Documents);
+        if self.basis_proof == v1::BasisProof::AuthoritySigned && !proved && !withheld {
+            let problem = "authority_signed needs a document whose signature was checked and holds: remit \
+                           requests document add";
+            return Err(invalid("basis_proof", problem));
+        }
         Ok(self)
     }
 
@@ -260,6 +272,8 @@ fn check_document(document: &v1::Document) -> Result<(), InvalidRequest> {
         signature_digest,
         anchor_digest,
         custody: _,
+        signature,
+        signature_note,
     } = document;
     if digest.len() != 32 {
         return Err(invalid("documents.digest", "not 32 bytes"));
@@ -275,9 +289,19 @@ fn check_document(document: &v1::Document) -> Result<(), InvalidRequest> {
     }
     let status = v1::SignatureStatus::try_from(*signature_status)
         .map_err(|_| invalid("documents.signature_status", "has no meaning here"))?;
-    if status == v1::SignatureStatus::Valid && anchor_digest.is_empty() {
-        let problem = "missing: a signature holds under a trust anchor, which is named";
-        return Err(invalid("documents.anchor_digest", problem));
+    if let Some(set) = signature {
+        let one = set.count == 1 && set.chunks.len() == 1;
+        if evidence::chunk::check_set(set).is_err() || !one {
+            return Err(invalid("documents.signature", "not one item in one chunk"));
+        }
+    }
+    if signature_note.len() > 1000 {
+        return Err(invalid("documents.signature_note", "longer than 1,000 bytes"));
+    }
+    if status == v1::SignatureStatus::Valid && (anchor_digest.is_empty() || signature.is_none()) {
+        let problem = "is valid of a signature that is kept, under a trust anchor that is named: add the \
+                       document with remit requests document add";
+        return Err(invalid("documents.signature_status", problem));
     }
     Ok(())
 }

@@ -50,6 +50,8 @@ pub struct Request {
     pub lists: Vec<ListVersion>,
     /// Lists whose entries it covers, besides its own targets.
     pub covers_lists: Vec<RequestId>,
+    /// Parts that are committed.
+    pub closed: Vec<Closed>,
     pub decision: Option<Decision>,
     pub relations: Vec<v1::Relation>,
     /// In which times are shown; empty: not stated. Its name is not looked up here: databases of
@@ -167,6 +169,20 @@ pub struct ListVersion {
     pub version: RequestId,
 }
 
+/// A part that is committed; its fields are here only if it was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    pub part: v1::RequestPart,
+    pub tier: v1::DisclosureTier,
+    /// `None`: without end.
+    pub until_s: Option<i64>,
+    pub ground: String,
+    pub opening: Option<v1::ItemSet>,
+    pub is_open: bool,
+    /// Its opening was removed, and the log says so.
+    pub is_erased: bool,
+}
+
 /// What the operator made of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
@@ -184,6 +200,25 @@ impl Request {
     /// One of the three instruments that are the operator's or the user's own.
     pub fn is_own_measure(&self) -> bool {
         is_own_measure(self.instrument)
+    }
+
+    /// A part that is there and cannot be seen.
+    pub fn withholds(&self, part: v1::RequestPart) -> Option<&Closed> {
+        self.closed.iter().find(|closed| closed.part == part && !closed.is_open)
+    }
+
+    /// A part that was closed, seen or not.
+    pub fn closes(&self, part: v1::RequestPart) -> bool {
+        self.closed.iter().any(|closed| closed.part == part)
+    }
+
+    /// When the first secrecy of it ended that has (SECRECY_EXPIRED, DOMAIN.md 3c): somebody should say
+    /// that it is over, or why it goes on.
+    pub fn secrecy_expired_at_s(&self, at_s: i64) -> Option<i64> {
+        let clause = self.particulars.confidentiality.as_ref();
+        let clause = clause.filter(|clause| clause.expires_at_s != 0).map(|c| c.expires_at_s);
+        let parts = self.closed.iter().filter_map(|closed| closed.until_s);
+        parts.chain(clause).filter(|until_s| *until_s <= at_s).min()
     }
 
     /// When it ends by its own times.
@@ -257,5 +292,31 @@ impl Measure {
             text.push_str(&format!(", no coarser than {}", kind_word(kind)));
         }
         text
+    }
+}
+
+impl Closed {
+    /// "withheld: secret until 2026-06-30T22:00:00Z", as clauses and screens say it.
+    pub fn says(&self) -> String {
+        let tier = crate::words::tier(self.tier);
+        match self.until_s {
+            Some(until_s) => format!("withheld: {tier} until {}", crate::words::time(until_s)),
+            None => format!("withheld: {tier}"),
+        }
+    }
+}
+
+/// Whether verdicts rest on a part: such a part may be withheld, and is never erased.
+pub fn moves_verdicts(part: v1::RequestPart) -> bool {
+    match part {
+        v1::RequestPart::Targets | v1::RequestPart::Scope | v1::RequestPart::Measure => true,
+        v1::RequestPart::Unspecified
+        | v1::RequestPart::Reasons
+        | v1::RequestPart::Reference
+        | v1::RequestPart::Authority
+        | v1::RequestPart::Officer
+        | v1::RequestPart::Parties
+        | v1::RequestPart::Documents
+        | v1::RequestPart::Remarks => false,
     }
 }

@@ -3,8 +3,8 @@
 use remit_proto::v1;
 
 use super::{
-    Decision, Derived, ListVersion, Measure, Particulars, Removal, Request, RequestTarget, Scope,
-    Territories, Window,
+    Closed, Decision, Derived, ListVersion, Measure, Particulars, Removal, Request, RequestTarget,
+    Scope, Territories, Window,
     check::{InvalidRequest, invalid, is_territory, known, seconds, stated},
 };
 use crate::target::{Target, TargetError};
@@ -30,7 +30,10 @@ impl TryFrom<v1::Request> for Request {
             time_assumption,
             time_zone,
             time_notes,
+            closed,
         } = wire;
+        let closed = closed.into_iter().map(Closed::try_from).collect::<Result<Vec<_>, _>>()?;
+        let closes = |part: v1::RequestPart| closed.iter().any(|closed| closed.part == part);
         let v1::Authorisation {
             external_ref,
             court,
@@ -102,9 +105,11 @@ impl TryFrom<v1::Request> for Request {
             form: known(form, "form")?,
             to_publisher: addressee_role == v1::AddresseeRole::Publisher,
             targets: targets.into_iter().map(RequestTarget::try_from).collect::<Result<_, _>>()?,
-            measure: measure
-                .ok_or_else(|| invalid("measure", "missing: say techniques or outcome_only"))?
-                .try_into()?,
+            measure: match measure {
+                None if closes(v1::RequestPart::Measure) => Measure::withheld(),
+                None => return Err(invalid("measure", "missing: say techniques or outcome_only")),
+                Some(measure) => measure.try_into()?,
+            },
             scope: scope.unwrap_or_default().try_into()?,
             received_at_s: stated(received_at_s),
             effective_from_s,
@@ -119,6 +124,7 @@ impl TryFrom<v1::Request> for Request {
                 .iter()
                 .map(|id| id.parse().map_err(|e| invalid("covers_lists", format!("{e}"))))
                 .collect::<Result<_, _>>()?,
+            closed,
             decision: decision.map(Decision::try_from).transpose()?,
             relations,
             time_zone,
@@ -258,6 +264,36 @@ impl TryFrom<v1::Scope> for Scope {
             audiences,
             except_audiences,
         })
+    }
+}
+
+impl TryFrom<v1::ClosedPart> for Closed {
+    type Error = InvalidRequest;
+    fn try_from(wire: v1::ClosedPart) -> Result<Self, InvalidRequest> {
+        let v1::ClosedPart { part, tier, until_s, ground, opening } = wire;
+        Ok(Self {
+            part: known(part, "closed.part")?,
+            tier: known(tier, "closed.tier")?,
+            until_s: stated(until_s),
+            ground,
+            opening,
+            is_open: false,
+            is_erased: false,
+        })
+    }
+}
+
+impl Measure {
+    /// Nothing is known of it.
+    fn withheld() -> Self {
+        Self {
+            techniques: Vec::new(),
+            outcome_only: false,
+            coarsest: None,
+            derived_targets: false,
+            notice_required: false,
+            notice: String::new(),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! What an order must hold by DSA Art. 9(2), and which of it this one does.
 //!
 //! What a person stated of an element speaks. Otherwise the request's own fields do: an element is
-//! present if the field that holds it is. Elements that are not met stay in the list.
+//! present if the field that holds it is, or a closed part of that field. Elements that are not met stay
+//! in the list.
 
-use remit_proto::v1::{self, ValidityElement, ValidityState};
+use remit_proto::v1::{self, RequestPart, ValidityElement, ValidityState};
 
 use super::{Request, Territories};
 
@@ -41,12 +42,22 @@ fn derived(request: &Request, element: ValidityElement) -> ValidityState {
     let present = match element {
         ValidityElement::Unspecified => false,
         ValidityElement::LegalBasis => !file.legal_provisions.is_empty(),
-        ValidityElement::Reasons => !file.statement_of_reasons.is_empty(),
-        ValidityElement::Issuer => request.authority.as_ref().is_some_and(|a| !a.name.is_empty()),
-        ValidityElement::Location => request.targets.iter().any(|t| !t.exception),
+        ValidityElement::Reasons => {
+            !file.statement_of_reasons.is_empty() || request.closes(RequestPart::Reasons)
+        }
+        ValidityElement::Issuer => {
+            request.authority.as_ref().is_some_and(|a| !a.name.is_empty())
+                || request.closes(RequestPart::Authority)
+        }
+        ValidityElement::Location => {
+            request.targets.iter().any(|t| !t.exception) || request.closes(RequestPart::Targets)
+        }
         ValidityElement::Redress => !file.redress.is_empty(),
         ValidityElement::EffectReport => file.report_effect_to.is_some(),
-        ValidityElement::Territory => matches!(request.scope.territories, Territories::Listed(_)),
+        ValidityElement::Territory => {
+            matches!(request.scope.territories, Territories::Listed(_))
+                || request.withholds(RequestPart::Scope).is_some()
+        }
         ValidityElement::Language => !file.language.is_empty(),
     };
     if present { ValidityState::Present } else { ValidityState::Absent }

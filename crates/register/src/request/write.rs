@@ -3,7 +3,8 @@
 use remit_proto::v1;
 
 use super::{
-    Decision, Derived, Measure, Particulars, Removal, Request, RequestTarget, Scope, Territories,
+    Closed, Decision, Derived, Measure, Particulars, Removal, Request, RequestTarget, Scope,
+    Territories,
 };
 
 impl From<&Request> for v1::Request {
@@ -32,6 +33,7 @@ impl From<&Request> for v1::Request {
             removal,
             lists,
             covers_lists,
+            closed,
             decision,
             relations,
             time_zone,
@@ -68,6 +70,7 @@ impl From<&Request> for v1::Request {
             time_assumption,
             time_notes,
         } = *particulars;
+        let withheld_measure = request.withholds(v1::RequestPart::Measure);
         let (remove_within_s, remove_by_s) = match removal {
             Removal::WithinS(within_s) => (within_s.unsigned_abs(), 0),
             Removal::ByS(by_s) => (0, by_s),
@@ -115,7 +118,7 @@ impl From<&Request> for v1::Request {
             }),
             task: Some(v1::Task {
                 targets: targets.into_iter().map(Into::into).collect(),
-                measure: Some(measure.into()),
+                measure: withheld_measure.map_or_else(|| Some(measure.into()), |_| None),
                 scope: Some(scope.into()),
                 effective_from_s,
                 effective_until_s: effective_until_s.unwrap_or(0),
@@ -140,6 +143,20 @@ impl From<&Request> for v1::Request {
             time_assumption,
             time_zone,
             time_notes,
+            closed: closed
+                .into_iter()
+                .map(|closed| {
+                    let Closed { part, tier, until_s, ground, opening, is_open: _, is_erased: _ } =
+                        closed;
+                    v1::ClosedPart {
+                        part: part.into(),
+                        tier: tier.into(),
+                        until_s: until_s.unwrap_or(0),
+                        ground,
+                        opening,
+                    }
+                })
+                .collect(),
         }
     }
 }

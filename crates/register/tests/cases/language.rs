@@ -8,10 +8,12 @@
 //! [version 2] [covers <list>,…] [effective T] [recorded T] [remove-by T] [within <from>..<until>]
 //! [lasting 48h] [derived <name> resolved T ttl 300 [unproved yes]] [notice yes] [permits derived]
 //! [depends <proceeding>] [outlives <proceeding>] [publisher yes] [except-nodes a] [except-audience a]
-//! [relation kind=id]` · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
+//! [relation kind=id] [closing <part>=<tier>: committed and not seen here] [opening <part>=<tier>:
+//! committed and seen] [awaits approval] [with <person>: both signed]` · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
 //! [partly-not <kind>:<value>] [only-in DE]` · `proceeding <id> ends [effective T] [recorded T]` ·
 //! `attribute <rule>,…|claiming:<claim>[,…] [on node] [to <claim>,…|nothing]
-//! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `withheld` · `unreadable` ·
+//! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `withheld [secret]` ·
+//! `unreadable` ·
 //! `feed <list> under <id> [every s] [fetch s] [changes n] [permille n] [by <person>] [with <person>]
 //! [recorded T]` · `list <list>@<v> [after <v>] [holds n] [+<kind>:<value>[=<id>]] [+!<kind>:<value>]
 //! [-<kind>:<value>] [by <person>] [with <person>] [effective T] [recorded T]` · `approve <index>
@@ -159,8 +161,13 @@ pub(crate) fn written(text: &str) -> (Register, Vec<Vec<u8>>) {
                 register.apply_not_understood();
                 continue;
             }
-            "withheld" => {
-                (statement(Body::Import(v1::Import::default()), at("2025-12-01"), None), None)
+            "withheld" | "withheld secret" => {
+                let existence = match line {
+                    "withheld secret" => v1::DisclosureTier::Secret,
+                    _ => v1::DisclosureTier::Unspecified,
+                };
+                let import = v1::Import { existence: existence.into(), ..v1::Import::default() };
+                (statement(Body::Import(import), at("2025-12-01"), None), None)
             }
             line => statement_after(line, &digests),
         };
@@ -188,7 +195,7 @@ pub(crate) fn replaces(register: &Register, items: &mut Option<Vec<v1::RegisterI
     for item in items.iter_mut().flatten() {
         let Some(Item::Request(request)) = &mut item.item else { continue };
         let held = request.id.parse().ok().and_then(|id| register.view().request(&id));
-        if let Some(newest) = held.and_then(|entry| entry.versions().next_back()) {
+        if let Some(newest) = held.and_then(|entry| entry.all_versions().next_back()) {
             request.prev_hash = newest.digest.to_vec();
         }
     }
@@ -318,6 +325,8 @@ fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> 
 fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {
     let mut recorded_at_s = at("2025-12-01");
     let mut effective_at_s = None;
+    let (mut awaits_approval, mut approver) = (false, None);
+    let mut closing: Vec<(v1::ClosedPart, bool)> = Vec::new();
     let mut measure = v1::Measure {
         techniques: PLAIN.iter().map(|t| i32::from(*t)).collect(),
         ..v1::Measure::default()
@@ -441,7 +450,26 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
                     outlives: false,
                 });
             }
+            "awaits" => awaits_approval = true,
+            "with" => {
+                approver = Some(v1::PersonRef {
+                    person: value.to_owned(),
+                    role: v1::Role::Operator.into(),
+                })
+            }
             "publisher" => notification.addressee_role = v1::AddresseeRole::Publisher.into(),
+            "closing" | "opening" => {
+                let (part, tier) = value.split_once('=').unwrap();
+                closing.push((
+                    v1::ClosedPart {
+                        part: words::part_from(part).unwrap().into(),
+                        tier: words::tier_from(tier).unwrap().into(),
+                        until_s: at("2026-12-01"),
+                        ..v1::ClosedPart::default()
+                    },
+                    word == "opening",
+                ));
+            }
             "except-nodes" => scope.except_nodes = list(),
             "except-audience" => scope.except_audiences = list(),
             "version" => request.version = value.parse().unwrap(),
@@ -453,13 +481,38 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
     }
     task.measure = Some(measure);
     task.scope = Some(scope);
+    if request.basis_proof() == v1::BasisProof::AuthoritySigned {
+        let set = v1::ItemSet { count: 1, root: vec![1; 32], chunks: vec![vec![2; 32]] };
+        request.documents.push(v1::Document {
+            digest: vec![3; 32],
+            signature_status: v1::SignatureStatus::Valid.into(),
+            anchor_digest: vec![4; 32],
+            signature: Some(set),
+            ..v1::Document::default()
+        });
+    }
     request.authorisation = Some(authorisation);
     request.notification = Some(notification);
     request.task = Some(task);
-    let items = vec![v1::RegisterItem { item: Some(Item::Request(request)) }];
+    let mut opened = Vec::new();
+    for (part, seen) in closing {
+        let fields = evidence::closed::take(&mut request.clone(), part.part());
+        let salt = || -> Result<evidence::commitment::Salt, ()> {
+            Ok(evidence::commitment::Salt([7; 16]))
+        };
+        evidence::closed::close(&mut request, part.clone(), salt).unwrap().unwrap();
+        if seen {
+            let (request_id, part) = (request.id.clone(), part.part);
+            opened.push(Item::Opened(v1::OpenedPart { request_id, part, fields }));
+        }
+    }
+    let items = [Item::Request(request)].into_iter().chain(opened);
+    let items = items.map(|item| v1::RegisterItem { item: Some(item) }).collect();
     let set = v1::ItemSet { count: 1, ..v1::ItemSet::default() };
-    let import = v1::Import { items: Some(set), ..v1::Import::default() };
-    (statement(Body::Import(import), recorded_at_s, effective_at_s), Some(items))
+    let import = v1::Import { items: Some(set), awaits_approval, ..v1::Import::default() };
+    let mut made = statement(Body::Import(import), recorded_at_s, effective_at_s);
+    made.approver = approver;
+    (made, Some(items))
 }
 
 const PLAIN: [v1::Technique; 5] = [

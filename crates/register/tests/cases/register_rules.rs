@@ -3,7 +3,9 @@
 use register::{InvalidStatement, Register};
 use remit_proto::v1::{self, register_item::Item, statement::Body};
 
-use crate::language::{ORIGIN, at, register_of, replaces, statement, statement_of};
+use crate::language::{
+    ORIGIN, at, register_of, replaces, statement, statement_after, statement_of, written,
+};
 
 /// The last line is refused with this message; what stood before stays.
 fn refused(lines: &str, last: &str, want: &str) {
@@ -194,4 +196,31 @@ fn orders_that_hold_the_same_target_are_named() {
     let all = ["192.0.2.7 b", "192.0.2.7 net"];
     assert_eq!(held(at("2026-01-15")), all, "192.0.2.8 lies outside the /29, and gone has ended");
     assert_eq!(held(at("2026-01-02")).len(), 3);
+}
+
+/// As [`refused`], with an approval as the last line.
+fn approval_refused(lines: &str, last: &str, want: &str) {
+    let (mut register, digests) = written(lines);
+    let before = register.size();
+    let (statement, items) = statement_after(last, &digests);
+    let error = register.apply(&statement, items).expect_err(last);
+    assert!(chain(&error).contains(want), "{last}: {}", chain(&error));
+    assert_eq!(register.size(), before);
+}
+
+#[test]
+fn a_request_is_approved_once_by_somebody_else_and_as_it_was_seen() {
+    let waits = "req-7 ip:192.0.2.7 awaits approval";
+    approval_refused(waits, "approve 0 by p-1", "somebody else must approve");
+    approval_refused(waits, "approve 0 another", "statement 0 is another one");
+    approval_refused("req-7 ip:192.0.2.7", "approve 0", "awaits no second person's approval");
+    approval_refused(&format!("{waits}; approve 0"), "approve 0", "awaits no second person's");
+    let overtaken = format!("{waits}; req-7 ip:192.0.2.8 version 2 awaits approval");
+    approval_refused(&overtaken, "approve 0", "newer versions were entered");
+    let (register, _) = written(&format!("{overtaken}; approve 1"));
+    let (before, after) = (register.at(2), register.at(3));
+    let state = |view: register::View<'_>| {
+        view.request(&"req-7".parse().unwrap()).unwrap().state_at(at("2026-01-15"))
+    };
+    assert_eq!((state(before), state(after)), ("awaits_approval".to_owned(), "active".to_owned()));
 }

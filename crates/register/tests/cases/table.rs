@@ -6,7 +6,9 @@ const TABLE: &str = include_str!("verdicts.txt");
 
 /// Of DOMAIN.md: what the table must name. Codes that no case of the verdict function gives alone
 /// (UNVERIFIABLE, UNDETERMINED(gap)) are their callers'.
-const RULES: [&str; 52] = [
+const RULES: [&str; 54] = [
+    "3f Secret request",
+    "UNDETERMINED(secret)",
     "3a AUTHORISED",
     "3a AUTHORISED_MISREFERENCED",
     "3a AUTHORISED_PROVISIONAL",

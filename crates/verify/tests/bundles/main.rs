@@ -5,9 +5,11 @@
 mod adopted;
 mod attested;
 mod cases;
+mod closed;
 mod forged;
 mod honest;
 mod hostile;
 mod operator;
 mod reassessed;
 mod refused;
+mod signatures;

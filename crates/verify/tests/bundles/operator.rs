@@ -6,6 +6,7 @@
 use evidence::{
     AgentOrigin, batch, bundle, canonical,
     chunk::{SetBuilder, chunk_id},
+    closed,
     commitment::{self, Salt},
     leaf::{self, ACTIVITY_RULE_TARGET, RULE_CHANGE_TARGET},
     statement::{attested_text, signed_text},
@@ -38,6 +39,8 @@ pub(crate) enum Lie {
     BackDated,
     /// The block on 192.0.2.9 was never recorded.
     Dropped,
+    /// No lie: a part of r-1 is committed and secret.
+    Closed(v1::RequestPart),
 }
 
 pub(crate) struct Operator {
@@ -58,6 +61,10 @@ pub(crate) struct Operator {
     agent_shown: u64,
     pub(crate) openings: Vec<v1::LeafOpening>,
     pub(crate) chunks: Vec<Vec<u8>>,
+    closes: Option<v1::RequestPart>,
+    document: Option<v1::Document>,
+    /// Of `chunks`, what opens closed parts.
+    pub(crate) closed: Vec<Vec<u8>>,
     /// Every checkpoint published, oldest first.
     pub(crate) checkpoints: Vec<Vec<u8>>,
     /// Event index, then, now: code and request.
@@ -80,6 +87,9 @@ impl Operator {
     pub(crate) fn tells(lie: Lie) -> Self {
         let mut operator = Self::enrolled();
         operator.publishes();
+        if let Lie::Closed(part) = lie {
+            operator.closes = Some(part);
+        }
         operator.enters("r-1", "192.0.2.1", T, T + 1000);
         if lie == Lie::BackDated {
             operator.enters("r-2", "192.0.2.9", T, T + 1000);
@@ -97,7 +107,7 @@ impl Operator {
         ];
         operator.said = vec![(3, "AUTHORISED r-1", ""), (4, "AUTHORISED r-1", "")];
         match lie {
-            Lie::None => {
+            Lie::None | Lie::Closed(_) => {
                 bodies.push(operator.activity(5, "192.0.2.9", None));
                 operator.said.push((5, "NO_BASIS", ""));
             }
@@ -138,6 +148,9 @@ impl Operator {
             agent_shown: 0,
             openings: Vec::new(),
             chunks: Vec::new(),
+            closes: None,
+            document: None,
+            closed: Vec::new(),
             checkpoints: Vec::new(),
             said: Vec::new(),
             at_s: T,
@@ -205,16 +218,19 @@ impl Operator {
     }
 
     fn enters(&mut self, id: &str, ip: &str, from_s: i64, until_s: i64) {
-        let request = v1::Request {
+        let mut request = v1::Request {
             id: id.to_owned(),
             version: 1,
             authorisation: Some(v1::Authorisation {
                 instrument: v1::Instrument::CourtOrderFinal.into(),
                 basis_class: v1::BasisClass::Law.into(),
+                statement_of_reasons: "because".into(),
                 ..v1::Authorisation::default()
             }),
             notification: Some(v1::Notification {
                 form: v1::RequestForm::Letter.into(),
+                // When the certificates of the fixtures are valid.
+                received_at_s: self.document.as_ref().map_or(0, |_| 1_830_297_600),
                 ..v1::Notification::default()
             }),
             task: Some(v1::Task {
@@ -233,8 +249,19 @@ impl Operator {
             }),
             status: v1::RequestStatus::Accepted.into(),
             basis_proof: v1::BasisProof::OperatorsWord.into(),
+            documents: self.document.clone().into_iter().collect(),
             ..v1::Request::default()
         };
+        if let Some(part) = self.closes {
+            let part = v1::ClosedPart {
+                part: part.into(),
+                tier: v1::DisclosureTier::Secret.into(),
+                ..v1::ClosedPart::default()
+            };
+            let salt = || -> Result<Salt, ()> { Ok(self.salt()) };
+            self.closed = closed::close(&mut request, part, salt).unwrap().unwrap();
+            self.chunks.extend(self.closed.clone());
+        }
         let item = v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) };
         let items = self.set(vec![canonical::encode(&item)]);
         self.states(statement::Body::Import(v1::Import {
@@ -242,6 +269,28 @@ impl Operator {
             rows_read: 1,
             ..v1::Import::default()
         }));
+    }
+
+    /// After the honest story: a request with a document, and what is kept of the signature under it.
+    pub(crate) fn keeps_signature(
+        &mut self,
+        signed: &authority::Kept,
+        status: v1::SignatureStatus,
+    ) {
+        let authority::Kept { form: _, cms, content_digest, whole } = signed.clone();
+        let form = v1::SignatureForm::DetachedCms.into();
+        let item = v1::DocumentSignature { form, cms, content_digest, whole };
+        let signature = Some(self.set(vec![canonical::encode(&item)]));
+        let document = v1::Document {
+            digest: Sha256::digest(authority_file("order.txt")).to_vec(),
+            signature_status: status.into(),
+            anchor_digest: vec![7; 32],
+            signature,
+            ..v1::Document::default()
+        };
+        self.document = Some(document);
+        self.enters("r-9", "203.0.113.9", T, T + 1000);
+        self.publishes();
     }
 
     pub(crate) fn suspends(&mut self, id: &str) {
@@ -448,7 +497,7 @@ impl Operator {
         self.agent_note = closed.note;
     }
 
-    fn publishes(&mut self) {
+    pub(crate) fn publishes(&mut self) {
         self.at_s += 1;
         if self.register_shown < self.register_edge.size() {
             self.register_shown = self.register_edge.size();
@@ -584,6 +633,12 @@ fn tree(files: &mut Files, folder: &str, note: &[u8], entries: &[Vec<u8>]) {
     }
 }
 
+/// A fixture of the crate that checks signatures.
+pub(crate) fn authority_file(name: &str) -> Vec<u8> {
+    let testdata = concat!(env!("CARGO_MANIFEST_DIR"), "/../authority/testdata");
+    std::fs::read(format!("{testdata}/{name}")).unwrap()
+}
+
 pub(crate) fn person() -> v1::PersonRef {
     v1::PersonRef { person: PERSON.into(), role: v1::Role::Operator.into() }
 }
@@ -619,6 +674,7 @@ pub(crate) fn trust(old_checkpoints: &[&[u8]]) -> Trust {
         log: key(LOG, 1).verifier(),
         register: key(REGISTER, 2).verifier(),
         witnesses: None,
+        anchors: Vec::new(),
         old_checkpoints: old_checkpoints
             .iter()
             .enumerate()

@@ -1,12 +1,9 @@
 //! `remit lists approve`: a second person lets a feed, or a version above its thresholds, take effect.
 
-use remit_proto::v1::{self, ApprovalMeans, statement::Body};
+use remit_proto::v1;
 
 use super::{Named, get};
-use crate::{
-    cli::ListsApprove, client, commands::requests::wait_until_shown, config::Config,
-    exit::CliError, statement, time,
-};
+use crate::{cli::ListsApprove, client, config::Config, exit::CliError};
 
 pub(crate) async fn approve(config: &Config, args: &ListsApprove) -> Result<(), CliError> {
     let Named { list, version } = args.list.parse()?;
@@ -35,26 +32,6 @@ pub(crate) async fn approve(config: &Config, args: &ListsApprove) -> Result<(), 
             (proposed.statement, proposed.digest, what)
         }
     };
-    eprintln!("approving statement {number}: {what}");
-    if args.by_login {
-        let request = v1::ApproveStatementRequest { statement: number, digest };
-        let response = client.approve_statement(request).await?.into_inner();
-        eprintln!(
-            "attested by the collector as statement {}; register size {}",
-            response.index, response.register_size
-        );
-        return wait_until_shown(&mut client, response.register_size).await;
-    }
-    let now_s = time::now_s();
-    let effective_at_s = match &args.effective_at {
-        Some(text) => time::parse(text, "--effective-at", now_s)?,
-        None => now_s,
-    };
-    let means = ApprovalMeans::SignedByPerson.into();
-    let body = Body::Approval(v1::Approval { statement: number, digest, means });
-    let signed_statement = statement::sign(config, body, now_s, effective_at_s)?;
-    let request = v1::AppendStatementRequest { signed_statement };
-    let response = client.append_statement(request).await?.into_inner();
-    eprintln!("signed as statement {}; register size {}", response.index, response.register_size);
-    wait_until_shown(&mut client, response.register_size).await
+    let ListsApprove { list: _, approval } = args;
+    approval.give(config, &mut client, number, digest, &what).await
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use register::list::{Delta, ListEntry};
-use remit_proto::v1::{self, ApprovalMeans, ListVersionState, list_version_row::Acceptance};
+use remit_proto::v1::{self, ListVersionState, list_version_row::Acceptance};
 use serde_json::json;
 
 use super::{Named, entries, get, import::share, pages, read};
 use crate::{
     cli::{Format, ListsDiff, Page},
     client,
-    commands::row::or_dash,
+    commands::{requests::approved, row::or_dash},
     config::Config,
     exit::CliError,
     output::{self, Cell, Layout, fields},
@@ -120,16 +120,6 @@ fn feeds(row: &v1::ListRow) -> String {
         text.push_str("what some versions changed is withheld or erased: what they hold is not wholly known\n");
     }
     text
-}
-
-fn approved(approval: &v1::PersonApproval) -> String {
-    let by = approval.by.clone().unwrap_or_default();
-    let how = match approval.means() {
-        ApprovalMeans::SignedByPerson => "signed by",
-        ApprovalMeans::AttestedByCollector => "attested by the collector for",
-        ApprovalMeans::Unspecified => "approved by",
-    };
-    format!("{how} {} (statement {})", by.person, approval.statement)
 }
 
 fn acceptance(row: &v1::ListVersionRow) -> String {

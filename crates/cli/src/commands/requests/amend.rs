@@ -1,24 +1,22 @@
 //! The next version of one request: the newest one, with what has changed in it.
 
-use register::{Target, import::to_items, words as field};
+use register::{Target, import::Held, words as field};
 use remit_proto::v1;
 
-use super::{enter_items, held};
-use crate::{cli::Amend, client, config::Config, exit::CliError, time};
+use super::{enter_requests, held};
+use crate::{
+    cli::Amend,
+    client::{self, RegisterClient},
+    config::Config,
+    exit::CliError,
+    time,
+};
 
 pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError> {
     let mut client = client::register(config).await?;
-    let question = v1::GetRequestRequest { id: args.id.clone() };
-    let versions = client.get_request(question).await?.into_inner().versions;
-    let newest = versions
-        .into_iter()
-        .next_back()
-        .and_then(held)
-        .ok_or_else(|| CliError::Malformed("the answer holds no version".to_owned()))?;
+    let newest = newest(&mut client, &args.id).await?;
     let now_s = time::now_s();
-    let mut next = newest.request.clone();
-    next.version = newest.request.version.saturating_add(1);
-    next.prev_hash = newest.digest;
+    let mut next = follows(&newest);
     args.change(&mut next, now_s)?;
     let unchanged = v1::Request {
         version: newest.request.version,
@@ -41,11 +39,28 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
         reason: args.reason.clone().unwrap_or_default(),
         ..v1::Import::default()
     };
-    let items = to_items(vec![next]);
-    enter_items(config, &mut client, import, &items, effective_at_s, args.dry_run).await?;
-    let would = if args.dry_run { "would be" } else { "is" };
-    eprintln!("{id}: version {version} {would} in effect from {}", time::utc(effective_at_s));
+    let (requests, dry_run) = (vec![next], args.dry_run);
+    let entered =
+        enter_requests(config, &mut client, import, requests, effective_at_s, dry_run).await?;
+    let is = entered.verb(dry_run);
+    eprintln!("{id}: version {version} {is} in effect from {}", time::utc(effective_at_s));
     Ok(())
+}
+
+/// The newest version of a request, one that waits for a second person too.
+pub(super) async fn newest(client: &mut RegisterClient, id: &str) -> Result<Held, CliError> {
+    let question = v1::GetRequestRequest { id: id.to_owned() };
+    let versions = client.get_request(question).await?.into_inner().versions;
+    let newest = versions.into_iter().next_back().and_then(held);
+    newest.ok_or_else(|| CliError::Malformed("the answer holds no version".to_owned()))
+}
+
+/// The version after it, as it is.
+pub(super) fn follows(newest: &Held) -> v1::Request {
+    let mut next = newest.request.clone();
+    next.version = newest.request.version.saturating_add(1);
+    next.prev_hash.clone_from(&newest.digest);
+    next
 }
 
 impl Amend {

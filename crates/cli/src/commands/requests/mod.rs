@@ -13,6 +13,9 @@
 //! (`--dry-run`); the collector computes that from the same statement.
 
 mod amend;
+mod approve;
+mod document;
+mod erase;
 mod file;
 mod lifecycle;
 mod list;
@@ -21,13 +24,16 @@ mod show;
 
 use std::{path::Path, time::Duration};
 
-use evidence::{canonical, chunk::SetBuilder, commitment::Salt};
+use evidence::{canonical, chunk::SetBuilder, closed, commitment::Salt};
 use register::import::{Action, Held, Merged, RowReport, to_items};
 use remit_proto::v1::{self, statement::Body};
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::{
     amend::amend,
+    approve::{GiveApproval, RequestsApprove, approve, approved},
+    document::{Document, anchors, document},
+    erase::{Erase, erase},
     lifecycle::{Stated, change, proceeding},
     list::list,
     quick::quick,
@@ -68,9 +74,17 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
         rows_refused: merged.refused_count() as u64,
         ..v1::Import::default()
     };
-    let items = to_items(merged.requests.clone());
     let now_s = time::now_s();
-    enter_items(config, &mut client, import, &items, now_s, args.dry_run).await?;
+    let until = args.existence_until.as_deref();
+    let until_s = until.map(|text| time::parse(text, "--existence-until", now_s)).transpose()?;
+    let import = v1::Import {
+        awaits_approval: args.awaits_approval,
+        existence: existence(args)?.into(),
+        existence_until_s: until_s.unwrap_or_default(),
+        ..import
+    };
+    let requests = merged.requests.clone();
+    enter_requests(config, &mut client, import, requests, now_s, args.dry_run).await?;
     if args.dry_run {
         return finished(&args.file, &merged, "--dry-run");
     }
@@ -78,18 +92,128 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
     Ok(code_of(&merged))
 }
 
-/// Says what the items would change of today's verdicts, and enters them unless it is a dry run.
-async fn enter_items(
+/// Whether it is a secret that the requests exist.
+fn existence(args: &Import) -> Result<v1::DisclosureTier, CliError> {
+    let Some(word) = args.existence.as_deref() else { return Ok(v1::DisclosureTier::Unspecified) };
+    match register::words::tier_from(word) {
+        Some(tier @ (v1::DisclosureTier::Restricted | v1::DisclosureTier::Secret)) => Ok(tier),
+        Some(v1::DisclosureTier::Public | v1::DisclosureTier::Unspecified) | None => {
+            Err(CliError::Usage(format!("--existence: {word:?} is neither restricted nor secret")))
+        }
+    }
+}
+
+/// Whether what was entered counts at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entered {
+    Counts,
+    /// For a second person's approval.
+    Waits,
+}
+
+impl Entered {
+    /// "is", "would be", or what it will be.
+    fn verb(self, dry_run: bool) -> &'static str {
+        match self {
+            _ if dry_run => "would be",
+            Self::Counts => "is",
+            Self::Waits => "will, once it is approved, be",
+        }
+    }
+}
+
+/// Says what the requests would change of today's verdicts, and enters them unless it is a dry run.
+async fn enter_requests(
     config: &Config,
     client: &mut RegisterClient,
     import: v1::Import,
-    items: &[v1::RegisterItem],
+    requests: Vec<v1::Request>,
     effective_at_s: i64,
     dry_run: bool,
-) -> Result<(), CliError> {
-    let (set, chunks) = item_set(items)?;
-    let body = Body::Import(v1::Import { items: Some(set), ..import });
-    enter(config, client, body, items.to_vec(), chunks, effective_at_s, dry_run).await
+) -> Result<Entered, CliError> {
+    let beside = Vec::new();
+    enter_requests_with(config, client, import, requests, beside, effective_at_s, dry_run).await
+}
+
+/// With chunks that documents of the requests name.
+async fn enter_requests_with(
+    config: &Config,
+    client: &mut RegisterClient,
+    import: v1::Import,
+    requests: Vec<v1::Request>,
+    beside: Vec<Vec<u8>>,
+    effective_at_s: i64,
+    dry_run: bool,
+) -> Result<Entered, CliError> {
+    let Sealed { requests, mut chunks, opened } = seal(requests)?;
+    chunks.extend(beside);
+    let mut items = to_items(requests);
+    let (set, of_items) = item_set(&items)?;
+    chunks.extend(of_items);
+    // The collector judges with what it can open.
+    items.extend(opened);
+    let import = v1::Import { items: Some(set), ..import };
+    let body = Body::Import(import.clone());
+    let entered =
+        enter(config, client, body, items.clone(), chunks.clone(), effective_at_s, dry_run).await;
+    match entered {
+        Err(CliError::Refused(refused))
+            if refused.is("NEEDS_APPROVAL") && !import.awaits_approval =>
+        {
+            eprintln!("{refused}");
+            let body = Body::Import(v1::Import { awaits_approval: true, ..import });
+            enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
+            eprintln!(
+                "it waits for a second person, and counts for nothing until then: remit requests approve"
+            );
+            Ok(Entered::Waits)
+        }
+        Ok(()) if import.awaits_approval => Ok(Entered::Waits),
+        Ok(()) => Ok(Entered::Counts),
+        Err(error) => Err(error),
+    }
+}
+
+/// Requests with their closed parts committed, and what opens them.
+struct Sealed {
+    requests: Vec<v1::Request>,
+    chunks: Vec<Vec<u8>>,
+    opened: Vec<v1::RegisterItem>,
+}
+
+/// Each part anew, with salts of its own: also of a version whose predecessor had it closed. What was
+/// erased there stays as it stands: committed, and gone.
+fn seal(requests: Vec<v1::Request>) -> Result<Sealed, CliError> {
+    let mut sealed = Sealed { requests: Vec::new(), chunks: Vec::new(), opened: Vec::new() };
+    for mut request in requests {
+        for part in std::mem::take(&mut request.closed) {
+            let fields = closed::take(&mut request.clone(), part.part());
+            if fields.is_none() && part.opening.is_some() {
+                request.closed.push(part);
+                continue;
+            }
+            let chunks = closed::close(&mut request, part.clone(), salt)?.ok_or_else(|| {
+                CliError::Usage(format!(
+                    "{}: closed: it holds nothing of {} that you can see",
+                    request.id,
+                    register::words::part(part.part())
+                ))
+            })?;
+            sealed.chunks.extend(chunks);
+            let (request_id, part) = (request.id.clone(), part.part);
+            let opened = v1::OpenedPart { request_id, part, fields };
+            let item = Some(v1::register_item::Item::Opened(opened));
+            sealed.opened.push(v1::RegisterItem { item });
+        }
+        sealed.requests.push(request);
+    }
+    Ok(sealed)
+}
+
+fn salt() -> Result<Salt, CliError> {
+    let mut salt = [0_u8; 16];
+    getrandom::fill(&mut salt).map_err(|_| CliError::Random)?;
+    Ok(Salt(salt))
 }
 
 /// The one way in: preview, sign, chunks, statement, and answers that show it.
@@ -145,10 +269,22 @@ fn code_of(merged: &Merged) -> Code {
     if merged.refused_count() == 0 { Code::Ok } else { Code::Incomplete }
 }
 
-/// Every request in the register, in its newest version.
+/// Every request in the register, in its newest version: one that waits for a second person, too, is what the
+/// next one replaces.
 async fn newest(client: &mut RegisterClient) -> Result<Vec<Held>, CliError> {
     let (rows, _) = rows(client, v1::ListRequestsRequest::default(), None).await?;
-    Ok(rows.into_iter().filter_map(held).collect())
+    let mut newest = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id = row.request.as_ref().map(|request| request.id.clone()).unwrap_or_default();
+        let row = if row.newer_waits {
+            let question = v1::GetRequestRequest { id };
+            client.get_request(question).await?.into_inner().versions.pop()
+        } else {
+            Some(row)
+        };
+        newest.extend(row.and_then(held));
+    }
+    Ok(newest)
 }
 
 fn held(row: v1::RequestRow) -> Option<Held> {
@@ -211,9 +347,7 @@ pub(super) fn item_set(
     let mut builder = SetBuilder::new();
     let mut chunks = Vec::new();
     for item in items {
-        let mut salt = [0_u8; 16];
-        getrandom::fill(&mut salt).map_err(|_| CliError::Random)?;
-        chunks.extend(builder.push(Salt(salt), canonical::encode(item)));
+        chunks.extend(builder.push(salt()?, canonical::encode(item)));
     }
     let (set, last) = builder.finish();
     chunks.extend(last);

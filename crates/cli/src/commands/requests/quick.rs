@@ -6,14 +6,10 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use register::{
-    Target,
-    import::{from_toml, to_items},
-    words as field,
-};
+use register::{Target, import::from_toml, words as field};
 use remit_proto::v1;
 
-use super::{enter_items, tell_rows};
+use super::{enter_requests, tell_rows};
 use crate::{
     cli::Quick,
     client,
@@ -46,14 +42,15 @@ pub(crate) async fn quick(config: &Config, args: &Quick) -> Result<(), CliError>
         return Err(CliError::Usage("nothing to enter: correct what is refused above".to_owned()));
     };
     let import = v1::Import { rows_read: 1, ..v1::Import::default() };
-    let items = to_items(vec![request.clone()]);
-    enter_items(config, &mut client, import, &items, now_s, args.dry_run).await?;
+    let requests = vec![request.clone()];
+    let entered =
+        enter_requests(config, &mut client, import, requests, now_s, args.dry_run).await?;
     let task = request.task.clone().unwrap_or_default();
     let techniques = task.measure.unwrap_or_default();
     let techniques: Vec<_> = techniques.techniques().map(field::technique).collect();
-    let would = if args.dry_run { "would be provisional" } else { "is provisional" };
+    let is = entered.verb(args.dry_run);
     eprintln!(
-        "{} {would} and lapses at {} unless confirmed: remit requests confirm {}",
+        "{} {is} provisional and lapses at {} unless confirmed: remit requests confirm {}",
         request.id,
         time::utc(task.confirm_by_s),
         request.id

@@ -4,7 +4,10 @@ use register::words as field;
 use remit_proto::v1;
 use serde_json::{Value, json};
 
-use super::list::{layout, local, targets};
+use super::{
+    approve::approved,
+    list::{layout, local, targets},
+};
 use crate::{
     cli::Format,
     client,
@@ -147,6 +150,10 @@ fn details(row: &v1::RequestRow) -> Pairs {
         decision,
         held_by,
         reason,
+        erased,
+        secrecy_expired_at_s,
+        second_person,
+        newer_waits: _,
     } = row;
     let request = request.clone().unwrap_or_default();
     let mut pairs: Pairs = vec![
@@ -154,6 +161,13 @@ fn details(row: &v1::RequestRow) -> Pairs {
         ("version", request.version.to_string()),
         ("state", state.clone()),
     ];
+    if let Some(second) = second_person {
+        let text = second.approval.as_ref().map_or_else(
+            || "waits for a second person, and counts for nothing until then".to_owned(),
+            approved,
+        );
+        pairs.push(("second_person", text));
+    }
     authorisation(&mut pairs, &request);
     notification(&mut pairs, &request);
     task(&mut pairs, &request);
@@ -172,6 +186,27 @@ fn details(row: &v1::RequestRow) -> Pairs {
     }
     if let Some(impact) = &request.impact {
         pairs.push(("impact", impact_line(impact)));
+    }
+    for closed in &request.closed {
+        let until = match closed.until_s {
+            0 if closed.tier() == v1::DisclosureTier::Public => String::new(),
+            0 => "without end".to_owned(),
+            until_s => format!("until {}", instant(until_s, &request)),
+        };
+        let part = field::part(closed.part());
+        let mut copy = request.clone();
+        let seen = match evidence::closed::take(&mut copy, closed.part()) {
+            Some(_) => "shown to you",
+            None if erased.contains(&closed.part) => "erased",
+            None => "withheld",
+        };
+        let tier = field::tier(closed.tier()).to_owned();
+        let text = join([format!("{part}: {seen}"), tier, until, closed.ground.clone()]);
+        pairs.push(("closed", text));
+    }
+    if *secrecy_expired_at_s != 0 {
+        let text = format!("since {}", instant(*secrecy_expired_at_s, &request));
+        pairs.push(("secrecy_expired", text));
     }
     for relation in &request.relations {
         let held_on = if relation.outlives { " (and holds on after it)" } else { "" };
@@ -208,7 +243,10 @@ fn authorisation(pairs: &mut Pairs, request: &v1::Request) {
     pairs.push(("instrument", field::instrument(deed.instrument()).to_owned()));
     pairs.push(("basis_class", field::basis_class(deed.basis_class()).to_owned()));
     let issuer = deed.authority.clone().unwrap_or_default();
-    let v1::Authority { id, name, branch, country, level } = issuer;
+    let v1::Authority { id, name, branch, country, level, officer } = issuer;
+    if let Some(v1::Officer { name, role, contact }) = officer {
+        pairs.push(("officer", join([name, role, contact])));
+    }
     pairs.push(("authority", join([id, name, branch, level, country])));
     pairs.push(("external_ref", deed.external_ref));
     pairs.push(("court", deed.court));
@@ -361,7 +399,12 @@ fn document_line(document: &v1::Document) -> String {
     };
     let status = match document.signature_status() {
         v1::SignatureStatus::Unspecified => String::new(),
-        status => format!("signature {}", field::signature_status(status)),
+        status if document.signature_note.is_empty() => {
+            format!("signature {}", field::signature_status(status))
+        }
+        status => {
+            format!("signature {} ({})", field::signature_status(status), document.signature_note)
+        }
     };
     let parts = [hex(digest), kind.clone(), media_type.clone(), language.clone(), of, status];
     join([join(parts), custody.clone()])

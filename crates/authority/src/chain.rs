@@ -1,0 +1,151 @@
+//! From a signer's certificate to an anchor (RFC 5280, as much of it as a path of names, keys, times and
+//! purposes needs). What a certificate marks as critical and is not looked at here ends it.
+
+use der::{Decode, Encode, asn1::ObjectIdentifier};
+use x509_cert::{
+    Certificate,
+    ext::pkix::{BasicConstraints, KeyUsage},
+};
+
+use crate::{Invalid, Status, Unreadable, algorithm, digest};
+
+/// Longer paths are not built by authorities, but by people who want us to look for long.
+const PATH_MAX: usize = 6;
+const ANCHORS_MAX: usize = 1_000;
+
+/// The anchor under which the signer's certificate stands at an instant.
+pub(crate) fn path(
+    signer: &Certificate,
+    embedded: &[Certificate],
+    anchors: &[Vec<u8>],
+    at_s: i64,
+) -> Result<[u8; 32], Status> {
+    // One that cannot be read was refused where anchors are read.
+    let anchors: Vec<(Certificate, [u8; 32])> = anchors
+        .iter()
+        .filter_map(|der| Some((Certificate::from_der(der).ok()?, digest(der))))
+        .collect();
+    let mut current = signer;
+    for _ in 0..PATH_MAX {
+        holds(current, at_s)?;
+        if let Some((_, id)) = anchors.iter().find(|(anchor, _)| anchor == current) {
+            return Ok(*id);
+        }
+        let mut named = None;
+        for (anchor, id) in anchors.iter().filter(|(anchor, _)| issued(current, anchor)) {
+            match by(current, anchor) {
+                Ok(()) => {
+                    issues(anchor, at_s)?;
+                    return Ok(*id);
+                }
+                Err(status) => named = Some(status),
+            }
+        }
+        if let Some(status) = named {
+            return Err(match status {
+                Status::Invalid(Invalid::BadSignature) => {
+                    Status::Invalid(Invalid::NotIssued { subject: subject(current) })
+                }
+                other => other,
+            });
+        }
+        let next = embedded
+            .iter()
+            .filter(|issuer| issued(current, issuer) && *issuer != current)
+            .find(|issuer| by(current, issuer).is_ok());
+        let Some(next) = next else { return Err(Status::Unchecked) };
+        issues(next, at_s)?;
+        current = next;
+    }
+    Err(Status::Unsupported(format!("a path of more than {PATH_MAX} certificates")))
+}
+
+/// By its names.
+fn issued(certificate: &Certificate, issuer: &Certificate) -> bool {
+    certificate.tbs_certificate.issuer == issuer.tbs_certificate.subject
+}
+
+fn by(certificate: &Certificate, issuer: &Certificate) -> Result<(), Status> {
+    // It was read as DER, of which there is one encoding: these are the bytes that were signed.
+    let signed = certificate.tbs_certificate.to_der();
+    let signed = signed.map_err(|_| Status::Invalid(Invalid::Structure("certificate")))?;
+    let signature = certificate.signature.as_bytes();
+    let signature = signature.ok_or(Status::Invalid(Invalid::Structure("certificate")))?;
+    let key = &issuer.tbs_certificate.subject_public_key_info;
+    algorithm::verify(key, &certificate.signature_algorithm, None, &signed, signature)
+}
+
+/// May issue certificates, then.
+fn issues(issuer: &Certificate, at_s: i64) -> Result<(), Status> {
+    holds(issuer, at_s)?;
+    let tbs = &issuer.tbs_certificate;
+    let malformed = |_| Status::Invalid(Invalid::Structure("extension"));
+    let basic = tbs.get::<BasicConstraints>().map_err(malformed)?;
+    let usage = tbs.get::<KeyUsage>().map_err(malformed)?;
+    let is_ca = basic.is_some_and(|(_, basic)| basic.ca);
+    let signs = usage.is_none_or(|(_, usage)| usage.key_cert_sign());
+    if is_ca && signs {
+        return Ok(());
+    }
+    Err(Status::Invalid(Invalid::NotPermitted { subject: subject(issuer) }))
+}
+
+/// May sign documents.
+pub(crate) fn signs(signer: &Certificate) -> Result<(), Status> {
+    let usage = signer.tbs_certificate.get::<KeyUsage>();
+    let usage = usage.map_err(|_| Status::Invalid(Invalid::Structure("extension")))?;
+    if usage.is_none_or(|(_, usage)| usage.digital_signature() || usage.non_repudiation()) {
+        return Ok(());
+    }
+    Err(Status::Invalid(Invalid::NotPermitted { subject: subject(signer) }))
+}
+
+/// Was valid then, and says nothing critical that is not understood.
+fn holds(certificate: &Certificate, at_s: i64) -> Result<(), Status> {
+    let tbs = &certificate.tbs_certificate;
+    let from_s = tbs.validity.not_before.to_unix_duration().as_secs();
+    let until_s = tbs.validity.not_after.to_unix_duration().as_secs();
+    let then = u64::try_from(at_s).unwrap_or_default();
+    if then < from_s || until_s < then {
+        let subject = subject(certificate);
+        return Err(Status::Invalid(Invalid::NotValidThen { subject, from_s, until_s }));
+    }
+    let strange = tbs
+        .extensions
+        .iter()
+        .flatten()
+        .find(|extension| extension.critical && !UNDERSTOOD.contains(&extension.extn_id));
+    match strange {
+        Some(extension) => {
+            Err(Status::Unsupported(format!("the critical extension {}", extension.extn_id)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Basic constraints and key usage are looked at; certificate policies and extended key usage narrow
+/// nothing that is asked here.
+const UNDERSTOOD: [ObjectIdentifier; 4] = [
+    ObjectIdentifier::new_unwrap("2.5.29.19"),
+    ObjectIdentifier::new_unwrap("2.5.29.15"),
+    ObjectIdentifier::new_unwrap("2.5.29.32"),
+    ObjectIdentifier::new_unwrap("2.5.29.37"),
+];
+
+/// RFC 4514, at most 200 characters of it, and none that steers a terminal.
+pub(crate) fn subject(certificate: &Certificate) -> String {
+    let name = certificate.tbs_certificate.subject.to_string();
+    name.chars().filter(|letter| !letter.is_control()).take(200).collect()
+}
+
+pub(crate) fn anchors(file: &[u8]) -> Result<Vec<Vec<u8>>, Unreadable> {
+    let malformed = |error: der::Error| Unreadable::Cms(format!("anchor: {error}"));
+    let certificates = match file.starts_with(b"-----") {
+        true => Certificate::load_pem_chain(file).map_err(malformed)?,
+        false => vec![Certificate::from_der(file).map_err(malformed)?],
+    };
+    if certificates.len() > ANCHORS_MAX {
+        return Err(Unreadable::TooLarge { max: ANCHORS_MAX });
+    }
+    certificates.iter().map(|certificate| certificate.to_der().map_err(malformed)).collect()
+}

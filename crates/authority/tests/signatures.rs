@@ -1,0 +1,176 @@
+//! Signatures that OpenSSL made, and what becomes of them: `testdata/README.md`.
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be read is a mistake in the test")]
+
+use authority::{Form, Invalid, Kept, Status, anchors, check, detached, in_pdf};
+
+/// 1 January 2028.
+const THEN: i64 = 1_830_297_600;
+
+fn file(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/testdata/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn under(names: &[&str]) -> Vec<Vec<u8>> {
+    names.iter().flat_map(|name| anchors(&file(name)).unwrap()).collect()
+}
+
+fn kept(name: &str) -> Kept {
+    detached(&file("order.txt"), &file(name)).unwrap()
+}
+
+fn status(name: &str, anchors: &[&str]) -> Status {
+    check(&kept(name), &under(anchors), THEN)
+}
+
+#[track_caller]
+fn valid(name: &str, anchor: &str) {
+    match status(name, &["other.pem", anchor]) {
+        Status::Valid { anchor: found, .. } => {
+            assert_eq!(found, authority::digest(&under(&[anchor])[0]), "{name}");
+        }
+        other => panic!("{name}: {other}"),
+    }
+}
+
+#[track_caller]
+fn unsupported(name: &str, words: &str) {
+    match status(name, &["root.pem"]) {
+        Status::Unsupported(what) => assert!(what.contains(words), "{name}: {what}"),
+        other => panic!("{name}: {other}"),
+    }
+}
+
+#[test]
+fn what_an_authority_signed_holds_under_its_anchor() {
+    for name in ["court.p7s", "court512.p7s", "pss.p7s", "ski.p7s", "below.p7s"] {
+        valid(name, "root.pem");
+    }
+    valid("ec.p7s", "ecroot.pem");
+    let Status::Valid { signer, .. } = status("court.p7s", &["root.pem"]) else { panic!() };
+    assert_eq!(signer, "CN=court,O=Court,C=DE");
+}
+
+#[test]
+fn another_document_was_not_signed() {
+    let mut document = file("order.txt");
+    document[0] ^= 1;
+    let kept = detached(&document, &file("court.p7s")).unwrap();
+    assert_eq!(check(&kept, &under(&["root.pem"]), THEN), Status::Invalid(Invalid::OtherDocument));
+}
+
+#[test]
+fn every_single_bit_of_a_signature_counts() {
+    let whole = file("court.p7s");
+    let (anchors, document) = (under(&["root.pem"]), file("order.txt"));
+    // The last 256 bytes are the signature itself.
+    for at in whole.len() - 256..whole.len() {
+        let mut cms = whole.clone();
+        cms[at] ^= 0x10;
+        let kept = detached(&document, &cms).unwrap();
+        assert_eq!(
+            check(&kept, &anchors, THEN),
+            Status::Invalid(Invalid::BadSignature),
+            "byte {at}"
+        );
+    }
+    // And no change of the rest makes another one that holds for another signer or anchor.
+    let good = status("court.p7s", &["root.pem"]);
+    for at in 0..whole.len() - 256 {
+        let mut cms = whole.clone();
+        cms[at] ^= 1;
+        if let Ok(kept) = detached(&document, &cms) {
+            let now = check(&kept, &anchors, THEN);
+            assert!(now == good || !matches!(now, Status::Valid { .. }), "byte {at}: {now}");
+        }
+    }
+}
+
+#[test]
+fn without_an_anchor_nothing_is_said() {
+    assert_eq!(status("court.p7s", &[]), Status::Unchecked);
+    assert_eq!(status("court.p7s", &["other.pem"]), Status::Unchecked);
+}
+
+#[test]
+fn a_certificate_counts_while_it_is_valid() {
+    let anchors = under(&["root.pem"]);
+    for at_s in [1_577_836_800, 2_524_608_000] {
+        let status = check(&kept("court.p7s"), &anchors, at_s);
+        assert!(matches!(status, Status::Invalid(Invalid::NotValidThen { .. })), "{status}");
+    }
+}
+
+#[test]
+fn what_is_broken_or_too_short_proves_nothing() {
+    assert_eq!(status("sha1.p7s", &["root.pem"]), Status::Invalid(Invalid::WeakDigest("SHA-1")));
+    assert_eq!(
+        status("small.p7s", &["root.pem"]),
+        Status::Invalid(Invalid::WeakKey { bits: 1024 })
+    );
+}
+
+#[test]
+fn a_certificate_does_what_it_is_for() {
+    for (name, subject) in [("cipher.p7s", "CN=cipher"), ("forged.p7s", "CN=court")] {
+        let status = status(name, &["root.pem"]);
+        let Status::Invalid(Invalid::NotPermitted { subject: found }) = status else {
+            panic!("{name}: {status}");
+        };
+        assert!(found.starts_with(subject), "{name}: {found}");
+    }
+}
+
+#[test]
+fn a_name_is_not_a_key() {
+    let status = status("faked.p7s", &["root.pem"]);
+    assert!(matches!(status, Status::Invalid(Invalid::NotIssued { .. })), "{status}");
+}
+
+#[test]
+fn what_is_not_looked_at_says_so() {
+    unsupported("plain.p7s", "without signed attributes");
+    unsupported("whole.p7s", "holds its own content");
+    unsupported("brainpool.p7s", "the curve 1.3.36.3.3.2.8.1.1.7");
+    assert!(detached(b"", b"not DER").is_err());
+}
+
+#[test]
+fn a_signature_in_a_pdf_file_holds_for_the_whole_of_it() {
+    let pdf = file("order.pdf");
+    let kept = in_pdf(&pdf).unwrap();
+    assert_eq!((kept.form, kept.whole), (Form::Pdf, true));
+    let root = under(&["root.pem"]);
+    assert!(matches!(check(&kept, &root, THEN), Status::Valid { .. }));
+
+    let changed: Vec<u8> = String::from_utf8_lossy(&pdf).replace("Catalog", "Katalog").into_bytes();
+    let kept = in_pdf(&changed).unwrap();
+    assert_eq!(check(&kept, &root, THEN), Status::Invalid(Invalid::OtherDocument));
+}
+
+#[test]
+fn what_was_added_to_a_pdf_file_afterwards_is_not_signed() {
+    let mut pdf = file("order.pdf");
+    pdf.extend_from_slice(b"4 0 obj\n<</Type/Page>>\nendobj\n%%EOF\n");
+    let kept = in_pdf(&pdf).unwrap();
+    assert_eq!(check(&kept, &under(&["root.pem"]), THEN), Status::Invalid(Invalid::NotWhole));
+}
+
+#[test]
+fn a_byte_range_that_leaves_something_out_is_refused() {
+    let pdf = String::from_utf8(file("order.pdf")).unwrap();
+    let range = pdf.split("/ByteRange [").nth(1).unwrap().split(']').next().unwrap().to_owned();
+    let numbers: Vec<usize> = range.split(' ').map(|n| n.parse().unwrap()).collect();
+    for (at, by) in [(0, 1), (1, 1), (2, 1), (3, 1_000_000), (1, 1_000_000)] {
+        let mut numbers = numbers.clone();
+        numbers[at] += by;
+        let other: Vec<String> = numbers.iter().map(|n| format!("{n:010}")).collect();
+        let changed = pdf.replace(&range, &other.join(" "));
+        let read = in_pdf(changed.as_bytes());
+        assert!(read.is_err(), "{other:?}: {read:?}");
+    }
+    for other in ["", "0 1", "a b c d", "0 1 2 3 4", "-1 2 3 4"] {
+        let read = in_pdf(pdf.replace(&range, other).as_bytes());
+        assert!(read.is_err(), "{other:?}: {read:?}");
+    }
+    assert!(in_pdf(b"%PDF-1.7\n%%EOF\n").is_err());
+}

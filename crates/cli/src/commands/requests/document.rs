@@ -1,0 +1,230 @@
+//! `remit requests document`: documents by their digest, and signatures of authorities under them.
+//!
+//! The document itself goes nowhere: what is entered is its digest, and of a signature the CMS structure and
+//! the digest of what it covers. Both are a closed part of the request unless somebody says otherwise, for a
+//! signature names who gave it.
+
+use std::path::PathBuf;
+
+use authority::{Form, Kept, Status};
+use clap::{Args, Subcommand};
+use evidence::{canonical, chunk::SetBuilder};
+use register::words as field;
+use remit_proto::v1;
+
+use super::{
+    amend::{follows, newest},
+    enter_requests_with, salt,
+};
+use crate::{
+    client,
+    config::Config,
+    exit::{CliError, Code, chain},
+    home, time,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Document {
+    /// Enter the next version of a request, with this document
+    Add(DocumentAdd),
+    /// Check the signature of an authority under a document, without a collector
+    Check(DocumentCheck),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Signed {
+    /// The document
+    pub(crate) file: PathBuf,
+    /// Its signature in a file of its own, CMS in DER (.p7s); a PDF file may hold its own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signature: Option<PathBuf>,
+    /// Certificates under which it is checked, PEM or DER; may be repeated
+    #[arg(long = "anchor", env = "REMIT_ANCHORS", value_name = "FILE", value_delimiter = ',')]
+    pub(crate) anchors: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DocumentAdd {
+    /// The request
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) signed: Signed,
+    /// order, confirmation, appeal, translation, ...
+    #[arg(long, default_value = "order")]
+    pub(crate) kind: String,
+    #[arg(long, default_value = "")]
+    pub(crate) media_type: String,
+    /// BCP 47
+    #[arg(long, default_value = "")]
+    pub(crate) language: String,
+    /// Who keeps it, and where
+    #[arg(long, default_value = "")]
+    pub(crate) custody: String,
+    /// Everybody may see that there are documents, and who signed them; else it is restricted
+    #[arg(long)]
+    pub(crate) public: bool,
+    /// Why, in a few words, without names of persons
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+    /// Check and report, and enter nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DocumentCheck {
+    #[command(flatten)]
+    pub(crate) signed: Signed,
+    /// When the certificates must be valid: when it came [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+}
+
+pub(crate) async fn document(config: &Config, command: &Document) -> Result<Code, CliError> {
+    match command {
+        Document::Add(args) => add(config, args).await.map(|()| Code::Ok),
+        Document::Check(args) => check(args),
+    }
+}
+
+async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
+    let DocumentAdd { id, signed, kind, media_type, language, custody, public, reason, dry_run } =
+        args;
+    let mut client = client::register(config).await?;
+    let newest = newest(&mut client, id).await?;
+    let now_s = time::now_s();
+    let mut next = follows(&newest);
+    let came_s = next.notification.as_ref().map_or(0, |came| came.received_at_s);
+    let bytes = home::read(&signed.file)?;
+    let digest = authority::digest(&bytes).to_vec();
+    if next.documents.iter().any(|held| held.digest == digest) {
+        let problem = format!("{}: the request has this document already", signed.file.display());
+        return Err(CliError::Usage(problem));
+    }
+    let mut document = v1::Document {
+        digest,
+        media_type: media_type.clone(),
+        kind: kind.clone(),
+        language: language.clone(),
+        custody: custody.clone(),
+        ..v1::Document::default()
+    };
+    let mut chunks = Vec::new();
+    if let Some(kept) = signed.kept(&bytes)? {
+        let at_s = if came_s == 0 { now_s } else { came_s };
+        let status = authority::check(&kept, &anchors(&signed.anchors)?, at_s);
+        eprintln!("signature {status}");
+        chunks = put(&mut document, kept, &status)?;
+    }
+    prove(&mut next, &document);
+    next.documents.push(document);
+    // Else the officer's name in the certificate would be everybody's.
+    let part = v1::RequestPart::Documents;
+    if !public && !next.closed.iter().any(|closed| closed.part() == part) {
+        let (part, tier) = (part.into(), v1::DisclosureTier::Restricted.into());
+        next.closed.push(v1::ClosedPart { part, tier, ..v1::ClosedPart::default() });
+    }
+    register::Request::try_from(next.clone())
+        .map_err(|error| CliError::Usage(format!("{id}: {error}")))?;
+    let proof = field::basis_proof(next.basis_proof());
+    let import = v1::Import { rows_read: 1, reason: reason.clone(), ..v1::Import::default() };
+    let requests = vec![next];
+    enter_requests_with(config, &mut client, import, requests, chunks, now_s, *dry_run).await?;
+    eprintln!("{id}: its basis is proved by {proof}");
+    Ok(())
+}
+
+/// How well the basis is proved by now: never less than before.
+fn prove(request: &mut v1::Request, document: &v1::Document) {
+    let held = request.basis_proof();
+    request.basis_proof = match (document.signature_status(), held) {
+        (v1::SignatureStatus::Valid, _) => v1::BasisProof::AuthoritySigned,
+        (_, v1::BasisProof::Oral | v1::BasisProof::OperatorsWord | v1::BasisProof::Unspecified) => {
+            v1::BasisProof::DocumentHeld
+        }
+        (_, held @ (v1::BasisProof::AuthoritySigned | v1::BasisProof::DocumentHeld)) => held,
+    }
+    .into();
+}
+
+/// What is kept goes into a chunk, and its commitment and status into the document.
+fn put(document: &mut v1::Document, kept: Kept, status: &Status) -> Result<Vec<Vec<u8>>, CliError> {
+    let Kept { form, cms, content_digest, whole } = kept;
+    if form == Form::Detached {
+        document.signature_digest = authority::digest(&cms).to_vec();
+    }
+    let form = match form {
+        Form::Detached => v1::SignatureForm::DetachedCms,
+        Form::Pdf => v1::SignatureForm::Pdf,
+    };
+    let item = v1::DocumentSignature { form: form.into(), cms, content_digest, whole };
+    let mut builder = SetBuilder::new();
+    let mut chunks: Vec<Vec<u8>> =
+        builder.push(salt()?, canonical::encode(&item)).into_iter().collect();
+    let (set, last) = builder.finish();
+    chunks.extend(last);
+    document.signature = Some(set);
+    document.signature_note = status.to_string().chars().take(300).collect();
+    document.signature_status = match status {
+        Status::Valid { anchor, .. } => {
+            document.anchor_digest = anchor.to_vec();
+            v1::SignatureStatus::Valid
+        }
+        Status::Invalid(_) => v1::SignatureStatus::Invalid,
+        Status::Unchecked => v1::SignatureStatus::NotChecked,
+        Status::Unsupported(_) => v1::SignatureStatus::Unsupported,
+    }
+    .into();
+    Ok(chunks)
+}
+
+fn check(args: &DocumentCheck) -> Result<Code, CliError> {
+    let DocumentCheck { signed, at } = args;
+    let now_s = time::now_s();
+    let at_s = at.as_deref().map_or(Ok(now_s), |text| time::parse(text, "--at", now_s))?;
+    let bytes = home::read(&signed.file)?;
+    let Some(kept) = signed.kept(&bytes)? else {
+        let problem = format!("{}: no signature; give --signature", signed.file.display());
+        return Err(CliError::Usage(problem));
+    };
+    let status = authority::check(&kept, &anchors(&signed.anchors)?, at_s);
+    crate::output::write(format!("{}\n", crate::output::escape(&status.to_string())).as_bytes())?;
+    Ok(match status {
+        Status::Valid { .. } => Code::Ok,
+        Status::Invalid(_) => Code::Contradicted,
+        Status::Unchecked => Code::Incomplete,
+        Status::Unsupported(_) => Code::CouldNotCheck,
+    })
+}
+
+impl Signed {
+    /// `None`: the document has no signature that a machine could read.
+    fn kept(&self, document: &[u8]) -> Result<Option<Kept>, CliError> {
+        let wrong = |file: &PathBuf, error: authority::Unreadable| {
+            CliError::Malformed(format!("{}: {}", file.display(), chain(&error)))
+        };
+        match &self.signature {
+            Some(file) => authority::detached(document, &home::read(file)?)
+                .map(Some)
+                .map_err(|error| wrong(file, error)),
+            None if document.starts_with(b"%PDF-") => match authority::in_pdf(document) {
+                Ok(kept) => Ok(Some(kept)),
+                Err(authority::Unreadable::NoSignature) => Ok(None),
+                Err(error) => Err(wrong(&self.file, error)),
+            },
+            None => Ok(None),
+        }
+    }
+}
+
+/// The certificates of anchor files.
+pub(crate) fn anchors(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, CliError> {
+    let mut anchors = Vec::new();
+    for file in files {
+        let read = authority::anchors(&home::read(file)?).map_err(|error| {
+            CliError::Malformed(format!("--anchor: {}: {}", file.display(), chain(&error)))
+        })?;
+        anchors.extend(read);
+    }
+    Ok(anchors)
+}

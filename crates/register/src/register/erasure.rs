@@ -1,0 +1,52 @@
+//! What was removed of requests, with an `Erasure` entry in the collector's log.
+
+use std::collections::BTreeSet;
+
+use evidence::closed;
+use remit_proto::v1;
+
+use super::Register;
+use crate::request::{Closed, Request, moves_verdicts};
+
+impl Register {
+    /// What opened parts of requests was removed: their fields are gone, at every size, and no verdict
+    /// rested on them.
+    pub fn erase(&mut self, chunks: &[Vec<u8>]) {
+        self.erased.extend(chunks.iter().cloned());
+        let Self { histories, closed, erased, .. } = self;
+        for position in closed.iter() {
+            let versions = histories.get_mut(*position).map(|history| &mut history.versions);
+            for version in versions.into_iter().flatten() {
+                forget(&mut version.request, erased);
+            }
+        }
+    }
+
+    /// Chunks that were removed.
+    pub fn erased(&self) -> impl Iterator<Item = &[u8]> {
+        self.erased.iter().map(Vec::as_slice)
+    }
+}
+
+/// Takes out of a request what is erased of it.
+pub(super) fn forget(request: &mut Request, erased: &BTreeSet<Vec<u8>>) {
+    let is_erased = |part: &Closed| {
+        let chunks = part.opening.iter().flat_map(|set| &set.chunks);
+        !moves_verdicts(part.part) && chunks.into_iter().any(|id| erased.contains(id))
+    };
+    let gone: Vec<_> = request.closed.iter().filter(|p| is_erased(p)).map(|p| p.part).collect();
+    if gone.is_empty() {
+        return;
+    }
+    let mut wire = v1::Request::from(&*request);
+    for part in &gone {
+        closed::take(&mut wire, *part);
+    }
+    // What no verdict rests on, no check asks for.
+    let Ok(mut rest) = Request::try_from(wire) else { return };
+    for (new, old) in rest.closed.iter_mut().zip(&request.closed) {
+        new.is_erased = old.is_erased || gone.contains(&old.part);
+        new.is_open = old.is_open && !new.is_erased;
+    }
+    *request = rest;
+}

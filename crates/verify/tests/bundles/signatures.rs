@@ -1,0 +1,65 @@
+//! Signatures of authorities in a bundle: under an anchor, under another one, and where they do not hold.
+
+use authority::Kept;
+use remit_proto::v1::SignatureStatus as Status;
+use verify::{Options, Outcome, Report};
+
+use crate::operator::{Operator, authority_file, says, trust};
+
+fn kept(name: &str) -> Kept {
+    authority::detached(&authority_file("order.txt"), &authority_file(name)).unwrap()
+}
+
+fn checked(signed: &Kept, status: Status, anchors: &[&str]) -> Report {
+    let mut operator = Operator::honest();
+    operator.keeps_signature(signed, status);
+    let mut trust = trust(&[]);
+    for name in anchors {
+        trust.anchors.extend(authority::anchors(&authority_file(name)).unwrap());
+    }
+    verify::verify(&operator.bundle(), &trust, &Options { quorum_none: true })
+}
+
+#[test]
+fn one_that_holds_is_counted_and_needs_no_document() {
+    let report = checked(&kept("court.p7s"), Status::Valid, &["root.pem"]);
+    assert_eq!(report.result, Outcome::Proven, "{report}");
+    let words = "1 signatures of authorities hold under the anchors given";
+    assert!(says(&report, Outcome::Proven, words), "{report}");
+}
+
+#[test]
+fn without_its_anchor_nothing_is_said_of_it() {
+    for anchors in [&[][..], &["other.pem"]] {
+        let report = checked(&kept("court.p7s"), Status::Valid, anchors);
+        assert_eq!(report.result, Outcome::Proven, "{report}");
+        let words = "of 1 that the register calls valid no anchor given leads to the signer";
+        assert!(says(&report, Outcome::Proven, words), "{report}");
+    }
+}
+
+#[test]
+fn one_that_is_called_valid_and_is_not_contradicts_the_register() {
+    let mut forged = kept("court.p7s");
+    if let Some(last) = forged.cms.last_mut() {
+        *last ^= 1;
+    }
+    let report = checked(&forged, Status::Valid, &["root.pem"]);
+    assert!(says(&report, Outcome::Contradicted, "not of the signer's key"), "{report}");
+    let report = checked(&kept("sha1.p7s"), Status::Valid, &["root.pem"]);
+    assert!(says(&report, Outcome::Contradicted, "SHA-1"), "{report}");
+    let mut other = kept("court.p7s");
+    other.content_digest = vec![1; 32];
+    let report = checked(&other, Status::Valid, &["root.pem"]);
+    assert!(says(&report, Outcome::Contradicted, "over another document"), "{report}");
+}
+
+#[test]
+fn one_that_nobody_calls_valid_is_kept_and_no_more() {
+    let report = checked(&kept("sha1.p7s"), Status::Invalid, &["root.pem"]);
+    assert_eq!(report.result, Outcome::Proven, "{report}");
+    assert!(
+        says(&report, Outcome::Proven, "1 are kept, and nobody says that they hold"),
+        "{report}"
+    );
+}
