@@ -19,13 +19,23 @@ mod canaries;
 mod cases;
 pub mod clock;
 mod completeness;
+mod defects;
+#[cfg(test)]
+mod defects_tests;
+mod duties;
+#[cfg(test)]
+mod duties_tests;
 mod error;
 mod events;
 mod filter;
 mod findings;
+mod integrity;
 mod lists;
 mod nodes;
 mod page;
+mod past;
+#[cfg(test)]
+mod past_tests;
 mod preview;
 mod probes;
 mod requests;
@@ -35,7 +45,10 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use evidence::NodeId;
 use register::{Cases, View, assessment::Grounds, silence::Heard};
@@ -58,11 +71,15 @@ pub struct QueryHandle {
     index: Arc<dyn Index>,
     shared: Shared,
     clock: Clock,
+    /// What is wrong with requests, as of the last question; a question after it looks at what changed.
+    defects: Arc<Mutex<register::defects::Watch>>,
+    /// The same of what requests demand.
+    duties: Arc<Mutex<duties::Memo>>,
 }
 
 impl QueryHandle {
     pub(crate) fn new(index: Arc<dyn Index>, shared: Shared, clock: Clock) -> Self {
-        Self { index, shared, clock }
+        Self { index, shared, clock, defects: Arc::default(), duties: Arc::default() }
     }
 
     #[cfg(test)]
@@ -83,7 +100,18 @@ impl QueryHandle {
         let heard = reading.heard()?.into_iter().collect();
         let inventory = memory.grounds.inventory(position.log_size);
         let now_s = (self.clock)();
-        Ok(Scene { reading, memory, position, generations, heard, inventory, now_s })
+        let (defects, duties) = (Arc::clone(&self.defects), Arc::clone(&self.duties));
+        Ok(Scene {
+            reading,
+            memory,
+            position,
+            generations,
+            heard,
+            inventory,
+            now_s,
+            defects,
+            duties,
+        })
     }
 
     /// The state to answer a filtered question from, and the filter, which names what exists.
@@ -107,6 +135,8 @@ struct Scene {
     /// By node.
     inventory: Vec<v1::NodeFacts>,
     now_s: i64,
+    defects: Arc<Mutex<register::defects::Watch>>,
+    duties: Arc<Mutex<duties::Memo>>,
 }
 
 impl Scene {

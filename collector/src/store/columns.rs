@@ -6,8 +6,9 @@ use remit_proto::v1;
 use rusqlite::Row;
 
 use super::{
-    RuleId, StoreError, StoredRule,
+    RuleId, StoreError, StoredRule, StoredStood,
     part::{columns::origin, target_from},
+    write_stood::begun_from,
 };
 
 pub(super) fn rule_from(row: &Row<'_>) -> Result<StoredRule, StoreError> {
@@ -46,6 +47,25 @@ pub(super) fn rule_from(row: &Row<'_>) -> Result<StoredRule, StoreError> {
         first_hit_s: row.get(17)?,
         last_hit_s: row.get(18)?,
         first_shown_s: row.get(19)?,
+    })
+}
+
+pub(super) fn stood_from(row: &Row<'_>) -> Result<StoredStood, StoreError> {
+    let rule: Vec<u8> = row.get(3)?;
+    let number = row.get::<_, i64>(2)?.cast_unsigned();
+    let target = match row.get::<_, Option<i32>>(4)? {
+        None => None,
+        Some(kind) => Some(target_from(kind, row.get(5)?, row.get(6)?)),
+    };
+    Ok(StoredStood {
+        id: unsigned(row.get(0)?),
+        node: row.get(1)?,
+        number,
+        rule: v1::Rule { number, ..decode(&rule, "rule_fact.rule")? },
+        target,
+        from_s: row.get(7)?,
+        begun: begun_from(row.get(8)?).ok_or(StoreError::Damaged { what: "stood.begun" })?,
+        until_s: row.get(9)?,
     })
 }
 

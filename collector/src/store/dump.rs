@@ -16,7 +16,7 @@ use super::{
 };
 
 /// What each line is, and the question that gives them, in order. All are constants.
-const CATALOG: [(&str, &str); 12] = [
+const CATALOG: [(&str, &str); 13] = [
     ("projection", "SELECT * FROM projection"),
     ("generation", "SELECT * FROM generation ORDER BY node, generation"),
     ("fork", "SELECT * FROM fork ORDER BY node"),
@@ -28,6 +28,13 @@ const CATALOG: [(&str, &str); 12] = [
              last_hit_s, shared_hits
          FROM rule JOIN rule_fact ON rule_fact.id = fact LEFT JOIN target ON target.id = target
          ORDER BY node, generation, number",
+    ),
+    (
+        "stood",
+        "SELECT stood.id, node, generation, number, source, rule_fact.rule, target.kind, target.key,
+             target.value, from_s, begun, until_s, changed
+         FROM stood JOIN rule_fact ON rule_fact.id = fact LEFT JOIN target ON target.id = target
+         ORDER BY stood.id",
     ),
     ("snapshot", "SELECT * FROM snapshot ORDER BY node, generation, source"),
     ("part", "SELECT * FROM part ORDER BY number"),

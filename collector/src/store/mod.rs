@@ -45,6 +45,7 @@ mod settings;
 mod sqlite;
 mod write;
 mod write_rules;
+mod write_stood;
 
 use register::{
     Target,
@@ -56,7 +57,7 @@ use remit_proto::v1;
 pub use rows::{
     DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow, Group, Job, LossSum,
     NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId, RuleQuery, ShownRule,
-    StoredEvent, StoredGap, StoredProbe, StoredRule,
+    StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
 };
 pub use schema::SCHEMA;
 pub(crate) use sqlite::FOLDER;
@@ -193,6 +194,9 @@ pub trait Reading {
     fn generations(&self) -> Result<Vec<GenerationRow>, StoreError>;
     /// By node, generation, number.
     fn rules(&self, query: &RuleQuery) -> Result<Vec<StoredRule>, StoreError>;
+    /// When rules stood, as far as it was told after a position; `None`: all. In the order in which they
+    /// began to be told of.
+    fn stood(&self, after: Option<u64>) -> Result<Vec<StoredStood>, StoreError>;
     /// Newest hit first.
     fn events(
         &self,

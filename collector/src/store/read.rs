@@ -22,8 +22,8 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::{
     DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, LossSum, Position, Reading,
-    RuleId, RuleQuery, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule,
-    columns::{decode, rule_from, unsigned},
+    RuleId, RuleQuery, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
+    columns::{decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
     dictionary::{json, number},
     jobs,
@@ -182,6 +182,23 @@ impl Reading for SqliteReading {
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(rule_from(row)?);
+        }
+        Ok(found)
+    }
+
+    fn stood(&self, after: Option<u64>) -> Result<Vec<StoredStood>, StoreError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT stood.id, node, number, rule_fact.rule, target.kind, target.key, target.value,
+                 from_s, begun, until_s
+             FROM stood JOIN rule_fact ON rule_fact.id = fact
+             LEFT JOIN target ON target.id = stood.target
+             WHERE changed > ? ORDER BY stood.id",
+        )?;
+        let mut rows = statement.query([after.map_or(-1, number)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(stood_from(row)?);
         }
         Ok(found)
     }

@@ -4,6 +4,7 @@ use evidence::AgentOrigin;
 use register::{
     Selector, Target,
     assessment::Facts,
+    duties::Begun,
     silence::{Heard, Silence},
 };
 use remit_proto::v1;
@@ -190,6 +191,21 @@ pub struct StoredRule {
     /// Of both.
     pub first_hit_s: i64,
     pub last_hit_s: i64,
+}
+
+/// A span of time in which a rule stood in one form.
+#[derive(Debug, Clone)]
+pub struct StoredStood {
+    /// Rises with the order in which spans began to be told of.
+    pub id: u64,
+    pub node: String,
+    pub number: u64,
+    /// With its number.
+    pub rule: v1::Rule,
+    pub target: Option<v1::Target>,
+    pub from_s: i64,
+    pub begun: Begun,
+    pub until_s: Option<i64>,
 }
 
 /// A filter in the words of the index.

@@ -6,7 +6,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 5;
+pub const SCHEMA: i64 = 6;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -85,6 +85,22 @@ CREATE TABLE rule (
 );
 CREATE INDEX rule_installed ON rule (node, source) WHERE installed_now = 1;
 CREATE INDEX rule_target ON rule (target);
+-- When rules stood: write_stood.rs.
+CREATE TABLE stood (
+    id INTEGER PRIMARY KEY,
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    fact INTEGER NOT NULL,
+    target INTEGER,
+    from_s INTEGER NOT NULL,
+    begun INTEGER NOT NULL,
+    until_s INTEGER,
+    changed INTEGER NOT NULL
+);
+CREATE INDEX stood_open ON stood (node, number, generation) WHERE until_s IS NULL;
+CREATE INDEX stood_changed ON stood (changed);
 -- Sources of which a generation has sent a snapshot.
 CREATE TABLE snapshot (
     node TEXT NOT NULL,

@@ -2,7 +2,10 @@
 
 use evidence::AgentOrigin;
 use prost::Message;
-use register::silence::{Heard, Silence};
+use register::{
+    duties::Begun,
+    silence::{Heard, Silence},
+};
 use remit_proto::v1;
 use rusqlite::{Connection, params};
 
@@ -11,7 +14,7 @@ use super::{
     dictionary::{Dictionary, number},
     hits::Hits,
     jobs,
-    write_rules::{apply_snapshot, remove_rule, show_rule},
+    write_rules::{Shown, apply_snapshot, remove_rule, show_rule},
 };
 
 pub(super) fn watermark(connection: &Connection) -> Result<Option<u64>, StoreError> {
@@ -29,7 +32,7 @@ pub(super) fn apply(
     let mut dictionary = Dictionary::new(connection);
     for step in steps {
         for op in &step.ops {
-            apply_one(connection, &mut dictionary, hits, op)?;
+            apply_one(connection, &mut dictionary, hits, op, step.position)?;
         }
     }
     hits.write(connection, &mut dictionary)?;
@@ -46,6 +49,7 @@ fn apply_one(
     dictionary: &mut Dictionary<'_>,
     hits: &mut Hits,
     op: &Op,
+    position: u64,
 ) -> Result<(), StoreError> {
     match op {
         Op::Enrolled { origin, log_index, at_s } => {
@@ -149,15 +153,16 @@ fn apply_one(
         },
         Op::RuleShown(rule) => {
             hits.forget(connection, dictionary)?;
-            show_rule(connection, dictionary, rule)?;
+            show_rule(connection, dictionary, rule, Begun::Seen, position)?;
         }
         Op::RuleRemoved { rule, at_s } => {
             hits.forget(connection, dictionary)?;
-            remove_rule(connection, rule, *at_s)?;
+            remove_rule(connection, rule, *at_s, position)?;
         }
         Op::Snapshot { origin, source, at_s, rules, unstable } => {
             hits.forget(connection, dictionary)?;
-            apply_snapshot(connection, dictionary, origin, *source, *at_s, rules, *unstable)?;
+            let shown = Shown { origin, source: *source, at_s: *at_s, rules, unstable: *unstable };
+            apply_snapshot(connection, dictionary, &shown, position)?;
         }
         Op::LogSize(size) => {
             connection

@@ -1,26 +1,32 @@
 //! Writing which rules stand.
 
 use evidence::AgentOrigin;
-use register::is_deed;
+use register::{duties::Begun, is_deed};
 use remit_proto::v1;
 use rusqlite::{Connection, params};
 
 use super::{
     RuleId, ShownRule, StoreError,
     dictionary::{Dictionary, json, number},
+    write_stood,
 };
 
 pub(super) fn show_rule(
     connection: &Connection,
     dictionary: &mut Dictionary<'_>,
     shown: &ShownRule,
+    begun: Begun,
+    position: u64,
 ) -> Result<(), StoreError> {
     let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
     let fact = dictionary.form(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
     if is_deed(&facts.rule) {
         end_elsewhere(connection, &facts.origin, facts.rule.number)?;
+        let (origin, number) = (&facts.origin, facts.rule.number);
+        write_stood::end_elsewhere(connection, origin, number, *shown_at_s, position)?;
     }
+    write_stood::show(connection, dictionary, shown, begun, position)?;
     // What was known of its installation stays known, unless the rule had gone and came back, or
     // stands in another form (other claims, another technique): then since when it stands, and what
     // it has done since, begin anew. Its hits before stay in `event`.
@@ -100,7 +106,9 @@ pub(super) fn remove_rule(
     connection: &Connection,
     rule: &RuleId,
     at_s: i64,
+    position: u64,
 ) -> Result<(), StoreError> {
+    write_stood::remove(connection, rule, at_s, position)?;
     connection
         .prepare_cached(
             "UPDATE rule SET installed_now = 0, removed_at_s = ?4
@@ -110,17 +118,24 @@ pub(super) fn remove_rule(
     Ok(())
 }
 
+/// All rules of one source at one instant.
+pub(super) struct Shown<'a> {
+    pub(super) origin: &'a AgentOrigin,
+    pub(super) source: v1::SourceKind,
+    pub(super) at_s: i64,
+    pub(super) rules: &'a [ShownRule],
+    pub(super) unstable: bool,
+}
+
 /// A snapshot is the truth about one source: what it lists stands, the rest does not. A first
 /// snapshot also ends what the generations before had shown of the source, under other numbers.
 pub(super) fn apply_snapshot(
     connection: &Connection,
     dictionary: &mut Dictionary<'_>,
-    origin: &AgentOrigin,
-    source: v1::SourceKind,
-    at_s: i64,
-    rules: &[ShownRule],
-    unstable: bool,
+    shown: &Shown<'_>,
+    position: u64,
 ) -> Result<(), StoreError> {
+    let Shown { origin, source, at_s, rules, unstable } = *shown;
     let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
     let source = i32::from(source);
     let first = connection
@@ -135,8 +150,10 @@ pub(super) fn apply_snapshot(
             )?
             .execute(params![node, source, generation])?;
     }
+    let listed: Vec<i64> = rules.iter().map(|r| r.facts.rule.number.cast_signed()).collect();
+    let ends = (listed.as_slice(), first, unstable);
+    write_stood::end_missing(connection, origin, source, at_s, ends, position)?;
     if !unstable {
-        let listed: Vec<i64> = rules.iter().map(|r| r.facts.rule.number.cast_signed()).collect();
         connection
             .prepare_cached(
                 "UPDATE rule SET installed_now = 0, removed_at_s = ?4
@@ -151,7 +168,8 @@ pub(super) fn apply_snapshot(
             // Its installation was not seen; it happened before this snapshot and after the last.
             rule.installed_at_s = Some(at_s);
         }
-        show_rule(connection, dictionary, &rule)?;
+        let begun = if first { Begun::Before } else { Begun::Found };
+        show_rule(connection, dictionary, &rule, begun, position)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@
 //! - The end of a proceeding takes everything.
 //! - A statement that cannot be read may hold whatever is claimed and not known.
 
-use evidence::{Claim, NodeId};
+use evidence::{Claim, NodeId, RequestId};
 use remit_proto::v1::TransitionKind;
 
 use crate::{
@@ -59,6 +59,19 @@ impl Selector {
 }
 
 impl Register {
+    /// Requests that the statements `from_size ..` below `to_size` say something of; `None`: it cannot be
+    /// told of one by one.
+    pub(crate) fn changed(&self, from_size: u64, to_size: u64) -> Option<Vec<RequestId>> {
+        let has_lists = self.first_of_list.is_some_and(|statement| statement < to_size);
+        let ended = self.proceedings_ended.iter().any(|at| (from_size..to_size).contains(at));
+        if has_lists || ended {
+            return None;
+        }
+        let after = self.at(to_size);
+        let changed = after.requests().filter(|e| changed_since(e, from_size).is_some());
+        Some(changed.map(|entry| entry.id().clone()).collect())
+    }
+
     /// What the statements `from_size ..` below `to_size` can reach.
     pub fn reach(&self, from_size: u64, to_size: u64) -> Vec<Selector> {
         let (before, after) = (self.at(from_size), self.at(to_size));

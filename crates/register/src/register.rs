@@ -47,6 +47,8 @@ pub struct Register {
     pub(crate) first_of_list: Option<u64>,
     /// Statements that a proceeding has ended.
     pub(crate) proceedings_ended: Vec<u64>,
+    /// The first statement that keeps something open, or may by a list.
+    first_exception: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +133,7 @@ impl Register {
             proceedings: Proceedings::default(),
             first_of_list: None,
             proceedings_ended: Vec::new(),
+            first_exception: None,
         }
     }
 
@@ -236,6 +239,7 @@ impl Register {
         }
         if let Some(Body::ListFeed(_) | Body::ListVersion(_) | Body::Approval(_)) = body {
             self.first_of_list.get_or_insert(self.size);
+            self.first_exception.get_or_insert(self.size);
         }
         self.size = self.size.saturating_add(1);
         Ok(())
@@ -351,6 +355,9 @@ impl Register {
         };
         for list in &request.lists {
             self.by_list.entry(list.clone()).or_default().insert(history);
+        }
+        if request.targets.iter().any(|held| held.exception) {
+            self.first_exception.get_or_insert(self.size);
         }
         let Some(entry) = self.histories.get_mut(history) else { return };
         let version = entry.versions.len();
@@ -681,6 +688,11 @@ impl<'a> View<'a> {
             |version| Touch { entry, version, target: held, relation, listed: Some(listed) };
         let covers = |version: &&Version| version.request.covers_lists.contains(listed.list().id());
         Some(entry.versions().filter(covers).map(touch).collect())
+    }
+
+    /// Whether any text may hold an exception.
+    pub(crate) fn keeps_open(&self) -> bool {
+        self.register.first_exception.is_some_and(|statement| statement < self.size)
     }
 
     /// Targets of a request that others in force name or cover, at most so many: what it lets go stays

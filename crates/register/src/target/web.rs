@@ -77,6 +77,11 @@ impl WebAddress {
         self.port
     }
 
+    /// The front page of its host.
+    pub fn is_root(&self) -> bool {
+        self.path == "/" && self.query.is_none()
+    }
+
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
