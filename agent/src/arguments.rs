@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Record(RecordOrder),
     Renew { config: PathBuf, token: Option<String> },
     Doctor { config: PathBuf, measure_cost: bool },
+    Selftest { config: PathBuf, json: bool },
     Template { text: &'static str },
 }
 
@@ -113,6 +114,9 @@ impl Command {
                 config: config(words)?,
                 measure_cost: words.flag(&["--measure-cost"]),
             }),
+            "selftest" => {
+                Ok(Self::Selftest { config: config(words)?, json: words.flag(&["--json"]) })
+            }
             "template" => {
                 let name = text("template", words.free("the name of a template")?)?;
                 let found = template::ALL.iter().find(|template| template.name == name);

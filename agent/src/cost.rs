@@ -125,7 +125,7 @@ fn rounds() -> Result<[Vec<f64>; 3], CostError> {
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
+    crate::order::sort_by(&mut rates, f64::total_cmp);
     rates.get(rates.len() / 2).copied().unwrap_or(f64::NAN)
 }
 

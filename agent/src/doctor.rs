@@ -31,7 +31,8 @@ use crate::{
     privacy::Privacy,
     run,
     sources::registry,
-    spool, uplink,
+    spool,
+    uplink::{self, endpoint::Endpoint},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,7 +244,7 @@ fn free_bytes(dir: &Path) -> Option<u64> {
 }
 
 /// Who runs holds the lock of its spool.
-fn is_running(dir: &Path) -> bool {
+pub(crate) fn is_running(dir: &Path) -> bool {
     let Ok(lock) = fs::File::open(dir.join(spool::LOCK)) else { return false };
     Flock::lock(lock, FlockArg::LockSharedNonblock).is_err()
 }
@@ -272,8 +273,8 @@ fn collectors(config: &Config) -> Vec<Finding> {
         Ok(runtime) => runtime,
         Err(error) => return vec![Finding::wrong("collector", logging::chain(&error), "")],
     };
-    let reach = |endpoint: tonic::transport::Endpoint| {
-        let url = endpoint.uri().to_string();
+    let reach = |endpoint: Endpoint| {
+        let url = endpoint.url();
         let connected = runtime
             .block_on(async { tokio::time::timeout(CONNECT_WITHIN, endpoint.connect()).await });
         match connected {

@@ -12,7 +12,6 @@ use std::{
 
 use enrolment::TlsKey;
 use remit_proto::v1::{self, ingest_service_client::IngestServiceClient};
-use tonic::transport::{Certificate as TlsCertificate, ClientTlsConfig, Endpoint};
 
 use crate::{
     config::{CollectorEndpoint, Config},
@@ -21,6 +20,7 @@ use crate::{
     uplink::{
         UplinkError,
         certificate::{Certificate, RenewalError},
+        endpoint::{self, Endpoint, EndpointError, Pem},
     },
 };
 
@@ -51,8 +51,8 @@ pub enum EnrolError {
     },
     #[error("making the TLS key")]
     Tls(#[source] enrolment::TlsKeyError),
-    #[error("{0:?} is not an address such as https://host:port")]
-    Address(String),
+    #[error("the collector's address and the file of its authority")]
+    Endpoint(#[source] EndpointError),
     #[error("the collector cannot be reached")]
     Connect(#[source] tonic::transport::Error),
     #[error("the collector refused: {}", .0.message())]
@@ -138,17 +138,8 @@ async fn ask(
     ca_pem: &str,
     request: v1::EnrolRequest,
 ) -> Result<v1::EnrolResponse, EnrolError> {
-    let address = || EnrolError::Address(collector.to_owned());
-    let endpoint = Endpoint::from_shared(collector.to_owned()).map_err(|_| address())?;
-    let endpoint = if collector.starts_with("https://") {
-        let mut tls = ClientTlsConfig::new().ca_certificate(TlsCertificate::from_pem(ca_pem));
-        if let Some(name) = tls_name {
-            tls = tls.domain_name(name);
-        }
-        endpoint.tls_config(tls).map_err(EnrolError::Connect)?
-    } else {
-        return Err(address());
-    };
+    let tls = endpoint::tls(Pem { authority: ca_pem, own: None }).map_err(EnrolError::Endpoint)?;
+    let endpoint = Endpoint::new(collector, tls_name, &tls).map_err(EnrolError::Endpoint)?;
     let channel = endpoint.connect().await.map_err(EnrolError::Connect)?;
     let response = IngestServiceClient::new(channel).enrol(request).await;
     Ok(response.map_err(|status| EnrolError::Refused(Box::new(status)))?.into_inner())

@@ -1,5 +1,6 @@
 //! How the agent ends: the exit codes, in one place. A supervisor restarts on all but 0 and 64.
-//! Those of an import and of `record` are for whoever typed it; they are sysexits(3).
+//! Those of an import, of `record` and of `selftest` are for whoever typed it; they are sysexits(3), and 1 for a
+//! self-test (or a `doctor`) that found something wrong.
 
 use crate::{
     config::ConfigError,
@@ -32,6 +33,9 @@ pub enum Stop {
     Import(#[from] ImportError),
     #[error("nothing was recorded")]
     Record(#[from] AskError),
+    /// By a signal, before it was done.
+    #[error("interrupted; what was put in was taken away")]
+    Interrupted,
     #[error("{what}")]
     System {
         what: &'static str,
@@ -69,6 +73,7 @@ impl Stop {
                 }
                 ImportError::Changed | ImportError::Interrupted | ImportError::NoRoom => AGAIN,
             },
+            Self::Interrupted => AGAIN,
             Self::Record(error) => match error {
                 AskError::NoAgent { .. } | AskError::NoAnswer(_) => AGAIN,
                 AskError::Refused(_) => DATA,

@@ -330,7 +330,7 @@ impl Ledger {
             return;
         }
         // Half of them at once, so that it is seldom done.
-        gone.sort_unstable();
+        crate::order::sort(&mut gone);
         gone.truncate(gone.len() - GONE_MAX / 2);
         let sums = self.slot(kind, &CounterKey::from(FORGOTTEN_KEY));
         for (_, at) in gone {

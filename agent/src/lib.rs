@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod observation;
+mod order;
 pub mod privacy;
 pub mod privileges;
 pub mod record;
@@ -31,6 +32,7 @@ pub mod rules {
     pub mod nftables;
 }
 pub mod run;
+pub mod selftest;
 pub mod sources;
 pub mod spool;
 pub mod template;

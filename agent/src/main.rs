@@ -12,7 +12,7 @@ use remit_agent::{
     enrol::{self, Enrolment},
     health::{self, Stop},
     import::{self, ImportOrder, Imported},
-    logging, privileges, record, run,
+    logging, privileges, record, run, selftest,
     sources::import::ImportSummary,
 };
 
@@ -38,6 +38,10 @@ fn main() -> ExitCode {
         Command::Import { config, order } => import_file(&config, &order),
         Command::Doctor { config, measure_cost } => match examine(&config, measure_cost) {
             Ok(all_well) => return ExitCode::from(u8::from(!all_well)),
+            Err(stop) => Err(stop),
+        },
+        Command::Selftest { config, json } => match selftest(&config, json) {
+            Ok(shown) => return ExitCode::from(u8::from(!shown)),
             Err(stop) => Err(stop),
         },
         Command::Record(order) => record::record(order).map(|text| print!("{text}")),
@@ -79,6 +83,16 @@ fn examine(config: &Path, measure_cost: bool) -> Result<bool, Stop> {
         }
     }
     Ok(findings.iter().all(|finding| finding.grade != Grade::Wrong))
+}
+
+/// Whether the block came through.
+fn selftest(config: &Path, json: bool) -> Result<bool, Stop> {
+    let report = selftest::test(&Config::load(config)?, config)?;
+    match json {
+        true => print!("{}", report.json()),
+        false => print!("{report}"),
+    }
+    Ok(report.proof.is_some())
 }
 
 fn renew(config: &Path, token: Option<&str>) -> Result<(), Stop> {

@@ -9,11 +9,16 @@ pub struct Template {
     pub text: &'static str,
 }
 
-pub const ALL: [&Template; 10] = [
+pub const ALL: [&Template; 11] = [
     &Template {
         name: "nftables",
         about: "Rules, sets and counters, for `nft --file`",
         text: include_str!("../../deploy/templates/nftables.nft"),
+    },
+    &Template {
+        name: "iptables-legacy",
+        about: "Rules of the old tables, for `iptables-legacy-restore`",
+        text: include_str!("../../deploy/templates/iptables-legacy.rules"),
     },
     &Template {
         name: "unbound",

@@ -14,6 +14,7 @@
 //! - The node's certificate is renewed over the same connection (`certificate`).
 
 pub mod certificate;
+pub mod endpoint;
 pub mod receipts;
 
 use std::{
@@ -22,6 +23,7 @@ use std::{
 };
 
 use certificate::Certificate;
+use endpoint::{Endpoint, EndpointError, Pem};
 use evidence::AgentOrigin;
 use receipts::{Proven, ReceiptError};
 use remit_proto::v1::{
@@ -32,12 +34,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{
-    Streaming,
-    transport::{
-        Certificate as TlsCertificate, ClientTlsConfig, Endpoint, Identity as TlsIdentity,
-    },
-};
+use tonic::Streaming;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -64,10 +61,8 @@ pub struct Uplink {
 
 #[derive(Debug, thiserror::Error)]
 pub enum UplinkError {
-    #[error("{0:?} is not an address such as https://host:port")]
-    Address(String),
     #[error("TLS cannot be set up from the node's tls.crt, tls.key and ca.pem")]
-    Tls(#[source] tonic::transport::Error),
+    Tls(#[source] EndpointError),
     #[error("reading the node's TLS files")]
     Files(#[from] keys::KeyError),
     #[error("the collector cannot be reached")]
@@ -136,18 +131,12 @@ fn with_files(
     collectors: &[CollectorEndpoint],
     files: &Files,
 ) -> Result<Vec<Endpoint>, UplinkError> {
-    let ca = TlsCertificate::from_pem(&files.ca);
-    let own = TlsIdentity::from_pem(&files.certificate, files.key.as_bytes());
+    let own = Some((files.certificate.as_str(), &files.key));
+    let tls = endpoint::tls(Pem { authority: &files.ca, own }).map_err(UplinkError::Tls)?;
     collectors
         .iter()
         .map(|CollectorEndpoint { url, tls_name }| {
-            let endpoint = Endpoint::from_shared(url.clone())
-                .map_err(|_| UplinkError::Address(url.clone()))?;
-            let mut tls = ClientTlsConfig::new().ca_certificate(ca.clone()).identity(own.clone());
-            if let Some(name) = tls_name {
-                tls = tls.domain_name(name);
-            }
-            endpoint.tls_config(tls).map_err(UplinkError::Tls)
+            Endpoint::new(url, tls_name.as_deref(), &tls).map_err(UplinkError::Tls)
         })
         .collect()
 }
@@ -263,12 +252,7 @@ impl Uplink {
             return Ok(());
         };
         let at = attempt.checked_rem(self.endpoints.len()).unwrap_or(0);
-        let endpoint = self.endpoints.get(at).ok_or(UplinkError::Closed)?.clone();
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .keep_alive_while_idle(true);
+        let endpoint = self.endpoints.get(at).ok_or(UplinkError::Closed)?;
         let channel = endpoint.connect().await.map_err(UplinkError::Connect)?;
         let mut client = IngestServiceClient::new(channel.clone())
             .max_decoding_message_size(MESSAGE_SIZE_MAX)
@@ -587,8 +571,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 /// A limit that was not reached for so long is news again.
 const LIMIT_QUIET: Duration = Duration::from_secs(3600);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// A collector that is alive answers a batch in milliseconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_WAKE: Duration = Duration::from_secs(60);

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use remit_agent::{
     observation::{CounterReading, Report},
     recorder::{Receipt, Recorder, RecorderError},
-    spool::{Spool, View},
+    spool::{Spool, View, look::Look},
 };
 use remit_proto::v1::{GenerationReason, LossCause, leaf::Body};
 
@@ -288,6 +288,49 @@ fn what_a_crash_left_of_a_file_being_replaced_goes_at_the_next_start() {
     fs::write(&rest, b"half of it").unwrap();
     drop(node.start());
     assert!(!rest.exists());
+}
+
+#[test]
+fn another_process_sees_what_is_recorded_from_now_on_and_the_root_that_was_signed() {
+    let node = Node::individual();
+    let mut early = Look::at_end(&node.spool_dir()).unwrap();
+    assert!(early.next().unwrap().is_none());
+    let mut recorder = node.start();
+    recorder.report(state(vec![rule(1, "de/1")])).unwrap();
+    work(&node, &mut recorder, 1);
+    let mut late = Look::at_end(&node.spool_dir()).unwrap();
+    assert!(late.next().unwrap().is_none(), "all of that was there before");
+    let mut sizes = Vec::new();
+    // Enough for several segments, which are released meanwhile by nobody.
+    for count in 0..1200 {
+        recorder.report(hits(vec![hit(1, NOW_S, 1); 40])).unwrap();
+        node.pass(&mut recorder, 1000);
+        sizes.push((recorder.tree().edge.size(), recorder.tree().edge.root()));
+        if count % 300 == 299 {
+            let seen: Vec<_> = std::iter::from_fn(|| late.next().unwrap()).collect();
+            let ends: Vec<_> = seen.iter().map(|batch| (batch.size, batch.root)).collect();
+            assert_eq!(ends, sizes);
+            assert!(seen.iter().all(|batch| batch.first + batch.leaves.len() as u64 == batch.size));
+            sizes.clear();
+        }
+    }
+    assert!(segments(&node).len() > 2, "{}", segments(&node).len());
+    let last = std::iter::from_fn(|| early.next().unwrap()).last().unwrap();
+    assert_eq!((last.size, last.root), (recorder.tree().edge.size(), recorder.tree().edge.root()));
+    assert_eq!(last.origin, recorder.tree().origin);
+}
+
+#[test]
+fn what_is_half_written_is_not_seen_before_it_is_whole() {
+    let (node, before_last) = killed();
+    let path = segments(&node)[0].clone();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..usize::try_from(before_last).unwrap() + 20]).unwrap();
+    let mut look = Look::at_end(&node.spool_dir()).unwrap();
+    assert!(look.next().unwrap().is_none());
+    fs::write(&path, &whole).unwrap();
+    assert!(look.next().unwrap().is_some());
+    assert!(look.next().unwrap().is_none());
 }
 
 #[test]

@@ -16,11 +16,14 @@ use enrolment::Validity;
 use remit_agent::{
     recorder::{Receipts, Recorder},
     spool::contact::Contact,
-    uplink::{Uplink, certificate::Certificate},
+    uplink::{
+        Uplink,
+        certificate::Certificate,
+        endpoint::{self, Endpoint, Pem},
+    },
 };
 use remit_proto::v1::RefusalCode;
 use tokio::task::JoinHandle;
-use tonic::transport::Endpoint;
 
 /// Starts an uplink for the recorder's spool, as a new start of the process would.
 async fn connect(
@@ -29,10 +32,12 @@ async fn connect(
     collector: &Collector,
     found: u64,
 ) -> JoinHandle<()> {
-    let address = collector.serve().await;
+    let (address, authority) = collector.serve().await;
+    let tls = endpoint::tls(Pem { authority: &authority, own: None }).unwrap();
+    let url = format!("https://{address}");
     let uplink = Uplink {
-        endpoints: vec![Endpoint::from_shared(format!("http://{address}")).unwrap()],
-        // Never due: the collector of this test speaks without TLS.
+        endpoints: vec![Endpoint::new(&url, Some(collector::NAME), &tls).unwrap()],
+        // Never due: the collector of this test gives out none.
         certificate: Certificate::new(
             node.spool_dir(),
             Vec::new(),
@@ -249,4 +254,18 @@ async fn until(node: &Node, is_so: impl Fn(&Receipts) -> bool) {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("never came: {:?}", node.receipts.borrow());
+}
+
+#[tokio::test]
+async fn nobody_but_whom_the_authority_vouches_for_is_a_collector() {
+    let (address, authority) = Collector::default().serve().await;
+    let (_, of_another) = Collector::default().serve().await;
+    let reached = async |authority: &str, name| {
+        let tls = endpoint::tls(Pem { authority, own: None }).unwrap();
+        Endpoint::new(&format!("https://{address}"), name, &tls).unwrap().connect().await.is_ok()
+    };
+    assert!(reached(&authority, Some(collector::NAME)).await);
+    assert!(!reached(&authority, Some("another.example")).await);
+    assert!(!reached(&authority, None).await, "the address is not in the certificate");
+    assert!(!reached(&of_another, Some(collector::NAME)).await);
 }

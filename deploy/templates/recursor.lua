@@ -12,6 +12,7 @@
 --   policies = [
 --     { name = "remit=list:national@2026-11", file = "/etc/powerdns/national.zone" },
 --   ]
+--   canaries = "127.0.0.1:53"
 --
 -- And in recursor.conf, so that the agent knows whether anything was lost on the way:
 --   webserver=yes

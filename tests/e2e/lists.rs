@@ -9,7 +9,7 @@ use remit_tests::{
     network::{Host, Network},
     node::Node,
     person::Person,
-    process::{Programs, run, wait_for},
+    process::{Process, Programs, run, wait_for},
     traffic::{datagrams, dig},
     unbound::{Unbound, Zone},
 };
@@ -75,6 +75,23 @@ domain_subtree:blocked.example
 https://news.example/page
 ";
 
+/// A feed with a threshold above which a person must look.
+const FEED: [&str; 13] = [
+    "lists",
+    "feed",
+    "national",
+    "--request",
+    "reg/2026-001",
+    "--every",
+    "1h",
+    "--fetch",
+    "10m",
+    "--max-changes",
+    "3",
+    "--max-share",
+    "50%",
+];
+
 fn path(dir: &Path, name: &str) -> String {
     dir.join(name).to_string_lossy().into_owned()
 }
@@ -117,23 +134,7 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
 
     // A feed counts once somebody else has approved it; here by being logged in.
     let list = path(dir, "list.txt");
-    first
-        .remit(&[
-            "lists",
-            "feed",
-            "national",
-            "--request",
-            "reg/2026-001",
-            "--every",
-            "1h",
-            "--fetch",
-            "10m",
-            "--max-changes",
-            "3",
-            "--max-share",
-            "50%",
-        ])
-        .unwrap();
+    first.remit(&FEED).unwrap();
     let (code, said) = tried(&first, &["lists", "import", "national@1", &list]);
     assert!(code == Some(2) && said.contains("no approved feed"), "{code:?} {said}");
     let (code, said) = tried(&first, &["lists", "approve", "national"]);
@@ -280,4 +281,124 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
     let (code, report) = tried(&assessor, &["verify", &bundle, "--quorum", "none"]);
     assert_eq!(code, Some(0), "{report}");
     assert!(report.contains("1 approvals are the collector's word"), "{report}");
+}
+
+/// Subtrees, which a local zone can say, and names, which it cannot.
+const SUBTREES: &str = "domain_subtree:blocked.example
+domain_subtree:casino.example court/2026-009
+!domain_subtree:open.blocked.example
+gambling.example
+";
+
+#[test]
+fn a_list_as_local_zones_is_loaded_into_unbound_and_judged_by_its_basis_map() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let programs = Programs::built().unwrap();
+    let network = Network::new().unwrap();
+    let collector = Collector::start(&network, &programs, &dir.join("collector"), 8443).unwrap();
+    let person = |id: &str| {
+        Person::enrol(&network, &programs, &collector, id, "operator", &dir.join(id)).unwrap()
+    };
+    let (first, second) = (person("person-1"), person("person-2"));
+    for (name, text) in
+        [("points.toml", POINTS), ("requests.toml", REQUESTS), ("list.txt", SUBTREES)]
+    {
+        fs::write(dir.join(name), text).unwrap();
+    }
+    first.remit(&["points", "declare", "--file", &path(dir, "points.toml")]).unwrap();
+    first.remit(&["requests", "import", &path(dir, "requests.toml")]).unwrap();
+    first.remit(&FEED).unwrap();
+    second.remit(&["lists", "approve", "national"]).unwrap();
+    let list = path(dir, "list.txt");
+    let import = ["lists", "import", "national@1", &list, "--effective-at", "1h"];
+    let (code, said) = tried(&first, &import);
+    assert_eq!(code, Some(3), "{said}");
+    second.remit(&["lists", "approve", "national@1", "--effective-at", "1h"]).unwrap();
+
+    let zones = path(dir, "zones.conf");
+    let compile = ["lists", "compile", "national@1", "--format", "unbound-local", "-o", &zones];
+    let (code, said) = tried(&first, &compile);
+    assert!(code == Some(3) && said.contains("2 blocked, 1 kept open, 1 left out"), "{said}");
+    let text = fs::read_to_string(&zones).unwrap();
+    // What the header asks people to do.
+    let claims: String = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix('#').filter(|line| line.starts_with("\"zone:")))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let map = path(dir, "basis.toml");
+    fs::write(&map, format!("[claims]\n{claims}")).unwrap();
+    let own = |name: &str| path(dir, name);
+    let config = format!(
+        "server:\n  interface: 0.0.0.0\n  access-control: 0.0.0.0/0 allow\n  chroot: \"\"\n  username: \
+         \"\"\n  pidfile: \"{}\"\n  use-syslog: no\n  logfile: \"{}\"\n  log-local-actions: yes\n  \
+         module-config: \"iterator\"\n  include: \"{zones}\"\nremote-control:\n  control-enable: yes\n  \
+         control-interface: \"{}\"\n  control-use-cert: no\n",
+        own("unbound.pid"),
+        own("unbound.log"),
+        own("control.sock"),
+    );
+    let config_file = own("unbound.conf");
+    fs::write(&config_file, config).unwrap();
+    run("unbound-checkconf", &[&config_file]).unwrap();
+    let mut command = network.command(Host::Resolver, Path::new("/usr/sbin/unbound"));
+    command.args(["-d", "-c", &config_file]);
+    let unbound = Process::start("unbound", &mut command, &dir.join("unbound.out")).unwrap();
+    wait_for("unbound's control socket", Duration::from_secs(10), || {
+        ensure!(dir.join("control.sock").exists(), "{}", unbound.printed());
+        Ok(())
+    })
+    .unwrap();
+
+    let settings = format!(
+        "lines_served = 1000\nindividual_actions = true\nwindow_s = 0\nseal_interval_s = 2\n\
+         default_actor = \"operator_staff\"\nbasis_map = \"{map}\"\n"
+    );
+    let folder = dir.join("dns-1");
+    let host = Host::Resolver;
+    let mut node =
+        Node::enrol(&network, &programs, &collector, host, "dns-1", &folder, &settings).unwrap();
+    let source = format!(
+        "\n[[sources.unbound_rpz]]\nlog = \"{}\"\ncontrol = \"{}\"\nlocal_zones = true\n",
+        own("unbound.log"),
+        own("control.sock"),
+    );
+    node.configure(&source).unwrap();
+    node.start(&network, &programs).unwrap();
+    wait_for("the zones as rules", Duration::from_secs(30), || {
+        let rules = first.rows(&["rules", "list"])?;
+        let names = ["blocked.example", "casino.example"];
+        let stands = |name: &str| rules.iter().any(|rule| told(rule).contains(name));
+        ensure!(rules.len() == 2 && names.iter().all(|name| stands(name)), "{rules:#?}");
+        ensure!(rules.iter().all(|rule| rule["verdict"] == "AUTHORISED"), "{rules:#?}");
+        Ok(())
+    })
+    .unwrap();
+
+    let asked = |name: &str| {
+        dig(&network, Host::Subscriber, Host::Resolver, name).map(|answer| answer.status)
+    };
+    assert_eq!(asked("www.casino.example").unwrap(), "NXDOMAIN");
+    assert_eq!(asked("blocked.example").unwrap(), "NXDOMAIN");
+    // The resolver asks nobody, so what is let through gets no answer; but it is let through.
+    assert!(!asked("www.open.blocked.example").is_ok_and(|status| status == "NXDOMAIN"));
+    for (name, request) in
+        [("casino.example", "court/2026-009"), ("blocked.example", "reg/2026-001")]
+    {
+        wait_for(name, Duration::from_secs(30), || {
+            let events = first.rows(&["events", "list"])?;
+            let hit = events.iter().find(|e| e["hits"] != 0 && told(e).contains(name));
+            let Some(hit) = hit else { anyhow::bail!("no hit on {name}: {events:#?}") };
+            ensure!(hit["verdict"] == "AUTHORISED" && hit["hits"] == 1, "{hit:#}");
+            let reason = hit["reason"].as_str().unwrap_or_default();
+            ensure!(reason.contains(request) && reason.contains("in list:national@1"), "{reason}");
+            Ok(())
+        })
+        .unwrap();
+    }
+}
+
+fn told(row: &Value) -> &str {
+    row["target"].as_str().unwrap_or_default()
 }

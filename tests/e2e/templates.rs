@@ -138,6 +138,81 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
     assert_eq!(nodes[0]["self_protection"], serde_json::json!([]), "{nodes:?}");
 }
 
+/// What the unit in the documentation executes: the one place where a timer's command is written down.
+fn dump_command() -> &'static str {
+    let manual = include_str!("../../docs/sources/iptables-legacy.md");
+    let line = manual.lines().find_map(|line| line.strip_prefix("ExecStart=/bin/sh -c '"));
+    line.and_then(|line| line.strip_suffix('\'')).expect("the manual has the unit")
+}
+
+#[test]
+fn the_iptables_legacy_template_is_taken_whole_and_its_counters_are_the_hits() {
+    let line = Line::new().unwrap();
+    let dir = line.dir.path().join("dumps");
+    fs::create_dir_all(&dir).unwrap();
+    let text = template(&line.programs, "iptables-legacy");
+    let rules = dir.join("rules.v4");
+    fs::write(&rules, &text).unwrap();
+    let rules = rules.to_string_lossy().into_owned();
+    line.network.run_in(Host::Router, "iptables-legacy-restore", &["--test", &rules]).unwrap();
+    line.network.run_in(Host::Router, "iptables-legacy-restore", &[&rules]).unwrap();
+    // As after an `ip6tables-restore` of the operator's: a table that nobody has touched is not dumped.
+    line.network.run_in(Host::Router, "ip6tables-legacy", &["-L", "-n"]).unwrap();
+    let dump = || {
+        let at = dir.to_string_lossy().into_owned();
+        let command = format!("cd {at} && {}", dump_command());
+        line.network.run_in(Host::Router, "/bin/sh", &["-c", &command])
+    };
+    dump().unwrap();
+    let sources: String = text
+        .lines()
+        .skip_while(|line| !line.contains("[[sources.iptables_legacy]]"))
+        .take_while(|line| line.trim_start_matches('#').starts_with("   "))
+        .map(|line| format!("{}\n", line.trim_start_matches('#').trim()))
+        .collect();
+    let sources = sources.replace("/run/remit-iptables", &dir.to_string_lossy());
+    let node = line.node(Host::Router, &sources).unwrap();
+    wait_for("the rules", Duration::from_secs(20), || {
+        let rules = line.officer.rows(&["rules", "list"])?;
+        ensure!(rules.len() == 5, "{rules:#?}");
+        ensure!(rules.iter().all(|rule| rule["claims"].to_string().len() > 4), "{rules:#?}");
+        Ok(())
+    })
+    .unwrap();
+    let (code, said) = line.doctor(&node).unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("5 rules block what passes through"), "{said}");
+    for (address, port, count) in [
+        ("198.51.100.10", 443, 2),
+        ("198.51.100.70", 443, 4),
+        ("203.0.113.9", 53, 5),
+        // Not what the rule of this address is about.
+        ("198.51.100.20", 443, 3),
+        (Host::Router.address().as_str(), 9999, 6),
+    ] {
+        datagrams(&line.network, Host::Subscriber, address, port, count).unwrap();
+    }
+    let seen = wait_for("the hits", Duration::from_secs(30), || {
+        dump()?;
+        let seen = hits(&line.officer.rows(&["events", "list"])?);
+        ensure!(seen.values().sum::<u64>() == 11, "{seen:?}");
+        Ok(seen)
+    })
+    .unwrap();
+    let of = |word: &str| {
+        seen.iter().filter(|(key, _)| key.contains(word)).map(|(_, hits)| hits).sum::<u64>()
+    };
+    let all = [of("court/2026-001"), of("list:national@2026-11"), of("class:security")];
+    assert_eq!(all, [2, 4, 5], "{seen:#?}");
+    let node = wait_for("the seal", Duration::from_secs(40), || {
+        let node = line.officer.rows(&["nodes", "list"])?.swap_remove(0);
+        ensure!(node["recorded"] == 11 && node["unexplained"] == 0, "{node:#}");
+        Ok(node)
+    })
+    .unwrap();
+    assert!(node["self_protection"].to_string().contains("iptables/filter/INPUT"), "{node:#}");
+}
+
 #[test]
 fn the_doctor_names_what_is_wrong_and_the_remedy() {
     let mut line = Line::new().unwrap();

@@ -279,7 +279,7 @@ impl Demo {
     }
 }
 
-fn unbound_source(unbound: &Unbound) -> String {
+pub(crate) fn unbound_source(unbound: &Unbound) -> String {
     let mut text = format!(
         "\n[[sources.unbound_rpz]]\nlog = \"{}\"\ncontrol = \"{}\"\n",
         unbound.log.display(),

@@ -7,7 +7,11 @@ use crate::process::run;
 /// Package, a file that it brings, and what it is for.
 pub const PACKAGES: &[(&str, &str, &str)] = &[
     ("nftables", "/usr/sbin/nft", "loads the rules whose drops are recorded"),
-    ("iptables", "/usr/sbin/iptables-nft", "rules as iptables-nft writes them, in the tests"),
+    (
+        "iptables",
+        "/usr/sbin/iptables-nft",
+        "rules of iptables-nft and iptables-legacy, in the tests",
+    ),
     ("unbound", "/usr/sbin/unbound", "the resolver with response policy zones"),
     ("bind9", "/usr/sbin/named", "a resolver with response policy zones, in the tests"),
     ("dnsmasq-base", "/usr/sbin/dnsmasq", "a resolver that answers by itself, in the tests"),
@@ -37,13 +41,29 @@ pub const PACKAGES: &[(&str, &str, &str)] = &[
     ("util-linux", "/usr/bin/setpriv", "starts the agent as its unit would, in the tests"),
 ];
 
-/// Installs what is missing, saying which and why.
+/// What the benchmarks need beside them.
+pub const OF_BENCH: &[(&str, &str, &str)] = &[
+    ("ulogd2", "/usr/sbin/ulogd", "writes NFLOG down as operators do today, to compare with"),
+    ("ulogd2-json", "/usr/share/doc/ulogd2-json/copyright", "the same, as JSON"),
+];
+
+/// Installs what demo and tests lack, saying which and why.
 pub fn install() -> Result<()> {
+    install_of(PACKAGES)
+}
+
+/// As [`install`], with what the benchmarks need.
+pub fn install_for_bench() -> Result<()> {
+    install()?;
+    install_of(OF_BENCH)
+}
+
+fn install_of(packages: &[(&str, &str, &str)]) -> Result<()> {
     let exists = |path: &str| {
         std::path::Path::new(path).exists()
             || path.strip_prefix("/usr").is_some_and(|p| std::path::Path::new(p).exists())
     };
-    let missing: Vec<_> = PACKAGES.iter().filter(|(_, file, _)| !exists(file)).collect();
+    let missing: Vec<_> = packages.iter().filter(|(_, file, _)| !exists(file)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -30,7 +30,8 @@ pub(crate) struct Arguments {
     /// Also ask DuckDB, which is installed from PyPI into a virtual environment of the bench's.
     #[arg(long)]
     duckdb: bool,
-    /// Measure one part alone: agent, collector, finding, store or reassess.
+    /// Measure one part alone: agent, peers, datapath, set, resolver, collector, finding, matcher, store or
+    /// reassess.
     #[arg(long, value_name = "PART")]
     only: Option<Part>,
     /// Measure the release programs as they lie there.
@@ -42,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { rounds, events, rate, batches, store_events, duckdb, only, no_build } =
         *arguments;
     ensure!(rounds > 0 && events > 0 && rate > 0 && batches > 0, "every number must be above 0");
-    packages::install()?;
+    packages::install_for_bench()?;
     let cargo = env!("CARGO");
     let settings = Settings { rounds, events, rate, batches, store_events, duckdb, only };
     if cfg!(debug_assertions) {
@@ -65,9 +66,8 @@ fn build(cargo: &str, only: Option<Part>) -> Result<()> {
     let release = "build --quiet --release --locked --package remit-agent \
                    --package remit-collector --package remit-cli";
     shell(cargo, &release.split(' ').collect::<Vec<_>>())?;
-    if only.is_none_or(|only| only == Part::Agent) {
-        let size = "build --quiet --profile size --locked --package remit-agent";
-        shell(cargo, &size.split(' ').collect::<Vec<_>>())?;
+    if only.is_none_or(|only| matches!(only, Part::Agent | Part::Peers | Part::Set)) {
+        shell(cargo, &["--quiet", "router"])?;
     }
     Ok(())
 }

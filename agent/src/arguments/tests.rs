@@ -37,6 +37,18 @@ fn without_a_command_the_agent_runs() {
 }
 
 #[test]
+fn a_self_test_is_of_the_configuration_that_the_agent_runs_with() {
+    let Command::Selftest { config, json: false } = command("selftest") else { panic!() };
+    assert_eq!(config, PathBuf::from(CONFIG));
+    let Command::Selftest { config, json: true } = command("selftest --json --config a.toml")
+    else {
+        panic!()
+    };
+    assert_eq!(config, PathBuf::from("a.toml"));
+    refused("selftest now", "unexpected: now");
+}
+
+#[test]
 fn a_level_comes_from_the_option_before_the_environment() {
     let words = |line: &str| line.split_whitespace().map(OsString::from).collect::<Vec<_>>();
     let env = |name: &str| (name == "REMIT_LOG").then(|| OsString::from("warn"));
@@ -85,7 +97,7 @@ fn a_template_is_found_by_its_name() {
         };
         assert_eq!(text, template.text);
     }
-    refused("template apache", "there are nftables, unbound");
+    refused("template apache", "there are nftables, iptables-legacy, unbound");
 }
 
 #[test]

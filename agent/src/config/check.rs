@@ -92,7 +92,8 @@ impl<'a> Check<'a> {
     pub fn section<T: DeserializeOwned + Default>(&mut self, table: toml::Table) -> T {
         let mut good = toml::Table::new();
         for (key, value) in table {
-            let alone: toml::Table = [(key.clone(), value.clone())].into_iter().collect();
+            let mut alone = toml::Table::new();
+            alone.insert(key.clone(), value.clone());
             match alone.try_into::<T>() {
                 Ok(_) => drop(good.insert(key, value)),
                 Err(error) => self.wrong(&key, &error.message().replace('\n', " ")),

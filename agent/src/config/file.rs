@@ -277,6 +277,10 @@ fn check_sources(check: &mut Check<'_>, mut sections: toml::Table) -> Vec<Arc<dy
 /// The settings in force as a file that reads back to them.
 pub(super) fn print(config: &Config) -> String {
     let path = |path: &Path| path.display().to_string();
+    let mut printed = toml::Table::new();
+    for source in &config.sources {
+        printed.insert(sources::word(source.kind()), toml::Value::Table(source.section()));
+    }
     let file = ConfigFile {
         dir: Some(path(&config.dir)),
         lines_served: Some(config.lines_served),
@@ -301,11 +305,7 @@ pub(super) fn print(config: &Config) -> String {
             fallback_urls: config.collectors.iter().skip(1).map(|c| c.url.clone()).collect(),
             tls_name: config.collectors.first().and_then(|c| c.tls_name.clone()),
         }),
-        sources: config
-            .sources
-            .iter()
-            .map(|source| (sources::word(source.kind()), toml::Value::Table(source.section())))
-            .collect(),
+        sources: printed,
     };
     // Fails only for types that this struct does not hold.
     toml::to_string(&file).unwrap_or_default()

@@ -57,7 +57,7 @@ impl Losses {
     }
 
     pub(super) fn from_wire(wire: &[Loss]) -> Self {
-        Self(wire.iter().filter(|l| l.count > 0).map(|l| (l.cause, l.count)).collect())
+        Self(crate::order::map(wire.iter().filter(|l| l.count > 0).map(|l| (l.cause, l.count))))
     }
 }
 

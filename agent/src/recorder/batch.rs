@@ -280,7 +280,7 @@ impl Recorder {
         }
     }
 
-    fn seal(&self, stopping: bool) -> v1::Seal {
+    fn seal(&mut self, stopping: bool) -> v1::Seal {
         let checkpoint = self.receipts.borrow().checkpoint;
         v1::Seal {
             at_s: self.clock.now_s(),
@@ -302,7 +302,7 @@ impl Recorder {
         let sources = self.config.sources.iter();
         let mut found: Vec<v1::RawLog> =
             sources.filter_map(|source| raw_log::measured(source.as_ref(), now)).collect();
-        found.sort_by_key(|log| log.source);
+        crate::order::sort_by_key(&mut found, |log| log.source);
         self.raw_logs = found;
     }
 

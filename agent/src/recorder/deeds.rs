@@ -31,7 +31,7 @@ impl Deeds {
             let deed = state.deed();
             (deed.said.number, (deed, false))
         });
-        Self { known: known.collect() }
+        Self { known: crate::order::map(known) }
     }
 
     pub(super) fn state(&self) -> Vec<DeedState> {

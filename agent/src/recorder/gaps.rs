@@ -75,7 +75,7 @@ impl Gaps {
             let key = Key { source, cause, count_known, rule };
             (key, Sum { claims, count, from_s, until_s })
         };
-        Self(waiting.into_iter().map(one).collect())
+        Self(crate::order::map(waiting.into_iter().map(one)))
     }
 }
 

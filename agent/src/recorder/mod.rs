@@ -294,9 +294,11 @@ impl Recorder {
                 if begins { self.close_now() } else { Ok(()) }
             }
             Report::Said(said) => self.said(said),
-            // The next seal has them; for their sake alone none is made.
+            // The next seal has them; for their sake alone none is made, unless a person waits for it.
             Report::Canaries(news) => {
-                self.canaries.take(news);
+                if self.canaries.take(news) {
+                    self.open_batch();
+                }
                 Ok(())
             }
             Report::Lost { source, cause, count, at_s } => {

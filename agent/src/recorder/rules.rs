@@ -149,7 +149,7 @@ impl SourceRules {
     /// The rules as they stand, for a snapshot, in the order of their numbers.
     pub(super) fn sorted(&self) -> Vec<Arc<KnownRule>> {
         let mut rules: Vec<_> = self.now.values().map(|entry| entry.rule.clone()).collect();
-        rules.sort_by_key(|rule| rule.number);
+        crate::order::sort_by_key(&mut rules, |rule| rule.number);
         rules
     }
 

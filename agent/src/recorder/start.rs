@@ -282,14 +282,11 @@ fn random<const N: usize>() -> Result<[u8; N], RecorderError> {
 
 fn restore_cursors(states: Vec<CursorState>) -> BTreeMap<PathBuf, (Cursor, bool)> {
     use std::os::unix::ffi::OsStringExt as _;
-    states
-        .into_iter()
-        .filter_map(|state| {
-            let CursorState { path, inode, offset, head_size, head_digest } = state;
-            let path = PathBuf::from(std::ffi::OsString::from_vec(path));
-            let head_digest = head_digest.try_into().ok()?;
-            let cursor = Cursor { path: path.clone(), inode, offset, head_size, head_digest };
-            Some((path, (cursor, false)))
-        })
-        .collect()
+    crate::order::map(states.into_iter().filter_map(|state| {
+        let CursorState { path, inode, offset, head_size, head_digest } = state;
+        let path = PathBuf::from(std::ffi::OsString::from_vec(path));
+        let head_digest = head_digest.try_into().ok()?;
+        let cursor = Cursor { path: path.clone(), inode, offset, head_size, head_digest };
+        Some((path, (cursor, false)))
+    }))
 }

@@ -77,6 +77,10 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn files(&self) -> Vec<FileUse>;
     /// What another program writes down for it, with more in it than is recorded (`raw_log`).
     fn raw_log(&self) -> RawLog;
+    /// The NFLOG groups that it reads: by these a self-test reaches it.
+    fn nflog_groups(&self) -> &[u16] {
+        &[]
+    }
     /// At work, on a thread of its own, until the stop flag is set or the recorder is gone.
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError>;
     /// Looks at everything that it needs, as the agent would, and changes nothing.

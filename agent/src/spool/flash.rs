@@ -161,7 +161,7 @@ impl Flash {
         }
         // Last: until here the copy held too much, and not too little.
         let kept: BTreeSet<PathBuf> =
-            segments.iter().map(|segment| segment.path(&self.flash)).collect();
+            crate::order::set(segments.iter().map(|segment| segment.path(&self.flash)));
         for name in names(&self.flash)? {
             let path = self.flash.join(name);
             let is_segment = path.extension().is_some_and(|e| e == SEGMENT_EXTENSION);

@@ -69,6 +69,7 @@ mod chunks;
 pub mod contact;
 pub mod files;
 mod flash;
+pub mod look;
 mod reader;
 mod record;
 mod recover;

@@ -137,7 +137,8 @@ fn damage(recovery: &mut Recovery, path: &Path, what: &str) {
     recovery.damage.get_or_insert_with(|| format!("{name}: {what}"));
 }
 
-fn segment_names(dir: &Path) -> io::Result<Vec<Segment>> {
+/// In the order of writing.
+pub(super) fn segment_names(dir: &Path) -> io::Result<Vec<Segment>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
@@ -145,7 +146,7 @@ fn segment_names(dir: &Path) -> io::Result<Vec<Segment>> {
             names.extend(path.file_name().and_then(|n| n.to_str()).and_then(Segment::parse));
         }
     }
-    names.sort_by_key(|segment| (segment.ordinal, segment.first));
+    crate::order::sort_by_key(&mut names, |segment| (segment.ordinal, segment.first));
     Ok(names)
 }
 

@@ -16,9 +16,9 @@ use std::{path::PathBuf, time::Duration};
 use enrolment::{TlsKey, Validity, validity};
 use remit_proto::v1::{self, ingest_service_client::IngestServiceClient};
 use tokio::time::{Instant, sleep, timeout};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
-use super::{ANSWER_TIMEOUT, UplinkError};
+use super::{ANSWER_TIMEOUT, Endpoint, UplinkError};
 use crate::{
     clock::Clock, config::CollectorEndpoint, keys, logging::chain, metrics::Metric, spool,
 };

@@ -64,11 +64,7 @@ pub struct Proven {
 impl Proven {
     /// Takes up the newest verified checkpoint, if it is there and still what the key signed.
     pub fn load(spool: &Path, log_key: VerifierKey) -> Self {
-        let path = spool.join("checkpoint");
-        let newest = fs::read(&path).ok().and_then(|note| {
-            let checkpoint = Checkpoint::open(&note, &log_key).ok()?;
-            Some((checkpoint, Hash(Sha256::digest(&note).into())))
-        });
+        let (path, newest) = (spool.join(CHECKPOINT), verified(spool, &log_key));
         Self { path, log_key, newest, logged: 0, safe: 0, waiting: VecDeque::new() }
     }
 
@@ -96,45 +92,25 @@ impl Proven {
         self.safe
     }
 
-    /// Checks a receipt and takes in what it proves.
+    /// Takes in what a receipt proves.
     pub fn take(
         &mut self,
         receipt: &v1::Logged,
         origin: &AgentOrigin,
         own_key: &VerifierKey,
     ) -> Result<(), ReceiptError> {
+        let known = self.newest.as_ref().map(|(checkpoint, _)| checkpoint);
+        let Shown { checkpoint, head: _ } = check(receipt, known, &self.log_key, origin, own_key)?;
         let v1::Logged {
             size,
             log_index,
-            inclusion,
-            entry,
+            inclusion: _,
+            entry: _,
             checkpoint: note,
-            consistency,
+            consistency: _,
             safe_below,
             second_copy,
         } = receipt;
-        let checkpoint = Checkpoint::open(note, &self.log_key).map_err(ReceiptError::Signature)?;
-        if let Some((old, _)) = &self.newest {
-            let proof = hashes(consistency)?;
-            let continues =
-                verify_consistency(old.size, checkpoint.size, &proof, &old.root, &checkpoint.root);
-            continues.map_err(|source| ReceiptError::Inconsistent {
-                old: old.size,
-                new: checkpoint.size,
-                source,
-            })?;
-        }
-        verify_inclusion(
-            *log_index,
-            checkpoint.size,
-            &leaf_hash(entry),
-            &hashes(inclusion)?,
-            &checkpoint.root,
-        )
-        .map_err(ReceiptError::NotIncluded)?;
-        if head_size(entry, origin, own_key) != Some(*size) {
-            return Err(ReceiptError::OtherHead { size: *size });
-        }
         self.keep(checkpoint, note);
         self.logged = self.logged.max(*size);
         if *second_copy {
@@ -169,11 +145,68 @@ impl Proven {
     }
 }
 
-/// The size of the head in the entry, if it is one of ours.
-fn head_size(entry: &[u8], origin: &AgentOrigin, own_key: &VerifierKey) -> Option<u64> {
+/// The newest checkpoint that was verified, with SHA-256 of its note, as it lies in the spool.
+pub fn verified(spool: &Path, log_key: &VerifierKey) -> Option<(Checkpoint, Hash)> {
+    let note = fs::read(spool.join(CHECKPOINT)).ok()?;
+    let checkpoint = Checkpoint::open(&note, log_key).ok()?;
+    Some((checkpoint, Hash(Sha256::digest(&note).into())))
+}
+
+/// What a receipt that holds shows.
+#[derive(Debug)]
+pub struct Shown {
+    pub checkpoint: Checkpoint,
+    /// Of this node's tree: the entry that is in the collector's log.
+    pub head: Checkpoint,
+}
+
+/// Checks a receipt. `known`: a checkpoint of the same log that was verified before.
+pub fn check(
+    receipt: &v1::Logged,
+    known: Option<&Checkpoint>,
+    log_key: &VerifierKey,
+    origin: &AgentOrigin,
+    own_key: &VerifierKey,
+) -> Result<Shown, ReceiptError> {
+    let v1::Logged {
+        size,
+        log_index,
+        inclusion,
+        entry,
+        checkpoint: note,
+        consistency,
+        safe_below: _,
+        second_copy: _,
+    } = receipt;
+    let checkpoint = Checkpoint::open(note, log_key).map_err(ReceiptError::Signature)?;
+    if let Some(old) = known {
+        let proof = hashes(consistency)?;
+        let continues =
+            verify_consistency(old.size, checkpoint.size, &proof, &old.root, &checkpoint.root);
+        continues.map_err(|source| ReceiptError::Inconsistent {
+            old: old.size,
+            new: checkpoint.size,
+            source,
+        })?;
+    }
+    verify_inclusion(
+        *log_index,
+        checkpoint.size,
+        &leaf_hash(entry),
+        &hashes(inclusion)?,
+        &checkpoint.root,
+    )
+    .map_err(ReceiptError::NotIncluded)?;
+    let head = head_of(entry, origin, own_key).filter(|head| head.size == *size);
+    let head = head.ok_or(ReceiptError::OtherHead { size: *size })?;
+    Ok(Shown { checkpoint, head })
+}
+
+/// The head in the entry, if it is one of ours.
+fn head_of(entry: &[u8], origin: &AgentOrigin, own_key: &VerifierKey) -> Option<Checkpoint> {
     match LogEntry::decode(entry).ok()? {
         LogEntry::Known { logged_at_s: _, entry: Entry::AgentHead(v1::AgentHead { note }) } => {
-            open_head(&note, origin, own_key).ok().map(|head| head.size)
+            open_head(&note, origin, own_key).ok()
         }
         LogEntry::Known { .. } | LogEntry::NotUnderstood { .. } => None,
     }
@@ -183,5 +216,6 @@ fn hashes(wire: &[Vec<u8>]) -> Result<Vec<Hash>, ReceiptError> {
     wire.iter().map(|hash| Hash::from_slice(hash).ok_or(ReceiptError::Malformed)).collect()
 }
 
+const CHECKPOINT: &str = "checkpoint";
 /// An hour of publishes; the second copy is seldom that late.
 const WAITING_MAX: usize = 4096;

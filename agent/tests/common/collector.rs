@@ -22,7 +22,10 @@ use remit_proto::v1::{
 use tlog::{MemoryTree, checkpoint::Checkpoint, consistency_proof, inclusion_proof, leaf_hash};
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status, Streaming, transport::Server};
+use tonic::{
+    Request, Response, Status, Streaming,
+    transport::{Identity, Server, ServerTlsConfig},
+};
 
 use crate::common::{NOW_S, key, log_key};
 
@@ -54,21 +57,30 @@ impl Held {
     }
 }
 
+/// In its certificate.
+pub const NAME: &str = "collector.example";
+
 #[derive(Clone, Default)]
 pub struct Collector(pub Arc<Mutex<Held>>);
 
 impl Collector {
-    /// Serves in clear on loopback, until the runtime ends.
-    pub async fn serve(&self) -> SocketAddr {
+    /// Serves on loopback, until the runtime ends. With the address: whom to believe that it is
+    /// [`NAME`], PEM. Clients need no certificate.
+    pub async fn serve(&self) -> (SocketAddr, String) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = IngestServiceServer::new(self.clone());
+        let own = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
+        let authority = own.cert.pem();
+        let identity = Identity::from_pem(&authority, own.signing_key.serialize_pem());
         tokio::spawn(
             Server::builder()
+                .tls_config(ServerTlsConfig::new().identity(identity))
+                .unwrap()
                 .add_service(service)
                 .serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener)),
         );
-        address
+        (address, authority)
     }
 
     pub fn with<T>(&self, of: impl FnOnce(&mut Held) -> T) -> T {

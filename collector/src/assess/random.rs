@@ -1,6 +1,8 @@
 //! Random registers and events: judged as far as each change reaches, and judged anew as a whole, they
 //! come out the same.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use evidence::chunk::chunk_id;
 use proptest::prelude::*;
 use prost::Message as _;
@@ -238,7 +240,37 @@ proptest! {
         world.check();
         let whole = World::cut(&stream, stream.now_s, usize::MAX, Limits { events_max });
         prop_assert_eq!(world.assessor.dump().unwrap(), whole.assessor.dump().unwrap());
+        // What was known at a time is what an index that got no further says.
+        let times: BTreeSet<i64> = stream.committed.iter().map(|c| c.at_s).collect();
+        for at_s in times.into_iter().step_by(3) {
+            let mut past = play(&[]);
+            past.chunks = Arc::clone(&stream.chunks);
+            past.committed = stream.committed.clone();
+            past.committed.retain(|committed| committed.at_s <= at_s);
+            let past = World::cut(&past, at_s, run, Limits { events_max });
+            prop_assert_eq!(told(&world, at_s), told(&past, 0), "as known at {}", at_s);
+        }
     }
+}
+
+/// Events with their verdicts, which rules stand in which form, and what is found of them.
+fn told(world: &World, as_known_at_s: i64) -> (Vec<v1::EventRow>, Vec<String>, Vec<String>) {
+    let filter = Some(v1::Filter { as_known_at_s, ..v1::Filter::default() });
+    let request =
+        v1::ListEventsRequest { filter: filter.clone(), page_size: 1000, ..Default::default() };
+    let events = world.query.list_events(request).unwrap().events;
+    let request =
+        v1::ListRulesRequest { filter: filter.clone(), page_size: 1000, ..Default::default() };
+    let rules = world.query.list_rules(request).unwrap().rules;
+    let rule = |row: v1::RuleRow| format!("{} {:?} {:?}", row.node, row.rule, row.target);
+    let request = v1::ListFindingsRequest { filter, page_size: 1000, ..Default::default() };
+    let found = world.query.list_findings(request).unwrap().findings;
+    let of_events = |row: &v1::FindingRow| row.hits > 0;
+    let finding = |row: v1::FindingRow| {
+        format!("{} {} {} {} {}", row.node, row.rule, row.code, row.request_id, row.hits)
+    };
+    let found = found.into_iter().filter(of_events).map(finding).collect();
+    (events, rules.into_iter().map(rule).collect(), found)
 }
 
 /// Most statements of these streams must be valid: of one that is refused, everything is judged again.

@@ -233,7 +233,7 @@ fn leaf_ops(
                 .filter_map(|rule| shown(&origin, index, covered_by, before_act, at_s, rule))
                 .collect();
             let source = v1::SourceKind::try_from(source).unwrap_or_default();
-            ops.push(Op::Snapshot { origin, source, at_s, rules, unstable });
+            ops.push(Op::Snapshot { origin, source, at_s, rules, unstable, covered_by });
         }
         _ if !wanted => {}
         Item::Activity { facts, leaf } => {
@@ -258,7 +258,7 @@ fn leaf_ops(
                 }
                 RuleChangeKind::Removed | RuleChangeKind::Unspecified => {
                     let rule = RuleId::new(&origin, facts.rule.number);
-                    ops.push(Op::RuleRemoved { rule, at_s: leaf.at_s });
+                    ops.push(Op::RuleRemoved { rule, at_s: leaf.at_s, covered_by });
                     let event = judged(assessment, EventKind::Removed, *facts, log_size);
                     ops.push(Op::Event(Box::new(event)));
                 }
@@ -266,7 +266,13 @@ fn leaf_ops(
         }
         Item::Deed { facts, leaf } => deed_ops(assessment, &origin, *facts, *leaf, log_size, ops),
         Item::Probe { target, leaf } => {
-            ops.push(Op::Probe(Box::new(NewProbe { origin, index, target, probe: *leaf })));
+            ops.push(Op::Probe(Box::new(NewProbe {
+                origin,
+                index,
+                target,
+                probe: *leaf,
+                covered_by,
+            })));
         }
         Item::NotUnderstood { format } => {
             tracing::warn!(node = %origin.node, format, "leaves of a newer format are not judged");
@@ -304,7 +310,11 @@ fn deed_ops(
             installed_at_s: Some(leaf.from_s),
             shown_at_s: leaf.from_s,
         })),
-        at_s => Op::RuleRemoved { rule: RuleId::new(origin, facts.rule.number), at_s },
+        at_s => Op::RuleRemoved {
+            rule: RuleId::new(origin, facts.rule.number),
+            at_s,
+            covered_by: facts.covered_by,
+        },
     });
     let mut event = judged(assessment, EventKind::Deed, facts, log_size);
     event.deed = Some(v1::ServiceAction { target: Vec::new(), ..leaf });

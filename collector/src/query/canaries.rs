@@ -1,6 +1,6 @@
 //! Canaries: which paths of which nodes are shown to be alive, by the newest seals.
 
-use register::canary::{Health, LISTED_MAX, health};
+use register::canary::{self, Health, LISTED_MAX, health};
 use remit_proto::v1::{self, CanaryState};
 
 use super::{Scene, completeness::newest_by_node, filter::Filter};
@@ -13,7 +13,7 @@ pub(super) fn rows<'s>(
     let newest = newest_by_node(scene).filter(|newest| filter.takes_node(&newest.node));
     newest
         .filter_map(|newest| Some((&newest.node, newest.seal.as_ref()?)))
-        .flat_map(|(node, seal)| seal.canaries.iter().map(|account| row(node, account, seal.at_s)))
+        .flat_map(|(node, seal)| canary::paths(seal).map(|account| row(node, account, seal.at_s)))
 }
 
 fn row(node: &str, account: &v1::CanaryAccount, sealed_s: i64) -> v1::CanaryRow {

@@ -14,7 +14,7 @@ use super::{
     completeness::completeness,
     error::{QueryError, invalid},
     filter::Filter,
-    findings, past,
+    findings, former,
 };
 
 impl QueryHandle {
@@ -29,7 +29,7 @@ impl QueryHandle {
         let (filter, scene) = self.scene_for(None)?;
         let finding = match find(&scene, &filter, id)? {
             Some(finding) => finding,
-            None => past::finding(&scene, id)?.ok_or(QueryError::NoSuchFinding)?,
+            None => former::finding(&scene, id)?.ok_or(QueryError::NoSuchFinding)?,
         };
         Ok(v1::GetFindingResponse {
             finding: Some(finding),
@@ -59,7 +59,7 @@ impl QueryHandle {
         let (filter, scene) = self.scene_for(None)?;
         let known = !scene.cases().of(&id).is_empty()
             || find(&scene, &filter, &id)?.is_some()
-            || past::finding(&scene, &id)?.is_some();
+            || former::finding(&scene, &id)?.is_some();
         if known { Ok(()) } else { Err(QueryError::NoSuchFinding) }
     }
 }
@@ -72,8 +72,12 @@ fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRo
 /// Adds what is not about the evidence of one finding: its id, what people said, how severe it is.
 pub(super) fn complete(scene: &Scene, mut row: v1::FindingRow) -> v1::FindingRow {
     row.id = finding_id(&subject_of(&row));
-    let decided = scene.cases().of(&row.id).last();
-    row.state = scene.cases().state(&row.id).into();
+    // What people had said by a time is not asked of the case log.
+    let says_people = scene.past.is_none();
+    let decided = scene.cases().of(&row.id).last().filter(|_| says_people);
+    if says_people {
+        row.state = scene.cases().state(&row.id).into();
+    }
     row.seen_since = decided.is_some_and(|decided| {
         decided.after == FindingState::Remedied && row.last_seen_s > decided.recorded_at_s
     });

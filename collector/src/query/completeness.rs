@@ -15,6 +15,8 @@ pub(super) fn completeness(scene: &Scene, filter: &Filter) -> Result<v1::Complet
         unfinished_reassessments: scene.position.unfinished,
         // Until a cosignature is verified here, none is claimed.
         witnesses: 0,
+        as_known_at_s: scene.past.map_or(0, |past| past.as_known_at_s),
+        log_size_at_s: scene.past.map_or(0, |_| scene.position.at_s),
         ..v1::Completeness::default()
     };
     let (silences, count) = silences(scene, filter)?;
@@ -42,6 +44,9 @@ pub(super) fn completeness(scene: &Scene, filter: &Filter) -> Result<v1::Complet
             answer.lost = answer.lost.saturating_add(loss.lost);
             answer.unexplained = answer.unexplained.saturating_add(loss.unexplained);
         }
+    }
+    if scene.past.is_some() {
+        return Ok(answer);
     }
     for newest in newest_by_node(scene).filter(|newest| filter.takes_node(&newest.node)) {
         // A silence that began after the time in question does not touch it.
@@ -74,6 +79,7 @@ pub(super) fn silences(scene: &Scene, filter: &Filter) -> Result<(Vec<Silence>, 
     let open = scene
         .heard
         .iter()
+        .filter(|_| scene.past.is_none())
         .filter(|(node, _)| filter.takes_node(node.as_str()))
         .filter_map(|(node, heard)| heard.open(node, scene.now_s))
         .filter(|open| open.until_s >= *since_s && (*until_s == 0 || open.from_s < *until_s));

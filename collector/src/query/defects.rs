@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, sync::PoisonError};
 
 use evidence::RequestId;
 use register::{
-    Defect, Known, Seen, Target, defects::Found, duties::lines_in_scope, gone, severity,
+    Defect, Known, Seen, Target,
+    defects::{Found, Watch},
+    duties::lines_in_scope,
+    gone, severity,
 };
 use remit_proto::v1;
 
@@ -26,7 +29,10 @@ pub(super) fn findings(
         register.touching(wanted).into_iter().map(|touch| touch.entry.id()).collect()
     });
     // Every change of it is whole before it can panic; what it holds is looked at again in any case.
-    let mut watch = scene.defects.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = scene.defects.lock().unwrap_or_else(PoisonError::into_inner);
+    // A question about the past has its own, so that the next one about now need not begin anew.
+    let mut once = Watch::default();
+    let watch = if scene.past.is_some() { &mut once } else { &mut *kept };
     watch.look(scene.grounds().register(), scene.position.register_size, at_s, &gone);
     let mut rows = Vec::new();
     for (id, found) in watch.found() {
@@ -78,7 +84,7 @@ fn row(
 }
 
 fn seen(scene: &Scene) -> Result<Vec<Seen>, QueryError> {
-    let probes = scene.reading.probes(None, SEEN_MAX)?.into_iter();
+    let probes = scene.reading.probes(None, scene.known_at(), SEEN_MAX)?.into_iter();
     let seen = probes.filter_map(|stored| {
         let Known::Known(target) = Known::<Target>::from_wire(stored.target.as_ref()) else {
             return None;

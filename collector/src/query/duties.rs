@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use evidence::{Claim, NodeId};
 use register::{
     Duty, DutyFinding, Installed, Known, Target,
-    duties::{DutyNode, SpanId, Stood, Watch, lines_in_scope},
+    duties::{DutyNode, Stood, Watch, lines_in_scope},
     severity,
     silence::Silence,
 };
@@ -26,24 +26,24 @@ use crate::store::StoredStood;
 #[derive(Default)]
 pub(super) struct Memo {
     watch: Watch,
-    /// Position and size of the register.
-    told: Option<(Option<u64>, u64)>,
+    /// Sizes of the log and of the register.
+    told: Option<(u64, u64)>,
 }
 
 impl Memo {
     fn look(&mut self, scene: &Scene, silences: &[Silence]) -> Result<(), QueryError> {
         let register = scene.grounds().register();
         let view = scene.register();
-        let (watermark, size) = (scene.position.watermark, view.size());
+        let (log_size, size) = (scene.position.log_size, view.size());
         // Who claims what may be told by the register of rules that stood long before.
-        let since = self.told.filter(|(position, known)| {
-            *position <= watermark && *known <= size && !view.attributes_since(*known)
+        let since = self.told.filter(|(log, known)| {
+            *log <= log_size && *known <= size && !view.attributes_since(*known)
         });
         if since.is_none() {
             self.watch.forget();
         }
         self.told = None;
-        for stored in scene.reading.stood(since.and_then(|(position, _)| position))? {
+        for stored in scene.reading.stood(since.map_or(0, |(log, _)| log), scene.known_at())? {
             let StoredStood { id, node, number, rule, target, from_s, begun, until_s, .. } = stored;
             let Known::Known(target) = Known::<Target>::from_wire(target.as_ref()) else {
                 continue;
@@ -52,9 +52,9 @@ impl Memo {
             let own = rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
             let claims = view.claims_of(&node, number, own.collect()).claims;
             let rule = Installed { node, target, technique: rule.technique(), claims };
-            self.watch.tell(SpanId(id), Stood { rule, from_s, begun, until_s });
+            self.watch.tell(id, Stood { rule, from_s, begun, until_s });
         }
-        self.told = Some((watermark, size));
+        self.told = Some((log_size, size));
         let at_s = scene.evidence_now_s();
         self.watch.look(register, size, at_s, &scene.inventory, silences);
         Ok(())
@@ -67,13 +67,21 @@ pub(super) fn findings(
 ) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     let at_s = scene.evidence_now_s();
     let (mut silences, _) = scene.reading.silences(0, 0, &[])?;
-    // By the time of the evidence: a collector that nobody has told anything knows of nobody's silence.
-    silences.extend(scene.heard.iter().filter_map(|(node, heard)| heard.open(node, at_s)));
+    if scene.past.is_some() {
+        // Of what was heard last no past is kept.
+        silences.retain(|silence| silence.until_s <= at_s);
+    } else {
+        // By the time of the evidence: a collector that nobody has told anything knows of nobody's silence.
+        silences.extend(scene.heard.iter().filter_map(|(node, heard)| heard.open(node, at_s)));
+    }
     let register = scene.register();
     let mut rows = Vec::new();
     {
-        // What is in it is told anew if a look did not come to its end.
-        let mut memo = scene.duties.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is in it is told anew if a look did not come to its end. A question about the past has its
+        // own, so that the next one about now need not begin anew.
+        let mut kept = scene.duties.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut once = Memo::default();
+        let memo = if scene.past.is_some() { &mut once } else { &mut *kept };
         memo.look(scene, &silences)?;
         for duty in memo.watch.found() {
             let Some(entry) = register.request(&duty.request) else { continue };

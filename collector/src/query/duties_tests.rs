@@ -108,12 +108,14 @@ type Span = (String, String, i64, Begun, Option<i64>);
 
 fn by_the_index(stream: &Stream) -> Vec<Span> {
     let world = World::of(stream);
-    let stood = world.query.index().read().unwrap().stood(None).unwrap();
+    let stood = world.query.index().read().unwrap().stood(0, None).unwrap();
     let spans = stood.into_iter().map(|stood| {
         let target = stood.target.unwrap().value;
         (stood.node, target, stood.from_s, stood.begun, stood.until_s)
     });
-    spans.collect()
+    let mut spans: Vec<Span> = spans.collect();
+    spans.sort_by(|a, b| (&a.0, &a.1, a.2).cmp(&(&b.0, &b.1, b.2)));
+    spans
 }
 
 fn by_the_leaves(stream: &Stream) -> Vec<Span> {
@@ -153,7 +155,9 @@ fn by_the_leaves(stream: &Stream) -> Vec<Span> {
         let target = Target::to_wire(&stood.rule.target).value;
         (stood.rule.node.to_string(), target, stood.from_s, stood.begun, stood.until_s)
     });
-    spans.collect()
+    let mut spans: Vec<Span> = spans.collect();
+    spans.sort_by(|a, b| (&a.0, &a.1, a.2).cmp(&(&b.0, &b.1, b.2)));
+    spans
 }
 
 #[test]

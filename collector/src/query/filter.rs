@@ -34,6 +34,8 @@ pub(super) struct Filter {
     duties: Vec<i32>,
     integrity: Vec<i32>,
     entries: Vec<i32>,
+    /// 0: now.
+    pub(super) as_known_at_s: i64,
 }
 
 impl Filter {
@@ -52,7 +54,11 @@ impl Filter {
             duties,
             integrity,
             entries,
+            as_known_at_s,
         } = wire.unwrap_or_default();
+        if as_known_at_s < 0 {
+            return Err(invalid("filter.as_known_at_s", "seconds since 1970, or 0 for now"));
+        }
         if since_s < 0 || until_s < 0 {
             let field = if since_s < 0 { "filter.since_s" } else { "filter.until_s" };
             return Err(invalid(field, "seconds since 1970, or 0 for no bound"));
@@ -123,6 +129,7 @@ impl Filter {
             duties,
             integrity,
             entries,
+            as_known_at_s,
         })
     }
 
@@ -148,6 +155,7 @@ impl Filter {
             register.requests().filter(of).map(|entry| entry.id().to_string()).collect()
         });
         EventQuery {
+            known_at: scene.known_at(),
             since_s: self.since_s,
             until_s: self.until_s,
             nodes: self.nodes.clone(),

@@ -110,7 +110,8 @@ pub(super) fn keyed(
     if kinds.take(FindingKind::Entry) {
         add(FindingKind::Entry, defects::findings(scene, filter)?);
     }
-    if kinds.take(FindingKind::Integrity) {
+    // They come from the newest seals and starts, of which no past is kept.
+    if kinds.take(FindingKind::Integrity) && scene.past.is_none() {
         add(FindingKind::Integrity, integrity::findings(scene, filter)?);
     }
     Ok(found.into_iter().map(|(key, row)| (key, cases::complete(scene, row))).collect())

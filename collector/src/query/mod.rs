@@ -29,11 +29,13 @@ mod error;
 mod events;
 mod filter;
 mod findings;
+mod former;
+#[cfg(test)]
+mod former_tests;
 mod integrity;
 mod lists;
 mod nodes;
 mod page;
-mod past;
 #[cfg(test)]
 mod past_tests;
 mod preview;
@@ -51,13 +53,14 @@ use std::{
 };
 
 use evidence::NodeId;
-use register::{Cases, View, assessment::Grounds, silence::Heard};
+use register::{Cases, View, assessment::Grounds, silence::Heard, words::time};
 use remit_proto::v1;
 
 pub use clock::Clock;
 pub use error::QueryError;
 pub use service::QueryEdge;
 
+use error::invalid;
 use filter::Filter;
 
 use crate::{
@@ -100,6 +103,7 @@ impl QueryHandle {
         let heard = reading.heard()?.into_iter().collect();
         let inventory = memory.grounds.inventory(position.log_size);
         let now_s = (self.clock)();
+        let past = None;
         let (defects, duties) = (Arc::clone(&self.defects), Arc::clone(&self.duties));
         Ok(Scene {
             reading,
@@ -109,15 +113,49 @@ impl QueryHandle {
             heard,
             inventory,
             now_s,
+            past,
             defects,
             duties,
         })
     }
 
+    /// The same as it was known at a time; 0: now.
+    fn scene_at(&self, field: &'static str, as_known_at_s: i64) -> Result<Scene, QueryError> {
+        let mut scene = self.scene()?;
+        if as_known_at_s == 0 {
+            return Ok(scene);
+        }
+        if as_known_at_s > scene.now_s {
+            return Err(invalid(field, "a time to come; nobody knows what will be known"));
+        }
+        let Some(known) = scene.reading.known_at(as_known_at_s)? else {
+            let first = match scene.reading.first_known_s()? {
+                Some(first_s) => format!("the first entry of the log is of {}", time(first_s)),
+                None => "the log has no entry".to_owned(),
+            };
+            return Err(invalid(field, format!("nothing was known then: {first}")));
+        };
+        let grounds = &scene.memory.grounds;
+        let register_size = grounds.register_size_at(known.log_size);
+        let (unfinished, settled) = scene.reading.unfinished_at(known.log_size)?;
+        scene.inventory = grounds.inventory(known.log_size);
+        scene.position = Position {
+            watermark: scene.position.watermark,
+            at_s: known.at_s,
+            log_size: known.log_size,
+            register_size,
+            unfinished,
+            settled_register_size: settled.unwrap_or(register_size),
+        };
+        scene.now_s = as_known_at_s;
+        scene.past = Some(Past { as_known_at_s, log_size: known.log_size });
+        Ok(scene)
+    }
+
     /// The state to answer a filtered question from, and the filter, which names what exists.
     fn scene_for(&self, filter: Option<v1::Filter>) -> Result<(Filter, Scene), QueryError> {
         let filter = Filter::parse(filter)?;
-        let scene = self.scene()?;
+        let scene = self.scene_at("filter.as_known_at_s", filter.as_known_at_s)?;
         filter.check_names(&scene)?;
         Ok((filter, scene))
     }
@@ -137,6 +175,15 @@ struct Scene {
     now_s: i64,
     defects: Arc<Mutex<register::defects::Watch>>,
     duties: Arc<Mutex<duties::Memo>>,
+    /// The answer is of what was known once. Then position, inventory and "now" are of that time;
+    /// generations and what was heard last, of which no past is kept, are not to be looked at.
+    past: Option<Past>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Past {
+    as_known_at_s: i64,
+    log_size: u64,
 }
 
 impl Scene {
@@ -160,9 +207,18 @@ impl Scene {
         authority.map(|authority| authority.id).unwrap_or_default()
     }
 
-    /// Time of the newest seal of each node: its "now".
+    /// Size of the log below which things must have been known; `None`: whatever is known now.
+    fn known_at(&self) -> Option<u64> {
+        self.past.map(|past| past.log_size)
+    }
+
+    /// Time of the newest seal of each node: its "now". Of what was known once: the time that was asked for.
     fn seal_times(&self) -> BTreeMap<&str, i64> {
         let mut times = BTreeMap::new();
+        if let Some(Past { as_known_at_s, log_size: _ }) = self.past {
+            let all = self.generations.iter();
+            return all.map(|generation| (generation.node.as_str(), as_known_at_s)).collect();
+        }
         for generation in &self.generations {
             let Some(seal) = &generation.seal else { continue };
             let newest = times.entry(generation.node.as_str()).or_insert(seal.at_s);

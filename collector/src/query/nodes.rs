@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use register::canary;
 use remit_proto::v1;
 use tonic::Status;
 
@@ -103,7 +104,7 @@ fn node_row(scene: &Scene, node: &str) -> v1::NodeRow {
         row.last_seal_s = seal.at_s;
         row.clock = seal.clock;
         row.accounts.clone_from(&seal.sources);
-        row.canaries.clone_from(&seal.canaries);
+        row.canaries = canary::paths(seal).cloned().collect();
         row.self_protection.clone_from(&seal.self_protection);
         row.stopped_cleanly = seal.stopping;
         row.raw_logs.clone_from(&seal.raw_logs);

@@ -1,71 +1,172 @@
-//! Findings that stand no more.
+//! What was known at a time: the answers of then, whatever came since.
 
-use remit_proto::v1::{self, FindingKind, VerdictCode};
+use remit_proto::v1::{self, TransitionKind};
+use tonic::Code;
 
-use super::tests::network;
-use crate::assess::testing::{Stream, World, block};
+use crate::assess::testing::{NOON, Stream, World, block, code};
 
-fn ids(world: &World, kind: FindingKind, code: &str) -> Vec<String> {
-    let kinds = vec![kind.into()];
-    let request = v1::ListFindingsRequest { kinds, ..v1::ListFindingsRequest::default() };
-    let found = world.query.list_findings(request).unwrap().findings;
-    found.into_iter().filter(|row| row.code == code).map(|row| row.id).collect()
+fn known_at(at_s: i64) -> v1::Filter {
+    v1::Filter { as_known_at_s: at_s, ..v1::Filter::default() }
 }
 
-fn get(stream: &Stream, id: &str) -> Result<v1::FindingRow, tonic::Status> {
-    let request = v1::GetFindingRequest { id: id.to_owned() };
-    Ok(World::of(stream).query.get_finding(request)?.finding.unwrap())
+/// "<hits> <now>" of each event, oldest first, and what the answer rests on.
+fn events(world: &World, filter: v1::Filter) -> (Vec<String>, v1::Completeness) {
+    let request = v1::ListEventsRequest { filter: Some(filter), ..Default::default() };
+    let answer = world.query.list_events(request).unwrap();
+    let line =
+        |event: &v1::EventRow| format!("{} {}", event.hits, code(event.as_known_now.as_ref()));
+    (answer.events.iter().rev().map(line).collect(), answer.completeness.unwrap())
+}
+
+/// "<rule> <installed> <verdict>" of each rule of a target.
+fn target(world: &World, name: &str, at_s: i64) -> (Vec<String>, v1::GetTargetResponse) {
+    let request = v1::GetTargetRequest { target: name.into(), as_known_at_s: at_s };
+    let answer = world.query.get_target(request).unwrap();
+    let line = |row: &v1::RuleRow| {
+        let number = row.rule.as_ref().map_or(0, |rule| rule.number);
+        let stands = if row.installed_now { "stands" } else { "gone" };
+        format!("{number} {stands} {}", code(row.verdict.as_ref()))
+    };
+    (answer.rules.iter().map(line).collect(), answer)
+}
+
+/// A hit at noon, its request a minute later, its end an hour later.
+fn one_request() -> Stream {
+    let mut stream = Stream::new();
+    stream.enrol("r1");
+    stream.declare("r1", "DE", &["acl nftables observed"]);
+    stream.wait(10);
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    stream.hit("r1", &block(1, "ip:192.0.2.7 for req-7"), 3);
+    stream.publish();
+    stream.wait(50);
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    stream.wait(3600);
+    stream.transition("req-7", TransitionKind::Annul, NOON);
+    stream.remove("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    stream.publish();
+    stream
 }
 
 #[test]
-fn a_rule_that_is_covered_since_still_shows_what_it_was_found_for() {
-    let mut stream = network();
-    let rule = block(1, "ip:192.0.2.7");
-    stream.install("r1", &rule);
-    stream.hit("r1", &rule, 3);
-    stream.publish();
-    let [id] = &ids(&World::of(&stream), FindingKind::Rule, "NO_BASIS")[..] else { panic!() };
-    assert!(!get(&stream, id).unwrap().stands_no_more);
-    stream.request("req-7", "ip:192.0.2.7");
-    stream.publish();
-    assert!(ids(&World::of(&stream), FindingKind::Rule, "NO_BASIS").is_empty());
-    let past = get(&stream, id).unwrap();
-    assert!(past.stands_no_more);
-    assert_eq!((&past.id, past.code.as_str(), past.rule, past.hits), (id, "NO_BASIS", 1, 3));
-    assert_eq!(past.verdict.unwrap().code(), VerdictCode::NoBasis);
-    assert_eq!(past.target.unwrap().value, "192.0.2.7");
+fn a_verdict_is_the_one_of_the_register_that_was_known() {
+    let world = World::of(&one_request());
+    let (before, rests_on) = events(&world, known_at(NOON + 59));
+    assert_eq!(before, ["3 UNKNOWN_BASIS"]);
+    assert_eq!((rests_on.as_known_at_s, rests_on.log_size_at_s), (NOON + 59, NOON + 10));
+    assert_eq!((rests_on.log_size, rests_on.register_size), (3, 0), "key, facts, head");
+    let (then, rests_on) = events(&world, known_at(NOON + 60));
+    assert_eq!(then, ["3 AUTHORISED"]);
+    assert_eq!((rests_on.log_size_at_s, rests_on.register_size), (NOON + 60, 1));
+    assert_eq!(events(&world, known_at(NOON + 3659)).0, then);
+    let (now, rests_on) = events(&world, v1::Filter::default());
+    assert_eq!(now, ["3 REVOKED"]);
+    assert_eq!((rests_on.as_known_at_s, rests_on.log_size_at_s), (0, 0));
 }
 
 #[test]
-fn an_entry_that_was_amended_still_shows_what_was_wrong_with_it() {
-    let mut stream = network();
-    stream.request("req-7", "ip:192.0.2.7");
-    stream.publish();
-    let [id] = &ids(&World::of(&stream), FindingKind::Entry, "UNNUMBERED")[..] else { panic!() };
-    stream.transition("req-7", v1::TransitionKind::Withdraw, stream.now_s);
-    stream.publish();
-    stream.wait(60);
-    assert!(ids(&World::of(&stream), FindingKind::Entry, "UNNUMBERED").is_empty());
-    let past = get(&stream, id).unwrap();
-    assert!(past.stands_no_more && past.kind() == FindingKind::Entry);
-    assert_eq!((past.code.as_str(), past.request_id.as_str()), ("UNNUMBERED", "req-7"));
+fn an_event_that_no_head_covered_yet_was_not_known() {
+    let world = World::of(&one_request());
+    assert!(events(&world, known_at(NOON + 9)).0.is_empty());
+    let (_, answer) = target(&world, "192.0.2.7", NOON + 9);
+    assert!(answer.events.is_empty() && answer.rules.is_empty() && answer.requests.is_empty());
+    assert_eq!(answer.completeness.unwrap().points_declared, 1, "that was declared");
 }
 
 #[test]
-fn what_never_stood_is_not_made_up() {
-    let mut stream = network();
-    stream.request("req-7", "ip:192.0.2.7");
+fn a_filter_by_verdict_is_about_the_verdict_of_then() {
+    let world = World::in_parts(&one_request(), 1);
+    let of = |code: v1::VerdictCode, at_s| {
+        let verdicts = vec![code.into()];
+        events(&world, v1::Filter { verdicts, ..known_at(at_s) }).0.len()
+    };
+    assert_eq!(of(v1::VerdictCode::Authorised, NOON + 60), 1);
+    assert_eq!(of(v1::VerdictCode::Authorised, NOON + 59), 0);
+    assert_eq!(of(v1::VerdictCode::UnknownBasis, NOON + 59), 1);
+    assert_eq!(of(v1::VerdictCode::Revoked, NOON + 60), 0);
+}
+
+#[test]
+fn a_rule_stood_by_what_was_known() {
+    let world = World::of(&one_request());
+    let at = |at_s| target(&world, "192.0.2.7", at_s).0;
+    assert_eq!(at(NOON + 10), ["1 stands UNKNOWN_BASIS"]);
+    assert_eq!(at(NOON + 60), ["1 stands AUTHORISED"]);
+    assert_eq!(at(0), ["1 gone REVOKED"]);
+    let (_, answer) = target(&world, "192.0.2.7", NOON + 60);
+    assert_eq!(answer.requests, ["req-7"]);
+    assert_eq!(answer.rules[0].hits, 0, "of then they are not kept");
+}
+
+#[test]
+fn a_rule_in_another_form_stood_in_its_form_of_then() {
+    let mut stream = Stream::new();
+    stream.enrol("r1");
     stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
     stream.publish();
-    let never = v1::FindingSubject {
-        code: "NO_BASIS".into(),
-        node: "r1".into(),
-        generation: "0000000000000001".into(),
-        rule: 1,
-        ..v1::FindingSubject::default()
+    stream.wait(100);
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-8"));
+    stream.publish();
+    stream.wait(100);
+    stream.remove("r1", &block(1, "ip:192.0.2.7 for req-8"));
+    stream.publish();
+    stream.wait(100);
+    stream.snapshot("r1", &[&block(1, "ip:192.0.2.7 for req-8")]);
+    stream.publish();
+    let world = World::of(&stream);
+    let at = |at_s| {
+        let (_, answer) = target(&world, "192.0.2.7", at_s);
+        let row = answer.rules[0].clone();
+        let claim: evidence::Claim = (&row.rule.unwrap().claims[0]).try_into().unwrap();
+        (claim.to_string(), row.installed_now)
     };
-    for id in [register::finding_id(&never), "0000000000000000".to_owned()] {
-        let refused = get(&stream, &id).unwrap_err();
-        assert_eq!(refused.code(), tonic::Code::NotFound, "{}", refused.message());
+    assert_eq!(at(NOON), ("req-7".to_owned(), true));
+    assert_eq!(at(NOON + 99), ("req-7".to_owned(), true));
+    assert_eq!(at(NOON + 100), ("req-8".to_owned(), true));
+    assert_eq!(at(NOON + 200), ("req-8".to_owned(), false));
+    assert_eq!(at(NOON + 300), ("req-8".to_owned(), true));
+}
+
+#[test]
+fn findings_were_fewer() {
+    let world = World::of(&one_request());
+    assert_eq!(world.findings_of(known_at(NOON + 10)), ["r1 1 UNKNOWN_BASIS - 3 standing"]);
+    assert!(world.findings_of(known_at(NOON + 60)).is_empty());
+    assert_eq!(world.findings(), ["r1 1 REVOKED req-7 3 gone"]);
+}
+
+#[test]
+fn a_time_before_the_first_entry_is_refused_and_so_is_one_to_come() {
+    let stream = one_request();
+    let world = World::of(&stream);
+    let ask = |at_s| {
+        let request = v1::GetTargetRequest { target: "192.0.2.7".into(), as_known_at_s: at_s };
+        world.query.get_target(request).unwrap_err()
+    };
+    let refused = ask(NOON - 1);
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("first entry of the log is of 2026-01-15T12:00:00Z"));
+    assert!(ask(stream.now_s + 1).message().contains("a time to come"));
+    let filter = Some(known_at(-1));
+    let request = v1::ListEventsRequest { filter, ..Default::default() };
+    assert!(world.query.list_events(request).unwrap_err().message().contains("as_known_at_s"));
+    let empty = World::of(&Stream::new());
+    let request = v1::GetTargetRequest { target: "192.0.2.7".into(), as_known_at_s: NOON };
+    assert!(empty.query.get_target(request).unwrap_err().message().contains("no entry"));
+}
+
+/// Whatever came since does not change what was known.
+#[test]
+fn the_clock_set_back_moves_nothing_that_was_known_before() {
+    let mut stream = one_request();
+    let before = World::of(&stream);
+    stream.wait(-3000);
+    stream.hit("r1", &block(2, "ip:192.0.2.7"), 5);
+    stream.publish();
+    let after = World::at(&stream, stream.now_s + 5000, 1);
+    for at_s in [NOON + 59, NOON + 700, NOON + 3659] {
+        assert_eq!(events(&after, known_at(at_s)).0, events(&before, known_at(at_s)).0, "{at_s}");
     }
+    assert_eq!(events(&after, known_at(NOON + 3660)).0.len(), 2);
 }

@@ -21,7 +21,7 @@ const CODE: &str = "INEFFECTIVE";
 
 /// Newest first.
 pub(super) fn of_target(scene: &Scene, target: &Target) -> Result<Vec<v1::ProbeRow>, QueryError> {
-    let probes = scene.reading.probes(Some(target), PROBES_MAX)?;
+    let probes = scene.reading.probes(Some(target), scene.known_at(), PROBES_MAX)?;
     let own = own_networks(scene);
     Ok(probes.into_iter().map(|probe| row(probe, &own)).collect())
 }
@@ -54,7 +54,7 @@ pub(super) fn findings(
 ) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     let own = own_networks(scene);
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
-    for probe in scene.reading.probes(None, SEEN_MAX)? {
+    for probe in scene.reading.probes(None, scene.known_at(), SEEN_MAX)? {
         let Known::Known(target) = Known::<Target>::from_wire(probe.target.as_ref()) else {
             continue;
         };
@@ -66,7 +66,8 @@ pub(super) fn findings(
         return Ok(Vec::new());
     }
     let register = scene.register();
-    let query = RuleQuery { installed_only: true, ..RuleQuery::default() };
+    let known_at = scene.known_at();
+    let query = RuleQuery { known_at, installed_only: true, ..RuleQuery::default() };
     let stands: Vec<Stands> = scene
         .reading
         .rules(&query)?

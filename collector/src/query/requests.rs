@@ -72,7 +72,9 @@ impl QueryHandle {
             register.requests().filter(of_authority).filter(in_force).filter(names).collect();
         let (found, next_page_token) = page.cut(found, |entry| entry.id().to_string());
         let newest = |entry: &Entry<'_>| Some(row(&scene, entry, entry.versions().next_back()?));
+        let root = scene.grounds().register_root_at(scene.position.log_size);
         Ok(v1::ListRequestsResponse {
+            register_root: root.map(|root| root.0.to_vec()).unwrap_or_default(),
             requests: found.iter().filter_map(newest).collect(),
             next_page_token,
             completeness: Some(completeness(&scene, &Filter::default())?),

@@ -31,7 +31,8 @@ impl QueryHandle {
         let page = Page::open("rules", &question, page_size, &page_token)?;
         let (filter, scene) = self.scene_for(filter)?;
         let mut found = installed(&scene, &filter)?;
-        found.retain(|judged| filter.takes_time(judged.rule.last_hit_s));
+        // Of what was known once, hits of rules are not kept.
+        found.retain(|judged| scene.past.is_some() || filter.takes_time(judged.rule.last_hit_s));
         found.sort_by_cached_key(key);
         let (found, next_page_token) = page.cut(found, key);
         Ok(v1::ListRulesResponse {
@@ -42,9 +43,11 @@ impl QueryHandle {
     }
 }
 
-/// The rules that stand now and that a filter takes, by everything but time.
+/// The rules that stand, or stood by what was known then, and that a filter takes, by everything but time.
 pub(super) fn installed(scene: &Scene, filter: &Filter) -> Result<Vec<JudgedRule>, QueryError> {
-    let query = RuleQuery { installed_only: true, nodes: filter.nodes.clone(), target: None };
+    let known_at = scene.known_at();
+    let query =
+        RuleQuery { known_at, installed_only: true, nodes: filter.nodes.clone(), target: None };
     let rules = scene.reading.rules(&query)?;
     let seals = scene.seal_times();
     Ok(rules

@@ -26,17 +26,18 @@ impl QueryHandle {
     }
 
     fn target(&self, request: v1::GetTargetRequest) -> Result<v1::GetTargetResponse, QueryError> {
-        let v1::GetTargetRequest { target } = request;
+        let v1::GetTargetRequest { target, as_known_at_s } = request;
         let (target, _) = Target::guess(&target).map_err(|e| invalid("target", e.to_string()))?;
-        let scene = self.scene()?;
-        let query = RuleQuery { target: Some(target.clone()), ..RuleQuery::default() };
+        let scene = self.scene_at("as_known_at_s", as_known_at_s)?;
+        let known_at = scene.known_at();
+        let query = RuleQuery { known_at, target: Some(target.clone()), ..RuleQuery::default() };
         let seals = scene.seal_times();
         let rules = scene.reading.rules(&query)?.into_iter().map(|rule| {
             let at_s = seals.get(rule.id.node.as_str()).copied().unwrap_or(rule.shown_at_s);
             rules::rule_row(&scene, rules::judge(&scene, rule, at_s))
         });
         let probes = probes::of_target(&scene, &target)?;
-        let query = EventQuery { target: Some(target.clone()), ..EventQuery::default() };
+        let query = EventQuery { known_at, target: Some(target.clone()), ..EventQuery::default() };
         let events = scene.reading.events(&query, None, EVENTS_MAX)?;
         let touching = scene.register().touching(&target);
         let mut requests: Vec<String> =

@@ -466,7 +466,9 @@ fn a_target_is_shown_with_its_rules_events_and_requests() {
     stream.remove("r1", &rule);
     stream.publish();
     let world = World::of(&stream);
-    let ask = |target: &str| world.query.get_target(v1::GetTargetRequest { target: target.into() });
+    let ask = |target: &str| {
+        world.query.get_target(v1::GetTargetRequest { target: target.into(), as_known_at_s: 0 })
+    };
     let answer = ask("WWW.example.org").unwrap();
     assert_eq!(answer.targets[0].value, "www.example.org");
     assert_eq!(answer.rules.len(), 1);
@@ -771,7 +773,7 @@ fn a_shutdown_touches_whatever_it_may_hold() {
     stream.deed("r1", &all, v1::ServiceAct::Recorded, NOON, 0);
     stream.publish();
     let world = World::of(&stream);
-    let request = v1::GetTargetRequest { target: "a.example".into() };
+    let request = v1::GetTargetRequest { target: "a.example".into(), as_known_at_s: 0 };
     let answer = world.query.get_target(request).unwrap();
     assert_eq!((answer.rules.len(), answer.events.len()), (1, 1));
     assert_eq!(world.rules(), ["r1 4 OVERBROAD 0"]);
@@ -831,7 +833,7 @@ fn what_was_seen_from_outside_stands_in_the_answer_about_its_target() {
     stream.probe("probe-1", "https://b.example/", v1::ProbeResult::Reached, 64_500);
     stream.publish();
     let world = World::of(&stream);
-    let request = v1::GetTargetRequest { target: "a.example".into() };
+    let request = v1::GetTargetRequest { target: "a.example".into(), as_known_at_s: 0 };
     let probes = world.query.get_target(request).unwrap().probes;
     let told: Vec<_> = probes.iter().map(|p| (p.result(), p.asn, p.own_network)).collect();
     let (reached, blocked) = (v1::ProbeResult::Reached, v1::ProbeResult::Blocked);

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// What each line is, and the question that gives them, in order. All are constants.
-const CATALOG: [(&str, &str); 13] = [
+const CATALOG: [(&str, &str); 14] = [
     ("projection", "SELECT * FROM projection"),
     ("generation", "SELECT * FROM generation ORDER BY node, generation"),
     ("fork", "SELECT * FROM fork ORDER BY node"),
@@ -30,12 +30,15 @@ const CATALOG: [(&str, &str); 13] = [
          ORDER BY node, generation, number",
     ),
     (
-        "stood",
-        "SELECT stood.id, node, generation, number, source, rule_fact.rule, target.kind, target.key,
-             target.value, from_s, begun, until_s, changed
-         FROM stood JOIN rule_fact ON rule_fact.id = fact LEFT JOIN target ON target.id = target
-         ORDER BY stood.id",
+        "standing",
+        "SELECT node, generation, number, known_by, leaf, rule_fact.rule, target.kind, target.key,
+             target.value, standing.native, at_s, standing.clock_error_s, standing.before_act,
+             standing.installed_at_s, ended_by, begun, ended_at_s
+         FROM standing JOIN rule ON rule.id = standing.rule JOIN rule_fact ON rule_fact.id = standing.fact
+         LEFT JOIN target ON target.id = standing.target
+         ORDER BY node, generation, number, known_by, leaf",
     ),
+    ("log_time", "SELECT * FROM log_time ORDER BY at_s"),
     ("snapshot", "SELECT * FROM snapshot ORDER BY node, generation, source"),
     ("part", "SELECT * FROM part ORDER BY number"),
     ("job", "SELECT log_size, from_register, to_register, state, examined, revised, root FROM job
@@ -45,7 +48,7 @@ const CATALOG: [(&str, &str); 13] = [
     ("silence", "SELECT * FROM silence ORDER BY node, generation, leaf"),
     (
         "probe",
-        "SELECT node, generation, leaf, at_s, target.kind, target.key, target.value, probe
+        "SELECT node, generation, leaf, at_s, target.kind, target.key, target.value, probe, known_by
          FROM probe LEFT JOIN target ON target.id = probe.target ORDER BY node, generation, leaf",
     ),
     ("loss", "SELECT * FROM loss ORDER BY node, generation, leaf, source"),

@@ -52,11 +52,16 @@ pub(super) fn to_do(connection: &Connection) -> Result<Vec<u64>, StoreError> {
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// How many are to be done, and by which size of the register events were judged before them.
-pub(super) fn unfinished(connection: &Connection) -> Result<(u64, Option<u64>), StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT count(*), min(from_register) FROM job WHERE state = ?1")?;
-    Ok(statement.query_row([JobState::ToDo as i64], |row| {
+/// How many of those up to a size of the log are to be done, and by which size of the register events
+/// were judged before them.
+pub(super) fn unfinished(
+    connection: &Connection,
+    up_to: u64,
+) -> Result<(u64, Option<u64>), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*), min(from_register) FROM job WHERE state = ?1 AND log_size <= ?2",
+    )?;
+    Ok(statement.query_row([JobState::ToDo as i64, number(up_to)], |row| {
         Ok((unsigned(row.get(0)?), row.get::<_, Option<i64>>(1)?.map(unsigned)))
     })?)
 }

@@ -45,7 +45,6 @@ mod settings;
 mod sqlite;
 mod write;
 mod write_rules;
-mod write_stood;
 
 use register::{
     Target,
@@ -55,8 +54,8 @@ use register::{
 use remit_proto::v1;
 
 pub use rows::{
-    DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow, Group, Job, LossSum,
-    NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId, RuleQuery, ShownRule,
+    DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow, Group, Job, KnownAt,
+    LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId, RuleQuery, ShownRule,
     StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
 };
 pub use schema::SCHEMA;
@@ -135,6 +134,8 @@ pub enum Op {
     RuleRemoved {
         rule: RuleId,
         at_s: i64,
+        /// Log index of the head that covers the leaf.
+        covered_by: u64,
     },
     /// All rules of one source. Those of the source that are not listed are gone, unless the
     /// snapshot says that the ruleset did not hold still.
@@ -144,6 +145,8 @@ pub enum Op {
         at_s: i64,
         rules: Vec<ShownRule>,
         unstable: bool,
+        /// As above.
+        covered_by: u64,
     },
     LogSize(u64),
     RegisterSize(u64),
@@ -190,13 +193,20 @@ pub trait Index: Send + Sync {
 /// Typed reads of one consistent state.
 pub trait Reading {
     fn position(&self) -> Result<Position, StoreError>;
+    /// Where the log stood at a time; `None`: there was no entry yet.
+    fn known_at(&self, at_s: i64) -> Result<Option<KnownAt>, StoreError>;
+    /// Time of the first entry; `None`: there is none.
+    fn first_known_s(&self) -> Result<Option<i64>, StoreError>;
+    /// Of what stands below a size of the log: re-assessments that have not come to their end, and the
+    /// size of the register before them.
+    fn unfinished_at(&self, log_size: u64) -> Result<(u64, Option<u64>), StoreError>;
     /// By node, oldest generation first.
     fn generations(&self) -> Result<Vec<GenerationRow>, StoreError>;
     /// By node, generation, number.
     fn rules(&self, query: &RuleQuery) -> Result<Vec<StoredRule>, StoreError>;
-    /// When rules stood, as far as it was told after a position; `None`: all. In the order in which they
-    /// began to be told of.
-    fn stood(&self, after: Option<u64>) -> Result<Vec<StoredStood>, StoreError>;
+    /// When rules stood, by what entries `since ..` of the log told of them; a span of which a later entry
+    /// tells that it ended is one that has not. In the order in which they were told of.
+    fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError>;
     /// Newest hit first.
     fn events(
         &self,
@@ -228,10 +238,12 @@ pub trait Reading {
         until_s: i64,
         nodes: &[String],
     ) -> Result<(Vec<Silence>, u64), StoreError>;
-    /// What was seen from outside of what touches a target, or of any, newest first.
+    /// What was seen from outside of what touches a target, or of any, newest first; `known_at`: below a
+    /// size of the log.
     fn probes(
         &self,
         target: Option<&Target>,
+        known_at: Option<u64>,
         count_max: usize,
     ) -> Result<Vec<StoredProbe>, StoreError>;
     /// What the newest seal of each node said of the next one.

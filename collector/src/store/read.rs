@@ -18,11 +18,12 @@ use register::{
     silence::{Heard, LISTED_MAX, Silence},
 };
 use remit_proto::v1;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::{
-    DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, LossSum, Position, Reading,
-    RuleId, RuleQuery, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
+    DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt, LossSum, Position,
+    Reading, RuleId, RuleQuery, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule,
+    StoredStood,
     columns::{decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
     dictionary::{json, number},
@@ -82,15 +83,32 @@ impl SqliteReading {
         parts
     }
 
-    fn event(&self, number: i64) -> Result<Option<StoredEvent>, StoreError> {
+    fn event(&self, number: i64, known_at: Option<u64>) -> Result<Option<StoredEvent>, StoreError> {
         let (part, row) = part_of(number);
         let Some(part) = self.parts.iter().find(|known| known.number == part) else {
             return Ok(None);
         };
         let lent = self.part(part)?;
-        Ok(columns::by_row(lent.get()?, part.number, row)?.map(|read| read.event))
+        let found = columns::by_row(lent.get()?, part.number, row)?.map(|read| read.event);
+        let (Some(mut event), Some(log_size)) = (found.clone(), known_at) else { return Ok(found) };
+        if let Some(past) = revise::known_at(lent.get()?, row, &event, log_size)? {
+            event.now = past;
+        }
+        Ok(Some(event))
     }
 }
+
+/// Each rule as it stood last by what the log told below a size of it, in the columns of `rule`. A rule
+/// that only its hits told of is not among them.
+const TOLD_AT: &str = "SELECT node, generation, number, operator, source, standing.fact, standing.target,
+         standing.native, 1 AS shown, leaf AS shown_by, standing.at_s AS first_shown_s,
+         standing.at_s AS shown_at_s, standing.clock_error_s, standing.before_act,
+         known_by AS covered_by, standing.installed_at_s, 0 AS hits, 0 AS first_hit_s, 0 AS last_hit_s,
+         0 AS shared_hits, ended_by IS NULL OR ended_by >= {size} AS installed
+     FROM standing JOIN rule ON rule.id = standing.rule
+     WHERE known_by < {size} AND NOT EXISTS (
+         SELECT 1 FROM standing AS later WHERE later.rule = standing.rule AND later.known_by < {size}
+             AND (later.known_by, later.leaf) > (standing.known_by, standing.leaf))";
 
 /// One partition, to be asked.
 fn inside<'l>(lent: &'l Lent, part: &PartRow) -> Result<In<'l>, StoreError> {
@@ -100,7 +118,7 @@ fn inside<'l>(lent: &'l Lent, part: &PartRow) -> Result<In<'l>, StoreError> {
 impl Reading for SqliteReading {
     fn position(&self) -> Result<Position, StoreError> {
         let connection = self.connection()?;
-        let (unfinished, settled) = jobs::unfinished(connection)?;
+        let (unfinished, settled) = jobs::unfinished(connection, u64::MAX)?;
         Ok(connection.query_row(
             "SELECT watermark, at_s, log_size, register_size FROM projection",
             [],
@@ -118,6 +136,25 @@ impl Reading for SqliteReading {
                 })
             },
         )?)
+    }
+
+    fn known_at(&self, at_s: i64) -> Result<Option<KnownAt>, StoreError> {
+        let mut statement = self.connection()?.prepare_cached(
+            "SELECT at_s, log_size FROM log_time WHERE at_s <= ?1 ORDER BY at_s DESC LIMIT 1",
+        )?;
+        let found = statement.query_row([at_s], |row| {
+            Ok(KnownAt { at_s: row.get(0)?, log_size: unsigned(row.get(1)?) })
+        });
+        Ok(found.optional()?)
+    }
+
+    fn first_known_s(&self) -> Result<Option<i64>, StoreError> {
+        let mut statement = self.connection()?.prepare_cached("SELECT min(at_s) FROM log_time")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
+    fn unfinished_at(&self, log_size: u64) -> Result<(u64, Option<u64>), StoreError> {
+        jobs::unfinished(self.connection()?, log_size)
     }
 
     fn generations(&self) -> Result<Vec<GenerationRow>, StoreError> {
@@ -154,26 +191,33 @@ impl Reading for SqliteReading {
     }
 
     fn rules(&self, query: &RuleQuery) -> Result<Vec<StoredRule>, StoreError> {
-        let RuleQuery { installed_only, nodes, target } = query;
+        let RuleQuery { known_at, installed_only, nodes, target } = query;
         let mut filter = Where::default();
         if *installed_only {
-            filter.and("rule.installed_now = 1", []);
+            filter.and("installed", []);
         }
         if !nodes.is_empty() {
-            filter.and("rule.node IN (SELECT value FROM json_each(?))", [json(nodes).into()]);
+            filter.and("told.node IN (SELECT value FROM json_each(?))", [json(nodes).into()]);
         }
         if let Some(target) = target {
             let touching = touching(self.connection()?, target, true)?;
             let list = json(&touching.into_iter().collect::<Vec<_>>());
-            filter.and("rule.target IN (SELECT value FROM json_each(?))", [list.into()]);
+            filter.and("told.target IN (SELECT value FROM json_each(?))", [list.into()]);
         }
+        let known_at = known_at.map(number);
+        // An integer, so that it can be written out.
+        let told = match known_at {
+            None => "SELECT *, installed_now AS installed FROM rule".to_owned(),
+            Some(size) => TOLD_AT.replace("{size}", &size.to_string()),
+        };
         let sql = format!(
-            "SELECT rule.node, generation, operator, number, rule_fact.rule, target.kind,
+            "SELECT told.node, generation, operator, number, rule_fact.rule, target.kind,
                  target.key, native, shown, shown_by, shown_at_s, clock_error_s, before_act,
-                 covered_by, installed_at_s, installed_now, hits, first_hit_s, last_hit_s,
+                 covered_by, installed_at_s, installed, hits, first_hit_s, last_hit_s,
                  first_shown_s, shared_hits, target.value
-             FROM rule JOIN rule_fact ON rule_fact.id = fact LEFT JOIN target ON target.id = rule.target
-             {} ORDER BY rule.node, generation, number",
+             FROM ({told}) AS told JOIN rule_fact ON rule_fact.id = fact
+             LEFT JOIN target ON target.id = told.target
+             {} ORDER BY told.node, generation, number",
             filter.sql()
         );
         let connection = self.connection()?;
@@ -186,19 +230,24 @@ impl Reading for SqliteReading {
         Ok(found)
     }
 
-    fn stood(&self, after: Option<u64>) -> Result<Vec<StoredStood>, StoreError> {
+    fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError> {
         let connection = self.connection()?;
         let mut statement = connection.prepare_cached(
-            "SELECT stood.id, node, number, rule_fact.rule, target.kind, target.key, target.value,
-                 from_s, begun, until_s
-             FROM stood JOIN rule_fact ON rule_fact.id = fact
-             LEFT JOIN target ON target.id = stood.target
-             WHERE changed > ? ORDER BY stood.id",
+            "SELECT rule.id, known_by, leaf, node, number, rule_fact.rule, target.kind, target.key,
+                 target.value,
+                 CASE standing.installed_at_s WHEN 0 THEN at_s ELSE standing.installed_at_s END,
+                 begun, ended_by, ended_at_s
+             FROM standing JOIN rule ON rule.id = standing.rule
+             JOIN rule_fact ON rule_fact.id = standing.fact
+             LEFT JOIN target ON target.id = standing.target
+             WHERE (known_by >= ?1 OR ended_by >= ?1) AND known_by < ?2
+             ORDER BY known_by, rule.id, leaf",
         )?;
-        let mut rows = statement.query([after.map_or(-1, number)])?;
+        let below = known_at.map_or(i64::MAX, number);
+        let mut rows = statement.query([number(since), below])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(stood_from(row)?);
+            found.push(stood_from(row, known_at)?);
         }
         Ok(found)
     }
@@ -227,8 +276,9 @@ impl Reading for SqliteReading {
             places.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
             places.truncate(count_max);
         }
-        let events =
-            places.into_iter().filter_map(|((_, number), _)| self.event(number).transpose());
+        let events = places
+            .into_iter()
+            .filter_map(|((_, number), _)| self.event(number, query.known_at).transpose());
         events.collect()
     }
 
@@ -252,7 +302,7 @@ impl Reading for SqliteReading {
         sums.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut found = Vec::with_capacity(sums.len());
         for ((rule, code), (hits, first_s, last_s, newest)) in sums {
-            let Some(newest) = self.event(newest)? else { continue };
+            let Some(newest) = self.event(newest, query.known_at)? else { continue };
             found.push(Group { rule, code, hits, first_s, last_s, newest });
         }
         Ok(found)
@@ -360,9 +410,13 @@ impl Reading for SqliteReading {
     fn probes(
         &self,
         target: Option<&Target>,
+        known_at: Option<u64>,
         count_max: usize,
     ) -> Result<Vec<StoredProbe>, StoreError> {
         let mut filter = Where::default();
+        if let Some(log_size) = known_at {
+            filter.and("known_by < ?", [number(log_size).into()]);
+        }
         if let Some(target) = target {
             let touching = touching(self.connection()?, target, true)?;
             let list = json(&touching.into_iter().collect::<Vec<_>>());

@@ -4,7 +4,7 @@ use evidence::AgentOrigin;
 use register::{
     Selector, Target,
     assessment::Facts,
-    duties::Begun,
+    duties::{Begun, SpanId},
     silence::{Heard, Silence},
 };
 use remit_proto::v1;
@@ -105,6 +105,8 @@ pub struct NewProbe {
     /// `None`: the opening is withheld or erased.
     pub target: Option<v1::Target>,
     pub probe: v1::Probe,
+    /// Log index of the head that covers the leaf.
+    pub covered_by: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -163,8 +165,19 @@ pub struct GenerationRow {
     pub forks: u64,
 }
 
+/// Where the log stood at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownAt {
+    /// When its newest entry was made.
+    pub at_s: i64,
+    pub log_size: u64,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct RuleQuery {
+    /// What was known below this size of the log, without hits: of each rule that was shown, how it stood
+    /// last. `None`: all that is known.
+    pub known_at: Option<u64>,
     pub installed_only: bool,
     pub nodes: Vec<String>,
     /// What a rule's own target, or of an event the one that was hit, must not be disjoint from.
@@ -196,8 +209,7 @@ pub struct StoredRule {
 /// A span of time in which a rule stood in one form.
 #[derive(Debug, Clone)]
 pub struct StoredStood {
-    /// Rises with the order in which spans began to be told of.
-    pub id: u64,
+    pub id: SpanId,
     pub node: String,
     pub number: u64,
     /// With its number.
@@ -211,6 +223,9 @@ pub struct StoredStood {
 /// A filter in the words of the index.
 #[derive(Debug, Clone, Default)]
 pub struct EventQuery {
+    /// Events that were covered below this size of the log, and verdicts "as known now" by what was known
+    /// there. `None`: all that is known.
+    pub known_at: Option<u64>,
     /// Half-open, by last hit; 0: unbounded.
     pub since_s: i64,
     pub until_s: i64,

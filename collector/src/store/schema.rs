@@ -6,7 +6,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 6;
+pub const SCHEMA: i64 = 7;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -85,22 +85,35 @@ CREATE TABLE rule (
 );
 CREATE INDEX rule_installed ON rule (node, source) WHERE installed_now = 1;
 CREATE INDEX rule_target ON rule (target);
--- When rules stood: write_stood.rs.
-CREATE TABLE stood (
-    id INTEGER PRIMARY KEY,
-    node TEXT NOT NULL,
-    generation TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    source INTEGER NOT NULL,
+-- Each time that a rule stood, in one form, by what the log had told: from which of its entries on it was
+-- known to, and by which it was known not to any more.
+CREATE TABLE standing (
+    rule INTEGER NOT NULL,
+    known_by INTEGER NOT NULL,
+    -- That showed it.
+    leaf INTEGER NOT NULL,
     fact INTEGER NOT NULL,
     target INTEGER,
-    from_s INTEGER NOT NULL,
+    native TEXT NOT NULL,
+    at_s INTEGER NOT NULL,
+    clock_error_s INTEGER NOT NULL,
+    before_act INTEGER,
+    installed_at_s INTEGER NOT NULL,
+    ended_by INTEGER,
+    -- 1 seen to be installed or to take this form, 2 found in a later snapshot, 3 in the first one.
     begun INTEGER NOT NULL,
-    until_s INTEGER,
-    changed INTEGER NOT NULL
+    -- By the node; of what another generation ended, when that told of it.
+    ended_at_s INTEGER,
+    PRIMARY KEY (rule, known_by, leaf)
+) WITHOUT ROWID;
+CREATE INDEX standing_target ON standing (target);
+CREATE INDEX standing_known ON standing (known_by);
+CREATE INDEX standing_ended ON standing (ended_by);
+-- How long the log was at a time, by the collector's clock as far as it went forward.
+CREATE TABLE log_time (
+    at_s INTEGER PRIMARY KEY,
+    log_size INTEGER NOT NULL
 );
-CREATE INDEX stood_open ON stood (node, number, generation) WHERE until_s IS NULL;
-CREATE INDEX stood_changed ON stood (changed);
 -- Sources of which a generation has sent a snapshot.
 CREATE TABLE snapshot (
     node TEXT NOT NULL,
@@ -171,6 +184,8 @@ CREATE TABLE probe (
     at_s INTEGER NOT NULL,
     target INTEGER,
     probe BLOB NOT NULL,
+    -- Log entry that covers the leaf.
+    known_by INTEGER NOT NULL,
     PRIMARY KEY (node, generation, leaf)
 ) WITHOUT ROWID;
 CREATE INDEX probe_target ON probe (target, at_s);

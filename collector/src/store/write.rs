@@ -14,7 +14,7 @@ use super::{
     dictionary::{Dictionary, number},
     hits::Hits,
     jobs,
-    write_rules::{Shown, apply_snapshot, remove_rule, show_rule},
+    write_rules::{Snapshot, apply_snapshot, remove_rule, show_rule},
 };
 
 pub(super) fn watermark(connection: &Connection) -> Result<Option<u64>, StoreError> {
@@ -32,7 +32,10 @@ pub(super) fn apply(
     let mut dictionary = Dictionary::new(connection);
     for step in steps {
         for op in &step.ops {
-            apply_one(connection, &mut dictionary, hits, op, step.position)?;
+            apply_one(connection, &mut dictionary, hits, op)?;
+            if let Op::LogSize(size) = op {
+                insert_log_time(connection, step.at_s, *size)?;
+            }
         }
     }
     hits.write(connection, &mut dictionary)?;
@@ -49,7 +52,6 @@ fn apply_one(
     dictionary: &mut Dictionary<'_>,
     hits: &mut Hits,
     op: &Op,
-    position: u64,
 ) -> Result<(), StoreError> {
     match op {
         Op::Enrolled { origin, log_index, at_s } => {
@@ -153,16 +155,23 @@ fn apply_one(
         },
         Op::RuleShown(rule) => {
             hits.forget(connection, dictionary)?;
-            show_rule(connection, dictionary, rule, Begun::Seen, position)?;
+            show_rule(connection, dictionary, rule, Begun::Seen)?;
         }
-        Op::RuleRemoved { rule, at_s } => {
+        Op::RuleRemoved { rule, at_s, covered_by } => {
             hits.forget(connection, dictionary)?;
-            remove_rule(connection, rule, *at_s, position)?;
+            remove_rule(connection, rule, *at_s, *covered_by)?;
         }
-        Op::Snapshot { origin, source, at_s, rules, unstable } => {
+        Op::Snapshot { origin, source, at_s, rules, unstable, covered_by } => {
             hits.forget(connection, dictionary)?;
-            let shown = Shown { origin, source: *source, at_s: *at_s, rules, unstable: *unstable };
-            apply_snapshot(connection, dictionary, &shown, position)?;
+            let snapshot = Snapshot {
+                origin,
+                source: i32::from(*source),
+                at_s: *at_s,
+                rules,
+                unstable: *unstable,
+                covered_by: *covered_by,
+            };
+            apply_snapshot(connection, dictionary, &snapshot)?;
         }
         Op::LogSize(size) => {
             connection
@@ -192,6 +201,18 @@ fn touch(connection: &Connection, origin: &AgentOrigin) -> Result<(), StoreError
             origin.generation.to_string(),
             origin.operator.as_str()
         ])?;
+    Ok(())
+}
+
+/// A clock that was set back does not move what was known before.
+fn insert_log_time(connection: &Connection, at_s: i64, log_size: u64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO log_time
+             SELECT max(?1, coalesce((SELECT max(at_s) FROM log_time), ?1)), ?2
+             WHERE true ON CONFLICT (at_s) DO UPDATE SET log_size = excluded.log_size",
+        )?
+        .execute(params![at_s, number(log_size)])?;
     Ok(())
 }
 
@@ -232,19 +253,20 @@ fn insert_probe(
     dictionary: &mut Dictionary<'_>,
     new: &NewProbe,
 ) -> Result<(), StoreError> {
-    let NewProbe { origin, index, target, probe } = new;
+    let NewProbe { origin, index, target, probe, covered_by } = new;
     let target = dictionary.target(target.as_ref())?;
     let told = v1::Probe { target: Vec::new(), ..probe.clone() };
     connection
-        .prepare_cached("INSERT OR IGNORE INTO probe VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .prepare_cached("INSERT OR IGNORE INTO probe VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![
-            origin.node.as_str(),
-            origin.generation.to_string(),
-            number(*index),
-            probe.at_s,
-            target,
-            told.encode_to_vec()
-        ])?;
+        origin.node.as_str(),
+        origin.generation.to_string(),
+        number(*index),
+        probe.at_s,
+        target,
+        told.encode_to_vec(),
+        number(*covered_by)
+    ])?;
     Ok(())
 }
 

@@ -2,13 +2,11 @@
 
 use evidence::AgentOrigin;
 use register::{duties::Begun, is_deed};
-use remit_proto::v1;
 use rusqlite::{Connection, params};
 
 use super::{
     RuleId, ShownRule, StoreError,
     dictionary::{Dictionary, json, number},
-    write_stood,
 };
 
 pub(super) fn show_rule(
@@ -16,21 +14,17 @@ pub(super) fn show_rule(
     dictionary: &mut Dictionary<'_>,
     shown: &ShownRule,
     begun: Begun,
-    position: u64,
 ) -> Result<(), StoreError> {
     let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
     let fact = dictionary.form(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
     if is_deed(&facts.rule) {
-        end_elsewhere(connection, &facts.origin, facts.rule.number)?;
-        let (origin, number) = (&facts.origin, facts.rule.number);
-        write_stood::end_elsewhere(connection, origin, number, *shown_at_s, position)?;
+        end_elsewhere(connection, shown)?;
     }
-    write_stood::show(connection, dictionary, shown, begun, position)?;
     // What was known of its installation stays known, unless the rule had gone and came back, or
     // stands in another form (other claims, another technique): then since when it stands, and what
     // it has done since, begin anew. Its hits before stay in `event`.
-    connection
+    let (rule, installed_at_s) = connection
         .prepare_cached(
             "INSERT INTO rule (node, generation, number, operator, source, fact, target, native,
                  shown, shown_by, first_shown_s, shown_at_s, clock_error_s, before_act,
@@ -62,69 +56,138 @@ pub(super) fn show_rule(
                  before_act = excluded.before_act,
                  covered_by = excluded.covered_by,
                  removed_at_s = NULL,
-                 installed_now = 1",
+                 installed_now = 1
+             RETURNING id, installed_at_s",
+        )?
+        .query_row(
+            params![
+                facts.origin.node.as_str(),
+                facts.origin.generation.to_string(),
+                facts.rule.number.cast_signed(),
+                facts.origin.operator.as_str(),
+                facts.rule.source,
+                fact,
+                target,
+                native,
+                number(facts.index),
+                shown_at_s,
+                facts.span.clock_error_s,
+                facts.before_act.map(number),
+                number(facts.covered_by),
+                installed_at_s.unwrap_or(0),
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+    let rule = (rule, fact, target, installed_at_s);
+    begin_standing(connection, rule, shown, begun)
+}
+
+/// From here on the log tells that the rule stands in this form; unless it did already.
+fn begin_standing(
+    connection: &Connection,
+    (rule, fact, target, installed_at_s): (i64, i64, Option<i64>, i64),
+    shown: &ShownRule,
+    begun: Begun,
+) -> Result<(), StoreError> {
+    let ShownRule { facts, native, installed_at_s: _, shown_at_s } = shown;
+    let known_by = number(facts.covered_by);
+    connection
+        .prepare_cached(
+            "UPDATE standing SET ended_by = ?2, ended_at_s = max(at_s, ?4)
+             WHERE rule = ?1 AND ended_by IS NULL AND fact <> ?3",
+        )?
+        .execute(params![rule, known_by, fact, shown_at_s])?;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO standing
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, ?11, NULL
+             WHERE NOT EXISTS (SELECT 1 FROM standing WHERE rule = ?1 AND ended_by IS NULL)",
         )?
         .execute(params![
-            facts.origin.node.as_str(),
-            facts.origin.generation.to_string(),
-            facts.rule.number.cast_signed(),
-            facts.origin.operator.as_str(),
-            facts.rule.source,
+            rule,
+            known_by,
+            number(facts.index),
             fact,
             target,
             native,
-            number(facts.index),
             shown_at_s,
             facts.span.clock_error_s,
             facts.before_act.map(number),
-            number(facts.covered_by),
-            installed_at_s.unwrap_or(0),
+            installed_at_s,
+            number_of(begun),
         ])?;
     Ok(())
 }
 
-/// A deed has one number in all generations: the newest tells of it, and of its end.
-fn end_elsewhere(
+fn number_of(begun: Begun) -> i64 {
+    match begun {
+        Begun::Seen => 1,
+        Begun::Found => 2,
+        Begun::Before => 3,
+    }
+}
+
+pub(super) fn begun_from(number: i64) -> Option<Begun> {
+    let all = [Begun::Seen, Begun::Found, Begun::Before];
+    all.into_iter().find(|begun| number_of(*begun) == number)
+}
+
+/// Rules of the catalog that the log tells do not stand any more. `which` is a condition on `rule` with
+/// parameters from 4 on; 1 is the log entry, 2 the time of removal, where it is known, 3 when it was told of.
+fn end(
     connection: &Connection,
-    origin: &AgentOrigin,
-    number: u64,
+    which: &str,
+    values: &[&dyn rusqlite::ToSql],
 ) -> Result<(), StoreError> {
     connection
-        .prepare_cached(
-            "UPDATE rule SET installed_now = 0
-             WHERE node = ?1 AND number = ?2 AND generation <> ?3 AND installed_now = 1",
-        )?
-        .execute(params![
-            origin.node.as_str(),
-            number.cast_signed(),
-            origin.generation.to_string()
-        ])?;
+        .prepare_cached(&format!(
+            "UPDATE standing SET ended_by = ?1, ended_at_s = max(at_s, coalesce(?2, ?3))
+             WHERE ended_by IS NULL AND rule IN (SELECT id FROM rule WHERE {which})"
+        ))?
+        .execute(values)?;
+    connection
+        .prepare_cached(&format!(
+            "UPDATE rule SET installed_now = 0, removed_at_s = coalesce(?2, removed_at_s)
+             WHERE {which}"
+        ))?
+        .execute(values)?;
     Ok(())
+}
+
+/// A deed has one number in all generations: the newest tells of it, and of its end.
+fn end_elsewhere(connection: &Connection, shown: &ShownRule) -> Result<(), StoreError> {
+    let ShownRule { facts, native: _, installed_at_s: _, shown_at_s } = shown;
+    let (node, generation) = (facts.origin.node.as_str(), facts.origin.generation.to_string());
+    let (covered_by, rule) = (number(facts.covered_by), facts.rule.number.cast_signed());
+    end(
+        connection,
+        "node = ?4 AND number = ?5 AND generation <> ?6 AND installed_now = 1",
+        params![covered_by, None::<i64>, shown_at_s, node, rule, generation],
+    )
 }
 
 pub(super) fn remove_rule(
     connection: &Connection,
     rule: &RuleId,
     at_s: i64,
-    position: u64,
+    covered_by: u64,
 ) -> Result<(), StoreError> {
-    write_stood::remove(connection, rule, at_s, position)?;
-    connection
-        .prepare_cached(
-            "UPDATE rule SET installed_now = 0, removed_at_s = ?4
-             WHERE node = ?1 AND generation = ?2 AND number = ?3",
-        )?
-        .execute(params![rule.node, rule.generation, rule.number.cast_signed(), at_s])?;
-    Ok(())
+    let RuleId { node, generation, number: rule } = rule;
+    end(
+        connection,
+        "node = ?4 AND generation = ?5 AND number = ?6",
+        params![number(covered_by), at_s, at_s, node, generation, rule.cast_signed()],
+    )
 }
 
-/// All rules of one source at one instant.
-pub(super) struct Shown<'a> {
-    pub(super) origin: &'a AgentOrigin,
-    pub(super) source: v1::SourceKind,
+/// All rules of one source at an instant.
+pub(super) struct Snapshot<'s> {
+    pub(super) origin: &'s AgentOrigin,
+    pub(super) source: i32,
     pub(super) at_s: i64,
-    pub(super) rules: &'a [ShownRule],
+    pub(super) rules: &'s [ShownRule],
     pub(super) unstable: bool,
+    pub(super) covered_by: u64,
 }
 
 /// A snapshot is the truth about one source: what it lists stands, the rest does not. A first
@@ -132,44 +195,38 @@ pub(super) struct Shown<'a> {
 pub(super) fn apply_snapshot(
     connection: &Connection,
     dictionary: &mut Dictionary<'_>,
-    shown: &Shown<'_>,
-    position: u64,
+    snapshot: &Snapshot<'_>,
 ) -> Result<(), StoreError> {
-    let Shown { origin, source, at_s, rules, unstable } = *shown;
+    let Snapshot { origin, source, at_s, rules, unstable, covered_by } = snapshot;
     let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
-    let source = i32::from(source);
     let first = connection
         .prepare_cached("INSERT OR IGNORE INTO snapshot VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![node, generation, source, at_s])?
         == 1;
     if first {
-        connection
-            .prepare_cached(
-                "UPDATE rule SET installed_now = 0
-                 WHERE node = ?1 AND source = ?2 AND generation <> ?3 AND installed_now = 1",
-            )?
-            .execute(params![node, source, generation])?;
+        end(
+            connection,
+            "node = ?4 AND source = ?5 AND generation <> ?6 AND installed_now = 1",
+            params![number(*covered_by), None::<i64>, at_s, node, source, generation],
+        )?;
     }
-    let listed: Vec<i64> = rules.iter().map(|r| r.facts.rule.number.cast_signed()).collect();
-    let ends = (listed.as_slice(), first, unstable);
-    write_stood::end_missing(connection, origin, source, at_s, ends, position)?;
     if !unstable {
-        connection
-            .prepare_cached(
-                "UPDATE rule SET installed_now = 0, removed_at_s = ?4
-                 WHERE node = ?1 AND source = ?2 AND generation = ?3 AND installed_now = 1
-                   AND number NOT IN (SELECT value FROM json_each(?5))",
-            )?
-            .execute(params![node, source, generation, at_s, json(&listed)])?;
+        let listed: Vec<i64> = rules.iter().map(|r| r.facts.rule.number.cast_signed()).collect();
+        end(
+            connection,
+            "node = ?4 AND source = ?5 AND generation = ?6 AND installed_now = 1
+             AND number NOT IN (SELECT value FROM json_each(?7))",
+            params![number(*covered_by), at_s, at_s, node, source, generation, json(&listed)],
+        )?;
     }
-    for rule in rules {
+    for rule in *rules {
         let mut rule = rule.clone();
         if !first {
             // Its installation was not seen; it happened before this snapshot and after the last.
-            rule.installed_at_s = Some(at_s);
+            rule.installed_at_s = Some(*at_s);
         }
         let begun = if first { Begun::Before } else { Begun::Found };
-        show_rule(connection, dictionary, &rule, begun, position)?;
+        show_rule(connection, dictionary, &rule, begun)?;
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! The arguments. Flag before environment (`REMIT_…`) before `config.toml`.
 
+mod reconcile;
+
 use std::path::PathBuf;
 
+pub(crate) use self::reconcile::{Reconcile, ReconcileForm, TrustArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What is blocked on an operator's network, by whose authority, and whether that covers it.
@@ -117,6 +120,9 @@ pub(crate) enum Command {
     Findings(FindingsCommand),
     /// One page: what is installed by cause, on whose authority, and what nobody saw
     Summary(SummaryArgs),
+    /// An authority's own list against the register, entry by entry, as a statement
+    #[command(after_help = reconcile::HELP)]
+    Reconcile(Reconcile),
     /// Save the newest checkpoint, to hold the operator to it later
     Checkpoint(Checkpoint),
     /// Take the evidence home as one file
@@ -142,7 +148,7 @@ pub(crate) struct Renew {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Requests {
-    /// Enter the requests of a TOML or CSV file
+    /// Enter the requests of a file: TOML, JSON, CSV, an RPZ zone, or the register of Roskomnadzor
     #[command(after_help = REQUESTS_FILE)]
     Import(Import),
     /// All requests
@@ -329,14 +335,33 @@ pub(crate) struct Amend {
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// .toml, or .csv with --mapping
+    /// See below
     pub(crate) file: PathBuf,
-    /// What the columns of a CSV file mean
+    /// Form of the file [default: what its name ends in, if that is toml, json or csv]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<RequestsForm>,
+    /// What the columns of a CSV file mean; with rpz and rkn-…, what the form itself does not say
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
     /// Read and report, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RequestsForm {
+    /// A requests file
+    Toml,
+    /// The same keys, for programs
+    Json,
+    /// A table with a header, by --mapping
+    Csv,
+    /// A response policy zone as one request
+    Rpz,
+    /// zapret-info's dump.csv
+    RknCsv,
+    /// The XML that operators fetch
+    RknXml,
 }
 
 #[derive(Debug, Args)]
@@ -405,12 +430,24 @@ pub(crate) struct ListsImport {
     pub(crate) list: String,
     /// One entry on a line; see below
     pub(crate) file: PathBuf,
+    /// Form of the file
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ListForm,
     /// From when it is in force [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) effective_at: Option<String>,
     /// Read, compare and report, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ListForm {
+    /// One entry on a line
+    #[default]
+    Lines,
+    /// A response policy zone
+    Rpz,
 }
 
 #[derive(Debug, Args)]
@@ -654,6 +691,9 @@ pub(crate) struct Filtered {
     /// such as "out of time"
     #[arg(long, value_delimiter = ',', value_name = "CODE")]
     pub(crate) verdict: Vec<String>,
+    /// What the collector knew at this time, by its own clock
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_known_at: Option<String>,
     #[command(flatten)]
     pub(crate) page: Page,
 }
@@ -662,6 +702,9 @@ pub(crate) struct Filtered {
 pub(crate) struct TargetArgs {
     /// Such as example.org, '*.example.org', 192.0.2.1, 192.0.2.0/24 or https://example.org/page
     pub(crate) name: String,
+    /// What the collector knew at this time, by its own clock: RFC 3339, a date (UTC), or 30m, 24h, 7d ago
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_known_at: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -695,24 +738,8 @@ pub(crate) struct Export {
 pub(crate) struct Verify {
     /// The file that `remit export` wrote
     pub(crate) bundle: PathBuf,
-    /// The log's key: name+id+base64, or a file that holds it
-    #[arg(long, env = "REMIT_LOG_KEY", value_name = "VKEY|FILE")]
-    pub(crate) log_key: Option<String>,
-    /// The register's key
-    #[arg(long, env = "REMIT_REGISTER_KEY", value_name = "VKEY|FILE")]
-    pub(crate) register_key: Option<String>,
-    /// A checkpoint that you saved earlier; may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub(crate) old_checkpoint: Vec<PathBuf>,
-    /// Key of a witness that you trust; may be repeated
-    #[arg(long, value_name = "VKEY|FILE")]
-    pub(crate) witness_key: Vec<String>,
-    /// How many of them must have cosigned [default: all], or "none" to demand none
-    #[arg(long, value_name = "N|none")]
-    pub(crate) quorum: Option<String>,
-    /// The bundle's files together may not be larger, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = verify::BUNDLE_SIZE_MAX)]
-    pub(crate) max_size: u64,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 const INVENTORY: &str = r#"The file, with what each key may be:
@@ -735,6 +762,9 @@ const LIST_FILE: &str = "One entry on a line; what follows a # is a comment:
   198.51.100.10 court/2026-001   under a request of its own, which covers the list too
   192.0.2.0/24
   !www.example.com               must stay open
+
+With --format rpz, a zone: its names and addresses, and rpz-passthru as what must stay open. Records that
+name a server or a client are refused.
 
 Lines that are refused are named with their remedy; the others are entered, and the exit code is 3. It is
 3, too, if the version waits for a second person: then it is no basis for anything yet.";
@@ -771,6 +801,15 @@ A .csv file needs a --mapping, which says where the same keys come from:
   instrument = "regulator_order"
   form = "portal_list"
   territories = ["DE"]
+
+A .json file has the same keys: { "time_zone": ..., "end_date": ..., "requests": [ { "id": ... } ] }
+
+With --format rpz (a zone, one request), rkn-csv (zapret-info's dump.csv) and rkn-xml (the register of
+Roskomnadzor as operators fetch it), --mapping says what the form does not:
+  [constants]                      # rpz: also id, form, from and territories
+  instrument = "administrative_order"
+  [instruments]                    # rkn-…: by the body that decided; else the constant
+  "Мосгорсуд" = "court_order_interim"
 
 Keys that say more, all of them optional:
   court docket ecli decided issued served received acknowledged addressee addressee_role shared_by

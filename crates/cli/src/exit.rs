@@ -59,6 +59,8 @@ pub(crate) enum CliError {
     },
     /// Something that was given, or came back, is not what it should be.
     Malformed(String),
+    /// Evidence that was to be used contradicts itself.
+    Contradicted(String),
     Connect {
         url: String,
         source: tonic::transport::Error,
@@ -79,7 +81,9 @@ pub(crate) enum CliError {
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) | Self::Malformed(text) => f.write_str(text),
+            Self::Usage(text) | Self::Malformed(text) | Self::Contradicted(text) => {
+                f.write_str(text)
+            }
             Self::File { path, doing, source: _ } => {
                 write!(f, "{}: cannot {doing}", path.display())
             }
@@ -112,6 +116,7 @@ impl std::error::Error for CliError {
             Self::Connect { source, .. } => Some(source),
             Self::Usage(_)
             | Self::Malformed(_)
+            | Self::Contradicted(_)
             | Self::Refused(_)
             | Self::Expired { .. }
             | Self::Random => None,
@@ -124,6 +129,7 @@ impl CliError {
         match self {
             Self::Refused(refused) if refused.not_authorised => Code::NotAuthorised,
             Self::Expired { .. } => Code::NotAuthorised,
+            Self::Contradicted(_) => Code::Contradicted,
             // A reader that has seen enough (`| head`) is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Ok,
             Self::Refused(_)

@@ -12,7 +12,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
+    io::{Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -98,6 +98,25 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CliE
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     fs::read(path).map_err(|source| CliError::File { path: path.to_owned(), doing: "read", source })
+}
+
+/// The largest register that is published whole has some 400 MB.
+pub(crate) const LIST_SIZE_MAX: u64 = 1 << 30;
+
+/// Refuses a larger file before it is in memory.
+pub(crate) fn read_at_most(path: &Path, size_max: u64) -> Result<Vec<u8>, CliError> {
+    let file = |source| CliError::File { path: path.to_owned(), doing: "read", source };
+    let mut bytes = Vec::new();
+    let input = fs::File::open(path).map_err(file)?;
+    input.take(size_max + 1).read_to_end(&mut bytes).map_err(file)?;
+    if bytes.len() as u64 > size_max {
+        return Err(CliError::Malformed(format!(
+            "{}: larger than {} MiB; split it",
+            path.display(),
+            size_max >> 20
+        )));
+    }
+    Ok(bytes)
 }
 
 pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {

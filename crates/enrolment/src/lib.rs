@@ -9,32 +9,46 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use evidence::statement::enrolment_text;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use remit_proto::v1::{EnrolRequest, RenewRequest};
+use ring::signature::EcdsaKeyPair;
 use tlog::note::SigningKey;
 
-/// The TLS key or the request for its certificate cannot be made.
-pub use rcgen::Error as TlsKeyError;
-
+mod certificate_request;
 mod validity;
 
 pub use validity::{Validity, validity};
 
+/// The TLS key or the request for its certificate cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TlsKeyError {
+    #[error("the system has no random numbers for a TLS key")]
+    Random,
+    #[error("this is no private key of ECDSA P-256 (PKCS#8, PEM)")]
+    Key,
+}
+
 /// The key of a client certificate: ECDSA P-256, which every TLS library takes.
-pub struct TlsKey(KeyPair);
+pub struct TlsKey {
+    pair: EcdsaKeyPair,
+    pkcs8: Vec<u8>,
+}
 
 impl TlsKey {
     pub fn generate() -> Result<Self, TlsKeyError> {
-        Ok(Self(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?))
+        Self::from_pkcs8(certificate_request::generate()?)
     }
 
     pub fn from_pem(pem: &str) -> Result<Self, TlsKeyError> {
-        Ok(Self(KeyPair::from_pem(pem)?))
+        Self::from_pkcs8(der_of(pem, PRIVATE_KEY).ok_or(TlsKeyError::Key)?)
+    }
+
+    fn from_pkcs8(pkcs8: Vec<u8>) -> Result<Self, TlsKeyError> {
+        Ok(Self { pair: certificate_request::key_pair(&pkcs8)?, pkcs8 })
     }
 
     /// PKCS#8.
     pub fn to_pem(&self) -> String {
-        self.0.serialize_pem()
+        pem(PRIVATE_KEY, &self.pkcs8)
     }
 }
 
@@ -46,7 +60,7 @@ pub fn request(
 ) -> Result<EnrolRequest, TlsKeyError> {
     Ok(EnrolRequest {
         token: token.to_owned(),
-        certificate_request: certificate_request(tls_key)?,
+        certificate_request: certificate_request::certificate_request(&tls_key.pair)?,
         public_key: signer.verifier().public_bytes().to_vec(),
         proof: signer.sign_raw(enrolment_text(token).as_bytes()).to_vec(),
     })
@@ -56,27 +70,30 @@ pub fn request(
 /// one file changes, at once, and not two; whoever has the key could ask for a certificate of another
 /// one as well.
 pub fn renewal(tls_key: &TlsKey) -> Result<RenewRequest, TlsKeyError> {
-    Ok(RenewRequest { certificate_request: certificate_request(tls_key)? })
-}
-
-/// PKCS#10, DER.
-fn certificate_request(tls_key: &TlsKey) -> Result<Vec<u8>, TlsKeyError> {
-    let mut parameters = CertificateParams::default();
-    // Who this is the collector knows and puts into the certificate.
-    let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, "enrolment");
-    parameters.distinguished_name = name;
-    Ok(parameters.serialize_request(&tls_key.0)?.der().to_vec())
+    Ok(RenewRequest {
+        certificate_request: certificate_request::certificate_request(&tls_key.pair)?,
+    })
 }
 
 /// The certificates that came back, as one PEM file (RFC 7468).
 pub fn chain_pem(certificates: &[Vec<u8>]) -> String {
-    certificates.iter().map(|der| certificate_pem(der)).collect()
+    certificates.iter().map(|der| pem(CERTIFICATE, der)).collect()
 }
 
-fn certificate_pem(der: &[u8]) -> String {
+const CERTIFICATE: &str = "CERTIFICATE";
+const PRIVATE_KEY: &str = "PRIVATE KEY";
+
+/// The first of this kind in a PEM file (RFC 7468). `None`: there is none.
+pub(crate) fn der_of(pem: &str, label: &str) -> Option<Vec<u8>> {
+    let (_, rest) = pem.split_once(&format!("-----BEGIN {label}-----"))?;
+    let (base64, _) = rest.split_once(&format!("-----END {label}-----"))?;
+    let base64: String = base64.split_ascii_whitespace().collect();
+    BASE64_STANDARD.decode(base64).ok()
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
     let base64 = BASE64_STANDARD.encode(der);
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    let mut pem = format!("-----BEGIN {label}-----\n");
     let mut rest = base64.as_str();
     while !rest.is_empty() {
         // Base64 is ASCII, so every position is a boundary.
@@ -85,7 +102,7 @@ fn certificate_pem(der: &[u8]) -> String {
         pem.push('\n');
         rest = after;
     }
-    pem.push_str("-----END CERTIFICATE-----\n");
+    pem.push_str(&format!("-----END {label}-----\n"));
     pem
 }
 

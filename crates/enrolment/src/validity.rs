@@ -4,7 +4,7 @@
 //! serialNumber, signature, issuer, validity, …). A library that knows all of it costs 100 KB of a
 //! router's flash, and whether the certificate is good is decided by TLS.
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use crate::{CERTIFICATE, der_of};
 
 /// In seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +36,7 @@ impl Validity {
 
 /// Of the first certificate of a PEM file (RFC 7468). `None`: it is none.
 pub fn validity(pem: &str) -> Option<Validity> {
-    let (_, rest) = pem.split_once("-----BEGIN CERTIFICATE-----")?;
-    let (base64, _) = rest.split_once("-----END CERTIFICATE-----")?;
-    let base64: String = base64.split_ascii_whitespace().collect();
-    of_der(&BASE64_STANDARD.decode(base64).ok()?)
+    of_der(&der_of(pem, CERTIFICATE)?)
 }
 
 fn of_der(der: &[u8]) -> Option<Validity> {

@@ -134,6 +134,8 @@ pub fn commits_to(body: &Body, field: u32, commitment: &tlog::Hash) -> bool {
 /// Paths of canaries in a `Seal`, and bytes of the name of each.
 pub const CANARIES_MAX: usize = 64;
 pub const CANARY_PATH_SIZE_MAX: usize = 300;
+/// Begins the path of a self-test's blocks: stated in one seal, and no path that anybody waits for.
+pub const SELF_TEST_PATH: &str = "selftest/";
 
 /// No node may be quiet for longer between two seals.
 pub const SEAL_INTERVAL_S_MAX: u32 = 3600;

@@ -506,6 +506,7 @@ impl Grounds {
             attributed: None,
             baseline_until_s: None,
             confirmed: None,
+            considered: None,
         }
     }
 

@@ -7,7 +7,11 @@
 //! that was paused has sent none meanwhile. One on which none is sent any more, while the node goes on
 //! sealing, is *stopped*: its rule was taken away, or the agent cannot send. One without canaries shows
 //! nothing but its hits. That a node sends no seals is a silence (`silence`), and not said here.
+//!
+//! What a self-test sent (`remit-agent selftest`) stands in one seal, for whoever gave the command, and is no path:
+//! nobody waits for another.
 
+use evidence::leaf::SELF_TEST_PATH;
 use remit_proto::v1;
 
 /// So many canaries in a row without an answer are more than a full queue or one on its way.
@@ -30,6 +34,11 @@ pub enum Health {
     Missing { since_s: i64 },
     /// None is sent any more; one was sent then for the last time.
     Stopped { since_s: i64 },
+}
+
+/// The paths of a node, as its seal states them.
+pub fn paths(seal: &v1::Seal) -> impl Iterator<Item = &v1::CanaryAccount> {
+    seal.canaries.iter().filter(|account| !account.path.starts_with(SELF_TEST_PATH))
 }
 
 /// `sealed_s`: time of the seal that states the account.
@@ -92,6 +101,15 @@ mod tests {
         check([6, 0, 6], [999, 0], Health::Missing { since_s: 0 });
         // After a restart nobody waits for the old ones.
         check([6, 0, 1], [999, 0], Health::Missing { since_s: 0 });
+    }
+
+    #[test]
+    fn a_self_test_is_no_path() {
+        let account = |path: &str| v1::CanaryAccount { path: path.into(), ..Default::default() };
+        let canaries = ["nflog/42", "selftest/0123456789abcdef/nflog/42", "rpz/selftest.example"];
+        let seal = v1::Seal { canaries: canaries.map(account).into(), ..Default::default() };
+        let told: Vec<_> = paths(&seal).map(|account| account.path.as_str()).collect();
+        assert_eq!(told, ["nflog/42", "rpz/selftest.example"]);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! One request through time: its versions, and what was stated about it since.
 
+use std::ops::Range;
+
 use evidence::RequestId;
 
 use crate::{
+    index::TargetNumber,
     proceedings::Proceedings,
     request::{Decision, Request, RequestTarget},
     state::{self, Bounds, Standing, Transition},
@@ -30,6 +33,20 @@ pub struct Version {
     pub reason: String,
     /// An amendment is judged from its receipt on; the first version has always applied.
     pub(crate) applies_from_s: i64,
+    /// Number of its first target in the index; the others follow.
+    pub(crate) first_number: TargetNumber,
+    /// Its targets without exceptions. A request may have hundreds of thousands: verdicts do not count
+    /// them.
+    pub(crate) blocked_count: usize,
+    /// One of these is a name, or a URL of one.
+    pub(crate) has_names: bool,
+}
+
+impl Version {
+    pub(crate) fn numbers(&self) -> Range<TargetNumber> {
+        let count = TargetNumber::try_from(self.request.targets.len()).unwrap_or(TargetNumber::MAX);
+        self.first_number..self.first_number.saturating_add(count)
+    }
 }
 
 /// A request as a view knows it.

@@ -110,6 +110,12 @@ pub fn explain(verdict: &v1::Verdict) -> String {
     if let Some(confirmed) = &verdict.confirmed {
         text.push_str(&format!(" {}.", confirmed_by(confirmed)));
     }
+    if verdict.considered > 0 && code != VerdictCode::Undetermined {
+        text.push_str(&format!(
+            " More targets of the register touch this one; {} were looked at.",
+            verdict.considered
+        ));
+    }
     for added in &verdict.added {
         if let Ok(finding) = AddedFinding::try_from(*added) {
             text.push_str(added_sentence(finding));
@@ -202,6 +208,9 @@ fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> Str
                 "this rule did it, or one of {shows} others (256: or more) that share its counter or its log did it; each is \
                  judged where it stands"
             )
+        }
+        UndeterminedReason::TooMany => {
+            format!("{says}, and none of them covers the block on {shows}")
         }
     };
     format!("Undetermined: {why}.")

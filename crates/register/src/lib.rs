@@ -17,6 +17,7 @@
 //! | [`register`] | statements in, views of any size out |
 //! | [`list`] | lists that requests cover, and their versions |
 //! | [`compile`](mod@compile) | a version of a list as zone or ruleset |
+//! | [`index`] | which of many targets may have to do with one, without looking at all |
 //! | `proceedings`, `relations` | what requests depend on, and what they say of each other |
 //! | [`adoption`] | what people said of rules that stood already |
 //! | [`deed`] | deeds that no packet shows, recorded by persons |
@@ -30,8 +31,10 @@
 //! | [`integrity`] | what of a node's word cannot be believed |
 //! | [`cases`] | what people did about findings, and where each stands |
 //! | [`severity`](mod@severity) | how grave, for how many, how hard to make good |
+//! | [`ooni`] | what a probe of OONI measured, of one published line |
 //! | [`outside`] | what probes reached although it is to be blocked |
 //! | [`import`] | files of people and authorities → requests, with a report per row |
+//! | [`reconcile`] | an authority's own list against the register, entry by entry |
 //! | [`words`] | the words of files and screens for the values of the wire |
 //!
 //! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), secrecy.
@@ -49,12 +52,14 @@ pub mod duties;
 pub mod entry;
 pub mod explain;
 pub mod import;
-mod index;
+pub mod index;
 pub mod integrity;
 pub mod judge;
 pub mod list;
+pub mod ooni;
 pub mod outside;
 mod proceedings;
+pub mod reconcile;
 pub mod register;
 mod relations;
 pub mod request;
@@ -74,6 +79,7 @@ pub use duties::{Duty, DutyFinding, Installed, UnobservedPoint, duties};
 pub use entry::{Entry, Version};
 pub use evidence::{Claim, NodeId, RequestId};
 pub use explain::{attributed_later, explain};
+pub use index::TargetIndex;
 pub use judge::{AsKnown, Event, KnownSizes, MATCHER_VERSION, Parameters, Span, judge};
 pub use outside::{Ineffective, Seen, Stands, ineffective};
 pub use register::{InvalidStatement, Register, Touch, View, version_digest};

@@ -128,6 +128,11 @@ struct Phase {
     since_s: i64,
     /// By which one.
     how: TransitionKind,
+    /// Since when it has stood still, also where it ended so: the time to remove runs from then, and an
+    /// end does not begin it anew.
+    stay_since_s: Option<i64>,
+    /// It was provisional, and nobody has confirmed it: what lapsed does not come back by being revoked.
+    unconfirmed: bool,
 }
 
 /// Where transitions can lead.
@@ -242,8 +247,7 @@ pub(crate) fn check_path(
 
 /// Ended by its own times at this instant.
 fn has_run_out(request: &Request, case_closed_s: Option<i64>, phase: Phase, at_s: i64) -> bool {
-    let unconfirmed = matches!(phase.place, Place::Provisional | Place::SuspendedProvisional);
-    let lapsed = request.confirm_by_s.filter(|_| unconfirmed);
+    let lapsed = request.confirm_by_s.filter(|_| phase.unconfirmed);
     let ends = [request.ends_at_s(), lapsed, case_closed_s];
     ends.into_iter().flatten().any(|end| end <= at_s)
 }
@@ -375,18 +379,7 @@ fn by_time(
         return Standing::TooEarly { from_s: bounds.from_s };
     }
     let passed = |end: Option<i64>| end.filter(|end| *end <= at_s);
-    let unconfirmed = match phase.place {
-        Place::Provisional | Place::SuspendedProvisional => !confirmed_in_time,
-        Place::Received
-        | Place::UnderReview
-        | Place::ClarificationSought
-        | Place::Challenged
-        | Place::Refused
-        | Place::Dropped
-        | Place::Active
-        | Place::Suspended
-        | Place::Ended => false,
-    };
+    let unconfirmed = phase.unconfirmed && !confirmed_in_time;
     let lapse = passed(request.confirm_by_s.filter(|_| unconfirmed));
     let by_word = (phase.place == Place::Ended).then_some(phase.since_s);
     // The earliest end speaks; of several at once, the first of these.
@@ -401,7 +394,8 @@ fn by_time(
             Standing::Expired { .. } => bounds.list_grace_s,
             _ => 0,
         };
-        return ended_within(request, list_grace_s, end_s, standing, at_s);
+        let counted_from_s = phase.stay_since_s.map_or(end_s, |since_s| since_s.min(end_s));
+        return ended_within(request, list_grace_s, counted_from_s, standing, at_s);
     }
     if let Place::Suspended | Place::SuspendedProvisional = phase.place {
         let since_s = phase.since_s;
@@ -472,7 +466,9 @@ impl Phase {
             RequestStatus::Refused => Place::Refused,
             RequestStatus::Unspecified | RequestStatus::Received => Place::Received,
         };
-        Self { place, since_s: i64::MIN, how: TransitionKind::Unspecified }
+        let how = TransitionKind::Unspecified;
+        let unconfirmed = place == Place::Provisional;
+        Self { place, since_s: i64::MIN, how, stay_since_s: None, unconfirmed }
     }
 
     /// `None`: it does not lead on from here.
@@ -489,7 +485,20 @@ impl Phase {
             (Place::SuspendedProvisional, Place::Suspended) => self.since_s,
             (_, _) => transition.effective_at_s,
         };
-        Some(Self { place: *place, since_s, how })
+        let stay_since_s = match place {
+            Place::Suspended | Place::SuspendedProvisional => Some(since_s),
+            Place::Ended => self.stay_since_s,
+            Place::Received
+            | Place::UnderReview
+            | Place::ClarificationSought
+            | Place::Challenged
+            | Place::Refused
+            | Place::Dropped
+            | Place::Active
+            | Place::Provisional => None,
+        };
+        let unconfirmed = self.unconfirmed && how != TransitionKind::Confirm;
+        Some(Self { place: *place, since_s, how, stay_since_s, unconfirmed })
     }
 
     fn is_over(self) -> bool {

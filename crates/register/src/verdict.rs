@@ -25,6 +25,8 @@ pub struct Verdict {
     pub baseline_until_s: Option<i64>,
     /// Of a deed that a person recorded: a second one stood by it.
     pub confirmed: Option<Confirmed>,
+    /// Only so many of the register's targets that touch the event's were looked at; `None`: all.
+    pub considered: Option<u32>,
 }
 
 /// Which dimension of which request decided, and the two values compared.
@@ -61,6 +63,7 @@ impl Verdict {
             attributed,
             baseline_until_s,
             confirmed,
+            considered,
         } = self;
         v1::Verdict {
             code: (*code).into(),
@@ -84,6 +87,7 @@ impl Verdict {
             }),
             baseline_until_s: baseline_until_s.unwrap_or(0),
             confirmed: confirmed.as_ref().map(Confirmed::to_wire),
+            considered: considered.unwrap_or(0),
         }
     }
 }

@@ -145,13 +145,15 @@ fn what_a_format_cannot_say_is_left_out_with_the_reason() {
 #[test]
 fn what_cannot_be_kept_open_is_not_blocked() {
     let Compiled { text, left_out, .. } = made(
-        "domain_subtree:example.org\n!www.example.org\ndomain_subtree:b.example",
+        "domain_subtree:example.org\n!www.example.org\ndomain_subtree:b.example\n\
+         domain_subtree:c.example court/7",
         Format::UnboundLocal,
     );
     assert!(!text.contains("example.org.\""), "{text}");
     assert!(text.contains(
         "local-zone: \"b.example.\" always_nxdomain\n  #\"zone:b.example\" = \"list:rkn@3\""
     ));
+    assert!(text.contains("#\"zone:c.example\" = [\"list:rkn@3\", \"court/7\"]"), "{text}");
     let left_out: Vec<String> = left_out.iter().map(ToString::to_string).collect();
     assert_eq!(left_out.len(), 2, "{left_out:?}");
     assert!(left_out[1].contains("something in it must stay open"), "{left_out:?}");

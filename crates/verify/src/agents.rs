@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::{
-    AgentOrigin, Leaf,
+    AgentOrigin, Leaf, NodeId,
     bundle::{CHECKPOINT, agent_folder},
     leaf::opens,
 };
@@ -46,6 +46,16 @@ pub(crate) struct Agents<'a> {
     pub(crate) by_origin: BTreeMap<String, Agent<'a>>,
     /// Tree → index of each `AgentHead` entry and size there, in order; only heads that count.
     pub(crate) heads: BTreeMap<String, Vec<(u64, u64)>>,
+}
+
+impl Agents<'_> {
+    /// Nodes that were heard of by a seal, so that their silence is one.
+    pub(crate) fn sealed(&self) -> BTreeSet<NodeId> {
+        let sealed = |agent: &&Agent<'_>| {
+            agent.leaves.iter().any(|leaf| matches!(leaf.body(), Some(Body::Seal(_))))
+        };
+        self.by_origin.values().filter(sealed).map(|agent| agent.origin.node.clone()).collect()
+    }
 }
 
 /// Reads each tree at the newest head that the log holds of it.

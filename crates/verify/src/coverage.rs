@@ -5,7 +5,9 @@ use std::{
     fmt,
 };
 
+use evidence::NodeId;
 use register::{
+    area::{AreaSilence, silent_areas},
     canary::{self, Health, health},
     silence,
 };
@@ -45,6 +47,8 @@ pub struct Coverage {
     /// `register::silence`: the longest of them, and how many there are.
     pub silences: Vec<Silence>,
     pub silence_count: u64,
+    /// `register::area`: many nodes of one area silent at once; the first thousand.
+    pub silent_areas: Vec<SilentArea>,
     /// Paths of canaries by the last seal of each tree, and how many were alive then.
     pub canary_paths: u64,
     pub canary_paths_alive: u64,
@@ -90,6 +94,21 @@ pub struct Silence {
     /// The node had said that it stops.
     pub announced: bool,
     pub open: bool,
+}
+
+/// At least three nodes of an area, and half of those that ever reported, silent at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SilentArea {
+    /// "region DE-BE", "country DE", "group core", as the operator declares them.
+    pub area: String,
+    pub from_s: i64,
+    /// Of an open one: the time of the newest entry of the log.
+    pub until_s: i64,
+    pub open: bool,
+    /// Silent at any time of the span.
+    pub nodes: Vec<String>,
+    /// Nodes of the area that have ever reported.
+    pub of: u64,
 }
 
 pub(crate) fn measure(
@@ -200,7 +219,7 @@ fn leaves(coverage: &mut Coverage, agent: &crate::agents::Agent<'_>) {
 }
 
 fn canaries(coverage: &mut Coverage, node: &str, seal: &v1::Seal) {
-    for account in &seal.canaries {
+    for account in canary::paths(seal) {
         coverage.canary_paths += 1;
         let since = |what: &str, at_s| match at_s {
             0 => format!("{what} ever"),
@@ -222,8 +241,25 @@ fn canaries(coverage: &mut Coverage, node: &str, seal: &v1::Seal) {
     }
 }
 
-/// What the replay found, in the order of the log.
-pub(crate) fn silences(coverage: &mut Coverage, found: Vec<silence::Silence>) {
+/// What the replay found, in the order of the log; where nodes stand by the inventory as it is now.
+pub(crate) fn silences(
+    coverage: &mut Coverage,
+    found: Vec<silence::Silence>,
+    facts: &[v1::NodeFacts],
+    reported: &BTreeSet<NodeId>,
+) {
+    coverage.silent_areas = silent_areas(facts, reported, &found)
+        .into_iter()
+        .take(AREAS_MAX)
+        .map(|AreaSilence { area, from_s, until_s, open, nodes, of }| SilentArea {
+            area,
+            from_s,
+            until_s,
+            open,
+            nodes: nodes.iter().map(ToString::to_string).collect(),
+            of,
+        })
+        .collect();
     coverage.silence_count = found.len() as u64;
     coverage.silences = silence::listed(found)
         .into_iter()
@@ -320,6 +356,25 @@ impl fmt::Display for Coverage {
         if more > 0 {
             row("", format!("and {more} more"))?;
         }
+        for SilentArea { area, from_s, until_s, open, nodes, of } in
+            self.silent_areas.iter().take(SHOWN)
+        {
+            let end = if *open { ", and still" } else { "" };
+            row(
+                "silent area",
+                format!(
+                    "{area}: {} of {of} nodes at once, from {} to {}{end}: {}",
+                    nodes.len(),
+                    utc(*from_s),
+                    utc(*until_s),
+                    list(nodes)
+                ),
+            )?;
+        }
+        let more = self.silent_areas.len().saturating_sub(SHOWN);
+        if more > 0 {
+            row("", format!("and {more} more"))?;
+        }
         row(
             "canaries",
             format!(
@@ -366,6 +421,8 @@ impl fmt::Display for Coverage {
     }
 }
 
+/// An operator who declares more areas than these, all silent at once, has other worries.
+const AREAS_MAX: usize = 1000;
 /// Silences that the text shows; the JSON of the report lists more.
 const SHOWN: usize = 20;
 
@@ -385,5 +442,53 @@ fn list(words: &[String]) -> String {
                 count - SHOWN
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_area_that_was_silent_at_once_is_told_with_its_nodes() {
+        let node = |name: &str| -> NodeId { name.parse().unwrap() };
+        let facts: Vec<v1::NodeFacts> = ["r1", "r2", "r3", "r4"]
+            .into_iter()
+            .map(|node| v1::NodeFacts {
+                node: node.to_owned(),
+                country: "DE".to_owned(),
+                ..v1::NodeFacts::default()
+            })
+            .collect();
+        let silence = |name: &str, from_s: i64, until_s: i64| silence::Silence {
+            node: node(name),
+            from_s,
+            until_s,
+            announced: false,
+            open: false,
+        };
+        let told = |found: Vec<silence::Silence>, reported: &[&str]| {
+            let mut coverage = Coverage::default();
+            let reported = reported.iter().map(|name| node(name)).collect();
+            silences(&mut coverage, found, &facts, &reported);
+            coverage
+        };
+        let found =
+            || vec![silence("r1", 60, 300), silence("r2", 100, 400), silence("r3", 120, 200)];
+        let coverage = told(found(), &["r1", "r2", "r3", "r4"]);
+        let [area] = &coverage.silent_areas[..] else { panic!("{coverage:?}") };
+        assert_eq!((area.area.as_str(), area.from_s, area.until_s), ("country DE", 120, 200));
+        assert_eq!(
+            (area.nodes.as_slice(), area.of),
+            (&["r1", "r2", "r3"].map(String::from)[..], 4)
+        );
+        let shown = coverage.to_string();
+        let line = "silent area   country DE: 3 of 4 nodes at once, from 1970-01-01T00:02:00Z to \
+                    1970-01-01T00:03:20Z: r1, r2, r3";
+        assert!(shown.contains(line), "{shown}");
+        // Two that are silent together are two nodes; and nobody missed one that never reported.
+        assert!(told(found()[..2].to_vec(), &["r1", "r2", "r3", "r4"]).silent_areas.is_empty());
+        assert!(told(found(), &["r1", "r2", "r4"]).silent_areas.is_empty());
+        assert!(!Coverage::default().to_string().contains("silent area"));
     }
 }

@@ -51,6 +51,7 @@ use evidence::bundle::LOG;
 pub use coverage::Coverage;
 pub use files::{BUNDLE_SIZE_MAX, Files, NotABundle, read_tar};
 pub use report::{Line, Outcome, Report, Step};
+pub use statements::RegisterState;
 pub use trust::{Options, Trust, WitnessPolicy};
 
 use files::Bundle;
@@ -58,8 +59,20 @@ use report::Findings;
 
 pub fn verify(files: &Files, trust: &Trust, options: &Options) -> Report {
     let mut findings = Findings::default();
-    let coverage = check(files, trust, options, &mut findings);
+    let coverage = check(files, trust, options, &mut findings, &mut None);
     findings.finish(coverage, evidence::limits::LIMITS.to_vec())
+}
+
+/// The same check, and the register that it rests on; `None` where the log could not be read so far.
+pub fn verify_register(
+    files: &Files,
+    trust: &Trust,
+    options: &Options,
+) -> (Report, Option<RegisterState>) {
+    let (mut findings, mut state) = (Findings::default(), None);
+    let coverage = check(files, trust, options, &mut findings, &mut state);
+    let report = findings.finish(coverage, evidence::limits::LIMITS.to_vec());
+    (report, state.map(|register| register.state(trust.register.name().as_str())))
 }
 
 /// The steps, each resting on those before it.
@@ -68,6 +81,7 @@ fn check(
     trust: &Trust,
     options: &Options,
     findings: &mut Findings,
+    state: &mut Option<statements::Register>,
 ) -> Option<Coverage> {
     let mut bundle = Bundle::new(files);
     let manifest = manifest::read(&mut bundle, findings);
@@ -109,6 +123,7 @@ fn check(
         entries: &entries,
         agents: &agents,
         register: &register,
+        facts: &facts,
         named: &named,
         log_size: head.size,
     };
@@ -116,6 +131,7 @@ fn check(
     coverage.decisions = cases::read(&mut bundle, operator, trust, &entries, &persons, findings);
 
     manifest::files(&bundle, findings);
+    *state = Some(register);
     Some(coverage)
 }
 

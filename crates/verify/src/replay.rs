@@ -34,6 +34,8 @@ pub(crate) struct Past<'a> {
     pub(crate) entries: &'a [Known],
     pub(crate) agents: &'a Agents<'a>,
     pub(crate) register: &'a Register,
+    /// The inventory, as the newest entries have it.
+    pub(crate) facts: &'a [v1::NodeFacts],
     /// Checkpoints that seals may name, with their sizes.
     pub(crate) named: &'a BTreeMap<Hash, u64>,
     pub(crate) log_size: u64,
@@ -79,7 +81,7 @@ pub(crate) fn verdicts(
     findings: &mut Findings,
 ) {
     let (computed, found) = compute(bundle, trust, past, coverage, findings);
-    silences(coverage, found);
+    silences(coverage, found, past.facts, &past.agents.sealed());
     for Computed { now, .. } in computed.values() {
         *coverage.verdicts.entry(now.screen_word().to_string()).or_default() += 1;
     }

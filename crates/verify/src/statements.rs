@@ -34,6 +34,35 @@ pub(crate) struct Register {
     attested: u64,
     /// Some of it could not be read, so that verdicts cannot be recomputed.
     pub(crate) partial: bool,
+    /// Of the whole tree that was delivered; `None`: there is none.
+    root: Option<tlog::Hash>,
+}
+
+/// The register of a bundle, for who compares it with something else.
+#[derive(Debug, Clone)]
+pub struct RegisterState {
+    pub register: register::Register,
+    pub root: Option<tlog::Hash>,
+    /// Parts of it are withheld, erased, or not understood: what it holds is not wholly known.
+    pub partial: bool,
+}
+
+impl Register {
+    /// Its statements in order, as everybody applies them.
+    pub(crate) fn state(&self, origin: &str) -> RegisterState {
+        let mut register = register::Register::new(origin);
+        let mut partial = self.partial;
+        for stated in &self.statements {
+            let applied = stated.as_ref().is_some_and(|Stated { statement, items }| {
+                register.apply(statement, items.clone()).is_ok()
+            });
+            if !applied {
+                register.apply_not_understood();
+                partial = true;
+            }
+        }
+        RegisterState { register, root: self.root, partial }
+    }
 }
 
 const KIND: Kind = Kind {
@@ -56,6 +85,7 @@ pub(crate) fn read(
         StatementLog::Empty => {}
         StatementLog::Unreadable => register.partial = true,
         StatementLog::Read(tree, heads) => {
+            register.root = tree.root_at(tree.size());
             statements(&mut register, bundle, &tree, &heads, trust, persons, findings);
         }
     }

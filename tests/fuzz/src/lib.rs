@@ -22,6 +22,7 @@ pub mod confs;
 pub mod evidence;
 pub mod kernel;
 pub mod lines;
+pub mod orders;
 pub mod register;
 pub mod spool;
 pub mod streams;
@@ -50,7 +51,9 @@ pub const TARGETS: &[Target] = targets! {
     spool: spool;
     evidence: leaf, log_entry, statement, batch, chunk, frame, claim;
     tlog: note, tile, proof;
-    register: target, requests_toml, requests_csv;
+    register: target, requests_toml, requests_csv, requests_json, rkn_xml, rkn_csv, zone_list, list_lines,
+        explanations, ooni;
+    orders: record_order, collector_config;
     bundle: bundle;
 };
 

@@ -1,8 +1,15 @@
-//! What authorities write: targets, and lists of requests as TOML and CSV.
+//! What authorities write: targets, requests in every form, lists, and what is said about differences; and
+//! what probes measured.
 
 use ::register::{
     Target,
-    import::{Imported, Mapping, from_csv, from_toml, to_items},
+    import::{
+        Imported, Mapping, Settings, from_csv, from_json, from_rkn_csv, from_rkn_xml, from_rpz,
+        from_toml, list_from_rpz, to_items,
+    },
+    list::{ListFile, from_lines},
+    ooni,
+    reconcile::{self, Authority, Materiality, Question},
 };
 use remit_proto::v1::TargetKind;
 
@@ -36,13 +43,99 @@ pub fn requests_csv(data: &[u8]) {
     }
 }
 
+pub fn requests_json(data: &[u8]) {
+    if let Some(text) = text(data) {
+        let _ = from_json(text).map(taken);
+    }
+}
+
+/// The register of Roskomnadzor; the same bytes give the same requests.
+pub fn rkn_xml(data: &[u8]) {
+    let Ok(imported) = from_rkn_xml(data, &settings("")) else { return };
+    assert_eq!(from_rkn_xml(data, &settings("")).as_ref(), Ok(&imported));
+    taken(imported);
+}
+
+/// Many lines make one request, so that there are at most as many requests as lines.
+pub fn rkn_csv(data: &[u8]) {
+    let Ok(imported) = from_rkn_csv(data, &settings("")) else { return };
+    assert!(imported.requests.len() <= imported.report.len());
+    said(&imported);
+    drop(to_items(imported.merge(&[]).requests));
+}
+
+/// A zone, as a list and as a request: both hold the same.
+pub fn zone_list(data: &[u8]) {
+    let constants = "id = \"z/1\"\nform = \"email\"\nfrom = \"2026-01-01T00:00:00Z\"\n";
+    let list = list_from_rpz(data);
+    let request = from_rpz(data, &settings(constants));
+    assert_eq!(list.is_err(), request.is_err());
+    let (Ok(list), Ok(request)) = (list, request) else { return };
+    of_list(&list);
+    let targets = request.requests.iter().filter_map(|r| r.task.as_ref()).map(|t| t.targets.len());
+    let targets: usize = targets.sum();
+    assert!(targets == 0 || targets == list.entries.len());
+    said(&request);
+}
+
+/// A list with one entry on a line, compared with itself: everything matches.
+pub fn list_lines(data: &[u8]) {
+    let list = from_lines(data);
+    of_list(&list);
+    assert!(list.report.len() <= data.split(|byte| *byte == b'\n').count());
+    let items = reconcile::of_list(&list);
+    let question = Question {
+        authority: String::new(),
+        at_s: 0,
+        timing_s: 0,
+        materiality: Materiality::Count(0),
+    };
+    let authority = Authority::Items(items.clone());
+    let found = reconcile::reconcile(question, authority, items, Vec::new());
+    assert_eq!(found.figures.matched, found.figures.entries);
+}
+
+pub fn explanations(data: &[u8]) {
+    let Some(read) = text(data).map(reconcile::explanations) else { return };
+    for explanation in read.unwrap_or_default() {
+        assert!(!explanation.text.chars().any(char::is_control));
+    }
+}
+
+/// Lines of OONI measurements. Of what is kept, the URL has no query, which might be somebody's.
+pub fn ooni(data: &[u8]) {
+    for line in data.split(|byte| *byte == b'\n') {
+        if let Ok(ooni::Read::Measured(measured)) = ooni::read(line) {
+            assert!(measured.at_s > 0);
+            assert!(!measured.target.to_string().contains('?'));
+        }
+    }
+}
+
+fn settings(more: &str) -> Settings {
+    let text = format!("[constants]\ninstrument = \"administrative_order\"\n{more}");
+    Settings::parse(&text).expect("written here")
+}
+
+/// An entry is a row that was taken, or more of one.
+fn of_list(list: &ListFile) {
+    assert!(list.entries.len() + list.refused_count() <= list.report.len());
+    for row in &list.report {
+        assert!(!row.to_string().contains('\n'), "one row, one line");
+    }
+}
+
+fn said(imported: &Imported) {
+    for row in &imported.report {
+        assert!(!row.to_string().contains('\n'), "one row, one line");
+    }
+}
+
 /// Every row is either taken or on record as refused, and what is taken can be entered.
 fn taken(imported: Imported) {
     let rows = imported.accepted_count() + imported.refused_count();
     assert_eq!(imported.report.len(), rows);
     assert!(imported.repaired_count() <= imported.accepted_count());
-    for row in &imported.report {
-        assert!(!row.to_string().contains('\n'), "one row, one line");
-    }
+    said(&imported);
     drop(to_items(imported.merge(&[]).requests));
 }

@@ -1,8 +1,14 @@
-//! What the kernel says that a process has used: CPU time of all or some of its threads, and memory.
+//! What the kernel says that a process has used: CPU time of all or some of its threads, and memory; and
+//! what an agent says of itself.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::{
     time::{ClockId, clock_getcpuclockid, clock_gettime},
     unistd::Pid,
@@ -64,6 +70,22 @@ pub fn memory(pid: i32) -> Result<Memory> {
         resident_kib: field("VmRSS:").context("VmRSS")?,
         peak_kib: field("VmHWM:").context("VmHWM")?,
     })
+}
+
+/// What an agent of the calling thread's network namespace serves at its metrics endpoint.
+pub fn metrics(address: &str) -> Result<String> {
+    let mut text = String::new();
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+    stream.read_to_string(&mut text)?;
+    ensure!(text.contains("200 OK"), "the metrics endpoint says: {text}");
+    Ok(text)
+}
+
+/// A counter that was never counted up is not there.
+pub fn metric(text: &str, name: &str) -> Result<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    Ok(value.map_or(Ok(0), str::parse)?)
 }
 
 /// Millions of bytes, as the targets are given.

@@ -14,12 +14,18 @@
 pub mod agent;
 pub mod collector;
 pub mod cpu;
+pub mod datapath;
 pub mod finding;
 pub mod flood;
 pub mod floor;
 pub mod history;
+pub mod large_set;
 pub mod leaves;
+pub mod matcher;
+pub mod million;
+pub mod peers;
 pub mod reassess;
+pub mod resolver;
 pub mod store;
 
 use std::{
@@ -56,21 +62,45 @@ pub enum Part {
     Agent,
     Collector,
     Finding,
+    Matcher,
     Store,
     Reassess,
+    /// ulogd2 beside the agent.
+    Peers,
+    /// What it costs a packet to be watched.
+    Datapath,
+    /// A set of 100,000 elements.
+    Set,
+    /// Lines of a busy resolver.
+    Resolver,
 }
 
 impl Part {
-    pub const ALL: [Self; 5] =
-        [Self::Agent, Self::Collector, Self::Finding, Self::Store, Self::Reassess];
+    pub const ALL: [Self; 10] = [
+        Self::Agent,
+        Self::Peers,
+        Self::Datapath,
+        Self::Set,
+        Self::Resolver,
+        Self::Collector,
+        Self::Finding,
+        Self::Matcher,
+        Self::Store,
+        Self::Reassess,
+    ];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Collector => "collector",
             Self::Finding => "finding",
+            Self::Matcher => "matcher",
             Self::Store => "store",
             Self::Reassess => "reassess",
+            Self::Peers => "peers",
+            Self::Datapath => "datapath",
+            Self::Set => "set",
+            Self::Resolver => "resolver",
         }
     }
 }
@@ -79,7 +109,9 @@ impl std::str::FromStr for Part {
     type Err = anyhow::Error;
     fn from_str(word: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|part| part.word() == word);
-        found.context("not a part: want agent, collector, finding, store or reassess")
+        found.with_context(|| {
+            format!("not a part: want one of {}", Self::ALL.map(Self::word).join(", "))
+        })
     }
 }
 
@@ -139,6 +171,22 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
         say("agent: size, and memory with a full spool");
         rows.extend(bench.size_and_memory(settings)?);
     }
+    if wanted(Part::Peers) {
+        say("agent beside ulogd2: CPU per event, and loss, in turns");
+        rows.extend(peers::measure(&programs, &dir.join("peers"), settings)?);
+    }
+    if wanted(Part::Datapath) {
+        say("the way of a packet: a plain drop, and ways to watch it, in turns");
+        rows.extend(datapath::measure(&programs, &dir.join("datapath"), settings)?);
+    }
+    if wanted(Part::Set) {
+        say("a set of 100,000 elements");
+        rows.extend(large_set::measure(&programs, &dir.join("set"), settings)?);
+    }
+    if wanted(Part::Resolver) {
+        say("lines of a busy resolver");
+        rows.extend(resolver::measure(&programs, &dir.join("resolver"), settings)?);
+    }
     if wanted(Part::Collector) {
         let network = Network::new()?;
         say("collector: CPU per leaf to Accepted, in turns with its floor");
@@ -147,6 +195,11 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
     if wanted(Part::Finding) {
         say("from a rule to its finding");
         rows.push(finding::measure(&dir.join("demo"), settings)?);
+    }
+    // Before what leaves memory behind that was used and given back.
+    if wanted(Part::Matcher) {
+        say("the matcher, over two million targets");
+        rows.extend(matcher::measure(settings)?);
     }
     if wanted(Part::Store) {
         say("the index: taking in, size, questions");

@@ -14,6 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::model::{Count, Element, KeyField, SetInfo, Verdict};
 use super::wire;
+use crate::order;
 
 /// One entry as it came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,7 +108,9 @@ impl Pairing {
     fn flush(&mut self, emit: &mut impl FnMut(RawElement)) -> Result<(), Disordered> {
         let descending = self.descending.unwrap_or(true);
         // What closes the interval before comes first.
-        self.group.sort_by_key(|entry| entry.interval_end == descending);
+        if self.group.len() > 1 {
+            order::sort_by_key(&mut self.group, |entry| entry.interval_end == descending);
+        }
         for entry in std::mem::take(&mut self.group) {
             let first = !std::mem::replace(&mut self.any, true);
             match (descending, entry.interval_end, self.held.take()) {
@@ -157,7 +160,7 @@ pub struct Endpoint {
 /// Inclusive ranges from endpoints in any order, ascending. Ranges that touch stay separate.
 /// `None` if starts and ends do not alternate.
 pub fn intervals(mut endpoints: Vec<Endpoint>) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-    endpoints.sort_by(|a, b| a.key.cmp(&b.key).then(b.is_end.cmp(&a.is_end)));
+    order::sort_by(&mut endpoints, |a, b| a.key.cmp(&b.key).then(b.is_end.cmp(&a.is_end)));
     let mut ranges = Vec::new();
     let mut pairing = Pairing { descending: Some(false), ..Pairing::default() };
     let mut emit = |e: RawElement| ranges.push((e.low.clone(), e.high().to_vec()));

@@ -50,7 +50,7 @@ pub(super) fn follow(snapshot: &Snapshot, ruleset: &mut Ruleset) {
         .filter_map(|chain| Some((chain, chain.base.as_ref()?)))
         .filter(|(chain, _)| !asleep(chain.family, &chain.table))
         .collect();
-    bases.sort_by_key(|(_, base)| (base.hook, base.priority));
+    crate::order::sort_by_key(&mut bases, |(_, base)| (base.hook, base.priority));
     let mut visits_left = VISITS_MAX;
     for (chain, base) in bases {
         let base = Arc::new(base.clone());

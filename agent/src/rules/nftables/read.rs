@@ -21,6 +21,7 @@ use super::model::{Element, Family, NamedCounter, Ruleset, SetInfo};
 use super::snapshot::{self, Snapshot, VerdictMap};
 use super::wire::{self, be_u32};
 use crate::kernel::{Malformed, Messages};
+use crate::order;
 
 /// After the first attempt, 10, 20, 40, 80 and 160 ms apart. A reload of a large set takes
 /// seconds in user space but commits at once, so that waiting longer gains little.
@@ -248,7 +249,7 @@ impl Reader {
             map.elements.push(element);
         })?;
         // Hash sets come in an order that is different each time.
-        map.elements.sort_by(|a, b| (a.catch_all, &a.low).cmp(&(b.catch_all, &b.low)));
+        order::sort_by(&mut map.elements, |a, b| (a.catch_all, &a.low).cmp(&(b.catch_all, &b.low)));
         Ok(map)
     }
 
@@ -359,7 +360,9 @@ fn ruleset(snapshot: Snapshot, generation: u32) -> Ruleset {
     follow::follow(&snapshot, &mut ruleset);
     ruleset.counters = snapshot.counters;
     ruleset.sets = snapshot.sets.into_values().collect();
-    ruleset.sets.sort_by(|a, b| (a.family, &a.table, &a.name).cmp(&(b.family, &b.table, &b.name)));
+    order::sort_by(&mut ruleset.sets, |a, b| {
+        (a.family, &a.table, &a.name).cmp(&(b.family, &b.table, &b.name))
+    });
     ruleset
 }
 

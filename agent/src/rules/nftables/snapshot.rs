@@ -116,7 +116,7 @@ impl Snapshot {
             (rule.family, &rule.table, &rule.chain, rule.handle).hash(&mut hasher);
         }
         let mut sets: Vec<_> = self.sets.iter().map(|(name, set)| (name, set.handle)).collect();
-        sets.sort();
+        crate::order::sort(&mut sets);
         sets.hash(&mut hasher);
         for counter in &self.counters {
             (counter.family, &counter.table, &counter.name).hash(&mut hasher);

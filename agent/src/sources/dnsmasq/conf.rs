@@ -224,7 +224,7 @@ impl Reader {
             .map(|entry| entry.path())
             .filter(|path| path.is_file())
             .collect();
-        files.sort();
+        crate::order::sort(&mut files);
         for file in files {
             match kind {
                 Kind::Conf => self.conf(&file),

@@ -176,7 +176,7 @@ impl State {
         }
         // Before they are read: what changes while they are is read again.
         let found = conf::read(&self.config);
-        self.seen = found.files.iter().map(|(path, seen)| (path.clone(), *seen)).collect();
+        self.seen.clone_from(&found.files);
         let torn = self.seen.iter().any(|(path, known)| identity(path) != *known);
         let unstable = torn || !found.unreadable.is_empty() || found.too_many;
         if unstable && !self.unstable {

@@ -325,7 +325,7 @@ impl Lines for Relay {
 
     fn rules(&self, at_s: i64) -> RuleState {
         let mut rules: Vec<_> = self.known.values().cloned().collect();
-        rules.sort_by_key(|rule| rule.number);
+        crate::order::sort_by_key(&mut rules, |rule| rule.number);
         RuleState {
             source: SourceKind::Jsonl,
             at_s,

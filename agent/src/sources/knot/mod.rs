@@ -31,6 +31,7 @@ mod settings;
 use std::{
     fs::{self, Permissions},
     io,
+    net::SocketAddr,
     os::unix::{
         fs::{FileTypeExt as _, PermissionsExt as _},
         net::{UnixListener, UnixStream},
@@ -52,6 +53,7 @@ use super::{
     raw_log::RawLog,
     rpz::{
         self, Applied, RpzZone,
+        canary::ZoneCanaries,
         owner::Owner,
         rules::{Resolver, Rules},
     },
@@ -70,6 +72,8 @@ pub struct Knot {
     /// `socket_path` of its dnstap module; the agent makes it.
     pub socket: PathBuf,
     pub policies: Vec<Policy>,
+    /// Where the resolver is asked for the canaries of its policies; `None`: there are none.
+    pub canaries: Option<SocketAddr>,
 }
 
 /// `policy.rpz(policy.DENY_MSG(message), file)`
@@ -174,13 +178,16 @@ struct Receiver {
     streams: Streams<Frames>,
     connected: Connected,
     rules: Rules,
+    canaries: ZoneCanaries,
 }
 
 impl Receiver {
     fn new(config: &Knot, streams: Streams<Frames>, context: SourceContext) -> Self {
-        let rules = Rules::new(config.zones(), config.resolver());
+        let zones = config.zones();
+        let canaries = ZoneCanaries::new(SourceKind::Knot, config.canaries, &zones);
+        let rules = Rules::new(zones, config.resolver());
         let connected = Connected::new(SourceKind::Knot, &context);
-        Self { context, streams, connected, rules }
+        Self { context, streams, connected, rules, canaries }
     }
 
     fn run(&mut self) -> Result<(), RecorderGone> {
@@ -203,6 +210,7 @@ impl Receiver {
             self.streams.wait();
             self.receive()?;
             self.connected.look(self.streams.is_connected(), &self.context)?;
+            self.send_canaries()?;
         }
         // What was sent until now is recorded now.
         self.receive()
@@ -239,6 +247,9 @@ impl Receiver {
             done: answer.done(),
             asked: &answer.asked,
         };
+        if let Some(name) = self.rules.canary_of(&applied) {
+            return self.canaries.seen(name);
+        }
         let cause = self.rules.cause_or_new(&applied, &self.context, gathered);
         let hit = rpz::hit(&applied, cause, answer.at_s, &self.context);
         let (rcode, extended_errors) = (answer.rcode, answer.extended_errors.clone());
@@ -261,6 +272,12 @@ impl Receiver {
             cursor: Some(mark()),
             import: None,
         })
+    }
+
+    fn send_canaries(&mut self) -> Result<(), RecorderGone> {
+        self.canaries.aim(self.rules.canaries());
+        let news = self.canaries.step(&self.context);
+        news.into_iter().try_for_each(|report| (self.context.send)(report))
     }
 
     fn send_rules(&self) -> Result<(), RecorderGone> {

@@ -22,6 +22,7 @@ struct Section {
     socket: Option<String>,
     #[serde(default)]
     policies: Vec<PolicySection>,
+    canaries: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -33,7 +34,8 @@ struct PolicySection {
 }
 
 fn read(section: Section, check: &mut Check<'_>) -> Option<Knot> {
-    let Section { socket, policies } = section;
+    let Section { socket, policies, canaries } = section;
+    let canaries = check.resolver(canaries);
     let socket = check.absolute(socket, "socket", "set socket_path of the dnstap module");
     let short = socket.as_ref().is_none_or(|path| path.len() <= SOCKET_PATH_SIZE_MAX);
     check.that(short, "socket", "must be at most 107 bytes long");
@@ -46,11 +48,11 @@ fn read(section: Section, check: &mut Check<'_>) -> Option<Knot> {
             checked.push(Policy { message, file: file.into(), origin });
         }
     }
-    Some(Knot { socket: socket?.into(), policies: checked })
+    Some(Knot { socket: socket?.into(), policies: checked, canaries })
 }
 
 pub(super) fn print(settings: &Knot) -> toml::Table {
-    let Knot { socket, policies } = settings;
+    let Knot { socket, policies, canaries } = settings;
     let policy = |Policy { message, file, origin }: &Policy| PolicySection {
         message: Some(message.clone()),
         file: Some(file.display().to_string()),
@@ -59,5 +61,6 @@ pub(super) fn print(settings: &Knot) -> toml::Table {
     crate::config::table(&Section {
         socket: Some(socket.display().to_string()),
         policies: policies.iter().map(policy).collect(),
+        canaries: canaries.map(|address| address.to_string()),
     })
 }

@@ -28,7 +28,7 @@ impl Rig {
         let file = folder.path().join("zone");
         fs::write(&file, ZONE).expect("written");
         let policies = vec![Policy { message: "remit=de/42".into(), file, origin: None }];
-        let config = Knot { socket: folder.path().join("tap"), policies };
+        let config = Knot { socket: folder.path().join("tap"), policies, canaries: None };
         Self { _folder: folder, config }
     }
 

@@ -236,7 +236,7 @@ impl Way {
 impl Outcomes {
     fn sort(&mut self) {
         for list in [&mut self.by_dst, &mut self.by_src] {
-            list.sort_by_key(|outcome| outcome.low);
+            crate::order::sort_by_key(list, |outcome| outcome.low);
             let mut highest = 0;
             for outcome in list {
                 highest = outcome.high.max(highest);

@@ -17,7 +17,8 @@ use remit_proto::v1::{ClaimOrigin, Direction, Target, TargetKind, Technique, Tri
 use super::{
     account::{Counters, Unlogged},
     attribution::{Attribution, Duty, Way},
-    canary::{CanaryRule, CanaryRules, canary},
+    canary::{CanaryRule, CanaryRules, canary, is_of_self_test},
+    digest::Digests,
     draft,
     interfaces::Interfaces,
     own::{is_own, is_own_hook},
@@ -61,14 +62,19 @@ pub(super) struct Settings<'a> {
 }
 
 impl State {
-    pub(super) fn read(reader: &mut Reader, settings: &Settings<'_>) -> Result<Self, ReadError> {
+    /// `digests`: what earlier readings know of sets that are not kept.
+    pub(super) fn read(
+        reader: &mut Reader,
+        settings: &Settings<'_>,
+        digests: &mut Digests,
+    ) -> Result<Self, ReadError> {
         /// A set that changes between the rules and its elements is read with them again.
         const ATTEMPTS: u32 = 3;
         let mut attempt = 1;
         loop {
             let ruleset = reader.read_ruleset()?;
             let judged = ruleset.drops.iter().filter(|path| !is_own(path));
-            match Sets::read(reader, &ruleset, judged) {
+            match Sets::read(reader, &ruleset, judged, digests, &settings.context.privacy) {
                 Ok(sets) => return Ok(Builder::new(&ruleset, &sets, settings).build()),
                 Err(ReadError::NotStable | ReadError::Disordered) if attempt < ATTEMPTS => {
                     attempt += 1;
@@ -143,6 +149,11 @@ impl<'a> Builder<'a> {
                 }
                 self.add_ways(path, None, |_| {});
                 self.canaries.entry(group).or_insert(CanaryRule { to, counter: key });
+            } else if is_of_self_test(path, self.settings.groups) {
+                if let Some(key) = &key {
+                    self.counters.canary(key);
+                }
+                self.add_ways(path, None, |_| {});
             } else if is_own(path) {
                 let new = self.own_seen.insert(&path.rule);
                 self.counters.own(path, key, new);
@@ -286,7 +297,7 @@ impl<'a> Builder<'a> {
             };
             aim.naming = Naming::Within(side);
             aim.narrowed = true;
-            if !known.complete || known.is_dynamic() {
+            if !known.is_complete() || known.is_dynamic() {
                 aim.target =
                     Target { kind: TargetKind::NotUnderstood.into(), value: String::new() };
             }

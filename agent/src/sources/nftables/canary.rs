@@ -23,10 +23,10 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use evidence::{Claim, claim::carried};
 
-use super::{account::Values, own::is_own_hook};
+use super::{account::Values, own::is_own_hook, self_test::Mark};
 use crate::{
     observation::CounterKey,
-    rules::nftables::{Action, AddrSet, DropPath, Match, PortSet, Side},
+    rules::nftables::{Action, AddrSet, DropPath, Log, Match, PortSet, Side},
 };
 
 /// One for each group.
@@ -46,6 +46,17 @@ pub(super) fn path_name(group: u16) -> Arc<str> {
 
 /// The group whose canaries this way is for, and where they go.
 pub(super) fn canary(path: &DropPath, groups: &[u16]) -> Option<(u16, SocketAddr)> {
+    let (log, to) = aim(path, groups)?;
+    Mark::of_prefix(&log.prefix).is_none().then_some((log.group, to))
+}
+
+/// Whether this way is for the blocks of a self-test: one for canaries in all, but that the agent sends none
+/// there.
+pub(super) fn is_of_self_test(path: &DropPath, groups: &[u16]) -> bool {
+    aim(path, groups).is_some_and(|(log, _)| Mark::of_prefix(&log.prefix).is_some())
+}
+
+fn aim<'p>(path: &'p DropPath, groups: &[u16]) -> Option<(&'p Log, SocketAddr)> {
     const UDP: u8 = 17;
     let may_be = path.action == Action::Drop && is_own_hook(&path.base);
     if !may_be || !path.not_understood.is_empty() || path.limit {
@@ -76,7 +87,7 @@ pub(super) fn canary(path: &DropPath, groups: &[u16]) -> Option<(u16, SocketAddr
         _ => None,
     });
     let to = SocketAddr::new(address?, port?);
-    (to.port() != 0).then_some((log.group, to))
+    (to.port() != 0).then_some((log, to))
 }
 
 fn claims_canary(prefix: &[u8]) -> bool {

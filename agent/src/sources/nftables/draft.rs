@@ -32,12 +32,10 @@ pub(super) fn rule(
         }
         Of::Rest(known) => {
             let info = &known.info;
-            let why = if !known.complete {
-                "more than are kept one by one"
-            } else if known.is_dynamic() {
-                "they change without a commit"
-            } else {
-                "and this is what none of them matches"
+            let why = match known.beyond {
+                Some(contents) => format!("more than are kept one by one, {contents}"),
+                None if known.is_dynamic() => "they change without a commit".to_owned(),
+                None => "and this is what none of them matches".to_owned(),
             };
             let addition = format!("; set {} has {} elements, {why}", info.name, info.count);
             (Some(info), None, addition)

@@ -1,17 +1,17 @@
 //! What `remit-agent doctor` says of nftables.
 
-use std::collections::BTreeSet;
-
 use super::{
     Nftables, NftablesError,
     build::{Settings, State},
     canary::{canary, is_meant},
+    digest::Digests,
     own::is_own,
 };
 use crate::{
     doctor::Finding,
     logging,
     observation::KnownRule,
+    order,
     rules::nftables::{DropPath, Reader, Ruleset},
     sources::SourceContext,
 };
@@ -22,7 +22,7 @@ pub(super) fn examine(config: &Nftables, context: &SourceContext) -> Vec<Finding
     let settings = Settings { groups, canaries: *canaries, context };
     let read = || {
         let mut reader = Reader::open().map_err(NftablesError::read)?;
-        let state = State::read(&mut reader, &settings);
+        let state = State::read(&mut reader, &settings, &mut Digests::default());
         let state = state.map_err(NftablesError::read)?;
         Ok((state, reader.read_ruleset().map_err(NftablesError::read)?))
     };
@@ -108,10 +108,8 @@ fn uncounted(rules: &[&KnownRule]) -> Option<Finding> {
 fn logs(judged: &[&DropPath], groups: &[u16]) -> Vec<Finding> {
     let logs = || judged.iter().flat_map(|path| path.logs.iter().map(move |log| (path, log)));
     let mut findings = Vec::new();
-    let eager: BTreeSet<&str> = logs()
-        .filter(|(_, log)| log.threshold == 1)
-        .map(|(path, _)| path.native.as_str())
-        .collect();
+    let eager = logs().filter(|(_, log)| log.threshold == 1);
+    let eager = order::set(eager.map(|(path, _)| path.native.as_str()));
     if let Some(first) = eager.first() {
         findings.push(Finding::wrong(
             PART,
@@ -120,8 +118,8 @@ fn logs(judged: &[&DropPath], groups: &[u16]) -> Vec<Finding> {
              loses most of them",
         ));
     }
-    let elsewhere: BTreeSet<u16> =
-        logs().map(|(_, log)| log.group).filter(|group| !groups.contains(group)).collect();
+    let elsewhere = logs().map(|(_, log)| log.group).filter(|group| !groups.contains(group));
+    let elsewhere = order::set(elsewhere);
     if !elsewhere.is_empty() {
         findings.push(Finding::incomplete(
             PART,

@@ -20,6 +20,7 @@ use super::{
     attribution::{Attribution, Names},
     canary::{CanaryRules, path_name},
     deeds::{Deeds, SAMPLES_MAX},
+    self_test::{Mark, SelfTests},
 };
 use crate::{
     observation::{Canaries, Hit, NotParsed, Report},
@@ -129,6 +130,7 @@ pub(super) struct Hits<'a> {
     before: Option<Arc<Attribution>>,
     deeds: Deeds,
     canary: Canary,
+    self_tests: SelfTests,
     /// When it was last said that canaries do not come back, and since when they do not.
     deaf: Option<Instant>,
     back_until_s: i64,
@@ -188,6 +190,7 @@ impl<'a> Hits<'a> {
             before: None,
             deeds: Deeds::default(),
             canary: Canary::default(),
+            self_tests: SelfTests::default(),
             deaf: None,
             back_until_s: (context.now_s)(),
             not_parsed: 0,
@@ -259,6 +262,10 @@ impl<'a> Hits<'a> {
         self.canary.lose(packet.lost_before);
         if self.canary.takes(packet) {
             return;
+        }
+        // Before the rule is known: whoever tests need not wait for the ruleset to be read.
+        if let Some(mark) = Mark::of_packet(packet) {
+            return self.self_tests.add(mark);
         }
         let (group, names) = (self.group, self.names.as_ref());
         if self.deeds.attribute(&self.now, group, names, packet) {
@@ -357,6 +364,12 @@ impl<'a> Hits<'a> {
     }
 
     fn report_canaries(&mut self, at_s: i64) -> Result<(), RecorderGone> {
+        for (mark, seen) in self.self_tests.take() {
+            let path = mark.path(self.group).into();
+            let on = Canaries::on(SourceKind::Nftables, path, at_s);
+            let news = Canaries { sent: seen, seen, unanswered: Some(0), ..on };
+            (self.context.send)(Report::Canaries(news))?;
+        }
         let Some(News { sent, seen }) = self.canary.take_news() else { return Ok(()) };
         if seen > 0 {
             if self.deaf.take().is_some() {

@@ -27,7 +27,7 @@ impl Interfaces {
     /// Those of the calling thread's namespace; none if they cannot be read.
     pub(super) fn read() -> Self {
         let Ok(all) = nix::net::if_::if_nameindex() else { return Self::default() };
-        Self(all.iter().map(|one| (one.name().to_bytes().to_vec(), one.index())).collect())
+        Self(crate::order::map(all.iter().map(|one| (one.name().to_bytes().to_vec(), one.index()))))
     }
 
     /// The conditions that a message can contradict.

@@ -39,11 +39,12 @@
 //! | `build` | one reading: ways, and which rules are the same |
 //! | `draft`, `standing` | a rule as it is told, and which counter is held against it |
 //! | `reach`, `target` | what a rule matches, and the target that is |
-//! | `sets` | elements, and how many are kept |
+//! | `sets`, `digest` | elements, how many are kept, and what is known of the others |
 //! | `claim`, `text` | what a rule says that it rests on; its text without customers |
 //! | `interfaces` | the name that a rule has and the number that a message has |
 //! | `own` | what the node drops for its own sake |
 //! | `canary` | the rule that the agent's own packets meet, to see them come back |
+//! | `self_test` | how the packets of `remit-agent selftest` are known |
 //! | `account` | which counter counts what |
 //! | `attribution`, `hits`, `deeds`, `response` | from a message to its rule |
 //!
@@ -56,6 +57,7 @@ mod build;
 mod canary;
 mod claim;
 mod deeds;
+mod digest;
 mod draft;
 mod error;
 mod examine;
@@ -64,6 +66,7 @@ mod interfaces;
 mod own;
 mod reach;
 mod response;
+pub(crate) mod self_test;
 mod sets;
 mod settings;
 mod standing;
@@ -87,6 +90,7 @@ use self::{
     build::{Settings, State},
     canary::{CanaryCounters, path_name},
     deeds::named,
+    digest::Digests,
     hits::Shared,
 };
 pub use self::{error::NftablesError, settings::TECHNOLOGY};
@@ -128,19 +132,6 @@ pub struct Nftables {
     pub nflog: nflog::Settings,
 }
 
-impl Default for Nftables {
-    fn default() -> Self {
-        Self {
-            groups: Vec::new(),
-            // Reading all counters costs less than a millisecond; the account of a loss is then
-            // settled within ten seconds.
-            counters_interval: Duration::from_secs(5),
-            canaries: true,
-            nflog: nflog::Settings::default(),
-        }
-    }
-}
-
 impl super::Source for Nftables {
     fn kind(&self) -> SourceKind {
         SourceKind::Nftables
@@ -157,6 +148,10 @@ impl super::Source for Nftables {
 
     fn raw_log(&self) -> RawLog {
         RawLog::None
+    }
+
+    fn nflog_groups(&self) -> &[u16] {
+        &self.groups
     }
 
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError> {
@@ -199,6 +194,7 @@ struct Source<'a> {
     watch: Watch,
     /// As last reported.
     state: State,
+    digests: Digests,
     reported: bool,
     watched: Watched,
     /// When that was.
@@ -261,6 +257,7 @@ impl<'a> Source<'a> {
             reader,
             watch,
             state: State::default(),
+            digests: Digests::default(),
             reported: false,
             watched: Watched::default(),
             counted_s: (context.now_s)(),
@@ -405,7 +402,7 @@ impl<'a> Source<'a> {
     fn read(&mut self) -> Result<Option<State>, Ended> {
         let Nftables { groups, canaries, .. } = self.config;
         let settings = Settings { groups, canaries: *canaries, context: self.context };
-        match State::read(&mut self.reader, &settings) {
+        match State::read(&mut self.reader, &settings, &mut self.digests) {
             Ok(state) => {
                 self.sees()?;
                 Ok(Some(state))

@@ -74,7 +74,7 @@ pub(super) fn pieces<'a>(
     };
     let known = primary.known;
     let wanted = verdict_text(path, &primary.membership);
-    if wanted.is_some() && known.complete {
+    if wanted.is_some() && known.is_complete() {
         // The condition "the element says drop" is answered by the choice of elements.
         reach.narrowed = narrowed_without_verdict(path, &memberships, reach.narrowed);
     }
@@ -92,7 +92,7 @@ pub(super) fn pieces<'a>(
         let reaches = with_ports(reach, &ports).into_iter();
         pieces.extend(reaches.map(|reach| Piece { reach, of: Of::Element(known, element) }));
     }
-    if !known.complete || known.is_dynamic() {
+    if !known.is_complete() || known.is_dynamic() {
         pieces.push(rest(reach, known));
     }
     (Some(primary), pieces)
@@ -220,7 +220,7 @@ fn port_set(membership: &Membership<'_>) -> Option<(Side, Option<u8>)> {
 
 /// The ranges of a set of ports, if there are few enough ports in it to be told apart.
 fn few_ports(set: &KnownSet) -> Option<Vec<(u16, u16)>> {
-    if !set.complete || set.is_dynamic() {
+    if !set.is_complete() || set.is_dynamic() {
         return None;
     }
     let mut total = 0u32;

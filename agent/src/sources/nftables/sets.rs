@@ -1,13 +1,16 @@
 //! The elements of the sets that blocking rules name their targets by, as many as we keep.
 //!
 //! Sets are streamed. Up to [`ELEMENTS_MAX`] elements are kept, over all sets together and in the
-//! order in which rules refer to them; a set that does not fit is kept as its name and count. It
-//! is then one rule whose target is not understood, and what was hit names the element.
+//! order in which rules refer to them; a set that does not fit is kept as its name, its count and a
+//! digest of its elements (`digest`). It is then one rule whose target is not understood, and what was
+//! hit names the element.
 //!
 //! Only sets with an address or a port in their key are read: others narrow a target and name none.
 
 use std::collections::HashMap;
 
+use super::digest::{Contents, Digests};
+use crate::privacy::Privacy;
 use crate::rules::nftables::{
     AddrSet, DropPath, Element, Family, Field, Match, PortSet, ReadError, Reader, Ruleset, SetInfo,
     SetRef, Side,
@@ -25,12 +28,15 @@ pub(super) struct KnownSet {
     pub(super) info: SetInfo,
     /// Empty if there are too many.
     pub(super) elements: Vec<Element>,
-    pub(super) complete: bool,
+    /// What is known of them then. `None`: they are all in `elements`.
+    pub(super) beyond: Option<Contents>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Sets {
     known: HashMap<SetName, KnownSet>,
+    /// One that is not kept could not be read yet.
+    unread: bool,
 }
 
 /// A set that a condition asks for, and what is compared with its key.
@@ -45,12 +51,15 @@ impl Sets {
         reader: &mut Reader,
         ruleset: &Ruleset,
         paths: impl Iterator<Item = &'a DropPath>,
+        digests: &mut Digests,
+        privacy: &Privacy,
     ) -> Result<Self, ReadError> {
         let infos: HashMap<_, _> = ruleset
             .sets
             .iter()
             .map(|info| ((info.family, info.table.as_str(), info.name.as_str()), info))
             .collect();
+        digests.begin(ruleset.generation);
         let mut sets = Self::default();
         let mut left = ELEMENTS_MAX;
         for path in paths {
@@ -61,8 +70,13 @@ impl Sets {
                     continue;
                 }
                 let Some(info) = infos.get(&(family, table, set.name.as_str())) else { continue };
-                let known = read_one(reader, ruleset, info, left)?;
+                let mut known = read_one(reader, ruleset, info, left)?;
+                if known.beyond.is_some() && !known.is_dynamic() {
+                    let contents = digests.read(reader, &name, info, privacy)?;
+                    known.beyond = Some(contents);
+                }
                 left -= known.elements.len().min(left);
+                sets.unread |= known.beyond == Some(Contents::NotRead);
                 sets.known.insert(name, known);
             }
         }
@@ -73,15 +87,21 @@ impl Sets {
         self.known.get(&(path.rule.family, path.rule.table.clone(), set.name.clone()))
     }
 
-    /// Elements come and go, or count, without a commit: the sets must be read again and again.
+    /// Elements come and go, or count, without a commit, or could not be read yet: the sets must be read
+    /// again.
     pub(super) fn are_moving(&self) -> bool {
-        self.known.values().any(|set| {
-            set.is_dynamic() || set.elements.iter().any(|element| element.counter.is_some())
-        })
+        self.unread
+            || self.known.values().any(|set| {
+                set.is_dynamic() || set.elements.iter().any(|element| element.counter.is_some())
+            })
     }
 }
 
 impl KnownSet {
+    pub(super) fn is_complete(&self) -> bool {
+        self.beyond.is_none()
+    }
+
     pub(super) fn is_dynamic(&self) -> bool {
         self.info.has(SetInfo::TIMEOUT) || self.info.has(SetInfo::EVAL)
     }
@@ -112,7 +132,8 @@ fn read_one(
     if !complete {
         elements = Vec::new();
     }
-    Ok(KnownSet { info: info.clone(), elements, complete })
+    let beyond = (!complete).then_some(Contents::Moving);
+    Ok(KnownSet { info: info.clone(), elements, beyond })
 }
 
 /// The set that a condition asks for, if it asks for one and what it asks is not the opposite.

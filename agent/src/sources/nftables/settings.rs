@@ -1,6 +1,6 @@
 //! `[sources.nftables]`: rules, counters and NFLOG groups of the agent's own network namespace.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use remit_proto::v1::SourceKind;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ struct Section {
 fn read(section: Section, check: &mut Check<'_>) -> Nftables {
     let Section { groups, counters_interval_s, canaries, receive_buffer_kib } = section;
     let groups = groups.unwrap_or_default();
-    let distinct: BTreeSet<u16> = groups.iter().copied().collect();
+    let distinct = crate::order::set(groups.iter().copied());
     check.that(
         !groups.is_empty() && distinct.len() == groups.len() && groups.len() <= 16,
         "groups",
@@ -47,6 +47,19 @@ fn read(section: Section, check: &mut Check<'_>) -> Nftables {
         // A rule for them is what asks for them.
         canaries: canaries.unwrap_or(true),
         nflog,
+    }
+}
+
+impl Default for Nftables {
+    fn default() -> Self {
+        Self {
+            groups: Vec::new(),
+            // Reading all counters costs less than a millisecond; the account of a loss is then
+            // settled within ten seconds.
+            counters_interval: Duration::from_secs(5),
+            canaries: true,
+            nflog: nflog::Settings::default(),
+        }
     }
 }
 

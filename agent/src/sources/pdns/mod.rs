@@ -55,6 +55,7 @@ use super::{
     raw_log::RawLog,
     rpz::{
         self, RpzZone,
+        canary::ZoneCanaries,
         rules::{Resolver, Rules, says_something},
     },
     stream::{Connected, Listener, Streams},
@@ -72,6 +73,8 @@ pub struct Pdns {
     pub listen: SocketAddr,
     pub webserver: Option<SocketAddr>,
     pub policies: Vec<Policy>,
+    /// Where the resolver is asked for the canaries of its policies; `None`: there are none.
+    pub canaries: Option<SocketAddr>,
     pub counters_interval_s: u64,
 }
 
@@ -165,6 +168,7 @@ struct Receiver<'a> {
     delivery: Delivery,
     hits: u64,
     told_uncounted: bool,
+    canaries: ZoneCanaries,
 }
 
 /// Which messages that PowerDNS counted have arrived.
@@ -208,7 +212,9 @@ impl<'a> Receiver<'a> {
     fn new(config: &'a Pdns, streams: Streams<Frames>, context: SourceContext) -> Self {
         let now_s = (context.now_s)();
         let counter: CounterKey = format!("protobuf {} since {now_s}", config.listen).into();
-        let rules = Rules::new(config.zones(), config.resolver(&counter));
+        let zones = config.zones();
+        let canaries = ZoneCanaries::new(SourceKind::Pdns, config.canaries, &zones);
+        let rules = Rules::new(zones, config.resolver(&counter));
         let connected = Connected::new(SourceKind::Pdns, &context);
         Self {
             config,
@@ -220,6 +226,7 @@ impl<'a> Receiver<'a> {
             delivery: Delivery::default(),
             hits: 0,
             told_uncounted: false,
+            canaries,
         }
     }
 
@@ -250,6 +257,7 @@ impl<'a> Receiver<'a> {
             self.streams.wait();
             self.receive()?;
             self.connected.look(self.streams.is_connected(), &self.context)?;
+            self.send_canaries()?;
         }
         // What was sent until now is recorded now.
         self.receive()
@@ -283,8 +291,12 @@ impl<'a> Receiver<'a> {
             Read::Told(told) if told.is_hit() => told,
             Read::NotOurs | Read::Told(_) => return,
         };
-        self.hits += 1;
         let applied = told.applied(Some(self.label(&told)));
+        // Its message has arrived, and is no hit: in what is counted here it is on neither side.
+        if let Some(name) = self.rules.canary_of(&applied) {
+            return self.canaries.seen(name);
+        }
+        self.hits += 1;
         let cause = self.rules.cause_or_new(&applied, &self.context, gathered);
         let hit = rpz::hit(&applied, cause, told.at_s, &self.context);
         // A custom answer has the status of what it leads to; of extended errors nothing is told.
@@ -353,6 +365,12 @@ impl<'a> Receiver<'a> {
 
     fn send(&self, report: Report) -> Result<(), RecorderGone> {
         (self.context.send)(report)
+    }
+
+    fn send_canaries(&mut self) -> Result<(), RecorderGone> {
+        self.canaries.aim(self.rules.canaries());
+        let news = self.canaries.step(&self.context);
+        news.into_iter().try_for_each(|report| (self.context.send)(report))
     }
 
     fn send_rules(&self) -> Result<(), RecorderGone> {

@@ -20,6 +20,7 @@ struct Section {
     webserver: Option<String>,
     #[serde(default)]
     policies: Vec<PolicySection>,
+    canaries: Option<String>,
     counters_interval_s: Option<u32>,
 }
 
@@ -32,7 +33,8 @@ struct PolicySection {
 }
 
 fn read(section: Section, check: &mut Check<'_>) -> Option<Pdns> {
-    let Section { listen, webserver, policies, counters_interval_s } = section;
+    let Section { listen, webserver, policies, canaries, counters_interval_s } = section;
+    let canaries = check.resolver(canaries);
     let remedy = "set the address:port of protobufServer, such as 127.0.0.1:4242";
     let listen: Option<SocketAddr> =
         check.given(listen.and_then(|text| text.parse().ok()), "listen", remedy);
@@ -57,11 +59,11 @@ fn read(section: Section, check: &mut Check<'_>) -> Option<Pdns> {
             checked.push(Policy { name, file: file.into(), origin });
         }
     }
-    Some(Pdns { listen: listen?, webserver, policies: checked, counters_interval_s })
+    Some(Pdns { listen: listen?, webserver, policies: checked, canaries, counters_interval_s })
 }
 
 pub(super) fn print(settings: &Pdns) -> toml::Table {
-    let Pdns { listen, webserver, policies, counters_interval_s } = settings;
+    let Pdns { listen, webserver, policies, canaries, counters_interval_s } = settings;
     let policy = |Policy { name, file, origin }: &Policy| PolicySection {
         name: Some(name.clone()),
         file: Some(file.display().to_string()),
@@ -71,6 +73,7 @@ pub(super) fn print(settings: &Pdns) -> toml::Table {
         listen: Some(listen.to_string()),
         webserver: webserver.map(|address| address.to_string()),
         policies: policies.iter().map(policy).collect(),
+        canaries: canaries.map(|address| address.to_string()),
         counters_interval_s: (*counters_interval_s).try_into().ok(),
     })
 }

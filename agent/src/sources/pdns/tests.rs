@@ -33,7 +33,8 @@ impl Rig {
         fs::write(&file, ZONE).expect("written");
         let listen = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
         let policies = vec![Policy { name: "remit=de/42".into(), file, origin: None }];
-        let config = Pdns { listen, webserver: None, policies, counters_interval_s: 1 };
+        let config =
+            Pdns { listen, webserver: None, policies, canaries: None, counters_interval_s: 1 };
         Self { _folder: folder, config }
     }
 

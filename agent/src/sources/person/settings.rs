@@ -67,8 +67,7 @@ pub(super) fn print(settings: &Person) -> toml::Table {
         Login::Name(name) => toml::Value::String(name.clone()),
         Login::Uid(uid) => toml::Value::Integer((*uid).into()),
     };
-    crate::config::table(&Section {
-        socket: Some(socket.display().to_string()),
-        persons: persons.iter().map(|(id, name)| (id.to_string(), login(name))).collect(),
-    })
+    let mut section = Section { socket: Some(socket.display().to_string()), ..Section::default() };
+    section.persons.extend(persons.iter().map(|(id, name)| (id.to_string(), login(name))));
+    crate::config::table(&section)
 }

@@ -219,8 +219,8 @@ impl Ways {
         }
         let mut tables: Vec<Table> = tables.into_values().collect();
         for table in &mut tables {
-            table.v4.sort_unstable_by(|a, b| b.cmp(a));
-            table.v6.sort_unstable_by(|a, b| b.cmp(a));
+            crate::order::sort_by(&mut table.v4, |a, b| b.cmp(a));
+            crate::order::sort_by(&mut table.v6, |a, b| b.cmp(a));
         }
         Self { tables }
     }

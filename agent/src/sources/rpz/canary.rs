@@ -16,8 +16,9 @@
 //! The resolver's counter counts canaries too. They are held against it and stand in no figure
 //! (`ledger`), so that account stays exact.
 //!
-//! The question is sent and its answer is not waited for: the line is what has to come back. Other
-//! askers' lines of the same name are taken for ours as long as one is awaited: that shows as much.
+//! The question is sent and its answer is not waited for: the line is what has to come back (or the message,
+//! where a resolver sends those). Other askers' lines of the same name are taken for ours as long as one is
+//! awaited: that shows as much. It carries EDNS (RFC 6891), without which Knot Resolver does not say why.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
@@ -73,6 +74,9 @@ struct OfZone {
     said: bool,
     sent: u64,
     seen: u64,
+    /// Asked, and not seen yet; what is lost stays in it.
+    awaited: u64,
+    /// Asked since one was last seen.
     unanswered: u64,
     deaf: Option<Instant>,
     back_until_s: i64,
@@ -86,11 +90,21 @@ impl ZoneCanaries {
             said: false,
             sent: 0,
             seen: 0,
+            awaited: 0,
             unanswered: 0,
             deaf: None,
             back_until_s: 0,
         };
-        let zones = zones.iter().map(of_zone).collect();
+        let mut zones: Vec<OfZone> = zones.iter().map(of_zone).collect();
+        // Policies may be of one name; the file is what tells them apart, and no path shows files.
+        for at in 1..zones.len() {
+            let (before, rest) = zones.split_at_mut(at);
+            let Some(zone) = rest.first_mut() else { break };
+            let copies = before.iter().filter(|other| other.name_of_path() == &*zone.path).count();
+            if copies > 0 {
+                zone.path = format!("{}#{copies}", zone.path).into();
+            }
+        }
         Self { source, resolver, zones, due: None, told: false }
     }
 
@@ -99,7 +113,7 @@ impl ZoneCanaries {
         for (zone, name) in self.zones.iter_mut().zip(names) {
             if zone.name.as_deref() != name {
                 zone.name = name.map(Into::into);
-                zone.unanswered = 0;
+                (zone.awaited, zone.unanswered) = (0, 0);
             }
         }
     }
@@ -109,11 +123,11 @@ impl ZoneCanaries {
         let of_name =
             |zone: &&mut OfZone| zone.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name));
         if let Some(zone) = self.zones.iter_mut().find(of_name)
-            && zone.unanswered > 0
+            && zone.awaited > 0
         {
-            // Lines come in the order of the questions.
-            zone.unanswered -= 1;
+            zone.awaited -= 1;
             zone.seen += 1;
+            zone.unanswered = 0;
         }
     }
 
@@ -151,6 +165,7 @@ impl ZoneCanaries {
             match socket.send_to(&question, resolver) {
                 Ok(_) => {
                     zone.sent += 1;
+                    zone.awaited += 1;
                     zone.unanswered += 1;
                 }
                 Err(error) => sent = Err(error),
@@ -164,6 +179,11 @@ impl ZoneCanaries {
 }
 
 impl OfZone {
+    /// Without the number of a copy.
+    fn name_of_path(&self) -> &str {
+        self.path.split_once('#').map_or(&*self.path, |(name, _)| name)
+    }
+
     fn report(&mut self, source: SourceKind, now_s: i64, reports: &mut Vec<Report>) {
         let (sent, seen) = (std::mem::take(&mut self.sent), std::mem::take(&mut self.seen));
         if !self.said || sent > 0 || seen > 0 {
@@ -202,13 +222,15 @@ fn question(name: &str) -> Option<Vec<u8>> {
     // A question that everybody can guess serves as well.
     let _unguessable = getrandom::fill(&mut id);
     let mut message = id.to_vec();
-    message.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    message.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
     for label in name.trim_end_matches('.').split('.') {
         let size = u8::try_from(label.len()).ok().filter(|size| (1..64).contains(size))?;
         message.push(size);
         message.extend(label.as_bytes());
     }
     message.extend([0, 0, 1, 0, 1]);
+    // OPT: the root's name, type 41, 1232 bytes of answer, nothing else.
+    message.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
     Some(message)
 }
 
@@ -233,8 +255,10 @@ mod tests {
     #[test]
     fn a_question_is_one_name_of_type_a() {
         let asked = question("remit-canary.x.example.").unwrap();
-        assert_eq!(asked[2..12], [1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(asked[12..], *b"\x0cremit-canary\x01x\x07example\0\0\x01\0\x01");
+        assert_eq!(asked[2..12], [1, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
+        let (name, opt) = asked[12..].split_at(asked.len() - 12 - 11);
+        assert_eq!(name, b"\x0cremit-canary\x01x\x07example\0\0\x01\0\x01");
+        assert_eq!(opt, b"\0\0\x29\x04\xd0\0\0\0\0\0\0");
         assert_eq!(question(&"a".repeat(64)), None);
         assert_eq!(question("a..b"), None);
     }
@@ -244,12 +268,13 @@ mod tests {
         let zone = RpzZone { name: "national.".into(), ..RpzZone::default() };
         let mut canaries = ZoneCanaries::new(SourceKind::UnboundRpz, None, &[zone]);
         canaries.aim([Some("remit-canary.x.example")].into_iter());
-        canaries.zones[0].unanswered = 1;
+        (canaries.zones[0].awaited, canaries.zones[0].unanswered) = (1, 1);
         canaries.seen("REMIT-canary.x.example");
         canaries.seen("remit-canary.x.example");
         canaries.seen("remit-canary.y.example");
         assert_eq!((canaries.zones[0].seen, canaries.zones[0].unanswered), (1, 0));
         assert_eq!(canaries.zones[0].path.as_ref(), "rpz/national");
+        canaries.zones[0].awaited = LATE + 1;
         canaries.zones[0].unanswered = LATE + 1;
         let mut reports = Vec::new();
         canaries.zones[0].report(SourceKind::UnboundRpz, 50, &mut reports);
@@ -260,5 +285,29 @@ mod tests {
             panic!("{reports:?}")
         };
         assert_eq!((said.sent, said.seen, said.unanswered), (0, 1, Some(LATE + 1)));
+    }
+
+    #[test]
+    fn what_is_lost_now_and_then_is_no_path_that_is_missing() {
+        let zone = RpzZone { name: "national.".into(), ..RpzZone::default() };
+        let mut canaries = ZoneCanaries::new(SourceKind::BindRpz, None, &[zone]);
+        canaries.aim([Some("remit-canary.x.example")].into_iter());
+        for _ in 0..2 * LATE {
+            // One is lost, the next one is seen.
+            canaries.zones[0].awaited += 2;
+            canaries.zones[0].unanswered += 2;
+            canaries.seen("remit-canary.x.example");
+        }
+        let of = &canaries.zones[0];
+        assert_eq!((of.seen, of.awaited, of.unanswered), (2 * LATE, 2 * LATE, 0));
+    }
+
+    #[test]
+    fn two_policies_of_one_name_are_two_paths() {
+        let zone = |name: &str| RpzZone { name: name.into(), ..RpzZone::default() };
+        let zones = ["a", "b", "a", "a"].map(zone);
+        let canaries = ZoneCanaries::new(SourceKind::Knot, None, &zones);
+        let paths: Vec<_> = canaries.zones.iter().map(|zone| zone.path.as_ref()).collect();
+        assert_eq!(paths, ["rpz/a", "rpz/b", "rpz/a#1", "rpz/a#2"]);
     }
 }

@@ -119,7 +119,7 @@ impl Reader {
         };
         let mut found: Vec<PathBuf> =
             entries.filter_map(|entry| Some(entry.ok()?.path())).filter(fits).collect();
-        found.sort();
+        crate::order::sort(&mut found);
         for path in found {
             self.file(&path, depth + 1);
         }

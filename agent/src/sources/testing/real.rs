@@ -127,6 +127,15 @@ pub fn number(rules: &[Arc<KnownRule>], target: &str) -> RuleNumber {
         .number
 }
 
+/// How many canaries came back on a path.
+pub fn canaries_seen(reports: &[Report], path: &str) -> u64 {
+    let seen = reports.iter().filter_map(|report| match report {
+        Report::Canaries(news) if news.path.as_ref() == path => Some(news.seen),
+        _ => None,
+    });
+    seen.sum()
+}
+
 /// The first counter of the newest reading.
 pub fn counted(reports: &[Report]) -> Option<u64> {
     reports.iter().rev().find_map(|report| match report {

@@ -28,7 +28,7 @@ use super::{
     words::Words,
 };
 use crate::store::{
-    EventId, EventKind, Job, JudgeNow, StoreError,
+    EventId, EventKind, Job, JudgeNow, StoreError, StoredEvent,
     columns::unsigned,
     dictionary::number,
     settings::{self, Durability},
@@ -449,6 +449,26 @@ pub(in crate::store) fn leaves(
         tell(leaf_hash(&revision.encode_to_vec()));
     }
     Ok(())
+}
+
+/// The verdict on an event as it was known at a size of the log; `None`: none came since, and it is the one
+/// that the event has now.
+pub(in crate::store) fn known_at(
+    connection: &Connection,
+    row: RowId,
+    event: &StoredEvent,
+    log_size: u64,
+) -> Result<Option<v1::Verdict>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT verdict FROM revision JOIN verdict ON verdict.id = before
+         WHERE event = ?1 AND log_size > ?2 ORDER BY log_size LIMIT 1",
+    )?;
+    let found: Option<Vec<u8>> =
+        statement.query_row([row, number(log_size)], |row| row.get(0)).optional()?;
+    let Some(bytes) = found else { return Ok(None) };
+    let shared = crate::store::columns::decode(&bytes, "verdict.verdict")?;
+    let words = Words::of(event.facts.target.as_ref(), event.facts.span);
+    Ok(Some(words.put_back(shared, event.now.register_size)))
 }
 
 /// All verdicts of one event: as known then, as known now when it came, and each change since.

@@ -4,6 +4,9 @@
 //! Then there are three ways through the events. If a target is named, by the rules that have it; if
 //! only events are wanted that are not plainly authorised ([`is_notable`]), by those; else batch by batch, from the one
 //! with the newest hit down, until no batch can add to the page. An open partition has only the last.
+//!
+//! What was known at a size of the log ([`EventQuery::known_at`]) is a beginning of the rows, because they
+//! are in the order of the log, with other verdicts where one changed since.
 
 use std::{
     cmp::Reverse,
@@ -20,7 +23,10 @@ use super::{
     dictionary::{RowId, each, is_notable, target_from},
     event_number,
 };
-use crate::store::{EventKey, EventKind, EventQuery, RuleId, StoreError, dictionary::json};
+use crate::store::{
+    EventKey, EventKind, EventQuery, RuleId, StoreError,
+    dictionary::{json, number},
+};
 
 /// Where an event stands in a list: newest hit first.
 pub(in crate::store) type Place = (i64, RowId);
@@ -54,7 +60,15 @@ struct Wanted {
     verdicts: Option<HashSet<RowId>>,
     answers: Option<HashSet<RowId>>,
     request: Option<OfRequest>,
+    past: Option<Past>,
     way: Way,
+}
+
+/// What was known once.
+struct Past {
+    last_id: RowId,
+    /// Of events whose verdict changed since.
+    verdicts: HashMap<RowId, RowId>,
 }
 
 struct OfTarget {
@@ -151,11 +165,11 @@ impl In<'_> {
         whole: bool,
     ) -> Result<Vec<PartGroup>, StoreError> {
         let Some(mut wanted) = self.wanted(query)? else { return Ok(Vec::new()) };
-        if self.is_sealed && wanted.way == Way::Through {
+        if self.is_sealed && wanted.way == Way::Through && wanted.past.is_none() {
             wanted.way = Way::Notable;
         }
         let mut sums: HashMap<(RowId, i32), Sum> = HashMap::new();
-        if whole && wanted.target.is_none() {
+        if whole && wanted.target.is_none() && wanted.past.is_none() {
             self.sums(&wanted, &mut sums)?;
         } else {
             self.counted(&wanted, &mut sums)?;
@@ -253,7 +267,7 @@ impl In<'_> {
                         // No rule can give more than a page.
                         let mut count = 0;
                         while let Some(row) = rows.next()? {
-                            if let Took::One { .. } = take(&Glance::from(row)?) {
+                            if let Took::One { .. } = take(&wanted.glance(row)?) {
                                 count += 1;
                             }
                             if count_max.is_some_and(|max| count >= max) {
@@ -272,7 +286,7 @@ impl In<'_> {
                 let mut rows = statement.query(params![since_s, until_s])?;
                 while let Some(row) = rows.next()? {
                     // In order: what fills the page ends it.
-                    if let Took::One { oldest_s: Some(_) } = take(&Glance::from(row)?) {
+                    if let Took::One { oldest_s: Some(_) } = take(&wanted.glance(row)?) {
                         break;
                     }
                 }
@@ -297,7 +311,7 @@ impl In<'_> {
                     let (first, last): (RowId, RowId) = (batch.get(0)?, batch.get(1)?);
                     let mut rows = events.query([first, last])?;
                     while let Some(row) = rows.next()? {
-                        if let Took::One { oldest_s: Some(known) } = take(&Glance::from(row)?) {
+                        if let Took::One { oldest_s: Some(known) } = take(&wanted.glance(row)?) {
                             oldest_s = Some(known);
                         }
                     }
@@ -310,6 +324,7 @@ impl In<'_> {
     /// `None`: there is nothing in here that could be wanted.
     fn wanted(self, query: &EventQuery) -> Result<Option<Wanted>, StoreError> {
         let EventQuery {
+            known_at,
             since_s,
             until_s,
             nodes,
@@ -329,8 +344,12 @@ impl In<'_> {
             verdicts: None,
             answers: None,
             request: None,
+            past: known_at.map(|log_size| self.past(log_size)).transpose()?,
             way: Way::Through,
         };
+        if wanted.past.as_ref().is_some_and(|past| past.last_id == 0) {
+            return Ok(None);
+        }
         let kinds: &[EventKind] = match with_changes {
             true => &[EventKind::Activity, EventKind::Installed, EventKind::Deed],
             false => &[EventKind::Activity, EventKind::Deed],
@@ -413,10 +432,26 @@ impl In<'_> {
         let notable = !codes.is_empty() && codes.iter().all(|code| is_notable(*code, false));
         wanted.way = match self.is_sealed {
             true if wanted.target.is_some() => Way::ByTarget,
-            true if notable => Way::Notable,
+            true if notable && wanted.past.is_none() => Way::Notable,
             _ => Way::Through,
         };
         Ok(Some(wanted))
+    }
+
+    fn past(self, log_size: u64) -> Result<Past, StoreError> {
+        let last_id = self
+            .connection
+            .prepare_cached("SELECT coalesce(max(last_id), 0) FROM batch WHERE covered_by < ?1")?
+            .query_row([number(log_size)], |row| row.get(0))?;
+        let mut verdicts = HashMap::new();
+        let mut statement = self.connection.prepare_cached(
+            "SELECT event, before, min(log_size) FROM revision WHERE log_size > ?1 GROUP BY event",
+        )?;
+        let mut rows = statement.query([number(log_size)])?;
+        while let Some(row) = rows.next()? {
+            verdicts.insert(row.get(0)?, row.get(1)?);
+        }
+        Ok(Past { last_id, verdicts })
     }
 
     fn numbers(self, sql: &str, list: &str) -> Result<HashSet<RowId>, StoreError> {
@@ -490,10 +525,29 @@ impl Sum {
 }
 
 impl Wanted {
+    fn glance(&self, row: &Row<'_>) -> Result<Glance, StoreError> {
+        let mut glance = Glance::from(row)?;
+        if let Some(verdict) = self.past.as_ref().and_then(|past| past.verdicts.get(&glance.id)) {
+            glance.verdict = *verdict;
+        }
+        Ok(glance)
+    }
+
     fn takes(&self, event: &Glance) -> bool {
-        let Self { since_s, until_s, shapes, rules, target, verdicts, answers: _, request, way: _ } =
-            self;
+        let Self {
+            since_s,
+            until_s,
+            shapes,
+            rules,
+            target,
+            verdicts,
+            answers: _,
+            request,
+            past,
+            way: _,
+        } = self;
         (*since_s..*until_s).contains(&event.last_s)
+            && past.as_ref().is_none_or(|past| event.id <= past.last_id)
             && shapes.contains(&event.shape)
             && rules.as_ref().is_none_or(|rules| rules.contains(&event.rule))
             && verdicts.as_ref().is_none_or(|verdicts| verdicts.contains(&event.verdict))

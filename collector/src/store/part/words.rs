@@ -120,11 +120,13 @@ fn write_key<'t>(
         attributed,
         baseline_until_s,
         confirmed,
+        considered,
     } = verdict;
     for number in [code, undetermined, basis_proof, registered_before_act] {
         key.extend(number.to_be_bytes());
     }
     key.extend(baseline_until_s.to_be_bytes());
+    key.extend(considered.to_be_bytes());
     key.extend((added.len() as u64).to_be_bytes());
     added.iter().for_each(|added| key.extend(added.to_be_bytes()));
     let mut text = |(before, rest): (&str, &str)| {

@@ -14,6 +14,7 @@ mod lists;
 mod nodes;
 mod points;
 mod probe;
+mod reconcile;
 mod renew;
 mod requests;
 mod row;
@@ -131,6 +132,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         }
         Command::Target(args) => target::target(&config, &args, output).await?,
         Command::Summary(args) => summary::summary(&config, &args, output).await?,
+        Command::Reconcile(args) => return reconcile::reconcile(&config, &args, output).await,
         Command::Checkpoint(args) => evidence::checkpoint(&config, &args).await?,
         Command::Export(args) => evidence::export(&config, &args).await?,
         Command::Verify(args) => return verify::verify(&config, &args, output),

@@ -45,6 +45,7 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
         duties,
         integrity,
         entries,
+        as_known_at_s: at(&args.as_known_at, "--as-known-at")?,
     })
 }
 

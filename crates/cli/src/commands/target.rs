@@ -21,7 +21,11 @@ pub(crate) async fn target(
     out: Format,
 ) -> Result<(), CliError> {
     let mut client = client::query(config).await?;
-    let request = GetTargetRequest { target: args.name.clone() };
+    let as_known_at_s = match &args.as_known_at {
+        None => 0,
+        Some(text) => time::parse(text, "--as-known-at", time::now_s())?,
+    };
+    let request = GetTargetRequest { target: args.name.clone(), as_known_at_s };
     let response = client.get_target(request).await?.into_inner();
     let GetTargetResponse { targets, rules, events, requests, completeness, listed, probes } =
         response;
@@ -50,10 +54,14 @@ pub(crate) async fn target(
             let by = if requests.is_empty() { "none".to_owned() } else { requests.join(", ") };
             text.push_str(&format!("requests that cover or touch it: {by}\n"));
             text.push_str(&format!(
-                "installed now by {}; newest events: {}\n",
+                "installed {} by {}; newest events: {}\n",
+                if as_known_at_s == 0 { "now" } else { "then" },
                 words::count(now as u64, "rule", "rules"),
                 events.len()
             ));
+            if as_known_at_s != 0 {
+                text.push_str("how often rules had hit by then is not kept; the events below say it one by one\n");
+            }
             for name in targets.iter().filter(|t| t.kind() == TargetKind::DomainExact) {
                 text.push_str(&format!("for names below it: remit target '*.{}'\n", name.value));
             }

@@ -6,16 +6,27 @@ use tlog::{
     cosignature,
     note::{NOTE_BYTES_MAX, VerifierKey},
 };
-use verify::{Options, Report, Trust, WitnessPolicy};
+use verify::{Options, RegisterState, Report, Trust, WitnessPolicy};
 
 use crate::{
-    cli::{Format, Verify},
+    cli::{Format, TrustArgs, Verify},
     config::Config,
     exit::{CliError, Code, chain},
     home, output,
 };
 
 pub(crate) fn verify(config: &Config, args: &Verify, out: Format) -> Result<Code, CliError> {
+    let report = check(config, &args.bundle, &args.trust)?.0;
+    print(&report, out)?;
+    Ok(report.result.into())
+}
+
+/// The report, and the register that it rests on.
+pub(super) fn check(
+    config: &Config,
+    bundle: &Path,
+    args: &TrustArgs,
+) -> Result<(Report, Option<RegisterState>), CliError> {
     let quorum_none = args.quorum.as_deref() == Some("none");
     let trust = Trust {
         log: pinned(args.log_key.as_deref(), &config.file.log_vkey, "--log-key")?,
@@ -32,17 +43,14 @@ pub(crate) fn verify(config: &Config, args: &Verify, out: Format) -> Result<Code
             .collect::<Result<_, CliError>>()?,
     };
     let options = Options { quorum_none };
-    let file = File::open(&args.bundle).map_err(|source| CliError::File {
-        path: args.bundle.clone(),
+    let file = File::open(bundle).map_err(|source| CliError::File {
+        path: bundle.to_owned(),
         doing: "read",
         source,
     })?;
-    let files = verify::read_tar(BufReader::new(file), args.max_size).map_err(|error| {
-        CliError::Malformed(format!("{}: {}", args.bundle.display(), chain(&error)))
-    })?;
-    let report = verify::verify(&files, &trust, &options);
-    print(&report, out)?;
-    Ok(report.result.into())
+    let files = verify::read_tar(BufReader::new(file), args.max_size)
+        .map_err(|error| CliError::Malformed(format!("{}: {}", bundle.display(), chain(&error))))?;
+    Ok(verify::verify_register(&files, &trust, &options))
 }
 
 fn print(report: &Report, out: Format) -> Result<(), CliError> {
@@ -116,7 +124,7 @@ fn key_text(given: &str) -> Result<String, CliError> {
     Ok(text)
 }
 
-fn witnesses(args: &Verify, quorum_none: bool) -> Result<Option<WitnessPolicy>, CliError> {
+fn witnesses(args: &TrustArgs, quorum_none: bool) -> Result<Option<WitnessPolicy>, CliError> {
     let keys = args
         .witness_key
         .iter()

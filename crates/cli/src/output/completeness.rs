@@ -38,9 +38,20 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         memory_nodes,
         loss_bound_s,
         unfinished_reassessments,
+        as_known_at_s,
+        log_size_at_s,
     } = completeness;
     let mut parts =
         vec![format!("observes {points_observed} of {points_declared} declared points")];
+    if *as_known_at_s != 0 {
+        let known = format!(
+            "as known at {}: of the log up to size {log_size} (its newest entry is of {}) and the register \
+             up to size {register_size}",
+            time::utc(*as_known_at_s),
+            time::utc(*log_size_at_s)
+        );
+        parts.insert(0, known);
+    }
     if *points_relayed > 0 {
         parts.push(format!("{points_relayed} more told of by other equipment"));
     }
@@ -166,8 +177,12 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         memory_nodes,
         loss_bound_s,
         unfinished_reassessments,
+        as_known_at_s,
+        log_size_at_s,
     } = completeness;
     json!({
+        "as_known_at": time::utc(*as_known_at_s),
+        "log_size_at": time::utc(*log_size_at_s),
         "points_declared": points_declared,
         "points_observed": points_observed,
         "points_relayed": points_relayed,

@@ -277,3 +277,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_wrote_a_statement_does_not_approve_it() {
+    let body = remit_proto::v1::statement::Body::Proceeding(remit_proto::v1::Proceeding {
+        id: "VG 12 K 345/26".to_owned(),
+        outcome: String::new(),
+    });
+    let bytes = crate::sample::statement(body);
+    let mut statement: remit_proto::v1::Statement =
+        prost::Message::decode(bytes.as_slice()).unwrap();
+    let mut by = |person: &str| {
+        let role = remit_proto::v1::Role::Operator.into();
+        statement.approver = Some(remit_proto::v1::PersonRef { person: person.to_owned(), role });
+        evidence::statement::decode(&evidence::canonical::encode(&statement))
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(by("person-2"), Ok(()));
+    let refused = by("person-1").unwrap_err();
+    assert!(refused.contains("another person than the author"), "{refused}");
+}

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Input, carrier};
+use super::{Input, claims};
 use crate::{list::ListEntry, target::Target};
 
 pub(super) const RELOAD: &str = "\
@@ -26,6 +26,16 @@ pub(super) fn unfit(entry: &ListEntry) -> Option<&'static str> {
             Some("a local zone would block the name too, and not only what is below it")
         }
         target => super::rpz::unfit(target),
+    }
+}
+
+/// What the basis map wants: one claim as a string, several as an array.
+fn mapped(input: &Input, entry: &ListEntry) -> String {
+    let claims = claims(input, Some(entry));
+    let quoted: Vec<String> = claims.iter().map(|claim| format!("\"{claim}\"")).collect();
+    match quoted.as_slice() {
+        [one] => one.clone(),
+        several => format!("[{}]", several.join(", ")),
     }
 }
 
@@ -55,10 +65,8 @@ pub(super) fn body(input: &Input, entries: &[&ListEntry]) -> String {
             continue;
         }
         last = Some(name);
-        let claim = carrier(input, Some(entry));
-        let claim = claim.trim_start_matches("remit=");
         text.push_str(&format!("  local-zone: \"{name}.\" always_nxdomain\n"));
-        text.push_str(&format!("  #\"zone:{name}\" = \"{claim}\"\n"));
+        text.push_str(&format!("  #\"zone:{name}\" = {}\n", mapped(input, entry)));
     }
     text
 }

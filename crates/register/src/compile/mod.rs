@@ -167,11 +167,15 @@ fn header(
 
 /// "remit=list:rkn@3", with the entry's own request behind it.
 fn carrier(input: &Input, entry: Option<&ListEntry>) -> String {
+    let claims: Vec<String> = claims(input, entry).iter().map(ToString::to_string).collect();
+    format!("remit={}", claims.join(","))
+}
+
+/// The list in its version, and the request of the entry's own.
+fn claims(input: &Input, entry: Option<&ListEntry>) -> Vec<Claim> {
     let list = Claim::List { id: input.list.clone(), version: input.version.clone() };
-    match entry.and_then(|entry| entry.request.as_ref()) {
-        Some(request) => format!("remit={list},{request}"),
-        None => format!("remit={list}"),
-    }
+    let request = entry.and_then(|entry| entry.request.clone()).map(Claim::Request);
+    std::iter::once(list).chain(request).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -40,9 +40,9 @@ pub enum Begun {
     Before,
 }
 
-/// In the order in which spans began to be told of.
+/// Whatever tells spans apart for who keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SpanId(pub u64);
+pub struct SpanId(pub [u64; 3]);
 
 /// All spans that were told of.
 #[derive(Debug, Clone, Default)]

@@ -1,5 +1,5 @@
 //! From leaves in log order to the spans in which rules stood: for whoever has the leaves and no index. The
-//! collector's index keeps the same spans by the same steps (`store/write_stood.rs`), and a test compares.
+//! collector's index keeps the same spans by the same steps (`store/write_rules.rs`), and a test compares.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -118,7 +118,7 @@ impl Timeline {
             let (node, technique) = (span.node.clone(), span.form.technique());
             let rule = Installed { node, target, technique, claims };
             let Span { from_s, begun, until_s, .. } = *span;
-            Some((SpanId(id), Stood { rule, from_s, begun, until_s }))
+            Some((SpanId([id, 0, 0]), Stood { rule, from_s, begun, until_s }))
         });
         Rules::new(spans)
     }

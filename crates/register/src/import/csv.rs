@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{
-    Gathered, ImportError, Imported, RowError, line_at,
+    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at,
     row::{Defaults, Row},
     times::{self, EndDate},
     toml::{setting_error, syntax_error},
@@ -155,6 +155,7 @@ impl Mapping {
 
 /// Reads a CSV by its mapping. Each row is taken or refused by itself.
 pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError> {
+    bounded(bytes, b"\n")?;
     let (text, _) = mapping.encoding()?.decode_with_bom_removal(bytes);
     let body = after_lines(&text, mapping.skip_lines);
     let mut reader = csv::ReaderBuilder::new()
@@ -168,6 +169,7 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
         time_zone: mapping.time_zone.clone(),
         end_date: mapping.end_date,
         date_format: mapping.date_format.clone(),
+        assumptions: Vec::new(),
     };
     let mut gathered = Gathered::default();
     let mut lines = Lines::new(&text, body);
@@ -275,6 +277,9 @@ impl Positions {
                 format!("it has {} fields, the header has {width}", record.len()),
                 "check quotation marks and delimiters in the row",
             ));
+        }
+        if record.as_slice().len() > ROW_SIZE_MAX {
+            return Err(RowError::too_long());
         }
         if record.iter().any(|cell| cell.contains('\u{fffd}')) {
             let problem = format!("it holds bytes that are no {}", mapping.encoding);

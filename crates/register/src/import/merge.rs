@@ -81,35 +81,39 @@ impl Imported {
         let row_of: HashMap<String, usize> =
             report.iter().enumerate().filter_map(accepted).collect();
         for request in requests {
-            let row = row_of.get(&request.id).and_then(|at| report.get_mut(*at));
+            let line = row_of.get(&request.id).copied();
+            let id = request.id.clone();
             match numbered(request, &held_by_id) {
                 Ok(Numbered::New(request)) => {
                     merged.new_count += 1;
                     merged.requests.push(request);
                 }
                 Ok(Numbered::Changed(request, fields)) => {
-                    if let Some(row) = row {
-                        let number = request.version;
-                        row.notes.push(format!(
-                            "version {number}: {fields} differ",
-                            fields = fields.join(", ")
-                        ));
-                    }
+                    let number = request.version;
+                    let fields = fields.join(", ");
+                    row(&mut report, line, id)
+                        .notes
+                        .push(format!("version {number}: {fields} differ"));
                     merged.changed_count += 1;
                     merged.requests.push(request);
                 }
                 Ok(Numbered::Unchanged) => merged.unchanged_count += 1,
-                Err(RowError { field, problem, remedy }) => {
-                    if let Some(row) = row {
-                        row.action = Action::Refused(problem);
-                        (row.field, row.remedy) = (field, remedy);
-                    }
-                }
+                Err(error) => row(&mut report, line, id).refuse(error),
             }
         }
         merged.report = report;
         merged
     }
+}
+
+/// The row of a request. Where many rows make one, it has no row of its own until there is something
+/// to say of it.
+fn row(report: &mut Vec<RowReport>, at: Option<usize>, id: String) -> &mut RowReport {
+    let at = at.filter(|at| *at < report.len()).unwrap_or_else(|| {
+        report.push(RowReport { id, ..RowReport::accepted(1) });
+        report.len() - 1
+    });
+    &mut report[at]
 }
 
 enum Numbered {

@@ -1,10 +1,21 @@
 //! Files of people and authorities → requests, and a report per row.
 //!
-//! In: the text of a requests file ([`from_toml`]), or the bytes of a published CSV with the mapping
-//! that says what its columns mean ([`from_csv`], [`Mapping`]). Out: [`Imported`]: requests ready
-//! for the register, and for every row what became of it. A row is taken whole or refused whole,
-//! with the field that is wrong and the remedy; what was repaired in it is said, never silent.
+//! In: the bytes of a file in one of these forms, and what a person adds to it. Out: [`Imported`]:
+//! requests ready for the register, and for every row what became of it. A row is taken whole or refused
+//! whole, with the field that is wrong and the remedy; what was repaired in it is said, never silent.
 //! An error of the file itself ([`ImportError`]) imports nothing.
+//!
+//! | Form | a row is | cut in the middle | a person adds |
+//! |---|---|---|---|
+//! | [`from_toml`] | a request | nothing is imported, unless the cut falls between two tables | – |
+//! | [`from_json`] | a request | nothing is imported | – |
+//! | [`from_csv`] | a line, which is a request | its last line is refused | [`Mapping`] of columns |
+//! | [`from_rpz`] | a record of a zone, which is one request | nothing, where a parenthesis or record is open | [`Settings`] |
+//! | [`from_rkn_csv`] | a line; lines of one decision are one request | its last line is refused | [`Settings`] |
+//! | [`from_rkn_xml`] | a `content`, which is a request | nothing is imported | [`Settings`] |
+//!
+//! Bounds: a row of more than [`ROW_SIZE_MAX`] bytes is refused by itself, a file of more than
+//! [`ROWS_MAX`] rows as a whole; work and memory grow with the size of the file and no faster.
 //!
 //! Time: bounds with an offset are instants. Bounds without one need a time zone, and an end that
 //! is only a date needs `end_date` (last day in force, or day of removal): neither has a default.
@@ -20,12 +31,18 @@
 
 mod csv;
 mod items;
+mod json;
 mod merge;
 mod particulars;
 mod recurrence;
+mod rkn;
 mod row;
+mod rpz;
+mod settings;
+mod target;
 mod times;
 mod toml;
+mod zone;
 
 use std::{
     collections::HashMap,
@@ -38,10 +55,19 @@ use self::row::{Defaults, Row};
 pub use self::{
     csv::{Column, Mapping, TargetColumn, from_csv},
     items::{ITEM_SIZE_MAX, to_items},
+    json::from_json,
     merge::{Held, Merged},
+    rkn::{from_rkn_csv, from_rkn_xml},
+    rpz::{from_rpz, list_from_rpz},
+    settings::Settings,
     times::EndDate,
     toml::from_toml,
 };
+
+/// A row is a request, and the largest request that lists are known to hold has some ten thousand targets.
+pub const ROW_SIZE_MAX: usize = 16 << 20;
+/// Above the largest published list; a file with more is split.
+pub const ROWS_MAX: usize = 2_000_000;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
@@ -104,6 +130,17 @@ impl fmt::Display for RowReport {
 }
 
 impl RowReport {
+    pub(crate) fn accepted(line: u64) -> Self {
+        let (id, field, remedy) = Default::default();
+        Self { line, id, action: Action::Accepted, field, remedy, notes: Vec::new() }
+    }
+
+    pub(crate) fn refuse(&mut self, error: RowError) {
+        let RowError { field, problem, remedy } = error;
+        self.action = Action::Refused(problem);
+        (self.field, self.remedy) = (field, remedy);
+    }
+
     fn tell(&self, f: &mut String) -> fmt::Result {
         write!(f, "line {}", self.line)?;
         if !self.id.is_empty() {
@@ -140,6 +177,10 @@ pub enum ImportError {
     DuplicateColumn { column: String },
     #[error("the file has no header line")]
     NoHeader,
+    #[error("the file has more than {ROWS_MAX} rows; split it")]
+    TooManyRows,
+    #[error("line {line}: the file is cut off inside <{element}>; fetch it again")]
+    CutOff { line: u64, element: String },
 }
 
 /// Of a request whose row states no version.
@@ -160,6 +201,11 @@ impl RowError {
         remedy: impl Into<String>,
     ) -> Self {
         Self { field: field.into(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    pub(crate) fn too_long() -> Self {
+        let problem = format!("the row is longer than {} MiB", ROW_SIZE_MAX >> 20);
+        Self::new("", problem, "split its targets into several requests")
     }
 }
 
@@ -213,6 +259,12 @@ impl Gathered {
     fn finish(self) -> Imported {
         Imported { requests: self.requests, report: self.report }
     }
+}
+
+/// Refuses a file with too many rows before any is read. `row`: what each row holds at least once.
+fn bounded(bytes: &[u8], row: &[u8]) -> Result<(), ImportError> {
+    let rows = bytes.windows(row.len()).filter(|part| *part == row).count();
+    if rows > ROWS_MAX { Err(ImportError::TooManyRows) } else { Ok(()) }
 }
 
 /// 1 for a position in the first line.

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::{
     RowError,
-    row::{hex_digest, target_text, word},
+    row::{hex_digest, word},
+    target,
     times::{Clock, Side, duration_s},
 };
 use crate::words;
@@ -197,7 +198,7 @@ impl DecisionRow {
             escalation,
             not_accepted: not_accepted
                 .iter()
-                .map(|text| Ok(target_text("decision.not_accepted", text)?.to_wire()))
+                .map(|text| Ok(target::of_text("decision.not_accepted", text)?.to_wire()))
                 .collect::<Result<_, RowError>>()?,
             accepted_scope: narrowed.then(|| v1::Scope {
                 territories: if territories.is_empty() {
@@ -367,7 +368,7 @@ impl DerivedRow {
         let Self { from, resolved, ttl, evidence } = self;
         let ttl_s = ttl.map_or(Some(0), |text| u32::try_from(duration_s(&text)?).ok());
         Ok(v1::Derived {
-            from: Some(target_text("targets.derived.from", &from)?.to_wire()),
+            from: Some(target::of_text("targets.derived.from", &from)?.to_wire()),
             resolved_at_s: clock.instant("targets.derived.resolved", &resolved, Side::Start)?,
             ttl_s: ttl_s.ok_or_else(|| {
                 RowError::new("targets.derived.ttl", "it is no duration", "write 300s or 1h")

@@ -8,15 +8,16 @@ use serde::Deserialize;
 use super::{
     RowError, VERSION_NOT_STATED,
     particulars::{
-        AuthorityRow, CompetenceRow, ConfidentialityRow, DecisionRow, DerivedRow, DocumentRow,
-        EffectRow, ImpactRow, PartyRow, ProvisionRow, RedressRow, RelationRow, at, validity,
+        AuthorityRow, CompetenceRow, ConfidentialityRow, DecisionRow, DocumentRow, EffectRow,
+        ImpactRow, PartyRow, ProvisionRow, RedressRow, RelationRow, at, validity,
     },
     recurrence::{RecurrenceRow, WindowRow},
+    target,
     times::{self, Clock, EndDate, Side, duration_s},
 };
 use crate::{
     request::{InvalidRequest, Request, granularity_from_word},
-    target::{Target, kind_from_word, kind_words},
+    target::kind_words,
     words,
 };
 
@@ -96,24 +97,14 @@ pub(super) struct Row {
     end_date: Option<EndDate>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TargetRow {
-    kind: String,
-    value: String,
-    #[serde(default)]
-    exception: bool,
-    added: Option<String>,
-    removed: Option<String>,
-    derived: Option<DerivedRow>,
-}
-
 /// What holds for a row that does not say it itself.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Defaults {
     pub time_zone: Option<String>,
     pub end_date: Option<EndDate>,
     pub date_format: Option<String>,
+    /// What the form itself makes one assume.
+    pub assumptions: Vec<String>,
 }
 
 pub(super) struct Built {
@@ -203,7 +194,7 @@ impl Row {
             zone: time_zone.as_deref().or(defaults.time_zone.as_deref()),
             end_date: end_date.or(defaults.end_date),
             format: defaults.date_format.as_deref(),
-            assumptions: Vec::new(),
+            assumptions: defaults.assumptions.clone(),
             notes: Vec::new(),
         };
         if let Some(name) = clock.zone {
@@ -303,7 +294,7 @@ impl Row {
         for (values, exception) in [(targets, false), (exceptions, true)] {
             let field = if exception { "exceptions" } else { "targets" };
             for value in values {
-                let read = target(field, value, exception, &mut clock)?;
+                let read = target::read(field, value, exception, &mut clock)?;
                 repairs.extend(read.said.iter().cloned());
                 if let Some(scripts) = &read.mixed_scripts {
                     notes.push(format!("{} mixes {scripts} in one label", read.text));
@@ -428,85 +419,6 @@ impl Row {
         Request::try_from(numbered).map_err(in_words_of_the_file)?;
         Ok(Built { request, repairs, notes })
     }
-}
-
-struct ReadTarget {
-    wire: v1::RequestTarget,
-    text: String,
-    said: Vec<String>,
-    public_suffix: bool,
-    mixed_scripts: Option<String>,
-}
-
-/// "domain_subtree:example.org", or a table with kind and value.
-fn target(
-    field: &str,
-    value: ::toml::Value,
-    exception: bool,
-    clock: &mut Clock<'_>,
-) -> Result<ReadTarget, RowError> {
-    const REMEDY: &str = "write \"<kind>:<value>\", for example \"domain_exact:example.org\", \
-                          \"ip:192.0.2.7\" or \"url:http://example.org/page\"";
-    let row = match value {
-        ::toml::Value::String(text) => {
-            let (kind, value) = text.split_once(':').unwrap_or(("", &text));
-            let (kind, value) = (kind.to_owned(), value.to_owned());
-            TargetRow { kind, value, exception, added: None, removed: None, derived: None }
-        }
-        other => other
-            .try_into::<TargetRow>()
-            .map_err(|e| RowError::new(field, e.message().to_owned(), REMEDY))?,
-    };
-    let TargetRow { kind, value, exception: own, added, removed, derived } = row;
-    let kind = kind_from_word(kind.trim())
-        .ok_or_else(|| RowError::new(field, format!("{kind:?} is no kind of target"), REMEDY))?;
-    let (target, repairs) = Target::parse(kind, &value).map_err(|e| {
-        RowError::new(field, format!("{value:?}: {e}"), "correct the value or its kind")
-    })?;
-    let canonical = target.to_string();
-    let words: Vec<String> = repairs.iter().map(ToString::to_string).collect();
-    let said = words.iter().map(|w| format!("{field}: {value:?}: {w}")).collect();
-    let mut time = |name: &str, text: Option<String>, side| match text {
-        None => Ok(0),
-        Some(text) => clock.instant(&format!("{field}.{name}"), &text, side),
-    };
-    let wire = v1::RequestTarget {
-        target: Some(target.to_wire()),
-        raw: if value == canonical { String::new() } else { value },
-        repair: words.join("; "),
-        added_at_s: time("added", added, Side::Start)?,
-        removed_at_s: time("removed", removed, Side::End)?,
-        exception: exception || own,
-        derived: derived.map(|row| row.build(clock)).transpose()?,
-    };
-    let public_suffix = target.is_public_suffix();
-    let mixed_scripts = mixed_scripts(&wire.raw);
-    Ok(ReadTarget { wire, text: canonical, said, public_suffix, mixed_scripts })
-}
-
-/// "<kind>:<value>"
-pub(super) fn target_text(field: &str, text: &str) -> Result<Target, RowError> {
-    text.parse().map_err(|e| {
-        RowError::new(field, format!("{text:?}: {e}"), "write it as it stands in targets")
-    })
-}
-
-/// Letters of two scripts in one label, as names have that are made to look like others (UTS 39). It may
-/// be just what is to be blocked, so it is said and not refused.
-fn mixed_scripts(raw: &str) -> Option<String> {
-    let script = |c: char| match c {
-        'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' => Some("Latin"),
-        '\u{370}'..='\u{3ff}' => Some("Greek"),
-        '\u{400}'..='\u{52f}' => Some("Cyrillic"),
-        '\u{530}'..='\u{58f}' => Some("Armenian"),
-        _ => None,
-    };
-    raw.split(['.', '/', ':', '@']).find_map(|label| {
-        let mut scripts: Vec<&str> = label.chars().filter_map(script).collect();
-        scripts.sort_unstable();
-        scripts.dedup();
-        (scripts.len() > 1).then(|| scripts.join(" and "))
-    })
 }
 
 pub(super) fn hex_digest(field: &str, text: &str) -> Result<Vec<u8>, RowError> {

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Gathered, ImportError, Imported, line_at,
+    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at,
     row::{Defaults, Row},
     times::{self, EndDate},
 };
@@ -37,18 +37,21 @@ struct File {
 /// Reads a requests file. Each request is taken or refused by itself.
 pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    bounded(text.as_bytes(), b"[[request]]")?;
     let file: File = ::toml::from_str(text).map_err(|e| syntax_error(text, &e))?;
     let File { time_zone, end_date, request } = file;
     if let Some(name) = &time_zone {
         times::zone(name).map_err(setting_error)?;
     }
-    let defaults = Defaults { time_zone, end_date, date_format: None };
+    let defaults = Defaults { time_zone, end_date, ..Defaults::default() };
     let mut gathered = Gathered::default();
     for spanned in request {
         let line = line_at(text, spanned.span().start);
+        let size = spanned.span().len();
         let table = spanned.into_inner();
         let id = table.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();
-        gathered.take(line, &id, Row::read(table), Vec::new(), &defaults);
+        let row = if size > ROW_SIZE_MAX { Err(RowError::too_long()) } else { Row::read(table) };
+        gathered.take(line, &id, row, Vec::new(), &defaults);
     }
     Ok(gathered.finish())
 }

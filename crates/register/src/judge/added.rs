@@ -4,7 +4,7 @@ use remit_proto::v1::{
     Actor, AddedFinding, Instrument, Response, Technique, Trigger, VerdictCode, response,
 };
 
-use super::{Event, candidate::Candidate, claims::Claims, dimensions::Answer};
+use super::{CONSIDERED_MAX, Event, candidate::Candidate, claims::Claims, dimensions::Answer};
 use crate::{
     register::View,
     request::{Request, is_own_measure},
@@ -87,14 +87,25 @@ fn is_collateral(
 fn saw_other_names(event: &Event<'_>, candidate: &Candidate<'_>, view: &View<'_>) -> bool {
     event.observed_names.iter().filter_map(|name| Name::canonical(name).ok()).any(|name| {
         let name = Target::DomainExact(name);
-        !view
-            .touching(&name)
-            .iter()
-            .filter(|t| t.entry.id() == candidate.entry.id())
-            .filter(|t| t.version.request.version == candidate.request().version)
-            .filter(|t| !t.target.exception)
-            .any(|t| matches!(t.relation, Relation::Equal | Relation::Inside))
+        let mut held = view.held_in(candidate.version, &name);
+        !held.any(|held| !held.exception) && !may_be_listed(&name, candidate, view)
     })
+}
+
+/// By a list that the request covers. Where not all of them could be looked at, it is not held against
+/// anybody that none was found.
+fn may_be_listed(name: &Target, candidate: &Candidate<'_>, view: &View<'_>) -> bool {
+    if candidate.request().covers_lists.is_empty() {
+        return false;
+    }
+    let (touches, is_cut) = view.touching_some(name, &[], CONSIDERED_MAX);
+    let held = touches
+        .iter()
+        .filter(|t| t.listed.is_some() && t.entry.id() == candidate.entry.id())
+        .filter(|t| t.version.request.version == candidate.request().version)
+        .filter(|t| !t.target.exception)
+        .any(|t| matches!(t.relation, Relation::Equal | Relation::Inside));
+    held || is_cut
 }
 
 /// The extended error names another will than the one behind the request. 15: the operator's own
@@ -193,7 +204,8 @@ fn is_label_doubtful(
     }
     // A government has asked for this target, and the request is refused or not yet accepted.
     let Known::Known(target) = &event.target else { return false };
-    view.touching(target).iter().any(|touch| {
+    let (touches, _) = view.touching_some(target, &[], CONSIDERED_MAX);
+    touches.iter().any(|touch| {
         let standing = touch.entry.standing_at(event.span.last_s);
         is_governmental(touch.version.request.instrument)
             && !touch.target.exception

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use remit_proto::v1::{BasisProof, Dimension, TransitionKind, UndeterminedReason, VerdictCode};
 
 use super::{
-    Event, Span,
+    CONSIDERED_MAX, Event, Span,
     claims::Claims,
     dimensions::{self, Answer, Breadth},
 };
@@ -19,7 +19,7 @@ use crate::{
     register::{Touch, View},
     request::{Request, RequestTarget},
     state::{self, Bounds, Standing, Transition},
-    target::{Known, Name, Relation, Target, name_of, relation},
+    target::{Known, Name, Relation, Target, relation},
 };
 
 pub(super) struct Candidate<'a> {
@@ -76,20 +76,26 @@ enum Time {
     Boundary,
 }
 
-/// Every candidate: all that touch the target, and all that are claimed.
+pub(super) struct Considered<'a> {
+    pub candidates: Vec<Candidate<'a>>,
+    /// Not all that touch the target were looked at, but so many.
+    pub cut_at: Option<u32>,
+}
+
+/// Every candidate: all that touch the target, up to [`CONSIDERED_MAX`], and all that are claimed.
 pub(super) fn all<'a>(
     event: &Event<'_>,
     target: &Target,
     view: &View<'a>,
     claims: &Claims<'_>,
-) -> Vec<Candidate<'a>> {
-    let mut by_entry: BTreeMap<&'a str, Vec<Touch<'a>>> = BTreeMap::new();
-    for touch in view.touching(target) {
-        by_entry.entry(touch.entry.id().as_str()).or_default().push(touch);
-    }
-    let mut candidates = Vec::new();
-    for touches in by_entry.values() {
-        candidates.extend(of_entry(event, target, touches, claims));
+) -> Considered<'a> {
+    let (mut touches, is_cut) = view.touching_some(target, &claims.requests, CONSIDERED_MAX);
+    let cut_at = is_cut.then(|| u32::try_from(touches.len()).unwrap_or(u32::MAX));
+    // Within a request, in the order of the register.
+    touches.sort_by(|a, b| a.entry.id().cmp(b.entry.id()));
+    let mut candidates = Vec::with_capacity(touches.len());
+    for touches in touches.chunk_by(|a, b| a.entry.id() == b.entry.id()) {
+        candidates.extend(of_entry(event, target, touches, is_cut.then_some(view), claims));
     }
     for id in &claims.requests {
         // Nor is one a candidate whose touching text was amended away.
@@ -119,13 +125,14 @@ pub(super) fn all<'a>(
             Some(Candidate { list, named: true, ..candidate })
         }));
     }
-    candidates
+    Considered { candidates, cut_at }
 }
 
 fn of_entry<'a>(
     event: &Event<'_>,
     target: &Target,
     touches: &[Touch<'a>],
+    cut: Option<&View<'a>>,
     claims: &Claims<'_>,
 ) -> Vec<Candidate<'a>> {
     let Some(first) = touches.first() else { return Vec::new() };
@@ -145,6 +152,7 @@ fn of_entry<'a>(
     let mut candidates: Vec<Candidate<'a>> = touches
         .iter()
         .filter(|t| is_eligible(t, claims))
+        .filter(|t| cut.is_none_or(|view| !may_be_excepted(event, target, t.version, view)))
         .filter(|t| {
             // Beside an exception that is hit nothing else speaks; one that is not hit says nothing.
             let hit = excepted.contains(&t.version.request.version);
@@ -200,7 +208,7 @@ fn is_eligible(touch: &Touch<'_>, claims: &Claims<'_>) -> bool {
 /// contains an exception does not show whether another rule lets it through.
 fn hits_exception(touch: &Touch<'_>, event: &Event<'_>) -> bool {
     touch.target.exception
-        && is_live(touch, event.span)
+        && is_live(touch.target, event.span)
         && match touch.relation {
             Relation::Equal | Relation::Inside => true,
             Relation::Contains | Relation::Partial => saw(event, &touch.target.target),
@@ -208,18 +216,43 @@ fn hits_exception(touch: &Touch<'_>, event: &Event<'_>) -> bool {
         }
 }
 
+/// As [`hits_exception`], where not all that touches was looked at: the version has an exception that is
+/// hit, or one may stand in a list that it covers.
+fn may_be_excepted<'a>(
+    event: &Event<'_>,
+    target: &Target,
+    version: &'a Version,
+    view: &View<'a>,
+) -> bool {
+    let request = &version.request;
+    if request.targets.len() == version.blocked_count {
+        return !request.covers_lists.is_empty();
+    }
+    let is_hit = |held: &RequestTarget| held.exception && is_live(held, event.span);
+    view.held_in(version, target).any(is_hit)
+        || observed(event).any(|name| {
+            let mut held = view.held_in(version, &name);
+            held.any(|held| is_hit(held) && relation(target, &held.target) != Relation::Disjoint)
+        })
+        || !request.covers_lists.is_empty()
+}
+
 /// The exception's own span meets the event's.
-fn is_live(touch: &Touch<'_>, span: Span) -> bool {
-    let RequestTarget { added_at_s, removed_at_s, .. } = touch.target;
+fn is_live(held: &RequestTarget, span: Span) -> bool {
+    let RequestTarget { added_at_s, removed_at_s, .. } = held;
     added_at_s.is_none_or(|added| added <= span.last_s)
         && removed_at_s.is_none_or(|removed| span.first_s < removed)
 }
 
 /// A name that hit the rule lies in the target.
 fn saw(event: &Event<'_>, target: &Target) -> bool {
-    event.observed_names.iter().filter_map(|n| Name::canonical(n).ok()).any(|name| {
-        matches!(relation(&Target::DomainExact(name), target), Relation::Equal | Relation::Inside)
-    })
+    observed(event)
+        .any(|name| matches!(relation(&name, target), Relation::Equal | Relation::Inside))
+}
+
+fn observed(event: &Event<'_>) -> impl Iterator<Item = Target> {
+    let names = event.observed_names.iter().filter_map(|name| Name::canonical(name).ok());
+    names.map(Target::DomainExact)
 }
 
 /// Parts that may make a whole: of one text, and with the same span; parts with spans of their own
@@ -233,6 +266,9 @@ fn part_of(touch: &Touch<'_>) -> PartOf {
 /// Where several targets of one request together are exactly the event's: adjacent prefixes, or a
 /// name and everything below it (DOMAIN.md 3f "CIDR", "Domain vs subdomain").
 fn unions(event: &Target, touches: &[Touch<'_>]) -> BTreeSet<PartOf> {
+    if !matches!(event, Target::Cidr(_) | Target::DomainSubtree { apex: true, .. }) {
+        return BTreeSet::new();
+    }
     let mut parts: BTreeMap<PartOf, Vec<&Target>> = BTreeMap::new();
     for touch in touches.iter().filter(|t| !t.target.exception) {
         if touch.relation == Relation::Contains {
@@ -270,7 +306,7 @@ fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Ca
     let bounds = entry.bounds(version, None);
     let samples = samples(event.span, entry.turning_points(version, bounds, &known));
     // An address may be blocked for a name, while the answer that gave it holds; here none is held.
-    let code = if lacks_resolution(event, &version.request) {
+    let code = if lacks_resolution(event, version) {
         VerdictCode::Expired
     } else {
         VerdictCode::OutOfScopeTarget
@@ -280,13 +316,12 @@ fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Ca
 }
 
 /// The block is by address, and the request names names and permits their addresses.
-fn lacks_resolution(event: &Event<'_>, request: &Request) -> bool {
+fn lacks_resolution(event: &Event<'_>, version: &Version) -> bool {
     let by_address = matches!(
         &event.target,
         Known::Known(Target::Ip(_) | Target::Cidr(_) | Target::IpPort { .. })
     );
-    let names = |t: &RequestTarget| !t.exception && name_of(&t.target).is_some();
-    by_address && request.measure.permits_derived() && request.targets.iter().any(names)
+    by_address && version.request.measure.permits_derived() && version.has_names
 }
 
 /// An order against the publisher binds no operator (DOMAIN.md 3f), and what the operator did not take

@@ -96,11 +96,11 @@ fn target_says(candidate: &Candidate<'_>, event: &Event<'_>) -> String {
         },
         None => {
             let targets = &candidate.request().targets;
-            let mut blocked = targets.iter().filter(|t| !t.exception);
-            let first = blocked.next().map_or_else(String::new, |t| named(&t.target));
-            match blocked.count() {
-                0 => first,
-                more => format!("{first} and {more} more"),
+            let first = targets.iter().find(|t| !t.exception);
+            let first = first.map_or_else(String::new, |t| named(&t.target));
+            match candidate.version.blocked_count {
+                0 | 1 => first,
+                all => format!("{first} and {} more", all.saturating_sub(1)),
             }
         }
     }
@@ -123,7 +123,7 @@ fn by_version(candidate: &Candidate<'_>, at_s: i64, removed: bool) -> String {
     }
 }
 
-fn target_shows(event: &Event<'_>) -> String {
+pub(super) fn target_shows(event: &Event<'_>) -> String {
     match &event.target {
         Known::Known(target) => format!("{} {target}", kind_word(target.kind())),
         Known::Erased => "erased".to_owned(),

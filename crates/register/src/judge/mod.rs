@@ -8,7 +8,11 @@
 //! 1. Every request that touches the target, and every request that is claimed, is a *candidate*
 //!    ([`candidate`]): five dimensions, each yes, no or unknown. One request must cover all of them
 //!    together; two halves by two requests are no whole.
-//! 2. The first that applies speaks: covered · own measure · undetermined (one might cover) · in
+//! 2. Of targets that touch the event's, at most [`CONSIDERED_MAX`] are looked at, those that hold it
+//!    first, and of each claimed request as many more. Where that is not all, the verdict says so
+//!    ([`Verdict::considered`]); and it then says of what was not looked at neither that it covers nor that
+//!    it does not: without a covering request it is UNDETERMINED(too_many).
+//! 3. The first that applies speaks: covered · own measure · undetermined (one might cover) · in
 //!    removal grace · a claim that the register does not know · the failing request that is
 //!    claimed, else the one that fails fewest dimensions · no basis.
 //!
@@ -63,7 +67,7 @@ use remit_proto::v1::{
 };
 
 use self::{
-    candidate::{Candidate, Outcome},
+    candidate::{Candidate, Considered, Outcome},
     claims::Claims,
 };
 use crate::{
@@ -77,7 +81,12 @@ use crate::{
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "5";
+pub const MATCHER_VERSION: &str = "6";
+
+/// So many targets of the register a verdict looks at, and so many more of each request that is claimed.
+/// A wide rule touches hundreds of thousands, and a name may stand in thousands of requests: whoever
+/// enters them must not be able to hold up the judging of everything else.
+pub const CONSIDERED_MAX: usize = 64;
 
 /// What is judged: a rule at an instant, or what it did in a window.
 #[derive(Debug, Clone)]
@@ -187,15 +196,18 @@ pub fn judge(
             return case.without_target(UndeterminedReason::NotUnderstood, "not understood");
         }
     };
-    let candidates = candidate::all(event, target, view, &case.claims);
-    case.covered(&candidates)
+    let Considered { candidates, cut_at } = candidate::all(event, target, view, &case.claims);
+    let verdict = case
+        .covered(&candidates)
         .or_else(|| case.own_measure(&candidates))
         .or_else(|| case.might_be_covered(&candidates))
+        .or_else(|| case.too_many(cut_at))
         .or_else(|| case.in_grace(&candidates))
         .or_else(|| case.unknown_basis())
         .or_else(|| case.held_version())
         .or_else(|| case.near_miss(&candidates))
-        .unwrap_or_else(|| case.no_basis())
+        .unwrap_or_else(|| case.no_basis());
+    Verdict { considered: cut_at, ..verdict }
 }
 
 struct Case<'c, 'a> {
@@ -265,6 +277,17 @@ impl<'a> Case<'_, 'a> {
         let in_time = since_s < i64::from(self.parameters.late_register_grace_s);
         let reason = UndeterminedReason::LateRegister;
         in_time.then(|| self.undetermined(reason, Dimension::Reference, says, &claim))
+    }
+
+    /// None of those that were looked at covers it, and another one might.
+    fn too_many(&self, cut_at: Option<u32>) -> Option<Verdict> {
+        let says = format!(
+            "more targets of the register touch this one than a verdict looks at; {} were",
+            cut_at?
+        );
+        let shows = clause::target_shows(self.event);
+        let reason = UndeterminedReason::TooMany;
+        Some(self.undetermined(reason, Dimension::Target, &says, &shows))
     }
 
     fn in_grace(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
@@ -347,6 +370,7 @@ impl<'a> Case<'_, 'a> {
             attributed: self.event.attributed.cloned(),
             baseline_until_s: None,
             confirmed: self.event.confirmed(),
+            considered: None,
         }
     }
 
@@ -369,6 +393,7 @@ impl<'a> Case<'_, 'a> {
             attributed: self.event.attributed.cloned(),
             baseline_until_s: None,
             confirmed: self.event.confirmed(),
+            considered: None,
         }
     }
 

@@ -89,10 +89,14 @@ fn holds(outer: &Target, inner: &Target) -> bool {
     }
 }
 
-/// One request over TLS has both a server name and a Host header; prefixes and trees only nest.
+/// One request over TLS has both a server name and a Host header; a port of one transport meets an
+/// address with a port of any. Prefixes and trees only nest. A port everywhere and an address as a whole
+/// share traffic too, and neither says anything of the other: they count as disjoint.
 fn overlap(a: &Target, b: &Target) -> bool {
     match (a, b) {
         (Target::Sni(a), Target::HttpHost(b)) | (Target::HttpHost(a), Target::Sni(b)) => a == b,
+        (Target::Port(a), Target::IpPort { port: b, .. })
+        | (Target::IpPort { port: a, .. }, Target::Port(b)) => a.covers(*b) || b.covers(*a),
         _ => false,
     }
 }
@@ -205,6 +209,8 @@ mod tests {
         check("ip_port:192.0.2.7:443/tcp", "ip_port:192.0.2.7:443/udp", Disjoint);
         check("ip_port:192.0.2.7:443/tcp", "port:443/tcp", Inside);
         check("port:443/tcp", "ip:192.0.2.7", Disjoint);
+        check("ip_port:192.0.2.7:443/any", "port:443/tcp", Partial);
+        check("ip_port:192.0.2.7:443/udp", "port:443/tcp", Disjoint);
         check("domain_exact:example.org", "ip:192.0.2.7", Disjoint);
         check("cidr:::/0", "ip:192.0.2.7", Disjoint);
     }

@@ -82,6 +82,11 @@ impl WebAddress {
         self.path == "/" && self.query.is_none()
     }
 
+    /// Begins with a slash.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }

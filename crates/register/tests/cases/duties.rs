@@ -126,7 +126,7 @@ fn rules(text: &str) -> Vec<(SpanId, Stood)> {
         }
         stood
     };
-    (0..).map(SpanId).zip(lines(text).into_iter().map(stood)).collect()
+    (0..).map(|id| SpanId([id, 0, 0])).zip(lines(text).into_iter().map(stood)).collect()
 }
 
 /// "<node> T..[T]; …"; without an end it has none.

@@ -706,6 +706,7 @@ fn code_word(verdict: &Verdict) -> String {
                 UndeterminedReason::Scope => "scope",
                 UndeterminedReason::NotUnderstood => "not_understood",
                 UndeterminedReason::AmbiguousRule => "ambiguous_rule",
+                UndeterminedReason::TooMany => "too_many",
             };
             format!("UNDETERMINED({reason})")
         }

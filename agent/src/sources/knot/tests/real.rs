@@ -4,7 +4,7 @@
 use super::*;
 use crate::{
     rules::nftables::testing::in_namespace,
-    sources::testing::real::{Running, dig, source_of, status, template},
+    sources::testing::real::{Running, canaries_seen, dig, source_of, status, template},
 };
 
 /// In the namespace of the test nobody else is.
@@ -118,6 +118,8 @@ fn the_template_blocks_what_it_says_and_is_seen_doing_so() {
         let reports = || sent.lock().expect("not poisoned").clone();
         wait_for("the rules", || rules(&reports()).len() == 5);
         let _running = start(folder.path(), &text);
+        let path = "rpz/remit=list:national@2026-11";
+        wait_for("the canary", || canaries_seen(&reports(), path) >= 1);
         assert_eq!(status(PORT, &["blocked.example"]).as_deref(), Some("NXDOMAIN"));
         assert_eq!(status(PORT, &["www.blocked.example"]).as_deref(), Some("NXDOMAIN"));
         wait_for("two hits", || hit_count(&reports()) == 2);

@@ -188,3 +188,51 @@ fn canaries_are_switched_off_by_the_settings_and_by_taking_the_rule_away() {
         assert!(!gap);
     });
 }
+
+/// The rule of a self-test, as the command loads it, without its own port.
+const TEST: &str = r#"table inet remit_selftest {
+    counter group_5 { }
+    chain selftest { type filter hook input priority -450; policy accept;
+        iif lo ip daddr 127.0.0.1 udp dport 4711 counter name group_5 log prefix "remit=canary selftest=00000000000000ff" group 5 drop
+    }
+}"#;
+
+#[test]
+fn the_block_of_a_self_test_is_told_by_its_mark_and_is_in_no_figure() {
+    in_router(|_, _| {
+        run("ip", &["link", "set", "lo", "up"]);
+        let off = Nftables {
+            counters_interval: Duration::from_millis(300),
+            canaries: false,
+            ..Nftables::default()
+        };
+        let running = Running::configured(off, context(true));
+        nft(TEST);
+        // At once: whoever tests does not wait for the ruleset to be read.
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        (0..2).for_each(|_| drop(socket.send_to(b"x", "127.0.0.1:4711").unwrap()));
+        let told = |reports: &[Report]| -> u64 {
+            let of_test = reports.iter().filter_map(|report| match report {
+                Report::Canaries(canaries) if canaries.path.starts_with("selftest/") => {
+                    assert_eq!(canaries.path.as_ref(), "selftest/00000000000000ff/nflog/5");
+                    assert_eq!((canaries.sent, canaries.unanswered), (canaries.seen, Some(0)));
+                    Some(canaries.seen)
+                }
+                _ => None,
+            });
+            of_test.sum()
+        };
+        running.wait("the block", |reports| told(reports) == 2);
+        let before = readings(&running.sent.lock().unwrap()).len();
+        running.wait("readings", |reports| readings(reports).len() > before + 2);
+        nft("delete table inet remit_selftest");
+        let before = readings(&running.sent.lock().unwrap()).len();
+        running.wait("readings", |reports| readings(reports).len() > before + 2);
+        let reports = running.stop();
+        assert_eq!((lost(&reports), recorded(&reports)), (0, 0), "{reports:#?}");
+        assert!(states(&reports).iter().all(|state| state.rules.is_empty()), "{reports:#?}");
+        let own = readings(&reports);
+        assert!(own.iter().all(|reading| reading.self_protection.is_empty()), "{own:#?}");
+        assert!(own.iter().all(|reading| reading.counters.is_empty()), "{own:#?}");
+    });
+}

@@ -1,14 +1,15 @@
 //! What rules become: one case each, without a packet.
 
 use remit_proto::v1::{Actor, ClaimOrigin, Direction, TargetKind, Technique, Trigger};
+use sha2::{Digest as _, Sha256};
 
-use super::*;
+use super::{digest::Digests, *};
 
 /// What is known of the rules that are loaded now.
 fn state() -> State {
     let (context, _) = context(true);
     let settings = Settings { groups: &[GROUP], canaries: true, context: &context };
-    State::read(&mut Reader::open().unwrap(), &settings).unwrap()
+    State::read(&mut Reader::open().unwrap(), &settings, &mut Digests::default()).unwrap()
 }
 
 /// "kind value", "from" or "both" if it is not to the target, "~" if narrowed, "#" if counted, and
@@ -156,8 +157,49 @@ fn a_set_that_is_too_long_is_one_rule() {
         let sets = format!("set s {{ type ipv4_addr; elements = {{ {} }} }}", list.join(","));
         let rules = r#"ip daddr @s counter drop comment "remit=list:l@1""#;
         assert_eq!(shown(&sets, rules), ["~#not_understood  list:l@1"]);
-        let native = state().rules[0].native.clone();
-        assert!(native.contains("set s has 20001 elements"), "{native}");
+        let native = || state().rules[0].native.clone();
+        let digest = |elements: &[&str]| {
+            let mut all: Vec<[u8; 32]> =
+                elements.iter().map(|element| Sha256::digest(element).into()).collect();
+            all.sort();
+            Sha256::digest(all.concat()).iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let said = |digest: String| {
+            format!(
+                "set s has 20001 elements, more than are kept one by one, SHA-256 of them {digest}"
+            )
+        };
+        let mut elements: Vec<&str> = list.iter().map(String::as_str).collect();
+        assert!(native().contains(&said(digest(&elements))), "{}", native());
+        // As many as before, and not the same.
+        nft("delete element inet t s { 10.0.0.1 }; add element inet t s { 10.200.0.1 }");
+        elements[0] = "10.200.0.1";
+        assert!(native().contains(&said(digest(&elements))), "{}", native());
+    });
+}
+
+#[test]
+fn the_elements_of_a_long_set_are_read_once_for_each_commit() {
+    in_namespace(|| {
+        let list: Vec<_> = (0..20_001).map(|i| format!("10.{}.{}.1", i / 256, i % 256)).collect();
+        let sets = format!("set s {{ type ipv4_addr; elements = {{ {} }} }}", list.join(","));
+        shown(&sets, "ip daddr @s drop");
+        let (context, _) = context(true);
+        let settings = Settings { groups: &[GROUP], canaries: true, context: &context };
+        let mut reader = Reader::open().unwrap();
+        let mut digests = Digests::default();
+        let mut read =
+            |digests: &mut Digests| State::read(&mut reader, &settings, digests).unwrap();
+        let first = read(&mut digests);
+        digests.rest();
+        let second = read(&mut digests);
+        assert_eq!(first.rules[0].native, second.rules[0].native);
+        assert!(!second.moving);
+        // A commit, too soon after the last reading: its elements are read later.
+        nft("add table inet other");
+        let third = read(&mut digests);
+        assert!(third.rules[0].native.ends_with("not read yet"), "{}", third.rules[0].native);
+        assert!(third.moving);
     });
 }
 

@@ -4,12 +4,14 @@
 use super::*;
 use crate::{
     rules::nftables::testing::in_namespace,
-    sources::testing::real::{Running, counted, dig, number, source_of, status, template},
+    sources::testing::real::{
+        Running, canaries_seen, counted, dig, number, source_of, status, template,
+    },
 };
 
 /// In the namespace of the test nobody else is.
 const PORT: u16 = 53;
-const RECORDS: &str = "nx.example CNAME .\nown.example CNAME . ; remit=de/own\n\
+const RECORDS: &str = "nx.example CNAME .\nremit-canary.own.example CNAME .\nown.example CNAME . ; remit=de/own\n\
     *.wild.example CNAME .\nnodata.example CNAME *.\ndrop.example CNAME rpz-drop.\n\
     pp.auth.example CNAME rpz-passthru.\ntcp.auth.example CNAME rpz-tcp-only.\nlocal.example A 192.0.2.99\n\
     32.7.2.0.192.rpz-ip CNAME .\n32.9.0.0.127.rpz-client-ip CNAME .\n";
@@ -77,6 +79,7 @@ fn rules_hits_and_counter_agree_with_the_real_powerdns() {
                 file: resolver.folder.path().join("national.zone"),
                 origin: None,
             }],
+            canaries: Some(([127, 0, 0, 1], PORT).into()),
             counters_interval_s: 1,
         };
         let (context, sent) = context(true);
@@ -86,6 +89,9 @@ fn rules_hits_and_counter_agree_with_the_real_powerdns() {
         wait_for("the rules", || rules(&reports()).len() == 9);
         resolver.start();
         wait_for("the first counter", || counted(&reports()) == Some(0));
+        wait_for("the canary", || canaries_seen(&reports(), "rpz/remit=de/42") >= 1);
+        // Whoever asks for it is not blocked.
+        assert_eq!(status(PORT, &["remit-canary.own.example"]).as_deref(), Some("NXDOMAIN"));
 
         let nxdomain = Some("NXDOMAIN".to_owned());
         let noerror = Some("NOERROR".to_owned());
@@ -149,6 +155,8 @@ fn the_template_blocks_what_it_says_and_is_seen_doing_so() {
         let reports = || sent.lock().expect("not poisoned").clone();
         wait_for("the rules", || rules(&reports()).len() == 5);
         resolver.start();
+        let path = "rpz/remit=list:national@2026-11";
+        wait_for("the canary", || canaries_seen(&reports(), path) >= 1);
         assert_eq!(status(PORT, &["blocked.example"]).as_deref(), Some("NXDOMAIN"));
         assert_eq!(status(PORT, &["www.blocked.example"]).as_deref(), Some("NXDOMAIN"));
         assert_eq!(dig(PORT, &["notice.example"]).expect("an answer").data, ["192.0.2.80"]);

@@ -19,7 +19,7 @@ pub(crate) async fn feed(config: &Config, args: &ListsFeed) -> Result<(), CliErr
         publication_interval_s: seconds(&args.every, "--every")?,
         fetch_time_s: seconds(&args.fetch, "--fetch")?,
         change_entries_max: args.max_changes,
-        change_permille_max: permille(&args.max_share)?,
+        change_permille_max: permille(&args.max_share, "--max-share")?,
     });
     let mut client = client::register(config).await?;
     adopt::enter(config, &mut client, body, Vec::new()).await?;
@@ -30,7 +30,7 @@ pub(crate) async fn feed(config: &Config, args: &ListsFeed) -> Result<(), CliErr
 }
 
 /// "10m" as the times of other flags have it.
-fn seconds(text: &str, flag: &str) -> Result<u64, CliError> {
+pub(in crate::commands) fn seconds(text: &str, flag: &str) -> Result<u64, CliError> {
     let now_s = time::now_s();
     let wrong =
         || CliError::Usage(format!("{flag}: {text:?} is no span such as 90s, 10m, 1h or 1d"));
@@ -42,10 +42,10 @@ fn seconds(text: &str, flag: &str) -> Result<u64, CliError> {
 }
 
 /// "5%" or "0.5%".
-fn permille(text: &str) -> Result<u32, CliError> {
+pub(in crate::commands) fn permille(text: &str, flag: &str) -> Result<u32, CliError> {
     let wrong = || {
         CliError::Usage(format!(
-            "--max-share: {text:?} is no share such as 5% or 0.5%, at most 100% and in steps of 0.1%"
+            "{flag}: {text:?} is no share such as 5% or 0.5%, at most 100% and in steps of 0.1%"
         ))
     };
     let number = text.strip_suffix('%').ok_or_else(wrong)?;

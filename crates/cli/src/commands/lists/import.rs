@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use register::import::Action;
+use register::import::{Action, list_from_rpz};
 use register::list::{Delta, ListFile, from_lines, to_changes};
 use remit_proto::v1::{self, statement::Body};
 use sha2::{Digest, Sha256};
 
 use super::{Named, entries, get, read};
 use crate::{
-    cli::ListsImport,
+    cli::{ListForm, ListsImport},
     client,
     commands::requests::{item_set, wait_until_shown},
     config::Config,
-    exit::{CliError, Code},
+    exit::{CliError, Code, chain},
     home,
     output::escape,
     statement, time, words,
@@ -21,8 +21,13 @@ use crate::{
 
 pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, CliError> {
     let (list, version) = Named::whole(&args.list)?;
-    let bytes = home::read(&args.file)?;
-    let file = from_lines(&bytes);
+    let bytes = home::read_at_most(&args.file, home::LIST_SIZE_MAX)?;
+    let file = match args.format {
+        ListForm::Lines => from_lines(&bytes),
+        ListForm::Rpz => list_from_rpz(&bytes).map_err(|error| {
+            CliError::Malformed(format!("{}: {}", args.file.display(), chain(&error)))
+        })?,
+    };
     tell(&args.file, &file);
     if file.entries.is_empty() {
         return Err(CliError::Malformed(format!("{}: no entry to enter", args.file.display())));

@@ -9,6 +9,7 @@ mod show;
 use evidence::RequestId;
 use remit_proto::v1;
 
+pub(super) use self::feed::{permille, seconds};
 pub(crate) use self::{
     approve::approve,
     compile::compile,
@@ -55,7 +56,7 @@ impl Named {
     }
 }
 
-async fn get(
+pub(super) async fn get(
     client: &mut RegisterClient,
     list: &RequestId,
 ) -> Result<v1::GetListResponse, CliError> {
@@ -64,7 +65,7 @@ async fn get(
 }
 
 /// All entries of a version, and what the answer rests on.
-async fn entries(
+pub(super) async fn entries(
     client: &mut RegisterClient,
     list: &RequestId,
     version: &str,
@@ -84,7 +85,9 @@ async fn entries(
 }
 
 /// The entries themselves, in canonical form.
-fn read(rows: Vec<v1::ListEntryRow>) -> Result<Vec<register::list::ListEntry>, CliError> {
+pub(super) fn read(
+    rows: Vec<v1::ListEntryRow>,
+) -> Result<Vec<register::list::ListEntry>, CliError> {
     let entry = |row: v1::ListEntryRow| {
         let wire = row.entry.unwrap_or_default();
         wire.try_into().map_err(|error| {

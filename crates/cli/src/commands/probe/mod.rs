@@ -1,6 +1,6 @@
 //! `remit probe import FILE.jsonl`: what somebody outside saw, as leaves of a node of its own.
 //!
-//! In: OONI measurements as published, one JSON object per line ([`ooni`]). Out: a `Probe` leaf for each,
+//! In: OONI measurements as published, one JSON object per line ([`register::ooni`]). Out: a `Probe` leaf for each,
 //! in a tree that lies as one file in the directory of keys ([`tree`]), and that is handed in as an agent
 //! hands in its own ([`submit`]). The directory is enrolled with a node's token: an import is a node of its
 //! own, and what it says is its word about a published file, whose digest stands in the leaf.
@@ -11,18 +11,15 @@
 //! Not kept: the probe's address, its resolver, its software, the bodies that it saw; of the network, its
 //! number and country alone.
 
-mod ooni;
 mod submit;
 mod tree;
 
 use std::path::Path;
 
 use evidence::NodeId;
+use register::ooni::{self, Measured, Read};
 
-use self::{
-    ooni::{Measured, Read},
-    tree::ProbeTree,
-};
+use self::tree::ProbeTree;
 use crate::{
     config::Config,
     exit::{CliError, Code},
@@ -97,12 +94,20 @@ fn read(file: &[u8]) -> Found {
 mod tests {
     use super::*;
 
+    fn line(blocking: &str, accessible: &str) -> String {
+        format!(
+            r#"{{"input":"https://a.example/","measurement_start_time":"2021-03-22 15:01:01",
+            "test_name":"web_connectivity","test_keys":{{"blocking":{blocking},"accessible":{accessible}}}}}"#
+        )
+        .replace('\n', "")
+    }
+
     #[test]
     fn lines_are_refused_one_by_one() {
         let text = format!(
             "{}\n\nnonsense\n{}\r\n{}",
-            ooni::tests::line("\"dns\"", "false"),
-            ooni::tests::line("false", "true"),
+            line("\"dns\"", "false"),
+            line("false", "true"),
             r#"{"test_name":"ndt"}"#
         );
         let Found { measured, other_tests, refused } = read(text.as_bytes());

@@ -23,11 +23,11 @@ use evidence::{
     leaf::{self, PROBE_TARGET},
 };
 use prost::Message as _;
+use register::ooni::Measured;
 use remit_proto::v1::{self, leaf::Body};
 use sha2::{Digest as _, Sha256};
 use tlog::note::SigningKey;
 
-use super::ooni::Measured;
 use crate::{config::Config, exit::CliError, home, time};
 
 const FILE: &str = "probes.tree";

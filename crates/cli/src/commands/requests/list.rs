@@ -40,7 +40,7 @@ pub(in crate::commands) async fn rows(
 ) -> Result<(Vec<v1::RequestRow>, Option<v1::Completeness>), CliError> {
     list::all(limit, async |page_size, page_token| {
         let request = v1::ListRequestsRequest { page_size, page_token, ..question.clone() };
-        let v1::ListRequestsResponse { requests, next_page_token, completeness } =
+        let v1::ListRequestsResponse { requests, next_page_token, completeness, register_root: _ } =
             client.list_requests(request).await?.into_inner();
         Ok((requests, next_page_token, completeness))
     })

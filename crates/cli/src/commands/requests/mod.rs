@@ -2,7 +2,8 @@
 //!
 //! | File | What |
 //! |---|---|
-//! | here | a file of requests → one import |
+//! | `file` | a file in one of its forms → requests |
+//! | here | requests of a file → one import |
 //! | `quick` | one provisional request, at two in the morning |
 //! | `amend` | the next version of one request |
 //! | `lifecycle` | what became of a request, and of a proceeding |
@@ -12,6 +13,7 @@
 //! (`--dry-run`); the collector computes that from the same statement.
 
 mod amend;
+mod file;
 mod lifecycle;
 mod list;
 mod quick;
@@ -20,13 +22,10 @@ mod show;
 use std::{path::Path, time::Duration};
 
 use evidence::{canonical, chunk::SetBuilder, commitment::Salt};
-use register::import::{
-    Action, Held, Imported, Mapping, Merged, RowReport, from_csv, from_toml, to_items,
-};
+use register::import::{Action, Held, Merged, RowReport, to_items};
 use remit_proto::v1::{self, statement::Body};
 use sha2::{Digest, Sha256};
 
-pub(super) use self::list::rows;
 pub(crate) use self::{
     amend::amend,
     lifecycle::{Stated, change, proceeding},
@@ -34,26 +33,21 @@ pub(crate) use self::{
     quick::quick,
     show::show,
 };
+pub(super) use self::{file::read_form, list::rows};
 
+use self::file::File;
 use super::adopt::statements::{change_of_all, preview, unsigned};
 use crate::{
     cli::Import,
     client::{self, RegisterClient},
     config::Config,
-    exit::{CliError, Code, chain},
-    home,
+    exit::{CliError, Code},
     output::escape,
     statement, time, words,
 };
 
 pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliError> {
-    let bytes = home::read(&args.file)?;
-    let mapping = args.mapping.as_deref().map(home::read_text).transpose()?;
-    let imported = match (&args.mapping, &mapping) {
-        (Some(path), Some(mapping)) => read_csv(&args.file, &bytes, path, mapping)?,
-        _ => read_toml(&args.file, &bytes)?,
-    };
-    let mapping_digest = mapping.map(|text| digest(text.as_bytes())).unwrap_or_default();
+    let File { bytes, imported, mapping_digest } = file::read(args)?;
     if args.dry_run && config.collector().is_err() {
         eprintln!("no collector is known: the file is not compared with a register");
         let merged = imported.merge(&[]);
@@ -191,10 +185,16 @@ fn tell_rows(whose: &str, report: &[RowReport]) {
 /// The last line of an import.
 fn summary(merged: &Merged) -> String {
     let Merged { new_count, changed_count, unchanged_count, .. } = merged;
+    let rows = merged.report.len();
+    // Where many rows make one request, or one row many.
+    let of = match merged.accepted_count() {
+        requests if requests + merged.refused_count() == rows => String::new(),
+        requests => format!(" in {}", words::count(requests as u64, "request", "requests")),
+    };
     format!(
-        "{}: {} accepted ({new_count} new, {changed_count} changed, {unchanged_count} unchanged and \
+        "{}{of}: {} accepted ({new_count} new, {changed_count} changed, {unchanged_count} unchanged and \
          not entered again), {} repaired, {} refused",
-        words::count(merged.report.len() as u64, "row", "rows"),
+        words::count(rows as u64, "row", "rows"),
         merged.accepted_count(),
         merged.repaired_count(),
         merged.refused_count()
@@ -203,36 +203,6 @@ fn summary(merged: &Merged) -> String {
 
 /// So many ids are named; the list is for a glance.
 const ABSENT_SHOWN: usize = 20;
-
-fn is_toml(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
-}
-
-fn read_csv(file: &Path, bytes: &[u8], path: &Path, mapping: &str) -> Result<Imported, CliError> {
-    if is_toml(file) {
-        return Err(CliError::Usage(format!(
-            "--mapping: says what the columns of a CSV file mean, and {} is TOML; leave it out",
-            file.display()
-        )));
-    }
-    let wrong = |file: &Path, error: &dyn std::error::Error| {
-        CliError::Malformed(format!("{}: {}", file.display(), chain(error)))
-    };
-    let mapping = Mapping::parse(mapping).map_err(|error| wrong(path, &error))?;
-    from_csv(bytes, &mapping).map_err(|error| wrong(file, &error))
-}
-
-fn read_toml(file: &Path, bytes: &[u8]) -> Result<Imported, CliError> {
-    let name = file.display();
-    if !is_toml(file) {
-        return Err(CliError::Usage(format!(
-            "{name}: what its columns mean is not known; give --mapping, or a .toml file"
-        )));
-    }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| CliError::Malformed(format!("{name}: not UTF-8 text")))?;
-    from_toml(text).map_err(|e| CliError::Malformed(format!("{name}: {}", chain(&e))))
-}
 
 /// The items of an import as a salted set, and its chunks.
 pub(super) fn item_set(

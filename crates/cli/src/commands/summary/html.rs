@@ -13,7 +13,7 @@ const STYLE: &str = include_str!("style.css");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-pub(super) fn html(page: &Page) -> String {
+pub(in crate::commands) fn html(page: &Page) -> String {
     let mut out = Html::default();
     head(&mut out, page);
     out.markup("<body>\n<a class=\"skip\" href=\"#main\">Skip to the figures</a>\n<header>\n");
@@ -35,15 +35,7 @@ pub(super) fn html(page: &Page) -> String {
         section(&mut out, each);
     }
     out.markup("</main>\n<footer>\n");
-    out.element(
-        "p",
-        concat!(
-            "Made by remit ",
-            env!("CARGO_PKG_VERSION"),
-            ", from what the collector answered; nothing on this page is signed. To check it without \
-             trusting the operator: remit export, then remit verify."
-        ),
-    );
+    out.element("p", &format!("Made by remit {}, {}", env!("CARGO_PKG_VERSION"), page.origin));
     out.markup("</footer>\n</body>\n</html>\n");
     out.0
 }

@@ -88,6 +88,9 @@ pub(super) fn undetermined(reason: UndeterminedReason) -> &'static str {
         UndeterminedReason::AmbiguousRule => {
             "Several rules could have caused the hits, and they may rest on different things."
         }
+        UndeterminedReason::TooMany => {
+            "More entries of the register touch it than one verdict looks at, and none that was looked at covers it."
+        }
     }
 }
 

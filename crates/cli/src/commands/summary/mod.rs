@@ -10,11 +10,11 @@ mod cause;
 mod deed;
 mod defect;
 mod examples;
-mod html;
+pub(super) mod html;
 mod layouts;
 mod meaning;
-mod page;
-mod text;
+pub(super) mod page;
+pub(super) mod text;
 mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -17,28 +17,30 @@ use crate::{
     words::{self, count},
 };
 
-pub(super) struct Page {
-    pub(super) title: String,
-    pub(super) lead: Vec<String>,
-    pub(super) sections: Vec<Section>,
-    pub(super) completeness: String,
+pub(in crate::commands) struct Page {
+    pub(in crate::commands) title: String,
+    pub(in crate::commands) lead: Vec<String>,
+    pub(in crate::commands) sections: Vec<Section>,
+    pub(in crate::commands) completeness: String,
+    /// From what it was made, and how to check that.
+    pub(in crate::commands) origin: &'static str,
 }
 
-pub(super) struct Section {
+pub(in crate::commands) struct Section {
     /// Unique on the page.
-    pub(super) id: &'static str,
-    pub(super) heading: String,
-    pub(super) tone: Tone,
-    pub(super) lead: Vec<String>,
-    pub(super) table: Option<Table>,
+    pub(in crate::commands) id: &'static str,
+    pub(in crate::commands) heading: String,
+    pub(in crate::commands) tone: Tone,
+    pub(in crate::commands) lead: Vec<String>,
+    pub(in crate::commands) table: Option<Table>,
     /// What the table leaves out, and where to look further.
-    pub(super) after: Vec<String>,
-    pub(super) terms: Vec<(String, String)>,
+    pub(in crate::commands) after: Vec<String>,
+    pub(in crate::commands) terms: Vec<(String, String)>,
 }
 
 /// How a section looks. Its heading says the same in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(in crate::commands) enum Tone {
     /// Somebody has to explain it.
     Asked,
     /// Not known.
@@ -71,6 +73,8 @@ pub(super) fn page(summary: &Summary) -> Page {
         lead: lead(summary, &totals),
         sections,
         completeness: completeness_line(&summary.completeness),
+        origin: "from what the collector answered; nothing on this page is signed. To check it without \
+                 trusting the operator: remit export, then remit verify.",
     }
 }
 

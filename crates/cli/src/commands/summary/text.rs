@@ -5,7 +5,7 @@ use crate::output::{escape, wrap};
 
 const HANG: &str = "    ";
 
-pub(super) fn text(page: &Page, width: usize) -> String {
+pub(in crate::commands) fn text(page: &Page, width: usize) -> String {
     let mut text = String::new();
     paragraph(&mut text, &page.title, "", width);
     for sentence in &page.lead {

@@ -12,32 +12,33 @@
 //! - Only `web_connectivity` says something of one target; `dnscheck` and the others measure resolvers,
 //!   applications and lines.
 
-use register::Target;
 use remit_proto::v1::{ProbeResult, TargetKind, Technique};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::target::Target;
+
 #[derive(Debug)]
-pub(super) enum Read {
+pub enum Read {
     Measured(Box<Measured>),
     OtherTest,
 }
 
 /// All that is kept of a measurement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Measured {
-    pub(super) at_s: i64,
-    pub(super) result: ProbeResult,
+pub struct Measured {
+    pub at_s: i64,
+    pub result: ProbeResult,
     /// Unspecified unless it was blocked.
-    pub(super) technique: Technique,
+    pub technique: Technique,
     /// 0: the probe did not say.
-    pub(super) asn: u32,
+    pub asn: u32,
     /// ISO 3166-1 alpha-2; empty: the probe did not say.
-    pub(super) country: String,
-    pub(super) target: Target,
+    pub country: String,
+    pub target: Target,
     /// SHA-256 of the line, without its end.
-    pub(super) digest: [u8; 32],
+    pub digest: [u8; 32],
 }
 
 /// What is read of a line; all else is passed over.
@@ -85,7 +86,7 @@ struct TcpStatus {
 }
 
 /// `Err`: what is wrong with the line.
-pub(super) fn read(line: &[u8]) -> Result<Read, String> {
+pub fn read(line: &[u8]) -> Result<Read, String> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let wire: Line = serde_json::from_slice(line)
         .map_err(|error| format!("not an OONI measurement: {error}"))?;
@@ -187,11 +188,11 @@ fn target(input: Option<&str>) -> Result<Target, String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     /// As ts-017 shows one, with what must not be kept.
-    pub(crate) fn line(blocking: &str, accessible: &str) -> String {
+    fn line(blocking: &str, accessible: &str) -> String {
         format!(
             r#"{{"input":"https://a.example/page?user=7","measurement_start_time":"2021-03-22 15:01:01",
             "probe_asn":"AS64500","probe_cc":"DE","probe_ip":"203.0.113.9","resolver_ip":"203.0.113.53",

@@ -4,6 +4,10 @@
 //! before it. Nothing that was applied is changed later, so a view at an old size answers as it
 //! answered then.
 
+mod view;
+
+pub use self::view::{Touch, View};
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use evidence::{Claim, NodeId, RequestId, canonical::Malformed};
@@ -14,13 +18,13 @@ use sha2::{Digest, Sha256};
 use crate::{
     adoption::{Adoption, Attribution, BASELINE_MAX_S, Said},
     entry::{Entry, History, Version},
-    index::TargetIndex,
-    list::{Covering, InvalidList, Listed, Lists, Posted, Proposal},
+    index::{Extent, TargetIndex, TargetNumber},
+    list::{Covering, InvalidList, Lists, Posted, Proposal},
     proceedings::Proceedings,
     relations,
-    request::{Decision, InvalidRequest, ListVersion, Request, RequestTarget},
-    state::{self, Bounds, NoSuchStep, Transition},
-    target::{Relation, Target, relation},
+    request::{Decision, InvalidRequest, ListVersion, Request},
+    state::{self, NoSuchStep, Transition},
+    target::{Target, name_of},
 };
 
 /// The format of statements that this version understands.
@@ -34,8 +38,10 @@ pub struct Register {
     by_id: BTreeMap<RequestId, usize>,
     by_list: BTreeMap<ListVersion, BTreeSet<usize>>,
     index: TargetIndex,
-    /// Where the targets of `index` stand, by their number.
-    postings: Vec<Posting>,
+    /// Where the targets of `index` stand: runs of numbers, ascending.
+    runs: Vec<(TargetNumber, Posting)>,
+    /// What the index held after each statement that added to it.
+    extents: Vec<(u64, Extent)>,
     /// Statements whose items are withheld or erased.
     withheld: Vec<u64>,
     /// Statements of a newer format.
@@ -51,6 +57,7 @@ pub struct Register {
     first_exception: Option<u64>,
 }
 
+/// Where one target stands, or the first of a run of them.
 #[derive(Debug, Clone, Copy)]
 enum Posting {
     /// In the text of a request.
@@ -125,7 +132,8 @@ impl Register {
             by_id: BTreeMap::new(),
             by_list: BTreeMap::new(),
             index: TargetIndex::default(),
-            postings: Vec::new(),
+            runs: Vec::new(),
+            extents: Vec::new(),
             withheld: Vec::new(),
             not_understood: Vec::new(),
             adoption: Adoption::default(),
@@ -141,13 +149,20 @@ impl Register {
         self.size
     }
 
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     pub fn view(&self) -> View<'_> {
         self.at(self.size)
     }
 
     /// The register as it was; a size above the present one is the present one.
     pub fn at(&self, size: u64) -> View<'_> {
-        View { register: self, size: size.min(self.size) }
+        let known = self.extents.partition_point(|(statement, _)| *statement < size);
+        let newest = known.checked_sub(1).and_then(|at| self.extents.get(at));
+        let extent = newest.map(|(_, extent)| *extent).unwrap_or_default();
+        View { register: self, size: size.min(self.size), extent }
     }
 
     /// The next statement of the log, with the opened items of an import. `items` is `None` where
@@ -240,6 +255,10 @@ impl Register {
         if let Some(Body::ListFeed(_) | Body::ListVersion(_) | Body::Approval(_)) = body {
             self.first_of_list.get_or_insert(self.size);
             self.first_exception.get_or_insert(self.size);
+        }
+        let extent = self.index.extent();
+        if self.extents.last().is_none_or(|(_, before)| *before != extent) {
+            self.extents.push((self.size, extent));
         }
         self.size = self.size.saturating_add(1);
         Ok(())
@@ -361,21 +380,53 @@ impl Register {
         }
         let Some(entry) = self.histories.get_mut(history) else { return };
         let version = entry.versions.len();
-        for (target, at) in request.targets.iter().zip(0..) {
+        let blocked = || request.targets.iter().filter(|t| !t.exception);
+        let blocked_count = blocked().count();
+        let has_names = blocked().any(|t| name_of(&t.target).is_some());
+        let first_number = self.index.count();
+        self.runs.push((first_number, Posting::Own { history, version, target: 0 }));
+        for target in &request.targets {
             self.index.insert(&target.target);
-            self.postings.push(Posting::Own { history, version, target: at });
         }
         let statement = self.size;
         let reason = reason.to_owned();
-        let version = Version { request, digest, statement, recorded_at_s, reason, applies_from_s };
+        let version = Version {
+            request,
+            digest,
+            statement,
+            recorded_at_s,
+            reason,
+            applies_from_s,
+            first_number,
+            blocked_count,
+            has_names,
+        };
         entry.versions.push(version);
     }
 
+    /// Members of one list, one after the other as the list counts them.
     fn post(&mut self, posted: Vec<Posted>) {
-        for Posted { list, member, target } in posted {
-            self.index.insert(&target);
-            self.postings.push(Posting::Listed { list, member });
+        if let Some(Posted { list, member, .. }) = posted.first() {
+            let (list, member) = (*list, *member);
+            self.runs.push((self.index.count(), Posting::Listed { list, member }));
         }
+        for Posted { list: _, member: _, target } in &posted {
+            self.index.insert(target);
+        }
+    }
+
+    fn posting(&self, number: TargetNumber) -> Option<Posting> {
+        let at = self.runs.partition_point(|(first, _)| *first <= number).checked_sub(1)?;
+        let (first, posting) = self.runs.get(at)?;
+        let behind = usize::try_from(number.checked_sub(*first)?).ok()?;
+        Some(match *posting {
+            Posting::Own { history, version, target } => {
+                Posting::Own { history, version, target: target.saturating_add(behind) }
+            }
+            Posting::Listed { list, member } => {
+                Posting::Listed { list, member: member.saturating_add(behind) }
+            }
+        })
     }
 
     fn transition(
@@ -577,181 +628,4 @@ fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> 
         })
         .collect::<Result<_, _>>()?;
     Ok(Collected { requests, attributions })
-}
-
-/// What the register said at one size.
-#[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
-    register: &'a Register,
-    size: u64,
-}
-
-/// A target of a request that is not disjoint from the one asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Touch<'a> {
-    pub entry: Entry<'a>,
-    pub version: &'a Version,
-    pub target: &'a RequestTarget,
-    /// Seen from the target that was asked for.
-    pub relation: Relation,
-    /// It stands in a list that the request covers, and not in its text.
-    pub listed: Option<Listed<'a>>,
-}
-
-impl Touch<'_> {
-    /// From when to when the target is to be blocked. What a list no longer holds may stand for the
-    /// list's grace, if the request itself grants less.
-    pub(crate) fn bounds(&self) -> Bounds {
-        let bounds = self.entry.bounds(self.version, Some(self.target));
-        match self.listed {
-            Some(listed) if bounds.until_s == self.target.removed_at_s => {
-                Bounds { list_grace_s: listed.list().grace_s(), ..bounds }
-            }
-            Some(_) | None => bounds,
-        }
-    }
-}
-
-impl<'a> View<'a> {
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    pub fn request(&self, id: &RequestId) -> Option<Entry<'a>> {
-        self.entry(*self.register.by_id.get(id)?)
-    }
-
-    /// All requests, by id.
-    pub fn requests(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
-        let view = *self;
-        self.register.by_id.values().filter_map(move |position| view.entry(*position))
-    }
-
-    pub fn in_force_at(&self, at_s: i64) -> impl Iterator<Item = Entry<'a>> + use<'a> {
-        self.requests()
-            .filter(move |e| e.standing_at(at_s).is_some_and(crate::state::Standing::is_in_force))
-    }
-
-    /// Every target of every version that equals, holds, lies in or overlaps this one, exceptions
-    /// included, in the order of the register.
-    pub fn touching(&self, target: &Target) -> Vec<Touch<'a>> {
-        let mut numbers = self.register.index.near(target);
-        numbers.sort_unstable();
-        let postings = numbers
-            .into_iter()
-            .filter_map(|number| self.register.postings.get(usize::try_from(number).ok()?));
-        postings.flat_map(|posting| self.touches(posting, target)).collect()
-    }
-
-    fn touches(&self, posting: &Posting, target: &Target) -> Vec<Touch<'a>> {
-        let touches = match *posting {
-            Posting::Own { history, version, target: held } => {
-                self.own_touch(history, version, held, target).map(|touch| vec![touch])
-            }
-            Posting::Listed { list, member } => self.listed_touches(list, member, target),
-        };
-        touches.unwrap_or_default()
-    }
-
-    fn own_touch(
-        &self,
-        history: usize,
-        version: usize,
-        held: usize,
-        target: &Target,
-    ) -> Option<Touch<'a>> {
-        let history = self.register.histories.get(history)?;
-        let version = history.versions.get(version)?;
-        let held = version.request.targets.get(held)?;
-        let relation = relation(target, &held.target);
-        let known = version.statement < self.size && relation != Relation::Disjoint;
-        let proceedings = &self.register.proceedings;
-        let entry = Entry::known(history, proceedings, self.size).filter(|_| known)?;
-        Some(Touch { entry, version, target: held, relation, listed: None })
-    }
-
-    /// An entry of a list stands under every text of its request; each is judged for its own time.
-    fn listed_touches(
-        &self,
-        list: usize,
-        member: usize,
-        target: &Target,
-    ) -> Option<Vec<Touch<'a>>> {
-        let listed = self.register.lists.listed(list, member, self.size)?;
-        let held = listed.target();
-        let relation = relation(target, &held.target);
-        if relation == Relation::Disjoint {
-            return None;
-        }
-        let entry = self.entry(listed.history())?;
-        let touch =
-            |version| Touch { entry, version, target: held, relation, listed: Some(listed) };
-        let covers = |version: &&Version| version.request.covers_lists.contains(listed.list().id());
-        Some(entry.versions().filter(covers).map(touch).collect())
-    }
-
-    /// Whether any text may hold an exception.
-    pub(crate) fn keeps_open(&self) -> bool {
-        self.register.first_exception.is_some_and(|statement| statement < self.size)
-    }
-
-    /// Targets of a request that others in force name or cover, at most so many: what it lets go stays
-    /// blocked as long as one of them holds.
-    pub fn held_by(&self, entry: &Entry<'_>, at_s: i64, max: usize) -> Vec<(Target, RequestId)> {
-        let mut held = Vec::new();
-        for own in entry.request().targets.iter().filter(|t| !t.exception) {
-            let mut others: Vec<&RequestId> = Vec::new();
-            for touch in self.touching(&own.target) {
-                let covers = matches!(touch.relation, Relation::Equal | Relation::Inside);
-                let other = touch.entry.id();
-                if covers
-                    && !touch.target.exception
-                    && other != entry.id()
-                    && !others.contains(&other)
-                    && touch.entry.standing_at(at_s).is_some_and(state::Standing::is_in_force)
-                {
-                    others.push(other);
-                    held.push((own.target.clone(), other.clone()));
-                    if held.len() >= max {
-                        return held;
-                    }
-                }
-            }
-        }
-        held
-    }
-
-    /// The members of a list version.
-    pub fn list(&self, list: &ListVersion) -> impl Iterator<Item = Entry<'a>> + use<'a> {
-        let view = *self;
-        let list = list.clone();
-        let members = self.register.by_list.get(&list);
-        members.into_iter().flatten().filter_map(move |position| {
-            let entry = view.entry(*position)?;
-            entry.versions().any(|v| v.request.lists.contains(&list)).then_some(entry)
-        })
-    }
-
-    /// Statements whose requests are not visible because their items are withheld or erased.
-    pub fn withheld_count(&self) -> usize {
-        self.register.withheld.iter().filter(|index| **index < self.size).count()
-    }
-
-    /// Statements of a newer format than this program knows.
-    pub fn not_understood_count(&self) -> usize {
-        self.register.not_understood.iter().filter(|index| **index < self.size).count()
-    }
-
-    pub(crate) fn register_lists(&self) -> &'a Lists {
-        &self.register.lists
-    }
-
-    pub(crate) fn adoption(&self) -> &'a Adoption {
-        &self.register.adoption
-    }
-
-    pub(crate) fn entry(&self, position: usize) -> Option<Entry<'a>> {
-        let register = self.register;
-        Entry::known(register.histories.get(position)?, &register.proceedings, self.size)
-    }
 }

@@ -1,0 +1,248 @@
+//! What is written down of a set whose elements are too many to keep: a digest of all of them.
+//!
+//! With it, a reload that exchanges some elements for as many others is a change of the rule, and whoever
+//! has the list that should be in force can tell whether it was. It is the SHA-256 of the SHA-256 of each
+//! element, these sorted as bytes and joined. An element is its key as [`element_text`] writes it
+//! (`192.0.2.1`; `192.0.2.0-192.0.2.255` for an interval; fields of a concatenation joined by ` . `; `*` for
+//! what matches the rest), ` : ` and the verdict if it has one, ` comment "…"` with the comment's own
+//! bytes if it has one. Counters and timeouts are not in it. So it can be made again from a list, in any
+//! order, and needs 32 bytes of memory for each element, whatever their keys.
+//!
+//! No digest is made:
+//! - of a set that names an address of a customer: who knows the others could try out which one it is;
+//! - of more than [`DIGESTED_MAX`] elements;
+//! - where the last one took so long that it is not yet time for another ([`REST`]): a router whose
+//!   ruleset is committed to again and again must not spend itself on reading it. The set is then said
+//!   not to be read, and is read later;
+//! - of a set of which elements come and go without a commit.
+
+#[cfg(test)]
+use std::time::Duration;
+use std::{collections::HashMap, fmt, time::Instant};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{sets::SetName, target::is_customers, text::element_text};
+use crate::{
+    privacy::Privacy,
+    rules::nftables::{Element, KeyField, ReadError, Reader, SetInfo},
+};
+
+/// 16 MB of memory while a set is read, and none after.
+const DIGESTED_MAX: u32 = 500_000;
+/// Times as long as the last sets took to read, before the next are: a tenth of one core at the most.
+const REST: u32 = 10;
+
+/// A set that is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contents {
+    Digest([u8; 32]),
+    /// Not now: it did not hold still, or the time has not come.
+    NotRead,
+    /// It names customers.
+    Withheld,
+    TooMany,
+    /// Elements change without a commit.
+    Moving,
+}
+
+impl fmt::Display for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(digest) => {
+                f.write_str("SHA-256 of them ")?;
+                digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Self::NotRead => f.write_str("not read yet"),
+            Self::Withheld => f.write_str("some of customers"),
+            Self::TooMany => f.write_str("and more than are read"),
+            Self::Moving => f.write_str("and they change without a commit"),
+        }
+    }
+}
+
+/// What is known of such sets, as of one generation; from one reading of the ruleset to the next.
+#[derive(Debug, Default)]
+pub(super) struct Digests {
+    generation: u32,
+    known: HashMap<SetName, Contents>,
+    not_before: Option<Instant>,
+}
+
+impl Digests {
+    /// A reading of this generation begins.
+    pub(super) fn begin(&mut self, generation: u32) {
+        if self.generation != generation {
+            self.known.clear();
+        }
+        self.generation = generation;
+    }
+
+    /// It is not yet time for another.
+    #[cfg(test)]
+    pub(super) fn rest(&mut self) {
+        self.not_before = Some(Instant::now() + Duration::from_secs(3600));
+    }
+
+    pub(super) fn read(
+        &mut self,
+        reader: &mut Reader,
+        name: &SetName,
+        info: &SetInfo,
+        privacy: &Privacy,
+    ) -> Result<Contents, ReadError> {
+        match self.known.get(name) {
+            None | Some(Contents::NotRead) => {}
+            Some(known) => return Ok(*known),
+        }
+        let begin = Instant::now();
+        let contents = if info.count > DIGESTED_MAX {
+            Contents::TooMany
+        } else if self.not_before.is_some_and(|time| begin < time) {
+            Contents::NotRead
+        } else {
+            let contents = self.digest(reader, info, privacy)?;
+            self.not_before = Some(begin + begin.elapsed() * (REST + 1));
+            contents
+        };
+        self.known.insert(name.clone(), contents);
+        Ok(contents)
+    }
+
+    fn digest(
+        &self,
+        reader: &mut Reader,
+        info: &SetInfo,
+        privacy: &Privacy,
+    ) -> Result<Contents, ReadError> {
+        let mut sum = Sum::of_about(info.count);
+        let read = reader.for_each_element(info.family, &info.table, &info.name, |element| {
+            sum.add(&element, privacy);
+        });
+        match read {
+            Ok(read) if read.generation == self.generation => Ok(sum.contents()),
+            // The rules themselves are as they were read.
+            Ok(_) | Err(ReadError::NotStable | ReadError::Disordered | ReadError::NoSuchSet) => {
+                Ok(Contents::NotRead)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A digest in the making.
+#[derive(Debug, Default)]
+struct Sum {
+    elements: Vec<[u8; 32]>,
+    customers: bool,
+    too_many: bool,
+}
+
+impl Sum {
+    fn of_about(count: u32) -> Self {
+        Self { elements: Vec::with_capacity(count.min(DIGESTED_MAX) as usize), ..Self::default() }
+    }
+
+    fn add(&mut self, element: &Element, privacy: &Privacy) {
+        // Kernels that do not say how many there are.
+        self.too_many |= self.elements.len() >= DIGESTED_MAX as usize;
+        self.customers |= names_customer(element, privacy);
+        if self.too_many || self.customers {
+            self.elements = Vec::new();
+            return;
+        }
+        let mut text = if element.catch_all { "*".to_owned() } else { element_text(element) };
+        if let Some(verdict) = &element.verdict {
+            text = format!("{text} : {verdict}");
+        }
+        if let Some(comment) = &element.comment {
+            text = format!("{text} comment \"{comment}\"");
+        }
+        self.elements.push(Sha256::digest(text).into());
+    }
+
+    fn contents(mut self) -> Contents {
+        if self.customers {
+            return Contents::Withheld;
+        }
+        if self.too_many {
+            return Contents::TooMany;
+        }
+        self.elements.sort_unstable();
+        let mut digest = Sha256::new();
+        self.elements.iter().for_each(|element| digest.update(element));
+        Contents::Digest(digest.finalize().into())
+    }
+}
+
+fn names_customer(element: &Element, privacy: &Privacy) -> bool {
+    element.low.iter().zip(&element.high).any(|ends| match ends {
+        (KeyField::Address(low), KeyField::Address(high)) => is_customers((*low, *high), privacy),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::sources::nftables::testing::privacy;
+
+    fn element(low: &str, high: &str, comment: Option<&str>) -> Element {
+        let field =
+            |address: &str| vec![KeyField::Address(address.parse::<IpAddr>().expect("an address"))];
+        let comment = comment.map(str::to_owned);
+        Element { low: field(low), high: field(high), comment, ..Element::default() }
+    }
+
+    fn contents(elements: &[Element]) -> Contents {
+        let mut sum = Sum::of_about(0);
+        elements.iter().for_each(|element| sum.add(element, &privacy(true)));
+        sum.contents()
+    }
+
+    #[test]
+    fn the_same_elements_in_any_order_are_the_same() {
+        let one = element("192.0.2.1", "192.0.2.1", None);
+        let net = element("2001:db8::", "2001:db8::ff", Some("remit=court/1"));
+        let both = contents(&[one.clone(), net.clone()]);
+        assert_eq!(both, contents(&[net.clone(), one.clone()]));
+        // printf '192.0.2.1' | sha256sum, and so on; sorted; as bytes; sha256sum again.
+        let lines = ["192.0.2.1", "2001:db8::-2001:db8::ff comment \"remit=court/1\""];
+        let mut hashes = lines.map(|line| <[u8; 32]>::from(Sha256::digest(line)));
+        hashes.sort();
+        assert_eq!(both, Contents::Digest(Sha256::digest(hashes.concat()).into()));
+    }
+
+    #[test]
+    fn another_element_or_claim_is_another_digest() {
+        let set = |second: &str, comment| {
+            contents(&[element("192.0.2.1", "192.0.2.1", None), element(second, second, comment)])
+        };
+        let before = set("192.0.2.2", Some("remit=court/1"));
+        assert_ne!(before, set("192.0.2.3", Some("remit=court/1")));
+        assert_ne!(before, set("192.0.2.2", Some("remit=court/2")));
+        assert_ne!(before, set("192.0.2.2", None));
+    }
+
+    #[test]
+    fn a_set_with_a_customer_has_none() {
+        let customer = element("100.64.0.7", "100.64.0.7", None);
+        assert_eq!(
+            contents(&[customer, element("192.0.2.1", "192.0.2.1", None)]),
+            Contents::Withheld
+        );
+    }
+
+    #[test]
+    fn what_was_read_of_a_generation_is_not_read_again() {
+        let name: SetName = (crate::rules::nftables::Family::Ip, "t".into(), "s".into());
+        let known = [(name.clone(), Contents::Digest([1; 32]))].into();
+        let mut digests = Digests { generation: 5, known, not_before: None };
+        digests.begin(5);
+        assert_eq!(digests.known.get(&name), Some(&Contents::Digest([1; 32])));
+        digests.begin(6);
+        assert_eq!(digests.known.get(&name), None);
+    }
+}

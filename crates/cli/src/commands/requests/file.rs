@@ -1,0 +1,94 @@
+//! A file of requests, in one of its forms.
+
+use std::path::Path;
+
+use register::import::{
+    ImportError, Imported, Mapping, Settings, from_csv, from_json, from_rkn_csv, from_rkn_xml,
+    from_rpz, from_toml,
+};
+
+use crate::{
+    cli::{Import, RequestsForm},
+    exit::{CliError, chain},
+    home,
+};
+
+pub(super) struct File {
+    pub(super) bytes: Vec<u8>,
+    pub(super) imported: Imported,
+    /// Empty if there is no mapping.
+    pub(super) mapping_digest: Vec<u8>,
+}
+
+pub(super) fn read(args: &Import) -> Result<File, CliError> {
+    let bytes = home::read_at_most(&args.file, home::LIST_SIZE_MAX)?;
+    let mapping = args.mapping.as_deref().map(home::read_text).transpose()?;
+    let mapping_digest = mapping.as_deref().map(|text| super::digest(text.as_bytes()));
+    let mapping = args.mapping.as_deref().zip(mapping.as_deref());
+    let imported = read_form(&args.file, &bytes, args.format, mapping)?;
+    Ok(File { bytes, imported, mapping_digest: mapping_digest.unwrap_or_default() })
+}
+
+/// Reads a file in the form that is named, or else in the one that its name ends in.
+pub(in crate::commands) fn read_form(
+    file: &Path,
+    bytes: &[u8],
+    form: Option<RequestsForm>,
+    mapping: Option<(&Path, &str)>,
+) -> Result<Imported, CliError> {
+    let wrong = |file: &Path, error: ImportError| {
+        CliError::Malformed(format!("{}: {}", file.display(), chain(&error)))
+    };
+    let form = match form {
+        Some(form) => form,
+        None => by_name(file, mapping.is_some())?,
+    };
+    let no_mapping = || match mapping {
+        None => Ok(()),
+        Some(_) => Err(CliError::Usage(format!(
+            "--mapping: {} says itself what its keys mean; leave it out",
+            file.display()
+        ))),
+    };
+    let settings = || match mapping {
+        None => Ok(Settings::default()),
+        Some((path, text)) => Settings::parse(text).map_err(|error| wrong(path, error)),
+    };
+    let imported = match form {
+        RequestsForm::Toml => no_mapping().and(text(file, bytes)).map(from_toml)?,
+        RequestsForm::Json => no_mapping().and(text(file, bytes)).map(from_json)?,
+        RequestsForm::Csv => {
+            let Some((path, text)) = mapping else { return Err(no_form(file)) };
+            from_csv(bytes, &Mapping::parse(text).map_err(|error| wrong(path, error))?)
+        }
+        RequestsForm::Rpz => from_rpz(bytes, &settings()?),
+        RequestsForm::RknCsv => from_rkn_csv(bytes, &settings()?),
+        RequestsForm::RknXml => from_rkn_xml(bytes, &settings()?),
+    };
+    imported.map_err(|error| wrong(file, error))
+}
+
+fn by_name(file: &Path, has_mapping: bool) -> Result<RequestsForm, CliError> {
+    let is = |end: &str| file.extension().is_some_and(|e| e.eq_ignore_ascii_case(end));
+    if is("toml") {
+        Ok(RequestsForm::Toml)
+    } else if is("json") {
+        Ok(RequestsForm::Json)
+    } else if has_mapping {
+        Ok(RequestsForm::Csv)
+    } else {
+        Err(no_form(file))
+    }
+}
+
+fn no_form(file: &Path) -> CliError {
+    CliError::Usage(format!(
+        "{}: what its columns mean is not known; give --mapping, or a .toml file, or say its --format",
+        file.display()
+    ))
+}
+
+fn text<'b>(file: &Path, bytes: &'b [u8]) -> Result<&'b str, CliError> {
+    std::str::from_utf8(bytes)
+        .map_err(|_| CliError::Malformed(format!("{}: not UTF-8 text", file.display())))
+}

@@ -1,0 +1,154 @@
+//! Which of many targets may have to do with one target, without looking at all of them.
+//!
+//! In: targets, in the order of the register. Out: the numbers of those that may not be disjoint from
+//! one: a superset, each once; [`relation`](crate::target::relation) decides. A property test compares
+//! with looking at all of them.
+//!
+//! Everything lies in one tree ([`tree`]), and `place` says where in it a target stands:
+//!
+//! | root | its way from there |
+//! |---|---|
+//! | names | `org` → `example` → `www`; URLs of a name go on: `:` → scheme and port → `a` → `b` → `?query` |
+//! | one for each family and prefix length | the network's bytes; of an address go on: its ports, and its URLs |
+//! | ports; ports of addresses | the number |
+//! | one for each other kind | the text |
+//! | the whole service | |
+//!
+//! At a node targets are posted in two classes: *wide* ones, which also hold what is below the node
+//! (subtrees, prefixes, addresses), and those that stand *here* alone (a name, a URL). So what holds a
+//! target is the wide ones on its way and all at its end ([`search`]), and what it holds is below it.
+//!
+//! Promised:
+//! - What is found by a view of an old size of the register does not depend on what came later, not
+//!   even where a search is cut off: nodes and numbers are counted up, and an [`Extent`] says how many
+//!   of them there were. (Under a prefix, the time does: later ones are passed over.)
+//! - A search takes as many steps as the target has labels, segments or prefix lengths in use, and as it
+//!   finds. It is cut off at the caller's maximum, and says so.
+//! - A target takes some 50 bytes: its own label, 24 bytes of node, a place in a table. Names above it
+//!   are shared. No text is kept twice.
+//!
+//! The hash has no key: a register holds what its signers put there, and this crate draws no random
+//! numbers. Whoever gets names into a list that were searched for collisions makes look-ups of these
+//! names slower, and nothing wrong.
+
+mod place;
+mod search;
+mod tree;
+
+use std::{collections::BTreeMap, ops::Range};
+
+pub(crate) use self::search::Search;
+use self::{
+    place::{Class, Place},
+    tree::{NodeId, Tree},
+};
+use crate::target::Target;
+
+/// Number of a target, in order of insertion.
+pub type TargetNumber = u32;
+
+#[derive(Debug, Default, Clone)]
+pub struct TargetIndex {
+    count: TargetNumber,
+    tree: Tree,
+    v4: Lengths<u32>,
+    v6: Lengths<u128>,
+}
+
+/// Prefixes and addresses of one family.
+#[derive(Debug, Default, Clone)]
+struct Lengths<Bits> {
+    /// Those in use, ascending: one look-up for each finds all that hold an address. The longest match
+    /// alone would be wrong: a wider prefix may be authorised too.
+    in_use: Vec<u8>,
+    /// By first address and length: one range holds all that lie in a prefix.
+    by_net: BTreeMap<(Bits, u8), NodeId>,
+}
+
+/// What an index held at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Extent {
+    numbers: TargetNumber,
+    nodes: NodeId,
+}
+
+impl TargetIndex {
+    pub fn insert(&mut self, target: &Target) -> TargetNumber {
+        let number = self.count;
+        self.count = self.count.saturating_add(1);
+        let Place { node, class } = self.make_place(target);
+        self.tree.post(node, class, number);
+        if let Target::IpPort { port, .. } = target {
+            let label = place::number_label(port.number);
+            match self.tree.child_or_new(place::PORTS_OF_ADDRESSES, &label) {
+                Some(node) => self.tree.post(node, Class::Here, number),
+                None => self.tree.post(place::WHOLE, Class::Wide, number),
+            }
+        }
+        number
+    }
+
+    /// The number of the next target.
+    pub(crate) fn count(&self) -> TargetNumber {
+        self.count
+    }
+
+    pub(crate) fn extent(&self) -> Extent {
+        Extent { numbers: self.count, nodes: self.tree.count() }
+    }
+
+    /// Every target that is not disjoint from this one, and perhaps some that are.
+    pub fn near(&self, target: &Target) -> Vec<TargetNumber> {
+        let mut search = self.search(self.extent(), 0..self.count, usize::MAX);
+        search.holding(target);
+        search.held_by(target);
+        search.into_found().0
+    }
+
+    /// Of these, those that hold the target or equal it, and perhaps others.
+    pub fn holding(&self, target: &Target) -> Vec<TargetNumber> {
+        let mut search = self.search(self.extent(), 0..self.count, usize::MAX);
+        search.holding(target);
+        search.into_found().0
+    }
+
+    /// Looks among the targets with numbers `within`, as far as they were there, for `max` of them.
+    pub(crate) fn search(
+        &self,
+        extent: Extent,
+        within: Range<TargetNumber>,
+        max: usize,
+    ) -> Search<'_> {
+        Search::new(self, extent, within, max)
+    }
+
+    /// Where the tree is full, a target is looked at for every other: at the root of the whole service.
+    fn make_place(&mut self, target: &Target) -> Place {
+        let Self { tree, v4, v6, count: _ } = self;
+        let made = place::way_to(target, |node, label| tree.child_or_new(node, label));
+        let Some(made) = made else { return Place { node: place::WHOLE, class: Class::Wide } };
+        match place::network(target) {
+            Some(place::Network::V4 { bits, length }) => {
+                if let Some(node) = tree.child(place::v4(length), &bits.to_be_bytes()) {
+                    v4.enter(bits, length, node);
+                }
+            }
+            Some(place::Network::V6 { bits, length }) => {
+                if let Some(node) = tree.child(place::v6(length), &bits.to_be_bytes()) {
+                    v6.enter(bits, length, node);
+                }
+            }
+            None => {}
+        }
+        made
+    }
+}
+
+impl<Bits: Ord> Lengths<Bits> {
+    fn enter(&mut self, bits: Bits, length: u8, node: NodeId) {
+        if let Err(at) = self.in_use.binary_search(&length) {
+            self.in_use.insert(at, length);
+        }
+        self.by_net.insert((bits, length), node);
+    }
+}

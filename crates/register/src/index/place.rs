@@ -1,0 +1,183 @@
+//! Where in the tree a target stands.
+
+use ipnet::IpNet;
+
+use super::tree::NodeId;
+use crate::target::{Name, Target, WebAddress, WebHost};
+
+/// Targets of a node are posted apart: what is below the node asks only for the wide ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Holds what is below the node too.
+    Wide,
+    Here,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub node: NodeId,
+    pub class: Class,
+}
+
+pub(super) const WHOLE: NodeId = 0;
+pub(super) const NAMES: NodeId = 1;
+pub(super) const PORTS_OF_ADDRESSES: NodeId = 2;
+/// One for each number of a kind.
+const KINDS: NodeId = 3;
+const KINDS_COUNT: NodeId = 32;
+const V4: NodeId = KINDS + KINDS_COUNT;
+const V6: NodeId = V4 + 33;
+/// Nodes that are there from the beginning.
+pub(super) const ROOTS: u16 = 3 + 32 + 33 + 129;
+
+/// Between a host and its URLs; no label of a name holds a colon.
+pub(super) const SITE: &[u8] = b":";
+
+/// Path segments that the tree tells apart. What is deeper stands at the last of them: a URL of 8 KiB
+/// may have as many segments, and a walk has one step for each.
+const SEGMENTS_MAX: usize = 127;
+
+pub(super) enum Network {
+    V4 { bits: u32, length: u8 },
+    V6 { bits: u128, length: u8 },
+}
+
+pub(super) fn v4(length: u8) -> NodeId {
+    V4 + NodeId::from(length.min(32))
+}
+
+pub(super) fn v6(length: u8) -> NodeId {
+    V6 + NodeId::from(length.min(128))
+}
+
+/// `step` goes from a node to the child with a label; `None` of it ends the way.
+pub(super) fn way_to(
+    target: &Target,
+    mut step: impl FnMut(NodeId, &[u8]) -> Option<NodeId>,
+) -> Option<Place> {
+    let here = |node| Place { node, class: Class::Here };
+    let wide = |node| Place { node, class: Class::Wide };
+    match target {
+        Target::WholeService => Some(wide(WHOLE)),
+        Target::DomainSubtree { name, apex: _ } => name_node(name, &mut step).map(wide),
+        Target::DomainExact(name) | Target::Sni(name) | Target::HttpHost(name) => {
+            name_node(name, &mut step).map(here)
+        }
+        Target::Ip(_) | Target::Cidr(_) => net_node(target, &mut step).map(wide),
+        Target::IpPort { port, .. } => {
+            let address = net_node(target, &mut step)?;
+            step(address, &number_label(port.number)).map(here)
+        }
+        Target::Url(url) => {
+            let (path, is_whole) = path_node(target, url, &mut step)?;
+            match url.query().filter(|_| is_whole) {
+                Some(query) => step(path, query_label(query).as_bytes()).map(here),
+                None => Some(here(path)),
+            }
+        }
+        Target::UrlPrefix(url) => path_node(target, url, &mut step).map(|(path, _)| wide(path)),
+        Target::Port(port) => step(kind(target), &number_label(port.number)).map(here),
+        Target::AsnRoute(number) => step(kind(target), &number.to_be_bytes()).map(here),
+        Target::ProtocolApp(text)
+        | Target::Keyword(text)
+        | Target::Category(text)
+        | Target::LineAccount(text)
+        | Target::CellArea(text)
+        | Target::CustomerToken(text) => step(kind(target), text.as_bytes()).map(here),
+    }
+}
+
+/// The root of a target's kind, for kinds that stand in no order with others.
+fn kind(target: &Target) -> NodeId {
+    KINDS + NodeId::try_from(i32::from(target.kind())).unwrap_or(0).min(KINDS_COUNT - 1)
+}
+
+/// Labels of a name from the root down.
+pub(super) fn labels(name: &Name) -> impl Iterator<Item = &[u8]> {
+    name.as_str().rsplit('.').map(str::as_bytes)
+}
+
+/// "a", "b" of "/a/b", "a", "" of "/a/".
+pub(super) fn segments(url: &WebAddress) -> impl Iterator<Item = &[u8]> {
+    let path = url.path();
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.splitn(SEGMENTS_MAX + 1, '/').take(SEGMENTS_MAX).map(str::as_bytes)
+}
+
+/// Whether the segments are all of the path.
+pub(super) fn is_whole(url: &WebAddress) -> bool {
+    url.path().strip_prefix('/').unwrap_or(url.path()).split('/').nth(SEGMENTS_MAX).is_none()
+}
+
+pub(super) fn scheme_label(url: &WebAddress) -> [u8; 3] {
+    let [high, low] = url.port().to_be_bytes();
+    [u8::from(url.secure()), high, low]
+}
+
+pub(super) fn query_label(query: &str) -> String {
+    format!("?{query}")
+}
+
+pub(super) fn number_label(number: u16) -> [u8; 2] {
+    number.to_be_bytes()
+}
+
+/// The addresses that a target is about, if it is about addresses.
+pub(super) fn network(target: &Target) -> Option<Network> {
+    let net = match target {
+        Target::Ip(ip) | Target::IpPort { ip, .. } => IpNet::from(*ip),
+        Target::Cidr(net) => *net,
+        Target::Url(url) | Target::UrlPrefix(url) => match url.host() {
+            WebHost::Ip(ip) => IpNet::from(*ip),
+            WebHost::Name(_) => return None,
+        },
+        Target::DomainExact(_)
+        | Target::DomainSubtree { .. }
+        | Target::Sni(_)
+        | Target::HttpHost(_)
+        | Target::ProtocolApp(_)
+        | Target::Port(_)
+        | Target::Keyword(_)
+        | Target::Category(_)
+        | Target::AsnRoute(_)
+        | Target::LineAccount(_)
+        | Target::CellArea(_)
+        | Target::WholeService
+        | Target::CustomerToken(_) => return None,
+    };
+    Some(match net {
+        IpNet::V4(net) => Network::V4 { bits: net.network().to_bits(), length: net.prefix_len() },
+        IpNet::V6(net) => Network::V6 { bits: net.network().to_bits(), length: net.prefix_len() },
+    })
+}
+
+fn name_node(
+    name: &Name,
+    step: &mut impl FnMut(NodeId, &[u8]) -> Option<NodeId>,
+) -> Option<NodeId> {
+    labels(name).try_fold(NAMES, step)
+}
+
+fn net_node(
+    target: &Target,
+    step: &mut impl FnMut(NodeId, &[u8]) -> Option<NodeId>,
+) -> Option<NodeId> {
+    match network(target)? {
+        Network::V4 { bits, length } => step(v4(length), &bits.to_be_bytes()),
+        Network::V6 { bits, length } => step(v6(length), &bits.to_be_bytes()),
+    }
+}
+
+fn path_node(
+    target: &Target,
+    url: &WebAddress,
+    step: &mut impl FnMut(NodeId, &[u8]) -> Option<NodeId>,
+) -> Option<(NodeId, bool)> {
+    let host = match url.host() {
+        WebHost::Name(name) => name_node(name, step)?,
+        WebHost::Ip(_) => net_node(target, step)?,
+    };
+    let site = step(host, SITE)?;
+    let site = step(site, &scheme_label(url))?;
+    Some((segments(url).try_fold(site, step)?, is_whole(url)))
+}

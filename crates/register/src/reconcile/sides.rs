@@ -1,0 +1,167 @@
+//! What either side names: from the requests of a file, from the lines of a list, from a register.
+
+use remit_proto::v1;
+use serde::Deserialize;
+
+use super::{Counts, Item, Row};
+use crate::{
+    list::{ListEntry, ListFile},
+    register::View,
+    request::{Request, RequestTarget},
+};
+
+/// The names by which a request says whose it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a>(&'a str);
+
+impl<'a> Names<'a> {
+    pub fn new(authority: &'a str) -> Self {
+        Self(authority)
+    }
+
+    /// By the authority's id or name, or by who passed the request on; exactly.
+    pub fn is_of(self, request: &Request) -> bool {
+        let named = request.authority.as_ref().is_some_and(|authority| {
+            let v1::Authority { id, name, branch: _, country: _, level: _ } = authority;
+            id == self.0 || name == self.0
+        });
+        named || request.particulars.shared_by == self.0
+    }
+}
+
+/// Entries of a file of requests. Their rows have been read; what was refused is not among them.
+pub fn listed(requests: &[v1::Request], at_s: i64) -> Vec<Item> {
+    let read = requests.iter().filter_map(|wire| {
+        // The import checked it, but for the number of its version.
+        let numbered = v1::Request { version: wire.version.max(1), ..wire.clone() };
+        Request::try_from(numbered).ok()
+    });
+    read.flat_map(|request| {
+        let accepted =
+            matches!(request.status, v1::RequestStatus::Accepted | v1::RequestStatus::Provisional);
+        let state = if accepted { "listed" } else { crate::words::status(request.status) };
+        let items: Vec<Item> = of_request(&request, state, accepted, at_s).collect();
+        items
+    })
+    .collect()
+}
+
+/// Entries of a list with one entry on a line: no numbers, no dates.
+pub fn of_list(file: &ListFile) -> Vec<Item> {
+    let item = |entry: &ListEntry| Item {
+        target: entry.target.clone(),
+        exception: entry.exception,
+        reference: String::new(),
+        id: entry.request.as_ref().map(ToString::to_string).unwrap_or_default(),
+        from_s: None,
+        until_s: None,
+        in_force: true,
+        state: "listed".to_owned(),
+        place: String::new(),
+    };
+    file.entries.iter().map(item).collect()
+}
+
+/// The targets of a request of the register, whose state at the instant is known.
+pub fn of_request<'a>(
+    request: &'a Request,
+    state: &'a str,
+    in_force: bool,
+    at_s: i64,
+) -> impl Iterator<Item = Item> + use<'a> {
+    request.targets.iter().map(move |target| item(request, target, state, in_force, at_s, ""))
+}
+
+/// An entry of a list that stands under a request, since the version that brought it.
+pub fn of_entry(
+    request: &Request,
+    entry: &ListEntry,
+    since_s: i64,
+    state: &str,
+    in_force: bool,
+    at_s: i64,
+    place: &str,
+) -> Item {
+    let target = RequestTarget {
+        target: entry.target.clone(),
+        raw: entry.raw.clone(),
+        repair: String::new(),
+        added_at_s: Some(since_s),
+        removed_at_s: None,
+        exception: entry.exception,
+        derived: None,
+    };
+    item(request, &target, state, in_force, at_s, place)
+}
+
+/// What a register holds of an authority: the targets of its requests, and the entries of the lists that
+/// they cover.
+pub fn registered(view: &View<'_>, names: Names<'_>, at_s: i64) -> Vec<Item> {
+    let mut items = Vec::new();
+    for entry in view.requests().filter(|entry| names.is_of(entry.request())) {
+        let in_force = entry.standing_at(at_s).is_some_and(crate::Standing::is_in_force);
+        let state = entry.state_at(at_s);
+        items.extend(of_request(entry.request(), &state, in_force, at_s));
+    }
+    for (id, listed) in view.listed_at(at_s) {
+        let Some(entry) = view.request(id).filter(|entry| names.is_of(entry.request())) else {
+            continue;
+        };
+        let in_force = entry.standing_at(at_s).is_some_and(crate::Standing::is_in_force);
+        let state = entry.state_at(at_s);
+        items.extend(listed.iter().map(|member| {
+            let place = member.in_force_at(at_s).map(|v| v.version.to_string());
+            let place = format!("{}@{}", member.list().id(), place.unwrap_or_default());
+            item(entry.request(), member.target(), &state, in_force, at_s, &place)
+        }));
+    }
+    items
+}
+
+fn item(
+    request: &Request,
+    target: &RequestTarget,
+    state: &str,
+    in_force: bool,
+    at_s: i64,
+    place: &str,
+) -> Item {
+    let (from_s, until_s) = target.bounds(request);
+    Item {
+        target: target.target.clone(),
+        exception: target.exception,
+        reference: request.particulars.external_ref.clone(),
+        id: request.id.to_string(),
+        from_s: Some(from_s),
+        until_s,
+        in_force: in_force && from_s <= at_s && until_s.is_none_or(|until| at_s < until),
+        state: state.to_owned(),
+        place: place.to_owned(),
+    }
+}
+
+/// What an authority says that gives no list: `{"requests": 94, "targets": 3725}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Totals {
+    #[serde(default)]
+    pub requests: Option<u64>,
+    #[serde(default)]
+    pub targets: Option<u64>,
+}
+
+impl Totals {
+    pub(super) fn rows(self, operator: &[Item]) -> Vec<Row> {
+        let in_force = || operator.iter().filter(|item| item.in_force && !item.exception);
+        let requests: std::collections::BTreeSet<&str> =
+            in_force().map(|item| item.id.as_str()).collect();
+        let targets: std::collections::BTreeSet<String> = in_force().map(Item::says).collect();
+        [("requests", self.requests, requests.len()), ("targets", self.targets, targets.len())]
+            .into_iter()
+            .filter_map(|(what, authority, operator)| {
+                let (authority, operator) = (authority?, operator as u64);
+                Some(Row::of_counts(Counts { what, authority, operator }))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,281 @@
+//! What the register said at one size.
+
+use evidence::RequestId;
+
+use super::{Posting, Register};
+use crate::{
+    adoption::Adoption,
+    entry::{Entry, Version},
+    index::{Extent, Search, TargetNumber},
+    list::{Listed, Lists},
+    request::{ListVersion, RequestTarget},
+    state::{self, Bounds},
+    target::{Relation, Target, relation},
+};
+
+/// A claimed request is looked through one target after the other, if it has no more than these; of a
+/// larger one the index is asked.
+const LOOKED_THROUGH_MAX: usize = 512;
+
+/// What the register said at one size.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    pub(super) register: &'a Register,
+    pub(super) size: u64,
+    /// What the index held at this size.
+    pub(super) extent: Extent,
+}
+
+/// A target of a request that is not disjoint from the one asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Touch<'a> {
+    pub entry: Entry<'a>,
+    pub version: &'a Version,
+    pub target: &'a RequestTarget,
+    /// Seen from the target that was asked for.
+    pub relation: Relation,
+    /// It stands in a list that the request covers, and not in its text.
+    pub listed: Option<Listed<'a>>,
+}
+
+impl Touch<'_> {
+    /// From when to when the target is to be blocked. What a list no longer holds may stand for the
+    /// list's grace, if the request itself grants less.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let bounds = self.entry.bounds(self.version, Some(self.target));
+        match self.listed {
+            Some(listed) if bounds.until_s == self.target.removed_at_s => {
+                Bounds { list_grace_s: listed.list().grace_s(), ..bounds }
+            }
+            Some(_) | None => bounds,
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub fn request(&self, id: &RequestId) -> Option<Entry<'a>> {
+        self.entry(*self.register.by_id.get(id)?)
+    }
+
+    /// All requests, by id.
+    pub fn requests(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        let view = *self;
+        self.register.by_id.values().filter_map(move |position| view.entry(*position))
+    }
+
+    pub fn in_force_at(&self, at_s: i64) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        self.requests()
+            .filter(move |e| e.standing_at(at_s).is_some_and(state::Standing::is_in_force))
+    }
+
+    /// Every target of every version that equals, holds, lies in or overlaps this one, exceptions
+    /// included, in the order of the register.
+    pub fn touching(&self, target: &Target) -> Vec<Touch<'a>> {
+        let mut search = self.search(0..TargetNumber::MAX, usize::MAX);
+        search.holding(target);
+        search.held_by(target);
+        self.touches(search.into_found().0, target)
+    }
+
+    /// Of these, those that hold the target or equal it, and perhaps others.
+    fn holding(&self, target: &Target) -> Vec<Touch<'a>> {
+        let mut search = self.search(0..TargetNumber::MAX, usize::MAX);
+        search.holding(target);
+        self.touches(search.into_found().0, target)
+    }
+
+    /// As [`touching`](Self::touching), but at most `max` of all requests, those first that hold the
+    /// target, and at most `max` of each of these. True: there may be more.
+    pub(crate) fn touching_some(
+        &self,
+        target: &Target,
+        of: &[&RequestId],
+        max: usize,
+    ) -> (Vec<Touch<'a>>, bool) {
+        let mut search = self.search(0..TargetNumber::MAX, max);
+        search.holding(target);
+        search.held_by(target);
+        let (mut numbers, mut is_cut) = search.into_found();
+        if is_cut {
+            // What is claimed must not be lost among what is not.
+            for entry in of.iter().filter_map(|id| self.request(id)) {
+                is_cut |= self.numbers_of(&entry, target, max, &mut numbers);
+            }
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+        (self.touches(numbers, target), is_cut)
+    }
+
+    /// The targets in a version's own text that equal a target or hold it.
+    pub(crate) fn held_in(
+        &self,
+        version: &'a Version,
+        target: &Target,
+    ) -> impl Iterator<Item = &'a RequestTarget> {
+        let numbers = version.numbers();
+        let mut search = self.search(numbers.clone(), usize::MAX);
+        search.holding(target);
+        let (found, _) = search.into_found();
+        let held = found.into_iter().filter_map(move |number| {
+            let at = number.checked_sub(numbers.start)?;
+            version.request.targets.get(usize::try_from(at).ok()?)
+        });
+        held.filter(|held| {
+            matches!(relation(target, &held.target), Relation::Equal | Relation::Inside)
+        })
+    }
+
+    fn numbers_of(
+        &self,
+        entry: &Entry<'a>,
+        target: &Target,
+        max: usize,
+        numbers: &mut Vec<TargetNumber>,
+    ) -> bool {
+        let mut is_cut = false;
+        for version in entry.versions() {
+            if version.request.targets.len() <= LOOKED_THROUGH_MAX {
+                let touching = version
+                    .numbers()
+                    .zip(&version.request.targets)
+                    .filter(|(_, held)| relation(target, &held.target) != Relation::Disjoint);
+                numbers.extend(touching.map(|(number, _)| number));
+            } else {
+                let mut search = self.search(version.numbers(), max);
+                search.holding(target);
+                search.held_by(target);
+                let (found, more) = search.into_found();
+                numbers.extend(found);
+                is_cut |= more;
+            }
+        }
+        is_cut
+    }
+
+    fn search(&self, within: std::ops::Range<TargetNumber>, max: usize) -> Search<'a> {
+        self.register.index.search(self.extent, within, max)
+    }
+
+    fn touches(&self, numbers: Vec<TargetNumber>, target: &Target) -> Vec<Touch<'a>> {
+        let mut touches = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            match self.register.posting(number) {
+                Some(Posting::Own { history, version, target: held }) => {
+                    touches.extend(self.own_touch(history, version, held, target));
+                }
+                Some(Posting::Listed { list, member }) => {
+                    touches.extend(self.listed_touches(list, member, target).into_iter().flatten());
+                }
+                None => {}
+            }
+        }
+        touches
+    }
+
+    fn own_touch(
+        &self,
+        history: usize,
+        version: usize,
+        held: usize,
+        target: &Target,
+    ) -> Option<Touch<'a>> {
+        let history = self.register.histories.get(history)?;
+        let version = history.versions.get(version)?;
+        let held = version.request.targets.get(held)?;
+        let relation = relation(target, &held.target);
+        let known = version.statement < self.size && relation != Relation::Disjoint;
+        let proceedings = &self.register.proceedings;
+        let entry = Entry::known(history, proceedings, self.size).filter(|_| known)?;
+        Some(Touch { entry, version, target: held, relation, listed: None })
+    }
+
+    /// An entry of a list stands under every text of its request; each is judged for its own time.
+    fn listed_touches(
+        &self,
+        list: usize,
+        member: usize,
+        target: &Target,
+    ) -> Option<Vec<Touch<'a>>> {
+        let listed = self.register.lists.listed(list, member, self.size)?;
+        let held = listed.target();
+        let relation = relation(target, &held.target);
+        if relation == Relation::Disjoint {
+            return None;
+        }
+        let entry = self.entry(listed.history())?;
+        let touch =
+            |version| Touch { entry, version, target: held, relation, listed: Some(listed) };
+        let covers = |version: &&Version| version.request.covers_lists.contains(listed.list().id());
+        Some(entry.versions().filter(covers).map(touch).collect())
+    }
+
+    /// Whether any text may hold an exception.
+    pub(crate) fn keeps_open(&self) -> bool {
+        self.register.first_exception.is_some_and(|statement| statement < self.size)
+    }
+
+    /// Targets of a request that others in force name or cover, at most so many: what it lets go stays
+    /// blocked as long as one of them holds.
+    pub fn held_by(&self, entry: &Entry<'_>, at_s: i64, max: usize) -> Vec<(Target, RequestId)> {
+        let mut held = Vec::new();
+        for own in entry.request().targets.iter().filter(|t| !t.exception) {
+            let mut others: Vec<&RequestId> = Vec::new();
+            for touch in self.holding(&own.target) {
+                let covers = matches!(touch.relation, Relation::Equal | Relation::Inside);
+                let other = touch.entry.id();
+                if covers
+                    && !touch.target.exception
+                    && other != entry.id()
+                    && !others.contains(&other)
+                    && touch.entry.standing_at(at_s).is_some_and(state::Standing::is_in_force)
+                {
+                    others.push(other);
+                    held.push((own.target.clone(), other.clone()));
+                    if held.len() >= max {
+                        return held;
+                    }
+                }
+            }
+        }
+        held
+    }
+
+    /// The members of a list version.
+    pub fn list(&self, list: &ListVersion) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        let view = *self;
+        let list = list.clone();
+        let members = self.register.by_list.get(&list);
+        members.into_iter().flatten().filter_map(move |position| {
+            let entry = view.entry(*position)?;
+            entry.versions().any(|v| v.request.lists.contains(&list)).then_some(entry)
+        })
+    }
+
+    /// Statements whose requests are not visible because their items are withheld or erased.
+    pub fn withheld_count(&self) -> usize {
+        self.register.withheld.iter().filter(|index| **index < self.size).count()
+    }
+
+    /// Statements of a newer format than this program knows.
+    pub fn not_understood_count(&self) -> usize {
+        self.register.not_understood.iter().filter(|index| **index < self.size).count()
+    }
+
+    pub(crate) fn register_lists(&self) -> &'a Lists {
+        &self.register.lists
+    }
+
+    pub(crate) fn adoption(&self) -> &'a Adoption {
+        &self.register.adoption
+    }
+
+    pub(crate) fn entry(&self, position: usize) -> Option<Entry<'a>> {
+        let register = self.register;
+        Entry::known(register.histories.get(position)?, &register.proceedings, self.size)
+    }
+}
