@@ -2,7 +2,7 @@
 //!
 //! Reached are the requests that statements since the last look are about, those that touch their targets,
 //! and those whose own times have passed a bound ([`Found::holds_until_s`]). What cannot be told so takes
-//! everything: lists with versions, the end of a proceeding, another result of probes, an older register,
+//! everything: another version of a list, the end of a proceeding, another result of probes, an older register,
 //! an earlier time. A property test compares each step with looking at all.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +77,9 @@ impl Watch {
         before: &Looked,
         at_s: i64,
     ) -> Option<BTreeSet<RequestId>> {
+        if view.lists_turn(before.at_s, at_s) {
+            return None;
+        }
         let mut reached: BTreeSet<RequestId> = self
             .next
             .iter()

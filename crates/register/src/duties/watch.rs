@@ -3,8 +3,8 @@
 //!
 //! Reached are the requests that statements since the last look are about, and those that touch their
 //! targets; those that a rule touches or names which began, ended or changed its claims; and those whose own
-//! times have passed a bound. What cannot be told so takes everything: lists with versions, the end of a
-//! proceeding, other facts of nodes, a node that fell silent or is back, an older register, an earlier time. A
+//! times have passed a bound. What cannot be told so takes everything: another version of a list, the end of
+//! a proceeding, other facts of nodes, a node that fell silent or is back, an older register, an earlier time. A
 //! test compares each step with looking at all.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,6 +124,9 @@ impl Watch {
         before: &Looked,
         at_s: i64,
     ) -> Option<BTreeSet<RequestId>> {
+        if view.lists_turn(before.at_s, at_s) {
+            return None;
+        }
         let mut reached = self.told_requests.clone();
         let due = self.next.iter().filter(|(_, next_s)| **next_s <= at_s);
         reached.extend(due.map(|(id, _)| id.clone()));

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use evidence::RequestId;
 
 use super::{Acceptance, Accepted, Feed, Held, List, ListEntry, Lists, Member};
-use crate::{entry::Entry, judge::Span, register::View, request::RequestTarget, words};
+use crate::{
+    entry::Entry, judge::Span, register::View, request::RequestTarget, target::Target, words,
+};
 
 /// One list, below a size of the register.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +114,28 @@ impl<'a> ListView<'a> {
         self.list.partial
     }
 
+    /// Every target that ever stood in it, by what is known at any size; and whether the statements from a
+    /// size on brought it in or took it away.
+    pub(crate) fn targets(
+        &self,
+        from_size: u64,
+    ) -> impl Iterator<Item = (&'a Target, bool)> + use<'a> {
+        let list = self.list;
+        let new =
+            move |at: usize| list.accepted.get(at).is_some_and(|v| v.known_by().0 >= from_size);
+        let members = list.members.iter();
+        members.map(move |member| {
+            let changed = new(member.added) || member.removed.is_some_and(new);
+            (&member.open.target, changed)
+        })
+    }
+
+    /// The earliest time at which a version came into force that a statement from a size on let in.
+    pub(crate) fn new_since_s(&self, from_size: u64) -> Option<i64> {
+        let new = self.versions().iter().filter(|version| version.known_by().0 >= from_size);
+        new.map(|version| version.from_s).min()
+    }
+
     pub(crate) fn grace_s(&self) -> i64 {
         self.feed().map_or(0, Feed::grace_s)
     }
@@ -215,6 +239,12 @@ impl<'a> View<'a> {
         lists.by_id.values().filter_map(|number| lists.view(*number, size)).collect()
     }
 
+    /// The lists at these positions, as far as they are known.
+    pub(crate) fn lists_at(&self, numbers: impl Iterator<Item = usize>) -> Vec<ListView<'a>> {
+        let (lists, size) = (self.register_lists(), self.size());
+        numbers.filter_map(|number| lists.view(number, size)).collect()
+    }
+
     pub fn list_of(&self, id: &RequestId) -> Option<ListView<'a>> {
         self.register_lists().list(id, self.size())
     }
@@ -222,6 +252,12 @@ impl<'a> View<'a> {
     /// The request under which an entry of a list stands.
     pub fn request_of(&self, listed: &Listed<'a>) -> Option<Entry<'a>> {
         self.entry(listed.history())
+    }
+
+    /// Whether a version of a list comes into force after one instant and up to another.
+    pub(crate) fn lists_turn(&self, after_s: i64, until_s: i64) -> bool {
+        let turns = |from_s: i64| after_s < from_s && from_s <= until_s;
+        self.lists().iter().any(|list| list.versions().iter().any(|v| turns(v.from_s)))
     }
 
     /// What stands under each request by the versions in force at an instant.
