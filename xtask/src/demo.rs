@@ -54,8 +54,8 @@ pub(crate) fn run(once: bool, json: Option<&Path>) -> Result<()> {
     title("What was hit, by which node and rule, on whose claimed authority (remit events list)");
     print(&demo.operator.output(&["events", "list"])?);
 
-    title("Findings: one per rule and cause (remit findings list)");
-    print(&demo.operator.output(&["findings", "list"])?);
+    title("Findings: one per rule or request and cause (remit findings list --kind rule,duty)");
+    print(&demo.operator.output(&["findings", "list", "--kind", "rule,duty"])?);
 
     title("The router's own drops: counted, not judged (remit nodes list)");
     print(&demo.operator.output(&["nodes", "list"])?);

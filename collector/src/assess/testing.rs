@@ -782,8 +782,13 @@ impl World {
     }
 
     pub(crate) fn findings_of(&self, filter: v1::Filter) -> Vec<String> {
-        let request =
-            v1::ListFindingsRequest { filter: Some(filter), ..v1::ListFindingsRequest::default() };
+        // What is wrong with requests themselves is asked for by `defects`.
+        let kinds = [v1::FindingKind::Rule, v1::FindingKind::Duty, v1::FindingKind::Integrity];
+        let request = v1::ListFindingsRequest {
+            filter: Some(filter),
+            kinds: kinds.map(i32::from).to_vec(),
+            ..v1::ListFindingsRequest::default()
+        };
         let answer = self.query.list_findings(request).unwrap();
         let line = |finding: &v1::FindingRow| {
             if finding.rule == 0 {

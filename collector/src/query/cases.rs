@@ -6,7 +6,7 @@ use register::{
     cases::{Decided, Note, finding_id, subject_of},
     severity,
 };
-use remit_proto::v1::{self, FindingState, statement::Body};
+use remit_proto::v1::{self, FindingState, SeverityGrade, statement::Body};
 use tonic::Status;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     completeness::completeness,
     error::{QueryError, invalid},
     filter::Filter,
-    findings,
+    findings, former,
 };
 
 impl QueryHandle {
@@ -27,7 +27,10 @@ impl QueryHandle {
 
     fn finding(&self, id: &str) -> Result<v1::GetFindingResponse, QueryError> {
         let (filter, scene) = self.scene_for(None)?;
-        let finding = find(&scene, &filter, id)?.ok_or(QueryError::NoSuchFinding)?;
+        let finding = match find(&scene, &filter, id)? {
+            Some(finding) => finding,
+            None => former::finding(&scene, id)?.ok_or(QueryError::NoSuchFinding)?,
+        };
         Ok(v1::GetFindingResponse {
             finding: Some(finding),
             decisions: scene.cases().of(id).iter().map(row).collect(),
@@ -35,8 +38,8 @@ impl QueryHandle {
         })
     }
 
-    /// A decision about what nobody found would be a record of nothing. What was decided on once stays
-    /// known, also when the evidence shows it no more.
+    /// A decision about what nobody found would be a record of nothing. What was decided on once, or stood
+    /// once, stays known, also when the evidence shows it no more.
     pub(crate) fn knows_finding(&self, signed_statement: Vec<u8>) -> Result<(), Status> {
         Ok(self.check_finding(&signed_statement)?)
     }
@@ -54,15 +57,15 @@ impl QueryHandle {
         };
         let id = finding_id(&subject);
         let (filter, scene) = self.scene_for(None)?;
-        if scene.cases().of(&id).is_empty() && find(&scene, &filter, &id)?.is_none() {
-            return Err(QueryError::NoSuchFinding);
-        }
-        Ok(())
+        let known = !scene.cases().of(&id).is_empty()
+            || find(&scene, &filter, &id)?.is_some()
+            || former::finding(&scene, &id)?.is_some();
+        if known { Ok(()) } else { Err(QueryError::NoSuchFinding) }
     }
 }
 
 fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRow>, QueryError> {
-    let all = findings::keyed(scene, filter)?;
+    let all = findings::keyed(scene, filter, &findings::Kinds::all())?;
     Ok(all.into_iter().map(|(_, row)| row).find(|row| row.id == id))
 }
 
@@ -80,16 +83,30 @@ pub(super) fn complete(scene: &Scene, mut row: v1::FindingRow) -> v1::FindingRow
     });
     row.decided = decided.map(self::row);
     row.duration_s = u64::try_from(row.last_seen_s.saturating_sub(row.first_seen_s)).unwrap_or(0);
-    row.severity = (row.rule != 0).then(|| {
-        let target = match Known::<Target>::from_wire(row.target.as_ref()) {
-            Known::Known(target) => Some(target),
-            Known::Erased | Known::NotUnderstood => None,
-        };
-        let facts = scene.inventory.iter().find(|facts| facts.node == row.node);
-        let lines_served = facts.map_or(0, |facts| facts.lines_served);
-        severity(target.as_ref(), lines_served, row.duration_s)
-    });
+    // Of what is no rule, whoever found it says whether anything is blocked by it.
+    if row.rule != 0 {
+        row.severity = Some(of_rule(scene, &row));
+    }
     row
+}
+
+/// Whether one of its three grades is at least this one.
+pub(super) fn is_as_grave(row: &v1::FindingRow, least: SeverityGrade) -> bool {
+    least == SeverityGrade::Unspecified
+        || row.severity.is_some_and(|severity| {
+            let v1::Severity { scale, scope, irremediability } = severity;
+            [scale, scope, irremediability].into_iter().any(|grade| grade >= least.into())
+        })
+}
+
+fn of_rule(scene: &Scene, row: &v1::FindingRow) -> v1::Severity {
+    let target = match Known::<Target>::from_wire(row.target.as_ref()) {
+        Known::Known(target) => Some(target),
+        Known::Erased | Known::NotUnderstood => None,
+    };
+    let facts = scene.inventory.iter().find(|facts| facts.node == row.node);
+    let lines_served = facts.map_or(0, |facts| facts.lines_served);
+    severity(target.as_ref(), lines_served, row.duration_s)
 }
 
 fn row(decided: &Decided) -> v1::DecisionRow {

@@ -16,7 +16,8 @@ pub enum QueryError {
     #[error("the register holds no request of this id")]
     NoSuchRequest,
     #[error(
-        "no finding of this id stands in the evidence; remit findings list shows those that do"
+        "no finding of this id stands in the evidence, or is known to have stood; remit findings list shows \
+         those that stand"
     )]
     NoSuchFinding,
     #[error("the register holds no list of this id; state one with `remit lists feed`")]

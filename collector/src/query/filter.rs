@@ -27,12 +27,13 @@ pub(super) struct Filter {
     pub(super) techniques: Vec<i32>,
     pub(super) requests: Vec<String>,
     pub(super) authorities: Vec<String>,
-    /// What the verdict must be: any of these five, if one of them names anything.
+    /// What the verdict must be: any of these six, if one of them names anything.
     pub(super) verdicts: Vec<i32>,
     undetermined: Vec<i32>,
     added: Vec<i32>,
     duties: Vec<i32>,
     integrity: Vec<i32>,
+    entries: Vec<i32>,
     /// 0: now.
     pub(super) as_known_at_s: i64,
 }
@@ -52,6 +53,7 @@ impl Filter {
             added,
             duties,
             integrity,
+            entries,
             as_known_at_s,
         } = wire.unwrap_or_default();
         if as_known_at_s < 0 {
@@ -74,6 +76,7 @@ impl Filter {
             ("filter.added", added.len()),
             ("filter.duties", duties.len()),
             ("filter.integrity", integrity.len()),
+            ("filter.entries", entries.len()),
         ] {
             if count > LIST_MAX {
                 return Err(invalid(field, format!("at most {LIST_MAX} values")));
@@ -103,6 +106,9 @@ impl Filter {
         for code in &integrity {
             known::<v1::IntegrityCode>(*code, "filter.integrity")?;
         }
+        for code in &entries {
+            known::<v1::EntryCode>(*code, "filter.entries")?;
+        }
         let target = match target.as_str() {
             "" => None,
             text => Some(
@@ -122,6 +128,7 @@ impl Filter {
             added,
             duties,
             integrity,
+            entries,
             as_known_at_s,
         })
     }
@@ -178,8 +185,9 @@ impl Filter {
     }
 
     fn takes_any_code(&self) -> bool {
-        let Self { verdicts, undetermined, added, duties, integrity, .. } = self;
-        [verdicts, undetermined, added, duties, integrity].iter().all(|codes| codes.is_empty())
+        let Self { verdicts, undetermined, added, duties, integrity, entries, .. } = self;
+        let all = [verdicts, undetermined, added, duties, integrity, entries];
+        all.iter().all(|codes| codes.is_empty())
     }
 
     /// Whether the index alone cannot tell what [`Self::takes_code`] takes.
@@ -202,11 +210,22 @@ impl Filter {
     pub(super) fn takes_duty(&self, finding: DutyFinding) -> bool {
         self.takes_any_code()
             || match finding {
-                DutyFinding::NotEnforced => self.duties.contains(&v1::DutyCode::NotEnforced.into()),
+                DutyFinding::Is(code) => self.duties.contains(&code.into()),
                 DutyFinding::Undetermined => {
                     self.verdicts.contains(&v1::VerdictCode::Undetermined.into())
                 }
             }
+    }
+
+    pub(super) fn takes_entry_code(&self, code: v1::EntryCode) -> bool {
+        self.takes_any_code() || self.entries.contains(&code.into())
+    }
+
+    /// A finding about a request, whatever its code.
+    pub(super) fn takes_request(&self, id: &str, authority: &str) -> bool {
+        (self.requests.is_empty() || self.requests.iter().any(|wanted| wanted == id))
+            && (self.authorities.is_empty()
+                || self.authorities.iter().any(|wanted| wanted == authority))
     }
 
     /// A finding about a node itself.
@@ -231,6 +250,7 @@ impl Filter {
             added: Vec::new(),
             duties: Vec::new(),
             integrity: Vec::new(),
+            entries: Vec::new(),
             ..self.clone()
         }
     }

@@ -1,6 +1,5 @@
-//! Findings: one per rule and cause, one per request that is not carried out, one per node that takes
-//! claims from a basis map which nobody stated, and one per path on which canaries do not come back,
-//! and one per time that an area was silent.
+//! Findings: one per rule and cause, one per request and what is owed of it, one per request and what is
+//! wrong with it, and one per node (path, area) of which something cannot be believed.
 //!
 //! A rule's findings come from two truths kept apart (DESIGN.md idea 6): that it stands now with this
 //! verdict, and what it did, or how it was installed, with that verdict as known now. The cause is the
@@ -9,27 +8,23 @@
 //! a doubtful label, a deed that no second person confirmed. What a rule did under a verdict that it no longer has stays a finding, beside the
 //! verdict that it has now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use evidence::{Claim, NodeId};
-use register::{
-    DutyFinding, Installed, Known, ScreenWord, Target,
-    area::{AreaSilence, silent_areas},
-    not_enforced, screen_word,
-};
-use remit_proto::v1::{self, AddedFinding, VerdictCode};
+use register::{ScreenWord, screen_word};
+use remit_proto::v1::{self, AddedFinding, FindingKind, VerdictCode};
 use tonic::Status;
 
 use super::{
-    QueryHandle, Scene, canaries, cases,
-    completeness::{completeness, silences},
-    error::QueryError,
-    filter::{Filter, touches},
+    QueryHandle, Scene, cases,
+    completeness::completeness,
+    defects, duties,
+    error::{QueryError, invalid},
+    filter::Filter,
+    integrity,
     page::Page,
-    probes,
     rules::{self, JudgedRule},
 };
-use crate::store::{Group, RuleId, RuleQuery, StoredRule};
+use crate::store::{Group, RuleId};
 
 impl QueryHandle {
     pub fn list_findings(
@@ -43,16 +38,25 @@ impl QueryHandle {
         &self,
         request: v1::ListFindingsRequest,
     ) -> Result<v1::ListFindingsResponse, QueryError> {
-        let v1::ListFindingsRequest { filter, page_size, page_token, states } = request;
+        let v1::ListFindingsRequest { filter, page_size, page_token, states, kinds, severity_min } =
+            request;
         let question = v1::ListFindingsRequest {
             filter: filter.clone(),
             states: states.clone(),
+            kinds: kinds.clone(),
+            severity_min,
             ..Default::default()
         };
         let page = Page::open("findings", &question, page_size, &page_token)?;
+        let kinds = Kinds::read(&kinds)?;
+        let severity_min = v1::SeverityGrade::try_from(severity_min)
+            .map_err(|_| invalid("severity_min", "not a grade of this version"))?;
         let (filter, scene) = self.scene_for(filter)?;
-        let mut found = keyed(&scene, &filter)?;
-        found.retain(|(_, finding)| states.is_empty() || states.contains(&finding.state));
+        let mut found = keyed(&scene, &filter, &kinds)?;
+        found.retain(|(_, finding)| {
+            (states.is_empty() || states.contains(&finding.state))
+                && cases::is_as_grave(finding, severity_min)
+        });
         let (findings, next_page_token) = page.cut(found, |(key, _)| key.clone());
         Ok(v1::ListFindingsResponse {
             findings: findings.into_iter().map(|(_, finding)| finding).collect(),
@@ -62,8 +66,59 @@ impl QueryHandle {
     }
 }
 
+/// Kinds of findings that are asked for.
+pub(super) struct Kinds(Vec<FindingKind>);
+
+impl Kinds {
+    pub(super) fn all() -> Self {
+        Self(Vec::new())
+    }
+
+    fn read(wire: &[i32]) -> Result<Self, QueryError> {
+        let kinds = wire.iter().map(|kind| {
+            FindingKind::try_from(*kind)
+                .ok()
+                .filter(|kind| *kind != FindingKind::Unspecified)
+                .ok_or_else(|| invalid("kinds", format!("{kind} is not a kind of this version")))
+        });
+        Ok(Self(kinds.collect::<Result<_, _>>()?))
+    }
+
+    fn take(&self, kind: FindingKind) -> bool {
+        self.0.is_empty() || self.0.contains(&kind)
+    }
+}
+
 /// All findings that a filter takes, with unique sorted keys.
 pub(super) fn keyed(
+    scene: &Scene,
+    filter: &Filter,
+    kinds: &Kinds,
+) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+    let mut found: BTreeMap<String, v1::FindingRow> = BTreeMap::new();
+    let mut add = |kind: FindingKind, rows: Vec<(String, v1::FindingRow)>| {
+        found.extend(
+            rows.into_iter().map(|(key, row)| (key, v1::FindingRow { kind: kind.into(), ..row })),
+        );
+    };
+    if kinds.take(FindingKind::Rule) {
+        add(FindingKind::Rule, about_rules(scene, filter)?);
+    }
+    if kinds.take(FindingKind::Duty) {
+        add(FindingKind::Duty, duties::findings(scene, filter)?);
+    }
+    if kinds.take(FindingKind::Entry) {
+        add(FindingKind::Entry, defects::findings(scene, filter)?);
+    }
+    // They come from the newest seals and starts, of which no past is kept.
+    if kinds.take(FindingKind::Integrity) && scene.past.is_none() {
+        add(FindingKind::Integrity, integrity::findings(scene, filter)?);
+    }
+    Ok(found.into_iter().map(|(key, row)| (key, cases::complete(scene, row))).collect())
+}
+
+/// One for each rule and cause.
+fn about_rules(
     scene: &Scene,
     filter: &Filter,
 ) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
@@ -106,14 +161,7 @@ pub(super) fn keyed(
             }
         }
     }
-    found.extend(duties(scene, filter)?);
-    // They come from the newest seals and starts, of which no past is kept.
-    if scene.past.is_none() {
-        found.extend(unstated_basis_maps(scene, filter));
-        found.extend(missing_canaries(scene, filter));
-        found.extend(areas(scene, filter)?);
-    }
-    Ok(found.into_iter().map(|(key, row)| (key, cases::complete(scene, row))).collect())
+    Ok(found.into_iter().collect())
 }
 
 /// The causes for which a verdict is a finding.
@@ -209,171 +257,6 @@ fn join(known: &mut v1::FindingRow, standing: v1::FindingRow) {
     known.last_seen_s = last_seen_s;
 }
 
-/// Requests in force that are installed nowhere, or that a probe shows to be without effect.
-fn duties(scene: &Scene, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
-    let known_at = scene.known_at();
-    let query = RuleQuery { known_at, installed_only: true, ..RuleQuery::default() };
-    let with_rules: Vec<(StoredRule, Installed)> = scene
-        .reading
-        .rules(&query)?
-        .into_iter()
-        .filter_map(|rule| {
-            let Known::Known(target) = Known::<Target>::from_wire(rule.facts.target.as_ref())
-            else {
-                return None;
-            };
-            let own = rule.facts.rule.claims.iter();
-            let own = own.filter_map(|claim| Claim::try_from(claim).ok()).collect();
-            let node = rule.id.node.parse::<NodeId>().ok()?;
-            let claims = scene.register().claims_of(&node, rule.id.number, own).claims;
-            let technique = rule.facts.rule.technique();
-            Some((rule, Installed { node, target, technique, claims }))
-        })
-        .collect();
-    let installed: Vec<Installed> = with_rules.iter().map(|(_, rule)| rule.clone()).collect();
-    let at_s = scene.evidence_now_s();
-    let register = scene.register();
-    let mut found = Vec::new();
-    for duty in not_enforced(&register, at_s, &installed, &scene.inventory) {
-        let Some(entry) = register.request(&duty.request) else { continue };
-        let request = entry.request();
-        let code = match duty.finding {
-            DutyFinding::NotEnforced => "NOT_ENFORCED",
-            // Nobody looks where it would be; whether it is carried out is not known.
-            DutyFinding::Undetermined => "UNDETERMINED",
-        };
-        let authority = request.authority.as_ref().map_or("", |a| a.id.as_str());
-        let id = duty.request.to_string();
-        let in_scope = |node: &str| filter.takes_node(node);
-        let about_nodes = filter.nodes.is_empty()
-            || duty.observed_nodes.iter().any(|node| in_scope(node))
-            || duty.unobserved.iter().any(|point| in_scope(&point.node));
-        let takes = about_nodes
-            && filter.takes_time(at_s)
-            && filter.techniques.is_empty()
-            && filter.takes_duty(duty.finding)
-            && (filter.requests.is_empty() || filter.requests.contains(&id))
-            && (filter.authorities.is_empty()
-                || filter.authorities.iter().any(|wanted| wanted == authority))
-            && filter.target.as_ref().is_none_or(|wanted| {
-                duty.targets.iter().any(|target| touches(wanted, &target.to_wire()))
-            });
-        if !takes {
-            continue;
-        }
-        let points = duty.unobserved.iter().map(|p| format!("{}/{}", p.node, p.point)).collect();
-        let row = v1::FindingRow {
-            code: code.to_owned(),
-            request_id: id.clone(),
-            // The first of them; GetRequest has the request with all.
-            target: duty.targets.first().map(Target::to_wire),
-            authority: authority.to_owned(),
-            first_seen_s: request.effective_from_s,
-            last_seen_s: at_s,
-            unobserved_points: points,
-            ..v1::FindingRow::default()
-        };
-        // '~' sorts after every node.
-        found.push((format!("~{id}/{code}"), row));
-    }
-    found.extend(probes::findings(scene, filter, &with_rules)?);
-    Ok(found)
-}
-
-/// Nodes that, by their newest start, take claims from a basis map whose digest nobody has stated.
-fn unstated_basis_maps(scene: &Scene, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
-    const CODE: v1::IntegrityCode = v1::IntegrityCode::UnstatedBasisMap;
-    let register = scene.register();
-    let newest: BTreeMap<&str, &v1::Start> = scene
-        .generations
-        .iter()
-        .filter_map(|generation| Some((generation.node.as_str(), generation.start.as_ref()?)))
-        .collect();
-    let seals = scene.seal_times();
-    let rows = newest.into_iter().filter_map(|(node, start)| {
-        let digest = &start.basis_map_digest;
-        let id: NodeId = node.parse().ok()?;
-        let last_seen_s = seals.get(node).copied().unwrap_or(start.at_s);
-        let stated = digest.is_empty() || register.states_basis_map(&id, digest);
-        if stated || !filter.takes_integrity(node, CODE, last_seen_s) {
-            return None;
-        }
-        let code = short(CODE.as_str_name(), "INTEGRITY_CODE_");
-        let row = v1::FindingRow {
-            code: code.clone(),
-            node: node.to_owned(),
-            first_seen_s: start.at_s,
-            last_seen_s,
-            basis_map_digest: digest.clone(),
-            ..v1::FindingRow::default()
-        };
-        // Before the node's rules, whose prefix goes on with a generation.
-        Some((format!("{node}/ {code}"), row))
-    });
-    rows.collect()
-}
-
-/// Paths on which canaries do not come back, or are sent no more.
-fn missing_canaries(scene: &Scene, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
-    const CODE: v1::IntegrityCode = v1::IntegrityCode::CanaryMissing;
-    let seals = scene.seal_times();
-    let rows = canaries::rows(scene, filter).filter(canaries::is_finding).filter_map(|canary| {
-        let node = canary.node.clone();
-        let last_seen_s = seals.get(node.as_str()).copied().unwrap_or(canary.at_s);
-        if !filter.takes_integrity(&node, CODE, last_seen_s) {
-            return None;
-        }
-        let code = short(CODE.as_str_name(), "INTEGRITY_CODE_");
-        let source = canary.source().as_str_name();
-        let key = format!("{node}/ {code} {source} {}", canary.path);
-        let row = v1::FindingRow {
-            code,
-            node,
-            first_seen_s: canary.at_s,
-            last_seen_s,
-            canary: Some(canary),
-            ..v1::FindingRow::default()
-        };
-        // Before the node's rules, as above.
-        Some((key, row))
-    });
-    rows.collect()
-}
-
-/// Spans in which many nodes of one area were silent at once.
-fn areas(scene: &Scene, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
-    const CODE: v1::IntegrityCode = v1::IntegrityCode::SilentArea;
-    let reported: BTreeSet<NodeId> = scene.heard.keys().cloned().collect();
-    // Of all nodes, and whenever: what is asked for is taken from the spans that come of them.
-    let everything = Filter::default();
-    let (silences, _) = silences(scene, &everything)?;
-    let rows =
-        silent_areas(&scene.inventory, &reported, &silences).into_iter().filter_map(|span| {
-            let AreaSilence { area, from_s, until_s, open, nodes, of } = span;
-            let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-            let of_asked = nodes.iter().find(|node| filter.takes_node(node))?;
-            if !filter.takes_integrity(of_asked, CODE, until_s) {
-                return None;
-            }
-            let code = short(CODE.as_str_name(), "INTEGRITY_CODE_");
-            let row = v1::FindingRow {
-                code: code.clone(),
-                first_seen_s: from_s,
-                last_seen_s: until_s,
-                area: Some(v1::AreaRow {
-                    area: area.clone(),
-                    silent_nodes: nodes,
-                    nodes: of,
-                    open,
-                }),
-                ..v1::FindingRow::default()
-            };
-            // Before all nodes.
-            Some((format!(" {code} {area} {from_s:020}"), row))
-        });
-    Ok(rows.collect())
-}
-
 fn rule_prefix(rule: &RuleId) -> String {
     format!("{}/{}/{}/", rule.node, rule.generation, number(rule))
 }
@@ -390,6 +273,6 @@ fn speaking(verdict: &v1::Verdict) -> String {
     verdict.clause.as_ref().map(|clause| clause.request_id.clone()).unwrap_or_default()
 }
 
-fn short(name: &str, prefix: &str) -> String {
+pub(super) fn short(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_owned()
 }

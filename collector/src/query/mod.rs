@@ -19,10 +19,20 @@ mod canaries;
 mod cases;
 pub mod clock;
 mod completeness;
+mod defects;
+#[cfg(test)]
+mod defects_tests;
+mod duties;
+#[cfg(test)]
+mod duties_tests;
 mod error;
 mod events;
 mod filter;
 mod findings;
+mod former;
+#[cfg(test)]
+mod former_tests;
+mod integrity;
 mod lists;
 mod nodes;
 mod page;
@@ -38,7 +48,10 @@ mod target;
 mod tests;
 pub(crate) mod veil;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use evidence::NodeId;
 use register::{Cases, View, assessment::Grounds, silence::Heard, words::time};
@@ -62,11 +75,15 @@ pub struct QueryHandle {
     index: Arc<dyn Index>,
     shared: Shared,
     clock: Clock,
+    /// What is wrong with requests, as of the last question; a question after it looks at what changed.
+    defects: Arc<Mutex<register::defects::Watch>>,
+    /// The same of what requests demand.
+    duties: Arc<Mutex<duties::Memo>>,
 }
 
 impl QueryHandle {
     pub(crate) fn new(index: Arc<dyn Index>, shared: Shared, clock: Clock) -> Self {
-        Self { index, shared, clock }
+        Self { index, shared, clock, defects: Arc::default(), duties: Arc::default() }
     }
 
     #[cfg(test)]
@@ -87,7 +104,20 @@ impl QueryHandle {
         let heard = reading.heard()?.into_iter().collect();
         let inventory = memory.grounds.inventory(position.log_size);
         let now_s = (self.clock)();
-        Ok(Scene { reading, memory, position, generations, heard, inventory, now_s, past: None })
+        let past = None;
+        let (defects, duties) = (Arc::clone(&self.defects), Arc::clone(&self.duties));
+        Ok(Scene {
+            reading,
+            memory,
+            position,
+            generations,
+            heard,
+            inventory,
+            now_s,
+            past,
+            defects,
+            duties,
+        })
     }
 
     /// The same as it was known at a time; 0: now.
@@ -144,6 +174,8 @@ struct Scene {
     /// By node.
     inventory: Vec<v1::NodeFacts>,
     now_s: i64,
+    defects: Arc<Mutex<register::defects::Watch>>,
+    duties: Arc<Mutex<duties::Memo>>,
     /// The answer is of what was known once. Then position, inventory and "now" are of that time;
     /// generations and what was heard last, of which no past is kept, are not to be looked at.
     past: Option<Past>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use evidence::{Claim, NodeId};
 use register::{Installed, Known, Seen, Stands, Target, ineffective};
 use remit_proto::v1;
 
@@ -10,12 +11,12 @@ use super::{
     error::QueryError,
     filter::{Filter, touches},
 };
-use crate::store::{StoredProbe, StoredRule};
+use crate::store::{RuleQuery, StoredProbe};
 
 /// Of one target; more of them say nothing new.
 const PROBES_MAX: usize = 100;
 /// Looked at for findings, the newest: a file of a country's measurements of some months.
-const SEEN_MAX: usize = 100_000;
+pub(super) const SEEN_MAX: usize = 100_000;
 const CODE: &str = "INEFFECTIVE";
 
 /// Newest first.
@@ -50,7 +51,6 @@ fn row(stored: StoredProbe, own: &BTreeSet<u32>) -> v1::ProbeRow {
 pub(super) fn findings(
     scene: &Scene,
     filter: &Filter,
-    installed: &[(StoredRule, Installed)],
 ) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     let own = own_networks(scene);
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
@@ -65,11 +65,27 @@ pub(super) fn findings(
     if seen.is_empty() {
         return Ok(Vec::new());
     }
-    let stands: Vec<Stands> = installed
-        .iter()
-        .map(|(stored, rule)| Stands { rule: rule.clone(), since_s: stored.installed_at_s })
-        .collect();
     let register = scene.register();
+    let known_at = scene.known_at();
+    let query = RuleQuery { known_at, installed_only: true, ..RuleQuery::default() };
+    let stands: Vec<Stands> = scene
+        .reading
+        .rules(&query)?
+        .into_iter()
+        .filter_map(|stored| {
+            let Known::Known(target) = Known::<Target>::from_wire(stored.facts.target.as_ref())
+            else {
+                return None;
+            };
+            let own = stored.facts.rule.claims.iter();
+            let own = own.filter_map(|claim| Claim::try_from(claim).ok()).collect();
+            let node = stored.id.node.parse::<NodeId>().ok()?;
+            let claims = register.claims_of(&node, stored.id.number, own).claims;
+            let technique = stored.facts.rule.technique();
+            let rule = Installed { node, target, technique, claims };
+            Some(Stands { rule, since_s: stored.installed_at_s })
+        })
+        .collect();
     let mut found = Vec::new();
     for shown in ineffective(&register, &stands, &scene.inventory, &seen) {
         let (Some(entry), Some(probe)) = (register.request(&shown.request), rows.get(shown.seen))
@@ -83,9 +99,7 @@ pub(super) fn findings(
             && filter.techniques.is_empty()
             && filter.takes_time(probe.at_s)
             && filter.takes_duty_code(v1::DutyCode::Ineffective)
-            && (filter.requests.is_empty() || filter.requests.contains(&id))
-            && (filter.authorities.is_empty()
-                || filter.authorities.iter().any(|wanted| wanted == authority))
+            && filter.takes_request(&id, authority)
             && filter
                 .target
                 .as_ref()

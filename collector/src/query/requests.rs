@@ -111,10 +111,14 @@ impl QueryHandle {
             let speaks = judged.verdict.clause.as_ref().map(|clause| clause.request_id.as_str());
             speaks == Some(id.as_str()) || claims.any(|claim| claims_request(claim, id.as_str()))
         });
-        let findings = findings::keyed(&scene, &everything)?
+        let findings = findings::keyed(&scene, &everything, &findings::Kinds::all())?
             .into_iter()
             .map(|(_, finding)| finding)
-            .filter(|finding| finding.request_id == id.as_str())
+            .filter(|finding| {
+                let other =
+                    finding.kind() == v1::FindingKind::Entry && finding.detail == id.as_str();
+                finding.request_id == id.as_str() || other
+            })
             .collect();
         let transitions = entry.transitions().into_iter().map(|t| transition(&scene, t)).collect();
         Ok(v1::GetRequestResponse {

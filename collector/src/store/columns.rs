@@ -1,13 +1,14 @@
 //! How rows of the catalog, and values that every file has, read back.
 
 use prost::Message;
-use register::{Span, assessment::Facts};
+use register::{Span, assessment::Facts, duties::SpanId};
 use remit_proto::v1;
 use rusqlite::Row;
 
 use super::{
-    RuleId, StoreError, StoredRule,
+    RuleId, StoreError, StoredRule, StoredStood,
     part::{columns::origin, target_from},
+    write_rules::begun_from,
 };
 
 pub(super) fn rule_from(row: &Row<'_>) -> Result<StoredRule, StoreError> {
@@ -46,6 +47,27 @@ pub(super) fn rule_from(row: &Row<'_>) -> Result<StoredRule, StoreError> {
         first_hit_s: row.get(17)?,
         last_hit_s: row.get(18)?,
         first_shown_s: row.get(19)?,
+    })
+}
+
+pub(super) fn stood_from(row: &Row<'_>, known_at: Option<u64>) -> Result<StoredStood, StoreError> {
+    let rule: Vec<u8> = row.get(5)?;
+    let number = row.get::<_, i64>(4)?.cast_unsigned();
+    let target = match row.get::<_, Option<i32>>(6)? {
+        None => None,
+        Some(kind) => Some(target_from(kind, row.get(7)?, row.get(8)?)),
+    };
+    let told = |ended_by: &i64| known_at.is_none_or(|size| unsigned(*ended_by) < size);
+    let ended = row.get::<_, Option<i64>>(11)?.filter(told).is_some();
+    Ok(StoredStood {
+        id: SpanId([unsigned(row.get(0)?), unsigned(row.get(1)?), unsigned(row.get(2)?)]),
+        node: row.get(3)?,
+        number,
+        rule: v1::Rule { number, ..decode(&rule, "rule_fact.rule")? },
+        target,
+        from_s: row.get(9)?,
+        begun: begun_from(row.get(10)?).ok_or(StoreError::Damaged { what: "standing.begun" })?,
+        until_s: if ended { row.get(12)? } else { None },
     })
 }
 

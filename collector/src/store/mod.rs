@@ -59,7 +59,7 @@ pub use archive::{Archive, Exported, Hold};
 pub use rows::{
     DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow, Group, Job, KnownAt,
     LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId, RuleQuery, ShownRule,
-    StoredEvent, StoredGap, StoredProbe, StoredRule,
+    StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
 };
 pub use schema::SCHEMA;
 pub(crate) use sqlite::FOLDER;
@@ -219,6 +219,9 @@ pub trait Reading {
     fn generations(&self) -> Result<Vec<GenerationRow>, StoreError>;
     /// By node, generation, number.
     fn rules(&self, query: &RuleQuery) -> Result<Vec<StoredRule>, StoreError>;
+    /// When rules stood, by what entries `since ..` of the log told of them; a span of which a later entry
+    /// tells that it ended is one that has not. In the order in which they were told of.
+    fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError>;
     /// Newest hit first.
     fn events(
         &self,

@@ -23,7 +23,8 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use super::{
     DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt, LossSum, Position,
     Reading, RuleId, RuleQuery, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule,
-    columns::{decode, rule_from, unsigned},
+    StoredStood,
+    columns::{decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
     dictionary::{json, number},
     jobs,
@@ -222,6 +223,28 @@ impl Reading for SqliteReading {
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(rule_from(row)?);
+        }
+        Ok(found)
+    }
+
+    fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT rule.id, known_by, leaf, node, number, rule_fact.rule, target.kind, target.key,
+                 target.value,
+                 CASE standing.installed_at_s WHEN 0 THEN at_s ELSE standing.installed_at_s END,
+                 begun, ended_by, ended_at_s
+             FROM standing JOIN rule ON rule.id = standing.rule
+             JOIN rule_fact ON rule_fact.id = standing.fact
+             LEFT JOIN target ON target.id = standing.target
+             WHERE (known_by >= ?1 OR ended_by >= ?1) AND known_by < ?2
+             ORDER BY known_by, rule.id, leaf",
+        )?;
+        let below = known_at.map_or(i64::MAX, number);
+        let mut rows = statement.query([number(since), below])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(stood_from(row, known_at)?);
         }
         Ok(found)
     }

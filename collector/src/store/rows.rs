@@ -4,6 +4,7 @@ use evidence::AgentOrigin;
 use register::{
     Selector, Target,
     assessment::Facts,
+    duties::{Begun, SpanId},
     silence::{Heard, Silence},
 };
 use remit_proto::v1;
@@ -203,6 +204,20 @@ pub struct StoredRule {
     /// Of both.
     pub first_hit_s: i64,
     pub last_hit_s: i64,
+}
+
+/// A span of time in which a rule stood in one form.
+#[derive(Debug, Clone)]
+pub struct StoredStood {
+    pub id: SpanId,
+    pub node: String,
+    pub number: u64,
+    /// With its number.
+    pub rule: v1::Rule,
+    pub target: Option<v1::Target>,
+    pub from_s: i64,
+    pub begun: Begun,
+    pub until_s: Option<i64>,
 }
 
 /// A filter in the words of the index.

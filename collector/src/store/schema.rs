@@ -100,9 +100,15 @@ CREATE TABLE standing (
     before_act INTEGER,
     installed_at_s INTEGER NOT NULL,
     ended_by INTEGER,
+    -- 1 seen to be installed or to take this form, 2 found in a later snapshot, 3 in the first one.
+    begun INTEGER NOT NULL,
+    -- By the node; of what another generation ended, when that told of it.
+    ended_at_s INTEGER,
     PRIMARY KEY (rule, known_by, leaf)
 ) WITHOUT ROWID;
 CREATE INDEX standing_target ON standing (target);
+CREATE INDEX standing_known ON standing (known_by);
+CREATE INDEX standing_ended ON standing (ended_by);
 -- How long the log was at a time, by the collector's clock as far as it went forward.
 CREATE TABLE log_time (
     at_s INTEGER PRIMARY KEY,

@@ -2,7 +2,10 @@
 
 use evidence::AgentOrigin;
 use prost::Message;
-use register::silence::{Heard, Silence};
+use register::{
+    duties::Begun,
+    silence::{Heard, Silence},
+};
 use remit_proto::v1;
 use rusqlite::{Connection, params};
 
@@ -153,7 +156,7 @@ fn apply_one(
         },
         Op::RuleShown(rule) => {
             hits.forget(connection, dictionary)?;
-            show_rule(connection, dictionary, rule)?;
+            show_rule(connection, dictionary, rule, Begun::Seen)?;
         }
         Op::RuleRemoved { rule, at_s, covered_by } => {
             hits.forget(connection, dictionary)?;

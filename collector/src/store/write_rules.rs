@@ -1,7 +1,7 @@
 //! Writing which rules stand.
 
 use evidence::AgentOrigin;
-use register::is_deed;
+use register::{duties::Begun, is_deed};
 use rusqlite::{Connection, params};
 
 use super::{
@@ -13,12 +13,13 @@ pub(super) fn show_rule(
     connection: &Connection,
     dictionary: &mut Dictionary<'_>,
     shown: &ShownRule,
+    begun: Begun,
 ) -> Result<(), StoreError> {
     let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
     let fact = dictionary.form(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
     if is_deed(&facts.rule) {
-        end_elsewhere(connection, &facts.origin, facts.rule.number, facts.covered_by)?;
+        end_elsewhere(connection, shown)?;
     }
     // What was known of its installation stays known, unless the rule had gone and came back, or
     // stands in another form (other claims, another technique): then since when it stands, and what
@@ -77,30 +78,29 @@ pub(super) fn show_rule(
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-    begin_standing(connection, rule, fact, target, installed_at_s, shown)
+    let rule = (rule, fact, target, installed_at_s);
+    begin_standing(connection, rule, shown, begun)
 }
 
 /// From here on the log tells that the rule stands in this form; unless it did already.
 fn begin_standing(
     connection: &Connection,
-    rule: i64,
-    fact: i64,
-    target: Option<i64>,
-    installed_at_s: i64,
+    (rule, fact, target, installed_at_s): (i64, i64, Option<i64>, i64),
     shown: &ShownRule,
+    begun: Begun,
 ) -> Result<(), StoreError> {
     let ShownRule { facts, native, installed_at_s: _, shown_at_s } = shown;
     let known_by = number(facts.covered_by);
     connection
         .prepare_cached(
-            "UPDATE standing SET ended_by = ?2
+            "UPDATE standing SET ended_by = ?2, ended_at_s = max(at_s, ?4)
              WHERE rule = ?1 AND ended_by IS NULL AND fact <> ?3",
         )?
-        .execute(params![rule, known_by, fact])?;
+        .execute(params![rule, known_by, fact, shown_at_s])?;
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO standing
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, ?11, NULL
              WHERE NOT EXISTS (SELECT 1 FROM standing WHERE rule = ?1 AND ended_by IS NULL)",
         )?
         .execute(params![
@@ -114,12 +114,26 @@ fn begin_standing(
             facts.span.clock_error_s,
             facts.before_act.map(number),
             installed_at_s,
+            number_of(begun),
         ])?;
     Ok(())
 }
 
+fn number_of(begun: Begun) -> i64 {
+    match begun {
+        Begun::Seen => 1,
+        Begun::Found => 2,
+        Begun::Before => 3,
+    }
+}
+
+pub(super) fn begun_from(number: i64) -> Option<Begun> {
+    let all = [Begun::Seen, Begun::Found, Begun::Before];
+    all.into_iter().find(|begun| number_of(*begun) == number)
+}
+
 /// Rules of the catalog that the log tells do not stand any more. `which` is a condition on `rule` with
-/// parameters from 3 on; 1 is the log entry, 2 the time of removal, where it is known.
+/// parameters from 4 on; 1 is the log entry, 2 the time of removal, where it is known, 3 when it was told of.
 fn end(
     connection: &Connection,
     which: &str,
@@ -127,7 +141,7 @@ fn end(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(&format!(
-            "UPDATE standing SET ended_by = ?1
+            "UPDATE standing SET ended_by = ?1, ended_at_s = max(at_s, coalesce(?2, ?3))
              WHERE ended_by IS NULL AND rule IN (SELECT id FROM rule WHERE {which})"
         ))?
         .execute(values)?;
@@ -141,17 +155,14 @@ fn end(
 }
 
 /// A deed has one number in all generations: the newest tells of it, and of its end.
-fn end_elsewhere(
-    connection: &Connection,
-    origin: &AgentOrigin,
-    rule: u64,
-    covered_by: u64,
-) -> Result<(), StoreError> {
-    let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
+fn end_elsewhere(connection: &Connection, shown: &ShownRule) -> Result<(), StoreError> {
+    let ShownRule { facts, native: _, installed_at_s: _, shown_at_s } = shown;
+    let (node, generation) = (facts.origin.node.as_str(), facts.origin.generation.to_string());
+    let (covered_by, rule) = (number(facts.covered_by), facts.rule.number.cast_signed());
     end(
         connection,
-        "node = ?3 AND number = ?4 AND generation <> ?5 AND installed_now = 1",
-        params![number(covered_by), None::<i64>, node, rule.cast_signed(), generation],
+        "node = ?4 AND number = ?5 AND generation <> ?6 AND installed_now = 1",
+        params![covered_by, None::<i64>, shown_at_s, node, rule, generation],
     )
 }
 
@@ -164,8 +175,8 @@ pub(super) fn remove_rule(
     let RuleId { node, generation, number: rule } = rule;
     end(
         connection,
-        "node = ?3 AND generation = ?4 AND number = ?5",
-        params![number(covered_by), at_s, node, generation, rule.cast_signed()],
+        "node = ?4 AND generation = ?5 AND number = ?6",
+        params![number(covered_by), at_s, at_s, node, generation, rule.cast_signed()],
     )
 }
 
@@ -195,17 +206,17 @@ pub(super) fn apply_snapshot(
     if first {
         end(
             connection,
-            "node = ?3 AND source = ?4 AND generation <> ?5 AND installed_now = 1",
-            params![number(*covered_by), None::<i64>, node, source, generation],
+            "node = ?4 AND source = ?5 AND generation <> ?6 AND installed_now = 1",
+            params![number(*covered_by), None::<i64>, at_s, node, source, generation],
         )?;
     }
     if !unstable {
         let listed: Vec<i64> = rules.iter().map(|r| r.facts.rule.number.cast_signed()).collect();
         end(
             connection,
-            "node = ?3 AND source = ?4 AND generation = ?5 AND installed_now = 1
-             AND number NOT IN (SELECT value FROM json_each(?6))",
-            params![number(*covered_by), at_s, node, source, generation, json(&listed)],
+            "node = ?4 AND source = ?5 AND generation = ?6 AND installed_now = 1
+             AND number NOT IN (SELECT value FROM json_each(?7))",
+            params![number(*covered_by), at_s, at_s, node, source, generation, json(&listed)],
         )?;
     }
     for rule in *rules {
@@ -214,7 +225,8 @@ pub(super) fn apply_snapshot(
             // Its installation was not seen; it happened before this snapshot and after the last.
             rule.installed_at_s = Some(*at_s);
         }
-        show_rule(connection, dictionary, &rule)?;
+        let begun = if first { Begun::Before } else { Begun::Found };
+        show_rule(connection, dictionary, &rule, begun)?;
     }
     Ok(())
 }

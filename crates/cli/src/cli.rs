@@ -622,7 +622,7 @@ command again records nothing twice. Lines that are refused are named; the exit 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FindingsCommand {
     /// What is not covered, and what a request demands and is not done
-    List(ListFindings),
+    List(Box<ListFindings>),
     /// One finding, with what people said of it
     Show {
         /// As `remit findings list` shows it
@@ -648,6 +648,14 @@ pub(crate) struct ListFindings {
     /// several are separated by commas
     #[arg(long, value_delimiter = ',')]
     pub(crate) state: Vec<String>,
+    /// Only findings about this: rule (what is blocked, and by what right), duty (what a request demands),
+    /// entry (what is wrong with the request itself), integrity (what a node can be believed); several are
+    /// separated by commas
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) kind: Vec<String>,
+    /// Only findings of which one grade (scale, scope, irremediability) is at least this: low, medium, high
+    #[arg(long, value_name = "GRADE")]
+    pub(crate) severity: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use evidence::Claim;
 use register::{screen_word, target::kind_word};
 use remit_proto::v1::{
-    self, AddedFinding, DutyCode, IntegrityCode, UndeterminedReason, VerdictCode,
+    self, AddedFinding, DutyCode, EntryCode, IntegrityCode, UndeterminedReason, VerdictCode,
 };
 
 use crate::exit::CliError;
@@ -110,7 +110,7 @@ pub(crate) fn attestation(deed: &v1::ServiceAction) -> String {
     word(deed.attestation().as_str_name(), "ATTESTATION_")
 }
 
-/// The five fields of a filter that say which verdict a row must have.
+/// The six fields of a filter that say which verdict a row must have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Codes {
     pub(crate) verdicts: Vec<i32>,
@@ -118,12 +118,14 @@ pub(crate) struct Codes {
     pub(crate) added: Vec<i32>,
     pub(crate) duties: Vec<i32>,
     pub(crate) integrity: Vec<i32>,
+    pub(crate) entries: Vec<i32>,
 }
 
 impl Codes {
     /// Everything that tables show beside a row: EXPIRED, UNDETERMINED(boundary), NOT_ENFORCED, a
     /// screen word, which means all its codes, or both as a cell has them, "out of time (EXPIRED)".
-    /// In any case, and with `-` or a space for `_`.
+    /// In any case, and with `-` or a space for `_`; what a code stands beside in brackets,
+    /// MISSING_ELEMENT(redress), is left out of it.
     pub(crate) fn take(&mut self, text: &str) -> Result<(), CliError> {
         let wanted = plain(
             text.split_once(" (").map_or(text, |(_, code)| code.strip_suffix(')').unwrap_or(code)),
@@ -148,17 +150,22 @@ impl Codes {
         let integrity =
             all::<IntegrityCode>().filter(|code| plain(&integrity_name(*code)) == wanted);
         self.integrity.extend(integrity.map(i32::from));
+        let plain_code = wanted.split_once('(').map_or(wanted.as_str(), |(code, _)| code);
+        let entries = all::<EntryCode>().filter(|code| plain(&entry_name(*code)) == plain_code);
+        self.entries.extend(entries.map(i32::from));
         if *self != before {
             return Ok(());
         }
         Err(CliError::Usage(format!(
             "--verdict: {text:?} is unknown; want a word ({}), a verdict ({}, or {}), what is added \
-             to one ({}), or a finding about a request ({}) or a node ({})",
+             to one ({}), or a finding about what a request demands ({}), about its entry in the register \
+             ({}) or about a node ({})",
             screen_words().join(", "),
             list(all::<VerdictCode>().map(verdict_name)),
             list(all::<UndeterminedReason>().map(undetermined_name)),
             list(all::<AddedFinding>().map(added_name)),
             list(all::<DutyCode>().map(duty_name)),
+            list(all::<EntryCode>().map(entry_name)),
             list(all::<IntegrityCode>().map(integrity_name)),
         )))
     }
@@ -192,6 +199,10 @@ fn added_name(added: AddedFinding) -> String {
 
 fn duty_name(duty: DutyCode) -> String {
     short(duty.as_str_name(), "DUTY_CODE_")
+}
+
+fn entry_name(code: EntryCode) -> String {
+    short(code.as_str_name(), "ENTRY_CODE_")
 }
 
 fn integrity_name(code: IntegrityCode) -> String {
@@ -252,6 +263,11 @@ mod tests {
         let duty = Codes { duties: vec![DutyCode::NotEnforced.into()], ..Codes::default() };
         for text in ["NOT_ENFORCED", "not-enforced", "not enforced (NOT_ENFORCED)"] {
             assert_eq!(codes(text), duty, "{text}");
+        }
+        let entry = Codes { entries: vec![EntryCode::MissingElement.into()], ..Codes::default() };
+        let cell = "element missing (MISSING_ELEMENT)";
+        for text in ["MISSING_ELEMENT", "MISSING_ELEMENT(redress)", "missing-element", cell] {
+            assert_eq!(codes(text), entry, "{text}");
         }
         assert_eq!(codes("COLLATERAL").added, [i32::from(AddedFinding::Collateral)]);
     }

@@ -221,6 +221,7 @@ fn check(body: &Body) -> Result<(), Malformed> {
                 }
                 v1::ProbeResult::Reached
                 | v1::ProbeResult::Inconclusive
+                | v1::ProbeResult::Gone
                 | v1::ProbeResult::Unspecified => {
                     require(*technique == 0, "technique", "given exactly where it was blocked")?;
                 }

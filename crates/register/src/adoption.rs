@@ -183,6 +183,11 @@ impl<'a> View<'a> {
         found
     }
 
+    /// Whether anything was said of rules that stood already, at or above a size of the register.
+    pub fn attributes_since(&self, from_size: u64) -> bool {
+        from_size < self.size() && !self.adopted_since(from_size).is_empty()
+    }
+
     /// Rules that were at some time attributed to what a claim names.
     pub(crate) fn adopted_by(&self, claim: &Claim) -> Vec<Selected> {
         self.adopted(|said| said.statement < self.size() && said.claims.contains(claim))

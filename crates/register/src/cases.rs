@@ -51,7 +51,7 @@ pub fn subject_of(row: &v1::FindingRow) -> v1::FindingSubject {
         generation: row.generation.clone(),
         rule: row.rule,
         request_id,
-        detail: canary.or(area).unwrap_or_default(),
+        detail: canary.or(area).unwrap_or_else(|| row.detail.clone()),
     }
 }
 
@@ -111,12 +111,20 @@ pub struct Cases {
     origin: String,
     size: u64,
     by_finding: BTreeMap<FindingId, Vec<Decided>>,
+    /// What each of them is about, as its acts say.
+    subjects: BTreeMap<FindingId, v1::FindingSubject>,
     not_understood: u64,
 }
 
 impl Cases {
     pub fn new(origin: impl Into<String>) -> Self {
-        Self { origin: origin.into(), size: 0, by_finding: BTreeMap::new(), not_understood: 0 }
+        Self {
+            origin: origin.into(),
+            size: 0,
+            by_finding: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            not_understood: 0,
+        }
     }
 
     pub fn size(&self) -> u64 {
@@ -138,6 +146,11 @@ impl Cases {
         self.by_finding.get(finding).map_or(&[], Vec::as_slice)
     }
 
+    /// What a finding is about of which somebody said something.
+    pub fn subject(&self, finding: &str) -> Option<&v1::FindingSubject> {
+        self.subjects.get(finding)
+    }
+
     pub fn state(&self, finding: &str) -> State {
         self.of(finding).last().map_or(State::Open, |decided| decided.after)
     }
@@ -145,6 +158,9 @@ impl Cases {
     /// The next statement of the log. `note`: what its chunk holds.
     pub fn apply(&mut self, statement: &v1::Statement, note: Note) -> Result<(), InvalidDecision> {
         let (finding, decided) = self.read(statement, note)?;
+        if let Some(Body::Decision(v1::Decision { subject: Some(subject), .. })) = &statement.body {
+            self.subjects.entry(finding.clone()).or_insert_with(|| subject.clone());
+        }
         self.by_finding.entry(finding).or_default().push(decided);
         self.size = self.size.saturating_add(1);
         Ok(())

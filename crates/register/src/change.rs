@@ -68,6 +68,27 @@ impl Selector {
 }
 
 impl Register {
+    /// Requests that the statements `from_size ..` below `to_size` say something of; `None`: it cannot be
+    /// told of one by one.
+    pub(crate) fn changed(&self, from_size: u64, to_size: u64) -> Option<Vec<RequestId>> {
+        let new = from_size..to_size;
+        let of_lists = self.said_of_lists.iter().any(|(said, _)| new.contains(said));
+        let ended = self.proceedings_ended.iter().any(|at| new.contains(at));
+        if of_lists || ended {
+            return None;
+        }
+        let after = self.at(to_size);
+        let mut changed = Vec::new();
+        for entry in after.requests().filter(|e| changed_since(e, from_size).is_some()) {
+            // What touches the entries of its lists is not looked for here.
+            if entry.versions().any(|version| !version.request.covers_lists.is_empty()) {
+                return None;
+            }
+            changed.push(entry.id().clone());
+        }
+        Some(changed)
+    }
+
     /// What the statements `from_size ..` below `to_size` can reach.
     pub fn reach(&self, from_size: u64, to_size: u64) -> Vec<Selector> {
         let (before, after) = (self.at(from_size), self.at(to_size));

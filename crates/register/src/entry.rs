@@ -196,6 +196,16 @@ impl<'a> Entry<'a> {
         standing.to_owned()
     }
 
+    /// Nothing more is to come.
+    pub fn is_closed_at(&self, at_s: i64) -> bool {
+        state::closed(&self.transitions(), at_s)
+    }
+
+    /// The statement that entered it.
+    pub(crate) fn first_statement(&self) -> u64 {
+        self.versions().next().map_or(u64::MAX, |version| version.statement)
+    }
+
     /// The word of an end after which no version follows; what has only run out may be extended.
     pub(crate) fn over_at(&self, at_s: i64) -> Option<&'static str> {
         if state::closed(&self.transitions(), at_s) {

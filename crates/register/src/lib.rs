@@ -26,7 +26,9 @@
 //! | [`assessment`] | leaves in log order → verdicts as known then and now |
 //! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
 //! | [`silence`] | when a node said nothing: one rule for answers and reports |
-//! | [`duties`] | the other direction: requests that are installed nowhere |
+//! | [`duties`](mod@duties) | the other direction: what requests demand and was not done |
+//! | [`defects`](mod@defects) | what is wrong with entries of the register themselves |
+//! | [`integrity`] | what of a node's word cannot be believed |
 //! | [`cases`] | what people did about findings, and where each stands |
 //! | [`severity`](mod@severity) | how grave, for how many, how hard to make good |
 //! | [`ooni`] | what a probe of OONI measured, of one published line |
@@ -35,8 +37,7 @@
 //! | [`reconcile`] | an authority's own list against the register, entry by entry |
 //! | [`words`] | the words of files and screens for the values of the wire |
 //!
-//! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), secrecy, duties other
-//! than `NOT_ENFORCED` and `INEFFECTIVE`, findings about requests themselves (DOMAIN.md 3c).
+//! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), secrecy.
 
 pub mod adoption;
 pub mod area;
@@ -46,11 +47,13 @@ pub mod cases;
 pub mod change;
 pub mod compile;
 pub mod deed;
+pub mod defects;
 pub mod duties;
 pub mod entry;
 pub mod explain;
 pub mod import;
 pub mod index;
+pub mod integrity;
 pub mod judge;
 pub mod list;
 pub mod ooni;
@@ -71,7 +74,8 @@ pub use adoption::{Attributed, Claimed};
 pub use cases::{Cases, finding_id};
 pub use change::{Selected, Selector};
 pub use deed::{Confirmed, is_deed};
-pub use duties::{Duty, DutyFinding, Installed, UnobservedPoint, not_enforced};
+pub use defects::{Defect, Gone, defects, gone};
+pub use duties::{Duty, DutyFinding, Installed, UnobservedPoint, duties};
 pub use entry::{Entry, Version};
 pub use evidence::{Claim, NodeId, RequestId};
 pub use explain::{attributed_later, explain};

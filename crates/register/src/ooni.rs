@@ -4,8 +4,8 @@
 //! `probe_cc`) and ts-017-web-connectivity (`test_keys.blocking`: "dns", "tcp_ip", "http-failure",
 //! "http-diff", false or null; `test_keys.accessible`); failures are those of df-007-errors.
 //!
-//! - *Reached*: `blocking` is false and `accessible` is true. *Blocked*: `blocking` names a layer.
-//!   Everything else is inconclusive. It is the probe's own judgement against its test helper, taken over
+//! - *Reached*: `blocking` is false and `accessible` is true. *Gone*: both are false, as where the test
+//!   helper did not reach it either. *Blocked*: `blocking` names a layer. Everything else is inconclusive. It is the probe's own judgement against its test helper, taken over
 //!   as it stands.
 //! - The technique is what it looks like from outside; which rule did it, a probe cannot know.
 //! - The target is the URL that was tested, without its query, which might be somebody's.
@@ -114,6 +114,10 @@ fn judged(keys: &Keys) -> Result<(ProbeResult, Technique), String> {
         Value::Bool(false) if *accessible == Some(true) => {
             Ok((ProbeResult::Reached, Technique::Unspecified))
         }
+        // Neither the probe nor the test helper: ts-017 says that the site is down.
+        Value::Bool(false) if *accessible == Some(false) => {
+            Ok((ProbeResult::Gone, Technique::Unspecified))
+        }
         Value::Bool(false) | Value::Null => Ok((ProbeResult::Inconclusive, Technique::Unspecified)),
         Value::String(layer) => match layer.as_str() {
             "dns" => blocked(match dns_experiment_failure.as_deref() {
@@ -219,10 +223,10 @@ mod tests {
 
     #[test]
     fn a_probes_judgement_is_taken_over_as_it_stands() {
-        use ProbeResult::{Blocked, Inconclusive, Reached};
+        use ProbeResult::{Blocked, Gone, Inconclusive, Reached};
         for (blocking, accessible, want) in [
             ("false", "true", Reached),
-            ("false", "false", Inconclusive),
+            ("false", "false", Gone),
             ("false", "null", Inconclusive),
             ("null", "null", Inconclusive),
             ("\"tcp_ip\"", "false", Blocked),

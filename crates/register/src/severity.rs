@@ -28,6 +28,11 @@ pub fn severity(target: Option<&Target>, lines_served: u64, duration_s: u64) -> 
     }
 }
 
+/// To find the target that takes away most.
+pub(crate) fn reach(target: &&Target) -> i32 {
+    scale(target).into()
+}
+
 fn scale(target: &Target) -> Grade {
     match target {
         Target::Url(_) | Target::UrlPrefix(_) | Target::IpPort { .. } => Grade::Low,

@@ -180,6 +180,13 @@ words!(finding_state, finding_state_from, finding_states, remit_proto::v1::Findi
     Disputed => "disputed",
 });
 
+words!(finding_kind, finding_kind_from, finding_kinds, remit_proto::v1::FindingKind, {
+    Rule => "rule",
+    Duty => "duty",
+    Entry => "entry",
+    Integrity => "integrity",
+});
+
 words!(grade, grade_from, grades, remit_proto::v1::SeverityGrade, {
     Low => "low",
     Medium => "medium",

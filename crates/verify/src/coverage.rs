@@ -83,6 +83,10 @@ pub struct Coverage {
     pub reassessments_checked: u64,
     /// Screen word → events, as known now.
     pub verdicts: BTreeMap<String, u64>,
+    /// What requests demand and was not done, code → requests; apart from verdicts on purpose (DOMAIN.md 3b).
+    pub duties: BTreeMap<String, Vec<String>>,
+    /// What is wrong with requests themselves, code → requests (DOMAIN.md 3c).
+    pub defects: BTreeMap<String, Vec<String>>,
 }
 
 /// No seal for more than three seal intervals, or none since the one that announced a stop.
@@ -421,7 +425,18 @@ impl fmt::Display for Coverage {
                 "{} of {} re-assessments of old events computed again, with the same changes",
                 self.reassessments_checked, self.reassessments
             ),
-        )
+        )?;
+        // Never one score with what was blocked without cover.
+        for (name, found) in [("duties", &self.duties), ("entries", &self.defects)] {
+            if found.is_empty() {
+                row(name, "none found wanting".to_owned())?;
+            }
+            for (at, (code, requests)) in found.iter().enumerate() {
+                let name = if at == 0 { name } else { "" };
+                row(name, format!("{} {code}: {}", requests.len(), list(requests)))?;
+            }
+        }
+        Ok(())
     }
 }
 

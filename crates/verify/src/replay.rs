@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::{AgentOrigin, Leaf, bundle::VERDICTS};
 use register::{
-    Parameters, View,
+    DutyFinding, Known as Opened, Parameters, Seen, Target, View,
     assessment::{Assessed, Assessment, Facts, Item},
+    duties::{Ground, Timeline},
     silence::{Silence, Watch},
     verdict::Verdict,
 };
@@ -176,6 +177,11 @@ fn compute(
         }
     }
     silences.extend(watch.open(coverage.last_entry_at_s));
+    let newest_seal_s = last_seal_s.values().copied().max().unwrap_or_default();
+    let timeline = stood(bundle, &assessed);
+    let seen = probes(&assessed);
+    let rules = (&timeline, seen.as_slice());
+    not_done(coverage, &assessment, rules, (&watch, &silences), newest_seal_s, past.log_size);
     let closed = stood_before(bundle, &mut assessment, &assessed);
     basis_maps(coverage, past.agents, &assessment.register().view());
     let facts_of = |assessed: Assessed| -> Option<Facts> {
@@ -213,6 +219,87 @@ fn compute(
     let given = Given { entries: past.entries, assessment: &assessment, events: &events, seals };
     reassessments::check(&given, why_not, manifest, coverage, findings);
     (computed, silences)
+}
+
+/// When rules stood. What a withheld snapshot listed is not known, and is said where snapshots are checked.
+fn stood(bundle: &mut Bundle<'_>, assessed: &[Assessed]) -> Timeline {
+    let mut timeline = Timeline::default();
+    for Assessed { origin, item, .. } in assessed {
+        match item {
+            Item::RuleChange { facts, leaf, native: _ } => {
+                let stands = match leaf.kind() {
+                    v1::RuleChangeKind::Installed | v1::RuleChangeKind::Modified => true,
+                    v1::RuleChangeKind::Removed | v1::RuleChangeKind::Unspecified => false,
+                };
+                let target = facts.target.as_ref();
+                timeline.change(origin, &facts.rule, target, leaf.at_s, stands);
+            }
+            Item::Deed { facts, leaf } => {
+                timeline.deed(origin, &facts.rule, facts.target.as_ref(), leaf);
+            }
+            Item::Snapshot { leaf, before_act: _ } => {
+                let set = leaf.rules.clone().unwrap_or_default();
+                if let Items::All(rules) = items::<v1::SnapshotRule>(bundle, &set) {
+                    timeline.snapshot(origin, leaf, &rules);
+                }
+            }
+            Item::Activity { .. }
+            | Item::Probe { .. }
+            | Item::Other(_)
+            | Item::NotUnderstood { .. } => {}
+        }
+    }
+    timeline
+}
+
+/// What was seen from outside.
+fn probes(assessed: &[Assessed]) -> Vec<Seen> {
+    let seen = assessed.iter().filter_map(|assessed| {
+        let Item::Probe { target, leaf } = &assessed.item else { return None };
+        let Opened::Known(target) = Opened::<Target>::from_wire(target.as_ref()) else {
+            return None;
+        };
+        Some(Seen { at_s: leaf.at_s, result: leaf.result(), asn: leaf.asn, target })
+    });
+    seen.collect()
+}
+
+/// What requests demand and was not done, and what is wrong with requests themselves: apart from verdicts, by
+/// the same functions as the collector's, and by the time of the newest seal.
+fn not_done(
+    coverage: &mut Coverage,
+    assessment: &Assessment,
+    (timeline, seen): (&Timeline, &[Seen]),
+    (watch, ended): (&Watch, &[Silence]),
+    at_s: i64,
+    log_size: u64,
+) {
+    let view = assessment.register().at(assessment.register_size_at(log_size));
+    let nodes = assessment.grounds().inventory(log_size);
+    let ended = ended.iter().filter(|silence| !silence.open).cloned();
+    let silences: Vec<Silence> = ended.chain(watch.open(at_s)).collect();
+    let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &silences };
+    for duty in register::duties(&ground, &timeline.rules(&view)) {
+        let code = match duty.finding {
+            DutyFinding::Is(code) => short(code.as_str_name(), "DUTY_CODE_"),
+            DutyFinding::Undetermined => "UNDETERMINED".to_owned(),
+        };
+        coverage.duties.entry(code).or_default().push(duty.request.to_string());
+    }
+    for (id, found) in register::defects(&view, at_s, &register::gone(seen)) {
+        for defect in found.defects {
+            let code = short(defect.code.as_str_name(), "ENTRY_CODE_");
+            let of_code = coverage.defects.entry(code).or_default();
+            let id = id.to_string();
+            if of_code.last() != Some(&id) {
+                of_code.push(id);
+            }
+        }
+    }
+}
+
+fn short(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_owned()
 }
 
 /// What verdicts rest on and is not here, so that whoever counts changes counts others.

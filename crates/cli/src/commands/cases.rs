@@ -112,6 +112,26 @@ pub(super) fn states(typed: &[String]) -> Result<Vec<i32>, CliError> {
     typed.iter().map(state).collect()
 }
 
+/// What findings are about that a list is asked for.
+pub(super) fn kinds(typed: &[String]) -> Result<Vec<i32>, CliError> {
+    let kind = |word: &String| {
+        let known = || field::finding_kinds().map(field::finding_kind).collect::<Vec<_>>();
+        field::finding_kind_from(&word.to_ascii_lowercase()).map(i32::from).ok_or_else(|| {
+            CliError::Usage(format!("--kind: {word:?} is none of {}", known().join(", ")))
+        })
+    };
+    typed.iter().map(kind).collect()
+}
+
+/// The grade that one of the three must reach.
+pub(super) fn severity_min(typed: Option<&str>) -> Result<SeverityGrade, CliError> {
+    let Some(word) = typed else { return Ok(SeverityGrade::Unspecified) };
+    field::grade_from(&word.to_ascii_lowercase()).ok_or_else(|| {
+        let known: Vec<_> = field::grades().map(field::grade).collect();
+        CliError::Usage(format!("--severity: {word:?} is none of {}", known.join(", ")))
+    })
+}
+
 fn layout() -> Layout<v1::DecisionRow> {
     let fields = fields![row: v1::DecisionRow;
         "entry" => row.index,

@@ -1,9 +1,9 @@
-//! `remit findings list`: one per rule, or request, and cause.
+//! `remit findings list`: one per rule, request or node, and cause.
 
 use remit_proto::v1;
 
 use super::{
-    cases, list,
+    cases, defects, duties, list,
     row::{
         Judged, attribution_fields, filter, node_cell, or_dash, rule_cells, sentences, target_cell,
         target_fields, verdict_cell, verdict_fields,
@@ -25,6 +25,8 @@ pub(crate) async fn findings(
 ) -> Result<(), CliError> {
     let filter = filter(&args.filtered)?;
     let states = cases::states(&args.state)?;
+    let kinds = cases::kinds(&args.kind)?;
+    let severity_min = cases::severity_min(args.severity.as_deref())?.into();
     let mut client = client::query(config).await?;
     let (rows, completeness) =
         list::all(args.filtered.page.limit, async |page_size, page_token| {
@@ -33,6 +35,8 @@ pub(crate) async fn findings(
                 page_size,
                 page_token,
                 states: states.clone(),
+                kinds: kinds.clone(),
+                severity_min,
             };
             let v1::ListFindingsResponse { findings, next_page_token, completeness } =
                 client.list_findings(request).await?.into_inner();
@@ -72,7 +76,7 @@ impl Judged for v1::FindingRow {
     }
 
     fn reason(&self) -> Option<String> {
-        self.verdict.as_ref().map_or_else(|| duty_sentence(self), |v| Some(register::explain(v)))
+        self.verdict.as_ref().map_or_else(|| sentence_of(self), |v| Some(register::explain(v)))
     }
 
     fn request(&self) -> Option<&str> {
@@ -109,11 +113,18 @@ pub(super) fn layout() -> Layout<v1::FindingRow> {
         "generation" => row.generation,
         "canary" => row.canary.as_ref().map(canary_json),
         "area" => row.area.as_ref().map(area_json),
+        "kind" => register::words::finding_kind(row.kind()),
+        "detail" => row.detail,
+        "targets" => (row.target_count > 0).then_some(row.target_count),
+        "due" => time::utc(row.due_s),
+        "duty_nodes" => row.duty_nodes.iter().map(duties::node_json).collect::<Vec<_>>(),
+        "silent_nodes" => row.silent_nodes,
+        "stands" => !row.stands_no_more,
     ]);
     fields.extend(attribution_fields());
     let finding = |row: &v1::FindingRow| match &row.verdict {
         Some(verdict) => verdict_cell(Some(verdict)),
-        None => duty_cell(&row.code),
+        None => code_cell(row),
     };
     let [rule, technique, claims, authority] = rule_cells();
     let cells = vec![
@@ -148,9 +159,16 @@ fn rule_now(row: &v1::FindingRow) -> String {
 }
 
 fn below(row: &v1::FindingRow) -> Vec<String> {
+    if row.stands_no_more {
+        let mut below =
+            vec!["It does not stand in the evidence now; this is what it was.".to_owned()];
+        below.extend(row.verdict.as_ref().map(register::explain));
+        below.extend(cases::sentences(row));
+        return below;
+    }
     let mut below = match &row.verdict {
         Some(verdict) => sentences(Some(verdict), None),
-        None => duty_sentence(row).into_iter().collect(),
+        None => sentence_of(row).into_iter().collect(),
     };
     below.extend(cases::sentences(row));
     if let Some(now) = row.verdict_now.as_ref().filter(|_| row.installed_now) {
@@ -163,15 +181,19 @@ fn below(row: &v1::FindingRow) -> Vec<String> {
     below
 }
 
-/// What a request demands and is not done, or not seen to be done, has a code and no verdict.
-fn duty_cell(code: &str) -> String {
+/// What is no verdict on a rule has a code alone.
+fn code_cell(row: &v1::FindingRow) -> String {
+    let code = row.code.as_str();
+    if let Some(cell) = defects::cell(row).or_else(|| duties::cell(row)) {
+        return cell;
+    }
     match code {
-        "NOT_ENFORCED" => format!("not enforced ({code})"),
-        INEFFECTIVE => format!("ineffective ({code})"),
-        "UNDETERMINED" => format!("undetermined ({code})"),
         UNSTATED => format!("basis map that nobody stated ({code})"),
         AREA => format!("an area silent at once ({code})"),
         CANARY => format!("canaries do not come back ({code})"),
+        "SILENT_AGENT" => format!("a node that is not heard ({code})"),
+        "CLOCK_SUSPECT" => format!("clock in doubt ({code})"),
+        "FORKED" => format!("two histories signed ({code})"),
         _ => code.to_owned(),
     }
 }
@@ -184,24 +206,16 @@ pub(super) const UNSTATED: &str = "UNSTATED_BASIS_MAP";
 pub(super) const AREA: &str = "SILENT_AREA";
 pub(super) const CANARY: &str = "CANARY_MISSING";
 
-fn duty_sentence(row: &v1::FindingRow) -> Option<String> {
+fn sentence_of(row: &v1::FindingRow) -> Option<String> {
+    if let Some(sentence) = defects::sentence(row).or_else(|| duties::sentence(row)) {
+        return Some(sentence);
+    }
     if row.code == UNSTATED {
         return Some(format!(
             "Node {} reads what its rules claim from a basis map (SHA-256 {}) that nobody has stated in \
              the register: state it with `remit adopt basis-map`.",
             row.node,
             words::base16(&row.basis_map_digest)
-        ));
-    }
-    if let Some(probe) = &row.probe {
-        return Some(format!(
-            "Request {} was in force and a rule for it stood in AS{}, and a probe there reached {} at {}, \
-             by its own judgement (measurement with SHA-256 {}).",
-            row.request_id,
-            probe.asn,
-            words::target(probe.target.as_ref()),
-            time::utc(probe.at_s),
-            words::base16(&probe.measurement_digest)
         ));
     }
     if let Some(canary) = &row.canary {
@@ -214,19 +228,30 @@ fn duty_sentence(row: &v1::FindingRow) -> Option<String> {
     if let Some(area) = &row.area {
         return Some(area_sentence(area, row));
     }
-    let seen = match row.code.as_str() {
-        "NOT_ENFORCED" => "no observed rule carries it out",
-        "UNDETERMINED" => "whether a rule carries it out is not known",
-        _ => return None,
-    };
-    let mut text = format!("Request {} is in force, and {seen}.", row.request_id);
-    if !row.unobserved_points.is_empty() {
-        text.push_str(&format!(
-            " Not observed in its scope: {}.",
-            row.unobserved_points.join(", ")
-        ));
+    let (node, since) = (&row.node, time::utc(row.first_seen_s));
+    match row.code.as_str() {
+        "SILENT_AGENT" => {
+            let said = if row.stop_announced { " It had said that it stops." } else { "" };
+            Some(format!(
+                "Node {node} is not heard since {since}: nobody can say what it did.{said} Look at its agent."
+            ))
+        }
+        "CLOCK_SUSPECT" if row.ahead_s > 0 => Some(format!(
+            "The newest seal of node {node} was {} s ahead of the collector's clock when it arrived: what \
+             it says of times is in doubt. Set its clock.",
+            row.ahead_s
+        )),
+        "CLOCK_SUSPECT" => Some(format!(
+            "Node {node} says that its clock is not set: its times are taken with a wide error. Let it \
+             follow a time server."
+        )),
+        "FORKED" => Some(format!(
+            "Node {node} signed {} that exclude each other, kept as evidence: its key is in two hands, or \
+             its disk was put back. Revoke the key, and enrol it anew.",
+            words::count(row.forks, "pair of heads", "pairs of heads")
+        )),
+        _ => None,
     }
-    Some(text)
 }
 
 /// "region DE-BE: 3 of its 4 nodes were silent at once from … to …: r1, r2, r3."
@@ -264,6 +289,7 @@ mod tests {
     fn what_is_not_enforced_is_said_in_words() {
         let row = v1::FindingRow {
             code: "NOT_ENFORCED".into(),
+            kind: v1::FindingKind::Duty.into(),
             request_id: "court/1".into(),
             unobserved_points: vec!["dpi-1/box".into()],
             ..v1::FindingRow::default()

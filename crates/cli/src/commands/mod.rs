@@ -3,6 +3,8 @@
 
 mod adopt;
 mod cases;
+mod defects;
+mod duties;
 mod enrol;
 mod events;
 mod evidence;

@@ -30,7 +30,7 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
     for text in &args.verdict {
         codes.take(text)?;
     }
-    let Codes { verdicts, undetermined, added, duties, integrity } = codes;
+    let Codes { verdicts, undetermined, added, duties, integrity, entries } = codes;
     Ok(v1::Filter {
         since_s: at(&args.since, "--since")?,
         until_s: at(&args.until, "--until")?,
@@ -44,6 +44,7 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
         added,
         duties,
         integrity,
+        entries,
         as_known_at_s: at(&args.as_known_at, "--as-known-at")?,
     })
 }

@@ -131,7 +131,8 @@ fn network(row: &ProbeRow) -> String {
 fn unexplained(probes: &[ProbeRow], rules: &[RuleRow]) -> Option<String> {
     let newest = probes
         .iter()
-        .find(|probe| probe.own_network && probe.result() != ProbeResult::Inconclusive)?;
+        .filter(|probe| probe.own_network)
+        .find(|probe| matches!(probe.result(), ProbeResult::Reached | ProbeResult::Blocked))?;
     let blocked = newest.result() == ProbeResult::Blocked && rules.is_empty();
     blocked.then(|| {
         format!(

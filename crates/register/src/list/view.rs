@@ -254,6 +254,12 @@ impl<'a> View<'a> {
         self.entry(listed.history())
     }
 
+    /// Whether a version of a list comes into force after one instant and up to another.
+    pub(crate) fn lists_turn(&self, after_s: i64, until_s: i64) -> bool {
+        let turns = |from_s: i64| after_s < from_s && from_s <= until_s;
+        self.lists().iter().any(|list| list.versions().iter().any(|v| turns(v.from_s)))
+    }
+
     /// What stands under each request by the versions in force at an instant.
     pub fn listed_at(&self, at_s: i64) -> BTreeMap<&'a RequestId, Vec<Listed<'a>>> {
         let mut found: BTreeMap<&RequestId, Vec<Listed<'a>>> = BTreeMap::new();

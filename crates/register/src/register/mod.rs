@@ -63,6 +63,8 @@ pub struct Register {
     pub(crate) said_of_lists: Vec<(u64, usize)>,
     /// Statements that a proceeding has ended.
     pub(crate) proceedings_ended: Vec<u64>,
+    /// The first statement that keeps something open, or may by a list.
+    first_exception: Option<u64>,
 }
 
 /// Where one target stands, or the first of a run of them.
@@ -158,6 +160,7 @@ impl Register {
             proceedings: Proceedings::default(),
             said_of_lists: Vec::new(),
             proceedings_ended: Vec::new(),
+            first_exception: None,
         }
     }
 
@@ -418,6 +421,9 @@ impl Register {
         if !request.closed.is_empty() || existence.is_some() {
             self.closed.insert(history);
         }
+        if request.targets.iter().any(|held| held.exception) {
+            self.first_exception.get_or_insert(self.size);
+        }
         let Some(entry) = self.histories.get_mut(history) else { return };
         let version = entry.versions.len();
         let blocked = || request.targets.iter().filter(|t| !t.exception);
@@ -451,6 +457,9 @@ impl Register {
 
     /// Members of one list, one after the other as the list counts them.
     fn post(&mut self, posted: Vec<Posted>) {
+        if !posted.is_empty() {
+            self.first_exception.get_or_insert(self.size);
+        }
         if let Some(Posted { list, member, .. }) = posted.first() {
             let (list, member) = (*list, *member);
             self.runs.push((self.index.count(), Posting::Listed { list, member }));

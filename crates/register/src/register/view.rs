@@ -214,6 +214,11 @@ impl<'a> View<'a> {
         Some(entry.versions().filter(covers).map(touch).collect())
     }
 
+    /// Whether any text may hold an exception.
+    pub(crate) fn keeps_open(&self) -> bool {
+        self.register.first_exception.is_some_and(|statement| statement < self.size)
+    }
+
     /// Targets of a request that others in force name or cover, at most so many: what it lets go stays
     /// blocked as long as one of them holds.
     pub fn held_by(&self, entry: &Entry<'_>, at_s: i64, max: usize) -> Vec<(Target, RequestId)> {

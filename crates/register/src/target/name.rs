@@ -45,6 +45,14 @@ impl Name {
         self.0.strip_suffix(&*other.0).is_some_and(|rest| rest.ends_with('.'))
     }
 
+    /// `None`: it is no public suffix; else whether it stands in the private section of the list, whose
+    /// names a private party gives to others. A name that no rule of the list knows is none.
+    pub(crate) fn suffix_is_private(&self) -> Option<bool> {
+        let suffix = psl::suffix(self.0.as_bytes())?;
+        let kind = suffix.typ()?;
+        (suffix.as_bytes() == self.0.as_bytes()).then_some(kind == psl::Type::Private)
+    }
+
     pub(super) fn is_public_suffix(&self) -> bool {
         psl::suffix_str(&self.0).is_some_and(|suffix| suffix == &*self.0)
     }

@@ -77,6 +77,11 @@ impl WebAddress {
         self.port
     }
 
+    /// The front page of its host.
+    pub fn is_root(&self) -> bool {
+        self.path == "/" && self.query.is_none()
+    }
+
     /// Begins with a slash.
     pub(crate) fn path(&self) -> &str {
         &self.path

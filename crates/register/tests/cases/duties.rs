@@ -1,124 +1,323 @@
-//! DOMAIN.md 3b `NOT_ENFORCED`.
+//! `duties.txt`: what requests demand and was not done (DOMAIN.md 3b), case by case.
 
-use register::{DutyFinding, Installed, Target, not_enforced};
-use remit_proto::v1::{self, EnforcementPoint, NodeFacts, Observation};
+use register::{
+    Duty, DutyFinding, Register, Target,
+    duties::{Begun, Ground, Installed, Rules, SpanId, Stood, Timeline, Watch, duties},
+    silence::Silence,
+};
+use remit_proto::v1::{self, DutyCode, EnforcementPoint, NodeFacts, Observation};
 
-use crate::language::{at, register_of};
+use crate::language::{ORIGIN, at, register_of, replaces, statement_of};
 
-/// `installed` is "<node> <kind>:<value> [<claim>]; …"; `nodes` is "<node> <country>
-/// <observed|unobserved>…; …". `want` is "<id> <targets> (<observed nodes>) unobserved <points>".
-fn check(register: &str, installed: &str, nodes: &str, want: &[&str]) {
-    let lines = |text: &str| -> Vec<Vec<String>> {
-        text.split(';')
-            .map(|l| l.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-            .filter(|l| !l.is_empty())
-            .collect()
-    };
-    let installed: Vec<Installed> = lines(installed)
-        .into_iter()
-        .map(|words| Installed {
-            node: words[0].parse().unwrap(),
-            target: words[1].parse::<Target>().unwrap(),
-            technique: v1::Technique::IpAclDrop,
-            claims: words.get(2).map(|c| c.parse().unwrap()).into_iter().collect(),
-        })
-        .collect();
-    let nodes: Vec<NodeFacts> = lines(nodes)
-        .into_iter()
-        .map(|words| NodeFacts {
-            node: words[0].clone(),
-            country: words[1].clone(),
-            points: words[2..]
-                .iter()
-                .zip(1..)
-                .map(|(how, number)| EnforcementPoint {
-                    id: format!("p{number}"),
-                    technology: "nftables".into(),
-                    observation: match how.as_str() {
-                        "observed" => Observation::Observed,
-                        "relayed" => Observation::Relayed,
-                        _ => Observation::Unobserved,
-                    }
-                    .into(),
-                })
-                .collect(),
-            ..NodeFacts::default()
-        })
-        .collect();
-    let register = register_of(register);
-    let duties = not_enforced(&register.view(), at("2026-01-15"), &installed, &nodes);
-    let shown: Vec<String> = duties
-        .iter()
-        .map(|duty| {
-            let targets: Vec<_> = duty.targets.iter().map(ToString::to_string).collect();
-            let unobserved: Vec<_> =
-                duty.unobserved.iter().map(|p| format!("{}/{}", p.node, p.point)).collect();
-            let finding = match duty.finding {
-                DutyFinding::NotEnforced => "",
-                DutyFinding::Undetermined => "? ",
-            };
-            format!(
-                "{finding}{} {} ({}) {}",
-                duty.request,
-                targets.join(","),
-                duty.observed_nodes.join(","),
-                unobserved.join(",")
-            )
-        })
-        .collect();
-    assert_eq!(shown.iter().map(|s| s.trim_end()).collect::<Vec<_>>(), want);
+const TABLE: &str = include_str!("duties.txt");
+
+#[derive(Clone, Default)]
+struct Case {
+    register: String,
+    nodes: String,
+    rules: String,
+    silent: String,
+    at: String,
+    want: String,
 }
 
-const NET: &str = "r1 DE observed; r2 FR observed; dpi DE unobserved";
+/// Title, rule, cases.
+type Section = (String, String, Vec<Case>);
 
-#[test]
-fn in_force_and_installed_nowhere() {
-    check("req-7 ip:192.0.2.7 in DE", "", NET, &["req-7 192.0.2.7 (r1) dpi/p1"]);
-    check("req-7 ip:192.0.2.7 in *", "", NET, &["req-7 192.0.2.7 (r1,r2) dpi/p1"]);
-    check(
-        "req-7 ip:192.0.2.7 ip:192.0.2.8 in DE",
-        "r1 ip:192.0.2.7",
-        NET,
-        &["req-7 192.0.2.8 (r1) dpi/p1"],
-    );
-}
-
-#[test]
-fn installed_in_scope_or_not() {
-    check("req-7 ip:192.0.2.7 in DE", "r1 ip:192.0.2.7", NET, &[]);
-    check("req-7 ip:192.0.2.7 in DE", "r1 cidr:192.0.2.0/24", NET, &[]);
-    check("req-7 ip:192.0.2.7 in DE", "r2 ip:192.0.2.7", NET, &["req-7 192.0.2.7 (r1) dpi/p1"]);
-    check("req-7 ip:192.0.2.7 in DE", "r1 ip:192.0.2.8", NET, &["req-7 192.0.2.7 (r1) dpi/p1"]);
-}
-
-#[test]
-fn by_other_means_if_the_operator_may_choose() {
-    let rule = "r1 ip:192.0.2.7 req-7";
-    check("req-7 domain_exact:example.org in DE by any", rule, NET, &[]);
-    check("req-7 domain_exact:example.org in DE", rule, NET, &["req-7 example.org (r1) dpi/p1"]);
-}
-
-#[test]
-fn exempt() {
-    for register in [
-        "req-7 ip:192.0.2.7 status refused",
-        "req-7 ip:192.0.2.7 status challenged",
-        "req-7 ip:192.0.2.7; req-7 suspends effective 2026-01-10",
-        "req-7 ip:192.0.2.7 until 2026-01-10",
-        "req-7 ip:192.0.2.7 from 2026-02-01",
-        "req-7 ip:192.0.2.7 implement-by 2026-01-16",
-        "req-7 ip:192.0.2.7 as tos_measure",
-        "req-7 ip:192.0.2.7 in AT",
-        "req-7 ip:192.0.2.7 in unstated",
-    ] {
-        check(register, "", NET, &[]);
+fn sections() -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    let mut case = Case::default();
+    for line in TABLE.lines() {
+        if line.is_empty() || line == "#" || line.starts_with("# ") {
+            // Why, for whoever reads it.
+        } else if let Some(title) = line.strip_prefix("## ") {
+            sections.push((title.to_owned(), String::new(), Vec::new()));
+        } else if let Some(rule) = line.strip_prefix("rule: ") {
+            sections.last_mut().unwrap().1 = rule.to_owned();
+        } else if let Some(text) = line.strip_prefix("nodes: ") {
+            case.nodes = text.to_owned();
+        } else if let Some(text) = line.strip_prefix("register: ") {
+            case = Case { nodes: case.nodes, register: text.to_owned(), ..Case::default() };
+        } else if let Some(text) = line.strip_prefix("rules: ") {
+            case.rules = if text == "none" { String::new() } else { text.to_owned() };
+        } else if let Some(text) = line.strip_prefix("silent: ") {
+            case.silent = text.to_owned();
+        } else if let Some((at, want)) =
+            line.trim().strip_prefix("at ").and_then(|l| l.split_once(" => "))
+        {
+            let case = Case { at: at.to_owned(), want: want.to_owned(), ..case.clone() };
+            sections.last_mut().unwrap().2.push(case);
+        } else {
+            panic!("{line:?} is no line of a table");
+        }
     }
-    let removed = "req-7 ip:192.0.2.8 ip:192.0.2.7 removed 2026-01-10 except ip:192.0.2.9";
-    check(removed, "r1 ip:192.0.2.8", NET, &[]);
+    sections
+}
+
+fn lines(text: &str) -> Vec<Vec<&str>> {
+    let lines = text.split(';').map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines.filter(|words| !words.is_empty()).collect()
+}
+
+/// "<node> <country> [as <role number>] <technology>[=unobserved|relayed]…; …"
+fn nodes(text: &str) -> Vec<NodeFacts> {
+    let node = |words: Vec<&str>| {
+        let mut facts = NodeFacts {
+            node: words[0].to_owned(),
+            country: words[1].to_owned(),
+            ..NodeFacts::default()
+        };
+        let mut rest = words[2..].iter();
+        while let Some(word) = rest.next() {
+            if *word == "as" {
+                facts.role = rest.next().unwrap().parse().unwrap();
+                continue;
+            }
+            let (technology, how) = word.split_once('=').unwrap_or((word, "observed"));
+            facts.points.push(EnforcementPoint {
+                id: format!("p{}", facts.points.len() + 1),
+                technology: technology.to_owned(),
+                observation: match how {
+                    "observed" => Observation::Observed,
+                    "relayed" => Observation::Relayed,
+                    "unobserved" => Observation::Unobserved,
+                    other => panic!("{other}?"),
+                }
+                .into(),
+            });
+        }
+        facts
+    };
+    lines(text).into_iter().map(node).collect()
+}
+
+/// "<node> <kind>:<value> [for <claim>] [since T|found T|before T] [until T]; …"; since 2026-01-01 where
+/// nothing is said.
+fn rules(text: &str) -> Vec<(SpanId, Stood)> {
+    let stood = |words: Vec<&str>| {
+        let mut stood = Stood {
+            rule: Installed {
+                node: words[0].parse().unwrap(),
+                target: words[1].parse::<Target>().unwrap(),
+                technique: v1::Technique::IpAclDrop,
+                claims: Vec::new(),
+            },
+            from_s: at("2026-01-01"),
+            begun: Begun::Seen,
+            until_s: None,
+        };
+        for pair in words[2..].chunks(2) {
+            let [word, value] = pair else { panic!("{words:?}") };
+            let begun = match *word {
+                "for" => {
+                    stood.rule.claims.push(value.parse().unwrap());
+                    continue;
+                }
+                "until" => {
+                    stood.until_s = Some(at(value));
+                    continue;
+                }
+                "since" => Begun::Seen,
+                "found" => Begun::Found,
+                "before" => Begun::Before,
+                other => panic!("{other}?"),
+            };
+            (stood.begun, stood.from_s) = (begun, at(value));
+        }
+        stood
+    };
+    (0..).map(|id| SpanId([id, 0, 0])).zip(lines(text).into_iter().map(stood)).collect()
+}
+
+/// "<node> T..[T]; …"; without an end it has none.
+fn silences(text: &str, at_s: i64) -> Vec<Silence> {
+    let silence = |words: Vec<&str>| {
+        let (from, until) = words[1].split_once("..").unwrap();
+        Silence {
+            node: words[0].parse().unwrap(),
+            from_s: at(from),
+            until_s: if until.is_empty() { at_s } else { at(until) },
+            announced: false,
+            open: until.is_empty(),
+        }
+    };
+    lines(text).into_iter().map(silence).collect()
+}
+
+/// "req-7 CODE(detail) <targets> at <nodes>; …", or "nothing".
+fn shown(duties: &[Duty]) -> String {
+    let one = |duty: &Duty| {
+        let code = match duty.finding {
+            DutyFinding::Is(code) => name(code),
+            DutyFinding::Undetermined => "UNDETERMINED",
+        };
+        let detail = match duty.detail {
+            "" => String::new(),
+            detail => format!("({detail})"),
+        };
+        let targets: Vec<String> = duty.targets.iter().map(ToString::to_string).collect();
+        let mut text = format!("{} {code}{detail} {}", duty.request, targets.join(","));
+        if !duty.nodes.is_empty() {
+            let nodes: Vec<&str> = duty.nodes.iter().map(|part| part.node.as_str()).collect();
+            text.push_str(&format!(" at {}", nodes.join(",")));
+        }
+        text
+    };
+    let shown: Vec<String> = duties.iter().map(one).collect();
+    if shown.is_empty() { "nothing".to_owned() } else { shown.join("; ") }
+}
+
+fn name(code: DutyCode) -> &'static str {
+    code.as_str_name().strip_prefix("DUTY_CODE_").unwrap()
 }
 
 #[test]
-fn where_nobody_looks_nothing_is_known() {
-    check("req-7 ip:192.0.2.7", "", "dpi DE unobserved", &["? req-7 192.0.2.7 () dpi/p1"]);
-    check("req-7 ip:192.0.2.7", "", "far DE relayed unobserved", &["req-7 192.0.2.7 (far) far/p2"]);
+fn every_case_of_the_table() {
+    let (mut count, mut wrong) = (0, Vec::new());
+    for (title, rule, cases) in sections() {
+        assert!(!rule.is_empty() && !cases.is_empty(), "{title} names no rule, or has no case");
+        for case in &cases {
+            let register = register_of(&case.register);
+            let (view, at_s) = (register.view(), at(&case.at));
+            let (nodes, silences) = (nodes(&case.nodes), silences(&case.silent, at_s));
+            let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &silences };
+            let shown = shown(&duties(&ground, &Rules::new(rules(&case.rules))));
+            if shown != case.want {
+                wrong.push(format!(
+                    "{title}\n  {}\n  {}\n  at {} => {shown}\n  not {}",
+                    case.register, case.rules, case.at, case.want
+                ));
+            }
+            count += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count >= 60, "{count}");
+}
+
+#[test]
+fn every_code_has_a_case() {
+    let all = (1..=64).filter_map(|number| DutyCode::try_from(number).ok());
+    // Probes are another file's.
+    for code in all.filter(|code| *code != DutyCode::Ineffective) {
+        let wants = sections().into_iter().flat_map(|(_, _, cases)| cases).map(|case| case.want);
+        let stands = |want: &String| want.split(' ').any(|word| word.starts_with(name(code)));
+        assert!(wants.into_iter().any(|want| stands(&want)), "{code:?} never stands");
+    }
+}
+
+const TIMES: [&str; 6] =
+    ["2026-01-02", "2026-01-05", "2026-01-10", "2026-01-15", "2026-02-10", "2026-04-01"];
+
+/// Rule by rule, statement by statement and clock by clock.
+#[test]
+fn a_watch_finds_what_looking_at_everything_finds() {
+    for (title, _, cases) in sections() {
+        for case in cases {
+            let nodes = nodes(&case.nodes);
+            let mut register = Register::new(ORIGIN);
+            let mut watch = Watch::default();
+            let mut told: Vec<(SpanId, Stood)> = Vec::new();
+            let check = |register: &Register, watch: &mut Watch, told: &[(SpanId, Stood)], time| {
+                let at_s = at(time);
+                let silences = silences(&case.silent, at_s);
+                watch.look(register, register.size(), at_s, &nodes, &silences);
+                let view = register.view();
+                let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &silences };
+                let want = duties(&ground, &Rules::new(told.iter().cloned()));
+                let found: Vec<Duty> = watch.found().cloned().collect();
+                assert_eq!(found, want, "{title}: {} at {time}", case.register);
+            };
+            for line in case.register.split(';').map(str::trim).filter(|line| !line.is_empty()) {
+                let (statement, mut items) = statement_of(line);
+                replaces(&register, &mut items);
+                register.apply(&statement, items).unwrap();
+                check(&register, &mut watch, &told, "2026-01-02");
+            }
+            for (id, stood) in rules(&case.rules) {
+                // First that it stands, then how it ended.
+                for until_s in [None, stood.until_s] {
+                    let stood = Stood { until_s, ..stood.clone() };
+                    told.retain(|(known, _)| *known != id);
+                    told.push((id, stood.clone()));
+                    watch.tell(id, stood);
+                    check(&register, &mut watch, &told, "2026-01-02");
+                }
+            }
+            for time in TIMES {
+                check(&register, &mut watch, &told, time);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_watch_looks_at_what_a_rule_can_reach() {
+    let many: Vec<String> =
+        (0..200).map(|n| format!("req-{n} domain_exact:host-{n}.example")).collect();
+    let register = register_of(&many.join("; "));
+    let nodes = nodes("r1 DE nftables");
+    let (mut watch, at_s) = (Watch::default(), at("2026-01-15"));
+    let look = |watch: &mut Watch, at_s| watch.look(&register, register.size(), at_s, &nodes, &[]);
+    assert_eq!(look(&mut watch, at_s), 200, "all at first");
+    assert_eq!(look(&mut watch, at_s + 1), 0, "nothing moved");
+    for (id, stood) in rules("r1 domain_exact:host-7.example since 2026-01-15") {
+        watch.tell(id, stood);
+    }
+    assert_eq!(look(&mut watch, at_s + 2), 1);
+    assert_eq!(watch.found().count(), 199);
+}
+
+#[test]
+fn what_was_late_says_how_late_at_each_node() {
+    let register = register_of("req-7 ip:192.0.2.7 until 2026-01-10 grace 24");
+    let (view, at_s) = (register.view(), at("2026-01-15"));
+    let nodes = nodes("r1 DE nftables; r2 DE nftables");
+    let rules = rules("r1 ip:192.0.2.7 until 2026-01-12; r2 ip:192.0.2.7");
+    let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &[] };
+    let found = duties(&ground, &Rules::new(rules));
+    let [duty] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((duty.due_s, duty.until_s), (Some(at("2026-01-11")), None));
+    let tail: Vec<(&str, Option<i64>)> =
+        duty.nodes.iter().map(|part| (part.node.as_str(), part.until_s)).collect();
+    assert_eq!(tail, [("r1", Some(at("2026-01-12"))), ("r2", None)]);
+}
+
+/// Leaves in their order become spans.
+#[test]
+fn a_timeline_follows_changes_snapshots_and_generations() {
+    let origin = |generation: &str| -> evidence::AgentOrigin {
+        format!("example.net/agent/r1/{generation}").parse().unwrap()
+    };
+    let (one, two) = (origin("00000000000000aa"), origin("00000000000000bb"));
+    let target = "ip:192.0.2.7".parse::<Target>().unwrap().to_wire();
+    let rule = |number| v1::Rule { number, source: 1, ..v1::Rule::default() };
+    let listed = |number| v1::SnapshotRule {
+        rule: Some(rule(number)),
+        target: Some(target.clone()),
+        ..v1::SnapshotRule::default()
+    };
+    let snapshot = |at_s| v1::RuleSnapshot { source: 1, at_s, ..v1::RuleSnapshot::default() };
+    let mut timeline = Timeline::default();
+    timeline.snapshot(&one, &snapshot(100), &[listed(1)]);
+    timeline.change(&one, &rule(2), Some(&target), 200, true);
+    timeline.change(&one, &rule(2), Some(&target), 250, true);
+    timeline.change(&one, &rule(2), Some(&target), 300, false);
+    timeline.snapshot(&one, &snapshot(400), &[listed(3)]);
+    let unstable = v1::RuleSnapshot { unstable: true, ..snapshot(450) };
+    timeline.snapshot(&one, &unstable, &[]);
+    timeline.snapshot(&two, &snapshot(500), &[listed(9)]);
+    let register = register_of("req-7 ip:192.0.2.7");
+    let shown: Vec<(i64, Begun, Option<i64>)> = timeline
+        .rules(&register.view())
+        .spans()
+        .map(|stood| (stood.from_s, stood.begun, stood.until_s))
+        .collect();
+    let want = [
+        (100, Begun::Before, Some(400)),
+        (200, Begun::Seen, Some(300)),
+        (400, Begun::Found, Some(500)),
+        (500, Begun::Before, None),
+    ];
+    assert_eq!(shown, want);
 }

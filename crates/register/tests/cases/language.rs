@@ -9,7 +9,7 @@
 //! [lasting 48h] [derived <name> resolved T ttl 300 [unproved yes]] [notice yes] [permits derived]
 //! [depends <proceeding>] [outlives <proceeding>] [publisher yes] [except-nodes a] [except-audience a]
 //! [relation kind=id] [closing <part>=<tier>: committed and not seen here] [opening <part>=<tier>:
-//! committed and seen] [awaits approval] [with <person>: both signed]` · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
+//! committed and seen] [awaits approval] [with <person>: both signed]`, and what papers_language.rs says of papers · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
 //! [partly-not <kind>:<value>] [only-in DE]` · `proceeding <id> ends [effective T] [recorded T]` ·
 //! `attribute <rule>,…|claiming:<claim>[,…] [on node] [to <claim>,…|nothing]
 //! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `withheld [secret]` ·
@@ -31,6 +31,8 @@
 
 #[path = "lists_language.rs"]
 mod lists;
+#[path = "papers_language.rs"]
+mod papers;
 
 use std::collections::VecDeque;
 
@@ -404,9 +406,7 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
                 task.lists.push(v1::ListClaim { list_id, version });
             }
             "branch" => {
-                let branch = value.to_owned();
-                authorisation.authority =
-                    Some(v1::Authority { branch, ..v1::Authority::default() });
+                authorisation.authority.get_or_insert_default().branch = value.to_owned();
             }
             "remove-by" => task.remove_by_s = at(value),
             "within" => {
@@ -476,7 +476,13 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
             "covers" => task.covers_lists = list(),
             "effective" => effective_at_s = Some(at(value)),
             "recorded" => recorded_at_s = at(value),
-            other => panic!("{other}?"),
+            other => {
+                let validity = &mut request.validity;
+                let (authorisation, notification, task) =
+                    (&mut authorisation, &mut notification, &mut task);
+                let mut parts = papers::Parts { authorisation, notification, task, validity };
+                assert!(papers::paper(other, value, &mut parts), "{other}?");
+            }
         }
     }
     task.measure = Some(measure);

@@ -5,6 +5,7 @@
 
 mod adoption;
 mod deeds;
+mod defects;
 mod duties;
 mod language;
 mod lifecycle;

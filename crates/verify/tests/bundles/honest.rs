@@ -51,7 +51,12 @@ fn the_report_says_what_is_covered_and_what_is_not() {
 #[test]
 fn findings_about_conduct_change_nothing() {
     let report = check(&Operator::honest().bundle(), &[]);
-    assert_eq!(report.coverage.as_ref().unwrap().verdicts.get("out of time"), Some(&1));
+    let coverage = report.coverage.as_ref().unwrap();
+    assert_eq!(coverage.verdicts.get("out of time"), Some(&1));
+    // The rule stood longer than its request: told apart from what it did.
+    assert_eq!(coverage.duties.get("LATE_REMOVAL"), Some(&vec!["r-1".to_owned()]));
+    assert_eq!(coverage.duties.len(), 1, "{:?}", coverage.duties);
+    assert!(report.to_string().contains("1 LATE_REMOVAL: r-1"), "{report}");
     assert_eq!(report.result, Outcome::Proven);
 }
 

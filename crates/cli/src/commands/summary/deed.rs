@@ -102,11 +102,18 @@ pub(super) fn deeds(findings: &[v1::FindingRow], places: &Places) -> Vec<Deed> {
 
 /// What a request in force demands, and no observed rule does.
 pub(super) fn duties(findings: &[v1::FindingRow]) -> Vec<v1::FindingRow> {
-    let of_a_request =
-        |row: &&v1::FindingRow| !row.request_id.is_empty() && row.code != INEFFECTIVE;
-    let findings = findings.iter().filter(|row| row.rule == 0 && row.verdict.is_none());
-    findings.filter(of_a_request).cloned().collect()
+    let duties = findings.iter().filter(|row| row.kind() == v1::FindingKind::Duty);
+    duties.filter(|row| NOWHERE.contains(&row.code.as_str())).cloned().collect()
 }
+
+/// Requests that are carried out, or were, and not as they demand.
+pub(super) fn not_done(findings: &[v1::FindingRow]) -> Vec<v1::FindingRow> {
+    let duties = findings.iter().filter(|row| row.kind() == v1::FindingKind::Duty);
+    let told = |code: &str| code == INEFFECTIVE || NOWHERE.contains(&code);
+    duties.filter(|row| !told(&row.code)).cloned().collect()
+}
+
+const NOWHERE: [&str; 2] = ["NOT_ENFORCED", "UNDETERMINED"];
 
 /// What a request in force wants blocked, and a probe reached.
 pub(super) fn reached(findings: &[v1::FindingRow]) -> Vec<v1::FindingRow> {
@@ -170,7 +177,8 @@ pub(super) mod tests {
             request_id: request_id.into(),
             ..v1::FindingRow::default()
         };
-        let duty = row("NOT_ENFORCED", "court/1");
+        let kind = v1::FindingKind::Duty.into();
+        let duty = v1::FindingRow { kind, ..row("NOT_ENFORCED", "court/1") };
         check(duty.clone(), None);
         let rows = [finding(1, "EXPIRED", Expired), duty, row(UNSTATED, "")];
         assert_eq!(duties(&rows).len(), 1);

@@ -3,8 +3,9 @@
 use remit_proto::v1;
 
 use super::{
-    cause::{Cause, Part},
+    cause::{Cause, Part, for_example},
     deed::Deed,
+    defect::{Defects, States},
     examples::some,
     unseen::Unseen,
 };
@@ -160,6 +161,75 @@ pub(super) fn duties() -> Layout<v1::FindingRow> {
     ];
     let below = |row: &v1::FindingRow| row.reason().into_iter().collect();
     Layout { noun: "not_enforced", fields, cells, below }
+}
+
+pub(super) fn not_done() -> Layout<v1::FindingRow> {
+    let fields = fields![row: v1::FindingRow;
+        "code" => row.code,
+        "detail" => row.detail,
+        "request" => row.request_id,
+        "authority" => row.authority,
+        "target" => row.target.as_ref().map(|target| &target.value),
+        "targets" => row.target_count,
+        "nodes" => row.node_count,
+        "due" => utc(row.due_s),
+        "first_seen" => utc(row.first_seen_s),
+        "last_seen" => utc(row.last_seen_s),
+    ];
+    type Of = Cell<v1::FindingRow>;
+    let cells = vec![
+        Of::new("FINDING", |row| row.code.clone()),
+        Of::new("REQUEST", |row| row.request_id.clone()),
+        Of::new("AUTHORITY", |row| or_dash(&row.authority)).dispensable(3),
+        Of::new("FIRST TARGET", |row| words::target(row.target.as_ref())).dispensable(2),
+        Of::new("NODES", |row| row.node_count.to_string()),
+        Of::new("SINCE (UTC)", |row| utc_cell(row.first_seen_s)).dispensable(1),
+    ];
+    let below = |row: &v1::FindingRow| row.reason().into_iter().collect();
+    Layout { noun: "not_done", fields, cells, below }
+}
+
+pub(super) fn defects() -> Layout<Defects> {
+    let fields = fields![row: Defects;
+        "code" => row.code,
+        "requests" => row.requests,
+        "since" => utc(row.first_s),
+    ];
+    type Of = Cell<Defects>;
+    let cells = vec![
+        Of::new("DEFECT", |row| row.code.clone()),
+        Of::new("REQUESTS", |row| row.requests.len().to_string()),
+        Of::new("WHICH", |row| row.examples.to_string()).dispensable(1),
+        Of::new("SINCE (UTC)", |row| utc_cell(row.first_s)).dispensable(2),
+    ];
+    let below = |row: &Defects| {
+        let sentence = row.sentence.clone();
+        sentence.map(|said| for_example(said, row.requests.len() as u64)).unwrap_or_default()
+    };
+    Layout { noun: "defects", fields, cells, below }
+}
+
+pub(super) fn states() -> Layout<States> {
+    let fields = fields![row: States;
+        "kind" => row.kind,
+        "open" => row.counts[0],
+        "acknowledged" => row.counts[1],
+        "explained" => row.counts[2],
+        "remedied" => row.counts[3],
+        "disputed" => row.counts[4],
+        "seen_since" => row.seen_since,
+    ];
+    type Of = Cell<States>;
+    let cells = vec![
+        Of::new("ABOUT WHAT IS", |row| row.kind.to_owned()),
+        Of::new("OPEN", |row| row.counts[0].to_string()),
+        Of::new("ACKNOWLEDGED", |row| row.counts[1].to_string()).dispensable(5),
+        Of::new("EXPLAINED", |row| row.counts[2].to_string()).dispensable(4),
+        Of::new("REMEDIED", |row| row.counts[3].to_string()).dispensable(3),
+        Of::new("DISPUTED", |row| row.counts[4].to_string()).dispensable(2),
+        Of::new("SEEN AGAIN", |row| row.seen_since.to_string()).dispensable(1),
+    ];
+    Layout { noun: "findings", fields, cells, below: |_| Vec::new() }
 }
 
 pub(super) fn reached() -> Layout<v1::FindingRow> {

@@ -8,6 +8,7 @@
 
 mod cause;
 mod deed;
+mod defect;
 mod examples;
 pub(super) mod html;
 mod layouts;
@@ -23,7 +24,8 @@ use serde_json::{Value, json};
 
 use self::{
     cause::{Cause, Part, causes},
-    deed::{Deed, deeds, duties, reached, silent_areas, unstated},
+    deed::{Deed, deeds, duties, not_done, reached, silent_areas, unstated},
+    defect::{Defects, States, defects, states},
     layouts::Total,
     unseen::{Unseen, unseen},
 };
@@ -126,6 +128,10 @@ struct Summary {
     deeds: Vec<Deed>,
     duties: Vec<v1::FindingRow>,
     reached: Vec<v1::FindingRow>,
+    /// Carried out in part, late, with a pause, or not removed in time.
+    not_done: Vec<v1::FindingRow>,
+    defects: Vec<Defects>,
+    states: Vec<States>,
     limits: Vec<Unseen>,
 }
 
@@ -159,6 +165,9 @@ impl Summary {
             deeds: deeds(&findings, &places),
             duties: duties(&findings),
             reached: reached(&findings),
+            not_done: not_done(&findings),
+            defects: defects(&findings),
+            states: states(&findings),
             limits: unseen(
                 &completeness,
                 &points,
@@ -201,6 +210,9 @@ impl Summary {
             "causes": layouts::causes().listing(&self.causes, None).objects(),
             "not_enforced": layouts::duties().listing(&self.duties, None).objects(),
             "reached": layouts::reached().listing(&self.reached, None).objects(),
+            "not_done": layouts::not_done().listing(&self.not_done, None).objects(),
+            "defects": layouts::defects().listing(&self.defects, None).objects(),
+            "findings": layouts::states().listing(&self.states, None).objects(),
             "also_recorded": layouts::deeds().listing(&self.deeds, None).objects(),
             "not_seen": layouts::limits().listing(&self.limits, None).objects(),
             "completeness": output::completeness_json(Some(&self.completeness)),

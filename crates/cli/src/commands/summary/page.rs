@@ -7,6 +7,7 @@ use remit_proto::v1::{UndeterminedReason, VerdictCode};
 use super::{
     Summary,
     cause::{Cause, Part},
+    defect::States,
     layouts::{self, Total},
     meaning,
 };
@@ -59,6 +60,9 @@ pub(super) fn page(summary: &Summary) -> Page {
     sections.extend(totals.iter().filter(|t| t.rules > 0).map(|total| part(summary, total)));
     sections.push(duties(summary));
     sections.extend(reached(summary));
+    sections.extend(not_done(summary));
+    sections.extend(defects(summary));
+    sections.push(states(summary));
     if !summary.deeds.is_empty() {
         sections.push(deeds(summary));
     }
@@ -191,6 +195,69 @@ fn reached(summary: &Summary) -> Option<Section> {
         after,
         terms: Vec::new(),
     })
+}
+
+/// Only where something was not done in part, or in time.
+fn not_done(summary: &Summary) -> Option<Section> {
+    let rows: Vec<_> = summary.not_done.iter().collect();
+    let (table, mut after) = cut(&layouts::not_done(), &rows, "findings");
+    after.push("Each of them: remit findings list --kind duty".to_owned());
+    (!rows.is_empty()).then(|| Section {
+        id: "not-as-demanded",
+        heading: format!("Carried out in part, late, or not removed in time: {}", rows.len()),
+        tone: Tone::Open,
+        lead: vec![
+            "What requests demand and was not done so. What should have been removed and stood on is a \
+             matter of rights, the rest one of compliance; neither is counted with what is blocked without \
+             cover."
+                .to_owned(),
+        ],
+        table: Some(table),
+        after,
+        terms: Vec::new(),
+    })
+}
+
+/// Only where requests themselves are wanting.
+fn defects(summary: &Summary) -> Option<Section> {
+    let rows: Vec<_> = summary.defects.iter().collect();
+    let (table, mut after) = cut(&layouts::defects(), &rows, "defects");
+    after.push("Each of them, with its remedy: remit findings list --kind entry".to_owned());
+    let requests: BTreeSet<&String> = rows.iter().flat_map(|row| &row.requests).collect();
+    let count = count(requests.len() as u64, "request", "requests");
+    (!rows.is_empty()).then(|| Section {
+        id: "defective-requests",
+        heading: format!("Wanting in themselves: {count}"),
+        tone: Tone::Open,
+        lead: vec![
+            "What is missing from requests, overdue, contradictory or too wide on its face, whatever is \
+             blocked by them. A request without such a defect may be unlawful, and one with it may hold."
+                .to_owned(),
+        ],
+        table: Some(table),
+        after,
+        terms: Vec::new(),
+    })
+}
+
+/// What people said of findings; the findings stand or fall without it.
+fn states(summary: &Summary) -> Section {
+    let rows: Vec<_> = summary.states.iter().collect();
+    let (table, _) = cut(&layouts::states(), &rows, "kinds");
+    let all: u64 = summary.states.iter().map(States::all).sum();
+    Section {
+        id: "findings",
+        heading: format!("Where people stand with findings: {all}"),
+        tone: Tone::Figures,
+        lead: vec![
+            "Open: nobody has said anything, or what was said counts no more. What a person calls explained \
+             or remedied is that person's word; whether it was seen again is counted beside it."
+                .to_owned(),
+        ],
+        table: (!rows.is_empty()).then_some(table),
+        after: vec!["What was said of one: remit findings show ID".to_owned()],
+        terms: Vec::new(),
+    }
 }
 
 fn deeds(summary: &Summary) -> Section {

@@ -24,7 +24,8 @@ pub(super) fn hostile(name: &str) -> Summary {
         unobserved_points: vec![name.into()],
         ..row
     };
-    let duty = v1::FindingRow { code: "NOT_ENFORCED".into(), ..Default::default() };
+    let kind = v1::FindingKind::Duty.into();
+    let duty = v1::FindingRow { code: "NOT_ENFORCED".into(), kind, ..Default::default() };
     let facts = v1::NodeFacts { region: name.into(), ..Default::default() };
     let point = v1::EnforcementPoint {
         id: name.into(),

@@ -1,0 +1,175 @@
+//! What requests demand and where it was not done (`register::duties`), as findings.
+//!
+//! When rules stood is read from the index as far as it is new since the last question, and what was found
+//! then is looked at again as far as a change or a clock can reach it.
+
+use std::sync::PoisonError;
+
+use evidence::{Claim, NodeId};
+use register::{
+    Duty, DutyFinding, Installed, Known, Target,
+    duties::{DutyNode, Stood, Watch, lines_in_scope},
+    severity,
+    silence::Silence,
+};
+use remit_proto::v1::{self, DutyCode};
+
+use super::{
+    Scene,
+    error::QueryError,
+    filter::{Filter, touches},
+    probes,
+};
+use crate::store::StoredStood;
+
+/// What was found at the last question, and what of the index it has been told.
+#[derive(Default)]
+pub(super) struct Memo {
+    watch: Watch,
+    /// Sizes of the log and of the register.
+    told: Option<(u64, u64)>,
+}
+
+impl Memo {
+    fn look(&mut self, scene: &Scene, silences: &[Silence]) -> Result<(), QueryError> {
+        let register = scene.grounds().register();
+        let view = scene.register();
+        let (log_size, size) = (scene.position.log_size, view.size());
+        // Who claims what may be told by the register of rules that stood long before.
+        let since = self.told.filter(|(log, known)| {
+            *log <= log_size && *known <= size && !view.attributes_since(*known)
+        });
+        if since.is_none() {
+            self.watch.forget();
+        }
+        self.told = None;
+        for stored in scene.reading.stood(since.map_or(0, |(log, _)| log), scene.known_at())? {
+            let StoredStood { id, node, number, rule, target, from_s, begun, until_s, .. } = stored;
+            let Known::Known(target) = Known::<Target>::from_wire(target.as_ref()) else {
+                continue;
+            };
+            let Ok(node) = node.parse::<NodeId>() else { continue };
+            let own = rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
+            let claims = view.claims_of(&node, number, own.collect()).claims;
+            let rule = Installed { node, target, technique: rule.technique(), claims };
+            self.watch.tell(id, Stood { rule, from_s, begun, until_s });
+        }
+        self.told = Some((log_size, size));
+        let at_s = scene.evidence_now_s();
+        self.watch.look(register, size, at_s, &scene.inventory, silences);
+        Ok(())
+    }
+}
+
+pub(super) fn findings(
+    scene: &Scene,
+    filter: &Filter,
+) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+    let at_s = scene.evidence_now_s();
+    let (mut silences, _) = scene.reading.silences(0, 0, &[])?;
+    if scene.past.is_some() {
+        // Of what was heard last no past is kept.
+        silences.retain(|silence| silence.until_s <= at_s);
+    } else {
+        // By the time of the evidence: a collector that nobody has told anything knows of nobody's silence.
+        silences.extend(scene.heard.iter().filter_map(|(node, heard)| heard.open(node, at_s)));
+    }
+    let register = scene.register();
+    let mut rows = Vec::new();
+    {
+        // What is in it is told anew if a look did not come to its end. A question about the past has its
+        // own, so that the next one about now need not begin anew.
+        let mut kept = scene.duties.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut once = Memo::default();
+        let memo = if scene.past.is_some() { &mut once } else { &mut *kept };
+        memo.look(scene, &silences)?;
+        for duty in memo.watch.found() {
+            let Some(entry) = register.request(&duty.request) else { continue };
+            let request = entry.request();
+            let authority = request.authority.as_ref().map_or("", |a| a.id.as_str());
+            if takes(filter, duty, authority, at_s) {
+                let lines_served = lines_in_scope(&request.scope, &scene.inventory);
+                rows.push(row(duty, authority, lines_served, at_s));
+            }
+        }
+    }
+    rows.extend(probes::findings(scene, filter)?);
+    Ok(rows)
+}
+
+fn takes(filter: &Filter, duty: &Duty, authority: &str, at_s: i64) -> bool {
+    let in_scope = |node: &str| filter.takes_node(node);
+    let about_nodes = filter.nodes.is_empty()
+        || if duty.nodes.is_empty() {
+            duty.observed_nodes.iter().any(|node| in_scope(node))
+                || duty.unobserved.iter().any(|point| in_scope(&point.node))
+        } else {
+            duty.nodes.iter().any(|part| in_scope(&part.node))
+        };
+    about_nodes
+        && filter.takes_time(duty.until_s.unwrap_or(at_s))
+        && filter.techniques.is_empty()
+        && filter.takes_duty(duty.finding)
+        && filter.takes_request(duty.request.as_str(), authority)
+        && filter.target.as_ref().is_none_or(|wanted| {
+            duty.targets.iter().any(|target| touches(wanted, &target.to_wire()))
+        })
+}
+
+fn row(duty: &Duty, authority: &str, lines_served: u64, at_s: i64) -> (String, v1::FindingRow) {
+    let Duty {
+        request,
+        finding,
+        detail,
+        since_s,
+        until_s,
+        due_s,
+        targets,
+        target_count,
+        nodes,
+        node_count,
+        observed_nodes: _,
+        silent_nodes,
+        unobserved,
+    } = duty;
+    let code = match finding {
+        DutyFinding::Is(code) => {
+            let name = code.as_str_name();
+            name.strip_prefix("DUTY_CODE_").unwrap_or(name)
+        }
+        // Nobody looks where it would be; whether it is carried out is not known.
+        DutyFinding::Undetermined => "UNDETERMINED",
+    };
+    let last_s = until_s.unwrap_or(at_s);
+    // Where nothing is blocked, nothing is taken away.
+    let severity = (*finding == DutyFinding::Is(DutyCode::LateRemoval)).then(|| {
+        let duration_s = u64::try_from(last_s.saturating_sub(*since_s)).unwrap_or(0);
+        severity(targets.first(), lines_served, duration_s)
+    });
+    let node = |part: &DutyNode| v1::DutyNodeRow {
+        node: part.node.clone(),
+        from_s: part.from_s,
+        until_s: part.until_s.unwrap_or(0),
+        targets: part.targets,
+    };
+    let row = v1::FindingRow {
+        code: code.to_owned(),
+        request_id: request.to_string(),
+        detail: (*detail).to_owned(),
+        // The first of them; GetRequest has the request with all.
+        target: targets.first().map(Target::to_wire),
+        target_count: *target_count,
+        authority: authority.to_owned(),
+        first_seen_s: *since_s,
+        last_seen_s: last_s,
+        due_s: due_s.unwrap_or(0),
+        duty_nodes: nodes.iter().map(node).collect(),
+        node_count: *node_count,
+        silent_nodes: silent_nodes.clone(),
+        unobserved_points: unobserved.iter().map(|p| format!("{}/{}", p.node, p.point)).collect(),
+        severity,
+        ..v1::FindingRow::default()
+    };
+    // '~' sorts after every node.
+    (format!("~{request}/{code}/{detail}"), row)
+}

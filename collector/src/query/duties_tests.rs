@@ -1,0 +1,193 @@
+//! What requests demand and was not done, as answers tell it; and when rules stood, as the index keeps it.
+
+use register::{
+    Parameters, Target,
+    assessment::{Assessment, Item, open_snapshot},
+    duties::{Begun, Timeline},
+};
+use remit_proto::v1::{self, DutyCode, FindingKind, SeverityGrade};
+
+use super::tests::network;
+use crate::{
+    assess::testing::{NOON, Stream, World, block, operator},
+    committed::{Chunks as _, What},
+};
+
+fn duties(world: &World) -> Vec<v1::FindingRow> {
+    let kinds = vec![FindingKind::Duty.into()];
+    let request = v1::ListFindingsRequest { kinds, ..v1::ListFindingsRequest::default() };
+    world.query.list_findings(request).unwrap().findings
+}
+
+fn codes(world: &World) -> Vec<String> {
+    let shown = |row: &v1::FindingRow| {
+        let nodes: Vec<&str> = row.duty_nodes.iter().map(|part| part.node.as_str()).collect();
+        format!("{} {} {}", row.request_id, row.code, nodes.join(",")).trim_end().to_owned()
+    };
+    duties(world).iter().map(shown).collect()
+}
+
+/// So that the evidence is of this time.
+fn heard(stream: &mut Stream, seconds: i64) {
+    stream.wait(seconds);
+    stream.send("r1");
+    stream.publish();
+}
+
+#[test]
+fn what_is_taken_away_early_is_told_as_that() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    assert_eq!(codes(&World::of(&stream)), ["req-7 NOT_ENFORCED"]);
+    let rule = block(1, "ip:192.0.2.7 for req-7");
+    stream.install("r1", &rule);
+    heard(&mut stream, 30);
+    assert!(codes(&World::of(&stream)).is_empty());
+    stream.remove("r1", &rule);
+    heard(&mut stream, 30);
+    assert!(codes(&World::of(&stream)).is_empty(), "it may be a reload");
+    heard(&mut stream, 60);
+    assert_eq!(codes(&World::of(&stream)), ["req-7 PREMATURE_REMOVAL r1"]);
+    let again = block(2, "ip:192.0.2.7 for req-7");
+    stream.install("r1", &again);
+    heard(&mut stream, 30);
+    let world = World::of(&stream);
+    assert_eq!(codes(&world), ["req-7 INTERRUPTED r1"]);
+    let [row] = &duties(&world)[..] else { panic!() };
+    assert_eq!((row.first_seen_s - NOON, row.last_seen_s - NOON), (30, 120));
+    assert_eq!(row.severity, None, "nothing is taken away");
+}
+
+#[test]
+fn what_stands_too_long_is_told_with_its_bound_and_graded() {
+    let mut stream = network();
+    stream.request_with("req-7", "ip:192.0.2.7", |request| {
+        let task = request.task.as_mut().unwrap();
+        task.effective_until_s = NOON + 100;
+        task.remove_within_s = 200;
+    });
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    heard(&mut stream, 250);
+    assert!(codes(&World::of(&stream)).is_empty(), "there is time to remove it");
+    heard(&mut stream, 250);
+    let world = World::of(&stream);
+    assert_eq!(codes(&world), ["req-7 LATE_REMOVAL r1"]);
+    let [row] = &duties(&world)[..] else { panic!() };
+    assert_eq!((row.due_s - NOON, row.duty_nodes[0].until_s), (300, 0));
+    assert_eq!(row.severity.unwrap().scale(), SeverityGrade::Medium);
+    let duties = vec![DutyCode::LateRemoval.into()];
+    assert_eq!(world.findings_of(v1::Filter { duties, ..v1::Filter::default() }).len(), 1);
+    let duties = vec![DutyCode::NotEnforced.into()];
+    assert!(world.findings_of(v1::Filter { duties, ..v1::Filter::default() }).is_empty());
+}
+
+#[test]
+fn an_answer_after_another_looks_at_what_is_new() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    let mut world = World::of(&stream);
+    assert_eq!(codes(&world), ["req-7 NOT_ENFORCED"]);
+    let told = stream.committed.len();
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    stream.request("req-8", "ip:192.0.2.8");
+    heard(&mut stream, 30);
+    world.assessor.apply(stream.committed[told..].to_vec()).unwrap();
+    assert_eq!(codes(&world), ["req-8 NOT_ENFORCED"]);
+    // The rule is told to be another's, which no leaf says.
+    let told = stream.committed.len();
+    stream.attribute("r1", &[1], "req-8");
+    stream.publish();
+    world.assessor.apply(stream.committed[told..].to_vec()).unwrap();
+    assert_eq!(codes(&world), ["req-8 NOT_ENFORCED"]);
+}
+
+/// When rules stood, told by the index and by the leaves.
+type Span = (String, String, i64, Begun, Option<i64>);
+
+fn by_the_index(stream: &Stream) -> Vec<Span> {
+    let world = World::of(stream);
+    let stood = world.query.index().read().unwrap().stood(0, None).unwrap();
+    let spans = stood.into_iter().map(|stood| {
+        let target = stood.target.unwrap().value;
+        (stood.node, target, stood.from_s, stood.begun, stood.until_s)
+    });
+    let mut spans: Vec<Span> = spans.collect();
+    spans.sort_by(|a, b| (&a.0, &a.1, a.2).cmp(&(&b.0, &b.1, b.2)));
+    spans
+}
+
+fn by_the_leaves(stream: &Stream) -> Vec<Span> {
+    let mut assessment = Assessment::new(operator().register_origin(), Parameters::default());
+    let mut timeline = Timeline::default();
+    for committed in stream.committed.iter().cloned() {
+        match committed.what {
+            What::Batch { origin, batch } => {
+                let (old_size, leaves, openings) = batch.read().unwrap();
+                assessment.leaves(&origin, old_size, leaves, &openings);
+            }
+            What::Entry { index, entry } => assessment.entry(index, &entry).unwrap(),
+            What::Statement { .. } | What::Decision { .. } | What::Published { .. } => {}
+        }
+        for assessed in assessment.take_assessed() {
+            let origin = &assessed.origin;
+            match assessed.item {
+                Item::RuleChange { facts, leaf, .. } => {
+                    let stands = leaf.kind() != v1::RuleChangeKind::Removed;
+                    timeline.change(origin, &facts.rule, facts.target.as_ref(), leaf.at_s, stands);
+                }
+                Item::Deed { facts, leaf } => {
+                    timeline.deed(origin, &facts.rule, facts.target.as_ref(), &leaf);
+                }
+                Item::Snapshot { leaf, .. } => {
+                    let set = leaf.rules.clone().unwrap();
+                    let rules = open_snapshot(&set, |id| stream.chunks.chunk(id)).unwrap();
+                    timeline.snapshot(origin, &leaf, &rules);
+                }
+                _ => {}
+            }
+        }
+    }
+    let register = assessment.register().view();
+    let rules = timeline.rules(&register);
+    let spans = rules.spans().map(|stood| {
+        let target = Target::to_wire(&stood.rule.target).value;
+        (stood.rule.node.to_string(), target, stood.from_s, stood.begun, stood.until_s)
+    });
+    let mut spans: Vec<Span> = spans.collect();
+    spans.sort_by(|a, b| (&a.0, &a.1, a.2).cmp(&(&b.0, &b.1, b.2)));
+    spans
+}
+
+#[test]
+fn the_index_and_the_leaves_tell_the_same_of_when_rules_stood() {
+    let mut stream = network();
+    stream.enrol_person("p1");
+    stream.enrol_person("p2");
+    let [one, two, three] =
+        ["ip:192.0.2.1", "ip:192.0.2.2", "ip:192.0.2.3"].map(|target| target.to_owned());
+    let (one, two, three) = (block(1, &one), block(2, &two), block(3, &three));
+    stream.install("r1", &one);
+    heard(&mut stream, 10);
+    stream.modify("r1", &block(1, "ip:192.0.2.1 for req-7"));
+    stream.install("r1", &two);
+    heard(&mut stream, 10);
+    stream.remove("r1", &two);
+    heard(&mut stream, 10);
+    // One is gone without a word, another one came.
+    stream.snapshot("r1", &[&three]);
+    heard(&mut stream, 10);
+    let shutdown = block(9, "cell_area:mitte");
+    stream.deed("r1", &shutdown, v1::ServiceAct::Recorded, stream.now_s - 5, 0);
+    heard(&mut stream, 10);
+    stream.generation("r1", 2);
+    stream.snapshot("r1", &[&one, &three]);
+    heard(&mut stream, 10);
+    stream.deed("r1", &shutdown, v1::ServiceAct::Ended, stream.now_s - 20, stream.now_s - 2);
+    heard(&mut stream, 10);
+    let found = by_the_index(&stream);
+    assert_eq!(found, by_the_leaves(&stream));
+    let of = |target: &str| found.iter().filter(|span| span.1 == target).count();
+    assert_eq!((of("192.0.2.1"), of("192.0.2.2"), of("192.0.2.3")), (3, 1, 2), "{found:?}");
+}

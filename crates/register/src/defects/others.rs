@@ -1,0 +1,165 @@
+//! What one request is to another: it blocks what that one keeps open, or asks the same again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use evidence::RequestId;
+use remit_proto::v1::EntryCode;
+
+use super::{Case, Defect, Found};
+use crate::{
+    entry::Entry,
+    register::{Touch, View},
+    request::{Request, Scope, Territories},
+    state::Standing,
+    target::{Relation, Target},
+};
+
+pub(super) fn check(view: &View<'_>, case: &Case<'_>, found: &mut Found) {
+    let mut next_s = found.holds_until_s;
+    if found.in_force && view.keeps_open() {
+        conflicts(view, case, &mut next_s, &mut found.defects);
+    }
+    duplicates(view, case, &mut next_s, &mut found.defects);
+    found.holds_until_s = next_s;
+}
+
+/// What another one's own times change is looked at again when they do.
+fn look_again(touch: &Touch<'_>, at_s: i64, next_s: &mut Option<i64>) {
+    let bounds = touch.bounds();
+    let known = touch.entry.transitions();
+    let points = touch.entry.turning_points(touch.version, bounds, &known);
+    let next = points.into_iter().filter(|point| at_s < *point).min();
+    *next_s = [*next_s, next].into_iter().flatten().min();
+}
+
+fn conflicts(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: &mut Vec<Defect>) {
+    let mut with: BTreeMap<&RequestId, (Target, u64)> = BTreeMap::new();
+    for held in case.targets() {
+        let mut by: BTreeSet<&RequestId> = BTreeSet::new();
+        for touch in view.touching(&held.target) {
+            let other = touch.entry.id();
+            if !touch.target.exception || other == case.id() {
+                continue;
+            }
+            look_again(&touch, case.at_s, next_s);
+            if is_held(&touch, case.at_s)
+                && may_meet(&case.request.scope, &touch.version.request.scope)
+            {
+                by.insert(other);
+            }
+        }
+        for other in by {
+            let (_, count) = with.entry(other).or_insert_with(|| (held.target.clone(), 0));
+            *count = count.saturating_add(1);
+        }
+    }
+    found.extend(with.into_iter().map(|(other, (target, target_count))| Defect {
+        code: EntryCode::Conflict,
+        detail: other.to_string(),
+        since_s: since_s(view, case, other),
+        target: Some(target),
+        target_count,
+    }));
+}
+
+/// The text that holds then, in force, with this target.
+fn is_held(touch: &Touch<'_>, at_s: i64) -> bool {
+    let known = touch.entry.transitions();
+    let standing = touch.entry.standing_of(touch.version, touch.bounds(), &known, at_s);
+    standing.is_some_and(Standing::is_in_force)
+}
+
+/// Since both are in the register.
+fn since_s(view: &View<'_>, case: &Case<'_>, other: &RequestId) -> i64 {
+    let other_s = view.request(other).map_or(i64::MIN, |entry| entry.entered_at_s());
+    case.entry.entered_at_s().max(other_s)
+}
+
+/// Whether there may be a place in which both hold.
+fn may_meet(one: &Scope, other: &Scope) -> bool {
+    let Scope { territories, nodes, network_types, asns, audiences, .. } = one;
+    let places = match (territories, &other.territories) {
+        (Territories::Listed(some), Territories::Listed(others)) => {
+            let meet = |a: &str, b: &str| {
+                let holds = |a: &str, b: &str| {
+                    b.strip_prefix(a).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+                };
+                holds(a, b) || holds(b, a)
+            };
+            some.iter().any(|a| others.iter().any(|b| meet(a, b)))
+        }
+        (_, _) => true,
+    };
+    // A group may hold any node.
+    let by_name = |nodes: &[String]| !nodes.iter().any(|node| node.starts_with("group:"));
+    let nodes = !by_name(nodes) || !by_name(&other.nodes) || share(nodes, &other.nodes);
+    places
+        && nodes
+        && share(network_types, &other.network_types)
+        && share(asns, &other.asns)
+        && share(audiences, &other.audiences)
+}
+
+/// Empty means all.
+fn share<T: PartialEq>(some: &[T], others: &[T]) -> bool {
+    some.is_empty() || others.is_empty() || some.iter().any(|one| others.contains(one))
+}
+
+fn duplicates(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: &mut Vec<Defect>) {
+    let authority = case.request.authority.as_ref().map_or("", |authority| authority.id.as_str());
+    let Some(first) = case.request.targets.iter().find(|held| !held.exception) else { return };
+    if authority.is_empty() {
+        return;
+    }
+    let mut seen: BTreeSet<&RequestId> = BTreeSet::new();
+    for touch in view.touching(&first.target) {
+        let other = touch.entry;
+        let same_target = touch.relation == Relation::Equal && !touch.target.exception;
+        if !same_target || other.id() == case.id() || !seen.insert(other.id()) {
+            continue;
+        }
+        look_again(&touch, case.at_s, next_s);
+        let text = other.request();
+        let by_the_same = text.authority.as_ref().is_some_and(|a| a.id == authority);
+        let earlier =
+            (other.first_statement(), other.id()) < (case.entry.first_statement(), case.id());
+        let related = names(case.request, other.id()) || names(text, case.id());
+        let same = same_number(case.request, text) || same_targets(case.request, text);
+        if by_the_same && earlier && !related && same && is_alive(&other, case.at_s) {
+            found.push(Defect {
+                code: EntryCode::Duplicate,
+                detail: other.id().to_string(),
+                since_s: since_s(view, case, other.id()),
+                target: Some(first.target.clone()),
+                target_count: 0,
+            });
+        }
+    }
+}
+
+fn is_alive(entry: &Entry<'_>, at_s: i64) -> bool {
+    let none = BTreeMap::new();
+    !entry.is_closed_at(at_s) && Case::new(entry, at_s, &none).is_alive()
+}
+
+fn names(request: &Request, other: &RequestId) -> bool {
+    request.relations.iter().any(|relation| relation.to == other.as_str())
+}
+
+fn same_number(one: &Request, other: &Request) -> bool {
+    let numbers = |request: &Request| {
+        let file = &request.particulars;
+        [file.external_ref.clone(), file.docket.clone(), file.ecli.clone()]
+    };
+    numbers(one).iter().zip(numbers(other)).any(|(one, other)| !one.is_empty() && *one == other)
+}
+
+fn same_targets(one: &Request, other: &Request) -> bool {
+    let of = |request: &Request| -> BTreeSet<(Target, bool)> {
+        request.targets.iter().map(|held| (held.target.clone(), held.exception)).collect()
+    };
+    one.targets.len() == other.targets.len()
+        && one.scope == other.scope
+        && one.measure == other.measure
+        && of(one) == of(other)
+}

@@ -1,0 +1,231 @@
+//! What was done, and when: too late, too early, or with a pause.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use remit_proto::v1::DutyCode;
+
+use super::{
+    Begun, Duty, DutyFinding, DutyNode, NAMED_MAX, RELOAD_S, Reach,
+    owed::{Carried, Owed, Span},
+    rules::names,
+    state,
+};
+use crate::{
+    register::View,
+    silence::Silence,
+    state::Standing,
+    target::{Relation, Target, relation},
+};
+
+type Silences<'a> = BTreeMap<&'a str, Vec<&'a Silence>>;
+
+/// Where and when something was so, by target.
+#[derive(Default)]
+struct Parts<'a> {
+    nodes: BTreeMap<&'a str, DutyNode>,
+    targets: BTreeSet<&'a Target>,
+    due_s: Option<i64>,
+}
+
+impl<'a> Parts<'a> {
+    fn add(&mut self, target: &'a Target, node: &'a str, from_s: i64, until_s: Option<i64>) {
+        self.targets.insert(target);
+        let part = self.nodes.entry(node).or_insert_with(|| DutyNode {
+            node: node.to_owned(),
+            from_s,
+            until_s,
+            targets: 0,
+        });
+        part.from_s = part.from_s.min(from_s);
+        part.until_s = match (part.until_s, until_s) {
+            (Some(one), Some(other)) => Some(one.max(other)),
+            (_, _) => None,
+        };
+        part.targets = part.targets.saturating_add(1);
+    }
+
+    fn tell(self, owed: &Owed<'_>, reach: &Reach, code: DutyCode, found: &mut Vec<Duty>) {
+        let Some(since_s) = self.nodes.values().map(|part| part.from_s).min() else { return };
+        let open = self.nodes.values().any(|part| part.until_s.is_none());
+        let until_s = self.nodes.values().filter_map(|part| part.until_s).max();
+        found.push(Duty {
+            until_s: until_s.filter(|_| !open),
+            due_s: self.due_s,
+            target_count: self.targets.len() as u64,
+            targets: self.targets.into_iter().take(NAMED_MAX).cloned().collect(),
+            node_count: self.nodes.len() as u64,
+            nodes: self.nodes.into_values().take(NAMED_MAX).collect(),
+            // What was seen does not depend on who looks now.
+            silent_nodes: Vec::new(),
+            unobserved: Vec::new(),
+            ..state::new(owed, reach, DutyFinding::Is(code), since_s)
+        });
+    }
+}
+
+/// What was carried while it was owed, and is not any more.
+#[derive(Default)]
+pub(super) struct Removed<'a> {
+    parts: Parts<'a>,
+    by_target: BTreeMap<&'a Target, BTreeSet<&'a str>>,
+}
+
+impl Removed<'_> {
+    pub(super) fn names(&self, target: &Target) -> bool {
+        self.by_target.contains_key(target)
+    }
+
+    pub(super) fn names_at(&self, target: &Target, node: &str) -> bool {
+        self.by_target.get(target).is_some_and(|nodes| nodes.contains(node))
+    }
+}
+
+pub(super) fn removed_early<'a>(owed: &'a Owed<'_>, reach: &Reach) -> Removed<'a> {
+    let mut removed = Removed::default();
+    if owed.is_closed() {
+        return removed;
+    }
+    for carried in &owed.targets {
+        for (node, spans) in &carried.at {
+            let ended_s = spans.last().and_then(|span| span.until_s);
+            let Some(ended_s) = ended_s.filter(|ended_s| owed.is_owed(carried.held, *ended_s))
+            else {
+                continue;
+            };
+            // Silent nodes are not held to lack it, and who is not surely in scope owes nothing.
+            let is_seen = reach.seen().any(|seen| seen == *node);
+            if !is_seen || moved(carried, reach, node, ended_s.saturating_add(RELOAD_S)) {
+                continue;
+            }
+            // Of a request that has ended since, until it might have been removed in any case.
+            let until_s = owed.removal_due_s(carried.held);
+            removed.parts.add(&carried.held.target, node, ended_s, until_s);
+            removed.by_target.entry(&carried.held.target).or_default().insert(node);
+        }
+    }
+    removed
+}
+
+/// Carried at nodes of another kind from then on, which is as good.
+fn moved(carried: &Carried<'_>, reach: &Reach, from: &str, at_s: i64) -> bool {
+    let mut others = carried.carrying(at_s).filter(|other| *other != from).peekable();
+    others.peek().is_some() && !others.any(|other| reach.are_peers(from, other))
+}
+
+pub(super) fn check(
+    view: &View<'_>,
+    owed: &Owed<'_>,
+    reach: &Reach,
+    silences: &Silences<'_>,
+    removed: Removed<'_>,
+    found: &mut Vec<Duty>,
+) {
+    let (mut late, mut paused, mut stood) = (Parts::default(), Parts::default(), Parts::default());
+    for carried in &owed.targets {
+        for (node, spans) in &carried.at {
+            if !reach.observed.iter().any(|observed| observed == node) {
+                continue;
+            }
+            if !owed.is_closed() {
+                late_start(owed, silences, carried, node, spans, &mut late);
+                interrupted(owed, carried, node, spans, &mut paused);
+            }
+            late_removal(view, owed, carried, node, spans, &mut stood);
+        }
+    }
+    late.tell(owed, reach, DutyCode::LateStart, found);
+    paused.tell(owed, reach, DutyCode::Interrupted, found);
+    removed.parts.tell(owed, reach, DutyCode::PrematureRemoval, found);
+    stood.tell(owed, reach, DutyCode::LateRemoval, found);
+}
+
+/// Timed against a stated bound alone, and only where the node was heard from then on.
+fn late_start<'a>(
+    owed: &Owed<'_>,
+    silences: &Silences<'_>,
+    carried: &'a Carried<'_>,
+    node: &'a str,
+    spans: &[Span<'_>],
+    late: &mut Parts<'a>,
+) {
+    let (Some(_), Some(first)) = (owed.request().implement_by_s, spans.first()) else { return };
+    // A target that was added later is due when it was added.
+    let due_s = owed.owed_from_s(carried.held);
+    let timed = match first.first.begun {
+        Begun::Seen | Begun::Found => !silences
+            .get(node)
+            .into_iter()
+            .flatten()
+            .any(|silence| silence.from_s < first.from_s && due_s < silence.until_s),
+        // It may have stood long before.
+        Begun::Before => false,
+    };
+    if timed && due_s < first.from_s && owed.is_owed(carried.held, due_s) {
+        late.add(&carried.held.target, node, due_s, Some(first.from_s));
+        late.due_s = Some(late.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
+    }
+}
+
+fn interrupted<'a>(
+    owed: &Owed<'_>,
+    carried: &'a Carried<'_>,
+    node: &'a str,
+    spans: &[Span<'_>],
+    paused: &mut Parts<'a>,
+) {
+    for (before, after) in spans.iter().zip(spans.iter().skip(1)) {
+        let Some(ended_s) = before.until_s else { continue };
+        if owed.is_owed(carried.held, ended_s) {
+            paused.add(&carried.held.target, node, ended_s, Some(after.from_s));
+        }
+    }
+}
+
+/// Rules of this request, or of nobody else, that were there before the time was over.
+fn late_removal<'a>(
+    view: &View<'_>,
+    owed: &Owed<'_>,
+    carried: &'a Carried<'_>,
+    node: &'a str,
+    spans: &[Span<'_>],
+    stood: &mut Parts<'a>,
+) {
+    let held = carried.held;
+    let Some(due_s) = owed.removal_due_s(held).filter(|due_s| *due_s < owed.at_s()) else { return };
+    for span in spans {
+        let until_s = span.gone_s.unwrap_or_else(|| owed.at_s());
+        let over = due_s.saturating_add(RELOAD_S) < until_s;
+        let rule = &span.first.rule;
+        let is_its_own = names(span.first, owed.id())
+            || matches!(relation(&rule.target, &held.target), Relation::Equal | Relation::Inside);
+        if owed.is_closed() && span.gone_s.is_some() {
+            continue;
+        }
+        if span.from_s < due_s
+            && over
+            && is_its_own
+            && !(is_held(view, owed, &rule.target, due_s)
+                && is_held(view, owed, &rule.target, until_s))
+        {
+            stood.add(&held.target, node, due_s, span.gone_s);
+            stood.due_s = Some(stood.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
+        }
+    }
+}
+
+/// Another request in force wants it blocked (DOMAIN.md 3f, "Overlapping orders").
+fn is_held(view: &View<'_>, owed: &Owed<'_>, target: &Target, at_s: i64) -> bool {
+    view.touching(target).into_iter().any(|touch| {
+        let wants = touch.entry.id() != owed.id()
+            && !touch.target.exception
+            && matches!(touch.relation, Relation::Equal | Relation::Inside);
+        if !wants {
+            return false;
+        }
+        let (known, bounds) = (touch.entry.transitions(), touch.bounds());
+        let turns = touch.entry.turning_points(touch.version, bounds, &known);
+        turns.into_iter().for_each(|turn_s| owed.look_again(turn_s));
+        let standing = touch.entry.standing_of(touch.version, bounds, &known, at_s);
+        standing.is_some_and(Standing::is_in_force)
+    })
+}

@@ -1,0 +1,253 @@
+//! One request: what of it is owed when, and at which nodes it was carried when.
+
+use std::{cell::Cell, collections::BTreeMap};
+
+use evidence::RequestId;
+
+use super::{RELOAD_S, Reach, Rules, Stood};
+use crate::{
+    entry::{Entry, Version},
+    list::Listed,
+    request::{Request, RequestTarget, Scope},
+    state::{Standing, Transition},
+    target::Target,
+};
+
+pub(super) struct Owed<'a> {
+    entry: &'a Entry<'a>,
+    version: Option<&'a Version>,
+    at_s: i64,
+    by_list: &'a [Listed<'a>],
+    known: Vec<&'a Transition>,
+    /// Each with the nodes at which it was carried; filled by [`find`](Self::find).
+    pub(super) targets: Vec<Carried<'a>>,
+    /// When something else than its own times makes another answer.
+    again_s: Cell<Option<i64>>,
+}
+
+/// One target, and when it was carried where.
+pub(super) struct Carried<'a> {
+    pub(super) held: &'a RequestTarget,
+    pub(super) at: BTreeMap<&'a str, Vec<Span<'a>>>,
+}
+
+/// Rules one after the other, with pauses of no more than a reload.
+#[derive(Clone, Copy)]
+pub(super) struct Span<'a> {
+    pub(super) from_s: i64,
+    /// `None`: it stands, or went so short a while ago that it may be a reload.
+    pub(super) until_s: Option<i64>,
+    /// When it went, however short ago.
+    pub(super) gone_s: Option<i64>,
+    pub(super) first: &'a Stood,
+}
+
+impl<'a> Owed<'a> {
+    pub(super) fn new(entry: &'a Entry<'a>, at_s: i64, by_list: &'a [Listed<'a>]) -> Self {
+        let known = entry.transitions();
+        let version = entry.version_at(at_s);
+        Self { entry, version, at_s, by_list, known, targets: Vec::new(), again_s: Cell::new(None) }
+    }
+
+    pub(super) fn id(&self) -> &'a RequestId {
+        self.entry.id()
+    }
+
+    pub(super) fn at_s(&self) -> i64 {
+        self.at_s
+    }
+
+    pub(super) fn request(&self) -> &'a Request {
+        self.version.map_or_else(|| self.entry.request(), |version| &version.request)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.entry.is_closed_at(self.at_s)
+    }
+
+    /// Nobody is owed it, or it was not taken on.
+    pub(super) fn is_exempt(&self) -> bool {
+        let request = self.request();
+        self.version.is_none()
+            || request.is_own_measure()
+            || request.to_publisher
+            || match self.entry.standing_at(self.at_s) {
+                None | Some(Standing::NotAccepted(_) | Standing::TooEarly { .. }) => true,
+                Some(
+                    Standing::Active
+                    | Standing::Provisional { .. }
+                    | Standing::RemovalGrace { .. }
+                    | Standing::Expired { .. }
+                    | Standing::Revoked { .. }
+                    | Standing::Suspended { .. }
+                    | Standing::Lapsed { .. }
+                    | Standing::Moot { .. }
+                    | Standing::Annulled { .. },
+                ) => false,
+            }
+    }
+
+    /// Agreed narrowing is no failure to carry out.
+    pub(super) fn scope(&self) -> &'a Scope {
+        let decision = self.entry.decision_at(self.at_s);
+        let narrowed = decision.and_then(|decision| decision.accepted_scope.as_ref());
+        narrowed.unwrap_or(&self.request().scope)
+    }
+
+    /// Looks up the rules that carried each target at nodes where it may be owed.
+    pub(super) fn find(&mut self, rules: &'a Rules, reach: &Reach) {
+        let decision = self.entry.decision_at(self.at_s);
+        let request = self.request();
+        let by_name: Vec<&Stood> = if request.measure.outcome_only {
+            rules.naming(self.id()).collect()
+        } else {
+            Vec::new()
+        };
+        let by_list = self.by_list.iter().map(Listed::target);
+        let targets = request.targets.iter().chain(by_list).filter(|held| {
+            // What it resolves to is blocked instead of a name, not beside it.
+            !held.exception
+                && held.derived.is_none()
+                && !decision.is_some_and(|d| d.not_accepted.contains(&held.target))
+        });
+        let found = targets
+            .map(|held| {
+                let mut at: BTreeMap<&str, Vec<&Stood>> = BTreeMap::new();
+                let spans = rules.touching(&held.target).chain(by_name.iter().copied());
+                for stood in spans {
+                    if !reach.may_include(stood.rule.node.as_str()) {
+                        continue;
+                    }
+                    if self.at_s < stood.from_s {
+                        self.look_again(stood.from_s);
+                        continue;
+                    }
+                    if let Some(until_s) = stood.until_s {
+                        self.look_again(until_s.saturating_add(RELOAD_S).saturating_add(1));
+                    }
+                    at.entry(stood.rule.node.as_str()).or_default().push(stood);
+                }
+                let at = at.into_iter().map(|(node, spans)| (node, joined(spans, self.at_s)));
+                Carried { held, at: at.collect() }
+            })
+            .collect();
+        self.targets = found;
+    }
+
+    /// What is found may be another from this instant on.
+    pub(super) fn look_again(&self, at_s: i64) {
+        if self.at_s < at_s {
+            let sooner = self.again_s.get().map_or(at_s, |known| known.min(at_s));
+            self.again_s.set(Some(sooner));
+        }
+    }
+
+    /// In force at an instant, with this target, and due.
+    pub(super) fn is_owed(&self, held: &RequestTarget, at_s: i64) -> bool {
+        let request = self.request();
+        let (from_s, until_s) = held.bounds(request);
+        from_s <= at_s
+            && until_s.is_none_or(|until_s| at_s < until_s)
+            && request.implement_by_s.is_none_or(|by_s| by_s <= at_s)
+            && self.entry.standing_at(at_s).is_some_and(Standing::is_in_force)
+    }
+
+    /// Since when it is owed, at the earliest.
+    pub(super) fn owed_from_s(&self, held: &RequestTarget) -> i64 {
+        let (from_s, _) = held.bounds(self.request());
+        from_s.max(self.request().implement_by_s.unwrap_or(i64::MIN))
+    }
+
+    /// When a target's time to be removed had passed, and the end that it followed; `None`: it may stand.
+    /// The time counts from when the end was stated, if that was later.
+    pub(super) fn removal_due_s(&self, held: &RequestTarget) -> Option<i64> {
+        let version = self.version?;
+        let bounds = self.entry.bounds(version, Some(held));
+        let standing = self.entry.standing_of(version, bounds, &self.known, self.at_s)?;
+        let ended_s = match standing {
+            Standing::Expired { at_s }
+            | Standing::Revoked { at_s, how: _ }
+            | Standing::Lapsed { at_s }
+            | Standing::Moot { at_s, case_closed: _ } => at_s,
+            Standing::Suspended { since_s } => since_s,
+            // It never was in force, as is known now; that people could know from then on.
+            Standing::Annulled { at_s } => at_s,
+            Standing::Active
+            | Standing::Provisional { .. }
+            | Standing::RemovalGrace { .. }
+            | Standing::TooEarly { .. }
+            | Standing::NotAccepted(_) => return None,
+        };
+        let stated = self.known.iter().filter(|step| step.effective_at_s == ended_s);
+        let known_s = stated.map(|step| step.recorded_at_s).fold(ended_s, i64::max);
+        Some(self.request().removal_until_s(known_s))
+    }
+
+    /// The next instant at which its own times change something.
+    pub(super) fn next_s(&self) -> Option<i64> {
+        let version = self.version.unwrap_or_else(|| self.entry.newest());
+        let request = &version.request;
+        let mut points = Vec::new();
+        let bounds = self.entry.bounds(version, None);
+        points.extend(self.entry.turning_points(version, bounds, &self.known));
+        points.extend(request.implement_by_s);
+        for step in &self.known {
+            points.push(request.removal_until_s(step.recorded_at_s));
+        }
+        for held in request.targets.iter().chain(self.by_list.iter().map(Listed::target)) {
+            let (from_s, until_s) = held.bounds(request);
+            points.push(from_s);
+            points.extend(until_s);
+            points.extend(until_s.map(|until_s| request.removal_until_s(until_s)));
+        }
+        // A pause is told from a reload only after so long; so is a removal that is too late.
+        let with_reload: Vec<i64> =
+            points.iter().map(|point| point.saturating_add(RELOAD_S).saturating_add(1)).collect();
+        points.extend(with_reload);
+        points.extend(self.again_s.get());
+        points.into_iter().filter(|point| self.at_s < *point).min()
+    }
+}
+
+impl Carried<'_> {
+    pub(super) fn target(&self) -> &Target {
+        &self.held.target
+    }
+
+    /// Nodes at which it is carried at an instant.
+    pub(super) fn carrying(&self, at_s: i64) -> impl Iterator<Item = &str> {
+        let here = self.at.iter().filter(move |(_, spans)| spans.iter().any(|s| s.holds(at_s)));
+        here.map(|(node, _)| *node)
+    }
+}
+
+impl Span<'_> {
+    fn holds(&self, at_s: i64) -> bool {
+        self.from_s <= at_s && self.until_s.is_none_or(|until_s| at_s < until_s)
+    }
+}
+
+/// In order, with pauses of a reload closed; what ended a moment ago may be a reload still.
+fn joined(mut spans: Vec<&Stood>, at_s: i64) -> Vec<Span<'_>> {
+    spans.sort_by_key(|stood| (stood.from_s, stood.until_s.unwrap_or(i64::MAX)));
+    let mut joined: Vec<Span<'_>> = Vec::new();
+    for stood in spans {
+        let until_s = stood.until_s.filter(|until_s| until_s.saturating_add(RELOAD_S) < at_s);
+        let later = |one: Option<i64>, other: Option<i64>| Some(one?.max(other?));
+        match joined.last_mut() {
+            Some(last)
+                if last
+                    .until_s
+                    .is_none_or(|end_s| stood.from_s <= end_s.saturating_add(RELOAD_S)) =>
+            {
+                last.until_s = later(last.until_s, until_s);
+                last.gone_s = later(last.gone_s, stood.until_s);
+            }
+            Some(_) | None => {
+                let (from_s, gone_s) = (stood.from_s, stood.until_s);
+                joined.push(Span { from_s, until_s, gone_s, first: stood });
+            }
+        }
+    }
+    joined
+}

@@ -1,0 +1,106 @@
+//! The points at which a request must or may be carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use remit_proto::v1::{NodeFacts, Observation};
+
+use super::UnobservedPoint;
+use crate::{
+    judge::{Answer, place},
+    request::Scope,
+};
+
+pub(super) struct Reach {
+    /// Surely in scope, and looked at.
+    pub(super) observed: Vec<String>,
+    pub(super) unobserved: Vec<UnobservedPoint>,
+    /// Of the observed, those that are silent now.
+    pub(super) silent: BTreeSet<String>,
+    /// Surely or perhaps in scope.
+    nodes: BTreeSet<String>,
+    /// Role and technologies that are looked at.
+    kinds: BTreeMap<String, Kind>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Kind {
+    role: i32,
+    technologies: BTreeSet<String>,
+}
+
+impl Reach {
+    pub(super) fn of(scope: &Scope, nodes: &[NodeFacts], is_silent: &dyn Fn(&str) -> bool) -> Self {
+        let mut reach = Self {
+            observed: Vec::new(),
+            unobserved: Vec::new(),
+            silent: BTreeSet::new(),
+            nodes: BTreeSet::new(),
+            kinds: BTreeMap::new(),
+        };
+        for facts in nodes {
+            match place(scope, Some(facts)) {
+                Answer::Yes => {}
+                // What is installed there is not held against the operator as missing.
+                Answer::Unknown(_) => {
+                    reach.nodes.insert(facts.node.clone());
+                    continue;
+                }
+                Answer::No(_) => continue,
+            }
+            reach.nodes.insert(facts.node.clone());
+            let mut technologies = BTreeSet::new();
+            for point in &facts.points {
+                match Observation::try_from(point.observation).unwrap_or_default() {
+                    Observation::Observed | Observation::Relayed => {
+                        technologies.insert(point.technology.clone());
+                    }
+                    Observation::Unobserved | Observation::Unspecified => {
+                        let (node, point) = (facts.node.clone(), point.id.clone());
+                        reach.unobserved.push(UnobservedPoint { node, point });
+                    }
+                }
+            }
+            if !technologies.is_empty() {
+                reach.observed.push(facts.node.clone());
+                if is_silent(&facts.node) {
+                    reach.silent.insert(facts.node.clone());
+                }
+                let kind = Kind { role: facts.role, technologies };
+                reach.kinds.insert(facts.node.clone(), kind);
+            }
+        }
+        reach.observed.sort();
+        reach.unobserved.sort();
+        reach
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.observed.is_empty() && self.unobserved.is_empty()
+    }
+
+    pub(super) fn may_include(&self, node: &str) -> bool {
+        self.nodes.contains(node)
+    }
+
+    /// In scope, looked at, and not silent now.
+    pub(super) fn seen(&self) -> impl Iterator<Item = &str> {
+        self.observed.iter().map(String::as_str).filter(|node| !self.silent.contains(*node))
+    }
+
+    /// Of the same role, with a technology in common.
+    pub(super) fn are_peers(&self, one: &str, other: &str) -> bool {
+        match (self.kinds.get(one), self.kinds.get(other)) {
+            (Some(one), Some(other)) => {
+                one.role == other.role
+                    && one.technologies.intersection(&other.technologies).next().is_some()
+            }
+            (_, _) => false,
+        }
+    }
+}
+
+/// Lines that nodes serve at which a request holds, as far as they are declared.
+pub fn lines_in_scope(scope: &Scope, nodes: &[NodeFacts]) -> u64 {
+    let held = nodes.iter().filter(|facts| place(scope, Some(facts)) == Answer::Yes);
+    held.fold(0, |lines, facts| lines.saturating_add(facts.lines_served))
+}

@@ -1,0 +1,119 @@
+//! When rules stood, by target and by claim.
+
+use std::collections::HashMap;
+
+use evidence::{Claim, NodeId, RequestId};
+use remit_proto::v1::Technique;
+
+use crate::{
+    index::TargetIndex,
+    target::{Relation, Target, relation},
+};
+
+/// A blocking rule at a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    pub node: NodeId,
+    pub target: Target,
+    pub technique: Technique,
+    pub claims: Vec<Claim>,
+}
+
+/// A rule, and one span of time in which it stood in one form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stood {
+    pub rule: Installed,
+    pub from_s: i64,
+    pub begun: Begun,
+    /// `None`: it stands.
+    pub until_s: Option<i64>,
+}
+
+/// What is known of the beginning of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Begun {
+    /// It was seen to be installed, or to take this form.
+    Seen,
+    /// A later snapshot showed it: it came since the one before, many at once, or while nobody looked.
+    Found,
+    /// It stood when somebody looked first; since when is not known.
+    Before,
+}
+
+/// Whatever tells spans apart for who keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpanId(pub [u64; 3]);
+
+/// All spans that were told of.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    all: Vec<Stood>,
+    known: HashMap<SpanId, usize>,
+    index: TargetIndex,
+    by_claim: HashMap<RequestId, Vec<usize>>,
+}
+
+impl Rules {
+    pub fn new(spans: impl IntoIterator<Item = (SpanId, Stood)>) -> Self {
+        let mut rules = Self::default();
+        for (id, stood) in spans {
+            rules.tell(id, stood);
+        }
+        rules
+    }
+
+    /// A span, or what is known of it since. A span keeps its node and target.
+    pub fn tell(&mut self, id: SpanId, stood: Stood) {
+        let at = match self.known.get(&id) {
+            Some(at) => *at,
+            None => {
+                self.index.insert(&stood.rule.target);
+                self.known.insert(id, self.all.len());
+                self.all.push(stood.clone());
+                self.all.len().saturating_sub(1)
+            }
+        };
+        for claim in &stood.rule.claims {
+            let Claim::Request(request) = claim else { continue };
+            let claiming = self.by_claim.entry(request.clone()).or_default();
+            if claiming.last() != Some(&at) && !claiming.contains(&at) {
+                claiming.push(at);
+            }
+        }
+        if let Some(known) = self.all.get_mut(at) {
+            *known = stood;
+        }
+    }
+
+    pub(super) fn get(&self, id: &SpanId) -> Option<&Stood> {
+        self.all.get(*self.known.get(id)?)
+    }
+
+    /// In the order in which they were told of.
+    pub fn spans(&self) -> impl Iterator<Item = &Stood> {
+        self.all.iter()
+    }
+
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Spans of rules that are not disjoint from a target.
+    pub(super) fn touching<'r>(&'r self, target: &'r Target) -> impl Iterator<Item = &'r Stood> {
+        let near = self.index.near(target).into_iter();
+        let near = near.filter_map(|number| self.all.get(usize::try_from(number).ok()?));
+        near.filter(|stood| relation(&stood.rule.target, target) != Relation::Disjoint)
+    }
+
+    /// Spans of rules that name a request.
+    pub(super) fn naming(&self, request: &RequestId) -> impl Iterator<Item = &Stood> {
+        let claiming = self.by_claim.get(request).into_iter().flatten();
+        let claiming = claiming.filter_map(|at| self.all.get(*at));
+        claiming.filter(move |stood| names(stood, request))
+    }
+}
+
+/// Claims are those of now: an attribution may have been withdrawn.
+pub(super) fn names(stood: &Stood, request: &RequestId) -> bool {
+    stood.rule.claims.iter().any(|claim| matches!(claim, Claim::Request(id) if id == request))
+}

@@ -1,0 +1,161 @@
+//! From leaves in log order to the spans in which rules stood: for whoever has the leaves and no index. The
+//! collector's index keeps the same spans by the same steps (`store/write_rules.rs`), and a test compares.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use evidence::{AgentOrigin, Claim, NodeId};
+use remit_proto::v1::{self, ServiceAct};
+
+use super::{Begun, Installed, Rules, SpanId, Stood};
+use crate::{
+    register::View,
+    target::{Known, Target},
+};
+
+/// Spans in the order in which they began to be told of.
+#[derive(Debug, Clone, Default)]
+pub struct Timeline {
+    spans: Vec<Span>,
+    /// Of each rule the span that has not ended.
+    open: BTreeMap<(AgentOrigin, u64), usize>,
+    /// Sources of which a generation has sent a snapshot.
+    seen: BTreeSet<(AgentOrigin, i32)>,
+}
+
+#[derive(Debug, Clone)]
+struct Span {
+    node: NodeId,
+    number: u64,
+    /// Without its number.
+    form: v1::Rule,
+    target: Option<v1::Target>,
+    from_s: i64,
+    begun: Begun,
+    until_s: Option<i64>,
+}
+
+impl Timeline {
+    /// A change that installs or modifies (`stands`), or one that removes.
+    pub fn change(
+        &mut self,
+        origin: &AgentOrigin,
+        rule: &v1::Rule,
+        target: Option<&v1::Target>,
+        at_s: i64,
+        stands: bool,
+    ) {
+        if stands {
+            self.show(origin, rule, target, at_s, Begun::Seen);
+        } else {
+            self.end((origin.clone(), rule.number), at_s);
+        }
+    }
+
+    /// A person's word of a deed; its number is the same in all generations of the node.
+    pub fn deed(
+        &mut self,
+        origin: &AgentOrigin,
+        rule: &v1::Rule,
+        target: Option<&v1::Target>,
+        leaf: &v1::ServiceAction,
+    ) {
+        match leaf.act() {
+            ServiceAct::Recorded | ServiceAct::Ended => {}
+            ServiceAct::Confirmed | ServiceAct::Unspecified => return,
+        }
+        if leaf.until_s != 0 {
+            return self.end((origin.clone(), rule.number), leaf.until_s);
+        }
+        let elsewhere: Vec<_> = self
+            .open
+            .keys()
+            .filter(|(of, number)| *number == rule.number && of.node == origin.node && of != origin)
+            .cloned()
+            .collect();
+        elsewhere.into_iter().for_each(|key| self.end(key, leaf.from_s));
+        self.show(origin, rule, target, leaf.from_s, Begun::Seen);
+    }
+
+    /// All rules of one source: what it does not list is gone, unless the ruleset did not hold still.
+    pub fn snapshot(
+        &mut self,
+        origin: &AgentOrigin,
+        leaf: &v1::RuleSnapshot,
+        rules: &[v1::SnapshotRule],
+    ) {
+        let first = self.seen.insert((origin.clone(), leaf.source));
+        let listed: BTreeSet<u64> =
+            rules.iter().filter_map(|rule| Some(rule.rule.as_ref()?.number)).collect();
+        let gone: Vec<_> = self
+            .open
+            .iter()
+            .filter(|((of, number), at)| {
+                let same_source =
+                    self.spans.get(**at).is_some_and(|span| span.form.source == leaf.source);
+                let same_node = of.node == origin.node && same_source;
+                let missing = of == origin && !leaf.unstable && !listed.contains(number);
+                same_node && (missing || (first && of != origin))
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        gone.into_iter().for_each(|key| self.end(key, leaf.at_s));
+        let begun = if first { Begun::Before } else { Begun::Found };
+        for v1::SnapshotRule { rule, target, native: _ } in rules {
+            if let Some(rule) = rule {
+                self.show(origin, rule, target.as_ref(), leaf.at_s, begun);
+            }
+        }
+    }
+
+    /// What duties are computed from; claims are those that the register knows of.
+    pub fn rules(&self, view: &View<'_>) -> Rules {
+        let spans = (0_u64..).zip(&self.spans).filter_map(|(id, span)| {
+            let Known::Known(target) = Known::<Target>::from_wire(span.target.as_ref()) else {
+                return None;
+            };
+            let own = span.form.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
+            let claims = view.claims_of(&span.node, span.number, own.collect()).claims;
+            let (node, technique) = (span.node.clone(), span.form.technique());
+            let rule = Installed { node, target, technique, claims };
+            let Span { from_s, begun, until_s, .. } = *span;
+            Some((SpanId([id, 0, 0]), Stood { rule, from_s, begun, until_s }))
+        });
+        Rules::new(spans)
+    }
+
+    fn show(
+        &mut self,
+        origin: &AgentOrigin,
+        rule: &v1::Rule,
+        target: Option<&v1::Target>,
+        at_s: i64,
+        begun: Begun,
+    ) {
+        let form = v1::Rule { number: 0, ..rule.clone() };
+        let key = (origin.clone(), rule.number);
+        if let Some(open) = self.open.get(&key).and_then(|at| self.spans.get(*at)) {
+            if open.form == form && open.target.as_ref() == target {
+                return;
+            }
+            self.end(key.clone(), at_s);
+        }
+        self.open.insert(key, self.spans.len());
+        self.spans.push(Span {
+            node: origin.node.clone(),
+            number: rule.number,
+            form,
+            target: target.cloned(),
+            from_s: at_s,
+            begun,
+            until_s: None,
+        });
+    }
+
+    fn end(&mut self, key: (AgentOrigin, u64), at_s: i64) {
+        let span = self.open.remove(&key).and_then(|at| self.spans.get_mut(at));
+        if let Some(span) = span {
+            // A clock that was set back ends nothing before it began.
+            span.until_s = Some(at_s.max(span.from_s));
+        }
+    }
+}

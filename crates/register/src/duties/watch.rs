@@ -1,0 +1,150 @@
+//! Duties kept up to date: looked at again is what a change of the register, of the rules or of a clock can
+//! reach.
+//!
+//! Reached are the requests that statements since the last look are about, and those that touch their
+//! targets; those that a rule touches or names which began, ended or changed its claims; and those whose own
+//! times have passed a bound. What cannot be told so takes everything: another version of a list, the end of
+//! a proceeding, other facts of nodes, a node that fell silent or is back, an older register, an earlier time. A
+//! test compares each step with looking at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use evidence::{Claim, NodeId, RequestId};
+use remit_proto::v1::NodeFacts;
+
+use super::{Asked, Duty, Ground, Rules, SpanId, Stood};
+use crate::{
+    register::{Register, View},
+    silence::Silence,
+    target::Target,
+};
+
+/// What was found at the last look.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    rules: Rules,
+    /// What rules have told of since.
+    told_targets: Vec<Target>,
+    told_requests: BTreeSet<RequestId>,
+    looked: Option<Looked>,
+    found: BTreeMap<RequestId, Vec<Duty>>,
+    /// When each may change, those of which nothing is found too.
+    next: BTreeMap<RequestId, i64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Looked {
+    size: u64,
+    at_s: i64,
+    nodes: Vec<NodeFacts>,
+    /// Node, beginning, and the end if it has one.
+    silences: Vec<(NodeId, i64, Option<i64>)>,
+}
+
+impl Watch {
+    /// A span of a rule, or what is known of it since.
+    pub fn tell(&mut self, id: SpanId, stood: Stood) {
+        self.told_targets.push(stood.rule.target.clone());
+        let before = self.rules.get(&id).map(|known| known.rule.claims.clone());
+        for claim in before.iter().flatten().chain(&stood.rule.claims) {
+            if let Claim::Request(request) = claim {
+                self.told_requests.insert(request.clone());
+            }
+        }
+        self.rules.tell(id, stood);
+    }
+
+    /// Forgets all rules, to be told anew.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What stands at a size of the register and an instant. Returns how many requests were looked at.
+    pub fn look(
+        &mut self,
+        register: &Register,
+        size: u64,
+        at_s: i64,
+        nodes: &[NodeFacts],
+        silences: &[Silence],
+    ) -> usize {
+        let view = register.at(size);
+        let silences_now: Vec<_> = silences
+            .iter()
+            .map(|s| (s.node.clone(), s.from_s, (!s.open).then_some(s.until_s)))
+            .collect();
+        let reached = match &self.looked {
+            Some(before)
+                if before.size <= view.size()
+                    && before.at_s <= at_s
+                    && before.nodes == nodes
+                    && before.silences == silences_now =>
+            {
+                self.reached(register, &view, before, at_s)
+            }
+            Some(_) | None => None,
+        };
+        let ids = reached.unwrap_or_else(|| {
+            self.found.clear();
+            self.next.clear();
+            view.requests().map(|entry| entry.id().clone()).collect()
+        });
+        let by_list = if ids.is_empty() { BTreeMap::new() } else { view.listed_at(at_s) };
+        let ground = Ground { view: &view, at_s, nodes, silences };
+        let mut asked = Asked::new(&ground);
+        for id in &ids {
+            let (duties, next_s) = asked.of(id, &self.rules, &by_list);
+            match next_s {
+                Some(next_s) => drop(self.next.insert(id.clone(), next_s)),
+                None => drop(self.next.remove(id)),
+            }
+            if duties.is_empty() {
+                self.found.remove(id);
+            } else {
+                self.found.insert(id.clone(), duties);
+            }
+        }
+        self.told_targets.clear();
+        self.told_requests.clear();
+        let (size, nodes) = (view.size(), nodes.to_vec());
+        self.looked = Some(Looked { size, at_s, nodes, silences: silences_now });
+        ids.len()
+    }
+
+    /// In the order of requests.
+    pub fn found(&self) -> impl Iterator<Item = &Duty> {
+        self.found.values().flatten()
+    }
+
+    /// `None`: everything.
+    fn reached(
+        &self,
+        register: &Register,
+        view: &View<'_>,
+        before: &Looked,
+        at_s: i64,
+    ) -> Option<BTreeSet<RequestId>> {
+        if view.lists_turn(before.at_s, at_s) {
+            return None;
+        }
+        let mut reached = self.told_requests.clone();
+        let due = self.next.iter().filter(|(_, next_s)| **next_s <= at_s);
+        reached.extend(due.map(|(id, _)| id.clone()));
+        let mut touch = |target: &Target| {
+            let near = view.touching(target);
+            reached.extend(near.into_iter().map(|touch| touch.entry.id().clone()));
+        };
+        self.told_targets.iter().for_each(&mut touch);
+        if before.size == view.size() {
+            return Some(reached);
+        }
+        let changed = register.changed(before.size, view.size())?;
+        for id in &changed {
+            let Some(entry) = view.request(id) else { continue };
+            let targets = entry.versions().flat_map(|version| &version.request.targets);
+            targets.for_each(|held| touch(&held.target));
+        }
+        reached.extend(changed);
+        Some(reached)
+    }
+}
