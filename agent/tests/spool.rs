@@ -327,10 +327,10 @@ fn what_is_half_written_is_not_seen_before_it_is_whole() {
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..usize::try_from(before_last).unwrap() + 20]).unwrap();
     let mut look = Look::at_end(&node.spool_dir()).unwrap();
-    assert!(look.next().unwrap().is_none());
+    assert!(look.next_batch().unwrap().is_none());
     fs::write(&path, &whole).unwrap();
-    assert!(look.next().unwrap().is_some());
-    assert!(look.next().unwrap().is_none());
+    assert!(look.next_batch().unwrap().is_some());
+    assert!(look.next_batch().unwrap().is_none());
 }
 
 #[test]

@@ -134,6 +134,7 @@ fn a_block_of_its_own_is_in_the_log_and_in_no_figure() {
     .unwrap();
     let told = node.to_string();
     assert!(!told.contains("selftest") && told.contains("nflog/42"), "{node:#}");
+    assert_eq!((&node["recorded"], &node["unexplained"]), (&0.into(), &0.into()), "{node:#}");
     assert_eq!(officer.rows(&["rules", "list"]).unwrap().len(), 1);
     assert!(officer.rows(&["events", "list"]).unwrap().is_empty());
     let findings = officer.rows(&["findings", "list"]).unwrap();
@@ -168,10 +169,11 @@ fn without_an_agent_one_runs_for_the_test() {
 #[test]
 fn each_stage_that_fails_says_what_to_do() {
     let mut line = Line::new(GROUP).unwrap();
-    // agent: a configuration that reads no group; the service's own user.
+    // agent: a configuration that reads no group; a spool that is the service's.
     let text = fs::read_to_string(&line.node.config).unwrap();
-    fs::write(&line.node.config, text.replace("groups = [42]\n", "")).unwrap();
-    line.fails_at("agent", "reads an NFLOG group", "groups", &[]).unwrap();
+    let other = "[[sources.dnsmasq]]\nconf = \"/nowhere\"\n";
+    fs::write(&line.node.config, text.replace(GROUP, other)).unwrap();
+    line.fails_at("agent", "reads an NFLOG group", "`canaries`", &[]).unwrap();
     fs::write(&line.node.config, &text).unwrap();
     let spool = line.node.dir.join("state/spool");
     std::os::unix::fs::chown(&spool, Some(4242), None).unwrap();

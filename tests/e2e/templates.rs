@@ -57,6 +57,15 @@ impl Line {
         Ok(node)
     }
 
+    /// The agent runs and tests itself: what it says, as JSON.
+    fn selftest(&self, node: &Node) -> Result<Value> {
+        let mut command = self.network.command(node.host, &self.programs.path("remit-agent"));
+        let output = command.args(["selftest", "--json", "--config"]).arg(&node.config).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "{}{said}", String::from_utf8_lossy(&output.stdout));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
     fn doctor(&self, node: &Node) -> Result<(Option<i32>, String)> {
         let mut command = self.network.command(node.host, &self.programs.path("remit-agent"));
         let output = command.arg("doctor").arg("--config").arg(&node.config).output()?;
@@ -319,4 +328,9 @@ fn the_unbound_template_blocks_what_it_says_and_is_seen_doing_so() {
         Ok(())
     })
     .unwrap();
+    // No rule to put in: the zone's own canary, seen once more, is shown to be in the log.
+    let test = line.selftest(&node).unwrap();
+    let leaf = test["stages"][3]["says"].as_str().unwrap_or_default();
+    assert!(leaf.starts_with("the canaries of 1 of 1 policy zones came back"), "{test:#}");
+    assert!(test["ok"] == true && test["proof"]["log_index"].is_u64(), "{test:#}");
 }

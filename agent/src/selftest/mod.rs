@@ -5,7 +5,7 @@
 //!
 //! | stage | shown by it |
 //! |---|---|
-//! | `agent` | the node is enrolled, its sources read an NFLOG group, and an agent runs (or is started for the test) |
+//! | `agent` | the node is enrolled, its sources can be reached, and an agent runs (or is started for the test) |
 //! | `rule` | the kernel has taken a rule that logs to each group and drops (`rule`) |
 //! | `kernel` | a datagram that this process sends to itself met the rule and was dropped |
 //! | `leaf` | the agent read the message and recorded it: a leaf of its tree, in its spool |
@@ -16,20 +16,25 @@
 //! (`sources::nftables::self_test`), and this process watches its spool (`spool::look`) and asks the collector itself
 //! (`proof`). Where none runs, `remit-agent run` is started with the same configuration for as long as it takes.
 //!
+//! **A node that reads no NFLOG group**, as a resolver's, has a block already: the canaries of its policy zones, for
+//! which the agent asks every ten seconds. Then no rule is put in, and what is looked for is a seal that says that
+//! they came back since the test began (`zones`); that takes as long as the next seal.
+//!
 //! **What it leaves.** One row in one `Seal`, which is in no figure, and which no answer takes for a path. The
 //! rule is taken away whatever happens. Nothing of the operator's is touched, and no packet of others passes by.
 //!
-//! Not done here: what can be seen without a block (`doctor`); sources that read no NFLOG group, whose path is
-//! shown to be alive by canaries.
+//! Not done here: what can be seen without a block (`doctor`); sources that have neither (proxies, routes, relays).
 
 mod proof;
 mod report;
 mod rule;
+mod zones;
 
 use std::{
     io,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -40,6 +45,7 @@ use rule::{Rule, RuleError, TABLE};
 use tokio::time::sleep;
 
 use crate::{
+    clock::Clock,
     config::Config,
     doctor::is_running,
     health::Stop,
@@ -75,12 +81,26 @@ async fn all(config: &Config, path: &Path) -> Report {
 /// `None`: a stage failed.
 async fn the_way(config: &Config, path: &Path, stages: &mut Stages) -> Option<report::Proof> {
     let node = stages.did("agent", Node::ready(config, path))?;
-    let Node { groups, identity, key, mut look, mut agent } = node;
+    let Node { way, identity, key, mut look, mut agent } = node;
     stages.node(&identity);
-    let (rule, mark) = stages.did("rule", put(&groups))?;
     let begun = Instant::now();
-    stages.did("kernel", met(&rule, &groups).await)?;
-    let leaf = recorded(config, &rule, mark, &groups, &mut look).await;
+    // As long as it is here, the rule is in force.
+    let (_rule, leaf) = match &way {
+        Way::Groups(groups) => {
+            let (rule, mark) = stages.did("rule", put(groups))?;
+            stages.did("kernel", met(&rule, groups).await)?;
+            let leaf = recorded(config, &rule, mark, groups, &mut look).await;
+            (Some(rule), leaf)
+        }
+        Way::Zones(paths) => {
+            let since_s = Clock::system().now_s();
+            stages
+                .did("rule", Ok(((), "none is put in: policy zones have canaries".to_owned())))?;
+            stages
+                .did("kernel", Ok(((), "none: the agent asks the resolver for them".to_owned())))?;
+            (None, zones::came_back(config, paths, since_s, &mut look).await)
+        }
+    };
     let leaf = stages.did("leaf", leaf.map_err(|failure| failure.of_agent(agent.as_mut())))?;
     let (mut keys, asked) = stages.did("collector", ask(config, &identity, &key, &leaf).await)?;
     let proof = proven(config, asked, &mut keys, &leaf, &mut look).await;
@@ -88,9 +108,16 @@ async fn the_way(config: &Config, path: &Path, stages: &mut Stages) -> Option<re
     Some(report::Proof { took: begun.elapsed(), ..proof })
 }
 
+/// By what its sources are reached.
+enum Way {
+    Groups(Vec<u16>),
+    /// Paths of canaries.
+    Zones(Vec<Arc<str>>),
+}
+
 /// What a test needs of the node.
 struct Node {
-    groups: Vec<u16>,
+    way: Way,
     identity: Identity,
     key: NodeKey,
     /// Behind all that was recorded before.
@@ -113,22 +140,33 @@ impl Node {
             );
             Failure::new(chain(&error), remedy)
         })?;
-        let groups: Vec<u16> =
-            config.sources.iter().flat_map(|source| source.nflog_groups()).copied().collect();
-        if groups.is_empty() {
-            return Err(Failure::new(
-                "no source of this configuration reads an NFLOG group, by which a block could come to the agent",
-                "name the groups of your rules in `groups` of [sources.nftables]; whether the zones of a resolver \
-                 are read, canaries show: remit nodes list",
-            ));
-        }
         let spool = config.spool_dir();
-        let look = |error: io::Error| {
+        let look = Look::at_end(&spool).map_err(|error| {
             let says = format!("the spool {} cannot be read: {error}", spool.display());
             Failure::new(says, "give this command as root or as the agent's own user")
+        })?;
+        let groups: Vec<u16> =
+            config.sources.iter().flat_map(|source| source.nflog_groups()).copied().collect();
+        let paths: Vec<_> =
+            config.sources.iter().flat_map(|source| source.canary_paths()).collect();
+        let (way, named) = match (groups.is_empty(), paths.is_empty()) {
+            (false, _) => {
+                let named = names(&groups);
+                (Way::Groups(groups), named)
+            }
+            (true, false) => {
+                let named = format!("the policy zones {}", paths.join(", "));
+                (Way::Zones(paths), named)
+            }
+            (true, true) => {
+                return Err(Failure::new(
+                    "no source of this configuration reads an NFLOG group, by which a block could come to the agent, \
+                     and none asks for canaries of policy zones",
+                    "name the groups of your rules in `groups` of [sources.nftables], or set `canaries` in the \
+                     section of the resolver",
+                ));
+            }
         };
-        let seen = Look::at_end(&spool).map_err(look)?;
-        let named = names(&groups);
         let (agent, says) = match is_running(&spool) {
             true => (None, format!("it runs, and reads {named}")),
             false => {
@@ -136,7 +174,7 @@ impl Node {
                 (Some(agent), format!("none ran: started for this test; reads {named}"))
             }
         };
-        Ok((Self { groups, identity, key, look: seen, agent }, says))
+        Ok((Self { way, identity, key, look, agent }, says))
     }
 }
 
@@ -272,7 +310,7 @@ async fn recorded(
     let (deadline, mut again) = (Instant::now() + within, Instant::now() + SEND_EACH);
     let mut missing = groups.to_vec();
     loop {
-        let batch = look.next().map_err(|error| {
+        let batch = look.next_batch().map_err(|error| {
             Failure::new(format!("the spool cannot be read: {error}"), "remit-agent doctor")
         })?;
         if let Some(batch) = batch {
@@ -397,7 +435,7 @@ async fn proven(
         Ok(logged) => logged?,
         Err(_) => return Err(not_logged(config, keys, leaf).await),
     };
-    while let Ok(Some(Recorded { size, root, .. })) = look.next() {
+    while let Ok(Some(Recorded { size, root, .. })) = look.next_batch() {
         behind.push((size, root));
     }
     let head = &logged.shown.head;

@@ -150,10 +150,10 @@ impl fmt::Display for Report {
         match proof {
             Some(Proof { took, .. }) => writeln!(
                 f,
-                "from the block to its proof: {:.2} s. The rule is gone; the block is in no figure",
+                "from the block to its proof: {:.2} s. It is in no figure, and nothing is left of the test",
                 took.as_secs_f64()
             ),
-            None => writeln!(f, "the block did not come all the way; the rule is gone"),
+            None => writeln!(f, "the block did not come all the way; nothing is left of the test"),
         }
     }
 }
@@ -235,7 +235,10 @@ mod tests {
         assert!(lines[2].contains("FAILED") && lines[2].contains("is in the way"), "{text}");
         assert!(lines[3].contains("→ look"), "{text}");
         assert_eq!(text.matches("not tried").count(), 3, "{text}");
-        assert!(text.ends_with("did not come all the way; the rule is gone\n"), "{text}");
+        assert!(
+            text.ends_with("did not come all the way; nothing is left of the test\n"),
+            "{text}"
+        );
     }
 
     #[test]

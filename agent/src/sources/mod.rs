@@ -81,6 +81,10 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn nflog_groups(&self) -> &[u16] {
         &[]
     }
+    /// The paths of its policy zones' canaries, as a `Seal` names them: by these a self-test sees it at work.
+    fn canary_paths(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
     /// At work, on a thread of its own, until the stop flag is set or the recorder is gone.
     fn run(self: Arc<Self>, context: SourceContext) -> Result<(), SourceError>;
     /// Looks at everything that it needs, as the agent would, and changes nothing.

@@ -6,7 +6,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 6;
+pub const SCHEMA: i64 = 7;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -125,7 +125,11 @@ CREATE TABLE part (
     events INTEGER NOT NULL,
     -- Of the last hits in it.
     first_s INTEGER NOT NULL,
-    last_s INTEGER NOT NULL
+    last_s INTEGER NOT NULL,
+    -- SHA-256 of the manifest of its archive, once that is in the log.
+    manifest BLOB,
+    -- Its events are read from there.
+    archived INTEGER NOT NULL
 );
 -- Re-assessments, by the size of the log that they judge by.
 CREATE TABLE job (

@@ -67,6 +67,8 @@ pub struct Coverage {
     pub openings_withheld: u64,
     pub openings_absent: u64,
     pub forks: u64,
+    /// Days of events of which the collector says that it wrote them to files of their own.
+    pub archives: u64,
     /// Bundles that were taken away before this one.
     pub exports: u64,
     pub leaves_under_revoked_keys: u64,
@@ -76,6 +78,9 @@ pub struct Coverage {
     /// `<node> <SHA-256>`: the node took claims from a basis map that nobody stated in the register.
     pub basis_maps_unstated: Vec<String>,
     pub events_judged: u64,
+    /// Entries of the log that say that old events were judged again, and how many came out the same here.
+    pub reassessments: u64,
+    pub reassessments_checked: u64,
     /// Screen word → events, as known now.
     pub verdicts: BTreeMap<String, u64>,
 }
@@ -121,6 +126,7 @@ pub(crate) fn measure(
         openings_withheld: withheld,
         openings_absent: absent,
         forks: entries.iter().filter(|k| matches!(k.entry, Entry::Fork(_))).count() as u64,
+        archives: entries.iter().filter(|k| matches!(k.entry, Entry::Archive(_))).count() as u64,
         exports: entries.iter().filter(|k| matches!(k.entry, Entry::Export(_))).count() as u64,
         ..Coverage::default()
     };
@@ -388,6 +394,12 @@ impl fmt::Display for Coverage {
             ),
         )?;
         row("exports", format!("{} before this one", self.exports))?;
+        if self.archives > 0 {
+            row(
+                "archives",
+                format!("{} days or parts of days, by their manifests", self.archives),
+            )?;
+        }
         row(
             "irregular",
             format!(
@@ -402,7 +414,14 @@ impl fmt::Display for Coverage {
         row("cases", format!("{} acts of people on findings", self.decisions))?;
         let verdicts: Vec<String> =
             self.verdicts.iter().map(|(word, count)| format!("{count} {word}")).collect();
-        row("events", format!("{} judged: {}", self.events_judged, list(&verdicts)))
+        row("events", format!("{} judged: {}", self.events_judged, list(&verdicts)))?;
+        row(
+            "judged again",
+            format!(
+                "{} of {} re-assessments of old events computed again, with the same changes",
+                self.reassessments_checked, self.reassessments
+            ),
+        )
     }
 }
 

@@ -111,6 +111,10 @@ impl Source for Knot {
         policies.chain([FileUse::Listen(self.socket.clone())]).collect()
     }
 
+    fn canary_paths(&self) -> Vec<Arc<str>> {
+        self.canaries.map(|_| rpz::canary::paths(&self.zones())).unwrap_or_default()
+    }
+
     fn raw_log(&self) -> RawLog {
         RawLog::Stream { names_clients: true }
     }

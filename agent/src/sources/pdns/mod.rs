@@ -113,6 +113,10 @@ impl Source for Pdns {
         self.policies.iter().map(|policy| FileUse::Read(policy.file.clone())).collect()
     }
 
+    fn canary_paths(&self) -> Vec<Arc<str>> {
+        self.canaries.map(|_| rpz::canary::paths(&self.zones())).unwrap_or_default()
+    }
+
     fn raw_log(&self) -> RawLog {
         RawLog::Stream { names_clients: true }
     }

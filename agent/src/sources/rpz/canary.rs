@@ -54,6 +54,22 @@ pub fn is_canary(owner: &Owner) -> bool {
     }
 }
 
+/// How the paths of these zones' canaries are called in evidence. Policies may be of one name: the second is "#1".
+pub fn paths(zones: &[RpzZone]) -> Vec<Arc<str>> {
+    let named = |zone: &RpzZone| format!("rpz/{}", zone.name.trim_end_matches('.'));
+    let names: Vec<String> = zones.iter().map(named).collect();
+    let path = |(at, name): (usize, &String)| match names
+        .iter()
+        .take(at)
+        .filter(|before| *before == name)
+        .count()
+    {
+        0 => name.as_str().into(),
+        copies => format!("{name}#{copies}").into(),
+    };
+    names.iter().enumerate().map(path).collect()
+}
+
 /// Those of one resolver.
 #[derive(Debug)]
 pub struct ZoneCanaries {
@@ -84,8 +100,8 @@ struct OfZone {
 
 impl ZoneCanaries {
     pub fn new(source: SourceKind, resolver: Option<SocketAddr>, zones: &[RpzZone]) -> Self {
-        let of_zone = |zone: &RpzZone| OfZone {
-            path: format!("rpz/{}", zone.name.trim_end_matches('.')).into(),
+        let of_path = |path| OfZone {
+            path,
             name: None,
             said: false,
             sent: 0,
@@ -95,16 +111,7 @@ impl ZoneCanaries {
             deaf: None,
             back_until_s: 0,
         };
-        let mut zones: Vec<OfZone> = zones.iter().map(of_zone).collect();
-        // Policies may be of one name; the file is what tells them apart, and no path shows files.
-        for at in 1..zones.len() {
-            let (before, rest) = zones.split_at_mut(at);
-            let Some(zone) = rest.first_mut() else { break };
-            let copies = before.iter().filter(|other| other.name_of_path() == &*zone.path).count();
-            if copies > 0 {
-                zone.path = format!("{}#{copies}", zone.path).into();
-            }
-        }
+        let zones = paths(zones).into_iter().map(of_path).collect();
         Self { source, resolver, zones, due: None, told: false }
     }
 
@@ -179,11 +186,6 @@ impl ZoneCanaries {
 }
 
 impl OfZone {
-    /// Without the number of a copy.
-    fn name_of_path(&self) -> &str {
-        self.path.split_once('#').map_or(&*self.path, |(name, _)| name)
-    }
-
     fn report(&mut self, source: SourceKind, now_s: i64, reports: &mut Vec<Report>) {
         let (sent, seen) = (std::mem::take(&mut self.sent), std::mem::take(&mut self.seen));
         if !self.said || sent > 0 || seen > 0 {
@@ -306,8 +308,8 @@ mod tests {
     fn two_policies_of_one_name_are_two_paths() {
         let zone = |name: &str| RpzZone { name: name.into(), ..RpzZone::default() };
         let zones = ["a", "b", "a", "a"].map(zone);
-        let canaries = ZoneCanaries::new(SourceKind::Knot, None, &zones);
-        let paths: Vec<_> = canaries.zones.iter().map(|zone| zone.path.as_ref()).collect();
+        let paths = paths(&zones);
+        let paths: Vec<_> = paths.iter().map(AsRef::as_ref).collect();
         assert_eq!(paths, ["rpz/a", "rpz/b", "rpz/a#1", "rpz/a#2"]);
     }
 }

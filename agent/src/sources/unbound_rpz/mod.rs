@@ -89,6 +89,10 @@ impl Source for UnboundRpz {
         zones.chain([self.log.clone()]).chain(self.control.clone()).map(FileUse::Read).collect()
     }
 
+    fn canary_paths(&self) -> Vec<Arc<str>> {
+        self.canaries.map(|_| rpz::canary::paths(&self.zones)).unwrap_or_default()
+    }
+
     fn raw_log(&self) -> RawLog {
         RawLog::File { path: self.log.clone(), names_clients: true }
     }

@@ -64,10 +64,10 @@ mod tests {
     #[test]
     fn a_share_is_a_percentage_with_one_decimal() {
         for (text, want) in [("5%", 50), ("0.5%", 5), ("100%", 1000), ("0%", 0), ("12.3%", 123)] {
-            assert_eq!(permille(text).unwrap(), want, "{text}");
+            assert_eq!(permille(text, "--max-share").unwrap(), want, "{text}");
         }
         for text in ["5", "100.1%", "-1%", "0.55%", "%", "1.%", "five%"] {
-            assert!(permille(text).is_err(), "{text}");
+            assert!(permille(text, "--max-share").is_err(), "{text}");
         }
     }
 
