@@ -72,8 +72,8 @@ pub fn measure(programs: &Programs, dir: &Path, settings: &Settings) -> Result<V
     }
     let [ours, logemu, json, buffered, small] = &costs;
     let mut rows = vec![
-        share("agent CPU per event, windowed, of ulogd2 LOGEMU's", Some(100.0 / 8.0), ours, logemu),
-        share("the same, of ulogd2 JSON's", Some(100.0 / 30.0), ours, json),
+        share("agent CPU per event, windowed, of ulogd2 LOGEMU's", Some(12.5), ours, logemu),
+        share("the same, of ulogd2 JSON's", Some(3.33), ours, json),
         share("the same, of LOGEMU's with sync=0", None, ours, buffered),
         share("the same, size profile, of LOGEMU's", None, small, logemu),
     ];
