@@ -141,10 +141,10 @@ pub(super) fn layout() -> Layout<Row> {
     let cells = vec![
         Of::new("TARGET", Row::target),
         Of::new("REFERENCE", |row| dash(row.reference().to_owned())),
-        Of::new("AUTHORITY'S LIST", |row| {
+        Of::new("AUTHORITY'S LIST (UTC)", |row| {
             side(row.authority.as_ref(), counted(row, |c| c.authority))
         }),
-        Of::new("REGISTER", |row| side(row.operator.as_ref(), counted(row, |c| c.operator))),
+        Of::new("REGISTER (UTC)", |row| side(row.operator.as_ref(), counted(row, |c| c.operator))),
         Of::new("EXPLAINED BY", |row| match (row.is_difference(), explained_by(row).join(", ")) {
             (false, _) => "–".to_owned(),
             (true, by) if by.is_empty() => "nobody".to_owned(),
