@@ -175,19 +175,19 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
     }
     if wanted(Part::Peers) {
         say("agent beside ulogd2: CPU per event, and loss, in turns");
-        rows.extend(peers::measure(&programs, &dir.join("peers"), settings)?);
+        rows.extend(peers::measure(&programs()?, &dir.join("peers"), settings)?);
     }
     if wanted(Part::Datapath) {
         say("the way of a packet: a plain drop, and ways to watch it, in turns");
-        rows.extend(datapath::measure(&programs, &dir.join("datapath"), settings)?);
+        rows.extend(datapath::measure(&programs()?, &dir.join("datapath"), settings)?);
     }
     if wanted(Part::Set) {
         say("a set of 100,000 elements");
-        rows.extend(large_set::measure(&programs, &dir.join("set"), settings)?);
+        rows.extend(large_set::measure(&programs()?, &dir.join("set"), settings)?);
     }
     if wanted(Part::Resolver) {
         say("lines of a busy resolver");
-        rows.extend(resolver::measure(&programs, &dir.join("resolver"), settings)?);
+        rows.extend(resolver::measure(&programs()?, &dir.join("resolver"), settings)?);
     }
     if wanted(Part::Collector) {
         let network = Network::new()?;
