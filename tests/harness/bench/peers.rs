@@ -153,7 +153,8 @@ impl Rig<'_> {
         let mut process = Process::start("ulogd", &mut command, &file("printed"))?;
         wait_for("ulogd's output", Duration::from_secs(10), || {
             ensure!(process.has_ended()?.is_none(), "ulogd ended: {}", process.printed());
-            Ok(ensure!(written.exists(), "no {}", written.display()))
+            ensure!(written.exists(), "no {}", written.display());
+            Ok(())
         })?;
         std::thread::sleep(SETTLE);
         let idle = idle_share(process.id())?;

@@ -168,7 +168,8 @@ impl<'a> Case<'a> {
                 Standing::Active
                 | Standing::Provisional { .. }
                 | Standing::TooEarly { .. }
-                | Standing::Suspended { .. },
+                | Standing::Suspended { .. }
+                | Standing::Unapproved,
             )
             | None => true,
             // Between two windows a request has not ended.

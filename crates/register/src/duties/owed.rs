@@ -72,7 +72,10 @@ impl<'a> Owed<'a> {
             || request.is_own_measure()
             || request.to_publisher
             || match self.entry.standing_at(self.at_s) {
-                None | Some(Standing::NotAccepted(_) | Standing::TooEarly { .. }) => true,
+                None
+                | Some(
+                    Standing::NotAccepted(_) | Standing::TooEarly { .. } | Standing::Unapproved,
+                ) => true,
                 Some(
                     Standing::Active
                     | Standing::Provisional { .. }
@@ -176,6 +179,7 @@ impl<'a> Owed<'a> {
             | Standing::Provisional { .. }
             | Standing::RemovalGrace { .. }
             | Standing::TooEarly { .. }
+            | Standing::Unapproved
             | Standing::NotAccepted(_) => return None,
         };
         let stated = self.known.iter().filter(|step| step.effective_at_s == ended_s);

@@ -291,7 +291,11 @@ fn smaller(asks: &[Ask], block: &Block) -> Vec<(Vec<Ask>, Block)> {
         });
         if asks[at].targets.len() > 1 {
             let targets = 0..asks[at].targets.len();
-            targets.for_each(|part| with(&|asks| drop(asks[at].targets.remove(part))));
+            targets.for_each(|part| {
+                with(&|asks| {
+                    asks[at].targets.remove(part);
+                });
+            });
         }
     }
     for claim in 0..block.claims.len() {
