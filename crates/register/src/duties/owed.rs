@@ -72,7 +72,10 @@ impl<'a> Owed<'a> {
             || request.is_own_measure()
             || request.to_publisher
             || match self.entry.standing_at(self.at_s) {
-                None | Some(Standing::NotAccepted(_) | Standing::TooEarly { .. }) => true,
+                None
+                | Some(
+                    Standing::NotAccepted(_) | Standing::Unapproved | Standing::TooEarly { .. },
+                ) => true,
                 Some(
                     Standing::Active
                     | Standing::Provisional { .. }

@@ -52,6 +52,7 @@ impl Settings {
             end_date: self.end_date,
             date_format: None,
             assumptions: Vec::new(),
+            commits_text: false,
         }
     }
 
