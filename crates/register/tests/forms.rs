@@ -409,6 +409,11 @@ fn a_row_that_is_too_long_is_refused_by_itself() {
         &from_json(&json).unwrap(),
         &["line 1: refused: the row is longer than 16 MiB", "line 2, good: accepted"],
     );
+    let toml = format!("[[request]]\nid = \"a\"\ndocket = \"{long}\"\n[[request]]\nid = \"b\"\n");
+    rows(
+        &from_toml(&toml).unwrap(),
+        &["line 1, a: refused: the row is longer than 16 MiB", "line 4, b: refused"],
+    );
     let xml = format!(
         "<register><content id=\"1\" includeTime=\"2018-04-21T00:00:00\"><url>{long}</url></content>\n\
          <content id=\"2\" includeTime=\"2018-04-21T00:00:00\"><domain>a.example</domain></content>\

@@ -167,6 +167,7 @@ impl<'a> Case<'a> {
             Some(
                 Standing::Active
                 | Standing::Provisional { .. }
+                | Standing::Unapproved
                 | Standing::TooEarly { .. }
                 | Standing::Suspended { .. }
                 | Standing::Unapproved,

@@ -59,7 +59,7 @@ pub fn from_json(text: &str) -> Result<Imported, ImportError> {
     if let Some(name) = &time_zone {
         times::zone(name).map_err(setting_error)?;
     }
-    let defaults = Defaults { time_zone, end_date, ..Defaults::default() };
+    let defaults = Defaults { time_zone, end_date, commits_text: true, ..Defaults::default() };
     let mut gathered = Gathered::default();
     let mut lines = Lines { text, seen: 0, line: 1 };
     for raw in requests {

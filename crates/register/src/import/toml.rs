@@ -45,9 +45,12 @@ pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
     }
     let defaults = Defaults { time_zone, end_date, commits_text: true, ..Defaults::default() };
     let mut gathered = Gathered::default();
-    for spanned in request {
-        let line = line_at(text, spanned.span().start);
-        let size = spanned.span().len();
+    // What a span names is the header; a request goes on to the next one.
+    let starts: Vec<usize> = request.iter().map(|spanned| spanned.span().start).collect();
+    let ends = starts.iter().copied().skip(1).chain([text.len()]);
+    for ((spanned, start), end) in request.into_iter().zip(&starts).zip(ends) {
+        let line = line_at(text, *start);
+        let size = end.saturating_sub(*start);
         let table = spanned.into_inner();
         let id = table.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();
         let row = if size > ROW_SIZE_MAX { Err(RowError::too_long()) } else { Row::read(table) };

@@ -18,7 +18,11 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Decision, ZONE, form, instrument_stated, targets};
+use super::{
+    Decision, ZONE, form, instrument_stated,
+    mend::{Mended, mended},
+    table,
+};
 use crate::import::{
     Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded, row::Row,
     settings::Settings, target,
@@ -70,7 +74,8 @@ struct Groups {
 struct Group {
     decision: Decision,
     id: String,
-    targets: Vec<::toml::Value>,
+    /// As `targets` writes them, and no tables: a register has millions.
+    values: Vec<(&'static str, Mended)>,
     /// Positions in the report.
     rows: Vec<usize>,
 }
@@ -79,18 +84,18 @@ impl Groups {
     fn take(&mut self, line: u64, record: &::csv::ByteRecord) {
         let mut row = RowReport::accepted(line);
         match read(record) {
-            Ok((decision, targets, repairs)) => {
+            Ok((decision, values, repairs)) => {
                 let known = self.at.get(&decision).copied();
                 let at = known.unwrap_or_else(|| {
                     let (at, id) = (self.decisions.len(), id_of(&decision));
                     self.at.insert(decision.clone(), at);
-                    let (targets, rows) = Default::default();
-                    self.decisions.push(Group { decision, id, targets, rows });
+                    let (values, rows) = Default::default();
+                    self.decisions.push(Group { decision, id, values, rows });
                     at
                 });
                 if let Some(group) = self.decisions.get_mut(at) {
                     row.id = group.id.clone();
-                    group.targets.extend(targets);
+                    group.values.extend(values);
                     group.rows.push(self.report.len());
                 }
                 if !repairs.is_empty() {
@@ -108,15 +113,17 @@ impl Groups {
             "in force from the date of its decision: the file has no time of inclusion".to_owned(),
         );
         let mut gathered = Gathered::default();
-        for Group { decision, id, mut targets, rows } in self.decisions {
+        for Group { decision, id, mut values, rows } in self.decisions {
             let mut seen = std::collections::HashSet::new();
-            targets.retain(|target| seen.insert(target.to_string()));
-            let mut table = form(settings);
-            table.insert("id".to_owned(), id.clone().into());
-            table.insert("from".to_owned(), decision.date.clone().into());
-            decision.write(&mut table, settings);
-            table.insert("targets".to_owned(), targets.into());
-            let row = instrument_stated(&table).and_then(|()| Row::read(table));
+            values.retain(|(kind, mended)| seen.insert((*kind, mended.value.clone())));
+            let targets: Vec<::toml::Value> =
+                values.into_iter().map(|(kind, mended)| table(kind, mended, "")).collect();
+            let mut row = form(settings);
+            row.insert("id".to_owned(), id.clone().into());
+            row.insert("from".to_owned(), decision.date.clone().into());
+            decision.write(&mut row, settings);
+            row.insert("targets".to_owned(), targets.into());
+            let row = instrument_stated(&row).and_then(|()| Row::read(row));
             let line = rows.first().and_then(|at| self.report.get(*at)).map_or(1, |row| row.line);
             let mut built = Gathered::default();
             built.take(line, &id, row, Vec::new(), &defaults);
@@ -137,8 +144,8 @@ impl Groups {
     }
 }
 
-/// Decision, targets and what was repaired in them.
-type Read = (Decision, Vec<::toml::Value>, Vec<String>);
+/// Decision, values with their kinds, and what was repaired in them.
+type Read = (Decision, Vec<(&'static str, Mended)>, Vec<String>);
 
 fn read(record: &::csv::ByteRecord) -> Result<Read, RowError> {
     if record.as_slice().len() > ROW_SIZE_MAX {
@@ -158,10 +165,10 @@ fn read(record: &::csv::ByteRecord) -> Result<Read, RowError> {
         return Err(RowError::new("date", problem, "write it as 2026-01-31"));
     }
     let decision = Decision { org: cell(3), number: cell(4), date };
-    let split = |at: usize, kind: &str, separator: &str| -> Vec<::toml::Value> {
+    let split = |at: usize, kind: &'static str, separator: &str| -> Vec<(&'static str, Mended)> {
         let cell = cell(at);
         let parts = cell.split(separator).map(str::trim).filter(|part| !part.is_empty());
-        parts.flat_map(|part| targets(kind, part, "")).collect()
+        parts.flat_map(|part| mended(kind, part)).map(|mended| (kind, mended)).collect()
     };
     // As blockType has it in the XML, which this form does not carry on.
     let mut found = split(2, "url", " | ");
@@ -176,8 +183,9 @@ fn read(record: &::csv::ByteRecord) -> Result<Read, RowError> {
         return Err(RowError::new("targets", "missing", remedy));
     }
     let mut repairs = Vec::new();
-    for found in &found {
-        repairs.extend(target::repairs_of("targets", found)?);
+    for (kind, mended) in &found {
+        let table = table(kind, mended.clone(), "");
+        repairs.extend(target::repairs_of("targets", &table)?);
     }
     Ok((decision, found, repairs))
 }

@@ -6,9 +6,10 @@ use crate::target::Target;
 use remit_proto::v1::TargetKind;
 
 /// A value as it is read, beside what stood in the file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mended {
     pub value: String,
+    /// Empty if nothing was repaired.
     pub raw: String,
     pub repairs: Vec<&'static str>,
 }
@@ -16,7 +17,10 @@ pub(super) struct Mended {
 /// The values that a text of the file holds: one, or several where a list was written into it.
 pub(super) fn mended(kind: &str, text: &str) -> Vec<Mended> {
     let raw = text.trim();
-    let one = |value: String, repairs| vec![Mended { value, raw: raw.to_owned(), repairs }];
+    let one = |value: String, repairs: Vec<&'static str>| {
+        let raw = if repairs.is_empty() { String::new() } else { raw.to_owned() };
+        vec![Mended { value, raw, repairs }]
+    };
     if kind == "url" {
         let (value, repairs) = url(raw);
         return one(value, repairs);

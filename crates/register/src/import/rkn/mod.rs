@@ -92,25 +92,27 @@ fn instrument_stated(table: &::toml::Table) -> Result<(), RowError> {
 
 /// One text of the form → targets as a requests file writes them.
 fn targets(kind: &str, text: &str, added: &str) -> Vec<::toml::Value> {
-    let table = |Mended { value, raw, repairs }: Mended| {
-        let kind = match kind {
-            // Only "*." makes a mask; a name without it is that name.
-            "domain_exact" if value.starts_with("*.") => "domain_subtree",
-            "cidr" if !value.contains('/') => "ip",
-            other => other,
-        };
-        let mut table = ::toml::Table::new();
-        table.insert("kind".to_owned(), kind.into());
-        table.insert("value".to_owned(), value.into());
-        if !repairs.is_empty() {
-            table.insert("raw".to_owned(), raw.into());
-            let repairs: Vec<::toml::Value> = repairs.into_iter().map(Into::into).collect();
-            table.insert("repaired".to_owned(), repairs.into());
-        }
-        if !added.is_empty() {
-            table.insert("added".to_owned(), added.into());
-        }
-        ::toml::Value::from(table)
+    mended(kind, text).into_iter().map(|mended| table(kind, mended, added)).collect()
+}
+
+fn table(kind: &str, mended: Mended, added: &str) -> ::toml::Value {
+    let Mended { value, raw, repairs } = mended;
+    let kind = match kind {
+        // Only "*." makes a mask; a name without it is that name.
+        "domain_exact" if value.starts_with("*.") => "domain_subtree",
+        "cidr" if !value.contains('/') => "ip",
+        other => other,
     };
-    mended(kind, text).into_iter().map(table).collect()
+    let mut table = ::toml::Table::new();
+    table.insert("kind".to_owned(), kind.into());
+    table.insert("value".to_owned(), value.into());
+    if !repairs.is_empty() {
+        table.insert("raw".to_owned(), raw.into());
+        let repairs: Vec<::toml::Value> = repairs.into_iter().map(Into::into).collect();
+        table.insert("repaired".to_owned(), repairs.into());
+    }
+    if !added.is_empty() {
+        table.insert("added".to_owned(), added.into());
+    }
+    table.into()
 }
