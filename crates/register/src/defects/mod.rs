@@ -169,8 +169,7 @@ impl<'a> Case<'a> {
                 | Standing::Provisional { .. }
                 | Standing::Unapproved
                 | Standing::TooEarly { .. }
-                | Standing::Suspended { .. }
-                | Standing::Unapproved,
+                | Standing::Suspended { .. },
             )
             | None => true,
             // Between two windows a request has not ended.
