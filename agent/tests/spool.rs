@@ -294,12 +294,12 @@ fn what_a_crash_left_of_a_file_being_replaced_goes_at_the_next_start() {
 fn another_process_sees_what_is_recorded_from_now_on_and_the_root_that_was_signed() {
     let node = Node::individual();
     let mut early = Look::at_end(&node.spool_dir()).unwrap();
-    assert!(early.next().unwrap().is_none());
+    assert!(early.next_batch().unwrap().is_none());
     let mut recorder = node.start();
     recorder.report(state(vec![rule(1, "de/1")])).unwrap();
     work(&node, &mut recorder, 1);
     let mut late = Look::at_end(&node.spool_dir()).unwrap();
-    assert!(late.next().unwrap().is_none(), "all of that was there before");
+    assert!(late.next_batch().unwrap().is_none(), "all of that was there before");
     let mut sizes = Vec::new();
     // Enough for several segments, which are released meanwhile by nobody.
     for count in 0..1200 {
@@ -307,7 +307,7 @@ fn another_process_sees_what_is_recorded_from_now_on_and_the_root_that_was_signe
         node.pass(&mut recorder, 1000);
         sizes.push((recorder.tree().edge.size(), recorder.tree().edge.root()));
         if count % 300 == 299 {
-            let seen: Vec<_> = std::iter::from_fn(|| late.next().unwrap()).collect();
+            let seen: Vec<_> = std::iter::from_fn(|| late.next_batch().unwrap()).collect();
             let ends: Vec<_> = seen.iter().map(|batch| (batch.size, batch.root)).collect();
             assert_eq!(ends, sizes);
             assert!(seen.iter().all(|batch| batch.first + batch.leaves.len() as u64 == batch.size));
@@ -315,7 +315,7 @@ fn another_process_sees_what_is_recorded_from_now_on_and_the_root_that_was_signe
         }
     }
     assert!(segments(&node).len() > 2, "{}", segments(&node).len());
-    let last = std::iter::from_fn(|| early.next().unwrap()).last().unwrap();
+    let last = std::iter::from_fn(|| early.next_batch().unwrap()).last().unwrap();
     assert_eq!((last.size, last.root), (recorder.tree().edge.size(), recorder.tree().edge.root()));
     assert_eq!(last.origin, recorder.tree().origin);
 }
@@ -327,10 +327,10 @@ fn what_is_half_written_is_not_seen_before_it_is_whole() {
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..usize::try_from(before_last).unwrap() + 20]).unwrap();
     let mut look = Look::at_end(&node.spool_dir()).unwrap();
-    assert!(look.next().unwrap().is_none());
+    assert!(look.next_batch().unwrap().is_none());
     fs::write(&path, &whole).unwrap();
-    assert!(look.next().unwrap().is_some());
-    assert!(look.next().unwrap().is_none());
+    assert!(look.next_batch().unwrap().is_some());
+    assert!(look.next_batch().unwrap().is_none());
 }
 
 #[test]

@@ -310,7 +310,7 @@ async fn recorded(
     let (deadline, mut again) = (Instant::now() + within, Instant::now() + SEND_EACH);
     let mut missing = groups.to_vec();
     loop {
-        let batch = look.next().map_err(|error| {
+        let batch = look.next_batch().map_err(|error| {
             Failure::new(format!("the spool cannot be read: {error}"), "remit-agent doctor")
         })?;
         if let Some(batch) = batch {
@@ -435,7 +435,7 @@ async fn proven(
         Ok(logged) => logged?,
         Err(_) => return Err(not_logged(config, keys, leaf).await),
     };
-    while let Ok(Some(Recorded { size, root, .. })) = look.next() {
+    while let Ok(Some(Recorded { size, root, .. })) = look.next_batch() {
         behind.push((size, root));
     }
     let head = &logged.shown.head;

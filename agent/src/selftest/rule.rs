@@ -57,8 +57,8 @@ impl Rule {
 
     /// Sends one to each of these groups. An error of EPERM is a rule's of the node itself.
     pub(super) fn send(&self, groups: &[u16]) -> io::Result<()> {
-        let ends = self.ends.iter().filter(|end| groups.contains(&end.group));
-        ends.map(|end| end.socket.send_to(b"remit selftest", end.to).map(drop)).collect()
+        let mut ends = self.ends.iter().filter(|end| groups.contains(&end.group));
+        ends.try_for_each(|end| end.socket.send_to(b"remit selftest", end.to).map(drop))
     }
 
     /// The first group whose datagram was not dropped but came through.

@@ -40,7 +40,7 @@ pub(super) async fn came_back(
         Instant::now() + ASKED_TWICE + Duration::from_secs(config.seal_interval_s.into());
     let mut newest = None;
     loop {
-        let batch = look.next().map_err(|error| {
+        let batch = look.next_batch().map_err(|error| {
             Failure::new(format!("the spool cannot be read: {error}"), "remit-agent doctor")
         })?;
         let Some(batch) = batch else {

@@ -58,12 +58,12 @@ impl Look {
         let mut look = Self { dir: dir.to_owned(), place: None };
         look.place =
             segment_names(dir)?.last().map(|newest| look.enter(*newest)).transpose()?.flatten();
-        while look.next()?.is_some() {}
+        while look.next_batch()?.is_some() {}
         Ok(look)
     }
 
     /// The next batch; `None`: there is none yet.
-    pub fn next(&mut self) -> io::Result<Option<Recorded>> {
+    pub fn next_batch(&mut self) -> io::Result<Option<Recorded>> {
         loop {
             if let Some(recorded) = self.here()? {
                 return Ok(Some(recorded));
