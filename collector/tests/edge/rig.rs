@@ -67,7 +67,6 @@ impl Collector {
             tiles_listen: None,
             metrics_listen: None,
             publish_interval: Duration::from_millis(100),
-            second_person_for: Vec::new(),
             limits,
             archive: None,
         };
