@@ -1,7 +1,7 @@
 //! Which digest and which key go together, and what `ring` calls the pair.
 
 use der::{
-    Decode, Reader, SliceReader, Tagged,
+    AnyRef, Decode, Reader, SliceReader, Tag, Tagged,
     asn1::{ObjectIdentifier, UintRef},
 };
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
@@ -30,6 +30,14 @@ impl Digest {
             Self::Sha512 => {
                 parts.iter().fold(Sha512::new(), |d, p| d.chain_update(p)).finalize().to_vec()
             }
+        }
+    }
+
+    fn size(self) -> u32 {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
         }
     }
 
@@ -122,23 +130,41 @@ fn rsa_by(digest: Digest) -> &'static dyn VerificationAlgorithm {
     }
 }
 
-/// RFC 4055: `RSASSA-PSS-params`; without a digest it is SHA-1. The mask function and the length of the salt
-/// must be those that go with the digest, or the signature will not hold.
+/// RFC 4055, section 3.1: `RSASSA-PSS-params`; a digest that is not stated is SHA-1. `ring` takes the mask
+/// function over the same digest and a salt of its length, which is what authorities use; with others the
+/// signature may be good, and is not looked at.
 fn pss_digest(algorithm: &AlgorithmIdentifierOwned) -> Result<Digest, Status> {
     let Some(parameters) = &algorithm.parameters else { return Err(weak("SHA-1")) };
-    let malformed = || Status::Invalid(Invalid::Structure("RSASSA-PSS parameters"));
-    let mut fields = SliceReader::new(parameters.value()).map_err(|_| malformed())?;
-    if fields.is_finished() {
-        return Err(weak("SHA-1"));
+    let malformed = |_| Status::Invalid(Invalid::Structure("RSASSA-PSS parameters"));
+    let mut fields = SliceReader::new(parameters.value()).map_err(malformed)?;
+    let (mut digest, mut mask, mut salt) = (None, None, 20_u32);
+    while !fields.is_finished() {
+        let field = AnyRef::decode(&mut fields).map_err(malformed)?;
+        let Tag::ContextSpecific { constructed: true, number } = field.tag() else {
+            return Err(Status::Invalid(Invalid::Structure("RSASSA-PSS parameters")));
+        };
+        match number.value() {
+            0 => {
+                let stated =
+                    AlgorithmIdentifierOwned::from_der(field.value()).map_err(malformed)?;
+                digest = Some(Digest::read(stated.oid)?);
+            }
+            1 => {
+                let stated =
+                    AlgorithmIdentifierOwned::from_der(field.value()).map_err(malformed)?;
+                let over: Option<AlgorithmIdentifierOwned> =
+                    stated.parameters.and_then(|parameters| parameters.decode_as().ok());
+                mask = over.and_then(|over| Digest::read(over.oid).ok());
+            }
+            2 => salt = u32::from_der(field.value()).map_err(malformed)?,
+            _ => {}
+        }
     }
-    let first = der::AnyRef::decode(&mut fields).map_err(|_| malformed())?;
-    // [0] EXPLICIT: the digest.
-    let explicit = der::Tag::ContextSpecific { constructed: true, number: der::TagNumber::N0 };
-    if first.tag() != explicit {
-        return Err(weak("SHA-1"));
+    let Some(digest) = digest else { return Err(weak("SHA-1")) };
+    if mask != Some(digest) || salt != digest.size() {
+        return Err(Status::Unsupported(format!("RSASSA-PSS with a salt of {salt} bytes")));
     }
-    let digest = AlgorithmIdentifierOwned::from_der(first.value()).map_err(|_| malformed())?;
-    Digest::read(digest.oid)
+    Ok(digest)
 }
 
 /// RFC 8017, A.1.1: `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }`.

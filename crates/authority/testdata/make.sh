@@ -33,7 +33,8 @@ sign() { # out, signer, more
 }
 sign court court -md sha256
 sign court512 court -md sha512
-sign pss court -md sha256 -keyopt rsa_padding_mode:pss
+sign pss court -md sha256 -keyopt rsa_padding_mode:pss -keyopt rsa_pss_saltlen:digest
+sign psslong court -md sha256 -keyopt rsa_padding_mode:pss
 sign ski court -md sha256 -keyid
 sign sha1 court -md sha1
 sign plain court -md sha256 -noattr
