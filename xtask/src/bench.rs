@@ -62,6 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn build(cargo: &str, only: Option<Part>) -> Result<()> {
+    if matches!(only, Some(Part::Store | Part::Reassess)) {
+        return Ok(());
+    }
     let release = "build --quiet --release --locked --package remit-agent \
                    --package remit-collector --package remit-cli";
     shell(cargo, &release.split(' ').collect::<Vec<_>>())?;

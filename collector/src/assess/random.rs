@@ -27,8 +27,16 @@ const TARGETS: [&str; 14] = [
     "keyword:x",
     "ip:2001:db8::7",
 ];
-const CLAIMS: [&str; 6] =
-    ["", "req-0", "req-1", "req-2,list:feed@1", "list:feed@2", "class:security"];
+const CLAIMS: [&str; 8] = [
+    "",
+    "req-0",
+    "req-1",
+    "req-2,list:feed@1",
+    "list:feed@2",
+    "class:security",
+    "list:black@1",
+    "list:black@2,req-0",
+];
 const NODES: [&str; 2] = ["r1", "r2"];
 
 #[derive(Debug, Clone)]
@@ -72,6 +80,14 @@ enum Act {
     Baseline {
         node: usize,
     },
+    /// The feed of the list with versions is stated, under a request.
+    Feed {
+        id: usize,
+    },
+    /// Its next version: what is on it goes, what is not comes.
+    Version {
+        targets: [usize; 2],
+    },
     Declare {
         node: usize,
         region: usize,
@@ -106,6 +122,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (node.clone(), target, claim, 0..3_usize).prop_map(
             |(node, target, claim, id)| Act::Attribute { node, target, claim, id }
         ),
+        1 => (0..3_usize).prop_map(|id| Act::Feed { id }),
+        4 => [0..TARGETS.len(), 0..TARGETS.len()].prop_map(|targets| Act::Version { targets }),
         1 => node.clone().prop_map(|node| Act::Baseline { node }),
         1 => (node.clone(), 0..2_usize).prop_map(|(node, region)| Act::Declare { node, region }),
         1 => (node.clone(), 0..20_u64)
@@ -121,9 +139,18 @@ struct Entered {
     version: u32,
     /// Of that version.
     digest: Vec<u8>,
+    covers_list: bool,
     suspended: bool,
     ended: bool,
     annulled: bool,
+}
+
+/// Of the list with versions.
+#[derive(Default)]
+struct Versions {
+    feed: Option<usize>,
+    newest: u32,
+    held: BTreeSet<usize>,
 }
 
 fn rule(target: usize, claim: usize) -> Block {
@@ -144,6 +171,7 @@ fn play(acts: &[Act]) -> Stream {
     stream.declare("r1", "DE", &["acl nftables observed"]);
     stream.publish();
     let mut entered: [Entered; 3] = Default::default();
+    let mut versions = Versions::default();
     for act in acts {
         match act {
             Act::Wait(seconds) => stream.wait(*seconds),
@@ -176,6 +204,10 @@ fn play(acts: &[Act]) -> Stream {
                         basis.instrument = v1::Instrument::SecurityMeasure.into();
                         basis.basis_class = v1::BasisClass::Security.into();
                     }
+                    if *list != 1 {
+                        request.task.as_mut().unwrap().covers_lists = vec!["black".into()];
+                    }
+                    known.covers_list = *list != 1;
                     known.digest = chunk_id(&request.encode_to_vec()).0.to_vec();
                 });
             }
@@ -209,6 +241,35 @@ fn play(acts: &[Act]) -> Stream {
                     let number = (target * CLAIMS.len() + claim + 1) as u64;
                     stream.attribute(NODES[*node], &[number], &format!("req-{id}"));
                 }
+            }
+            Act::Feed { id } => {
+                if entered[*id].covers_list {
+                    stream.feed("black", &format!("req-{id}"));
+                    versions.feed = Some(*id);
+                }
+            }
+            Act::Version { targets } => {
+                // Entries stand under the request of the feed, which must still cover the list.
+                if !versions.feed.is_some_and(|id| entered[id].covers_list) {
+                    continue;
+                }
+                let (mut added, mut removed) = (Vec::new(), Vec::new());
+                for target in targets.iter().collect::<BTreeSet<_>>() {
+                    match versions.held.remove(target) {
+                        true => removed.push(TARGETS[*target]),
+                        false => {
+                            versions.held.insert(*target);
+                            added.push(TARGETS[*target]);
+                        }
+                    }
+                }
+                let previous = match versions.newest {
+                    0 => String::new(),
+                    newest => newest.to_string(),
+                };
+                versions.newest += 1;
+                let (version, entries) = (versions.newest.to_string(), versions.held.len() as u64);
+                stream.version("black", (&version, &previous), &added, &removed, entries);
             }
             Act::Baseline { node } => {
                 let until_s = stream.now_s + 3000;

@@ -277,6 +277,62 @@ impl Stream {
         self.statement(statement::Body::Import(import), Some(items));
     }
 
+    /// Entries of the list stand under the request; a second person has signed it.
+    pub(crate) fn feed(&mut self, list: &str, request: &str) {
+        self.approved(
+            statement::Body::ListFeed(v1::ListFeed {
+                list_id: list.into(),
+                request_id: request.into(),
+                publication_interval_s: 600,
+                fetch_time_s: 60,
+                ..v1::ListFeed::default()
+            }),
+            None,
+        );
+    }
+
+    /// A version that holds so many entries after these changes.
+    pub(crate) fn version(
+        &mut self,
+        list: &str,
+        (version, previous): (&str, &str),
+        added: &[&str],
+        removed: &[&str],
+        entries: u64,
+    ) {
+        let entry = |target: &&str| v1::ListEntry {
+            target: Some(target.parse::<Target>().unwrap().to_wire()),
+            ..v1::ListEntry::default()
+        };
+        let changes = v1::ListChanges {
+            added: added.iter().map(entry).collect(),
+            removed: removed.iter().map(entry).collect(),
+        };
+        let version = v1::ListVersion {
+            list_id: list.into(),
+            version: version.into(),
+            previous: previous.into(),
+            changes: Some(v1::ItemSet { count: 1, ..v1::ItemSet::default() }),
+            file_digest: vec![7; 32],
+            entries,
+            added: added.len() as u64,
+            removed: removed.len() as u64,
+            ..v1::ListVersion::default()
+        };
+        let item = v1::register_item::Item::ListChanges(changes);
+        let items = vec![v1::RegisterItem { item: Some(item) }];
+        self.approved(statement::Body::ListVersion(version), Some(items));
+    }
+
+    fn approved(&mut self, body: statement::Body, items: Option<Vec<v1::RegisterItem>>) {
+        self.statement(body, items);
+        let last = self.committed.last_mut().map(|committed| &mut committed.what);
+        if let Some(What::Statement { statement, .. }) = last {
+            let role = v1::Role::Operator.into();
+            statement.approver = Some(v1::PersonRef { person: "p2".into(), role });
+        }
+    }
+
     pub(crate) fn attribute(&mut self, node: &str, rules: &[u64], claim: &str) {
         self.statement(statement::Body::Attribution(attribution(node, rules, claim)), None);
     }

@@ -409,6 +409,52 @@ fn a_question_under_way_keeps_its_state_and_holds_nobody_up() {
     assert!(!hits.contains(&77));
 }
 
+/// A register with a list, and what a change of it looks at.
+#[test]
+fn a_change_looks_at_what_it_can_reach_and_not_at_everything() {
+    let mut stream = router();
+    stream.request_with("req-7", "ip:192.0.2.7", |request| {
+        request.task.as_mut().unwrap().covers_lists = vec!["black".into()];
+    });
+    stream.feed("black", "req-7");
+    stream.version("black", ("1", ""), &["ip:192.0.2.8", "ip:192.0.2.9"], &[], 2);
+    stream.publish();
+    for host in 1..=50 {
+        stream.hit("r1", &block(100 + host, &format!("ip:198.51.100.{host}")), 1);
+    }
+    stream.hit("r1", &block(1, "ip:192.0.2.8 for list:black@1"), 2);
+    stream.hit("r1", &block(2, "ip:192.0.2.9"), 3);
+    stream.hit("r1", &block(3, "ip:203.0.113.5"), 4);
+    stream.hit("r1", &block(4, "ip:203.0.113.77 for req-9"), 5);
+    stream.publish();
+    let mut applied = 0;
+    let mut world = World::of(&Stream::new());
+    let mut change = |stream: &Stream| {
+        let more = stream.committed[applied..].to_vec();
+        applied = stream.committed.len();
+        world.assessor.apply(more).unwrap();
+        world.assessor.finish_work().unwrap();
+        let ends = world.assessor.take_finished().unwrap();
+        ends.iter().map(|end| (end.examined, end.revised)).collect::<Vec<_>>()
+    };
+    assert!(change(&stream).is_empty());
+    // It adds what was hit before: that hit, and what claims the list.
+    stream.wait(3600);
+    stream.version("black", ("2", "1"), &["ip:203.0.113.5"], &[], 3);
+    stream.publish();
+    assert_eq!(change(&stream), [(2, 1)]);
+    // A request that no list stands under: what touches it, and what claims it.
+    stream.request("req-9", "ip:203.0.113.77");
+    stream.publish();
+    assert_eq!(change(&stream), [(1, 1)]);
+    // The request of the list is annulled: its own target, the entries, and what claims either.
+    stream.transition("req-7", TransitionKind::Annul, NOON - 10);
+    stream.publish();
+    // The hit from before its entry was too early with it, and still is.
+    assert_eq!(change(&stream), [(3, 2)]);
+    assert_eq!(world.check(), 54, "and nothing else would have changed");
+}
+
 #[test]
 fn an_attribution_changes_now_and_not_then() {
     let mut stream = router();

@@ -75,9 +75,8 @@ const PART: [(&str, &str); 4] = [
     ),
     (
         "hour_sum",
-        "SELECT hour, technique, code, reason, request, events, hits
-         FROM hour_sum JOIN answer ON answer.id = answer WHERE events > 0
-         ORDER BY hour, technique, code, reason, request",
+        "SELECT hour, technique, code, reason, events, hits FROM hour_sum WHERE events > 0
+         ORDER BY hour, technique, code, reason",
     ),
 ];
 

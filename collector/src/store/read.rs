@@ -295,7 +295,7 @@ impl Reading for SqliteReading {
             let mut statement = lent.get()?.prepare_cached(
                 "SELECT hour / 24 AS day, technique, code, reason, sum(events), sum(hits >> 31),
                      sum(hits & 2147483647)
-                 FROM hour_sum CROSS JOIN answer ON answer.id = answer
+                 FROM hour_sum
                  WHERE hour >= ?1 AND hour < ?2 AND events > 0
                  GROUP BY day, technique, code, reason",
             )?;

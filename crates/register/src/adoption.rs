@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use evidence::{Claim, NodeId, canonical::Malformed, statement::check_attribution};
+use evidence::{Claim, NodeId, RequestId, canonical::Malformed, statement::check_attribution};
 use remit_proto::v1;
 
 use crate::{change::Selected, register::View};
@@ -186,6 +186,12 @@ impl<'a> View<'a> {
     /// Rules that were at some time attributed to what a claim names.
     pub(crate) fn adopted_by(&self, claim: &Claim) -> Vec<Selected> {
         self.adopted(|said| said.statement < self.size() && said.claims.contains(claim))
+    }
+
+    /// The same of any version of a list.
+    pub(crate) fn adopted_by_list(&self, list: &RequestId) -> Vec<Selected> {
+        let names = |claim: &Claim| matches!(claim, Claim::List { id, version: _ } if id == list);
+        self.adopted(|said| said.statement < self.size() && said.claims.iter().any(names))
     }
 
     fn adopted(&self, takes: impl Fn(&Attributed) -> bool) -> Vec<Selected> {

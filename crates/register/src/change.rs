@@ -9,17 +9,23 @@
 //!   versions, near misses included, and what claims it or a list that names it.
 //! - If all that happened to it are ends and pauses, events before the earliest of them are not
 //!   reached: where it stood then does not depend on what came later.
+//! - A request under which entries of lists stand reaches what claims any version of these lists, and what
+//!   touches any entry of them, as it reaches its own targets.
+//! - A statement about a list reaches what claims any version of it. A version that is accepted reaches what
+//!   touches an entry that it adds or removes, and of the entries that stay, from when it is in force on.
 //! - An attribution reaches the rules that it names, a baseline the rules of its nodes.
-//! - Once the register has lists with versions, each change takes everything.
 //! - The end of a proceeding takes everything.
 //! - A statement that cannot be read may hold whatever is claimed and not known.
 
-use evidence::{Claim, NodeId};
+use std::collections::BTreeSet;
+
+use evidence::{Claim, NodeId, RequestId};
 use remit_proto::v1::TransitionKind;
 
 use crate::{
     entry::Entry,
     index::TargetIndex,
+    list::ListView,
     register::{Register, View},
     target::{Relation, Target, relation},
 };
@@ -41,6 +47,8 @@ pub enum Selected {
     Target(Target),
     /// Rules that carry this claim.
     Claim(Claim),
+    /// Rules that claim any version of this list.
+    List(RequestId),
     Rule {
         node: NodeId,
         number: u64,
@@ -65,12 +73,9 @@ impl Register {
         let unreadable = |view: &View<'_>| view.withheld_count() + view.not_understood_count();
         // An erased target might be any request's: the first request changes what that means.
         let first = before.requests().next().is_none() && after.requests().next().is_some();
-        // Entries of lists stand under their requests from approval to approval; which of them a statement
-        // moves is not followed here.
-        let has_lists = self.first_of_list.is_some_and(|statement| statement < to_size);
         // Requests lapse with a proceeding by what their texts say of it.
         let ended = self.proceedings_ended.iter().any(|at| (from_size..to_size).contains(at));
-        if first || has_lists || ended || unreadable(&before) != unreadable(&after) {
+        if first || ended || unreadable(&before) != unreadable(&after) {
             return vec![Selector::always(Selected::Everything)];
         }
         let mut reach = Vec::new();
@@ -78,6 +83,15 @@ impl Register {
             if let Some(since_s) = changed_since(&entry, from_size) {
                 of_request(&after, &entry, since_s, &mut reach);
             }
+            if reach.len() > SELECTORS_MAX {
+                return vec![Selector::always(Selected::Everything)];
+            }
+        }
+        let said =
+            self.said_of_lists.iter().filter(|(said, _)| (from_size..to_size).contains(said));
+        let lists: BTreeSet<usize> = said.map(|(_, list)| *list).collect();
+        for list in after.lists_at(lists.into_iter()) {
+            of_list(&after, &list, from_size, &mut reach);
             if reach.len() > SELECTORS_MAX {
                 return vec![Selector::always(Selected::Everything)];
             }
@@ -118,10 +132,19 @@ fn changed_since(entry: &Entry<'_>, from_size: u64) -> Option<i64> {
 
 fn of_request(view: &View<'_>, entry: &Entry<'_>, since_s: i64, reach: &mut Vec<Selector>) {
     let mut claims = vec![Claim::Request(entry.id().clone())];
+    let mut lists = BTreeSet::new();
     for version in entry.versions() {
         for held in &version.request.targets {
             let selected = Selected::Target(held.target.clone());
             reach.push(Selector { selected, since_s });
+        }
+        for id in &version.request.covers_lists {
+            let list = view.list_of(id).filter(|_| lists.insert(id.clone()));
+            let Some(list) = list else { continue };
+            claims_of_list(view, id, since_s, reach);
+            let targets =
+                list.targets(u64::MAX).map(|(target, _)| Selected::Target(target.clone()));
+            reach.extend(targets.map(|selected| Selector { selected, since_s }));
         }
         for list in &version.request.lists {
             let claim = Claim::List { id: list.id.clone(), version: list.version.clone() };
@@ -135,6 +158,23 @@ fn of_request(view: &View<'_>, entry: &Entry<'_>, since_s: i64, reach: &mut Vec<
         reach.extend(attributed.into_iter().map(|selected| Selector { selected, since_s }));
         reach.push(Selector { selected: Selected::Claim(claim), since_s });
     }
+}
+
+/// What statements about a list, from a size on, can reach.
+fn of_list(view: &View<'_>, list: &ListView<'_>, from_size: u64, reach: &mut Vec<Selector>) {
+    claims_of_list(view, list.id(), i64::MIN, reach);
+    let Some(in_force_s) = list.new_since_s(from_size) else { return };
+    for (target, changed) in list.targets(from_size) {
+        // What stays on the list stands there by another version from then on, and the verdict says by which.
+        let since_s = if changed { i64::MIN } else { in_force_s };
+        reach.push(Selector { selected: Selected::Target(target.clone()), since_s });
+    }
+}
+
+fn claims_of_list(view: &View<'_>, id: &RequestId, since_s: i64, reach: &mut Vec<Selector>) {
+    let attributed = view.adopted_by_list(id);
+    reach.extend(attributed.into_iter().map(|selected| Selector { selected, since_s }));
+    reach.push(Selector { selected: Selected::List(id.clone()), since_s });
 }
 
 /// Many targets, to be asked about one by one.

@@ -43,8 +43,8 @@ pub struct Register {
     adoption: Adoption,
     lists: Lists,
     proceedings: Proceedings,
-    /// The first statement about a list with versions.
-    pub(crate) first_of_list: Option<u64>,
+    /// Statements about lists with versions, each with the position of its list.
+    pub(crate) said_of_lists: Vec<(u64, usize)>,
     /// Statements that a proceeding has ended.
     pub(crate) proceedings_ended: Vec<u64>,
 }
@@ -129,7 +129,7 @@ impl Register {
             adoption: Adoption::default(),
             lists: Lists::default(),
             proceedings: Proceedings::default(),
-            first_of_list: None,
+            said_of_lists: Vec::new(),
             proceedings_ended: Vec::new(),
         }
     }
@@ -234,9 +234,8 @@ impl Register {
             }
             Body::Decision(_) => return Err(InvalidStatement::NotOfTheRegister),
         }
-        if let Some(Body::ListFeed(_) | Body::ListVersion(_) | Body::Approval(_)) = body {
-            self.first_of_list.get_or_insert(self.size);
-        }
+        let said_of = body.as_ref().and_then(|body| self.lists.said_of(body));
+        self.said_of_lists.extend(said_of.map(|list| (self.size, list)));
         self.size = self.size.saturating_add(1);
         Ok(())
     }

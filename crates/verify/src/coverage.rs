@@ -72,6 +72,9 @@ pub struct Coverage {
     /// `<node> <SHA-256>`: the node took claims from a basis map that nobody stated in the register.
     pub basis_maps_unstated: Vec<String>,
     pub events_judged: u64,
+    /// Entries of the log that say that old events were judged again, and how many came out the same here.
+    pub reassessments: u64,
+    pub reassessments_checked: u64,
     /// Screen word → events, as known now.
     pub verdicts: BTreeMap<String, u64>,
 }
@@ -347,7 +350,14 @@ impl fmt::Display for Coverage {
         row("cases", format!("{} acts of people on findings", self.decisions))?;
         let verdicts: Vec<String> =
             self.verdicts.iter().map(|(word, count)| format!("{count} {word}")).collect();
-        row("events", format!("{} judged: {}", self.events_judged, list(&verdicts)))
+        row("events", format!("{} judged: {}", self.events_judged, list(&verdicts)))?;
+        row(
+            "judged again",
+            format!(
+                "{} of {} re-assessments of old events computed again, with the same changes",
+                self.reassessments_checked, self.reassessments
+            ),
+        )
     }
 }
 

@@ -39,6 +39,7 @@ mod history;
 mod keys;
 mod manifest;
 mod openings;
+mod reassessments;
 mod replay;
 pub mod report;
 mod statement_log;

@@ -23,6 +23,7 @@ use crate::{
     history::Known,
     manifest::Manifest,
     openings::{Items, items},
+    reassessments::{self, Given, Judged},
     report::{Findings, Step, chain},
     statements::Register,
     trust::Trust,
@@ -77,7 +78,7 @@ pub(crate) fn verdicts(
     coverage: &mut Coverage,
     findings: &mut Findings,
 ) {
-    let (computed, found) = compute(bundle, trust, past, coverage, findings);
+    let (computed, found) = compute(bundle, trust, manifest, past, coverage, findings);
     silences(coverage, found);
     for Computed { now, .. } in computed.values() {
         *coverage.verdicts.entry(now.screen_word().to_string()).or_default() += 1;
@@ -100,6 +101,7 @@ pub(crate) fn verdicts(
 fn compute(
     bundle: &mut Bundle<'_>,
     trust: &Trust,
+    manifest: &Manifest,
     past: &Past<'_>,
     coverage: &mut Coverage,
     findings: &mut Findings,
@@ -179,22 +181,44 @@ fn compute(
             | Item::NotUnderstood { .. } => None,
         }
     };
-    let computed = assessed
-        .into_iter()
-        .filter_map(facts_of)
-        .map(|facts| {
-            let event =
-                format!("{}/{}/{}", facts.origin.node, facts.origin.generation, facts.index);
+    let seals = reassessments::seal_times(&assessed);
+    let event_of = |facts: Facts| {
+        let event = format!("{}/{}/{}", facts.origin.node, facts.origin.generation, facts.index);
+        Judged { facts, event }
+    };
+    let events: Vec<Judged> = assessed.into_iter().filter_map(facts_of).map(event_of).collect();
+    let computed: BTreeMap<String, Computed> = events
+        .iter()
+        .map(|Judged { facts, event }| {
             let judged_at_s = last_seal_s.get(&facts.origin).copied().unwrap_or_default();
             let computed = Computed {
-                then: assessment.then(&facts),
-                now: assessment.now(&facts, past.log_size, judged_at_s),
-                closed: is_closed(past.agents, &facts) || closed.contains(&facts.origin),
+                then: assessment.then(facts),
+                now: assessment.now(facts, past.log_size, judged_at_s),
+                closed: is_closed(past.agents, facts) || closed.contains(&facts.origin),
             };
-            (event, computed)
+            (event.clone(), computed)
         })
         .collect();
+    let why_not = not_whole(past, &computed);
+    let given = Given { entries: past.entries, assessment: &assessment, events: &events, seals };
+    reassessments::check(&given, why_not, manifest, coverage, findings);
     (computed, silences)
+}
+
+/// What verdicts rest on and is not here, so that whoever counts changes counts others.
+fn not_whole(past: &Past<'_>, computed: &BTreeMap<String, Computed>) -> Option<String> {
+    let is_short = |(origin, heads): (&String, &Vec<(u64, u64)>)| {
+        let held = past.agents.by_origin.get(origin).map_or(0, |agent| agent.leaves.len() as u64);
+        heads.iter().any(|(_, size)| *size > held)
+    };
+    if past.agents.heads.iter().any(is_short) {
+        return Some("the bundle is without leaves of some nodes".to_owned());
+    }
+    if past.register.partial {
+        return Some("parts of the register are withheld, erased or unreadable".to_owned());
+    }
+    let closed = computed.values().filter(|computed| computed.closed).count();
+    (closed > 0).then(|| format!("{closed} events rest on what is withheld or erased"))
 }
 
 /// Tells what stood before each node was enrolled; returns the trees of which that is withheld.

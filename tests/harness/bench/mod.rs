@@ -125,10 +125,12 @@ pub const TABLE_HEAD: &str = "| what | median | spread | target | | in absolute 
 
 /// Runs everything, or the one part. `say` hears what is being measured.
 pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
-    let programs = Programs::built()?;
+    // The index is measured in this process.
+    let programs = Programs::built;
     let wanted = |part| settings.only.is_none_or(|only| only == part);
     let mut rows = Vec::new();
     if wanted(Part::Agent) {
+        let programs = programs()?;
         let network = Network::new()?;
         network.nft(crate::network::Host::Router, flood::RULES)?;
         let mut collector = Collector::start(&network, &programs, &dir.join("first"), PORT)?;
@@ -142,7 +144,7 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
     if wanted(Part::Collector) {
         let network = Network::new()?;
         say("collector: CPU per leaf to Accepted, in turns with its floor");
-        rows.extend(collector::measure(&network, &programs, &dir.join("second"), settings)?);
+        rows.extend(collector::measure(&network, &programs()?, &dir.join("second"), settings)?);
     }
     if wanted(Part::Finding) {
         say("from a rule to its finding");

@@ -184,6 +184,7 @@ fn register() -> Result<Register> {
             }),
             task: Some(v1::Task {
                 targets: targets.collect(),
+                measure: Some(v1::Measure { outcome_only: true, ..v1::Measure::default() }),
                 scope: Some(v1::Scope { territories: vec!["*".into()], ..v1::Scope::default() }),
                 effective_from_s: history::BEGIN_S - 1_000_000,
                 ..v1::Task::default()

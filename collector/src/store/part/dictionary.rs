@@ -65,6 +65,8 @@ pub(super) struct Rule {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AnswerOf {
     pub(super) answer: RowId,
+    pub(super) code: i32,
+    pub(super) reason: i32,
     pub(super) is_notable: bool,
 }
 
@@ -318,10 +320,12 @@ impl Verdicts {
         each(connection, "SELECT id, answer, verdict, notable FROM verdict ORDER BY id", |row| {
             let answer: RowId = row.get(1)?;
             let is_notable = row.get(3)?;
-            loaded.answer_of.push(AnswerOf { answer, is_notable });
             let stored: Vec<u8> = row.get(2)?;
+            let shared: v1::Verdict = decode(&stored, "verdict.verdict")?;
+            let (code, reason) = (shared.code, shared.undetermined);
+            loaded.answer_of.push(AnswerOf { answer, code, reason, is_notable });
             let mut key = Vec::new();
-            key_of_shared(&decode(&stored, "verdict.verdict")?, &mut key);
+            key_of_shared(&shared, &mut key);
             loaded.verdicts.insert(key, row.get(0)?);
             Ok(())
         })?;
@@ -351,8 +355,9 @@ impl Verdicts {
         let shared = words.take_out(verdict);
         let bytes = shared.encode_to_vec();
         let is_notable = is_notable(shared.code, !shared.added.is_empty());
+        let (code, reason) = (shared.code, shared.undetermined);
         let request = shared.clause.map(|clause| clause.request_id).unwrap_or_default();
-        let answer = (shared.code, shared.undetermined, request);
+        let answer = (code, reason, request);
         let answer = match self.answers.get(&answer) {
             Some(known) => *known,
             None => {
@@ -367,7 +372,7 @@ impl Verdicts {
                 id
             }
         };
-        self.answer_of.push(AnswerOf { answer, is_notable });
+        self.answer_of.push(AnswerOf { answer, code, reason, is_notable });
         let id = number(self.answer_of.len() as u64);
         connection
             .prepare_cached("INSERT INTO verdict VALUES (?1, ?2, ?3, ?4)")?

@@ -340,8 +340,8 @@ fn insert_event(
     batch.last_s = batch.last_s.max(span.last_s);
     extent.first_s = if id == 1 { span.last_s } else { extent.first_s.min(span.last_s) };
     extent.last_s = if id == 1 { span.last_s } else { extent.last_s.max(span.last_s) };
-    let dictionary::AnswerOf { answer, is_notable } =
-        dictionaries.verdicts.answer_of(now_verdict)?;
+    let answer = dictionaries.verdicts.answer_of(now_verdict)?;
+    let is_notable = answer.is_notable;
     insert.execute(params![
         id,
         batch.id,
@@ -358,7 +358,7 @@ fn insert_event(
     ])?;
     match kind {
         EventKind::Activity | EventKind::Installed | EventKind::Deed if is_notable => {
-            sums.add_to_rule(rule.id, answer, number(*hits), span.first_s, span.last_s, id);
+            sums.add_to_rule(rule.id, answer.answer, number(*hits), span.first_s, span.last_s, id);
         }
         EventKind::Activity | EventKind::Installed | EventKind::Removed | EventKind::Deed => {}
     }

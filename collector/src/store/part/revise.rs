@@ -126,6 +126,12 @@ pub(in crate::store) fn reach(
                  WHERE claim = ?1",
                 &[&claim(of)],
             )?,
+            // '@' ends the list's id, and 'A' comes next after it.
+            Selected::List(id) => rules(
+                "SELECT rule.id FROM rule JOIN form_claim ON form_claim.form = rule.form
+                 WHERE claim >= 'list:' || ?1 || '@' AND claim < 'list:' || ?1 || 'A'",
+                &[&id.as_str()],
+            )?,
             Selected::Rule { node: of, number } => {
                 rules(&format!("{OF_NODE} AND number = ?2"), &[&node(of), &number.cast_signed()])?
             }
@@ -304,7 +310,7 @@ impl Work<'_> {
             if kind == EventKind::Activity {
                 let hits = number(event.hits);
                 for (verdict, sign) in [(before, -1), (after, 1)] {
-                    let answer = verdicts.answer_of(verdict)?.answer;
+                    let answer = verdicts.answer_of(verdict)?;
                     let hour = Hour::of(facts.span.last_s, facts.rule.technique, answer);
                     let (events, sum) = hours.entry(hour).or_default();
                     *events += sign;
@@ -358,7 +364,7 @@ impl Work<'_> {
             }
             let (hits, last_s): (i64, i64) = (row.get(1)?, row.get(3)?);
             let first_s = last_s.saturating_sub(row.get(2)?);
-            let AnswerOf { answer, is_notable } = self.verdicts.answer_of(row.get(4)?)?;
+            let AnswerOf { answer, is_notable, .. } = self.verdicts.answer_of(row.get(4)?)?;
             if !is_notable {
                 return Ok(());
             }
@@ -404,12 +410,12 @@ impl Work<'_> {
 
     fn write_hours(&mut self) -> Result<(), StoreError> {
         let mut write = self.connection.prepare_cached(
-            "INSERT INTO hour_sum VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (hour, technique, answer) DO UPDATE SET
+            "INSERT INTO hour_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (hour, technique, code, reason) DO UPDATE SET
                  events = events + excluded.events, hits = max(0, hits + excluded.hits)",
         )?;
-        for (Hour { hour, technique, answer }, (events, hits)) in self.hours.drain() {
-            write.execute(params![hour, technique, answer, events, hits])?;
+        for (Hour { hour, technique, code, reason }, (events, hits)) in self.hours.drain() {
+            write.execute(params![hour, technique, code, reason, events, hits])?;
         }
         Ok(())
     }

@@ -120,14 +120,16 @@ CREATE TABLE rule_sum (
     last_s INTEGER NOT NULL,
     newest INTEGER NOT NULL
 );
--- Activities by the hour of their last hit.
+-- Activities by the hour of their last hit. Without the request that speaks: by it, a day of many lists has
+-- nearly as many sums as events.
 CREATE TABLE hour_sum (
     hour INTEGER NOT NULL,
     technique INTEGER NOT NULL,
-    answer INTEGER NOT NULL,
+    code INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
     events INTEGER NOT NULL,
     hits INTEGER NOT NULL,
-    PRIMARY KEY (hour, technique, answer)
+    PRIMARY KEY (hour, technique, code, reason)
 ) WITHOUT ROWID;
 -- Verdicts as known now that changed: at a size of the log, from one to another.
 CREATE TABLE revision (

@@ -1,13 +1,13 @@
 //! Sums over the events of a partition, kept in memory beside it and written with it.
 //!
-//! By rule and answer, for findings; by hour, technique and answer, for reports. Each is written as it
+//! By rule and answer, for findings; by hour, technique, code and reason, for reports. Each is written as it
 //! stands after a run of events, once, however many of them it counts.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::dictionary::{RowId, each};
+use super::dictionary::{AnswerOf, RowId, each};
 use crate::store::StoreError;
 
 #[derive(Default)]
@@ -37,7 +37,8 @@ pub(super) struct Hour {
     /// Hours since 1970.
     pub(super) hour: i64,
     pub(super) technique: i32,
-    pub(super) answer: RowId,
+    pub(super) code: i32,
+    pub(super) reason: i32,
 }
 
 #[derive(Default)]
@@ -48,8 +49,9 @@ struct HourSum {
 }
 
 impl Hour {
-    pub(super) fn of(last_s: i64, technique: i32, answer: RowId) -> Self {
-        Self { hour: last_s.div_euclid(3600), technique, answer }
+    pub(super) fn of(last_s: i64, technique: i32, answer: AnswerOf) -> Self {
+        let AnswerOf { answer: _, code, reason, is_notable: _ } = answer;
+        Self { hour: last_s.div_euclid(3600), technique, code, reason }
     }
 }
 
@@ -74,10 +76,15 @@ impl Sums {
             loaded.rules.push(sum);
             Ok(())
         })?;
-        let sql = "SELECT hour, technique, answer, events, hits FROM hour_sum";
+        let sql = "SELECT hour, technique, code, reason, events, hits FROM hour_sum";
         each(connection, sql, |row| {
-            let hour = Hour { hour: row.get(0)?, technique: row.get(1)?, answer: row.get(2)? };
-            let sum = HourSum { events: row.get(3)?, hits: row.get(4)?, is_changed: false };
+            let hour = Hour {
+                hour: row.get(0)?,
+                technique: row.get(1)?,
+                code: row.get(2)?,
+                reason: row.get(3)?,
+            };
+            let sum = HourSum { events: row.get(4)?, hits: row.get(5)?, is_changed: false };
             loaded.hours.insert(hour, sum);
             Ok(())
         })?;
@@ -143,12 +150,12 @@ impl Sums {
             write.execute(params![id, rule, answer, events, hits, first_s, last_s, newest])?;
         }
         let mut write = connection
-            .prepare_cached("INSERT OR REPLACE INTO hour_sum VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            .prepare_cached("INSERT OR REPLACE INTO hour_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
         for key in self.changed_hours.drain(..) {
             let Some(sum) = self.hours.get_mut(&key) else { continue };
             sum.is_changed = false;
-            let Hour { hour, technique, answer } = key;
-            write.execute(params![hour, technique, answer, sum.events, sum.hits])?;
+            let Hour { hour, technique, code, reason } = key;
+            write.execute(params![hour, technique, code, reason, sum.events, sum.hits])?;
         }
         Ok(())
     }

@@ -182,6 +182,18 @@ impl Lists {
         Ok(list.accept(held, acceptance, proposal.effective_at_s, number, requests))
     }
 
+    /// The list that a statement is about, once it was taken in.
+    pub(crate) fn said_of(&self, body: &v1::statement::Body) -> Option<usize> {
+        use v1::statement::Body;
+        let by_id = |id: &str| self.by_id.get(&id.parse::<RequestId>().ok()?).copied();
+        match body {
+            Body::ListFeed(feed) => by_id(&feed.list_id),
+            Body::ListVersion(version) => by_id(&version.list_id),
+            Body::Approval(approval) => self.proposals.get(&approval.statement).copied(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn approve(
         &mut self,
         wire: &v1::Approval,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use evidence::RequestId;
 
 use super::{Acceptance, Accepted, Feed, Held, List, ListEntry, Lists, Member};
-use crate::{entry::Entry, judge::Span, register::View, request::RequestTarget, words};
+use crate::{
+    entry::Entry, judge::Span, register::View, request::RequestTarget, target::Target, words,
+};
 
 /// One list, below a size of the register.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +114,28 @@ impl<'a> ListView<'a> {
         self.list.partial
     }
 
+    /// Every target that ever stood in it, by what is known at any size; and whether the statements from a
+    /// size on brought it in or took it away.
+    pub(crate) fn targets(
+        &self,
+        from_size: u64,
+    ) -> impl Iterator<Item = (&'a Target, bool)> + use<'a> {
+        let list = self.list;
+        let new =
+            move |at: usize| list.accepted.get(at).is_some_and(|v| v.known_by().0 >= from_size);
+        let members = list.members.iter();
+        members.map(move |member| {
+            let changed = new(member.added) || member.removed.is_some_and(new);
+            (&member.open.target, changed)
+        })
+    }
+
+    /// The earliest time at which a version came into force that a statement from a size on let in.
+    pub(crate) fn new_since_s(&self, from_size: u64) -> Option<i64> {
+        let new = self.versions().iter().filter(|version| version.known_by().0 >= from_size);
+        new.map(|version| version.from_s).min()
+    }
+
     pub(crate) fn grace_s(&self) -> i64 {
         self.feed().map_or(0, Feed::grace_s)
     }
@@ -213,6 +237,12 @@ impl<'a> View<'a> {
     pub fn lists(&self) -> Vec<ListView<'a>> {
         let (lists, size) = (self.register_lists(), self.size());
         lists.by_id.values().filter_map(|number| lists.view(*number, size)).collect()
+    }
+
+    /// The lists at these positions, as far as they are known.
+    pub(crate) fn lists_at(&self, numbers: impl Iterator<Item = usize>) -> Vec<ListView<'a>> {
+        let (lists, size) = (self.register_lists(), self.size());
+        numbers.filter_map(|number| lists.view(number, size)).collect()
     }
 
     pub fn list_of(&self, id: &RequestId) -> Option<ListView<'a>> {
