@@ -10,7 +10,7 @@ use std::{
 use evidence::Operator;
 use serde::Deserialize;
 
-use crate::listen::Patience;
+use crate::{listen::Patience, store::Hold};
 
 /// A new head is in the log within a second or so; a checkpoint a second is what a log bears.
 const PUBLISH_INTERVAL_MS: u64 = 1000;
@@ -28,6 +28,9 @@ const CONNECTIONS: u32 = 4096;
 /// Witnesses, mirrors, assessors.
 const TILES_CONNECTIONS: u32 = 256;
 
+/// A quarter of a year is what people ask about again and again.
+const ARCHIVE_AFTER_DAYS: u32 = 90;
+
 /// The file, as typed.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +45,24 @@ pub struct ConfigFile {
     publish_interval_ms: Option<u64>,
     #[serde(default)]
     limits: LimitsSection,
+    /// Days of events are archived; never when absent.
+    archive: Option<ArchiveSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ArchiveSection {
+    after_days: Option<u32>,
+    #[serde(default)]
+    hold: Vec<HoldSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HoldSection {
+    origin: String,
+    from_leaf: u64,
+    until_leaf: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -70,6 +91,14 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     pub publish_interval: Duration,
     pub limits: Limits,
+    pub archive: Option<ArchiveAfter>,
+}
+
+/// When days of events go into files of their own, and what must stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveAfter {
+    pub days: u32,
+    pub holds: Vec<Hold>,
 }
 
 /// How much others may ask of this collector.
@@ -148,6 +177,7 @@ impl Config {
             metrics_listen,
             publish_interval_ms,
             limits,
+            archive,
         } = file;
         let mut mistakes = Vec::new();
         let operator = operator.map(|text| text.parse::<Operator>());
@@ -188,6 +218,7 @@ impl Config {
             mistakes.push("publish_interval_ms: want 100 to 60000".to_owned());
         }
         let limits = check_limits(limits, &mut mistakes);
+        let archive = archive.map(|section| check_archive(section, &mut mistakes));
         match (operator, dir, listen) {
             (Some(operator), Some(dir), Some(listen)) if mistakes.is_empty() => Ok(Self {
                 operator,
@@ -197,10 +228,33 @@ impl Config {
                 metrics_listen,
                 publish_interval: Duration::from_millis(publish_interval_ms),
                 limits,
+                archive,
             }),
             _ => Err(ConfigError::Mistakes { path: path.to_owned(), mistakes }),
         }
     }
+}
+
+fn check_archive(section: ArchiveSection, mistakes: &mut Vec<String>) -> ArchiveAfter {
+    let ArchiveSection { after_days, hold } = section;
+    let days = after_days.unwrap_or(ARCHIVE_AFTER_DAYS);
+    // Today's is never sealed, and yesterday's may still be judged again by what comes late.
+    if days < 2 {
+        mistakes.push("archive.after_days: want at least 2".to_owned());
+    }
+    let mut holds = Vec::new();
+    for HoldSection { origin, from_leaf, until_leaf } in hold {
+        if until_leaf < from_leaf {
+            mistakes.push("archive.hold.until_leaf: want no less than from_leaf".to_owned());
+        }
+        match origin.parse() {
+            Ok(origin) => holds.push(Hold { origin, from_leaf, until_leaf }),
+            Err(_) => mistakes.push(format!(
+                "archive.hold.origin: {origin:?} is no <operator>/agent/<node>/<generation>"
+            )),
+        }
+    }
+    ArchiveAfter { days, holds }
 }
 
 fn check_limits(section: LimitsSection, mistakes: &mut Vec<String>) -> Limits {
@@ -254,6 +308,26 @@ mod tests {
             "limits.node.generations_per_hour:",
             "limits.node.unnamed_chunks:",
         ] {
+            assert!(error.contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_archive_says_after_how_long_and_what_stays() {
+        let parse = |archive: &str| {
+            let text = format!(
+                "operator = 'example.net'\ndir = 'd'\nlisten = '127.0.0.1:1'\n[archive]\n{archive}"
+            );
+            Config::parse(&text, Path::new("c.toml")).map_err(|error| error.to_string())
+        };
+        assert_eq!(parse("").unwrap().archive.unwrap().days, ARCHIVE_AFTER_DAYS);
+        let held = "[[archive.hold]]\norigin = 'example.net/agent/r1/0000000000000001'\n\
+                    from_leaf = 3\nuntil_leaf = 9\n";
+        let archive = parse(&format!("after_days = 30\n{held}")).unwrap().archive.unwrap();
+        assert_eq!((archive.days, archive.holds[0].from_leaf), (30, 3));
+        let text = held.replace("example.net/agent", "nobody").replace("= 9", "= 2");
+        let error = parse(&format!("after_days = 1\n{text}")).unwrap_err();
+        for key in ["archive.after_days", "archive.hold.origin", "archive.hold.until_leaf"] {
             assert!(error.contains(key), "{error}");
         }
     }

@@ -43,7 +43,7 @@ use crate::{
     query::{QueryEdge, QueryHandle},
     registers::RegisterEdge,
     revoke,
-    store::Finished,
+    store::{Archive, Exported, Finished, archive},
 };
 
 /// Groups of commits that may wait for the index; each is bounded in bytes by the writer, so that a
@@ -57,6 +57,9 @@ const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Half of its life, more than a year, is left when the server's certificate is due.
 const CERTIFICATE_LOOK: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+/// How often it is asked whether a day is due for the archive, or to be answered from it.
+const ARCHIVE_LOOK: std::time::Duration = std::time::Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -266,8 +269,16 @@ fn start_assess(
     let (mut assessor, query) = Assessor::open(dir, config.operator.clone(), Arc::new(chunks))
         .map_err(|error| ServeError::Index(chain(&error)))?;
     let (sender, groups) = mpsc::sync_channel::<Vec<Committed>>(ASSESS_QUEUE);
+    let archive = config.archive.as_ref().map(|after| Archive::new(dir, after.holds.clone()));
+    if let (Some(archive), Some(after)) = (archive.clone(), &config.archive) {
+        let (dir, days, to_log) = (dir.to_owned(), i64::from(after.days), to_log.clone());
+        // It only reads the index, and a day takes it some seconds; it ends with the process.
+        thread::Builder::new()
+            .name("archive".to_owned())
+            .spawn(move || archive_days(&dir, &archive, days, &to_log))?;
+    }
     let thread = thread::Builder::new().name("assess".to_owned()).spawn(move || {
-        assess_all(&mut assessor, &groups, &to_log).map_err(|error| chain(&error))
+        assess_all(&mut assessor, &groups, &to_log, archive.as_ref()).map_err(|error| chain(&error))
     })?;
     Ok((query, sender, thread))
 }
@@ -278,8 +289,10 @@ fn assess_all(
     assessor: &mut Assessor,
     groups: &mpsc::Receiver<Vec<Committed>>,
     to_log: &mpsc::SyncSender<Command>,
+    archive: Option<&Archive>,
 ) -> Result<(), AssessError> {
     let mut ends = VecDeque::new();
+    let mut look = std::time::Instant::now();
     loop {
         let group = match assessor.has_work() {
             false => groups.recv().map(Some),
@@ -295,6 +308,22 @@ fn assess_all(
         }
         if assessor.has_work() {
             assessor.work(EVENTS_PER_STEP)?;
+        }
+        // An archived day stays answered from its partition until somebody looks.
+        if let Some(archive) = archive
+            && look.elapsed() >= ARCHIVE_LOOK
+        {
+            look = std::time::Instant::now();
+            match assessor.retire(archive) {
+                Ok(None) => {}
+                Ok(Some(partition)) => {
+                    tracing::info!(partition, "a day is answered from its archive");
+                }
+                // Nothing was dropped; a full disk, most likely.
+                Err(error) => {
+                    tracing::error!(error = chain(&error), "a day stays in the index");
+                }
+            }
         }
         ends.extend(assessor.take_finished()?);
         // Never waits: the writer may be waiting for this thread. Tried again with the next group,
@@ -312,6 +341,31 @@ fn assess_all(
             if to_log.try_send(command).is_err() {
                 ends.push_front(end);
                 break;
+            }
+        }
+    }
+}
+
+/// Archives what is due, a partition at a time, and has it logged.
+fn archive_days(dir: &Path, archive: &Archive, days: i64, to_log: &mpsc::SyncSender<Command>) {
+    loop {
+        thread::sleep(ARCHIVE_LOOK);
+        let before_day = now_s().div_euclid(86_400).saturating_sub(days);
+        match archive::export(dir, archive, before_day, &|_| Ok(())) {
+            Ok(None) => {}
+            Ok(Some(Exported { partition, manifest, events })) => {
+                tracing::info!(partition, events, "a day was archived");
+                let manifest = manifest.0.to_vec();
+                let entry = v1::Archive { partition, events, manifest };
+                match to_log.try_send(Command::Archived(entry)) {
+                    // Found again, and told again, at the next look.
+                    Ok(()) | Err(mpsc::TrySendError::Full(_)) => {}
+                    Err(mpsc::TrySendError::Disconnected(_)) => return,
+                }
+            }
+            // The weather: a full disk, most likely. Nothing was dropped.
+            Err(error) => {
+                tracing::error!(error = chain(&error), "a day could not be archived");
             }
         }
     }

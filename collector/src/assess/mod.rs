@@ -19,6 +19,8 @@
 //! changes with time and not with the stream.
 
 mod accounts;
+#[cfg(test)]
+mod archive_tests;
 pub(crate) mod memory;
 #[cfg(test)]
 mod random;
@@ -50,7 +52,7 @@ use self::{
 use crate::{
     committed::{Chunks, Committed, What},
     query::{self, Clock, QueryHandle},
-    store::{Chunk, Index, SqliteStore, Step, Store, StoreError},
+    store::{Archive, Chunk, Index, SqliteStore, Step, Store, StoreError},
 };
 
 /// A transaction holds about this many changes; a longer run of the journal takes several.
@@ -240,6 +242,24 @@ impl Assessor {
     /// Every row of the index, for comparison with a rebuilt one.
     pub fn dump(&self) -> Result<Vec<String>, AssessError> {
         Ok(self.store.dump()?)
+    }
+
+    /// Lets go of one partition whose archive is in the log and holds it whole; its name. Not while old events
+    /// are judged again, which may be in it.
+    pub fn retire(&mut self, archive: &Archive) -> Result<Option<String>, AssessError> {
+        if self.has_work() {
+            return Ok(None);
+        }
+        Ok(self.store.retire(archive, &|_| Ok(()))?)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retire_until(
+        &mut self,
+        archive: &Archive,
+        step: crate::store::archive::Step<'_>,
+    ) -> Result<Option<String>, AssessError> {
+        Ok(self.store.retire(archive, step)?)
     }
 
     fn write(&mut self, chunk: &Chunk) -> Result<u64, AssessError> {

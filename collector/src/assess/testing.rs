@@ -619,6 +619,12 @@ impl Stream {
         });
     }
 
+    pub(crate) fn archived(&mut self, exported: &crate::store::Exported) {
+        let crate::store::Exported { partition, manifest, events } = exported.clone();
+        let manifest = manifest.0.to_vec();
+        self.entry(Entry::Archive(v1::Archive { partition, events, manifest }));
+    }
+
     fn entry(&mut self, entry: Entry) {
         let index = self.log_size;
         self.log_size += 1;

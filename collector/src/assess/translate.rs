@@ -97,6 +97,10 @@ fn entry_ops(assessment: &Assessment, entry: &Entry, log_index: u64, at_s: i64, 
         Entry::Reassessment(v1::Reassessment { log_size, .. }) => {
             ops.push(Op::ReassessmentLogged { log_size: *log_size });
         }
+        Entry::Archive(v1::Archive { partition, events: _, manifest }) => {
+            let (partition, manifest) = (partition.clone(), manifest.clone());
+            ops.push(Op::ArchiveLogged { partition, manifest });
+        }
         Entry::NodeFacts(_)
         | Entry::PersonKey(_)
         | Entry::CaseHead(_)
@@ -156,6 +160,7 @@ fn job_of(assessment: &Assessment, entry: &Entry, log_index: u64) -> Option<Chan
         | Entry::Erasure(_)
         | Entry::Fork(_)
         | Entry::Shard(_)
+        | Entry::Archive(_)
         | Entry::Reassessment(_) => None,
     }
 }

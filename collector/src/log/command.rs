@@ -81,6 +81,8 @@ pub enum Command {
     },
     /// The end of a re-assessment is to be logged, once; nobody waits for it.
     Reassessed(v1::Reassessment),
+    /// A day was archived; to be logged once, and nobody waits for it.
+    Archived(v1::Archive),
     /// Publish once more and end. Who asks after that is told that the collector stops.
     Stop,
 }
@@ -100,6 +102,7 @@ impl Command {
             | Self::Receipt { .. }
             | Self::Revoke { .. }
             | Self::Reassessed(_)
+            | Self::Archived(_)
             | Self::Stop => 0,
         };
         size as u64

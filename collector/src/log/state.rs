@@ -108,6 +108,8 @@ pub struct State {
     pub persons: BTreeMap<PersonId, Person>,
     /// Sizes of the log whose re-assessment is logged.
     pub reassessed: BTreeSet<u64>,
+    /// Hashes of the manifests of archived days that are logged.
+    pub archived: BTreeSet<Vec<u8>>,
     pub published: Option<Published>,
     pub newest_at_s: i64,
     pub revoked_keys: RevokedKeys,
@@ -171,6 +173,7 @@ impl State {
             active: HashMap::new(),
             persons: BTreeMap::new(),
             reassessed: BTreeSet::new(),
+            archived: BTreeSet::new(),
             published: None,
             newest_at_s: 0,
             revoked_keys,
@@ -285,6 +288,9 @@ impl State {
             | Entry::Shard(_) => {}
             Entry::Reassessment(v1::Reassessment { log_size, .. }) => {
                 self.reassessed.insert(*log_size);
+            }
+            Entry::Archive(v1::Archive { partition: _, events: _, manifest }) => {
+                self.archived.insert(manifest.clone());
             }
         }
         self.log.append(bytes);

@@ -318,6 +318,13 @@ impl Writer {
                 }
                 Box::new(|| {})
             }
+            Command::Archived(archive) => {
+                if !self.state.archived.contains(&archive.manifest) {
+                    let now_s = self.now();
+                    self.append_entry(now_s, Entry::Archive(archive))?;
+                }
+                Box::new(|| {})
+            }
             Command::Stop => Box::new(|| {}),
         })
     }

@@ -3,16 +3,16 @@
 //! Numbers of dictionary rows are left out and what they stand for is put in: they depend on when a
 //! word was first needed, and with two jobs at work that is nobody's business.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use prost::Message;
 use rusqlite::{Connection, types::ValueRef};
 
 use super::{
     StoreError, StoredEvent,
-    part::columns,
-    settings,
-    sqlite::{PartRow, parts},
+    part::{columns, search::In},
+    readers::Readers,
+    sqlite::parts,
 };
 
 /// What each line is, and the question that gives them, in order. All are constants.
@@ -40,7 +40,10 @@ const CATALOG: [(&str, &str); 14] = [
     ),
     ("log_time", "SELECT * FROM log_time ORDER BY at_s"),
     ("snapshot", "SELECT * FROM snapshot ORDER BY node, generation, source"),
-    ("part", "SELECT * FROM part ORDER BY number"),
+    (
+        "part",
+        "SELECT number, day, nth, sealed, events, first_s, last_s, manifest FROM part ORDER BY number",
+    ),
     ("job", "SELECT log_size, from_register, to_register, state, examined, revised, root FROM job
              ORDER BY log_size"),
     ("gap", "SELECT * FROM gap ORDER BY node, generation, leaf"),
@@ -80,13 +83,16 @@ const PART: [(&str, &str); 4] = [
     ),
 ];
 
-pub(super) fn dump(catalog: &Connection, folder: &Path) -> Result<Vec<String>, StoreError> {
+pub(super) fn dump(
+    catalog: &Connection,
+    readers: &Arc<Readers>,
+) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     tables(catalog, &CATALOG, &mut lines)?;
     for part in parts(catalog)? {
-        let connection = settings::for_reading(&part.path(folder))?;
-        tables(&connection, &PART, &mut lines)?;
-        events(&connection, &part, &mut lines)?;
+        let opened = readers.open(&part)?;
+        tables(opened.get()?, &PART, &mut lines)?;
+        events(opened.inside()?, &mut lines)?;
     }
     Ok(lines)
 }
@@ -112,12 +118,8 @@ fn tables(
     Ok(())
 }
 
-fn events(
-    connection: &Connection,
-    part: &PartRow,
-    lines: &mut Vec<String>,
-) -> Result<(), StoreError> {
-    columns::read(connection, part.number, "ORDER BY ev.id", [], &mut |read| {
+fn events(inside: In<'_>, lines: &mut Vec<String>) -> Result<(), StoreError> {
+    inside.all(&mut |read| {
         let columns::Read { event, kind, now: _, register_size } = read;
         let StoredEvent { key, facts, hits, detail_reduced, deed, then, now } = event;
         let (then, now) = (hex(&then.encode_to_vec()), hex(&now.encode_to_vec()));

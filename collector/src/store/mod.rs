@@ -19,6 +19,7 @@
 //! |---|---|---|
 //! | `catalog.db` | watermark, partitions, jobs, and what is state and not history | NORMAL |
 //! | `parts/<day>[-<n>].db` | the events that came in on a day ([`part`]) with dictionaries, sums, changes | FULL |
+//! | `parts/<day>[-<n>].side.db` | the same without the events, which are in an [`archive`] | FULL |
 //!
 //! SQLite, WAL. The order of a commit is: the open partition, then the catalog, and nobody begins to
 //! read between the two. Crash between them: the partition is ahead, the same steps are told again, and
@@ -30,6 +31,7 @@
 //!
 //! Not done here: verdicts (`assess` passes a judge), requests (the register lives in memory).
 
+pub mod archive;
 mod columns;
 mod conditions;
 mod dictionary;
@@ -53,6 +55,7 @@ use register::{
 };
 use remit_proto::v1;
 
+pub use archive::{Archive, Exported, Hold};
 pub use rows::{
     DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow, Group, Job, KnownAt,
     LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId, RuleQuery, ShownRule,
@@ -152,6 +155,12 @@ pub enum Op {
     RegisterSize(u64),
     /// Events before this may have to be judged again ([`Store::reassess`]).
     Reassess(Job),
+    /// The log says that a partition is archived.
+    ArchiveLogged {
+        partition: String,
+        /// SHA-256 of the manifest.
+        manifest: Vec<u8>,
+    },
     /// The log holds the end of the job of this size.
     ReassessmentLogged {
         log_size: u64,
@@ -179,6 +188,12 @@ pub trait Store: Send {
     ) -> Result<Option<Finished>, StoreError>;
     /// Jobs that changed something, and whose end the log does not hold.
     fn to_log(&self) -> Result<Vec<Finished>, StoreError>;
+    /// Lets go of one partition whose archive is logged and holds it whole; its name.
+    fn retire(
+        &mut self,
+        archive: &Archive,
+        step: archive::Step<'_>,
+    ) -> Result<Option<String>, StoreError>;
     /// All content in a stable order, a line for each row.
     fn dump(&self) -> Result<Vec<String>, StoreError>;
 }
@@ -262,6 +277,8 @@ pub enum StoreError {
     Damaged { what: &'static str },
     #[error("partition {part} holds as many events as can be numbered")]
     Full { part: i64 },
+    #[error("an archived day")]
+    Archive(#[from] parquet::errors::ParquetError),
     #[error("a file of the index")]
     Sqlite(#[from] rusqlite::Error),
     #[error("a folder of the index")]

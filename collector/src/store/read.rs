@@ -28,11 +28,12 @@ use super::{
     dictionary::{json, number},
     jobs,
     part::{
-        columns, event_number, part_of, revise,
-        search::{In, PartGroup, Place, touching},
+        columns::Read,
+        event_number, part_of, revise,
+        search::{PartGroup, Place, touching},
         target_from,
     },
-    readers::{Lent, Readers},
+    readers::{Lent, Opened, Readers},
     sqlite::{CATALOG, PartRow, parts},
 };
 
@@ -41,7 +42,7 @@ pub(super) struct SqliteReading {
     catalog: Lent,
     /// Oldest first.
     parts: Vec<PartRow>,
-    begun: RefCell<BTreeMap<i64, Rc<Lent>>>,
+    begun: RefCell<BTreeMap<i64, Rc<Opened>>>,
 }
 
 impl SqliteReading {
@@ -59,14 +60,14 @@ impl SqliteReading {
         self.catalog.get()
     }
 
-    fn part(&self, part: &PartRow) -> Result<Rc<Lent>, StoreError> {
+    fn part(&self, part: &PartRow) -> Result<Rc<Opened>, StoreError> {
         let mut begun = self.begun.borrow_mut();
         if let Some(known) = begun.get(&part.number) {
             return Ok(Rc::clone(known));
         }
-        let lent = Rc::new(self.readers.lend(part.path(&self.readers.folder))?);
-        begun.insert(part.number, Rc::clone(&lent));
-        Ok(lent)
+        let opened = Rc::new(self.readers.open(part)?);
+        begun.insert(part.number, Rc::clone(&opened));
+        Ok(opened)
     }
 
     /// Partitions that may hold events of a time, the one with the newest hit first.
@@ -88,9 +89,10 @@ impl SqliteReading {
             return Ok(None);
         };
         let lent = self.part(part)?;
-        let found = columns::by_row(lent.get()?, part.number, row)?.map(|read| read.event);
-        let (Some(mut event), Some(log_size)) = (found.clone(), known_at) else { return Ok(found) };
-        if let Some(past) = revise::known_at(lent.get()?, row, &event, log_size)? {
+        let Some(Read { mut event, .. }) = lent.inside()?.event(row)? else { return Ok(None) };
+        if let Some(log_size) = known_at
+            && let Some(past) = revise::known_at(lent.get()?, row, &event, log_size)?
+        {
             event.now = past;
         }
         Ok(Some(event))
@@ -108,11 +110,6 @@ const TOLD_AT: &str = "SELECT node, generation, number, operator, source, standi
      WHERE known_by < {size} AND NOT EXISTS (
          SELECT 1 FROM standing AS later WHERE later.rule = standing.rule AND later.known_by < {size}
              AND (later.known_by, later.leaf) > (standing.known_by, standing.leaf))";
-
-/// One partition, to be asked.
-fn inside<'l>(lent: &'l Lent, part: &PartRow) -> Result<In<'l>, StoreError> {
-    Ok(In { connection: lent.get()?, part: part.number, is_sealed: part.is_sealed })
-}
 
 impl Reading for SqliteReading {
     fn position(&self) -> Result<Position, StoreError> {
@@ -244,7 +241,7 @@ impl Reading for SqliteReading {
                 break;
             }
             let lent = self.part(&part)?;
-            let found = inside(&lent, &part)?.page(query, after, count_max, floor)?;
+            let found = lent.inside()?.page(query, after, count_max, floor)?;
             places.extend(
                 found
                     .into_iter()
@@ -265,7 +262,7 @@ impl Reading for SqliteReading {
             let lent = self.part(&part)?;
             let whole = (query.since_s == 0 || query.since_s <= part.extent.first_s)
                 && (query.until_s == 0 || query.until_s > part.extent.last_s);
-            for group in inside(&lent, &part)?.groups(query, whole)? {
+            for group in lent.inside()?.groups(query, whole)? {
                 let PartGroup { rule, code, hits, first_s, last_s, newest } = group;
                 let newest = event_number(part.number, newest);
                 let sum = sums.entry((rule, code)).or_insert((0, first_s, last_s, newest));
@@ -324,7 +321,7 @@ impl Reading for SqliteReading {
     fn for_each_event(&self, tell: &mut dyn FnMut(StoredEvent)) -> Result<(), StoreError> {
         for part in &self.parts {
             let lent = self.part(part)?;
-            columns::read(lent.get()?, part.number, "ORDER BY ev.id", [], &mut |read| {
+            lent.inside()?.all(&mut |read| {
                 tell(read.event);
                 Ok(())
             })?;
@@ -335,7 +332,7 @@ impl Reading for SqliteReading {
     fn verdicts(&self, event: &EventId) -> Result<Vec<(bool, v1::Verdict)>, StoreError> {
         for part in self.parts.iter().rev() {
             let lent = self.part(part)?;
-            if let Some(history) = revise::history(lent.get()?, part.number, event)? {
+            if let Some(history) = revise::history(lent.inside()?, event)? {
                 return Ok(history);
             }
         }

@@ -125,7 +125,11 @@ CREATE TABLE part (
     events INTEGER NOT NULL,
     -- Of the last hits in it.
     first_s INTEGER NOT NULL,
-    last_s INTEGER NOT NULL
+    last_s INTEGER NOT NULL,
+    -- SHA-256 of the manifest of its archive, once that is in the log.
+    manifest BLOB,
+    -- Its events are read from there.
+    archived INTEGER NOT NULL
 );
 -- Re-assessments, by the size of the log that they judge by.
 CREATE TABLE job (

@@ -12,7 +12,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tlog::Edge;
 
 use super::{
-    Chunk, Finished, Index, Job, JudgeNow, NewEvent, Op, Reading, Step, Store, StoreError, dump,
+    Archive, Chunk, Finished, Index, Job, JudgeNow, NewEvent, Op, Reading, Step, Store, StoreError,
+    archive, dump,
     hits::Hits,
     jobs,
     part::{self, Extent, Part, revise},
@@ -69,12 +70,22 @@ pub(super) struct PartRow {
     pub(super) day: i64,
     pub(super) nth: i64,
     pub(super) is_sealed: bool,
+    /// Its events are in an archive.
+    pub(super) is_archived: bool,
     pub(super) extent: Extent,
 }
 
 impl PartRow {
+    pub(super) fn name(&self) -> String {
+        part::name(self.day, self.nth)
+    }
+
+    /// Its file, or what is left beside its archive.
     pub(super) fn path(&self, folder: &Path) -> PathBuf {
-        part::path(folder, self.day, self.nth)
+        match self.is_archived {
+            true => part::sidecar(folder, self.day, self.nth),
+            false => part::path(folder, self.day, self.nth),
+        }
     }
 }
 
@@ -118,7 +129,17 @@ impl SqliteStore {
             }
             _ => None,
         };
-        let readers = Arc::new(Readers::new(folder.clone()));
+        for row in parts(&catalog)?.iter().filter(|row| row.is_sealed) {
+            let path = part::path(&folder, row.day, row.nth);
+            if row.is_archived {
+                // Crash before it was unlinked: an archive holds its events.
+                archive::unlink(&path)?;
+            } else if !path.exists() && part::sidecar(&folder, row.day, row.nth).exists() {
+                // It goes last, so its archive answers, whatever the catalog lost.
+                catalog.execute("UPDATE part SET archived = 1 WHERE number = ?1", [row.number])?;
+            }
+        }
+        let readers = Arc::new(Readers::new(folder.clone(), dir.join(archive::FOLDER)));
         let gate = Arc::new(RwLock::new(()));
         Ok(Self {
             catalog,
@@ -207,7 +228,7 @@ impl SqliteStore {
         // Crash before the catalog names it: it is there already when it is begun again.
         let part = Part::open(&part::path(&self.folder, day, nth), number, day)?;
         self.catalog.execute(
-            "INSERT INTO part VALUES (?1, ?2, ?3, 0, 0, 0, 0)",
+            "INSERT INTO part VALUES (?1, ?2, ?3, 0, 0, 0, 0, NULL, 0)",
             params![number, day, nth],
         )?;
         self.open = Some(part);
@@ -282,7 +303,49 @@ impl Store for SqliteStore {
     }
 
     fn dump(&self) -> Result<Vec<String>, StoreError> {
-        dump::dump(&self.catalog, &self.folder)
+        dump::dump(&self.catalog, &self.readers)
+    }
+
+    fn retire(
+        &mut self,
+        archive: &Archive,
+        step: archive::Step<'_>,
+    ) -> Result<Option<String>, StoreError> {
+        let logged: Vec<(i64, Vec<u8>)> = {
+            let mut statement = self.catalog.prepare_cached(
+                "SELECT number, manifest FROM part
+                 WHERE sealed = 1 AND archived = 0 AND manifest IS NOT NULL ORDER BY number",
+            )?;
+            let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            found.collect::<Result<_, _>>()?
+        };
+        for (number, manifest) in logged {
+            let Some(row) = parts(&self.catalog)?.into_iter().find(|row| row.number == number)
+            else {
+                continue;
+            };
+            let path = row.path(&self.folder);
+            let holds = archive.check(&row.name(), &manifest, &settings::for_reading(&path)?)?;
+            if !holds {
+                continue;
+            }
+            // It may have been under revision.
+            if let Some(Revising { file: Some(file), .. }) = self.revising.take() {
+                file.close()?;
+            }
+            archive::make_sidecar(&path, &part::sidecar(&self.folder, row.day, row.nth))?;
+            step("sidecar made")?;
+            // From here on the archive answers.
+            self.catalog.execute("UPDATE part SET archived = 1 WHERE number = ?1", [number])?;
+            // Durable before the file goes: a catalog that a power cut sets back would look for it.
+            archive::sync_catalog(&self.catalog, &self.folder.join(CATALOG))?;
+            step("catalog says so")?;
+            archive::unlink(&path)?;
+            self.readers.forget(&path);
+            step("partition unlinked")?;
+            return Ok(Some(row.name()));
+        }
+        Ok(None)
     }
 }
 
@@ -311,7 +374,11 @@ impl SqliteStore {
             None => {
                 let file = match is_open {
                     true => None,
-                    false => Some(revise::File::open(&row.path(&self.folder))?),
+                    false => {
+                        let archive =
+                            row.is_archived.then(|| self.readers.archived(row)).transpose()?;
+                        Some(revise::File::open(&row.path(&self.folder), archive)?)
+                    }
                 };
                 let connection = match (&file, &self.open) {
                     (Some(file), _) => file.connection(),
@@ -347,9 +414,9 @@ impl SqliteStore {
         let mut changed = Edge::new();
         if revised > 0 {
             for row in parts(&self.catalog)? {
-                let connection = settings::for_reading(&row.path(&self.folder))?;
+                let opened = self.readers.open(&row)?;
                 let sizes = (*log_size, *from_register, *to_register);
-                revise::leaves(&connection, row.number, sizes, &mut |leaf| changed.append(leaf))?;
+                revise::leaves(opened.inside()?, sizes, &mut |leaf| changed.append(leaf))?;
             }
         }
         let finished = Finished {
@@ -383,7 +450,8 @@ impl Index for SqliteIndex {
 /// The partitions, oldest first.
 pub(super) fn parts(catalog: &Connection) -> Result<Vec<PartRow>, StoreError> {
     let mut statement = catalog.prepare_cached(
-        "SELECT number, day, nth, sealed, events, first_s, last_s FROM part ORDER BY number",
+        "SELECT number, day, nth, sealed, events, first_s, last_s, archived FROM part
+         ORDER BY number",
     )?;
     let found = statement.query_map([], |row| {
         Ok(PartRow {
@@ -391,6 +459,7 @@ pub(super) fn parts(catalog: &Connection) -> Result<Vec<PartRow>, StoreError> {
             day: row.get(1)?,
             nth: row.get(2)?,
             is_sealed: row.get(3)?,
+            is_archived: row.get(7)?,
             extent: Extent { events: row.get(4)?, first_s: row.get(5)?, last_s: row.get(6)? },
         })
     })?;
@@ -410,7 +479,7 @@ fn day_of(step: &Step) -> i64 {
 }
 
 /// What is not there need not be removed.
-fn absent(result: io::Result<()>) -> io::Result<()> {
+pub(super) fn absent(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

@@ -11,6 +11,7 @@ use super::{
     dictionary::{Dictionary, number},
     hits::Hits,
     jobs,
+    sqlite::parts,
     write_rules::{Snapshot, apply_snapshot, remove_rule, show_rule},
 };
 
@@ -184,6 +185,14 @@ fn apply_one(
             jobs::add(connection, *log_size, *from_register, *to_register)?;
         }
         Op::ReassessmentLogged { log_size } => jobs::logged(connection, *log_size)?,
+        Op::ArchiveLogged { partition, manifest } => {
+            // One of another partition, by an index that was cut in another way, is nobody's.
+            for part in parts(connection)?.iter().filter(|part| part.name() == *partition) {
+                connection
+                    .prepare_cached("UPDATE part SET manifest = ?2 WHERE number = ?1")?
+                    .execute(params![part.number, manifest])?;
+            }
+        }
     }
     Ok(())
 }

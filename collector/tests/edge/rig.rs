@@ -67,6 +67,7 @@ impl Collector {
             metrics_listen: None,
             publish_interval: Duration::from_millis(100),
             limits,
+            archive: None,
         };
         admin::init(&config, &["localhost".to_owned()]).unwrap();
         Self::serve(config, dir).await

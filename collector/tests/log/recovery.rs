@@ -251,6 +251,7 @@ fn neither_another_key_nor_an_old_journal_is_taken_for_this_log() {
     fs::write(journal_file(dir.path()), old_copy).unwrap();
     let config = Config {
         limits: Limits::default(),
+        archive: None,
         operator: crate::rig::operator(),
         dir: dir.path().to_owned(),
         listen: "127.0.0.1:1".parse().unwrap(),

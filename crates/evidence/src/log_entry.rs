@@ -94,6 +94,12 @@ fn check(entry: &Entry) -> Result<(), Malformed> {
         Entry::Shard(v1::Shard { previous_checkpoint }) => {
             note_size(previous_checkpoint, "shard.previous_checkpoint")
         }
+        Entry::Archive(v1::Archive { partition, events, manifest }) => {
+            let wanted = "a day, and a number from 2 on: 2026-01-15-2";
+            require(is_partition(partition), "archive.partition", wanted)?;
+            require(*events > 0, "archive.events", "above 0")?;
+            digest(manifest, "archive.manifest")
+        }
         Entry::Reassessment(v1::Reassessment {
             log_size,
             from_register_size,
@@ -115,6 +121,22 @@ fn check(entry: &Entry) -> Result<(), Malformed> {
             )?;
             digest(root, "reassessment.root")
         }
+    }
+}
+
+/// "2026-01-15", "2026-01-15-2".
+fn is_partition(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let mut number = |len: std::ops::RangeInclusive<usize>| {
+        let part = parts.next()?;
+        let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+        (len.contains(&part.len()) && digits).then(|| part.parse::<u64>().ok()).flatten()
+    };
+    let day = (number(4..=4), number(2..=2), number(2..=2));
+    let (Some(_), Some(1..=12), Some(1..=31)) = day else { return false };
+    match number(1..=9) {
+        None => text.len() == 10,
+        Some(nth) => nth >= 2 && text.get(11..) == Some(nth.to_string().as_str()),
     }
 }
 

@@ -267,6 +267,7 @@ impl Assessment {
             | Entry::Erasure(_)
             | Entry::Fork(_)
             | Entry::Shard(_)
+            | Entry::Archive(_)
             // What a collector found when it judged again; a verifier judges itself.
             | Entry::Reassessment(_) => {}
         }

@@ -236,7 +236,8 @@ pub(crate) fn heads(
             | Entry::Erasure(_)
             | Entry::Fork(_)
             | Entry::Shard(_)
-            | Entry::Reassessment(_) => {}
+            | Entry::Reassessment(_)
+            | Entry::Archive(_) => {}
         }
     }
     for (origin, state) in known.trees {

@@ -63,6 +63,8 @@ pub struct Coverage {
     pub openings_withheld: u64,
     pub openings_absent: u64,
     pub forks: u64,
+    /// Days of events of which the collector says that it wrote them to files of their own.
+    pub archives: u64,
     /// Bundles that were taken away before this one.
     pub exports: u64,
     pub leaves_under_revoked_keys: u64,
@@ -105,6 +107,7 @@ pub(crate) fn measure(
         openings_withheld: withheld,
         openings_absent: absent,
         forks: entries.iter().filter(|k| matches!(k.entry, Entry::Fork(_))).count() as u64,
+        archives: entries.iter().filter(|k| matches!(k.entry, Entry::Archive(_))).count() as u64,
         exports: entries.iter().filter(|k| matches!(k.entry, Entry::Export(_))).count() as u64,
         ..Coverage::default()
     };
@@ -336,6 +339,12 @@ impl fmt::Display for Coverage {
             ),
         )?;
         row("exports", format!("{} before this one", self.exports))?;
+        if self.archives > 0 {
+            row(
+                "archives",
+                format!("{} days or parts of days, by their manifests", self.archives),
+            )?;
+        }
         row(
             "irregular",
             format!(

@@ -35,6 +35,7 @@ pub(super) use dictionary::{key_of, target_from};
 
 use self::{
     dictionary::{Dictionaries, RowId},
+    search::In,
     sums::{Hour, Sums},
 };
 use super::{
@@ -59,13 +60,22 @@ pub(super) fn part_of(event: i64) -> (i64, RowId) {
     (event >> ROW_BITS, event & ((1 << ROW_BITS) - 1))
 }
 
-/// `parts/2026-01-15.db`, `parts/2026-01-15-2.db`.
-pub(super) fn path(folder: &Path, day: i64, nth: i64) -> PathBuf {
+/// "2026-01-15", "2026-01-15-2".
+pub(super) fn name(day: i64, nth: i64) -> String {
     let date = jiff::civil::Date::constant(1970, 1, 1);
     let date = date.checked_add(jiff::Span::new().days(day.clamp(0, 2_000_000)));
     let date = date.map_or_else(|_| day.to_string(), |date| date.to_string());
-    let name = if nth > 1 { format!("{date}-{nth}.db") } else { format!("{date}.db") };
-    folder.join(super::PARTS).join(name)
+    if nth > 1 { format!("{date}-{nth}") } else { date }
+}
+
+/// `parts/2026-01-15.db`, `parts/2026-01-15-2.db`.
+pub(super) fn path(folder: &Path, day: i64, nth: i64) -> PathBuf {
+    folder.join(super::PARTS).join(format!("{}.db", name(day, nth)))
+}
+
+/// What is left of it when its events are archived: `parts/2026-01-15.side.db`.
+pub(super) fn sidecar(folder: &Path, day: i64, nth: i64) -> PathBuf {
+    folder.join(super::PARTS).join(format!("{}.side.db", name(day, nth)))
 }
 
 /// A partition with its writer.
@@ -240,7 +250,8 @@ impl Part {
         judge: &JudgeNow<'_>,
         events_max: u64,
     ) -> Result<revise::Step, StoreError> {
-        let here = (&self.connection, self.number, false);
+        let here =
+            In { connection: &self.connection, part: self.number, is_sealed: false, archive: None };
         let verdicts = &mut self.dictionaries.verdicts;
         let step = revise::step(here, verdicts, job, judge, events_max)?;
         // The sums were counted anew in the file.

@@ -9,6 +9,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::Path,
+    sync::Arc,
 };
 
 use prost::Message;
@@ -23,12 +24,13 @@ use tlog::{Hash, leaf_hash};
 use super::{
     columns::{self, Read},
     dictionary::{AnswerOf, RowId, Verdicts, each, target_from},
-    search::touching,
+    search::{In, touching},
     sums::Hour,
     words::Words,
 };
 use crate::store::{
     EventId, EventKind, Job, JudgeNow, StoreError, StoredEvent,
+    archive::ArchiveFile,
     columns::unsigned,
     dictionary::number,
     settings::{self, Durability},
@@ -45,18 +47,22 @@ pub(in crate::store) struct Step {
     pub(in crate::store) is_done: bool,
 }
 
-/// A sealed partition that is written to once more.
+/// A sealed partition that is written to once more; of an archived one, what is left beside its events.
 pub(in crate::store) struct File {
     connection: Connection,
     verdicts: Verdicts,
+    archive: Option<Arc<ArchiveFile>>,
 }
 
 impl File {
-    pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(in crate::store) fn open(
+        path: &Path,
+        archive: Option<Arc<ArchiveFile>>,
+    ) -> Result<Self, StoreError> {
         let connection = Connection::open(path)?;
         settings::for_writing(&connection, Durability::Full)?;
         let verdicts = Verdicts::load(&connection)?;
-        Ok(Self { connection, verdicts })
+        Ok(Self { connection, verdicts, archive })
     }
 
     pub(in crate::store) fn connection(&self) -> &Connection {
@@ -70,7 +76,9 @@ impl File {
         judge: &JudgeNow<'_>,
         events_max: u64,
     ) -> Result<Step, StoreError> {
-        step((&self.connection, part, true), &mut self.verdicts, job, judge, events_max)
+        let archive = self.archive.as_deref();
+        let here = In { connection: &self.connection, part, is_sealed: true, archive };
+        step(here, &mut self.verdicts, job, judge, events_max)
     }
 
     /// Leaves one file without a log.
@@ -168,21 +176,23 @@ const LOOK_UPS_MAX: usize = 64;
 
 /// Judges again, from where the last step ended, about `events_max` events.
 pub(super) fn step(
-    (connection, part, is_sealed): (&Connection, i64, bool),
+    here: In<'_>,
     verdicts: &mut Verdicts,
     (job, reach): (&Job, &Reach),
     judge: &JudgeNow<'_>,
     events_max: u64,
 ) -> Result<Step, StoreError> {
+    let connection = here.connection;
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let (mut cursor, mut step) = standing(connection, job.log_size)?;
     if step.is_done {
         connection.execute_batch("ROLLBACK")?;
         return Ok(step);
     }
-    let mut work = Work { connection, part, verdicts, job, judge, hours: HashMap::new() };
+    let mut work = Work { here, verdicts, job, judge, hours: HashMap::new() };
     let rest = reach.range(cursor.saturating_add(1)..);
-    let by_rule = if is_sealed { None } else { Some(work.rows_by_rule(rest.clone(), events_max)?) };
+    let has_index = here.is_sealed && here.archive.is_none();
+    let by_rule = if has_index { None } else { Some(work.rows_by_rule(rest.clone(), events_max)?) };
     let mut examined = 0;
     step.is_done = true;
     for (rule, since_s) in rest {
@@ -240,8 +250,7 @@ fn standing(connection: &Connection, log_size: u64) -> Result<(RowId, Step), Sto
 }
 
 struct Work<'w> {
-    connection: &'w Connection,
-    part: i64,
+    here: In<'w>,
     verdicts: &'w mut Verdicts,
     job: &'w Job,
     judge: &'w JudgeNow<'w>,
@@ -250,18 +259,25 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
-    /// In an open partition, read through: the rows of these rules, until there are enough.
+    /// Where no index tells, read through: the rows of these rules, until there are enough.
     fn rows_by_rule<'r>(
         &self,
         rules: impl Iterator<Item = (&'r RowId, &'r i64)>,
         events_max: u64,
     ) -> Result<HashMap<RowId, Vec<RowId>>, StoreError> {
+        let mut events: Vec<(RowId, RowId)> = Vec::new();
+        match self.here.archive {
+            Some(archive) => events = archive.rules()?,
+            None => each(self.here.connection, "SELECT id, rule FROM ev", |row| {
+                events.push((row.get(0)?, row.get(1)?));
+                Ok(())
+            })?,
+        }
         let mut counts: HashMap<RowId, u64> = HashMap::new();
-        each(self.connection, "SELECT rule FROM ev", |row| {
-            let count = counts.entry(row.get(0)?).or_default();
+        for (_, rule) in &events {
+            let count = counts.entry(*rule).or_default();
             *count = count.saturating_add(1);
-            Ok(())
-        })?;
+        }
         // It ends at a rule's end.
         let mut by_rule = HashMap::new();
         let mut sum: u64 = 0;
@@ -272,12 +288,11 @@ impl Work<'_> {
             sum = sum.saturating_add(counts.get(rule).copied().unwrap_or(0));
             by_rule.insert(*rule, Vec::new());
         }
-        each(self.connection, "SELECT id, rule FROM ev", |row| {
-            if let Some(rows) = by_rule.get_mut(&row.get(1)?) {
-                rows.push(row.get(0)?);
+        for (event, rule) in events {
+            if let Some(rows) = by_rule.get_mut(&rule) {
+                rows.push(event);
             }
-            Ok(())
-        })?;
+        }
         Ok(by_rule)
     }
 
@@ -291,7 +306,8 @@ impl Work<'_> {
         let mut changed: Vec<(RowId, RowId, RowId)> = Vec::new();
         let mut judged: u64 = 0;
         let since_s = since_s.saturating_sub(i64::from(CLOCK_ERROR_UNSYNCED_S));
-        let Self { connection, part, verdicts, job, judge, hours } = self;
+        let Self { here, verdicts, job, judge, hours } = self;
+        let In { connection, part, .. } = *here;
         let mut look = |read: Read| -> Result<(), StoreError> {
             let Read { event, kind, now: before, register_size: _ } = read;
             // What came later was judged by it at once.
@@ -322,14 +338,9 @@ impl Work<'_> {
         match rows {
             None => {
                 let condition = "WHERE ev.rule = ?1 AND ev.last_s >= ?2 ORDER BY ev.last_s, ev.id";
-                columns::read(connection, *part, condition, params![rule, since_s], &mut look)?;
+                columns::read(connection, part, condition, params![rule, since_s], &mut look)?;
             }
-            Some(rows) => {
-                for row in rows {
-                    let found = columns::by_row(connection, *part, *row)?;
-                    found.map_or(Ok(()), &mut look)?;
-                }
-            }
+            Some(rows) => here.events(rows, &mut look)?,
         }
         if changed.is_empty() {
             return Ok((judged, 0));
@@ -339,7 +350,10 @@ impl Work<'_> {
         let mut keep = connection
             .prepare_cached("INSERT OR REPLACE INTO revision VALUES (?1, ?2, ?3, ?4, ?5)")?;
         for (id, before, after) in &changed {
-            write.execute(params![id, after, verdicts.answer_of(*after)?.is_notable])?;
+            // What an archive holds stays as it was written; the revision below is put over it.
+            if here.archive.is_none() {
+                write.execute(params![id, after, verdicts.answer_of(*after)?.is_notable])?;
+            }
             let (log_size, register_size) = (number(job.log_size), number(job.to_register));
             keep.execute(params![id, log_size, register_size, before, after])?;
         }
@@ -357,48 +371,63 @@ impl Work<'_> {
             newest: RowId,
         }
         let mut sums: BTreeMap<RowId, Sum> = BTreeMap::new();
-        let mut add = |row: &rusqlite::Row<'_>| -> Result<(), StoreError> {
-            let (id, kind): (RowId, i64) = (row.get(0)?, row.get(5)?);
-            if EventKind::from_number(kind) == Some(EventKind::Removed) {
-                return Ok(());
-            }
-            let (hits, last_s): (i64, i64) = (row.get(1)?, row.get(3)?);
+        let connection = self.here.connection;
+        let verdicts = &self.verdicts;
+        let mut add =
+            |id: RowId, kind: i64, hits: i64, first_s: i64, last_s: i64, verdict: RowId| {
+                let AnswerOf { answer, is_notable, .. } = verdicts.answer_of(verdict)?;
+                if EventKind::from_number(kind) == Some(EventKind::Removed) || !is_notable {
+                    return Ok::<_, StoreError>(());
+                }
+                let none = Sum { events: 0, hits: 0, first_s, last_s, newest: id };
+                let sum = sums.entry(answer).or_insert(none);
+                sum.events += 1;
+                sum.hits = sum.hits.saturating_add(hits);
+                sum.first_s = sum.first_s.min(first_s);
+                sum.last_s = sum.last_s.max(last_s);
+                sum.newest = sum.newest.max(id);
+                Ok(())
+            };
+        let mut add_row = |row: &rusqlite::Row<'_>| -> Result<(), StoreError> {
+            let last_s: i64 = row.get(3)?;
             let first_s = last_s.saturating_sub(row.get(2)?);
-            let AnswerOf { answer, is_notable, .. } = self.verdicts.answer_of(row.get(4)?)?;
-            if !is_notable {
-                return Ok(());
-            }
-            let none = Sum { events: 0, hits: 0, first_s, last_s, newest: id };
-            let sum = sums.entry(answer).or_insert(none);
-            sum.events += 1;
-            sum.hits = sum.hits.saturating_add(hits);
-            sum.first_s = sum.first_s.min(first_s);
-            sum.last_s = sum.last_s.max(last_s);
-            sum.newest = sum.newest.max(id);
-            Ok(())
+            add(row.get(0)?, row.get(5)?, row.get(1)?, first_s, last_s, row.get(4)?)
         };
         const SELECT: &str = "SELECT ev.id, hits, span_s, last_s, now_verdict, kind
             FROM ev CROSS JOIN shape ON shape.id = ev.shape";
-        match rows {
-            None => {
+        match (rows, self.here.archive) {
+            (None, _) => {
                 let mut statement =
-                    self.connection.prepare_cached(&format!("{SELECT} WHERE ev.rule = ?1"))?;
+                    connection.prepare_cached(&format!("{SELECT} WHERE ev.rule = ?1"))?;
                 let mut rows = statement.query([rule])?;
                 while let Some(row) = rows.next()? {
-                    add(row)?;
+                    add_row(row)?;
                 }
             }
-            Some(rows) => {
+            (Some(rows), None) => {
                 let mut statement =
-                    self.connection.prepare_cached(&format!("{SELECT} WHERE ev.id = ?1"))?;
+                    connection.prepare_cached(&format!("{SELECT} WHERE ev.id = ?1"))?;
                 for row in rows {
                     let mut found = statement.query([row])?;
-                    found.next()?.map_or(Ok(()), &mut add)?;
+                    found.next()?.map_or(Ok(()), &mut add_row)?;
+                }
+            }
+            (Some(rows), Some(archive)) => {
+                let glances = archive.glances_of(rows)?;
+                let mut newest = connection.prepare_cached(
+                    "SELECT after FROM revision WHERE event = ?1 ORDER BY log_size DESC LIMIT 1",
+                )?;
+                for row in 0..glances.count {
+                    let id = glances.event(row)?;
+                    let changed = newest.query_row([id], |row| row.get(0)).optional()?;
+                    let verdict = changed.map_or_else(|| glances.verdict(row), Ok)?;
+                    let (first_s, last_s) = (glances.first_s(row)?, glances.last_s(row)?);
+                    add(id, glances.kind(row)?, glances.hits(row)?, first_s, last_s, verdict)?;
                 }
             }
         }
-        self.connection.prepare_cached("DELETE FROM rule_sum WHERE rule = ?1")?.execute([rule])?;
-        let mut insert = self.connection.prepare_cached(
+        connection.prepare_cached("DELETE FROM rule_sum WHERE rule = ?1")?.execute([rule])?;
+        let mut insert = connection.prepare_cached(
             "INSERT INTO rule_sum (rule, answer, events, hits, first_s, last_s, newest)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
@@ -409,7 +438,7 @@ impl Work<'_> {
     }
 
     fn write_hours(&mut self) -> Result<(), StoreError> {
-        let mut write = self.connection.prepare_cached(
+        let mut write = self.here.connection.prepare_cached(
             "INSERT INTO hour_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (hour, technique, code, reason) DO UPDATE SET
                  events = events + excluded.events, hits = max(0, hits + excluded.hits)",
@@ -423,11 +452,11 @@ impl Work<'_> {
 
 /// The leaves of a job's tree of changed verdicts (`v1::Revision`), in the order of the events.
 pub(in crate::store) fn leaves(
-    connection: &Connection,
-    part: i64,
+    here: In<'_>,
     job: (u64, u64, u64),
     tell: &mut dyn FnMut(Hash),
 ) -> Result<(), StoreError> {
+    let connection = here.connection;
     let (log_size, from_register, to_register) = job;
     let mut stored = connection.prepare_cached("SELECT verdict FROM verdict WHERE id = ?1")?;
     let mut verdict = |row: RowId| -> Result<v1::Verdict, StoreError> {
@@ -443,7 +472,7 @@ pub(in crate::store) fn leaves(
         changed.push((row.get(0)?, row.get(1)?, row.get(2)?));
     }
     for (event, before, after) in changed {
-        let Some(Read { event, .. }) = columns::by_row(connection, part, event)? else {
+        let Some(Read { event, .. }) = here.event(event)? else {
             return Err(StoreError::Damaged { what: "revision.event" });
         };
         let words = Words::of(event.facts.target.as_ref(), event.facts.span);
@@ -479,23 +508,25 @@ pub(in crate::store) fn known_at(
 
 /// All verdicts of one event: as known then, as known now when it came, and each change since.
 pub(in crate::store) fn history(
-    connection: &Connection,
-    part: i64,
+    here: In<'_>,
     event: &EventId,
 ) -> Result<Option<Vec<(bool, v1::Verdict)>>, StoreError> {
-    let row: Option<RowId> = connection
-        .prepare_cached(
-            "SELECT ev.id FROM generation
+    let connection = here.connection;
+    let row: Option<RowId> = match here.archive {
+        Some(archive) => row_in(connection, archive, event)?,
+        None => connection
+            .prepare_cached(
+                "SELECT ev.id FROM generation
              CROSS JOIN batch ON batch.generation = generation.id
                  AND ?3 BETWEEN first_leaf AND last_leaf
              CROSS JOIN ev ON ev.id BETWEEN first_id AND last_id AND leaf = ?3 - first_leaf
              WHERE node = ?1 AND generation.generation = ?2",
-        )?
-        .query_row(params![event.node, event.generation, number(event.index)], |row| row.get(0))
-        .optional()?;
+            )?
+            .query_row(params![event.node, event.generation, number(event.index)], |row| row.get(0))
+            .optional()?,
+    };
     let Some(row) = row else { return Ok(None) };
-    let Some(Read { event, now, register_size, .. }) = columns::by_row(connection, part, row)?
-    else {
+    let Some(Read { event, now, register_size, .. }) = here.event(row)? else {
         return Ok(None);
     };
     let mut revisions = Vec::new();
@@ -520,4 +551,27 @@ pub(in crate::store) fn history(
         history.push((false, verdict(after, unsigned(register_size))?));
     }
     Ok(Some(history))
+}
+
+/// The row of an event in an archive: the runs of its tree are named beside it.
+fn row_in(
+    connection: &Connection,
+    archive: &ArchiveFile,
+    event: &EventId,
+) -> Result<Option<RowId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT first_id, last_id FROM generation JOIN batch ON batch.generation = generation.id
+         WHERE node = ?1 AND generation.generation = ?2 AND ?3 BETWEEN first_leaf AND last_leaf",
+    )?;
+    let wanted = number(event.index);
+    let run = statement.query_map(params![event.node, event.generation, wanted], |row| {
+        Ok(row.get::<_, RowId>(0)?..=row.get::<_, RowId>(1)?)
+    })?;
+    let runs = run.collect::<Result<Vec<_>, _>>()?;
+    if runs.is_empty() {
+        return Ok(None);
+    }
+    let in_runs = |row: RowId| runs.iter().any(|run| run.contains(&row));
+    let found = archive.leaves()?.into_iter().find(|(row, leaf)| *leaf == wanted && in_runs(*row));
+    Ok(found.map(|(row, _)| row))
 }

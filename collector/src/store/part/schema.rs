@@ -151,6 +151,24 @@ CREATE TABLE job (
 );
 ";
 
+/// The tables that stay at hand when the events go into an archive: all but `ev`.
+pub(in crate::store) const KEPT: [&str; 14] = [
+    "part",
+    "generation",
+    "batch",
+    "target",
+    "form",
+    "form_claim",
+    "rule",
+    "shape",
+    "answer",
+    "verdict",
+    "rule_sum",
+    "hour_sum",
+    "revision",
+    "job",
+];
+
 /// Made once, when nothing more comes.
 pub(in crate::store) const INDEXES: &str = "
 CREATE INDEX IF NOT EXISTS target_key ON target (key);

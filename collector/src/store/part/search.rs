@@ -17,14 +17,18 @@ use register::{
     Relation, Target, relation,
     target::{Near, near},
 };
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
+    columns::{self, Read},
     dictionary::{RowId, each, is_notable, target_from},
     event_number,
+    words::Words,
 };
 use crate::store::{
     EventKey, EventKind, EventQuery, RuleId, StoreError,
+    archive::{ArchiveFile, joined, whole},
+    columns::decode,
     dictionary::{json, number},
 };
 
@@ -37,6 +41,8 @@ pub(in crate::store) struct In<'c> {
     pub(in crate::store) connection: &'c Connection,
     pub(in crate::store) part: i64,
     pub(in crate::store) is_sealed: bool,
+    /// Its events are there, and the connection is that of what is left beside them.
+    pub(in crate::store) archive: Option<&'c ArchiveFile>,
 }
 
 /// Sums of one rule's events with one code.
@@ -60,18 +66,15 @@ struct Wanted {
     verdicts: Option<HashSet<RowId>>,
     answers: Option<HashSet<RowId>>,
     request: Option<OfRequest>,
-    past: Option<Past>,
+    /// The question is about what was known once: events up to this one.
+    last_id: Option<RowId>,
+    /// Verdicts of events that have others where they are read.
+    verdicts_of: HashMap<RowId, RowId>,
     way: Way,
 }
 
-/// What was known once.
-struct Past {
-    last_id: RowId,
-    /// Of events whose verdict changed since.
-    verdicts: HashMap<RowId, RowId>,
-}
-
 struct OfTarget {
+    near: Near,
     targets: HashSet<RowId>,
     rules: HashSet<RowId>,
 }
@@ -165,11 +168,11 @@ impl In<'_> {
         whole: bool,
     ) -> Result<Vec<PartGroup>, StoreError> {
         let Some(mut wanted) = self.wanted(query)? else { return Ok(Vec::new()) };
-        if self.is_sealed && wanted.way == Way::Through && wanted.past.is_none() {
+        if self.is_sealed && wanted.way == Way::Through && wanted.last_id.is_none() {
             wanted.way = Way::Notable;
         }
         let mut sums: HashMap<(RowId, i32), Sum> = HashMap::new();
-        if whole && wanted.target.is_none() && wanted.past.is_none() {
+        if whole && wanted.target.is_none() && wanted.last_id.is_none() {
             self.sums(&wanted, &mut sums)?;
         } else {
             self.counted(&wanted, &mut sums)?;
@@ -233,6 +236,25 @@ impl In<'_> {
             Took::Nothing
         };
         self.walk(wanted, None, &mut take)?;
+        if let Some(archive) = self.archive {
+            let ids: Vec<RowId> = taken.iter().map(|(id, _, _)| *id).collect();
+            let of: HashMap<RowId, (RowId, i32)> =
+                taken.into_iter().map(|(id, rule, code)| (id, (rule, code))).collect();
+            let glances = archive.glances_of(&ids)?;
+            for row in 0..glances.count {
+                let newest = glances.event(row)?;
+                let Some(key) = of.get(&newest) else { continue };
+                let hits = glances.hits(row)?.cast_unsigned();
+                let more = Sum {
+                    hits,
+                    first_s: glances.first_s(row)?,
+                    last_s: glances.last_s(row)?,
+                    newest,
+                };
+                sums.entry(*key).and_modify(|sum| sum.add(more)).or_insert(more);
+            }
+            return Ok(());
+        }
         let mut rest = self
             .connection
             .prepare_cached("SELECT hits, last_s - span_s, last_s FROM ev WHERE id = ?1")?;
@@ -253,9 +275,12 @@ impl In<'_> {
         count_max: Option<usize>,
         take: &mut dyn FnMut(&Glance) -> Took,
     ) -> Result<(), StoreError> {
+        if let Some(archive) = self.archive {
+            return walk_archive(archive, wanted, take);
+        }
         let (since_s, until_s) = (wanted.since_s, wanted.until_s);
         match (wanted.way, &wanted.target) {
-            (Way::ByTarget, Some(OfTarget { targets, rules })) => {
+            (Way::ByTarget, Some(OfTarget { near: _, targets, rules })) => {
                 for (column, numbers) in [("rule", rules), ("hit", targets)] {
                     let sql = format!(
                         "SELECT {GLANCE} FROM ev WHERE {column} = ?1 AND last_s >= ?2 AND last_s < ?3
@@ -344,10 +369,11 @@ impl In<'_> {
             verdicts: None,
             answers: None,
             request: None,
-            past: known_at.map(|log_size| self.past(log_size)).transpose()?,
+            last_id: known_at.map(|log_size| self.last_id(log_size)).transpose()?,
+            verdicts_of: self.verdicts_of(*known_at)?,
             way: Way::Through,
         };
-        if wanted.past.as_ref().is_some_and(|past| past.last_id == 0) {
+        if wanted.last_id == Some(0) {
             return Ok(None);
         }
         let kinds: &[EventKind] = match with_changes {
@@ -427,31 +453,117 @@ impl In<'_> {
                 "SELECT id FROM rule WHERE target IN (SELECT value FROM json_each(?1))",
                 &json(&targets.iter().collect::<Vec<_>>()),
             )?;
-            wanted.target = Some(OfTarget { targets, rules });
+            wanted.target = Some(OfTarget { near: near(target), targets, rules });
         }
         let notable = !codes.is_empty() && codes.iter().all(|code| is_notable(*code, false));
         wanted.way = match self.is_sealed {
             true if wanted.target.is_some() => Way::ByTarget,
-            true if notable && wanted.past.is_none() => Way::Notable,
+            true if notable && wanted.last_id.is_none() => Way::Notable,
             _ => Way::Through,
         };
         Ok(Some(wanted))
     }
 
-    fn past(self, log_size: u64) -> Result<Past, StoreError> {
-        let last_id = self
-            .connection
-            .prepare_cached("SELECT coalesce(max(last_id), 0) FROM batch WHERE covered_by < ?1")?
-            .query_row([number(log_size)], |row| row.get(0))?;
-        let mut verdicts = HashMap::new();
-        let mut statement = self.connection.prepare_cached(
-            "SELECT event, before, min(log_size) FROM revision WHERE log_size > ?1 GROUP BY event",
-        )?;
-        let mut rows = statement.query([number(log_size)])?;
+    /// The last event that a head below a size of the log covers; 0: none.
+    fn last_id(self, log_size: u64) -> Result<RowId, StoreError> {
+        let sql = "SELECT coalesce(max(last_id), 0) FROM batch WHERE covered_by < ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([number(log_size)], |row| row.get(0))?)
+    }
+
+    /// Verdicts as they were known, where events are not read with them: in an archive all that ever
+    /// changed, else what changed since.
+    fn verdicts_of(self, known_at: Option<u64>) -> Result<HashMap<RowId, RowId>, StoreError> {
+        let mut found = HashMap::new();
+        let sql = match (self.archive, known_at) {
+            (None, None) => return Ok(found),
+            (None, Some(_)) => "WHERE log_size > ?1",
+            (Some(_), None | Some(_)) => "WHERE ?1 = ?1",
+        };
+        let known_at = number(known_at.unwrap_or(u64::MAX));
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT event, log_size, before, after FROM revision {sql} ORDER BY event, log_size DESC"
+        ))?;
+        let mut rows = statement.query([known_at])?;
         while let Some(row) = rows.next()? {
-            verdicts.insert(row.get(0)?, row.get(1)?);
+            let (event, log_size): (RowId, i64) = (row.get(0)?, row.get(1)?);
+            // From the newest down: what was before the first that was not known yet.
+            if log_size > known_at {
+                found.insert(event, row.get(2)?);
+            } else {
+                found.entry(event).or_insert(row.get(3)?);
+            }
         }
-        Ok(Past { last_id, verdicts })
+        Ok(found)
+    }
+
+    /// One event by its row.
+    pub(in crate::store) fn event(self, row: RowId) -> Result<Option<Read>, StoreError> {
+        let mut found = None;
+        self.events(&[row], &mut |read| {
+            found = Some(read);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Events by their rows, in no order that matters.
+    pub(in crate::store) fn events(
+        self,
+        rows: &[RowId],
+        tell: &mut dyn FnMut(Read) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some(archive) = self.archive else {
+            for row in rows {
+                if let Some(read) = columns::by_row(self.connection, self.part, *row)? {
+                    tell(read)?;
+                }
+            }
+            return Ok(());
+        };
+        let mut newest = self.connection.prepare_cached(
+            "SELECT after, verdict FROM revision JOIN verdict ON verdict.id = after
+             WHERE event = ?1 ORDER BY log_size DESC LIMIT 1",
+        )?;
+        archive.events(self.part, rows, &mut |mut read: Read| {
+            let (_, row) = super::part_of(read.event.key.number);
+            let changed = newest
+                .query_row([row], |row| Ok((row.get::<_, RowId>(0)?, row.get::<_, Vec<u8>>(1)?)))
+                .optional()?;
+            if let Some((now, bytes)) = changed {
+                let facts = &read.event.facts;
+                let words = Words::of(facts.target.as_ref(), facts.span);
+                let shared = decode(&bytes, "verdict.verdict")?;
+                read.event.now = words.put_back(shared, read.register_size);
+                read.now = now;
+            }
+            tell(read)
+        })
+    }
+
+    /// All events, in the order in which they came.
+    pub(in crate::store) fn all(
+        self,
+        tell: &mut dyn FnMut(Read) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some(archive) = self.archive else {
+            return columns::read(self.connection, self.part, "ORDER BY ev.id", [], tell);
+        };
+        // The file has another order: as many at a time as may lie in memory.
+        let count = RowId::try_from(archive.row_count()).unwrap_or(RowId::MAX);
+        let mut from = 1;
+        while from <= count {
+            let until = count.min(from.saturating_add(AT_ONCE - 1));
+            let mut found = Vec::new();
+            self.events(&(from..=until).collect::<Vec<_>>(), &mut |read| {
+                found.push(read);
+                Ok(())
+            })?;
+            found.sort_by_key(|read| read.event.key.number);
+            found.into_iter().try_for_each(&mut *tell)?;
+            from = until.saturating_add(1);
+        }
+        Ok(())
     }
 
     fn numbers(self, sql: &str, list: &str) -> Result<HashSet<RowId>, StoreError> {
@@ -459,6 +571,38 @@ impl In<'_> {
         let found = statement.query_map([list], |row| row.get(0))?;
         Ok(found.collect::<Result<_, _>>()?)
     }
+}
+
+/// Events of an archive that are put into their order at once.
+const AT_ONCE: RowId = 50_000;
+
+/// By the pages in which a target may lie and by the hits, or through all.
+fn walk_archive(
+    archive: &ArchiveFile,
+    wanted: &Wanted,
+    take: &mut dyn FnMut(&Glance) -> Took,
+) -> Result<(), StoreError> {
+    let ranges = match (wanted.way, &wanted.target) {
+        (Way::ByTarget, Some(OfTarget { near, targets, rules: _ })) => {
+            let mut ranges = archive.rows_near(near)?;
+            ranges.extend(archive.rows_hitting(&|hit| targets.contains(&hit))?);
+            joined(ranges)
+        }
+        (Way::ByTarget | Way::Notable | Way::Through, _) => whole(archive.row_count()),
+    };
+    let glances = archive.glances(&ranges)?;
+    for row in 0..glances.count {
+        let glance = Glance {
+            id: glances.event(row)?,
+            rule: glances.rule(row)?,
+            hit: glances.hit(row)?,
+            shape: glances.shape(row)?,
+            last_s: glances.last_s(row)?,
+            verdict: glances.verdict(row)?,
+        };
+        take(&wanted.known(glance));
+    }
+    Ok(())
 }
 
 /// Numbers of the targets that are not disjoint from one; of a partition, or of the catalog. Without an
@@ -526,11 +670,12 @@ impl Sum {
 
 impl Wanted {
     fn glance(&self, row: &Row<'_>) -> Result<Glance, StoreError> {
-        let mut glance = Glance::from(row)?;
-        if let Some(verdict) = self.past.as_ref().and_then(|past| past.verdicts.get(&glance.id)) {
-            glance.verdict = *verdict;
-        }
-        Ok(glance)
+        Ok(self.known(Glance::from(row)?))
+    }
+
+    fn known(&self, glance: Glance) -> Glance {
+        let verdict = self.verdicts_of.get(&glance.id).copied().unwrap_or(glance.verdict);
+        Glance { verdict, ..glance }
     }
 
     fn takes(&self, event: &Glance) -> bool {
@@ -543,15 +688,16 @@ impl Wanted {
             verdicts,
             answers: _,
             request,
-            past,
+            last_id,
+            verdicts_of: _,
             way: _,
         } = self;
         (*since_s..*until_s).contains(&event.last_s)
-            && past.as_ref().is_none_or(|past| event.id <= past.last_id)
+            && last_id.is_none_or(|last_id| event.id <= last_id)
             && shapes.contains(&event.shape)
             && rules.as_ref().is_none_or(|rules| rules.contains(&event.rule))
             && verdicts.as_ref().is_none_or(|verdicts| verdicts.contains(&event.verdict))
-            && target.as_ref().is_none_or(|OfTarget { targets, rules }| {
+            && target.as_ref().is_none_or(|OfTarget { near: _, targets, rules }| {
                 rules.contains(&event.rule) || event.hit.is_some_and(|hit| targets.contains(&hit))
             })
             && request.as_ref().is_none_or(|OfRequest { rules, verdicts, answers: _ }| {

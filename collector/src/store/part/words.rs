@@ -16,13 +16,13 @@ const TIME: &str = "\u{2}";
 const ITSELF: &str = "\u{3}";
 
 /// What an event puts in the place of those characters.
-pub(super) struct Words<'e> {
+pub(in crate::store) struct Words<'e> {
     target: Option<&'e v1::Target>,
     span: Span,
 }
 
 impl<'e> Words<'e> {
-    pub(super) fn of(target: Option<&'e v1::Target>, span: Span) -> Self {
+    pub(in crate::store) fn of(target: Option<&'e v1::Target>, span: Span) -> Self {
         Self { target, span }
     }
 
@@ -89,7 +89,11 @@ impl<'e> Words<'e> {
         write_key(verdict, key, |text| self.short(text));
     }
 
-    pub(super) fn put_back(&self, mut shared: v1::Verdict, register_size: u64) -> v1::Verdict {
+    pub(in crate::store) fn put_back(
+        &self,
+        mut shared: v1::Verdict,
+        register_size: u64,
+    ) -> v1::Verdict {
         shared.register_size = register_size;
         if let Some(clause) = &mut shared.clause {
             self.long(&mut clause.request_says);

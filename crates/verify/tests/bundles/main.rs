@@ -9,4 +9,5 @@ mod forged;
 mod honest;
 mod hostile;
 mod operator;
+mod reassessed;
 mod refused;

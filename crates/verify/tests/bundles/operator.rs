@@ -195,6 +195,10 @@ impl Operator {
         vec![v1::PersonSignature { person: Some(person()), signature }]
     }
 
+    pub(crate) fn entry_count(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
     pub(crate) fn logs(&mut self, entry: Entry) {
         let entry = v1::LogEntry { format: 1, logged_at_s: self.at_s, entry: Some(entry) };
         self.entries.push(canonical::encode(&entry));
