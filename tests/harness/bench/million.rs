@@ -120,9 +120,14 @@ pub fn target_count() -> usize {
     targets_of(REQUESTS).start
 }
 
+/// Those of a request that every register may have.
+pub fn targets(request: usize) -> Vec<(v1::TargetKind, String)> {
+    let crowded = (v1::TargetKind::DomainExact, CROWDED.to_owned());
+    targets_of(request).map(target).chain([crowded]).collect()
+}
+
 pub fn request(number: usize) -> v1::Request {
-    let mut targets: Vec<_> = targets_of(number).map(target).collect();
-    targets.push((v1::TargetKind::DomainExact, CROWDED.to_owned()));
+    let mut targets = targets(number);
     if number == 0 {
         targets.extend(odd());
     }

@@ -19,6 +19,7 @@ pub mod finding;
 pub mod flood;
 pub mod floor;
 pub mod history;
+pub mod import;
 pub mod large_set;
 pub mod leaves;
 pub mod matcher;
@@ -202,6 +203,8 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
     if wanted(Part::Matcher) {
         say("the matcher, over two million targets");
         rows.extend(matcher::measure(settings)?);
+        say("two million targets: import and start");
+        rows.extend(import::measure(&dir.join("import"), &programs)?);
     }
     if wanted(Part::Store) {
         say("the index: taking in, size, questions");
