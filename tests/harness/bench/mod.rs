@@ -204,7 +204,7 @@ pub fn run(settings: &Settings, dir: &Path, say: &mut dyn FnMut(&str)) -> Result
         say("the matcher, over two million targets");
         rows.extend(matcher::measure(settings)?);
         say("two million targets: import and start");
-        rows.extend(import::measure(&dir.join("import"), &programs)?);
+        rows.extend(import::measure(&dir.join("import"), &programs()?)?);
     }
     if wanted(Part::Store) {
         say("the index: taking in, size, questions");

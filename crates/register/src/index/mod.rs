@@ -24,8 +24,8 @@
 //!   of them there were. (Under a prefix, the time does: later ones are passed over.)
 //! - A search takes as many steps as the target has labels, segments or prefix lengths in use, and as it
 //!   finds. It is cut off at the caller's maximum, and says so.
-//! - A target takes some 50 bytes: its own label, 24 bytes of node, a place in a table. Names above it
-//!   are shared. No text is kept twice.
+//! - A target takes its own label, 24 bytes of node and a place in a table. Names above it are shared. No
+//!   text is kept twice.
 //!
 //! The hash has no key: a register holds what its signers put there, and this crate draws no random
 //! numbers. Whoever gets names into a list that were searched for collisions makes look-ups of these

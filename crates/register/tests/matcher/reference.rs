@@ -201,7 +201,10 @@ fn candidates(sets: &Sets, ask: &Ask, block: &Block, named: bool) -> Vec<Candida
         && (0..seconds(block).count())
             .all(|at| found.iter().zip(&fits).any(|(c, fits)| *fits && in_force(c.stands[at])));
     for (candidate, fits) in found.iter_mut().zip(fits) {
-        candidate.joined = whole && fits;
+        let grace = |stands: &Stands| *stands == Stands::Grace;
+        let partly = candidate.stands.iter().any(|s| in_force(*s) || grace(s))
+            && !candidate.stands.iter().all(grace);
+        candidate.joined = whole && fits && partly;
     }
     found
 }
