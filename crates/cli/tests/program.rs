@@ -228,7 +228,7 @@ fn help_names_every_command_and_the_exit_codes() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     let wanted = "enrol renew requests lists adopt points nodes rules events target probe findings summary \
-                  checkpoint export verify help";
+                  reconcile checkpoint export verify help";
     assert_eq!(commands.join(" "), wanted);
     assert!(text.contains("Exit codes: 0 done, proven; 1 contradicted;"), "{text}");
 }

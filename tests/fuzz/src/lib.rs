@@ -55,7 +55,6 @@ pub const TARGETS: &[Target] = targets! {
     register: target, requests_toml, requests_csv, requests_json, rkn_xml, rkn_csv, zone_list, list_lines,
         explanations, ooni;
     orders: record_order, collector_config;
-    register: target, requests_toml, requests_csv;
     authority: cms, pdf;
     bundle: bundle;
 };

@@ -56,9 +56,11 @@ pub fn target(number: usize) -> (v1::TargetKind, String) {
         }
         _ => match part % 4 {
             0 => {
-                (Kind::Ip, format!("2001:db8:{:x}:{:x}::{:x}", part % 65_521, part % 251, part + 1))
+                // No run of zeros but the one that is left out.
+                let [a, b, c] = [part % 65_521 + 1, part % 251 + 1, part / 65_521 + 1];
+                (Kind::Ip, format!("2001:db8:{a:x}:{b:x}::{c:x}"))
             }
-            1 => (Kind::Cidr, format!("2001:db8:{:x}::/48", part % 65_521)),
+            1 => (Kind::Cidr, format!("2001:db8:{:x}::/48", part % 65_521 + 1)),
             _ => {
                 let [_, _, b, c] = u32::try_from(part).unwrap_or(0).to_be_bytes();
                 (Kind::Cidr, format!("{}.{b}.{c}.0/24", 20 + part % 30))
