@@ -2,8 +2,8 @@
 //!
 //! He back-dates a request (its statement moves to the front of the register, with an earlier time)
 //! and drops one leaf from a node's tree, then makes everything fit again: later leaf indexes, seals
-//! with their counts and the checkpoints they name, every head of every tree, the log, its
-//! checkpoints. What comes out is a directory on which the real collector runs without complaint.
+//! with their counts and the checkpoints they name, every head of every tree, the log without what it
+//! says of verdicts that changed with the late request, its checkpoints. What comes out is a directory on which the real collector runs without complaint.
 
 use std::{
     collections::HashMap,
@@ -185,7 +185,10 @@ impl Forger<'_> {
     fn take(&mut self, record: Record, lies: &Lies<'_>) -> Result<()> {
         let forged = match record {
             Record::Batch(record) => self.batch(record, lies)?,
-            Record::LogEntry(record) => self.entry(record)?,
+            Record::LogEntry(record) => match self.entry(record)? {
+                Some(forged) => forged,
+                None => return Ok(()),
+            },
             Record::Statement(record) => {
                 self.register.append(leaf_hash(&record.entry));
                 Record::Statement(record)
@@ -255,7 +258,8 @@ impl Forger<'_> {
         Ok(Record::Batch(BatchRecord { origin, received_at_s, batch }))
     }
 
-    fn entry(&mut self, record: EntryRecord) -> Result<Record> {
+    /// `None`: in this history there is no such entry.
+    fn entry(&mut self, record: EntryRecord) -> Result<Option<Record>> {
         let EntryRecord { at_s, entry } = record;
         self.honest_log.append(leaf_hash(&entry));
         let mut wire = v1::LogEntry::decode(entry.as_slice())?;
@@ -271,6 +275,11 @@ impl Forger<'_> {
                 let checkpoint = Checkpoint::new(origin, tree.size(), tree.root());
                 head.note = checkpoint.sign(&self.own.register)?.encode();
             }
+            // It tells of verdicts that changed when the late request came. Here it never was late.
+            Some(Entry::Reassessment(_)) => {
+                self.differs_at.get_or_insert(self.log.size());
+                return Ok(None);
+            }
             _ => {}
         }
         let forged = wire.encode_to_vec();
@@ -278,12 +287,12 @@ impl Forger<'_> {
         if forged != entry && self.differs_at.is_none() {
             self.differs_at = Some(self.log.size() - 1);
         }
-        Ok(Record::LogEntry(EntryRecord { at_s, entry: forged }))
+        Ok(Some(Record::LogEntry(EntryRecord { at_s, entry: forged })))
     }
 
     fn published(&mut self, record: &PublishedRecord) -> Result<Record> {
         let honest = head_of(&record.checkpoint).context("a checkpoint")?;
-        ensure!(honest.size == self.log.size(), "a checkpoint covers what was committed");
+        ensure!(honest.size == self.honest_log.size(), "a checkpoint covers what was committed");
         let origin = self.own.log.name().as_str();
         let checkpoint =
             Checkpoint::new(origin, self.log.size(), self.log.root()).sign(&self.own.log)?.encode();
