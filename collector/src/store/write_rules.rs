@@ -22,32 +22,33 @@ pub(super) fn show_rule(
         end_elsewhere(connection, shown)?;
     }
     // What was known of its installation stays known, unless the rule had gone and came back, or
-    // stands in another form (other claims, another technique): then since when it stands, and what
-    // it has done since, begin anew. Its hits before stay in `event`.
-    let (rule, installed_at_s) = connection
-        .prepare_cached(
+    // stands in another form (other claims, another technique, another target): then since when it
+    // stands, and what it has done since, begin anew. Its hits before stay in `event`. A target that
+    // is withheld this time stays what it was.
+    let (rule, target, installed_at_s) = connection
+        .prepare_cached(&format!(
             "INSERT INTO rule (node, generation, number, operator, source, fact, target, native,
                  shown, shown_by, first_shown_s, shown_at_s, clock_error_s, before_act,
                  covered_by, installed_at_s, installed_now)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?10, ?11, ?12, ?13, ?14, 1)
              ON CONFLICT (node, generation, number) DO UPDATE SET
                  fact = excluded.fact,
-                 target = excluded.target,
+                 target = CASE WHEN {same} THEN target ELSE excluded.target END,
                  native = CASE excluded.native WHEN '' THEN native ELSE excluded.native END,
                  installed_at_s = CASE
-                     WHEN shown = 1 AND installed_now = 1 AND fact = excluded.fact
+                     WHEN shown = 1 AND {same}
                      THEN installed_at_s ELSE excluded.installed_at_s END,
                  hits = CASE
-                     WHEN shown = 0 OR (installed_now = 1 AND fact = excluded.fact)
+                     WHEN shown = 0 OR {same}
                      THEN hits ELSE 0 END,
                  shared_hits = CASE
-                     WHEN shown = 0 OR (installed_now = 1 AND fact = excluded.fact)
+                     WHEN shown = 0 OR {same}
                      THEN shared_hits ELSE 0 END,
                  first_hit_s = CASE
-                     WHEN shown = 0 OR (installed_now = 1 AND fact = excluded.fact)
+                     WHEN shown = 0 OR {same}
                      THEN first_hit_s ELSE 0 END,
                  last_hit_s = CASE
-                     WHEN shown = 0 OR (installed_now = 1 AND fact = excluded.fact)
+                     WHEN shown = 0 OR {same}
                      THEN last_hit_s ELSE 0 END,
                  shown = 1,
                  shown_by = excluded.shown_by,
@@ -57,8 +58,10 @@ pub(super) fn show_rule(
                  covered_by = excluded.covered_by,
                  removed_at_s = NULL,
                  installed_now = 1
-             RETURNING id, installed_at_s",
-        )?
+             RETURNING id, target, installed_at_s",
+            same = "installed_now = 1 AND fact = excluded.fact
+                 AND coalesce(excluded.target = target, excluded.target IS NULL)",
+        ))?
         .query_row(
             params![
                 facts.origin.node.as_str(),
@@ -76,7 +79,7 @@ pub(super) fn show_rule(
                 number(facts.covered_by),
                 installed_at_s.unwrap_or(0),
             ],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
     let rule = (rule, fact, target, installed_at_s);
     begin_standing(connection, rule, shown, begun)
@@ -94,9 +97,9 @@ fn begin_standing(
     connection
         .prepare_cached(
             "UPDATE standing SET ended_by = ?2, ended_at_s = max(at_s, ?4)
-             WHERE rule = ?1 AND ended_by IS NULL AND fact <> ?3",
+             WHERE rule = ?1 AND ended_by IS NULL AND (fact <> ?3 OR target IS NOT ?5)",
         )?
-        .execute(params![rule, known_by, fact, shown_at_s])?;
+        .execute(params![rule, known_by, fact, shown_at_s, target])?;
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO standing

@@ -134,7 +134,8 @@ impl Timeline {
         let form = v1::Rule { number: 0, ..rule.clone() };
         let key = (origin.clone(), rule.number);
         if let Some(open) = self.open.get(&key).and_then(|at| self.spans.get(*at)) {
-            if open.form == form && open.target.as_ref() == target {
+            // A target that is withheld this time stays what it was.
+            if open.form == form && (target.is_none() || open.target.as_ref() == target) {
                 return;
             }
             self.end(key.clone(), at_s);
