@@ -14,6 +14,8 @@
 //!   touches any entry of them, as it reaches its own targets.
 //! - A statement about a list reaches what claims any version of it. A version that is accepted reaches what
 //!   touches an entry that it adds or removes, and of the entries that stay, from when it is in force on.
+//!   A feed that grants another grace than the one before reaches what touches an entry that was removed, from
+//!   its removal on.
 //! - An attribution reaches the rules that it names, a baseline the rules of its nodes.
 //! - The end of a proceeding takes everything.
 //! - A statement that cannot be read may hold whatever is claimed and not known.
@@ -67,26 +69,56 @@ impl Selector {
     }
 }
 
+/// How much of a register somebody has looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) size: u64,
+    /// What was erased has no size: it is gone at all of them.
+    erasures: usize,
+}
+
 impl Register {
-    /// Requests that the statements `from_size ..` below `to_size` say something of; `None`: it cannot be
-    /// told of one by one.
-    pub(crate) fn changed(&self, from_size: u64, to_size: u64) -> Option<Vec<RequestId>> {
-        let new = from_size..to_size;
+    pub(crate) fn told(&self, size: u64) -> Told {
+        Told { size: size.min(self.size()), erasures: self.erasures.len() }
+    }
+
+    /// Requests of which statements since a look, and erasures, told something, and those that touch their
+    /// targets: what duties and defects look at again. `None`: it cannot be told of one by one, or the register
+    /// is an older one than was looked at.
+    pub(crate) fn told_of(&self, before: Told, now: Told) -> Option<BTreeSet<RequestId>> {
+        let erased = self.erasures.get(before.erasures..now.erasures)?;
+        if now.size < before.size {
+            return None;
+        }
+        if now.size == before.size && erased.is_empty() {
+            return Some(BTreeSet::new());
+        }
+        let new = before.size..now.size;
         let of_lists = self.said_of_lists.iter().any(|(said, _)| new.contains(said));
         let ended = self.proceedings_ended.iter().any(|at| new.contains(at));
         if of_lists || ended {
             return None;
         }
-        let after = self.at(to_size);
-        let mut changed = Vec::new();
-        for entry in after.requests().filter(|e| changed_since(e, from_size).is_some()) {
-            // What touches the entries of its lists is not looked for here.
-            if entry.versions().any(|version| !version.request.covers_lists.is_empty()) {
-                return None;
+        let view = self.at(now.size);
+        let is_told = |entry: &Entry<'_>| {
+            changed_since(entry, before.size).is_some() || erased.contains(entry.id())
+        };
+        let mut told = BTreeSet::new();
+        for entry in view.requests().filter(is_told) {
+            // What waited before and was overtaken speaks no more, to those that touch it either.
+            for version in entry.all_versions() {
+                // What touches the entries of its lists is not looked for here.
+                if !version.request.covers_lists.is_empty() {
+                    return None;
+                }
+                for held in &version.request.targets {
+                    let near = view.touching(&held.target);
+                    told.extend(near.into_iter().map(|touch| touch.entry.id().clone()));
+                }
             }
-            changed.push(entry.id().clone());
+            told.insert(entry.id().clone());
         }
-        Some(changed)
+        Some(told)
     }
 
     /// What the statements `from_size ..` below `to_size` can reach.
@@ -113,7 +145,8 @@ impl Register {
             self.said_of_lists.iter().filter(|(said, _)| (from_size..to_size).contains(said));
         let lists: BTreeSet<usize> = said.map(|(_, list)| *list).collect();
         for list in after.lists_at(lists.into_iter()) {
-            of_list(&after, &list, from_size, &mut reach);
+            let grace_before_s = before.list_of(list.id()).map_or(0, |list| list.grace_s());
+            of_list(&after, &list, from_size, grace_before_s, &mut reach);
             if reach.len() > SELECTORS_MAX {
                 return vec![Selector::always(Selected::Everything)];
             }
@@ -187,8 +220,21 @@ fn of_request(view: &View<'_>, entry: &Entry<'_>, since_s: i64, reach: &mut Vec<
 }
 
 /// What statements about a list, from a size on, can reach.
-fn of_list(view: &View<'_>, list: &ListView<'_>, from_size: u64, reach: &mut Vec<Selector>) {
+fn of_list(
+    view: &View<'_>,
+    list: &ListView<'_>,
+    from_size: u64,
+    grace_before_s: i64,
+    reach: &mut Vec<Selector>,
+) {
     claims_of_list(view, list.id(), i64::MIN, reach);
+    if list.grace_s() != grace_before_s {
+        // How long what was removed may stand, whether the rule claims the list or not.
+        reach.extend(list.removed().map(|(target, since_s)| Selector {
+            selected: Selected::Target(target.clone()),
+            since_s,
+        }));
+    }
     let Some(in_force_s) = list.new_since_s(from_size) else { return };
     for (target, changed) in list.targets(from_size) {
         // What stays on the list stands there by another version from then on, and the verdict says by which.

@@ -1,7 +1,7 @@
 //! Defects kept up to date: looked at again is what a change of the register or a clock can reach.
 //!
-//! Reached are the requests that statements since the last look are about, those that touch their targets,
-//! and those whose own times have passed a bound ([`Found::holds_until_s`]). What cannot be told so takes
+//! Reached are the requests that statements and erasures since the last look are about, those that touch their
+//! targets, and those whose own times have passed a bound ([`Found::holds_until_s`]). What cannot be told so takes
 //! everything: another version of a list, the end of a proceeding, another result of probes, an older register,
 //! an earlier time. A property test compares each step with looking at all.
 
@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use evidence::RequestId;
 
 use super::{Found, Gone, of_request};
-use crate::register::{Register, View};
+use crate::{
+    change::Told,
+    register::{Register, View},
+};
 
 /// What was found at the last look.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +26,7 @@ pub struct Watch {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Looked {
-    size: u64,
+    told: Told,
     at_s: i64,
     gone: Gone,
 }
@@ -34,7 +37,9 @@ impl Watch {
         let view = register.at(size);
         let reached = match &self.looked {
             Some(before)
-                if before.size <= view.size() && before.at_s <= at_s && before.gone == *gone =>
+                if before.told.size <= view.size()
+                    && before.at_s <= at_s
+                    && before.gone == *gone =>
             {
                 self.reached(register, &view, before, at_s)
             }
@@ -60,7 +65,7 @@ impl Watch {
                 self.found.insert(id.clone(), found);
             }
         }
-        self.looked = Some(Looked { size: view.size(), at_s, gone: gone.clone() });
+        self.looked = Some(Looked { told: register.told(view.size()), at_s, gone: gone.clone() });
         ids.len()
     }
 
@@ -86,18 +91,7 @@ impl Watch {
             .filter(|(_, next_s)| **next_s <= at_s)
             .map(|(id, _)| id.clone())
             .collect();
-        if before.size == view.size() {
-            return Some(reached);
-        }
-        for id in register.changed(before.size, view.size())? {
-            let Some(entry) = view.request(&id) else { continue };
-            let versions = entry.versions().flat_map(|version| &version.request.targets);
-            for held in versions {
-                let near = view.touching(&held.target);
-                reached.extend(near.into_iter().map(|touch| touch.entry.id().clone()));
-            }
-            reached.insert(id);
-        }
+        reached.extend(register.told_of(before.told, register.told(view.size()))?);
         Some(reached)
     }
 }

@@ -1,8 +1,8 @@
 //! Duties kept up to date: looked at again is what a change of the register, of the rules or of a clock can
 //! reach.
 //!
-//! Reached are the requests that statements since the last look are about, and those that touch their
-//! targets; those that a rule touches or names which began, ended or changed its claims; and those whose own
+//! Reached are the requests that statements and erasures since the last look are about, and those that touch
+//! their targets; those that a rule touches or names which began, ended or changed its claims; and those whose own
 //! times have passed a bound. What cannot be told so takes everything: another version of a list, the end of
 //! a proceeding, other facts of nodes, a node that fell silent or is back, an older register, an earlier time. A
 //! test compares each step with looking at all.
@@ -14,6 +14,7 @@ use remit_proto::v1::NodeFacts;
 
 use super::{Asked, Duty, Ground, Rules, SpanId, Stood};
 use crate::{
+    change::Told,
     register::{Register, View},
     silence::Silence,
     target::Target,
@@ -34,7 +35,7 @@ pub struct Watch {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Looked {
-    size: u64,
+    told: Told,
     at_s: i64,
     nodes: Vec<NodeFacts>,
     /// Node, beginning, and the end if it has one.
@@ -75,7 +76,7 @@ impl Watch {
             .collect();
         let reached = match &self.looked {
             Some(before)
-                if before.size <= view.size()
+                if before.told.size <= view.size()
                     && before.at_s <= at_s
                     && before.nodes == nodes
                     && before.silences == silences_now =>
@@ -106,8 +107,8 @@ impl Watch {
         }
         self.told_targets.clear();
         self.told_requests.clear();
-        let (size, nodes) = (view.size(), nodes.to_vec());
-        self.looked = Some(Looked { size, at_s, nodes, silences: silences_now });
+        let (told, nodes) = (register.told(view.size()), nodes.to_vec());
+        self.looked = Some(Looked { told, at_s, nodes, silences: silences_now });
         ids.len()
     }
 
@@ -130,21 +131,11 @@ impl Watch {
         let mut reached = self.told_requests.clone();
         let due = self.next.iter().filter(|(_, next_s)| **next_s <= at_s);
         reached.extend(due.map(|(id, _)| id.clone()));
-        let mut touch = |target: &Target| {
+        for target in &self.told_targets {
             let near = view.touching(target);
             reached.extend(near.into_iter().map(|touch| touch.entry.id().clone()));
-        };
-        self.told_targets.iter().for_each(&mut touch);
-        if before.size == view.size() {
-            return Some(reached);
         }
-        let changed = register.changed(before.size, view.size())?;
-        for id in &changed {
-            let Some(entry) = view.request(id) else { continue };
-            let targets = entry.versions().flat_map(|version| &version.request.targets);
-            targets.for_each(|held| touch(&held.target));
-        }
-        reached.extend(changed);
+        reached.extend(register.told_of(before.told, register.told(view.size()))?);
         Some(reached)
     }
 }

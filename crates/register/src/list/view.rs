@@ -130,6 +130,15 @@ impl<'a> ListView<'a> {
         })
     }
 
+    /// Targets that a version known at this size removed, and from when on.
+    pub(crate) fn removed(&self) -> impl Iterator<Item = (&'a Target, i64)> + use<'a> {
+        let (list, versions) = (self.list, self.versions());
+        list.members.iter().filter_map(move |member| {
+            let version = versions.get(member.removed?)?;
+            Some((&member.open.target, version.from_s))
+        })
+    }
+
     /// The earliest time at which a version came into force that a statement from a size on let in.
     pub(crate) fn new_since_s(&self, from_size: u64) -> Option<i64> {
         let new = self.versions().iter().filter(|version| version.known_by().0 >= from_size);

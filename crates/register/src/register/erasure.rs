@@ -13,12 +13,14 @@ impl Register {
     /// rested on them.
     pub fn erase(&mut self, chunks: &[Vec<u8>]) {
         self.erased.extend(chunks.iter().cloned());
-        let Self { histories, closed, erased, .. } = self;
+        let Self { histories, closed, erased, erasures, .. } = self;
         for position in closed.iter() {
-            let versions = histories.get_mut(*position).map(|history| &mut history.versions);
-            for version in versions.into_iter().flatten() {
-                forget(&mut version.request, erased);
+            let Some(history) = histories.get_mut(*position) else { continue };
+            let mut is_told = false;
+            for version in &mut history.versions {
+                is_told |= forget(&mut version.request, erased);
             }
+            erasures.extend(is_told.then(|| history.id.clone()));
         }
     }
 
@@ -28,25 +30,27 @@ impl Register {
     }
 }
 
-/// Takes out of a request what is erased of it.
-pub(super) fn forget(request: &mut Request, erased: &BTreeSet<Vec<u8>>) {
+/// Takes out of a request what is erased of it, and says whether that was anything.
+pub(super) fn forget(request: &mut Request, erased: &BTreeSet<Vec<u8>>) -> bool {
     let is_erased = |part: &Closed| {
         let chunks = part.opening.iter().flat_map(|set| &set.chunks);
-        !moves_verdicts(part.part) && chunks.into_iter().any(|id| erased.contains(id))
+        let is_new = !part.is_erased && !moves_verdicts(part.part);
+        is_new && chunks.into_iter().any(|id| erased.contains(id))
     };
     let gone: Vec<_> = request.closed.iter().filter(|p| is_erased(p)).map(|p| p.part).collect();
     if gone.is_empty() {
-        return;
+        return false;
     }
     let mut wire = v1::Request::from(&*request);
     for part in &gone {
         closed::take(&mut wire, *part);
     }
     // What no verdict rests on, no check asks for.
-    let Ok(mut rest) = Request::try_from(wire) else { return };
+    let Ok(mut rest) = Request::try_from(wire) else { return false };
     for (new, old) in rest.closed.iter_mut().zip(&request.closed) {
         new.is_erased = old.is_erased || gone.contains(&old.part);
         new.is_open = old.is_open && !new.is_erased;
     }
     *request = rest;
+    true
 }

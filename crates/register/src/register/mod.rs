@@ -54,6 +54,8 @@ pub struct Register {
     waiting: BTreeMap<u64, Vec<usize>>,
     /// Chunks that were removed, with an `Erasure` entry.
     erased: BTreeSet<Vec<u8>>,
+    /// Requests of which something was removed, in that order; who looks again counts them.
+    pub(crate) erasures: Vec<RequestId>,
     /// Statements of a newer format.
     not_understood: Vec<u64>,
     adoption: Adoption,
@@ -154,6 +156,7 @@ impl Register {
             closed: BTreeSet::new(),
             waiting: BTreeMap::new(),
             erased: BTreeSet::new(),
+            erasures: Vec::new(),
             not_understood: Vec::new(),
             adoption: Adoption::default(),
             lists: Lists::default(),

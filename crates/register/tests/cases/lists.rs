@@ -1,10 +1,11 @@
 //! Lists with versions: what a claim of one is worth, and who must look before one takes effect.
 //! DOMAIN.md section 3 "Claims", 3f "List feeds".
 
+use register::{Selected, Selector};
 use remit_proto::v1::{UndeterminedReason, VerdictCode};
 
 use crate::language::{
-    check, check_clause, check_qualities, statement_after, statement_of, written,
+    at, check, check_clause, check_qualities, statement_after, statement_of, written,
 };
 
 /// A regulator's list under one request: two entries from the start, one more from 11 January on, and
@@ -116,6 +117,30 @@ fn the_longer_grace_holds() {
     // What the request itself ends with is not the feed's delay.
     let ended = LIST.replace("covers rkn", "covers rkn until 2026-01-15");
     check("block 192.0.2.2 at 2026-01-15T00:30:00Z for list:rkn@2", &ended, "EXPIRED");
+}
+
+#[test]
+fn another_grace_of_the_feed_reaches_what_was_removed() {
+    let event = "block 192.0.2.2 at 2026-01-20T12:00:00Z";
+    check(event, LIST, "EXPIRED by reg/1");
+    let feed = |rest: &str| format!("{LIST}\n feed rkn under reg/1 {rest} recorded 2026-01-21");
+    let longer = feed("every 86400");
+    check(event, &longer, "IN_REMOVAL_GRACE by reg/1");
+    let (register, _) = written(&longer);
+    let reached = |target: &str| {
+        let target: register::Target = target.parse().unwrap();
+        let reach = register.reach(5, 6);
+        let of_it = reach.into_iter().find(|one| one.selected == Selected::Target(target.clone()));
+        of_it.map(|one| one.since_s)
+    };
+    assert_eq!(reached("ip:192.0.2.2"), Some(at("2026-01-20")), "from its removal on");
+    assert_eq!(reached("ip:192.0.2.1"), None, "it stands on the list, whatever the grace");
+    // Nobody approved it, or it grants the same: nothing that was removed is judged otherwise.
+    for same in ["every 86400 with nobody", "changes 7"] {
+        let (register, _) = written(&feed(same));
+        let is_target = |one: &Selector| matches!(one.selected, Selected::Target(_));
+        assert!(!register.reach(5, 6).iter().any(is_target), "{same}");
+    }
 }
 
 #[test]
