@@ -302,13 +302,7 @@ pub(crate) fn standing_at(
     at_s: i64,
 ) -> Standing {
     let annulled = known.iter().find(|t| t.kind == TransitionKind::Annul);
-    let mut phase = Phase::entered(request.status);
-    for transition in known.iter().take_while(|t| t.effective_at_s <= at_s) {
-        // An amendment may have entered the request anew in between; then an old step leads nowhere.
-        if let Some(next) = phase.step(transition) {
-            phase = next;
-        }
-    }
+    let phase = Phase::at(request, known, at_s);
     let mut bounds = bounds;
     let provisional = request.status == RequestStatus::Provisional;
     if provisional {
@@ -333,6 +327,11 @@ pub(crate) fn standing_at(
         }
         Some(_) | None => plain,
     }
+}
+
+/// Since when a request is stayed, or was when it ended: the time to remove it runs from then on.
+pub(crate) fn stay_since_s(request: &Request, known: &[&Transition], at_s: i64) -> Option<i64> {
+    Phase::at(request, known, at_s).stay_since_s
 }
 
 /// From when to when a request, or one of its targets, can be in force.
@@ -473,6 +472,18 @@ impl Phase {
         let how = TransitionKind::Unspecified;
         let unconfirmed = place == Place::Provisional;
         Self { place, since_s: i64::MIN, how, stay_since_s: None, unconfirmed }
+    }
+
+    /// Where transitions, in order of effect, have led by an instant.
+    fn at(request: &Request, known: &[&Transition], at_s: i64) -> Self {
+        let mut phase = Self::entered(request.status);
+        for transition in known.iter().take_while(|t| t.effective_at_s <= at_s) {
+            // An amendment may have entered the request anew in between; then an old step leads nowhere.
+            if let Some(next) = phase.step(transition) {
+                phase = next;
+            }
+        }
+        phase
     }
 
     /// `None`: it does not lead on from here.

@@ -26,8 +26,9 @@
 //!
 //! Exempt: requests that are refused, challenged, suspended or never accepted; agreed narrowing; nodes outside
 //! the scope; exceptions; the operator's and users' own measures, which nobody is owed; orders against the
-//! publisher; a request whose territory is not stated binds no particular point. The time to remove counts
-//! from the end or, if that was stated later, from the statement. What another request in force wants blocked
+//! publisher; a request whose measure is withheld; a request whose territory is not stated binds no particular
+//! point. The time to remove counts from the end, or from a stay that the end found, or, if that was stated
+//! later, from the statement. What another request in force wants blocked
 //! is no late removal. A rule that is put back within [`RELOAD_S`] was reloaded.
 //!
 //! A node that is silent is not held to have or to lack anything: it is left out and said to be. A start or an

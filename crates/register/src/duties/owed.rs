@@ -3,13 +3,14 @@
 use std::{cell::Cell, collections::BTreeMap};
 
 use evidence::RequestId;
+use remit_proto::v1::RequestPart;
 
 use super::{RELOAD_S, Reach, Rules, Stood};
 use crate::{
     entry::{Entry, Version},
     list::Listed,
     request::{Request, RequestTarget, Scope},
-    state::{Standing, Transition},
+    state::{self, Standing, Transition},
     target::Target,
 };
 
@@ -71,6 +72,8 @@ impl<'a> Owed<'a> {
         self.version.is_none()
             || request.is_own_measure()
             || request.to_publisher
+            // By which means, and whether nodes may differ, is not known here.
+            || request.withholds(RequestPart::Measure).is_some()
             || match self.entry.standing_at(self.at_s) {
                 None
                 | Some(
@@ -162,7 +165,7 @@ impl<'a> Owed<'a> {
     }
 
     /// When a target's time to be removed had passed, and the end that it followed; `None`: it may stand.
-    /// The time counts from when the end was stated, if that was later.
+    /// The time counts from a stay that the end found, and from when either was stated, if that was later.
     pub(super) fn removal_due_s(&self, held: &RequestTarget) -> Option<i64> {
         let version = self.version?;
         let bounds = self.entry.bounds(version, Some(held));
@@ -182,6 +185,8 @@ impl<'a> Owed<'a> {
             | Standing::Unapproved
             | Standing::NotAccepted(_) => return None,
         };
+        let stay_since_s = state::stay_since_s(&version.request, &self.known, self.at_s);
+        let ended_s = stay_since_s.map_or(ended_s, |since_s| since_s.min(ended_s));
         let stated = self.known.iter().filter(|step| step.effective_at_s == ended_s);
         let known_s = stated.map(|step| step.recorded_at_s).fold(ended_s, i64::max);
         Some(self.request().removal_until_s(known_s))
