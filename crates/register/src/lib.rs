@@ -80,7 +80,9 @@ pub use entry::{Entry, Version};
 pub use evidence::{Claim, NodeId, RequestId};
 pub use explain::{attributed_later, explain};
 pub use index::TargetIndex;
-pub use judge::{AsKnown, Event, KnownSizes, MATCHER_VERSION, Parameters, Span, judge};
+pub use judge::{
+    AsKnown, Event, KnownSizes, MATCHER_NUMBER, MATCHER_VERSION, Parameters, Span, judge,
+};
 pub use outside::{Ineffective, Seen, Stands, ineffective};
 pub use register::{InvalidStatement, Register, Touch, View, version_digest};
 pub use request::{InvalidRequest, ListVersion, Request, checklist};

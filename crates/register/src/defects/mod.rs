@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `MISSING_ELEMENT(x)` | the checklist of DSA Art. 9(2) says of element x that it is absent | own measures, private lists, requests refused or over |
 //! | `ISSUER_NOT_COMPETENT` | a competence check came to "not competent" | own measures, requests refused or over |
-//! | `UNNUMBERED` | neither the authority's number nor a docket nor an ECLI is held | own measures, requests refused or over, provisional ones before `confirm_by` |
+//! | `UNNUMBERED` | neither the authority's number nor a docket nor an ECLI is held | own measures, requests refused or over, provisional ones before `confirm_by`, a reference that is closed |
 //! | `CONFIRMATION_OVERDUE` | provisional, and not confirmed by `confirm_by` | |
 //! | `REVIEW_OVERDUE` | the date of review has passed | requests refused or over |
 //! | `OPEN_ENDED` | no end by time, duration, event, recurrence or proceeding | own measures, requests refused or over |
@@ -18,7 +18,7 @@
 //! | `DUPLICATE(other)` | an earlier entry of the same authority, also in force or to be, names one of its targets, under the same number or with the same targets | requests that name each other in their relations |
 //! | `BLANKET_REQUEST` | in force, open-ended, wide ([`faces::is_wide`]) and proved by no more than the operator's word or an oral order | own measures |
 //! | `EFFECT_NOT_REPORTED` | the report of what was done was due and is not sent | |
-//! | `SECRECY_EXPIRED` | restricted or secret, and the clause has run out | |
+//! | `SECRECY_EXPIRED` | restricted or secret, and the clause or the time of a closed part has run out | |
 //! | `TARGET_OVERBROAD_ON_FACE(by)` | targets that stand for many parties on their face ([`faces::overbroad_by`]) | requests refused or over; targets that the operator did not take on |
 //!
 //! *Over* is what has ended in any way; what is suspended or not yet decided on is not over. Nothing is
@@ -225,7 +225,7 @@ impl<'a> Case<'a> {
         points.extend(file.review_due_s);
         points.extend(file.report_effect_to.as_ref().map(|report| report.due_s));
         points.extend(file.report_effect_to.as_ref().map(|report| report.sent_at_s));
-        points.extend(file.confidentiality.as_ref().map(|clause| clause.expires_at_s));
+        points.extend(request.secrecy_ends());
         points.extend(bounds.case_closed_s);
         for held in request.targets.iter().chain(self.by_list.iter().map(Listed::target)) {
             points.extend(held.added_at_s);

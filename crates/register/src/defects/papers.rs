@@ -1,8 +1,8 @@
 //! What the file of a request lacks, and what its clocks say.
 
 use remit_proto::v1::{
-    BasisProof, CompetenceResult, DisclosureTier, EffectReport, EntryCode, Instrument,
-    RequestStatus, TransitionKind, ValidityState,
+    BasisProof, CompetenceResult, EffectReport, EntryCode, Instrument, RequestPart, RequestStatus,
+    TransitionKind, ValidityState,
 };
 
 use super::{Case, Defect, faces};
@@ -30,7 +30,9 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<Defect>) {
     let unnumbered = [&file.external_ref, &file.docket, &file.ecli].iter().all(|n| n.is_empty());
     // The confirmation in writing brings the number.
     let to_be_confirmed = matches!(case.standing, Some(Standing::Provisional { .. }));
-    if unnumbered && !to_be_confirmed {
+    // A closed part holds one, whether it is seen here or not.
+    let closed = case.request.closes(RequestPart::Reference);
+    if unnumbered && !closed && !to_be_confirmed {
         found.push(Defect::of(EntryCode::Unnumbered, entered_s));
     }
     if case.is_open_ended() {
@@ -105,10 +107,8 @@ fn effect_report(case: &Case<'_>) -> Option<Defect> {
 }
 
 fn secrecy(case: &Case<'_>) -> Option<Defect> {
-    let clause = case.request.particulars.confidentiality.as_ref()?;
-    let held_back = matches!(clause.tier(), DisclosureTier::Restricted | DisclosureTier::Secret);
-    let ended = clause.expires_at_s != 0 && clause.expires_at_s <= case.at_s;
-    (held_back && ended).then(|| Defect::of(EntryCode::SecrecyExpired, clause.expires_at_s))
+    let since_s = case.request.secrecy_expired_at_s(case.at_s)?;
+    Some(Defect::of(EntryCode::SecrecyExpired, since_s))
 }
 
 fn blanket(case: &Case<'_>, since_s: i64) -> Option<Defect> {

@@ -1,7 +1,8 @@
 //! Findings that are added to a verdict and never are one (DOMAIN.md section 3, rule 5).
 
 use remit_proto::v1::{
-    Actor, AddedFinding, Instrument, Response, Technique, Trigger, VerdictCode, response,
+    Actor, AddedFinding, Instrument, RequestPart, Response, Technique, Trigger, VerdictCode,
+    response,
 };
 
 use super::{CONSIDERED_MAX, Event, candidate::Candidate, claims::Claims, dimensions::Answer};
@@ -193,7 +194,10 @@ fn is_label_doubtful(
         _ => return false,
     }
     let public = |branch: &str| !matches!(branch, "" | "private");
-    if candidate.request().authority.as_ref().is_some_and(|a| public(&a.branch)) {
+    let request = candidate.request();
+    // Whoever sees a closed part and whoever does not come to the same verdict.
+    let authority = request.authority.as_ref().filter(|_| !request.closes(RequestPart::Authority));
+    if authority.is_some_and(|authority| public(&authority.branch)) {
         return true;
     }
     let claims_an_order = claims.requests.iter().any(|id| {

@@ -85,7 +85,12 @@ use crate::{
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "6";
+pub const MATCHER_VERSION: &str = "7";
+/// The same, as entries of the log state it.
+pub const MATCHER_NUMBER: u32 = match u32::from_str_radix(MATCHER_VERSION, 10) {
+    Ok(number) => number,
+    Err(_) => panic!("a matcher version is a number"),
+};
 
 /// So many targets of the register a verdict looks at, and so many more of each request that is claimed.
 /// A wide rule touches hundreds of thousands, and a name may stand in thousands of requests: whoever

@@ -215,10 +215,15 @@ impl Request {
     /// When the first secrecy of it ended that has (SECRECY_EXPIRED, DOMAIN.md 3c): somebody should say
     /// that it is over, or why it goes on.
     pub fn secrecy_expired_at_s(&self, at_s: i64) -> Option<i64> {
+        self.secrecy_ends().filter(|until_s| *until_s <= at_s).min()
+    }
+
+    /// When what is restricted or secret of it ends: by the clause, and by each closed part.
+    pub(crate) fn secrecy_ends(&self) -> impl Iterator<Item = i64> {
         let clause = self.particulars.confidentiality.as_ref();
-        let clause = clause.filter(|clause| clause.expires_at_s != 0).map(|c| c.expires_at_s);
-        let parts = self.closed.iter().filter_map(|closed| closed.until_s);
-        parts.chain(clause).filter(|until_s| *until_s <= at_s).min()
+        let clause = clause.filter(|clause| clause.expires_at_s != 0 && hides(clause.tier()));
+        let parts = self.closed.iter().filter(|closed| hides(closed.tier));
+        parts.filter_map(|closed| closed.until_s).chain(clause.map(|clause| clause.expires_at_s))
     }
 
     /// When it ends by its own times.
@@ -303,6 +308,13 @@ impl Closed {
             Some(until_s) => format!("withheld: {tier} until {}", crate::words::time(until_s)),
             None => format!("withheld: {tier}"),
         }
+    }
+}
+
+fn hides(tier: v1::DisclosureTier) -> bool {
+    match tier {
+        v1::DisclosureTier::Restricted | v1::DisclosureTier::Secret => true,
+        v1::DisclosureTier::Public | v1::DisclosureTier::Unspecified => false,
     }
 }
 
