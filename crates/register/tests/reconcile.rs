@@ -308,6 +308,27 @@ fn a_row_keeps_its_id_and_so_its_explanation() {
 }
 
 #[test]
+fn an_explanation_by_id_is_for_every_row_of_that_id() {
+    let compared = |said| {
+        let authority = items(
+            "b.example ref=7 from=2026-01-01\nb.example ref=7 from=2025-01-01 until=2026-01-01",
+        );
+        let operator = items("b.example ref=7 from=2026-02-01\nb.example ref=8 from=2025-01-01");
+        reconcile(question(), Authority::Items(authority), operator, said)
+    };
+    let found = compared(Vec::new());
+    assert_eq!(found.rows.len(), 2);
+    assert_eq!(found.rows[0].id, found.rows[1].id, "one target under one reference");
+    assert_eq!(found.figures.unexplained, 2);
+    let id = &found.rows[0].id;
+    let said =
+        format!("[[explanation]]\ndifference = \"{id}\"\nside = \"operator\"\ntext = \"x\"\n");
+    let found = compared(explanations(&said).unwrap());
+    assert_eq!((found.figures.unexplained, found.figures.explained_by_operator), (0, 2));
+    assert_eq!(found.unused, []);
+}
+
+#[test]
 fn explanations_that_say_nothing_are_refused() {
     let refused = |text: &str, said: &str| {
         let error = explanations(text).unwrap_err().to_string();

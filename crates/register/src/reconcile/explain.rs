@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! [[explanation]]
-//! difference = "3f0c2a1b9d8e7f60"     # one row, by its id; or all that fit:
+//! difference = "3f0c2a1b9d8e7f60"     # every row of this id; or all that fit:
 //! class = "ONLY_OPERATOR"
 //! target = "domain_exact:example.org"
 //! reference = "27-31"
@@ -133,17 +133,23 @@ const CLASSES: [&str; 5] = ["DIFFERS", "ONLY_AUTHORITY", "ONLY_OPERATOR", "TIMIN
 
 /// Gives each row its explanations, each once; returns those that fit none.
 pub(super) fn attach(rows: &mut [Row], explanations: Vec<Explanation>) -> Vec<Explanation> {
-    let at: HashMap<String, usize> =
-        (0..).zip(&*rows).map(|(at, row)| (row.id.clone(), at)).collect();
+    // Rows about the same thing under the same reference have one id.
+    let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
+    for (at, row) in rows.iter().enumerate() {
+        by_id.entry(row.id.clone()).or_default().push(at);
+    }
+    let all: Vec<usize> = (0..rows.len()).collect();
     let mut unused = Vec::new();
     for explanation in explanations {
         let mut used = false;
         // Thousands may name one row each.
-        let near = match at.get(&explanation.difference) {
-            Some(at) => rows.get_mut(*at..=*at).unwrap_or_default(),
-            None => &mut *rows,
+        let near = match by_id.get(&explanation.difference) {
+            Some(near) => near,
+            None if explanation.difference.is_empty() => &all,
+            None => &Vec::new(),
         };
-        for row in near.iter_mut().filter(|row| explanation.fits(row)) {
+        for at in near {
+            let Some(row) = rows.get_mut(*at).filter(|row| explanation.fits(row)) else { continue };
             used = true;
             let said = |held: &Explanation| {
                 (held.side, &held.text, &held.by, &held.at)

@@ -104,7 +104,8 @@ pub enum Field {
 /// One row of the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// 16 hex digits, the same whenever the same two sides are compared; by it people explain.
+    /// 16 hex digits, the same whenever the same two sides are compared; by it people explain. Rows of one class
+    /// about one target under one reference share it.
     pub id: String,
     pub class: Class,
     pub authority: Option<Item>,
