@@ -11,9 +11,8 @@
 //! - It needs to be root (`CAP_SYS_ADMIN` for the namespace) and `nft`; if not, it says that it cannot.
 
 use std::{
-    io::{self, Write as _},
+    io,
     net::UdpSocket,
-    process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -23,6 +22,7 @@ use crate::{
     doctor::Finding,
     kernel::NetlinkSocket,
     logging,
+    nft::{self, NftError},
     sources::nflog::{NflogError, NflogReader, Settings},
 };
 
@@ -40,10 +40,8 @@ struct Cost {
 enum CostError {
     #[error("a network namespace of its own needs root (CAP_SYS_ADMIN)")]
     Namespace(#[source] nix::Error),
-    #[error("nft cannot be run")]
-    Nft(#[source] io::Error),
-    #[error("nft does not take the rules: {0}")]
-    Rules(String),
+    #[error(transparent)]
+    Nft(#[from] NftError),
     #[error("reading NFLOG")]
     Nflog(#[from] NflogError),
     #[error("sending over loopback")]
@@ -85,7 +83,7 @@ impl Cost {
 fn in_own_namespace() -> Result<Cost, CostError> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).map_err(CostError::Namespace)?;
     loopback_up().map_err(CostError::Send)?;
-    load(RULES)?;
+    nft::load(RULES)?;
     let mut reader = NflogReader::bind(GROUP, &Settings::default())?;
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -144,24 +142,6 @@ fn loopback_up() -> io::Result<()> {
     NetlinkSocket::route()?.send(&message)
 }
 
-fn load(rules: &str) -> Result<(), CostError> {
-    let mut nft = Command::new("nft")
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(CostError::Nft)?;
-    if let Some(mut input) = nft.stdin.take() {
-        input.write_all(rules.as_bytes()).map_err(CostError::Nft)?;
-    }
-    let ended = nft.wait_with_output().map_err(CostError::Nft)?;
-    match ended.status.success() {
-        true => Ok(()),
-        false => Err(CostError::Rules(String::from_utf8_lossy(&ended.stderr).trim().to_owned())),
-    }
-}
-
 const PART: &str = "cost";
 const GROUP: u16 = 1;
 const PORTS: [u16; 3] = [10_001, 10_002, 10_003];
@@ -190,7 +170,7 @@ mod tests {
         assert_eq!(found.grade, Grade::Fine, "{found:?}");
         assert!(found.says.contains("% with a counter and a log"), "{found:?}");
         // It was another namespace: here nobody knows of the table.
-        let listed = Command::new("nft").args(["list", "tables"]).output().unwrap();
+        let listed = std::process::Command::new("nft").args(["list", "tables"]).output().unwrap();
         assert!(!String::from_utf8_lossy(&listed.stdout).contains("remit_cost"));
     }
 
@@ -206,7 +186,8 @@ mod tests {
 
     #[test]
     fn rules_that_nft_refuses_are_said_and_not_measured() {
-        let refused = load("table inet remit_cost { nonsense }").unwrap_err();
-        assert!(logging::chain(&refused).contains("nft does not take the rules"), "{refused}");
+        let refused = CostError::from(nft::load("table inet remit_cost { nonsense }").unwrap_err());
+        let said = logging::chain(&refused);
+        assert_eq!(said.matches("nft does not take the rules").count(), 1, "{said}");
     }
 }

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;
+mod nft;
 pub mod observation;
 mod order;
 pub mod privacy;
