@@ -37,6 +37,12 @@ impl Privacy {
         self.customer_prefixes.iter().any(|prefix| prefix.contains(&address))
     }
 
+    /// Whether four or sixteen of these bytes in a row are a customer's address.
+    pub fn in_bytes(&self, bytes: &[u8]) -> bool {
+        bytes.array_windows::<4>().any(|four| self.is_customer((*four).into()))
+            || bytes.array_windows::<16>().any(|sixteen| self.is_customer((*sixteen).into()))
+    }
+
     /// Whether an address that was hit may be named: never a customer's, nor one that may be, as any
     /// may where no customer prefixes of its version are known.
     pub fn may_name(&self, address: IpAddr) -> bool {
@@ -98,8 +104,9 @@ impl Privacy {
         out
     }
 
-    /// The longest address or prefix at the beginning of a word, and its token if it is a customer's.
-    /// One of IPv6 that is none is not passed over: words before a colon can look like its beginning.
+    /// The longest address or prefix at the beginning of a word, and its token if it is a customer's. One that
+    /// is not is passed over only where no other can begin in it: not in IPv6, where words before a colon can
+    /// look like its beginning, and not where further numbers follow (192.0.2.1/198.51.100.7).
     fn address_in(&self, word: &str, after_digit: bool) -> Option<(Option<String>, usize)> {
         if !word.contains(['.', ':']) {
             return None;
@@ -112,12 +119,23 @@ impl Privacy {
                 (address.is_ipv4(), token)
             } else if let Ok(net) = candidate.parse::<IpNet>() {
                 let inside = self.customer_prefixes.iter().any(|prefix| prefix.contains(&net));
-                (net.addr().is_ipv4(), inside.then(|| self.token_net(net).value))
+                // 198.51.100.7/8 says how large the network around an address is.
+                let address = net.addr();
+                let of_host = address != net.network() && self.is_customer(address);
+                let token = inside.then(|| self.token_net(net));
+                let token = token.or_else(|| of_host.then(|| self.token(address)));
+                (address.is_ipv4(), token.map(|token| token.value))
             } else {
                 continue;
             };
             // Not the end of a longer number: 3.0.113.9 is not in 203.0.113.9.
-            if (is_v4 && !after_digit) || (!is_v4 && token.is_some()) {
+            let whole = is_v4 && !after_digit;
+            let rest = word.get(length..).unwrap_or_default();
+            let taken = match token {
+                Some(_) => whole || !is_v4,
+                None => whole && !number_follows(rest),
+            };
+            if taken {
                 return Some((token, length));
             }
         }
@@ -171,6 +189,10 @@ impl Hook {
     }
 }
 
+fn number_follows(rest: &str) -> bool {
+    rest.strip_prefix('.').unwrap_or(rest).starts_with(|c: char| c.is_ascii_digit())
+}
+
 fn is_address_char(c: char) -> bool {
     c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/')
 }
@@ -209,10 +231,20 @@ mod tests {
             "198.51.100.0/24.",
             "198.51.100.7/32,",
             "[2001:db8:c::7]:443",
+            "203.0.113.9/198.51.100.7",
+            "198.51.100.7/255.255.255.0",
+            "198.51.100.7/8",
+            "20.198.51.100.7",
+            "203.0.113.9-198.51.100.7",
+            "::ffff:198.51.100.7",
+            "::ffff:198.51.100.0/120",
+            "2001:db8:c::7/16",
+            "2001:db8::-2001:DB8:C::7",
         ] {
             let redacted = privacy().redact(text);
             assert!(redacted.contains("customer:"), "{redacted}");
-            assert!(!redacted.contains("198.51.100") && !redacted.contains("db8:c"), "{redacted}");
+            let lower = redacted.to_lowercase();
+            assert!(!lower.contains("198.51.100") && !lower.contains("db8:c"), "{redacted}");
         }
     }
 
@@ -225,9 +257,18 @@ mod tests {
             "",
             "198.51.0.0/16 2001:db8::/32",
             "1198.51.100.7",
+            "203.0.113.9/24 203.0.113.9/192.0.2.1 198.0.0.0/8",
+            "192.0.2.1.100.7",
         ] {
             assert_eq!(privacy().redact(text), text);
         }
+    }
+
+    #[test]
+    fn addresses_are_seen_among_bytes() {
+        let six = "2001:db8:c::7".parse::<std::net::Ipv6Addr>().unwrap().octets();
+        assert!(privacy().in_bytes(&[0, 198, 51, 100, 7]) && privacy().in_bytes(&six));
+        assert!(!privacy().in_bytes(&[198, 51, 100]) && !privacy().in_bytes(&six[..15]));
     }
 
     #[test]

@@ -384,7 +384,7 @@ impl<'a> Builder<'a> {
             names_sampled: false,
             counter: None,
             target: Target { kind: TargetKind::WholeService.into(), value: "*".into() },
-            native: format!("chain {place}: policy drop"),
+            native: native(&format!("chain {place}: policy drop"), &context.privacy),
         };
         self.drafts.push(Draft { rule, key: None, logged: false, response: Response::Silent });
     }

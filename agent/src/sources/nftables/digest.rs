@@ -9,20 +9,26 @@
 //! order, and needs 32 bytes of memory for each element, whatever their keys.
 //!
 //! No digest is made:
-//! - of a set that names an address of a customer: who knows the others could try out which one it is;
+//! - of a set in which an address of a customer stands, as either end of a field, as bytes that were not
+//!   understood or in a word (comment, interface, verdict): who knows the others could try out which it is;
 //! - of more than [`DIGESTED_MAX`] elements;
-//! - where the last one took so long that it is not yet time for another ([`REST`]): a router whose
-//!   ruleset is committed to again and again must not spend itself on reading it. The set is then said
-//!   not to be read, and is read later;
+//! - where the last ones took so long that it is not yet time for others ([`REST`]): a router whose
+//!   ruleset is committed to again and again must not spend itself on reading it. That is decided once for
+//!   each reading of the ruleset, for all of its sets; they are then said not to be read, and are read later;
 //! - of a set of which elements come and go without a commit.
 
-#[cfg(test)]
-use std::time::Duration;
-use std::{collections::HashMap, fmt, time::Instant};
+use std::{
+    collections::HashMap,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{sets::SetName, target::is_customers, text::element_text};
+use super::{
+    sets::SetName,
+    text::{element_text, says_customer},
+};
 use crate::{
     privacy::Privacy,
     rules::nftables::{Element, KeyField, ReadError, Reader, SetInfo},
@@ -67,6 +73,9 @@ pub(super) struct Digests {
     generation: u32,
     known: HashMap<SetName, Contents>,
     not_before: Option<Instant>,
+    /// Of the reading in hand: it began before that time, and what its sets have taken.
+    resting: bool,
+    spent: Duration,
 }
 
 impl Digests {
@@ -76,6 +85,8 @@ impl Digests {
             self.known.clear();
         }
         self.generation = generation;
+        self.resting = self.not_before.is_some_and(|time| Instant::now() < time);
+        self.spent = Duration::ZERO;
     }
 
     /// It is not yet time for another.
@@ -95,15 +106,16 @@ impl Digests {
             None | Some(Contents::NotRead) => {}
             Some(known) => return Ok(*known),
         }
-        let begin = Instant::now();
         let contents = if info.count > DIGESTED_MAX {
             Contents::TooMany
-        } else if self.not_before.is_some_and(|time| begin < time) {
+        } else if self.resting {
             Contents::NotRead
         } else {
-            let contents = self.digest(reader, info, privacy)?;
-            self.not_before = Some(begin + begin.elapsed() * (REST + 1));
-            contents
+            let begin = Instant::now();
+            let contents = self.digest(reader, info, privacy);
+            self.spent += begin.elapsed();
+            self.not_before = Some(Instant::now() + self.spent * REST);
+            contents?
         };
         self.known.insert(name.clone(), contents);
         Ok(contents)
@@ -175,19 +187,29 @@ impl Sum {
     }
 }
 
+/// Whether a customer's address stands anywhere in what the digest is made of. One end of an interval is enough,
+/// though the interval is then of others as well.
 fn names_customer(element: &Element, privacy: &Privacy) -> bool {
-    element.low.iter().zip(&element.high).any(|ends| match ends {
-        (KeyField::Address(low), KeyField::Address(high)) => is_customers((*low, *high), privacy),
-        _ => false,
-    })
+    let Element { low, high, comment, verdict, counter: _, object: _, expires_ms: _, catch_all: _ } =
+        element;
+    let field = |field: &KeyField| match field {
+        KeyField::Address(address) => privacy.is_customer(*address),
+        KeyField::Mark(mark) => privacy.in_bytes(&mark.to_be_bytes()),
+        KeyField::Interface(name) => says_customer(name, privacy),
+        KeyField::Other(bytes) => privacy.in_bytes(bytes),
+        KeyField::Protocol(_) | KeyField::Port(_) => false,
+    };
+    low.iter().chain(high).any(field)
+        || comment.as_ref().is_some_and(|comment| says_customer(comment, privacy))
+        || verdict.as_ref().is_some_and(|verdict| says_customer(&verdict.to_string(), privacy))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use std::net::{IpAddr, Ipv6Addr};
 
     use super::*;
-    use crate::sources::nftables::testing::privacy;
+    use crate::{rules::nftables::Verdict, sources::nftables::testing::privacy};
 
     fn element(low: &str, high: &str, comment: Option<&str>) -> Element {
         let field =
@@ -226,20 +248,73 @@ mod tests {
         assert_ne!(before, set("192.0.2.2", None));
     }
 
+    fn of_fields(low: Vec<KeyField>, high: Vec<KeyField>) -> Element {
+        Element { low, high, ..Element::default() }
+    }
+
     #[test]
     fn a_set_with_a_customer_has_none() {
-        let customer = element("100.64.0.7", "100.64.0.7", None);
-        assert_eq!(
-            contents(&[customer, element("192.0.2.1", "192.0.2.1", None)]),
-            Contents::Withheld
-        );
+        let other = element("192.0.2.1", "192.0.2.1", None);
+        let address = |text: &str| KeyField::Address(text.parse().expect("an address"));
+        let one = |field: KeyField| of_fields(vec![field.clone()], vec![field]);
+        let comment = |text| element("192.0.2.2", "192.0.2.2", Some(text));
+        let verdict = Some(Verdict::Jump("line-100.64.0.7".to_owned()));
+        for customer in [
+            element("100.64.0.7", "100.64.0.7", None),
+            // A prefix; intervals that only begin or only end with one.
+            element("100.64.0.0", "100.64.0.15", None),
+            element("100.127.255.255", "100.128.0.9", None),
+            element("100.63.255.9", "100.64.0.7", None),
+            element("2001:db8:b::", "2001:db8:c::7", None),
+            element("::ffff:100.64.0.7", "::ffff:100.64.0.7", None),
+            // The second field of a concatenation, and its upper end alone.
+            of_fields(
+                vec![address("192.0.2.1"), address("100.64.0.7")],
+                vec![address("192.0.2.1"), address("100.64.0.7")],
+            ),
+            of_fields(
+                vec![KeyField::Port(53), address("100.63.0.1")],
+                vec![KeyField::Port(53), address("100.64.0.7")],
+            ),
+            // Ends that were not understood alike.
+            of_fields(
+                vec![KeyField::Other(vec![0, 0, 0, 1])],
+                vec![KeyField::Protocol(6), address("100.64.0.7")],
+            ),
+            // As bytes.
+            one(KeyField::Other(vec![6, 0, 0, 0, 100, 64, 0, 7, 0, 53])),
+            one(KeyField::Other("2001:db8:c::7".parse::<Ipv6Addr>().unwrap().octets().to_vec())),
+            one(KeyField::Mark(0x6440_0007)),
+            // In words.
+            comment("line of 100.64.0.7"),
+            comment("remit=de/1 2001:DB8:C::7"),
+            comment("0x64400007"),
+            one(KeyField::Interface("ppp-100.64.0.7".to_owned())),
+            Element { verdict, ..other.clone() },
+        ] {
+            let digest = contents(&[other.clone(), customer.clone(), other.clone()]);
+            assert_eq!(digest, Contents::Withheld, "{customer:?}");
+        }
+        for fine in [
+            of_fields(
+                vec![address("192.0.2.1"), KeyField::Port(53)],
+                vec![address("192.0.2.255"), KeyField::Port(53)],
+            ),
+            comment("remit=court/1 for 192.0.2.2, 0x2a"),
+            one(KeyField::Mark(0x2a)),
+            one(KeyField::Other(vec![6, 0, 0, 0, 192, 0, 2, 7])),
+            one(KeyField::Interface("ppp0".to_owned())),
+            Element { verdict: Some(Verdict::Drop), ..other.clone() },
+        ] {
+            assert!(matches!(contents(&[fine.clone()]), Contents::Digest(_)), "{fine:?}");
+        }
     }
 
     #[test]
     fn what_was_read_of_a_generation_is_not_read_again() {
         let name: SetName = (crate::rules::nftables::Family::Ip, "t".into(), "s".into());
         let known = [(name.clone(), Contents::Digest([1; 32]))].into();
-        let mut digests = Digests { generation: 5, known, not_before: None };
+        let mut digests = Digests { generation: 5, known, ..Digests::default() };
         digests.begin(5);
         assert_eq!(digests.known.get(&name), Some(&Contents::Digest([1; 32])));
         digests.begin(6);

@@ -24,13 +24,22 @@ pub(super) fn family_word(family: Family) -> String {
 /// A native text as it may be written down: without customers' addresses, also where they stand
 /// as raw bytes of a condition that was not understood, and not too long.
 pub(super) fn native(text: &str, privacy: &Privacy) -> String {
-    let mut text = privacy.redact(&without_raw_customers(text, privacy));
+    let mut text = without_customers(text, privacy);
     if text.len() > NATIVE_MAX {
         let cut = (0..=NATIVE_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(cut);
         text.push('…');
     }
     text
+}
+
+/// Whether an address of a customer stands in a text.
+pub(super) fn says_customer(text: &str, privacy: &Privacy) -> bool {
+    without_customers(text, privacy) != text
+}
+
+fn without_customers(text: &str, privacy: &Privacy) -> String {
+    privacy.redact(&without_raw_customers(text, privacy))
 }
 
 /// Hexadecimal words in which four or sixteen bytes are a customer's address.
@@ -50,12 +59,13 @@ fn without_raw_customers(text: &str, privacy: &Privacy) -> String {
 }
 
 fn holds_customer(word: &str, privacy: &Privacy) -> bool {
-    let digits: Vec<u8> =
-        word.bytes().skip(2).filter_map(|b| (b as char).to_digit(16)).map(|d| d as u8).collect();
+    let digits = word.bytes().skip(2).filter_map(|b| (b as char).to_digit(16)).map(|d| d as u8);
+    // Of a number, as a mark, the first digit may be left out.
+    let left_out = (word.len() % 2 == 1).then_some(0);
+    let digits: Vec<u8> = left_out.into_iter().chain(digits).collect();
     let bytes: Vec<u8> =
         digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |n, d| n << 4 | d)).collect();
-    let v4 = bytes.array_windows::<4>().any(|w| privacy.is_customer((*w).into()));
-    v4 || bytes.array_windows::<16>().any(|w| privacy.is_customer((*w).into()))
+    privacy.in_bytes(&bytes)
 }
 
 pub(super) fn action_word(action: Action) -> &'static str {
@@ -116,7 +126,7 @@ fn key_text(field: &KeyField) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::nftables::testing::privacy;
+    use crate::{keys::NodeKey, sources::nftables::testing::privacy};
 
     #[test]
     fn customers_are_in_no_text_not_even_as_bytes() {
@@ -129,7 +139,12 @@ mod tests {
             let shown = native(text, &privacy(true));
             assert!(shown.contains("customer"), "{shown}");
             assert!(!shown.contains("100.64") && !shown.contains("644000"), "{shown}");
+            assert!(says_customer(text, &privacy(true)), "{text}");
         }
+        let customers = vec!["10.0.0.0/24".parse().expect("a prefix")];
+        let customers = Privacy::new(customers, &NodeKey::from_secret([7; 32]), true);
+        assert_eq!(native("meta mark 0xa000007", &customers), "meta mark 0x(customer)");
+        assert!(!says_customer("meta mark 0x2a drop", &privacy(true)));
         assert_eq!(native("meta mark 0x2a drop", &privacy(true)), "meta mark 0x2a drop");
         assert!(native(&"é".repeat(3000), &privacy(true)).len() < 2060);
     }

@@ -204,6 +204,21 @@ fn the_elements_of_a_long_set_are_read_once_for_each_commit() {
 }
 
 #[test]
+fn all_long_sets_of_a_ruleset_are_read_in_one_reading() {
+    in_namespace(|| {
+        let list: Vec<_> = (0..20_001).map(|i| format!("10.{}.{}.1", i / 256, i % 256)).collect();
+        let elements = list.join(",");
+        let set = |name| format!("set {name} {{ type ipv4_addr; elements = {{ {elements} }} }}");
+        shown(&[set("s"), set("u")].join("\n"), "ip daddr @s drop; ip daddr @u drop");
+        let state = state();
+        let natives: Vec<_> = state.rules.iter().map(|rule| &rule.native).collect();
+        let read = natives.iter().filter(|native| native.contains("SHA-256 of them"));
+        assert_eq!(read.count(), 2, "{natives:?}");
+        assert!(!state.moving);
+    });
+}
+
+#[test]
 fn claims_of_the_nearest_carrier() {
     in_namespace(|| {
         let rule = |text: &str, claims: &str| {
