@@ -89,7 +89,9 @@ impl Accounts {
             ..account.clone()
         });
         let mut stated: Vec<_> = told.chain(tests.into_values()).collect();
-        stated.sort_by(|one, other| (one.source, &one.path).cmp(&(other.source, &other.path)));
+        crate::order::sort_by(&mut stated, |one, other| {
+            (one.source, &one.path).cmp(&(other.source, &other.path))
+        });
         stated
     }
 
