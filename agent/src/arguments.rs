@@ -39,6 +39,7 @@ pub(crate) struct RunArguments {
     pub config: PathBuf,
     pub check_config: bool,
     pub print_config: bool,
+    pub until_stdin_ends: bool,
 }
 
 /// Why there is nothing to do.
@@ -145,6 +146,7 @@ fn run(words: &mut Words) -> Result<Command, Instead> {
         config: config(words)?,
         check_config: words.flag(&["--check-config"]),
         print_config: words.flag(&["--print-config"]),
+        until_stdin_ends: words.flag(&["--until-stdin-ends"]),
     }))
 }
 

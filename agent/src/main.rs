@@ -70,7 +70,7 @@ fn start(arguments: &RunArguments) -> Result<(), Stop> {
         println!("{}: no mistakes", arguments.config.display());
         return Ok(());
     }
-    run::run(config)
+    run::run(config, arguments.until_stdin_ends)
 }
 
 /// Whether nothing is wrong.

@@ -15,6 +15,10 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    sys::signal::{SIGTERM, kill},
+    unistd::Pid,
+};
 use remit_proto::v1::SourceKind;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -42,7 +46,7 @@ use crate::{
 };
 
 /// Runs until a signal ends it (`Ok`) or it must stop.
-pub fn run(config: Config) -> Result<(), Stop> {
+pub fn run(config: Config, until_stdin_ends: bool) -> Result<(), Stop> {
     match reduce_privileges(&config, None)? {
         Confinement::InForce { abi } => tracing::info!(abi, "confined to the files it needs"),
         Confinement::Unavailable { abi } => {
@@ -65,6 +69,9 @@ pub fn run(config: Config) -> Result<(), Stop> {
         resumed_at_s,
         stop: stop.clone(),
     };
+    if until_stdin_ends {
+        stop_when_stdin_ends()?;
+    }
     let (ended, recorder_ended) = oneshot::channel();
     let recorder_thread = thread::Builder::new()
         .name("recorder".into())
@@ -107,6 +114,19 @@ pub(crate) fn reduce_privileges(config: &Config, more: Option<&Path>) -> Result<
         None => privileges::reduce()?,
     }
     confine(config, more).map_err(|source| Stop::System { what: "confining to files", source })
+}
+
+/// Whoever has started it for a while holds the other end, which the kernel closes whatever becomes of them; SIGKILL
+/// leaves nobody who could send a signal. `PR_SET_PDEATHSIG` would not outlast the change of user.
+fn stop_when_stdin_ends() -> Result<(), Stop> {
+    let wait = || {
+        // An input that cannot be read has ended as well.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        // To the process itself: that cannot fail.
+        let _ = kill(Pid::this(), SIGTERM);
+    };
+    let thread = thread::Builder::new().name("stdin".into()).spawn(wait);
+    thread.map(drop).map_err(|source| Stop::System { what: "waiting for standard input", source })
 }
 
 /// For uplink, metrics and signals.

@@ -19,21 +19,26 @@ fn refused(line: &str, says: &str) {
 #[test]
 fn without_a_command_the_agent_runs() {
     for line in ["", "run", "--log debug", "run --log=debug"] {
-        let Command::Run(RunArguments { config, check_config: false, print_config: false }) =
-            command(line)
+        let Command::Run(RunArguments {
+            config,
+            check_config: false,
+            print_config: false,
+            until_stdin_ends: false,
+        }) = command(line)
         else {
             panic!("{line}")
         };
         assert_eq!(config, PathBuf::from(CONFIG));
     }
     for line in ["--config a.toml --check-config", "run --check-config --config=a.toml"] {
-        let Command::Run(RunArguments { config, check_config: true, print_config: false }) =
-            command(line)
-        else {
+        let Command::Run(RunArguments { config, check_config: true, .. }) = command(line) else {
             panic!("{line}")
         };
         assert_eq!(config, PathBuf::from("a.toml"));
     }
+    // As `selftest` starts it.
+    let line = "run --until-stdin-ends --log warn --config a.toml";
+    let Command::Run(RunArguments { until_stdin_ends: true, .. }) = command(line) else { panic!() };
 }
 
 #[test]

@@ -21,7 +21,12 @@
 //! they came back since the test began (`zones`); that takes as long as the next seal.
 //!
 //! **What it leaves.** One row in one `Seal`, which is in no figure, and which no answer takes for a path. The
-//! rule is taken away whatever happens. Nothing of the operator's is touched, and no packet of others passes by.
+//! rule is taken away as soon as its leaf is there or will not come, and looked for afterwards: the report says
+//! what was seen. Nothing of the operator's is touched, and no packet of others passes by.
+//!
+//! **What is not there yet** is no reproach: a leaf that waits in the spool, that the collector holds and has not
+//! published, or a head whose batch was released before this process read it. Only what contradicts a signature
+//! is called a contradiction.
 //!
 //! Not done here: what can be seen without a block (`doctor`); sources that have neither (proxies, routes, relays).
 
@@ -40,9 +45,10 @@ use std::{
 
 use proof::{AskError, Asked, Keys};
 use report::{Failure, Stages};
-pub use report::{Outcome, Report, Stage};
+pub use report::{Left, Outcome, Report, Stage};
 use rule::{Rule, RuleError, TABLE};
-use tokio::time::sleep;
+use tlog::{Hash, checkpoint::Checkpoint};
+use tokio::time::{sleep, timeout_at};
 
 use crate::{
     clock::Clock,
@@ -51,6 +57,7 @@ use crate::{
     health::Stop,
     keys::{self, Identity, NodeKey},
     logging::chain,
+    nft::NftError,
     run::{Signals, runtime},
     sources::nftables::self_test::Mark,
     spool::look::{Look, Recorded},
@@ -84,13 +91,16 @@ async fn the_way(config: &Config, path: &Path, stages: &mut Stages) -> Option<re
     let Node { way, identity, key, mut look, mut agent } = node;
     stages.node(&identity);
     let begun = Instant::now();
-    // As long as it is here, the rule is in force.
-    let (_rule, leaf) = match &way {
+    let leaf = match &way {
         Way::Groups(groups) => {
             let (rule, mark) = stages.did("rule", put(groups))?;
-            stages.did("kernel", met(&rule, groups).await)?;
-            let leaf = recorded(config, &rule, mark, groups, &mut look).await;
-            (Some(rule), leaf)
+            let leaf = match stages.did("kernel", met(&rule, groups).await) {
+                Some(()) => Some(recorded(config, &rule, mark, groups, &mut look).await),
+                None => None,
+            };
+            // Nothing of what follows needs it.
+            stages.rule_left(rule.take_away());
+            leaf?
         }
         Way::Zones(paths) => {
             let since_s = Clock::system().now_s();
@@ -98,7 +108,7 @@ async fn the_way(config: &Config, path: &Path, stages: &mut Stages) -> Option<re
                 .did("rule", Ok(((), "none is put in: policy zones have canaries".to_owned())))?;
             stages
                 .did("kernel", Ok(((), "none: the agent asks the resolver for them".to_owned())))?;
-            (None, zones::came_back(config, paths, since_s, &mut look).await)
+            zones::came_back(config, paths, since_s, &mut look).await
         }
     };
     let leaf = stages.did("leaf", leaf.map_err(|failure| failure.of_agent(agent.as_mut())))?;
@@ -201,9 +211,10 @@ impl Agent {
         };
         let program = std::env::current_exe().map_err(failed)?;
         let child = Command::new(program)
-            .args(["run", "--log", "warn", "--config"])
+            .args(["run", "--until-stdin-ends", "--log", "warn", "--config"])
             .arg(path)
-            .stdin(Stdio::null())
+            // Ends with this process, however that ends.
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -216,6 +227,8 @@ impl Drop for Agent {
     /// As its service would end it: with a last seal, which its uplink hands in.
     fn drop(&mut self) {
         let id = i32::try_from(self.0.id()).unwrap_or(i32::MAX);
+        // Whatever it says from here on nobody reads: it must not wait for that.
+        drop(self.0.stderr.take());
         // It may have ended by itself.
         let _ = nix::sys::signal::kill(
             nix::unistd::Pid::from_raw(id),
@@ -232,11 +245,13 @@ fn put(groups: &[u16]) -> Result<((Rule, Mark), String), Failure> {
     let mark = Mark::new(random);
     let rule = Rule::put(groups, mark).map_err(|error| {
         let remedy = match &error {
-            RuleError::Refused(says) if says.contains("not permitted") => {
+            RuleError::Nft(NftError::Refused(says)) if says.contains("not permitted") => {
                 "give this command as root: a rule takes CAP_NET_ADMIN"
             }
-            RuleError::NoNft(_) => "install nftables (the program nft), by which the rule is loaded",
-            RuleError::Refused(_) => {
+            RuleError::Nft(NftError::NotRun(_)) => {
+                "install nftables (the program nft), by which the rule is loaded"
+            }
+            RuleError::Nft(NftError::Refused(_)) => {
                 "the kernel needs nf_tables with log and counter (modules nf_tables, nft_log, nfnetlink_log)"
             }
             RuleError::Socket(_) => "ip link set lo up",
@@ -310,9 +325,7 @@ async fn recorded(
     let (deadline, mut again) = (Instant::now() + within, Instant::now() + SEND_EACH);
     let mut missing = groups.to_vec();
     loop {
-        let batch = look.next_batch().map_err(|error| {
-            Failure::new(format!("the spool cannot be read: {error}"), "remit-agent doctor")
-        })?;
+        let batch = look.next_batch().map_err(|error| spool_unread(&error))?;
         if let Some(batch) = batch {
             let found = rows(&batch, mark, &mut missing);
             if let (Some(index), true) = (found, missing.is_empty()) {
@@ -419,37 +432,39 @@ async fn proven(
     look: &mut Look,
 ) -> Result<(report::Proof, String), Failure> {
     // Heads are signed at the ends of batches: which of them is logged, the receipt says.
-    let mut behind = vec![(leaf.batch.size, leaf.batch.root)];
-    let waited = tokio::time::timeout(PROVEN_WITHIN, async {
-        loop {
-            match asked.receipt(keys).await {
-                Err(error) => return Err(not_asked(&error)),
-                Ok(Err(error)) => return Err(no_proof(&error)),
-                // The last one before our leaf.
-                Ok(Ok(logged)) if logged.shown.head.size <= leaf.index => {}
-                Ok(Ok(logged)) => return Ok(logged),
+    let mut ends = vec![(leaf.batch.size, leaf.batch.root)];
+    let mut unseen = None;
+    let deadline = tokio::time::Instant::now() + PROVEN_WITHIN;
+    let logged = loop {
+        let logged = match timeout_at(deadline, asked.receipt(keys)).await {
+            Err(_) => {
+                return Err(match unseen {
+                    Some(size) => batch_unseen(size),
+                    None => not_yet(held(config, keys).await, leaf.index),
+                });
+            }
+            Ok(Err(error)) => return Err(not_asked(&error)),
+            Ok(Ok(Err(error))) => return Err(no_proof(&error)),
+            Ok(Ok(Ok(logged))) => logged,
+        };
+        let head = &logged.shown.head;
+        if head.size <= leaf.index {
+            // The last one before our leaf.
+            continue;
+        }
+        while let Some(batch) = look.next_batch().map_err(|error| spool_unread(&error))? {
+            // A generation that has begun since is another tree.
+            if batch.origin == keys.origin {
+                ends.push((batch.size, batch.root));
             }
         }
-    });
-    let logged = match waited.await {
-        Ok(logged) => logged?,
-        Err(_) => return Err(not_logged(config, keys, leaf).await),
+        match held_against(head, &ends) {
+            Spooled::Same => break logged,
+            Spooled::Other => return Err(other_tree(head.size)),
+            Spooled::Unseen => unseen = Some(head.size),
+        }
     };
-    while let Ok(Some(Recorded { size, root, .. })) = look.next_batch() {
-        behind.push((size, root));
-    }
-    let head = &logged.shown.head;
-    if !behind.contains(&(head.size, head.root)) {
-        return Err(Failure::new(
-            format!(
-                "the head of size {} that the collector has logged is not the one of the tree in the spool",
-                head.size
-            ),
-            "two agents may sign with one key (a copy of the node's directory?): stop one, and enrol it as a node \
-             of its own",
-        ));
-    }
-    let checkpoint = &logged.shown.checkpoint;
+    let (head, checkpoint) = (&logged.shown.head, &logged.shown.checkpoint);
     let proof = report::Proof {
         origin: keys.origin.to_string(),
         leaf_index: leaf.index,
@@ -484,25 +499,81 @@ fn no_proof(error: &ReceiptError) -> Failure {
     Failure::new(chain(error), remedy)
 }
 
-/// Why not: asked anew how far the collector has come.
-async fn not_logged(config: &Config, keys: &Keys, leaf: &Leaf) -> Failure {
-    let asked = uplink::endpoints(&config.collectors, &config.dir).ok();
-    let held = match asked {
-        Some(endpoints) => Asked::of(&endpoints, keys).await.ok().map(|asked| asked.held),
-        None => None,
-    };
+/// What the spool, as far as it was seen, says of a head that is logged.
+#[derive(Debug, PartialEq, Eq)]
+enum Spooled {
+    Same,
+    /// A batch of the spool ends at this size, and the tree behind it is another one.
+    Other,
+    /// No batch that was seen ends at this size.
+    Unseen,
+}
+
+fn held_against(head: &Checkpoint, ends: &[(u64, Hash)]) -> Spooled {
+    match ends.iter().find(|(size, _)| *size == head.size) {
+        Some((_, root)) if *root == head.root => Spooled::Same,
+        Some(_) => Spooled::Other,
+        None => Spooled::Unseen,
+    }
+}
+
+fn other_tree(size: u64) -> Failure {
+    Failure::new(
+        format!(
+            "the head of size {size} that the collector has logged is not the one of the tree in the spool"
+        ),
+        "two agents may sign with one key (a copy of the node's directory?): stop one, and enrol it as a node of \
+         its own",
+    )
+}
+
+/// Released between two looks, if nothing else.
+fn batch_unseen(size: u64) -> Failure {
+    Failure::new(
+        format!(
+            "not shown yet: the tree of size {size} is in the collector's log, and its last batch was no more in \
+             the spool when it was looked for"
+        ),
+        "test again; if it stays so, see whether another agent runs with a copy of the node's directory",
+    )
+}
+
+/// What the collector holds now of this tree; `None`: it does not say.
+async fn held(config: &Config, keys: &Keys) -> Option<u64> {
+    let endpoints = uplink::endpoints(&config.collectors, &config.dir).ok()?;
+    Asked::of(&endpoints, keys).await.ok().map(|asked| asked.held)
+}
+
+/// Nobody is to blame for that: how far it has come, and where to look.
+fn not_yet(held: Option<u64>, index: u64) -> Failure {
     let within = PROVEN_WITHIN.as_secs();
     match held {
-        Some(held) if held > leaf.index => Failure::new(
-            format!("the collector holds the leaf, and has not published it within {within} s"),
-            "see the collector's log: has its disk room, is its key in place (publish_interval_ms)?",
+        Some(held) if held > index => Failure::new(
+            format!(
+                "not yet: the collector holds the leaf, and did not publish it within {within} s"
+            ),
+            "test again; if it stays so, see the collector's log: has its disk room, is its key in place \
+             (publish_interval_ms)?",
         ),
-        _ => Failure::new(
-            format!("the agent has not handed the leaf in within {within} s"),
-            "see the agent's log (journalctl -u remit-agent) for what the collector refuses; the leaf waits in the \
-             spool, behind what was not handed in before it",
+        Some(held) => Failure::new(
+            format!(
+                "not yet: the collector holds {held} leaves of this tree after {within} s, and this one is number \
+                 {index}"
+            ),
+            "the leaf waits in the spool, behind what is handed in before it; if that does not grow less, see the \
+             agent's log (journalctl -u remit-agent)",
+        ),
+        None => Failure::new(
+            format!(
+                "not yet: the collector did not show the leaf in its log within {within} s, and does not answer now"
+            ),
+            "the leaf waits in the spool; test again when the collector answers",
         ),
     }
+}
+
+fn spool_unread(error: &io::Error) -> Failure {
+    Failure::new(format!("the spool cannot be read: {error}"), "remit-agent doctor")
 }
 
 fn names(groups: &[u16]) -> String {
@@ -518,3 +589,40 @@ const RECORDED_WITHIN: Duration = Duration::from_secs(15);
 const SEND_EACH: Duration = Duration::from_secs(2);
 /// A collector publishes each second; an uplink that was cut off tries again within half a minute.
 const PROVEN_WITHIN: Duration = Duration::from_secs(45);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_another_root_at_the_same_size_contradicts_the_spool() {
+        let head = |size, root| Checkpoint {
+            origin: "example.net/agent/edge-1/0000000000000001".to_owned(),
+            size,
+            root: Hash([root; 32]),
+            extensions: Vec::new(),
+        };
+        let ends = [(8, Hash([8; 32])), (12, Hash([12; 32]))];
+        assert_eq!(held_against(&head(12, 12), &ends), Spooled::Same);
+        assert_eq!(held_against(&head(12, 13), &ends), Spooled::Other);
+        // Of a batch that was released before it was read, or is not there yet.
+        for size in [10, 13] {
+            assert_eq!(held_against(&head(size, 13), &ends), Spooled::Unseen);
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_said_to_be_so_and_nobody_is_accused() {
+        let says = |failure: Failure| format!("{failure:?}");
+        let published = says(not_yet(Some(8), 7));
+        assert!(published.contains("holds the leaf"), "{published}");
+        let partly = says(not_yet(Some(7), 7));
+        assert!(partly.contains("holds 7 leaves") && partly.contains("number 7"), "{partly}");
+        let silent = says(not_yet(None, 7));
+        assert!(silent.contains("does not answer now"), "{silent}");
+        for text in [published, partly, silent, says(batch_unseen(9))] {
+            assert!(text.contains(" yet: "), "{text}");
+            assert!(!text.contains("refuse") && !text.contains("contradict"), "{text}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Agent;
+use super::{Agent, rule::TABLE};
 use crate::keys::Identity;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,18 @@ pub struct Proof {
     pub took: Duration,
 }
 
+/// The test's own rule, when it had ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// None was put in.
+    NoRule,
+    /// It was looked for, and is not there.
+    Gone,
+    StillThere,
+    /// Nobody could look.
+    NotKnown,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// "edge-1 of example.net"; empty if that is not known.
@@ -49,6 +61,7 @@ pub struct Report {
     pub stages: Vec<Stage>,
     /// `None`: a stage failed.
     pub proof: Option<Proof>,
+    pub left: Left,
 }
 
 /// In their order.
@@ -86,11 +99,17 @@ pub(super) struct Stages {
     node: String,
     done: Vec<Stage>,
     since: Instant,
+    left: Left,
 }
 
 impl Stages {
     pub(super) fn new() -> Self {
-        Self { node: String::new(), done: Vec::new(), since: Instant::now() }
+        Self { node: String::new(), done: Vec::new(), since: Instant::now(), left: Left::NoRule }
+    }
+
+    /// What became of the rule that was put in.
+    pub(super) fn rule_left(&mut self, left: Left) {
+        self.left = left;
     }
 
     pub(super) fn node(&mut self, identity: &Identity) {
@@ -114,22 +133,22 @@ impl Stages {
     }
 
     pub(super) fn report(self, proof: Option<Proof>) -> Report {
-        let Self { node, done: mut stages, since: _ } = self;
-        let left = NAMES.iter().skip(stages.len());
-        stages.extend(left.map(|name| Stage {
+        let Self { node, done: mut stages, since: _, left } = self;
+        let not_tried = NAMES.iter().skip(stages.len());
+        stages.extend(not_tried.map(|name| Stage {
             name,
             outcome: Outcome::NotTried,
             took: Duration::ZERO,
             says: String::new(),
             remedy: String::new(),
         }));
-        Report { node, stages, proof }
+        Report { node, stages, proof, left }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, stages, proof } = self;
+        let Self { node, stages, proof, left } = self;
         if !node.is_empty() {
             writeln!(f, "{node}")?;
         }
@@ -148,12 +167,25 @@ impl fmt::Display for Report {
             }
         }
         match proof {
-            Some(Proof { took, .. }) => writeln!(
-                f,
-                "from the block to its proof: {:.2} s. It is in no figure, and nothing is left of the test",
-                took.as_secs_f64()
-            ),
-            None => writeln!(f, "the block did not come all the way; nothing is left of the test"),
+            Some(Proof { took, .. }) => {
+                let took = took.as_secs_f64();
+                write!(f, "from the block to its proof: {took:.2} s. It is in no figure; ")?;
+            }
+            None => write!(f, "the block was not seen to come all the way; ")?,
+        }
+        writeln!(f, "{left}")
+    }
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRule => f.write_str("no rule was put in"),
+            Self::Gone => f.write_str("its rule is gone again"),
+            Self::StillThere => write!(f, "its rule is STILL THERE: nft delete table inet {TABLE}"),
+            Self::NotKnown => {
+                write!(f, "whether its rule is gone could not be read: nft list table inet {TABLE}")
+            }
         }
     }
 }
@@ -161,7 +193,13 @@ impl fmt::Display for Report {
 impl Report {
     /// One object on one line; times in milliseconds.
     pub fn json(&self) -> String {
-        let Self { node, stages, proof } = self;
+        let Self { node, stages, proof, left } = self;
+        let rule = match left {
+            Left::NoRule => "none",
+            Left::Gone => "gone",
+            Left::StillThere => "still_there",
+            Left::NotKnown => "not_known",
+        };
         let stage = |Stage { name, outcome, took, says, remedy }: &Stage| {
             let outcome = match outcome {
                 Outcome::Ok => "ok",
@@ -189,7 +227,7 @@ impl Report {
             },
         );
         format!(
-            "{{\"node\":{},\"ok\":{},\"stages\":[{}],\"proof\":{proof}}}\n",
+            "{{\"node\":{},\"ok\":{},\"stages\":[{}],\"proof\":{proof},\"rule\":\"{rule}\"}}\n",
             quoted(node),
             self.proof.is_some(),
             stages.join(",")
@@ -224,6 +262,7 @@ mod tests {
         stages.did("rule", Ok(((), "in force".to_owned())));
         let failure = Failure::new("a \"rule\" is in the way", "look\nfor it");
         assert_eq!(stages.did::<()>("kernel", Err(failure)), None);
+        stages.rule_left(Left::Gone);
         stages.report(None)
     }
 
@@ -235,10 +274,23 @@ mod tests {
         assert!(lines[2].contains("FAILED") && lines[2].contains("is in the way"), "{text}");
         assert!(lines[3].contains("→ look"), "{text}");
         assert_eq!(text.matches("not tried").count(), 3, "{text}");
-        assert!(
-            text.ends_with("did not come all the way; nothing is left of the test\n"),
-            "{text}"
-        );
+        assert!(text.ends_with("seen to come all the way; its rule is gone again\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_left_is_said_as_far_as_it_was_looked_at() {
+        for (left, says, word) in [
+            (Left::NoRule, "no rule was put in", "none"),
+            (Left::Gone, "is gone again", "gone"),
+            (Left::StillThere, "nft delete table inet remit_selftest", "still_there"),
+            (Left::NotKnown, "nft list table inet remit_selftest", "not_known"),
+        ] {
+            let report = Report { left, ..failed_at_the_kernel() };
+            assert!(report.to_string().contains(says), "{report}");
+            let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+            assert_eq!(json["rule"], word);
+        }
+        assert_eq!(Stages::new().report(None).left, Left::NoRule, "nothing was put in yet");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use prost::Message as _;
 use remit_proto::v1::{self, leaf::Body};
 use tokio::time::sleep;
 
-use super::{LOOK_EACH, Leaf, report::Failure};
+use super::{LOOK_EACH, Leaf, report::Failure, spool_unread};
 use crate::{
     config::Config,
     spool::look::{Look, Recorded},
@@ -40,9 +40,7 @@ pub(super) async fn came_back(
         Instant::now() + ASKED_TWICE + Duration::from_secs(config.seal_interval_s.into());
     let mut newest = None;
     loop {
-        let batch = look.next_batch().map_err(|error| {
-            Failure::new(format!("the spool cannot be read: {error}"), "remit-agent doctor")
-        })?;
+        let batch = look.next_batch().map_err(|error| spool_unread(&error))?;
         let Some(batch) = batch else {
             if Instant::now() > deadline {
                 return Err(missing(newest.as_deref()));
