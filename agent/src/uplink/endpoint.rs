@@ -206,9 +206,29 @@ const HTTP2: &[u8] = b"h2";
 mod tests {
     use super::*;
 
+    /// Of a key as the enrolment makes it, signed by itself; and that key.
     fn certificate() -> (String, Zeroizing<String>) {
-        let key = enrolment::TlsKey::generate().expect("a key");
-        (String::new(), Zeroizing::new(key.to_pem()))
+        let key = enrolment::TlsKey::generate().expect("a key").to_pem();
+        let pair = rcgen::KeyPair::from_pem(&key).expect("the same key");
+        let params = rcgen::CertificateParams::new(["node-1".to_owned()]).expect("a name");
+        let certificate = params.self_signed(&pair).expect("a certificate");
+        (certificate.pem(), Zeroizing::new(key))
+    }
+
+    #[test]
+    fn a_certificate_and_the_key_of_another_do_not_go_together() {
+        let ((authority, _), (chain, key), (_, other)) =
+            (certificate(), certificate(), certificate());
+        let with = |chain, key| tls(Pem { authority: &authority, own: Some((chain, key)) });
+        assert!(with(&chain, &key).is_ok());
+        let said = with(&chain, &other).unwrap_err();
+        assert!(matches!(said, EndpointError::Tls(rustls::Error::InconsistentKeys(_))), "{said:?}");
+        // Of a chain the first is the node's own.
+        let (longer, reversed) = (format!("{chain}{authority}"), format!("{authority}{chain}"));
+        assert!(with(&longer, &key).is_ok() && with(&reversed, &key).is_err());
+        assert!(with("", &key).is_err());
+        let none = Zeroizing::new(chain.clone());
+        assert!(matches!(with(&chain, &none), Err(EndpointError::Pem(_))));
     }
 
     #[test]
