@@ -57,7 +57,7 @@ fn again(first: &Imported, second: Imported) -> (usize, usize, usize) {
         .into_iter()
         .map(|request| {
             let digest = register::version_digest(&request).to_vec();
-            Held { request, digest, state: "active".to_owned() }
+            Held { request, digest, state: "active".to_owned(), erased: Vec::new() }
         })
         .collect();
     let merged = second.merge(&held);

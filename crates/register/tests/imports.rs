@@ -350,6 +350,109 @@ fn a_list_that_is_imported_again_enters_what_changed_and_withdraws_nothing() {
     assert_eq!(merged(&refused, &held).2, ["a", "b"], "c is named, though refused");
 }
 
+const KNOWN: &str = "court = \"Landgericht Hamburg\"\nstatement_of_reasons = \"because\"\n\
+    external_ref = \"12-345\"\nbasis_proof = \"operators_word\"\n\
+    closed = [{ part = \"reference\", tier = \"secret\" }, { part = \"reasons\", tier = \"public\" }]";
+
+/// The register's request after the first import of [`KNOWN`], changed as somebody did since, and how many of
+/// the same file are new, changed and unchanged then; with the next version, if there is one.
+fn again(
+    file: &str,
+    change: impl FnOnce(&mut Held),
+) -> ((usize, usize, usize), Option<v1::Request>) {
+    let register = enter(from_toml(&one(KNOWN)).unwrap());
+    let mut held = held(&register, at("2026-01-02T00:00:00Z"));
+    change(&mut held[0]);
+    let mut merged = from_toml(&one(file)).unwrap().merge(&held);
+    let counts = (merged.new_count, merged.changed_count, merged.unchanged_count);
+    (counts, merged.requests.pop())
+}
+
+#[test]
+fn what_is_known_of_a_request_is_not_taken_back_by_a_file_that_is_silent_of_it() {
+    assert_eq!(again(KNOWN, |_| ()), ((0, 0, 1), None));
+    let document = v1::Document {
+        digest: vec![3; 32],
+        kind: "order".to_owned(),
+        signature_status: v1::SignatureStatus::Valid.into(),
+        anchor_digest: vec![4; 32],
+        signature: Some(v1::ItemSet { count: 1, root: vec![1; 32], chunks: vec![vec![2; 32]] }),
+        ..v1::Document::default()
+    };
+    let with_document = |held: &mut Held| {
+        held.request.documents.push(document.clone());
+        held.request.basis_proof = v1::BasisProof::AuthoritySigned.into();
+        held.request.closed.push(v1::ClosedPart {
+            part: v1::RequestPart::Documents.into(),
+            tier: v1::DisclosureTier::Restricted.into(),
+            opening: document.signature.clone(),
+            ..v1::ClosedPart::default()
+        });
+    };
+    assert_eq!(again(KNOWN, with_document), ((0, 0, 1), None), "a document was added");
+    // It is closed, and whoever imports does not see it.
+    let unseen = |held: &mut Held| {
+        with_document(held);
+        held.request.documents.clear();
+    };
+    assert_eq!(again(KNOWN, unseen), ((0, 0, 1), None), "a document that is not seen");
+    // What has changed is a version, with the document in it.
+    let other = KNOWN.replace("Landgericht Hamburg", "Landgericht Bremen");
+    let (counts, next) = again(&other, with_document);
+    let next = next.unwrap();
+    assert_eq!((counts, next.version), ((0, 1, 0), 2));
+    assert_eq!(next.documents, [document.clone()]);
+    assert_eq!(next.basis_proof(), v1::BasisProof::AuthoritySigned);
+    assert!(next.closed.iter().any(|part| part.part() == v1::RequestPart::Documents));
+}
+
+#[test]
+fn what_was_erased_stays_erased() {
+    let erased = |held: &mut Held| {
+        let part = v1::RequestPart::Reasons;
+        assert!(closed::take(&mut held.request, part).is_some());
+        held.erased.push(part);
+    };
+    assert_eq!(again(KNOWN, erased), ((0, 0, 1), None));
+    let (_, next) = again(&KNOWN.replace("12-345", "12-346"), erased);
+    let next = next.unwrap();
+    assert_eq!(next.authorisation.unwrap().statement_of_reasons, "");
+    let kept = next.closed.iter().find(|part| part.part() == v1::RequestPart::Reasons).unwrap();
+    assert!(kept.opening.is_some(), "committed, and gone");
+    // As a register tells it.
+    let mut register = enter(from_toml(&one(KNOWN)).unwrap());
+    let entry = register.view().requests().next().unwrap();
+    let parts = entry.request().closed.iter();
+    let reasons = parts.filter(|part| part.part == v1::RequestPart::Reasons);
+    let chunks: Vec<Vec<u8>> = reasons.flat_map(|p| p.opening.clone().unwrap().chunks).collect();
+    register.erase(&chunks);
+    let held = held(&register, at("2026-01-02T00:00:00Z"));
+    assert_eq!(held[0].erased, [v1::RequestPart::Reasons]);
+    assert_eq!(from_toml(&one(KNOWN)).unwrap().merge(&held).unchanged_count, 1);
+}
+
+#[test]
+fn what_everybody_has_seen_is_not_closed_again_while_it_says_the_same() {
+    let reference = v1::RequestPart::Reference;
+    let disclosed = |held: &mut Held| held.request.closed.retain(|p| p.part() != reference);
+    assert_eq!(again(KNOWN, disclosed), ((0, 0, 1), None));
+    let public = |held: &mut Held| {
+        let closed = held.request.closed.iter_mut().find(|part| part.part() == reference);
+        closed.unwrap().tier = v1::DisclosureTier::Public.into();
+    };
+    assert_eq!(again(KNOWN, public), ((0, 0, 1), None));
+    // Another number is another secret.
+    let (counts, next) = again(&KNOWN.replace("12-345", "12-346"), disclosed);
+    assert_eq!(counts, (0, 1, 0));
+    assert!(next.unwrap().closed.iter().any(|part| part.part() == reference));
+    // From restricted to secret the file may go.
+    let restricted = |held: &mut Held| {
+        let closed = held.request.closed.iter_mut().find(|part| part.part() == reference);
+        closed.unwrap().tier = v1::DisclosureTier::Restricted.into();
+    };
+    assert_eq!(again(KNOWN, restricted).0, (0, 1, 0));
+}
+
 #[test]
 fn a_stated_version_must_be_the_next_one() {
     let held = enter(from_toml(&one("")).unwrap());

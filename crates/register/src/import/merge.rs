@@ -1,8 +1,14 @@
 //! A file against what the register holds: what is new, what is changed, what is neither.
+//!
+//! Of some things the register knows more than a file can say, and a file that is silent of them takes nothing
+//! back: documents that were added, with their signatures and what they prove; parts that were erased, which a
+//! file does not bring back; parts that everybody may see by now, which are not closed again while they say the
+//! same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use remit_proto::v1;
+use evidence::closed;
+use remit_proto::v1::{self, DisclosureTier as Tier, RequestPart};
 
 use super::{Action, Imported, RowError, RowReport, VERSION_NOT_STATED};
 use crate::{entry::Entry, request::Request};
@@ -16,6 +22,8 @@ pub struct Held {
     pub digest: Vec<u8>,
     /// Its state, in the word of lists.
     pub state: String,
+    /// Closed parts whose opening was removed.
+    pub erased: Vec<v1::RequestPart>,
 }
 
 impl Held {
@@ -27,6 +35,7 @@ impl Held {
             request: (&newest.request).into(),
             digest: newest.digest.to_vec(),
             state: entry.state_at(at_s),
+            erased: newest.request.closed.iter().filter(|p| p.is_erased).map(|p| p.part).collect(),
         }
     }
 }
@@ -127,10 +136,12 @@ enum Numbered {
 
 fn numbered(request: v1::Request, held: &BTreeMap<&str, &Held>) -> Result<Numbered, RowError> {
     let stated = request.version;
-    let Some(Held { request: held, digest, state }) = held.get(request.id.as_str()) else {
+    let Some(known) = held.get(request.id.as_str()) else {
         let version = if stated == VERSION_NOT_STATED { 1 } else { stated };
         return Ok(Numbered::New(v1::Request { version, ..request }));
     };
+    let request = with_what_is_known(request, known);
+    let Held { request: held, digest, state, erased: _ } = known;
     let same_number =
         v1::Request { version: held.version, prev_hash: held.prev_hash.clone(), ..request.clone() };
     let fields = differences(&same_number, held);
@@ -156,6 +167,85 @@ fn numbered(request: v1::Request, held: &BTreeMap<&str, &Held>) -> Result<Number
             format!("{stated} is stated, and the register holds version {} of it", held.version),
             format!("leave the key out, or write {next}"),
         )),
+    }
+}
+
+/// What a file says of a request, with what the register knows of it besides.
+fn with_what_is_known(mut request: v1::Request, known: &Held) -> v1::Request {
+    let Held { request: held, erased, .. } = known;
+    let closed_there = |part| held.closed.iter().find(|closed| closed.part() == part);
+    for part in erased {
+        closed::take(&mut request, *part);
+        request.closed.retain(|closed| closed.part() != *part);
+        request.closed.extend(closed_there(*part).cloned());
+    }
+    let documents = RequestPart::Documents;
+    // Also those that are closed, and not seen by who imports.
+    let unseen = held.documents.is_empty() && closed_there(documents).is_some();
+    let is_named = |held: &&v1::Document| request.documents.iter().any(|d| d.digest == held.digest);
+    if unseen || held.documents.iter().any(|held| !is_named(&held)) {
+        if !request.closed.iter().any(|closed| closed.part() == documents) {
+            request.closed.extend(closed_there(documents).cloned());
+        }
+        if strength(request.basis_proof()) < strength(held.basis_proof()) {
+            request.basis_proof = held.basis_proof;
+        }
+    }
+    request.documents = all_documents(request.documents, &held.documents);
+    let fields = |request: &v1::Request, part| closed::take(&mut request.clone(), part);
+    // What everybody has seen is no secret by being closed; what is new in it is.
+    let stays_open = |wanted: &v1::ClosedPart| {
+        let part = wanted.part();
+        let is_public = closed_there(part).is_none_or(|closed| closed.tier() == Tier::Public);
+        let same = fields(held, part).filter(|held| fields(&request, part).as_ref() == Some(held));
+        wanted.tier() != Tier::Public && is_public && same.is_some()
+    };
+    let closed = request.closed.iter().filter_map(|wanted| match stays_open(wanted) {
+        true => closed_there(wanted.part()).cloned(),
+        false => Some(wanted.clone()),
+    });
+    let closed = closed.collect();
+    v1::Request { closed, ..request }
+}
+
+/// Those of the register in their order, as the file has them where it names them, then those that are new.
+fn all_documents(mut new: Vec<v1::Document>, held: &[v1::Document]) -> Vec<v1::Document> {
+    let mut all = Vec::with_capacity(new.len().max(held.len()));
+    for held in held {
+        let named = new.iter().position(|document| document.digest == held.digest);
+        all.push(match named {
+            Some(at) => with_its_signature(new.remove(at), held),
+            None => held.clone(),
+        });
+    }
+    all.extend(new);
+    all
+}
+
+/// What was kept and checked of the signature under a document, which a file cannot carry.
+fn with_its_signature(new: v1::Document, held: &v1::Document) -> v1::Document {
+    if new.signature.is_some() || held.signature.is_none() {
+        return new;
+    }
+    let signed = held.clone();
+    v1::Document {
+        signature_status: signed.signature_status,
+        signature_digest: signed.signature_digest,
+        anchor_digest: signed.anchor_digest,
+        signature: signed.signature,
+        signature_note: signed.signature_note,
+        ..new
+    }
+}
+
+/// How well a basis is proved, the better the higher.
+fn strength(proof: v1::BasisProof) -> u8 {
+    match proof {
+        v1::BasisProof::Unspecified => 0,
+        v1::BasisProof::Oral => 1,
+        v1::BasisProof::OperatorsWord => 2,
+        v1::BasisProof::DocumentHeld => 3,
+        v1::BasisProof::AuthoritySigned => 4,
     }
 }
 
@@ -204,9 +294,12 @@ fn differences(new: &v1::Request, held: &v1::Request) -> Vec<&'static str> {
         time_notes: _,
         closed,
     } = &new;
-    // What is closed, and not by which salts.
+    // What is closed, and not by which salts, nor in which order it stands.
     let plain = |closed: &[v1::ClosedPart]| -> Vec<v1::ClosedPart> {
-        closed.iter().map(|part| v1::ClosedPart { opening: None, ..part.clone() }).collect()
+        let mut closed: Vec<v1::ClosedPart> =
+            closed.iter().map(|part| v1::ClosedPart { opening: None, ..part.clone() }).collect();
+        closed.sort_by_key(|part| part.part);
+        closed
     };
     let (old, new) = (held.authorisation.unwrap_or_default(), authorisation.clone());
     found.extend(of_authorisation(&new.unwrap_or_default(), &old));

@@ -288,8 +288,9 @@ async fn newest(client: &mut RegisterClient) -> Result<Vec<Held>, CliError> {
 }
 
 fn held(row: v1::RequestRow) -> Option<Held> {
+    let erased = row.erased().collect();
     let v1::RequestRow { request, state, digest, .. } = row;
-    Some(Held { request: request?, digest, state })
+    Some(Held { request: request?, digest, state, erased })
 }
 
 /// Every row that a person should look at, and what the file no longer has.
