@@ -10,7 +10,7 @@ use register::{
     list::from_lines,
     reconcile::{
         Authority, Explanation, Item, Materiality, Names, Question, Reconciliation, Side, Totals,
-        explanations, listed, of_list, reconcile, registered,
+        Veiled, explanations, listed, of_list, reconcile, registered,
     },
 };
 use remit_proto::v1::{self, statement::Body};
@@ -490,4 +490,41 @@ fn the_same_two_sides_give_the_same_statement_in_any_order() {
         Vec::new(),
     );
     assert_eq!(forward, backward);
+}
+
+#[test]
+fn requests_whose_authority_or_reference_is_hidden_are_counted() {
+    let request = |id: &str, authority: &str, parts: &[v1::RequestPart]| {
+        let text = format!(
+            "[[request]]\nid = \"{id}\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
+             from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\ntechniques = [\"ip_acl_drop\"]\n\
+             targets = [\"ip:192.0.2.7\"]\nexternal_ref = \"7\"\nauthority = {{ id = \"{authority}\" }}\n"
+        );
+        let mut wire = from_toml(&text).unwrap().merge(&[]).requests.remove(0);
+        for part in parts {
+            let closed = v1::ClosedPart {
+                part: (*part).into(),
+                tier: v1::DisclosureTier::Secret.into(),
+                ..v1::ClosedPart::default()
+            };
+            let salt = || Ok::<_, std::convert::Infallible>(evidence::commitment::Salt([7; 16]));
+            evidence::closed::close(&mut wire, closed, salt).unwrap().unwrap();
+        }
+        register::Request::try_from(wire).unwrap()
+    };
+    let (authority, reference) = (v1::RequestPart::Authority, v1::RequestPart::Reference);
+    let requests = [
+        request("seen", "agency", &[]),
+        request("numberless", "agency", &[reference]),
+        request("nobodys", "agency", &[authority]),
+        request("neither", "agency", &[authority, reference]),
+        // It is another authority's, whatever its number.
+        request("others", "court", &[reference]),
+    ];
+    let veiled = Veiled::among(&requests, Names::new("agency"));
+    assert_eq!(veiled, Veiled { authority: 2, reference: 1 });
+    let said = veiled.says().join(" ");
+    assert!(said.contains("of 2 requests of the register"), "{said}");
+    assert!(said.contains("of 1 requests of this authority"), "{said}");
+    assert!(Veiled::among(&requests[..1], Names::new("agency")).says().is_empty());
 }

@@ -20,6 +20,9 @@
 //! kinds, a page and its host are two things. Each entry of a side stands in one row; an entry that a side
 //! names twice under one reference counts once.
 //!
+//! Closed parts may hide whose a request is, or its reference: [`Veiled`] counts those, for whoever makes the
+//! statement to say.
+//!
 //! Not done here: whether anything is blocked, whether a request is lawful, who wrote a list or an explanation,
 //! writing pages.
 
@@ -33,7 +36,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::{
     explain::{Explanation, InvalidExplanations, Side, explanations},
-    sides::{Names, Totals, listed, of_entry, of_list, of_request, registered},
+    sides::{Names, Totals, Veiled, listed, of_entry, of_list, of_request, registered},
 };
 use crate::target::{Target, kind_word};
 

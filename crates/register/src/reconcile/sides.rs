@@ -29,6 +29,61 @@ impl<'a> Names<'a> {
     }
 }
 
+/// Requests of which closed parts hide what a comparison asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Veiled {
+    /// It cannot be told whose they are.
+    pub authority: u64,
+    /// They are of the authority, and have a number that is not known here.
+    pub reference: u64,
+}
+
+impl std::ops::AddAssign for Veiled {
+    fn add_assign(&mut self, other: Self) {
+        self.authority = self.authority.saturating_add(other.authority);
+        self.reference = self.reference.saturating_add(other.reference);
+    }
+}
+
+impl Veiled {
+    /// Among these requests, whatever their state.
+    pub fn among<'r>(requests: impl IntoIterator<Item = &'r Request>, names: Names<'_>) -> Self {
+        let mut veiled = Self::default();
+        for request in requests {
+            let authority = request.authority.as_ref();
+            let is_named = authority.is_some_and(|a| !(a.id.is_empty() && a.name.is_empty()));
+            let has_number = !request.particulars.external_ref.is_empty();
+            if names.is_of(request) {
+                let is_veiled = !has_number && request.closes(v1::RequestPart::Reference);
+                veiled.reference += u64::from(is_veiled);
+            } else {
+                let is_veiled = !is_named && request.closes(v1::RequestPart::Authority);
+                veiled.authority += u64::from(is_veiled);
+            }
+        }
+        veiled
+    }
+
+    /// A sentence for each that is not none.
+    pub fn says(self) -> Vec<String> {
+        let Self { authority, reference } = self;
+        let mut said = Vec::new();
+        if authority > 0 {
+            said.push(format!(
+                "Whose they are is withheld or erased of {authority} requests of the register: they are \
+                 compared with nothing, and may be this authority's."
+            ));
+        }
+        if reference > 0 {
+            said.push(format!(
+                "The reference is withheld or erased of {reference} requests of this authority, and is not \
+                 compared."
+            ));
+        }
+        said
+    }
+}
+
 /// Entries of a file of requests. Their rows have been read; what was refused is not among them.
 pub fn listed(requests: &[v1::Request], at_s: i64) -> Vec<Item> {
     let read = requests.iter().filter_map(|wire| {

@@ -8,7 +8,7 @@ use std::{
 use evidence::RequestId;
 use register::{
     Request,
-    reconcile::{Item, Names, of_entry, of_request, registered},
+    reconcile::{Item, Names, Veiled, of_entry, of_request, registered},
 };
 use remit_proto::v1;
 use verify::{Outcome, RegisterState};
@@ -62,8 +62,10 @@ pub(super) fn of_bundle(
                 .to_owned(),
         );
     }
+    let names = Names::new(&args.authority);
+    gaps.extend(Veiled::among(view.requests().map(|entry| entry.request()), names).says());
     Ok(Held {
-        items: registered(&view, Names::new(&args.authority), at_s),
+        items: registered(&view, names, at_s),
         origin: register.origin().to_owned(),
         size: register.size(),
         root: root.map(|root| hex(&root.0)).unwrap_or_default(),
@@ -97,15 +99,18 @@ pub(super) async fn of_collector(
         running.into_iter().filter_map(|row| row.request).map(|request| request.id).collect();
     let names = Names::new(authority);
     let (mut not_understood, mut of) = (0_u64, BTreeMap::new());
+    let mut veiled = Veiled::default();
     for v1::RequestRow { request, state, .. } in rows {
-        match Request::try_from(request.unwrap_or_default()) {
-            Ok(request) if names.is_of(&request) => {
-                of.insert(request.id.to_string(), (request, state));
-            }
-            Ok(_) => {}
-            Err(_) => not_understood += 1,
+        let Ok(request) = Request::try_from(request.unwrap_or_default()) else {
+            not_understood += 1;
+            continue;
+        };
+        veiled += Veiled::among([&request], names);
+        if names.is_of(&request) {
+            of.insert(request.id.to_string(), (request, state));
         }
     }
+    gaps.extend(veiled.says());
     if not_understood > 0 {
         gaps.push(format!(
             "{not_understood} requests of the register are not understood by this version."
