@@ -82,6 +82,21 @@ pub(crate) fn verify(
         .map_err(|_| Status::Invalid(Invalid::BadSignature))
 }
 
+/// Whether a key is of the kind with which a signature by the algorithm is made.
+pub(crate) fn suits(key: &SubjectPublicKeyInfoOwned, algorithm: &AlgorithmIdentifierOwned) -> bool {
+    let key = key.algorithm.oid;
+    match algorithm.oid {
+        MD5_WITH_RSA | SHA1_WITH_RSA | SHA256_WITH_RSA | SHA384_WITH_RSA | SHA512_WITH_RSA => {
+            key == RSA
+        }
+        RSA_PSS => matches!(key, RSA | RSA_PSS),
+        ECDSA_WITH_SHA1 | ECDSA_WITH_SHA256 | ECDSA_WITH_SHA384 | ECDSA_WITH_SHA512 => key == EC,
+        ED25519 => key == ED25519,
+        // What is not known here may suit anything.
+        _ => true,
+    }
+}
+
 fn pair(
     key: &SubjectPublicKeyInfoOwned,
     algorithm: &AlgorithmIdentifierOwned,

@@ -26,6 +26,9 @@ pub(crate) fn path(
         .filter_map(|der| Some((Certificate::from_der(der).ok()?, digest(der))))
         .collect();
     let mut current = signer;
+    // Certificates of issuers between the signer and the next one; what an issuer
+    // issues to himself, as for another key, is not counted (RFC 5280, section 4.2.1.9).
+    let mut below = 0_u8;
     for _ in 0..PATH_MAX {
         holds(current, at_s)?;
         if let Some((_, id)) = anchors.iter().find(|(anchor, _)| anchor == current) {
@@ -35,34 +38,39 @@ pub(crate) fn path(
         for (anchor, id) in anchors.iter().filter(|(anchor, _)| issued(current, anchor)) {
             match by(current, anchor) {
                 Ok(()) => {
-                    issues(anchor, at_s)?;
+                    issues(anchor, at_s, below)?;
                     return Ok(*id);
                 }
+                // Another key under the same name, of a former year or of somebody else: not the anchor that
+                // it stands under.
+                Err(Status::Invalid(Invalid::BadSignature)) => {}
                 Err(status) => named = Some(status),
             }
         }
         if let Some(status) = named {
-            return Err(match status {
-                Status::Invalid(Invalid::BadSignature) => {
-                    Status::Invalid(Invalid::NotIssued { subject: subject(current) })
-                }
-                other => other,
-            });
+            return Err(status);
         }
         let next = embedded
             .iter()
             .filter(|issuer| issued(current, issuer) && *issuer != current)
             .find(|issuer| by(current, issuer).is_ok());
         let Some(next) = next else { return Err(Status::Unchecked) };
-        issues(next, at_s)?;
+        issues(next, at_s, below)?;
+        if next.tbs_certificate.issuer != next.tbs_certificate.subject {
+            below += 1;
+        }
         current = next;
     }
     Err(Status::Unsupported(format!("a path of more than {PATH_MAX} certificates")))
 }
 
-/// By its names.
+/// By its names, and by a key of the kind that its signature is of.
 fn issued(certificate: &Certificate, issuer: &Certificate) -> bool {
     certificate.tbs_certificate.issuer == issuer.tbs_certificate.subject
+        && algorithm::suits(
+            &issuer.tbs_certificate.subject_public_key_info,
+            &certificate.signature_algorithm,
+        )
 }
 
 fn by(certificate: &Certificate, issuer: &Certificate) -> Result<(), Status> {
@@ -75,14 +83,16 @@ fn by(certificate: &Certificate, issuer: &Certificate) -> Result<(), Status> {
     algorithm::verify(key, &certificate.signature_algorithm, None, &signed, signature)
 }
 
-/// May issue certificates, then.
-fn issues(issuer: &Certificate, at_s: i64) -> Result<(), Status> {
+/// May issue certificates, then, with so many of other issuers below its own (RFC 5280, section 4.2.1.9).
+fn issues(issuer: &Certificate, at_s: i64, below: u8) -> Result<(), Status> {
     holds(issuer, at_s)?;
     let tbs = &issuer.tbs_certificate;
     let malformed = |_| Status::Invalid(Invalid::Structure("extension"));
     let basic = tbs.get::<BasicConstraints>().map_err(malformed)?;
     let usage = tbs.get::<KeyUsage>().map_err(malformed)?;
-    let is_ca = basic.is_some_and(|(_, basic)| basic.ca);
+    let is_ca = basic.is_some_and(|(_, basic)| {
+        basic.ca && basic.path_len_constraint.is_none_or(|most| below <= most)
+    });
     let signs = usage.is_none_or(|(_, usage)| usage.key_cert_sign());
     if is_ca && signs {
         return Ok(());

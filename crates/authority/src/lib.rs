@@ -99,8 +99,6 @@ pub enum Invalid {
     NotValidThen { subject: String, from_s: u64, until_s: u64 },
     #[error("the certificate of {subject} does not permit it")]
     NotPermitted { subject: String },
-    #[error("the certificate of {subject} is not signed by the anchor whose name it gives")]
-    NotIssued { subject: String },
     #[error("it does not cover the whole file: something was added after it was signed")]
     NotWhole,
     #[error("the structure is not what it must be: {0}")]

@@ -28,6 +28,17 @@ leaf forged "rsa:2048" court digitalSignature
 # Bears the root's name with another key.
 openssl req -x509 -newkey rsa:2048 -nodes -keyout fake.key -out fake.pem -subj "/C=DE/O=Test/CN=root" -days 3650 -addext basicConstraints=critical,CA:TRUE 2>/dev/null
 leaf faked "rsa:2048" fake digitalSignature
+# The root's name with a key of another kind.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -keyout ecnamed.key -out ecnamed.pem \
+  -subj "/C=DE/O=Test/CN=root" -days 3650 -addext basicConstraints=critical,CA:TRUE 2>/dev/null
+# Below it no issuer may stand, and one does.
+openssl req -x509 -newkey rsa:2048 -nodes -keyout short.key -out short.pem -subj "/C=DE/O=Test/CN=short" -days 3650 \
+  -addext basicConstraints=critical,CA:TRUE,pathlen:0 -addext keyUsage=critical,keyCertSign 2>/dev/null
+openssl req -newkey rsa:2048 -nodes -keyout between.key -out between.csr -subj "/CN=between" 2>/dev/null
+printf "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n" > ext
+openssl x509 -req -in between.csr -CA short.pem -CAkey short.key -CAcreateserial -out between.pem -extfile ext -days 3650 2>/dev/null
+leaf near "rsa:2048" short digitalSignature
+leaf far "rsa:2048" between digitalSignature
 sign() { # out, signer, more
   openssl cms -sign -binary -in order.txt -outform DER -signer $2.pem -inkey $2.key -out $1.p7s ${@:3}
 }
@@ -46,3 +57,5 @@ sign brainpool brainpool -md sha256
 sign below below -md sha256 -certfile middle.pem
 sign forged forged -md sha256 -certfile court.pem
 sign faked faked -md sha256
+sign near near -md sha256
+sign far far -md sha256 -certfile between.pem

@@ -122,8 +122,27 @@ fn a_certificate_does_what_it_is_for() {
 
 #[test]
 fn a_name_is_not_a_key() {
-    let status = status("faked.p7s", &["root.pem"]);
-    assert!(matches!(status, Status::Invalid(Invalid::NotIssued { .. })), "{status}");
+    // It may stand under another anchor of that name, which nobody brought: an authority that renewed its key,
+    // or somebody who took its name. Neither is known here.
+    assert_eq!(status("faked.p7s", &["root.pem"]), Status::Unchecked);
+    // Nor by a key of another kind.
+    assert_eq!(status("faked.p7s", &["ecnamed.pem"]), Status::Unchecked);
+    // One that fits is found beside it.
+    valid("court.p7s", "root.pem");
+    let both = ["ecnamed.pem", "root.pem"];
+    assert!(matches!(status("court.p7s", &both), Status::Valid { .. }));
+}
+
+#[test]
+fn an_issuer_may_say_how_many_may_stand_below_it() {
+    valid("near.p7s", "short.pem");
+    // One issuer between, where none may be.
+    let refused = status("far.p7s", &["short.pem"]);
+    let Status::Invalid(Invalid::NotPermitted { subject }) = refused else { panic!("{refused}") };
+    assert_eq!(subject, "CN=short,O=Test,C=DE");
+    // Under an anchor that states no limit nothing is in the way.
+    valid("far.p7s", "between.pem");
+    valid("below.p7s", "root.pem");
 }
 
 #[test]
