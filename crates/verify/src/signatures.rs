@@ -2,7 +2,10 @@
 //! that the assessor brings.
 //!
 //! A request that says that a signature holds is contradicted by one that does not. Without an anchor that
-//! leads to the signer nothing is said, and that is counted.
+//! leads to the signer nothing is said, and that is counted. What is made by an algorithm or in a form that is not
+//! looked at here may hold: the check is incomplete.
+
+use std::collections::BTreeMap;
 
 use authority::{Form, Kept, Status};
 use evidence::{bundle::chunk_name, statement::open_signature};
@@ -23,6 +26,9 @@ struct Counts {
     withheld: u64,
     /// Kept, and not said to hold.
     not_stated: u64,
+    /// Called valid, and made by what is not looked at here; with the first reason.
+    unsupported: u64,
+    why_unsupported: Option<String>,
 }
 
 pub(crate) fn check(
@@ -32,11 +38,14 @@ pub(crate) fn check(
     findings: &mut Findings,
 ) {
     let mut counts = Counts::default();
+    // A document is judged for the instant at which it came with the first version that carried it: later versions
+    // only repeat it, whenever they were received.
+    let mut carried_s: BTreeMap<(String, Vec<u8>), i64> = BTreeMap::new();
     for (index, stated) in register.statements.iter().enumerate() {
         let Some(stated) = stated else { continue };
         let items = stated.items.iter().flatten();
         // A closed part that was opened has documents and no time of receipt: that is its request's.
-        let mut received_s = std::collections::BTreeMap::new();
+        let mut received_s = BTreeMap::new();
         for item in items {
             let (id, documents) = match &item.item {
                 Some(Item::Request(request)) => {
@@ -56,6 +65,8 @@ pub(crate) fn check(
             };
             let at_s = received_s.get(id).copied().unwrap_or(stated.statement.recorded_at_s);
             for document in documents {
+                let carried = (id.to_owned(), document.digest.clone());
+                let at_s = *carried_s.entry(carried).or_insert(at_s);
                 if let Err(text) = one(bundle, trust, document, at_s, &mut counts) {
                     findings
                         .contradicted(Step::Signatures, format!("statement {index}, {id}: {text}"));
@@ -63,7 +74,14 @@ pub(crate) fn check(
             }
         }
     }
-    let Counts { valid, unchecked, withheld, not_stated } = counts;
+    let Counts { valid, unchecked, withheld, not_stated, unsupported, why_unsupported } = counts;
+    if unsupported > 0 {
+        let why = why_unsupported.unwrap_or_default();
+        let text = format!(
+            "{unsupported} signatures that the register calls valid could not be checked, the first for it is {why}"
+        );
+        findings.incomplete(Step::Signatures, text);
+    }
     if withheld > 0 {
         let text = format!("{withheld} signatures of authorities are not in the bundle");
         findings.incomplete(Step::Signatures, text);
@@ -110,7 +128,11 @@ fn one(
     match authority::check(&kept, &trust.anchors, at_s) {
         Status::Valid { .. } => counts.valid += 1,
         Status::Unchecked => counts.unchecked += 1,
-        status @ (Status::Invalid(_) | Status::Unsupported(_)) => {
+        status @ Status::Unsupported(_) => {
+            counts.unsupported += 1;
+            counts.why_unsupported.get_or_insert_with(|| status.to_string());
+        }
+        status @ Status::Invalid(_) => {
             return Err(format!("a signature that is called valid is {status}"));
         }
     }

@@ -63,6 +63,8 @@ pub(crate) struct Operator {
     pub(crate) chunks: Vec<Vec<u8>>,
     closes: Option<v1::RequestPart>,
     document: Option<v1::Document>,
+    /// What was entered last.
+    entered: Option<v1::Request>,
     /// Of `chunks`, what opens closed parts.
     pub(crate) closed: Vec<Vec<u8>>,
     /// Every checkpoint published, oldest first.
@@ -150,6 +152,7 @@ impl Operator {
             chunks: Vec::new(),
             closes: None,
             document: None,
+            entered: None,
             closed: Vec::new(),
             checkpoints: Vec::new(),
             said: Vec::new(),
@@ -262,6 +265,11 @@ impl Operator {
             self.closed = closed::close(&mut request, part, salt).unwrap().unwrap();
             self.chunks.extend(self.closed.clone());
         }
+        self.imports(request);
+    }
+
+    fn imports(&mut self, request: v1::Request) {
+        self.entered = Some(request.clone());
         let item = v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) };
         let items = self.set(vec![canonical::encode(&item)]);
         self.states(statement::Body::Import(v1::Import {
@@ -269,6 +277,16 @@ impl Operator {
             rows_read: 1,
             ..v1::Import::default()
         }));
+    }
+
+    /// The next version of what was entered last, which says that it came at another time.
+    pub(crate) fn receives_again(&mut self, received_at_s: i64) {
+        let last = self.entered.clone().unwrap();
+        let prev_hash = register::version_digest(&last).to_vec();
+        let mut next = v1::Request { version: last.version + 1, prev_hash, ..last };
+        next.notification.get_or_insert_default().received_at_s = received_at_s;
+        self.imports(next);
+        self.publishes();
     }
 
     /// After the honest story: a request with a document, and what is kept of the signature under it.

@@ -63,3 +63,33 @@ fn one_that_nobody_calls_valid_is_kept_and_no_more() {
         "{report}"
     );
 }
+
+#[test]
+fn one_in_a_form_that_is_not_looked_at_leaves_the_check_incomplete() {
+    for (name, why) in [
+        ("psslong.p7s", "a salt of 222 bytes"),
+        ("plain.p7s", "without signed attributes"),
+        ("brainpool.p7s", "the curve"),
+    ] {
+        let report = checked(&kept(name), Status::Valid, &["root.pem"]);
+        assert_eq!(report.result, Outcome::Incomplete, "{name}: {report}");
+        let words = "1 signatures that the register calls valid could not be checked";
+        assert!(says(&report, Outcome::Incomplete, words), "{name}: {report}");
+        assert!(says(&report, Outcome::Incomplete, why), "{name}: {report}");
+        assert!(!says(&report, Outcome::Proven, "signatures of authorities hold"), "{name}");
+    }
+}
+
+#[test]
+fn a_document_is_judged_for_when_it_came_first() {
+    let mut operator = Operator::honest();
+    operator.keeps_signature(&kept("court.p7s"), Status::Valid);
+    // Years before the certificate: a later version repeats the document, whatever it says of itself.
+    operator.receives_again(1_577_836_800);
+    let mut trust = trust(&[]);
+    trust.anchors.extend(authority::anchors(&authority_file("root.pem")).unwrap());
+    let options = Options { quorum_none: true };
+    let report = verify::verify(&operator.bundle(), &trust, &options);
+    assert_eq!(report.result, Outcome::Proven, "{report}");
+    assert!(says(&report, Outcome::Proven, "2 signatures of authorities hold"), "{report}");
+}
