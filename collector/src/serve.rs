@@ -338,6 +338,7 @@ fn assess_all(
                 examined: *examined,
                 changed: *revised,
                 root: root.0.to_vec(),
+                matcher_version: register::MATCHER_NUMBER,
             });
             if to_log.try_send(command).is_err() {
                 ends.push_front(end);

@@ -108,6 +108,8 @@ fn check(entry: &Entry) -> Result<(), Malformed> {
             examined,
             changed,
             root,
+            // 0: not stated.
+            matcher_version: _,
         }) => {
             require(*log_size > 0, "reassessment.log_size", "above 0")?;
             require(

@@ -4,21 +4,28 @@
 //! Whoever has all that they rest on comes to the same root: each event is judged by what stands below the
 //! entry and by what stood below the one before, and what differs is a [`v1::Revision`].
 //!
+//! Each entry states by which version of the matcher it was made. Where that is another one than this program's,
+//! or none, the same changes are proof all the same, and other ones are nothing that could be held against
+//! anybody: it is said that they could not be checked. The manifest is not asked; it says what the collector
+//! judges by today.
+//!
 //! Not checked here: that there is an entry for every change. A collector that has not come to its end may
 //! still owe one, and an answer of its says so.
 
 use std::collections::BTreeMap;
 
-use evidence::NodeId;
+use evidence::{AgentOrigin, NodeId};
 use prost::Message as _;
-use register::assessment::{Assessed, Assessment, Facts, Item};
+use register::{
+    MATCHER_NUMBER,
+    assessment::{Assessed, Assessment, Facts, Item},
+};
 use remit_proto::v1::{self, leaf::Body, log_entry::Entry};
 use tlog::{Edge, leaf_hash};
 
 use crate::{
     coverage::Coverage,
     history::Known,
-    manifest::Manifest,
     report::{Findings, Step},
 };
 
@@ -31,17 +38,34 @@ pub(crate) struct Judged {
     pub(crate) event: String,
 }
 
-/// Times of the seals of each node, by the log entry that covers them.
-pub(crate) fn seal_times(assessed: &[Assessed]) -> BTreeMap<NodeId, Vec<(u64, i64)>> {
-    let mut times: BTreeMap<NodeId, Vec<(u64, i64)>> = BTreeMap::new();
-    for Assessed { origin, covered_by, item, .. } in assessed {
-        if let Item::Other(body) = item
-            && let Body::Seal(seal) = body.as_ref()
-        {
-            times.entry(origin.node.clone()).or_default().push((*covered_by, seal.at_s));
+/// Times of the seals of each tree, in its order, with the log entry that covers them. Generations of a node
+/// overlap, and each has a newest seal of its own.
+#[derive(Default)]
+pub(crate) struct Seals(BTreeMap<NodeId, BTreeMap<AgentOrigin, Vec<(u64, i64)>>>);
+
+impl Seals {
+    pub(crate) fn of(assessed: &[Assessed]) -> Self {
+        let mut seals = Self::default();
+        for Assessed { origin, covered_by, item, .. } in assessed {
+            if let Item::Other(body) = item
+                && let Body::Seal(seal) = body.as_ref()
+            {
+                let of_node = seals.0.entry(origin.node.clone()).or_default();
+                of_node.entry(origin.clone()).or_default().push((*covered_by, seal.at_s));
+            }
         }
+        seals
     }
-    times
+
+    /// The latest among the newest seals of a node's trees, below a size of the log. What a tree sealed before
+    /// its newest one, by a clock that was set back since, does not count.
+    fn newest_s(&self, node: &NodeId, log_size: u64) -> Option<i64> {
+        let trees = self.0.get(node)?.values();
+        let newest = |seals: &Vec<(u64, i64)>| {
+            seals.iter().rfind(|(covered_by, _)| *covered_by < log_size).map(|(_, at_s)| *at_s)
+        };
+        trees.filter_map(newest).max()
+    }
 }
 
 /// What it takes.
@@ -49,15 +73,13 @@ pub(crate) struct Given<'g> {
     pub(crate) entries: &'g [Known],
     pub(crate) assessment: &'g Assessment,
     pub(crate) events: &'g [Judged],
-    /// Of [`seal_times`].
-    pub(crate) seals: BTreeMap<NodeId, Vec<(u64, i64)>>,
+    pub(crate) seals: Seals,
 }
 
 /// `why_not`: what the verdicts rest on and is not in this bundle, in words.
 pub(crate) fn check(
     given: &Given<'_>,
     why_not: Option<String>,
-    manifest: &Manifest,
     coverage: &mut Coverage,
     findings: &mut Findings,
 ) {
@@ -96,16 +118,21 @@ pub(crate) fn check(
                 stated.changed
             )
         };
-        match &manifest.matcher_version {
-            Some(version) if version != register::MATCHER_VERSION => findings.incomplete(
-                Step::Reassessments,
-                format!(
-                    "{text}; the collector judged by matcher version {version}, this program by {}",
-                    register::MATCHER_VERSION
-                ),
+        let by = match stated.matcher_version {
+            MATCHER_NUMBER => {
+                findings.contradicted(Step::Reassessments, text);
+                continue;
+            }
+            0 => "by a matcher version that it does not state".to_owned(),
+            other => format!("by matcher version {other}"),
+        };
+        findings.incomplete(
+            Step::Reassessments,
+            format!(
+                "{text}; it could not be checked (other matcher version): the collector judged {by}, this \
+                 program by {MATCHER_NUMBER}"
             ),
-            _ => findings.contradicted(Step::Reassessments, text),
-        }
+        );
     }
     if findings.sound(Step::Reassessments) {
         let count = coverage.reassessments_checked;
@@ -121,9 +148,7 @@ fn revisions(given: &Given<'_>, stated: &v1::Reassessment) -> (u64, tlog::Hash) 
     let v1::Reassessment { log_size, from_register_size, to_register_size, .. } = stated;
     let mut tree = Edge::new();
     for Judged { facts, event } in events.iter().filter(|e| e.facts.covered_by < *log_size) {
-        let at_s = seals.get(&facts.origin.node).into_iter().flatten();
-        let at_s =
-            at_s.filter(|(covered_by, _)| covered_by < log_size).map(|(_, at_s)| *at_s).max();
+        let at_s = seals.newest_s(&facts.origin.node, *log_size);
         let judge = |size: u64, register_size: u64| {
             let verdict = assessment.now(facts, size, at_s.unwrap_or_default()).to_wire();
             v1::Verdict { register_size, ..verdict }
@@ -140,4 +165,29 @@ fn revisions(given: &Given<'_>, stated: &v1::Reassessment) -> (u64, tlog::Hash) 
         }
     }
     (tree.size(), tree.root())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seals_are_those_of_each_generation() {
+        let seal = |generation: &str, covered_by, at_s| {
+            let origin = format!("example.net/agent/r1/{generation}").parse().unwrap();
+            let body = Body::Seal(v1::Seal { at_s, ..v1::Seal::default() });
+            Assessed { origin, index: 0, covered_by, item: Item::Other(Box::new(body)) }
+        };
+        let (one, two) = ("00000000000000aa", "00000000000000bb");
+        // The clock of the first is set back while the second begins.
+        let seals =
+            Seals::of(&[seal(one, 3, 100), seal(two, 4, 80), seal(one, 5, 90), seal(two, 6, 85)]);
+        let newest = |log_size| seals.newest_s(&"r1".parse().unwrap(), log_size);
+        assert_eq!(newest(3), None);
+        assert_eq!(newest(4), Some(100));
+        assert_eq!(newest(5), Some(100));
+        assert_eq!(newest(6), Some(90), "not what it sealed before");
+        assert_eq!(newest(7), Some(90));
+        assert_eq!(seals.newest_s(&"r2".parse().unwrap(), 7), None);
+    }
 }

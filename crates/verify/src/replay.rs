@@ -24,7 +24,7 @@ use crate::{
     history::Known,
     manifest::Manifest,
     openings::{Items, items},
-    reassessments::{self, Given, Judged},
+    reassessments::{self, Given, Judged, Seals},
     report::{Findings, Step, chain},
     statements::Register,
     trust::Trust,
@@ -89,7 +89,7 @@ pub(crate) fn verdicts(
     coverage: &mut Coverage,
     findings: &mut Findings,
 ) {
-    let (computed, found) = compute(bundle, trust, manifest, past, coverage, findings);
+    let (computed, found) = compute(bundle, trust, past, coverage, findings);
     silences(coverage, found, past.facts, &past.agents.sealed());
     for Computed { now, .. } in computed.values() {
         *coverage.verdicts.entry(now.screen_word().to_string()).or_default() += 1;
@@ -112,7 +112,6 @@ pub(crate) fn verdicts(
 fn compute(
     bundle: &mut Bundle<'_>,
     trust: &Trust,
-    manifest: &Manifest,
     past: &Past<'_>,
     coverage: &mut Coverage,
     findings: &mut Findings,
@@ -197,7 +196,7 @@ fn compute(
             | Item::NotUnderstood { .. } => None,
         }
     };
-    let seals = reassessments::seal_times(&assessed);
+    let seals = Seals::of(&assessed);
     let event_of = |facts: Facts| {
         let event = format!("{}/{}/{}", facts.origin.node, facts.origin.generation, facts.index);
         Judged { facts, event }
@@ -217,7 +216,7 @@ fn compute(
         .collect();
     let why_not = not_whole(past, &computed);
     let given = Given { entries: past.entries, assessment: &assessment, events: &events, seals };
-    reassessments::check(&given, why_not, manifest, coverage, findings);
+    reassessments::check(&given, why_not, coverage, findings);
     (computed, silences)
 }
 

@@ -1,12 +1,28 @@
 //! What the collector logged when it judged old events again.
 
-use remit_proto::v1::{self, log_entry::Entry};
+use evidence::{
+    Leaf,
+    chunk::{chunk_id, open_set},
+    log_entry::LogEntry,
+    statement::{SignedStatement, decode_signed, item_set},
+};
+use prost::Message;
+use register::{
+    MATCHER_NUMBER, Parameters,
+    assessment::{Assessment, Facts, Item},
+};
+use remit_proto::v1::{self, VerdictCode, log_entry::Entry};
+use tlog::leaf_hash;
 use verify::{Outcome, Step};
 
-use crate::operator::{Operator, check, person, says};
+use crate::operator::{AGENT, Operator, check, person, says};
 
 /// A rule is attributed after its hit, which changes one verdict; and what the log says of that.
 fn judged_again(changed: u64, root: [u8; 32]) -> Operator {
+    judged_again_by(MATCHER_NUMBER, changed, root)
+}
+
+fn judged_again_by(matcher_version: u32, changed: u64, root: [u8; 32]) -> Operator {
     let mut operator = Operator::honest();
     operator.attributes(person());
     operator.logs(Entry::Reassessment(v1::Reassessment {
@@ -16,8 +32,85 @@ fn judged_again(changed: u64, root: [u8; 32]) -> Operator {
         examined: 4,
         changed,
         root: root.to_vec(),
+        matcher_version,
     }));
     operator
+}
+
+/// What everybody knows of the story up to its attribution.
+fn assessed(operator: &Operator) -> Assessment {
+    let mut assessment = Assessment::new("example.net/register", Parameters::default());
+    for bytes in &operator.statements {
+        let signed = decode_signed(bytes).unwrap();
+        let SignedStatement::Known { statement, .. } = signed else { panic!("{signed:?}") };
+        let items = item_set(statement.body.as_ref()).map(|set| {
+            let held = |id: &Vec<u8>| {
+                operator.chunks.iter().find(|chunk| chunk_id(chunk).0[..] == id[..]).unwrap().clone()
+            };
+            let chunks: Vec<Vec<u8>> = set.chunks.iter().map(held).collect();
+            let items = open_set(set, &chunks).unwrap();
+            items.iter().map(|item| v1::RegisterItem::decode(item.as_slice()).unwrap()).collect()
+        });
+        assessment.statement(&statement, items).unwrap();
+    }
+    let leaves: Vec<Leaf> =
+        operator.leaves.iter().map(|bytes| Leaf::decode(bytes).unwrap()).collect();
+    assessment.leaves(&AGENT.parse().unwrap(), 0, leaves, &operator.openings);
+    for (index, bytes) in (0..).zip(&operator.entries) {
+        let LogEntry::Known { entry, .. } = LogEntry::decode(bytes).unwrap() else { continue };
+        assessment.entry(index, &entry).unwrap();
+    }
+    assessment
+}
+
+/// Over the one verdict that the attribution changed: of the hit that claimed nothing, leaf 5.
+fn right_root() -> [u8; 32] {
+    let operator = judged_again(1, [9; 32]);
+    let mut assessment = assessed(&operator);
+    let hit = assessment.take_assessed().into_iter().find_map(|leaf| match leaf.item {
+        Item::Activity { facts, .. } if leaf.index == 5 => Some(*facts),
+        _ => None,
+    });
+    let hit: Facts = hit.unwrap();
+    // The entry before the last is the register's head that brought the attribution.
+    let log_size = operator.entry_count() - 1;
+    let at = |size: u64, register_size: u64| {
+        let verdict = assessment.now(&hit, size, hit.span.last_s).to_wire();
+        v1::Verdict { register_size, ..verdict }
+    };
+    let (before, after) = (at(log_size - 1, 1), at(log_size, 2));
+    assert_eq!(before.code(), VerdictCode::NoBasis);
+    assert_eq!(after.code(), VerdictCode::OutOfScopeTarget);
+    let event = "edge-1/00000000000000aa/5".to_owned();
+    let revision = v1::Revision { event, before: Some(before), after: Some(after) };
+    // A tree of one leaf has its hash as root.
+    leaf_hash(&revision.encode_to_vec()).0
+}
+
+#[test]
+fn the_right_changes_are_proven_by_whatever_version_they_were_found() {
+    for matcher_version in [MATCHER_NUMBER, MATCHER_NUMBER + 1, 0] {
+        let report = check(&judged_again_by(matcher_version, 1, right_root()).bundle(), &[]);
+        let words = "1 re-assessments computed again, with the same changes";
+        assert!(says(&report, Outcome::Proven, words), "{report}");
+        let coverage = report.coverage.unwrap();
+        assert_eq!((coverage.reassessments, coverage.reassessments_checked), (1, 1));
+    }
+}
+
+#[test]
+fn what_another_version_of_the_matcher_found_is_held_against_nobody() {
+    for (matcher_version, by) in [
+        (MATCHER_NUMBER - 1, format!("by matcher version {}", MATCHER_NUMBER - 1)),
+        (MATCHER_NUMBER + 1, format!("by matcher version {}", MATCHER_NUMBER + 1)),
+        (0, "by a matcher version that it does not state".to_owned()),
+    ] {
+        let report = check(&judged_again_by(matcher_version, 2, [9; 32]).bundle(), &[]);
+        assert_eq!(report.result, Outcome::Incomplete, "{report}");
+        let words = "could not be checked (other matcher version)";
+        assert!(says(&report, Outcome::Incomplete, words), "{report}");
+        assert!(says(&report, Outcome::Incomplete, &by), "{report}");
+    }
 }
 
 #[test]
