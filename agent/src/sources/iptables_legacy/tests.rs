@@ -76,7 +76,7 @@ fn hits_are_what_the_real_iptables_legacy_counts() {
         assert!(config.examine(&context)[0].says.contains("1 rules block"));
         let source = thread::spawn(move || config.run(context));
         let wait = |what: &str, good: &dyn Fn(&[Report]) -> bool| {
-            let until = Instant::now() + Duration::from_secs(20);
+            let until = Instant::now() + Duration::from_secs(60);
             while !good(&sent.lock().unwrap()) {
                 assert!(Instant::now() < until, "no {what}: {:#?}", sent.lock());
                 thread::sleep(Duration::from_millis(20));

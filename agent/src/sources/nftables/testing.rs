@@ -232,7 +232,7 @@ impl Running {
 
     /// Waits until the reports so far are as they should be.
     pub(in crate::sources) fn wait(&self, what: &str, good: impl Fn(&[Report]) -> bool) {
-        let until = Instant::now() + Duration::from_secs(5);
+        let until = Instant::now() + Duration::from_secs(60);
         while !good(&self.sent.lock().expect("not poisoned")) {
             assert!(Instant::now() < until, "no {what}: {:#?}", self.sent.lock());
             thread::sleep(Duration::from_millis(20));

@@ -86,7 +86,7 @@ impl Server {
             .spawn()
             .expect("nginx (apt-get install nginx-light)");
         let server = Self { dir, child };
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect("127.0.0.1:8451").is_err() {
             let log = std::fs::read_to_string(server.path("error.log")).unwrap_or_default();
             assert!(Instant::now() < until, "nginx does not listen: {log}");

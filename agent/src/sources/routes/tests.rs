@@ -60,7 +60,7 @@ impl Running {
     }
 
     fn wait(&self, what: &str, good: impl Fn(&[Report]) -> bool) {
-        let until = Instant::now() + Duration::from_secs(5);
+        let until = Instant::now() + Duration::from_secs(60);
         while !good(&self.sent.lock().expect("not poisoned")) {
             assert!(Instant::now() < until, "no {what}: {:#?}", self.sent.lock());
             thread::sleep(Duration::from_millis(20));

@@ -210,7 +210,7 @@ impl Proxy {
             .spawn()
             .expect("squid (apt-get install squid)");
         let proxy = Self { dir, child };
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect("127.0.0.1:3128").is_err() {
             let log = std::fs::read_to_string(proxy.path("log/cache.log")).unwrap_or_default();
             assert!(Instant::now() < until, "squid does not listen: {log}");

@@ -74,7 +74,7 @@ pub fn status(port: u16, arguments: &[&str]) -> Option<String> {
 }
 
 pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while !done() {
         assert!(Instant::now() < until, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(20));

@@ -113,7 +113,7 @@ fn canaries_that_do_not_come_back_are_a_gap_in_the_evidence() {
         );
         nft(&rules);
         let running = Running::start(true);
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         let is_said = |reports: &[Report]| {
             let said = |report: &Report| {
                 matches!(report, Report::Unsure { cause: LossCause::CanaryLost, .. })

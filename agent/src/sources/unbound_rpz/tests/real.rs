@@ -143,7 +143,7 @@ fn run_unbound(config: &Path) -> Running {
 }
 
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while !done() {
         assert!(Instant::now() < until, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(20));
