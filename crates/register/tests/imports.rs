@@ -401,7 +401,7 @@ fn what_is_known_of_a_request_is_not_taken_back_by_a_file_that_is_silent_of_it()
     let (counts, next) = again(&other, with_document);
     let next = next.unwrap();
     assert_eq!((counts, next.version), ((0, 1, 0), 2));
-    assert_eq!(next.documents, [document.clone()]);
+    assert_eq!(next.documents, std::slice::from_ref(&document));
     assert_eq!(next.basis_proof(), v1::BasisProof::AuthoritySigned);
     assert!(next.closed.iter().any(|part| part.part() == v1::RequestPart::Documents));
 }
