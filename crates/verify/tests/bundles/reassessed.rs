@@ -45,7 +45,12 @@ fn assessed(operator: &Operator) -> Assessment {
         let SignedStatement::Known { statement, .. } = signed else { panic!("{signed:?}") };
         let items = item_set(statement.body.as_ref()).map(|set| {
             let held = |id: &Vec<u8>| {
-                operator.chunks.iter().find(|chunk| chunk_id(chunk).0[..] == id[..]).unwrap().clone()
+                operator
+                    .chunks
+                    .iter()
+                    .find(|chunk| chunk_id(chunk).0[..] == id[..])
+                    .unwrap()
+                    .clone()
             };
             let chunks: Vec<Vec<u8>> = set.chunks.iter().map(held).collect();
             let items = open_set(set, &chunks).unwrap();
