@@ -488,7 +488,7 @@ impl EvidenceService for EvidenceEdge {
         let made = tokio::task::spawn_blocking(move || {
             let mut attempts = 0;
             loop {
-                let told = query.verdict_lines(request.clearance())?;
+                let told = query.seen_by(request.clearance()).verdict_lines()?;
                 match make(
                     &dir,
                     &chunks,

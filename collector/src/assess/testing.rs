@@ -108,6 +108,7 @@ pub(crate) struct Stream {
     pub(crate) asn: u32,
     log_size: u64,
     statements: u64,
+    decisions: u64,
     register_size: u64,
     published: u64,
     checkpoint: Vec<u8>,
@@ -126,6 +127,7 @@ impl Stream {
             asn: 0,
             log_size: 0,
             statements: 0,
+            decisions: 0,
             register_size: 0,
             published: 0,
             checkpoint: Vec::new(),
@@ -233,6 +235,36 @@ impl Stream {
         target: &str,
         change: impl FnOnce(&mut v1::Request),
     ) {
+        self.request_in(v1::Import::default(), &[], id, target, change);
+    }
+
+    /// A request whose existence is secret.
+    pub(crate) fn secret_request(&mut self, id: &str, authority: &str, target: &str) {
+        let existence = v1::DisclosureTier::Secret.into();
+        let import = v1::Import { existence, ..v1::Import::default() };
+        self.request_in(import, &[], id, target, |request| by(request, authority));
+    }
+
+    /// A request of which parts are secret; the collector holds what opens them.
+    pub(crate) fn request_closed(
+        &mut self,
+        id: &str,
+        authority: &str,
+        target: &str,
+        parts: &[v1::RequestPart],
+    ) {
+        let import = v1::Import::default();
+        self.request_in(import, parts, id, target, |request| by(request, authority));
+    }
+
+    fn request_in(
+        &mut self,
+        import: v1::Import,
+        secret: &[v1::RequestPart],
+        id: &str,
+        target: &str,
+        change: impl FnOnce(&mut v1::Request),
+    ) {
         let target: Target = target.parse().unwrap();
         let mut request = v1::Request {
             id: id.into(),
@@ -268,12 +300,24 @@ impl Stream {
             ..v1::Request::default()
         };
         change(&mut request);
-        let items =
-            vec![v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) }];
-        let import = v1::Import {
-            items: Some(v1::ItemSet { count: 1, ..v1::ItemSet::default() }),
-            ..v1::Import::default()
-        };
+        let mut opened = Vec::new();
+        for part in secret {
+            let fields = evidence::closed::take(&mut request.clone(), *part);
+            let closed = v1::ClosedPart {
+                part: (*part).into(),
+                tier: v1::DisclosureTier::Secret.into(),
+                ..v1::ClosedPart::default()
+            };
+            let salt = || Ok::<_, std::convert::Infallible>(Salt([7; 16]));
+            evidence::closed::close(&mut request, closed, salt).unwrap();
+            let part = (*part).into();
+            let part = v1::OpenedPart { request_id: id.into(), part, fields };
+            opened.push(v1::register_item::Item::Opened(part));
+        }
+        let items = std::iter::once(v1::register_item::Item::Request(request)).chain(opened);
+        let items = items.map(|item| v1::RegisterItem { item: Some(item) }).collect();
+        let items_set = Some(v1::ItemSet { count: 1, ..v1::ItemSet::default() });
+        let import = v1::Import { items: items_set, ..import };
         self.statement(statement::Body::Import(import), Some(items));
     }
 
@@ -394,6 +438,33 @@ impl Stream {
         let index = self.statements;
         self.statements += 1;
         self.push(What::Statement { index, statement: Box::new(statement), items });
+    }
+
+    /// What a person says of a finding, in the case log.
+    pub(crate) fn decide(
+        &mut self,
+        subject: v1::FindingSubject,
+        act: v1::DecisionAct,
+        reason: v1::DecisionReason,
+    ) {
+        let decision = v1::Decision {
+            subject: Some(subject),
+            act: act.into(),
+            reason: reason.into(),
+            ..v1::Decision::default()
+        };
+        let statement = v1::Statement {
+            format: 1,
+            origin: operator().case_origin(),
+            recorded_at_s: self.now_s,
+            author: Some(v1::PersonRef { person: "p1".into(), role: v1::Role::Operator.into() }),
+            body: Some(statement::Body::Decision(decision)),
+            ..v1::Statement::default()
+        };
+        let index = self.decisions;
+        self.decisions += 1;
+        let (statement, note) = (Box::new(statement), register::cases::Note::None);
+        self.push(What::Decision { index, statement, note });
     }
 
     pub(crate) fn hit(&mut self, node: &str, block: &Block, hits: u64) {
@@ -637,6 +708,11 @@ impl Stream {
     }
 }
 
+fn by(request: &mut v1::Request, authority: &str) {
+    let authority = v1::Authority { id: authority.into(), ..v1::Authority::default() };
+    request.authorisation.as_mut().unwrap().authority = Some(authority);
+}
+
 pub(crate) fn attribution(node: &str, rules: &[u64], claim: &str) -> v1::Attribution {
     let claims = vec![v1::Claim::from(&claim.parse::<evidence::Claim>().unwrap())];
     v1::Attribution {
@@ -679,6 +755,8 @@ impl World {
             Arc::new(move || now_s),
         )
         .unwrap();
+        // Who has made it sees all of it.
+        let query = query.seen_by(v1::DisclosureTier::Secret);
         let mut world = Self { folder, assessor, query };
         for run in stream.committed.chunks(run) {
             world.assessor.apply(run.to_vec()).unwrap();

@@ -33,7 +33,7 @@ impl QueryHandle {
         };
         Ok(v1::GetFindingResponse {
             finding: Some(finding),
-            decisions: scene.cases().of(id).iter().map(row).collect(),
+            decisions: decided(&scene, id).iter().map(row).collect(),
             completeness: Some(completeness(&scene, &filter)?),
         })
     }
@@ -64,6 +64,15 @@ impl QueryHandle {
     }
 }
 
+/// What people had said by the time that was asked for, oldest first.
+fn decided<'s>(scene: &'s Scene, id: &str) -> &'s [Decided] {
+    let all = scene.cases().of(id);
+    let Some(past) = scene.past else { return all };
+    // One writer records them in order, with its clock.
+    let count = all.iter().take_while(|said| said.recorded_at_s <= past.as_known_at_s).count();
+    all.get(..count).unwrap_or(all)
+}
+
 fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRow>, QueryError> {
     let all = findings::keyed(scene, filter, &findings::Kinds::all())?;
     Ok(all.into_iter().map(|(_, row)| row).find(|row| row.id == id))
@@ -72,12 +81,8 @@ fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRo
 /// Adds what is not about the evidence of one finding: its id, what people said, how severe it is.
 pub(super) fn complete(scene: &Scene, mut row: v1::FindingRow) -> v1::FindingRow {
     row.id = finding_id(&subject_of(&row));
-    // What people had said by a time is not asked of the case log.
-    let says_people = scene.past.is_none();
-    let decided = scene.cases().of(&row.id).last().filter(|_| says_people);
-    if says_people {
-        row.state = scene.cases().state(&row.id).into();
-    }
+    let decided = decided(scene, &row.id).last();
+    row.state = decided.map_or(FindingState::Open, |decided| decided.after).into();
     row.seen_since = decided.is_some_and(|decided| {
         decided.after == FindingState::Remedied && row.last_seen_s > decided.recorded_at_s
     });

@@ -17,6 +17,7 @@ pub(super) fn completeness(scene: &Scene, filter: &Filter) -> Result<v1::Complet
         witnesses: 0,
         as_known_at_s: scene.past.map_or(0, |past| past.as_known_at_s),
         log_size_at_s: scene.past.map_or(0, |_| scene.position.at_s),
+        veiled_requests: scene.veil.count(),
         ..v1::Completeness::default()
     };
     let (silences, count) = silences(scene, filter)?;
@@ -37,7 +38,7 @@ pub(super) fn completeness(scene: &Scene, filter: &Filter) -> Result<v1::Complet
     }
     answer.silences = silences.into_iter().map(silence_row).collect();
     let (gaps, count) = scene.reading.gaps(filter.since_s, filter.until_s, &filter.nodes)?;
-    answer.gaps = gaps.into_iter().map(|gap| gap_row(gap.node, gap.gap)).collect();
+    answer.gaps = gaps.into_iter().map(|gap| gap_row(scene, gap.node, gap.gap)).collect();
     answer.gap_count = count;
     for loss in scene.reading.losses(filter.since_s, filter.until_s)? {
         if filter.takes_node(&loss.node) {
@@ -169,7 +170,8 @@ fn silence_row(silence: Silence) -> v1::SilenceRow {
     v1::SilenceRow { node: node.to_string(), from_s, until_s, announced, open }
 }
 
-fn gap_row(node: String, gap: v1::Gap) -> v1::GapRow {
-    let v1::Gap { source, cause, rule, claims, count_known, count, from_s, until_s } = gap;
+fn gap_row(scene: &Scene, node: String, gap: v1::Gap) -> v1::GapRow {
+    let v1::Gap { source, cause, rule, mut claims, count_known, count, from_s, until_s } = gap;
+    scene.veil.claims(&mut claims);
     v1::GapRow { node, source, cause, rule, claims, count_known, count, from_s, until_s }
 }

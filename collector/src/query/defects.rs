@@ -37,7 +37,7 @@ pub(super) fn findings(
     let mut rows = Vec::new();
     for (id, found) in watch.found() {
         let Some(entry) = register.request(id) else { continue };
-        let authority = entry.request().authority.as_ref().map_or("", |a| a.id.as_str());
+        let authority = register.authority(&entry);
         let asked = touching.as_ref().is_none_or(|ids| ids.contains(id));
         if !asked || !filter.takes_request(id.as_str(), authority) {
             continue;

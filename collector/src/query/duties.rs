@@ -33,7 +33,7 @@ pub(super) struct Memo {
 impl Memo {
     fn look(&mut self, scene: &Scene, silences: &[Silence]) -> Result<(), QueryError> {
         let register = scene.grounds().register();
-        let view = scene.register();
+        let view = scene.whole();
         let (log_size, size) = (scene.position.log_size, view.size());
         // Who claims what may be told by the register of rules that stood long before.
         let since = self.told.filter(|(log, known)| {
@@ -66,7 +66,8 @@ pub(super) fn findings(
     filter: &Filter,
 ) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     let at_s = scene.evidence_now_s();
-    let (mut silences, _) = scene.reading.silences(0, 0, &[])?;
+    // All of them, as the verifier reckons: an answer lists the longest, and a duty is excused by each.
+    let mut silences = scene.reading.every_silence()?;
     if scene.past.is_some() {
         // Of what was heard last no past is kept.
         silences.retain(|silence| silence.until_s <= at_s);
@@ -86,8 +87,8 @@ pub(super) fn findings(
         for duty in memo.watch.found() {
             let Some(entry) = register.request(&duty.request) else { continue };
             let request = entry.request();
-            let authority = request.authority.as_ref().map_or("", |a| a.id.as_str());
-            if takes(filter, duty, authority, at_s) {
+            let authority = register.authority(&entry);
+            if takes(scene, filter, duty, authority, at_s) {
                 let lines_served = lines_in_scope(&request.scope, &scene.inventory);
                 rows.push(row(duty, authority, lines_served, at_s));
             }
@@ -97,7 +98,14 @@ pub(super) fn findings(
     Ok(rows)
 }
 
-fn takes(filter: &Filter, duty: &Duty, authority: &str, at_s: i64) -> bool {
+fn takes(scene: &Scene, filter: &Filter, duty: &Duty, authority: &str, at_s: i64) -> bool {
+    // By what is hidden nothing is found.
+    let id = duty.request.as_str();
+    if (filter.target.is_some() && scene.veil.hides_targets(id))
+        || (!filter.nodes.is_empty() && scene.veil.hides_part(id, v1::RequestPart::Scope))
+    {
+        return false;
+    }
     let in_scope = |node: &str| filter.takes_node(node);
     let about_nodes = filter.nodes.is_empty()
         || if duty.nodes.is_empty() {
@@ -110,7 +118,7 @@ fn takes(filter: &Filter, duty: &Duty, authority: &str, at_s: i64) -> bool {
         && filter.takes_time(duty.until_s.unwrap_or(at_s))
         && filter.techniques.is_empty()
         && filter.takes_duty(duty.finding)
-        && filter.takes_request(duty.request.as_str(), authority)
+        && filter.takes_request(id, authority)
         && filter.target.as_ref().is_none_or(|wanted| {
             duty.targets.iter().any(|target| touches(wanted, &target.to_wire()))
         })

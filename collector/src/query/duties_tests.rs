@@ -191,3 +191,18 @@ fn the_index_and_the_leaves_tell_the_same_of_when_rules_stood() {
     let of = |target: &str| found.iter().filter(|span| span.1 == target).count();
     assert_eq!((of("192.0.2.1"), of("192.0.2.2"), of("192.0.2.3")), (3, 1, 2), "{found:?}");
 }
+
+#[test]
+fn every_silence_is_reckoned_with_and_the_longest_are_listed() {
+    let mut stream = network();
+    for _ in 0..1_001 {
+        stream.wait(100);
+        stream.send("r1");
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let index = world.query.index().read().unwrap();
+    let (listed, count) = index.silences(0, 0, &[]).unwrap();
+    assert_eq!((listed.len(), count), (1_000, 1_001));
+    assert_eq!(index.every_silence().unwrap().len(), 1_001);
+}

@@ -9,7 +9,6 @@ use super::{
     error::QueryError,
     filter::Filter,
     page::{self, Page},
-    veil::Veil,
 };
 use crate::store::{EventKey, EventQuery, StoredEvent};
 
@@ -41,17 +40,16 @@ impl QueryHandle {
     }
 
     /// Every event and rule change with both verdicts, a line of JSON each, for an export; and the
-    /// size of the log at which they hold. Without names of requests that somebody with this clearance
-    /// does not see.
-    pub fn verdict_lines(&self, clearance: v1::DisclosureTier) -> Result<VerdictLines, Status> {
-        let veil = self.veil(clearance)?;
+    /// size of the log at which they hold.
+    pub fn verdict_lines(&self) -> Result<VerdictLines, Status> {
         let scene = self.scene()?;
         let mut lines = String::new();
-        let told = scene.reading.for_each_event(&mut |event| {
+        let told = scene.reading.for_each_event(&mut |mut event| {
+            scene.veil.event(&mut event);
             let line = serde_json::json!({
                 "event": event.id().to_string(),
-                "then": said(&event.then, &veil),
-                "now": said(&event.now, &veil),
+                "then": said(&event.then),
+                "now": said(&event.now),
             });
             lines.push_str(&line.to_string());
             lines.push('\n');
@@ -79,11 +77,11 @@ fn taken(
     count_max: usize,
 ) -> Result<Vec<StoredEvent>, QueryError> {
     if !filter.looks_into_verdicts() {
-        return Ok(scene.reading.events(query, after.as_ref(), count_max)?);
+        return scene.events(query, after.as_ref(), count_max);
     }
     let mut found = Vec::new();
     loop {
-        let batch = scene.reading.events(query, after.as_ref(), page::SIZE_MAX)?;
+        let batch = scene.events(query, after.as_ref(), page::SIZE_MAX)?;
         let last = batch.len() < page::SIZE_MAX;
         after = batch.last().map(|event| event.key.clone());
         found.extend(batch.into_iter().filter(|event| filter.takes_code(&event.now)));
@@ -121,7 +119,7 @@ pub(super) fn event_row(scene: &Scene, event: StoredEvent) -> v1::EventRow {
 
 /// "EXPIRED", "UNDETERMINED(boundary)", the request that speaks, the statement by which the rule was
 /// attributed later, and the leaf by which a second person confirmed a deed.
-fn said(verdict: &v1::Verdict, veil: &Veil) -> serde_json::Value {
+fn said(verdict: &v1::Verdict) -> serde_json::Value {
     let code = verdict.code().as_str_name();
     let code = code.strip_prefix("VERDICT_CODE_").unwrap_or(code);
     let reason = verdict.undetermined().as_str_name();
@@ -131,8 +129,6 @@ fn said(verdict: &v1::Verdict, veil: &Veil) -> serde_json::Value {
         _ => format!("{code}({})", reason.to_lowercase()),
     };
     let request = verdict.clause.as_ref().map_or("", |clause| clause.request_id.as_str());
-    // Whose existence is closed speaks without a name.
-    let request = if veil.hides(request) { "" } else { request };
     let mut said = serde_json::json!({ "code": code, "request": request });
     if let Some(attributed) = &verdict.attributed {
         said["attributed"] = attributed.statement.into();

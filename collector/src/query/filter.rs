@@ -9,11 +9,14 @@ use remit_proto::v1;
 use super::{
     Scene,
     error::{QueryError, invalid},
+    veil::Veil,
 };
 use crate::store::EventQuery;
 
 /// Longer lists are no filter.
 const LIST_MAX: usize = 1000;
+/// No request can be called this.
+const NO_REQUEST: &str = "?";
 /// A refusal names so many that are known.
 const NAMED_MAX: usize = 20;
 
@@ -133,6 +136,14 @@ impl Filter {
         })
     }
 
+    /// The question as this reader can ask it: what is hidden answers to no name, as if there were none.
+    pub(super) fn seen_through(mut self, veil: &Veil) -> Self {
+        for id in self.requests.iter_mut().filter(|id| veil.hides(id)) {
+            NO_REQUEST.clone_into(id);
+        }
+        self
+    }
+
     /// What was mistyped has no rows, and "no findings" would be believed.
     pub(super) fn check_names(&self, scene: &Scene) -> Result<(), QueryError> {
         if !self.nodes.is_empty() {
@@ -149,8 +160,8 @@ impl Filter {
         let speaking = (!self.authorities.is_empty()).then(|| {
             let register = scene.register();
             let of = |entry: &register::Entry<'_>| {
-                let authority = entry.request().authority.as_ref();
-                authority.is_some_and(|authority| self.authorities.contains(&authority.id))
+                let authority = register.authority(entry);
+                self.authorities.iter().any(|wanted| wanted == authority)
             };
             register.requests().filter(of).map(|entry| entry.id().to_string()).collect()
         });
@@ -305,13 +316,9 @@ pub(super) fn check_authorities(
     if named.is_empty() {
         return Ok(());
     }
-    let ids: BTreeSet<String> = scene
-        .register()
-        .requests()
-        .filter_map(|entry| Some(entry.request().authority.as_ref()?.id.clone()))
-        .filter(|id| !id.is_empty())
-        .collect();
-    let known = ids.iter().map(String::as_str).collect();
+    let register = scene.register();
+    let ids = register.requests().map(|entry| register.authority(&entry));
+    let known = ids.filter(|id| !id.is_empty()).collect();
     all_known(field, "authority", named, &known, "remit requests list")
 }
 

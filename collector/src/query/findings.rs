@@ -89,7 +89,8 @@ impl Kinds {
     }
 }
 
-/// All findings that a filter takes, with unique sorted keys.
+/// All findings that a filter takes and the reader sees, with unique sorted keys. A key says no more than
+/// its row: it goes into page tokens.
 pub(super) fn keyed(
     scene: &Scene,
     filter: &Filter,
@@ -114,7 +115,10 @@ pub(super) fn keyed(
     if kinds.take(FindingKind::Integrity) && scene.past.is_none() {
         add(FindingKind::Integrity, integrity::findings(scene, filter)?);
     }
-    Ok(found.into_iter().map(|(key, row)| (key, cases::complete(scene, row))).collect())
+    let complete = found.into_iter().map(|(key, row)| (key, cases::complete(scene, row)));
+    Ok(complete
+        .filter_map(|(key, mut row)| scene.veil.finding(&mut row).then_some((key, row)))
+        .collect())
 }
 
 /// One for each rule and cause.
@@ -125,7 +129,7 @@ fn about_rules(
     let mut found: BTreeMap<String, v1::FindingRow> = BTreeMap::new();
     let mut query = filter.event_query(scene);
     query.with_changes = true;
-    for group in scene.reading.groups(&query)? {
+    for group in scene.groups(&query)? {
         if !filter.takes_code(&group.newest.now) {
             continue;
         }

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeSet;
 
-use register::{Defect, Gone, cases::finding_id, defects::of};
+use register::{Defect, Gone, Known, Target, cases::finding_id, defects::of};
 use remit_proto::v1::{self, AddedFinding, EntryCode, FindingKind, VerdictCode};
 
-use super::{Scene, cases, error::QueryError};
+use super::{Scene, cases, error::QueryError, findings::short};
 use crate::store::{EventQuery, RuleQuery, StoredRule};
 
-/// Of one rule; what it did before is not looked at.
+/// Of the node's newest events that touch the rule's target; what it did before them is not looked at.
 const EVENTS_MAX: usize = 10_000;
 
 pub(super) fn finding(scene: &Scene, id: &str) -> Result<Option<v1::FindingRow>, QueryError> {
@@ -48,7 +48,8 @@ pub(super) fn finding(scene: &Scene, id: &str) -> Result<Option<v1::FindingRow>,
     if row.rule != 0 && !when_it_stood(scene, &mut row)? && scene.cases().of(id).is_empty() {
         return Ok(None);
     }
-    Ok(Some(cases::complete(scene, row)))
+    let mut row = cases::complete(scene, row);
+    Ok(scene.veil.finding(&mut row).then_some(row))
 }
 
 fn kind_of(code: &str, rule: u64, request_id: &str) -> FindingKind {
@@ -92,16 +93,25 @@ fn added() -> impl Iterator<Item = String> {
     codes.map(|code| short(code.as_str_name(), "ADDED_FINDING_"))
 }
 
-fn short(name: &str, prefix: &str) -> String {
-    name.strip_prefix(prefix).unwrap_or(name).to_owned()
-}
-
 /// Whether an event of the rule ever had such a verdict; and when, with what it was about.
 fn when_it_stood(scene: &Scene, row: &mut v1::FindingRow) -> Result<bool, QueryError> {
-    let query =
-        EventQuery { nodes: vec![row.node.clone()], with_changes: true, ..EventQuery::default() };
+    let nodes = vec![row.node.clone()];
+    let of_node = RuleQuery { nodes: nodes.clone(), ..RuleQuery::default() };
+    let rules = scene.reading.rules(&of_node)?;
+    let is_it =
+        |rule: &&StoredRule| rule.id.number == row.rule && rule.id.generation == row.generation;
+    // By its target, else what others of the node did would push it out. One that is withheld is not in the
+    // index of targets.
+    let target = match rules.iter().find(is_it).map(|rule| rule.facts.target.as_ref()) {
+        Some(target) => match Known::<Target>::from_wire(target) {
+            Known::Known(target) => Some(target),
+            Known::Erased | Known::NotUnderstood => None,
+        },
+        None => None,
+    };
+    let query = EventQuery { nodes, target, with_changes: true, ..EventQuery::default() };
     let mut seen = false;
-    for event in scene.reading.events(&query, None, EVENTS_MAX)? {
+    for event in scene.events(&query, None, EVENTS_MAX)? {
         let of_rule = event.facts.rule.number == row.rule
             && event.facts.origin.generation.to_string() == row.generation;
         if !of_rule {

@@ -69,3 +69,23 @@ fn what_never_stood_is_not_made_up() {
         assert_eq!(refused.code(), tonic::Code::NotFound, "{}", refused.message());
     }
 }
+
+#[test]
+fn what_others_did_since_does_not_hide_what_a_rule_did() {
+    let mut stream = network();
+    let (rule, busy) = (block(1, "ip:192.0.2.7"), block(2, "ip:192.0.2.8"));
+    stream.install("r1", &rule);
+    stream.hit("r1", &rule, 3);
+    stream.publish();
+    let [id] = &ids(&World::of(&stream), FindingKind::Rule, "NO_BASIS")[..] else { panic!() };
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.request("req-8", "ip:192.0.2.8");
+    stream.publish();
+    stream.wait(60);
+    for _ in 0..10_001 {
+        stream.hit("r1", &busy, 1);
+    }
+    stream.publish();
+    let past = get(&stream, id).unwrap();
+    assert_eq!((past.stands_no_more, past.rule, past.hits), (true, 1, 3));
+}

@@ -107,7 +107,7 @@ fn keyed(row: v1::FindingRow) -> (String, v1::FindingRow) {
 /// Nodes that, by their newest start, take claims from a basis map whose digest nobody has stated.
 fn unstated_basis_maps(scene: &Scene, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
     const CODE: v1::IntegrityCode = v1::IntegrityCode::UnstatedBasisMap;
-    let register = scene.register();
+    let register = scene.whole();
     let newest: BTreeMap<&str, &v1::Start> = scene
         .generations
         .iter()

@@ -29,7 +29,7 @@ impl QueryHandle {
         let found = scene.register().lists();
         let (found, next_page_token) = page.cut(found, |list| list.id().to_string());
         Ok(v1::ListListsResponse {
-            lists: found.iter().map(|list| list_row(list, scene.now_s)).collect(),
+            lists: found.iter().map(|list| list_row(&scene, list)).collect(),
             next_page_token,
             completeness: Some(completeness(&scene, &Filter::default())?),
         })
@@ -46,7 +46,7 @@ impl QueryHandle {
         let accepted = list.versions().iter().map(|v| version_row(&list, v, scene.now_s));
         let root = scene.grounds().register_root_at(scene.position.log_size);
         Ok(v1::GetListResponse {
-            list: Some(list_row(&list, scene.now_s)),
+            list: Some(list_row(&scene, &list)),
             versions: accepted.chain(list.held().map(|held| held_row(&list, held))).collect(),
             register_root: root.map(|root| root.0.to_vec()).unwrap_or_default(),
             completeness: Some(completeness(&scene, &Filter::default())?),
@@ -74,7 +74,9 @@ impl QueryHandle {
         let scene = self.scene()?;
         let list = find(&scene, &list_id)?;
         let version: RequestId = version.parse().map_err(|e| invalid("version", format!("{e}")))?;
-        let rows = entry_rows(&scene, &list, &version)?;
+        let mut rows = entry_rows(&scene, &list, &version)?;
+        // They are targets of the request under which they stand.
+        rows.retain(|row| !scene.veil.hides_targets(&row.request_id));
         // In the order in which they came in, which a newer version does not change.
         let numbered: Vec<(usize, v1::ListEntryRow)> = rows.into_iter().enumerate().collect();
         let (found, next_page_token) = page.cut(numbered, |(at, _)| format!("{at:012}"));
@@ -124,7 +126,7 @@ fn entry_row(scene: &Scene, listed: &Listed<'_>) -> v1::ListEntryRow {
 }
 
 fn request_of(scene: &Scene, listed: &Listed<'_>) -> String {
-    let request = scene.register().request_of(listed);
+    let request = scene.whole().request_of(listed);
     request.map(|entry| entry.id().to_string()).unwrap_or_default()
 }
 
@@ -155,11 +157,13 @@ pub(super) fn listed_row(scene: &Scene, listed: &Listed<'_>) -> v1::ListedRow {
     }
 }
 
-fn list_row(list: &ListView<'_>, now_s: i64) -> v1::ListRow {
+fn list_row(scene: &Scene, list: &ListView<'_>) -> v1::ListRow {
+    let now_s = scene.now_s;
+    let shown = |feed: &&Feed| !scene.veil.hides(feed.request.as_str());
     v1::ListRow {
         list_id: list.id().to_string(),
         feed: list.feed().map(|feed| feed_row(list, feed)),
-        proposed_feed: list.proposed_feed().map(|feed| feed_row(list, feed)),
+        proposed_feed: list.proposed_feed().filter(shown).map(|feed| feed_row(list, feed)),
         in_force: list.in_force_at(now_s).map(|version| version_row(list, version, now_s)),
         held: list.held().next_back().map(|held| held_row(list, held)),
         versions: list.versions().len() as u64,

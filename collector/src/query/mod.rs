@@ -9,10 +9,12 @@
 //!   the collector does has to wait for it.
 //! - Verdicts of events are those that `assess` kept. Rules that stand are judged here, at the time of
 //!   their node's last `Seal`: a rule changes its verdict when a request ends, and no leaf says so.
+//! - What the reader has no clearance for is in no answer, and in no refusal: questions see the register
+//!   through the scene's veil ([`veil`]), and a handle whose reader is not known sees what is public.
 //! - Nothing is left out silently: what is not observed, silent, lost or not yet assessed is counted
 //!   in the same answer.
 //!
-//! Not done here: who may ask (`access`), sentences (the edges make them). Questions block; an async
+//! Not done here: who may ask, and with what clearance (`access`), sentences (the edges make them). Questions block; an async
 //! caller runs them where blocking is allowed ([`service`] does).
 
 mod canaries;
@@ -46,7 +48,9 @@ pub mod service;
 mod target;
 #[cfg(test)]
 mod tests;
-pub(crate) mod veil;
+mod veil;
+#[cfg(test)]
+mod veil_tests;
 
 use std::{
     collections::BTreeMap,
@@ -63,10 +67,11 @@ pub use service::QueryEdge;
 
 use error::invalid;
 use filter::Filter;
+use veil::{Shown, Veil};
 
 use crate::{
     assess::memory::{Memory, Shared},
-    store::{GenerationRow, Index, Position, Reading},
+    store::{EventKey, EventQuery, GenerationRow, Group, Index, Position, Reading, StoredEvent},
 };
 
 /// Answers questions; cheap to clone.
@@ -75,6 +80,8 @@ pub struct QueryHandle {
     index: Arc<dyn Index>,
     shared: Shared,
     clock: Clock,
+    /// The highest tier of closed parts that the reader sees.
+    clearance: v1::DisclosureTier,
     /// What is wrong with requests, as of the last question; a question after it looks at what changed.
     defects: Arc<Mutex<register::defects::Watch>>,
     /// The same of what requests demand.
@@ -83,7 +90,14 @@ pub struct QueryHandle {
 
 impl QueryHandle {
     pub(crate) fn new(index: Arc<dyn Index>, shared: Shared, clock: Clock) -> Self {
-        Self { index, shared, clock, defects: Arc::default(), duties: Arc::default() }
+        let (defects, duties) = (Arc::default(), Arc::default());
+        let clearance = v1::DisclosureTier::Public;
+        Self { index, shared, clock, clearance, defects, duties }
+    }
+
+    /// The same for a reader with this clearance.
+    pub(crate) fn seen_by(&self, clearance: v1::DisclosureTier) -> Self {
+        Self { clearance, ..self.clone() }
     }
 
     #[cfg(test)]
@@ -105,6 +119,9 @@ impl QueryHandle {
         let inventory = memory.grounds.inventory(position.log_size);
         let now_s = (self.clock)();
         let past = None;
+        // Of now, also in an answer about the past: what was public once may be closed since.
+        let register = memory.grounds.register().at(position.register_size);
+        let veil = Veil::new(register, self.clearance, now_s);
         let (defects, duties) = (Arc::clone(&self.defects), Arc::clone(&self.duties));
         Ok(Scene {
             reading,
@@ -115,6 +132,7 @@ impl QueryHandle {
             inventory,
             now_s,
             past,
+            veil,
             defects,
             duties,
         })
@@ -157,6 +175,7 @@ impl QueryHandle {
     fn scene_for(&self, filter: Option<v1::Filter>) -> Result<(Filter, Scene), QueryError> {
         let filter = Filter::parse(filter)?;
         let scene = self.scene_at("filter.as_known_at_s", filter.as_known_at_s)?;
+        let filter = filter.seen_through(&scene.veil);
         filter.check_names(&scene)?;
         Ok((filter, scene))
     }
@@ -179,6 +198,7 @@ struct Scene {
     /// The answer is of what was known once. Then position, inventory and "now" are of that time;
     /// generations and what was heard last, of which no past is kept, are not to be looked at.
     past: Option<Past>,
+    veil: Veil,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -196,16 +216,41 @@ impl Scene {
         &self.memory.cases
     }
 
-    fn register(&self) -> View<'_> {
+    /// As the reader sees it.
+    fn register(&self) -> Shown<'_> {
+        Shown::new(self.whole(), &self.veil)
+    }
+
+    /// With what the reader does not see: to judge by, not to tell of.
+    fn whole(&self) -> View<'_> {
         self.grounds().register().at(self.position.register_size)
     }
 
-    /// The id of the authority behind a request; empty where nobody speaks.
+    /// The id of the authority behind a request; empty where nobody speaks, or it is hidden.
     fn authority(&self, verdict: &v1::Verdict) -> String {
         let id = verdict.clause.as_ref().map_or("", |clause| clause.request_id.as_str());
-        let request = id.parse().ok().and_then(|id| self.register().request(&id));
-        let authority = request.and_then(|entry| entry.request().authority.clone());
-        authority.map(|authority| authority.id).unwrap_or_default()
+        let register = self.register();
+        let request = id.parse().ok().and_then(|id| register.request(&id));
+        request.map_or("", |entry| register.authority(&entry)).to_owned()
+    }
+
+    /// Events as the reader sees them.
+    fn events(
+        &self,
+        query: &EventQuery,
+        after: Option<&EventKey>,
+        count_max: usize,
+    ) -> Result<Vec<StoredEvent>, QueryError> {
+        let mut events = self.reading.events(query, after, count_max)?;
+        events.iter_mut().for_each(|event| self.veil.event(event));
+        Ok(events)
+    }
+
+    /// The same of events by rule and verdict.
+    fn groups(&self, query: &EventQuery) -> Result<Vec<Group>, QueryError> {
+        let mut groups = self.reading.groups(query)?;
+        groups.iter_mut().for_each(|group| self.veil.event(&mut group.newest));
+        Ok(groups)
     }
 
     /// Size of the log below which things must have been known; `None`: whatever is known now.

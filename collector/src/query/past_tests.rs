@@ -170,3 +170,37 @@ fn the_clock_set_back_moves_nothing_that_was_known_before() {
     }
     assert_eq!(events(&after, known_at(NOON + 3660)).0.len(), 2);
 }
+
+#[test]
+fn a_finding_stands_with_people_where_it_stood_then() {
+    use v1::{DecisionAct, DecisionReason, FindingState};
+    let mut stream = Stream::new();
+    stream.enrol("r1");
+    stream.install("r1", &block(1, "ip:192.0.2.7"));
+    stream.publish();
+    stream.wait(100);
+    let subject = |world: &World| {
+        let kinds = vec![v1::FindingKind::Rule.into()];
+        let question = v1::ListFindingsRequest { kinds, ..v1::ListFindingsRequest::default() };
+        let all = world.query.list_findings(question).unwrap().findings;
+        register::cases::subject_of(&all[0])
+    };
+    let subject = subject(&World::of(&stream));
+    stream.decide(subject, DecisionAct::Acknowledge, DecisionReason::UnderInvestigation);
+    stream.publish();
+    let world = World::of(&stream);
+    let found = |at_s: i64, state: FindingState| {
+        let question = v1::ListFindingsRequest {
+            filter: Some(known_at(at_s)),
+            states: vec![state.into()],
+            kinds: vec![v1::FindingKind::Rule.into()],
+            ..v1::ListFindingsRequest::default()
+        };
+        world.query.list_findings(question).unwrap().findings.len()
+    };
+    assert_eq!(found(NOON + 99, FindingState::Open), 1);
+    assert_eq!(found(NOON + 99, FindingState::Acknowledged), 0);
+    assert_eq!(found(NOON + 100, FindingState::Open), 0);
+    assert_eq!(found(NOON + 100, FindingState::Acknowledged), 1);
+    assert_eq!(found(0, FindingState::Acknowledged), 1);
+}

@@ -65,7 +65,7 @@ pub(super) fn findings(
     if seen.is_empty() {
         return Ok(Vec::new());
     }
-    let register = scene.register();
+    let (register, whole) = (scene.register(), scene.whole());
     let known_at = scene.known_at();
     let query = RuleQuery { known_at, installed_only: true, ..RuleQuery::default() };
     let stands: Vec<Stands> = scene
@@ -80,21 +80,21 @@ pub(super) fn findings(
             let own = stored.facts.rule.claims.iter();
             let own = own.filter_map(|claim| Claim::try_from(claim).ok()).collect();
             let node = stored.id.node.parse::<NodeId>().ok()?;
-            let claims = register.claims_of(&node, stored.id.number, own).claims;
+            let claims = whole.claims_of(&node, stored.id.number, own).claims;
             let technique = stored.facts.rule.technique();
             let rule = Installed { node, target, technique, claims };
             Some(Stands { rule, since_s: stored.installed_at_s })
         })
         .collect();
     let mut found = Vec::new();
-    for shown in ineffective(&register, &stands, &scene.inventory, &seen) {
+    for shown in ineffective(&whole, &stands, &scene.inventory, &seen) {
         let (Some(entry), Some(probe)) = (register.request(&shown.request), rows.get(shown.seen))
         else {
             continue;
         };
-        let authority = entry.request().authority.as_ref().map_or("", |a| a.id.as_str());
+        let authority = register.authority(&entry);
         let id = shown.request.to_string();
-        let about = probe.target.as_ref();
+        let about = probe.target.as_ref().filter(|_| !scene.veil.hides_targets(&id));
         let takes = filter.nodes.is_empty()
             && filter.techniques.is_empty()
             && filter.takes_time(probe.at_s)

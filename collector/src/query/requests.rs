@@ -64,10 +64,8 @@ impl QueryHandle {
                 })
             })
         };
-        let of_authority = |entry: &Entry<'_>| {
-            let id = entry.request().authority.as_ref().map_or("", |a| a.id.as_str());
-            authority.is_empty() || id == authority
-        };
+        let of_authority =
+            |entry: &Entry<'_>| authority.is_empty() || register.authority(entry) == authority;
         let found: Vec<Entry<'_>> =
             register.requests().filter(of_authority).filter(in_force).filter(names).collect();
         let (found, next_page_token) = page.cut(found, |entry| entry.id().to_string());
@@ -120,7 +118,8 @@ impl QueryHandle {
                 finding.request_id == id.as_str() || other
             })
             .collect();
-        let transitions = entry.transitions().into_iter().map(|t| transition(&scene, t)).collect();
+        let transitions = entry.transitions().into_iter();
+        let transitions = transitions.map(|stated| transition(&scene, &id, stated)).collect();
         Ok(v1::GetRequestResponse {
             versions,
             transitions,
@@ -135,7 +134,7 @@ impl QueryHandle {
 fn row(scene: &Scene, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
     let author =
         usize::try_from(version.statement).ok().and_then(|at| scene.memory.authors.get(at));
-    v1::RequestRow {
+    let mut row = v1::RequestRow {
         request: Some(v1::Request::from(&version.request)),
         state: entry.state_at(scene.now_s),
         digest: version.digest.to_vec(),
@@ -163,7 +162,9 @@ fn row(scene: &Scene, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
         statement_index: version.statement,
         recorded_at_s: version.recorded_at_s,
         author: author.cloned().unwrap_or_default(),
-    }
+    };
+    scene.veil.request(&mut row);
+    row
 }
 
 /// A request with more than so many shared targets is one for a person to look at.
@@ -177,7 +178,7 @@ fn held_by(held: &[(Target, RequestId)]) -> Vec<v1::HeldBy> {
     held.iter().map(row).collect()
 }
 
-fn transition(scene: &Scene, stated: &Transition) -> v1::TransitionRow {
+fn transition(scene: &Scene, id: &RequestId, stated: &Transition) -> v1::TransitionRow {
     let Transition {
         kind,
         effective_at_s,
@@ -189,7 +190,7 @@ fn transition(scene: &Scene, stated: &Transition) -> v1::TransitionRow {
         back_covers: _,
     } = stated;
     let author = usize::try_from(*statement).ok().and_then(|at| scene.memory.authors.get(at));
-    v1::TransitionRow {
+    let mut row = v1::TransitionRow {
         kind: (*kind).into(),
         effective_at_s: *effective_at_s,
         recorded_at_s: *recorded_at_s,
@@ -198,5 +199,7 @@ fn transition(scene: &Scene, stated: &Transition) -> v1::TransitionRow {
         by_request_id: by.as_ref().map(ToString::to_string).unwrap_or_default(),
         reason: reason.clone(),
         decision: decision.clone().map(Into::into),
-    }
+    };
+    scene.veil.transition(id.as_str(), &mut row);
+    row
 }

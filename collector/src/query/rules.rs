@@ -8,7 +8,7 @@ use super::{
 };
 use crate::store::{EventId, RuleQuery, StoredRule};
 
-/// A rule with its verdict.
+/// A rule with its verdict, as the reader sees both.
 pub(super) struct JudgedRule {
     pub(super) rule: StoredRule,
     pub(super) verdict: v1::Verdict,
@@ -65,11 +65,13 @@ pub(super) fn installed(scene: &Scene, filter: &Filter) -> Result<Vec<JudgedRule
         .collect())
 }
 
-pub(super) fn judge(scene: &Scene, rule: StoredRule, at_s: i64) -> JudgedRule {
+pub(super) fn judge(scene: &Scene, mut rule: StoredRule, at_s: i64) -> JudgedRule {
     // What stood once is judged when it last was seen to.
     let at_s = if rule.installed_now { at_s } else { rule.shown_at_s.max(rule.last_hit_s) };
     let log_size = scene.position.log_size;
-    let verdict = scene.grounds().standing(&rule.facts, at_s, log_size).to_wire();
+    let mut verdict = scene.grounds().standing(&rule.facts, at_s, log_size).to_wire();
+    scene.veil.verdict(&mut verdict);
+    scene.veil.rule(&mut rule);
     let authority = scene.authority(&verdict);
     JudgedRule { rule, verdict, authority, at_s }
 }

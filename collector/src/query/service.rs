@@ -8,12 +8,9 @@ use remit_proto::v1::{
 };
 use tonic::{Code, Request, Response, Status};
 
-use super::{
-    QueryHandle,
-    veil::{Veil, Veiled},
-};
+use super::QueryHandle;
 use crate::{
-    access::{Access, Caller, Operation, clearance},
+    access::{Access, Operation, clearance},
     status::refuse,
 };
 
@@ -31,54 +28,19 @@ impl QueryEdge {
     async fn answer<Q, A, F>(&self, request: Request<Q>, ask: F) -> Result<Response<A>, Status>
     where
         Q: Send + 'static,
-        A: Veiled + Send + 'static,
+        A: Send + 'static,
         F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
     {
         let caller = self.access.check(&request, Operation::Query)?;
-        veiled(&self.query, &caller, request.into_inner(), ask).await
+        let query = self.query.seen_by(clearance(&caller));
+        off_the_runtime(query, request.into_inner(), ask).await
     }
 }
 
-/// As [`off_the_runtime`], without what the caller has no clearance for.
-pub(crate) async fn veiled<Q, A, F>(
-    query: &QueryHandle,
-    caller: &Caller,
-    question: Q,
-    ask: F,
-) -> Result<Response<A>, Status>
-where
-    Q: Send + 'static,
-    A: Veiled + Send + 'static,
-    F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
-{
-    with_veil(query, caller, question, |query, question, _| ask(query, question)).await
-}
-
-/// The same for a question that by itself could find out what is hidden.
-pub(crate) async fn with_veil<Q, A, F>(
-    query: &QueryHandle,
-    caller: &Caller,
-    question: Q,
-    ask: F,
-) -> Result<Response<A>, Status>
-where
-    Q: Send + 'static,
-    A: Veiled + Send + 'static,
-    F: FnOnce(&QueryHandle, Q, &Veil) -> Result<A, Status> + Send + 'static,
-{
-    let clearance = clearance(caller);
-    off_the_runtime(query, question, move |query, question| {
-        let veil = query.veil(clearance)?;
-        let mut answer = ask(query, question, &veil)?;
-        answer.veil(&veil);
-        Ok(answer)
-    })
-    .await
-}
-
-/// Answers a question where blocking is allowed: it reads the index, and waits for the assessor.
+/// Answers a question where blocking is allowed: it reads the index, and waits for the assessor. The handle
+/// is one for the caller's clearance ([`QueryHandle::seen_by`]).
 pub(crate) async fn off_the_runtime<Q, A, F>(
-    query: &QueryHandle,
+    query: QueryHandle,
     question: Q,
     ask: F,
 ) -> Result<Response<A>, Status>
@@ -87,7 +49,6 @@ where
     A: Send + 'static,
     F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
 {
-    let query = query.clone();
     let answered = tokio::task::spawn_blocking(move || ask(&query, question)).await;
     let interrupted = |_| {
         let message = "the question was interrupted; try again".to_owned();

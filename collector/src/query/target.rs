@@ -38,7 +38,7 @@ impl QueryHandle {
         });
         let probes = probes::of_target(&scene, &target)?;
         let query = EventQuery { known_at, target: Some(target.clone()), ..EventQuery::default() };
-        let events = scene.reading.events(&query, None, EVENTS_MAX)?;
+        let events = scene.events(&query, None, EVENTS_MAX)?;
         let touching = scene.register().touching(&target);
         let mut requests: Vec<String> =
             touching.iter().map(|touch| touch.entry.id().to_string()).collect();

@@ -531,7 +531,7 @@ fn every_event_has_a_line_for_the_export() {
     stream.hit("r1", &rule, 1);
     stream.remove("r1", &rule);
     stream.publish();
-    let told = World::of(&stream).query.verdict_lines(v1::DisclosureTier::Public).unwrap();
+    let told = World::of(&stream).query.verdict_lines().unwrap();
     let lines = told.lines;
     assert_eq!(lines.lines().count(), 3);
     let wanted = "{\"event\":\"r1/0000000000000001/4\",\"now\":{\"code\":\"NO_BASIS\",\"request\":\"\"},\

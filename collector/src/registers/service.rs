@@ -3,7 +3,7 @@
 use std::sync::mpsc::SyncSender;
 
 use remit_proto::v1::{
-    self, AppendStatementRequest, AppendStatementResponse, ApproveStatementRequest,
+    AppendStatementRequest, AppendStatementResponse, ApproveStatementRequest,
     ApproveStatementResponse, DecideRequest, DecideResponse, DeclareNodeRequest,
     DeclareNodeResponse, ErasePartsRequest, ErasePartsResponse, GetListRequest, GetListResponse,
     GetRequestRequest, GetRequestResponse, ListEntriesRequest, ListEntriesResponse,
@@ -14,13 +14,10 @@ use remit_proto::v1::{
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
-    access::{Access, Caller, Operation},
+    access::{Access, Caller, Operation, clearance},
     ingest::ask,
     log::command::{Command, Refusal},
-    query::{
-        QueryError, QueryHandle,
-        service::{off_the_runtime, with_veil},
-    },
+    query::{QueryHandle, service::off_the_runtime},
     status::refuse,
 };
 
@@ -28,6 +25,25 @@ pub struct RegisterEdge {
     pub access: Access,
     pub writer: SyncSender<Command>,
     pub query: QueryHandle,
+}
+
+impl RegisterEdge {
+    /// Answers what the caller may ask, as far as the caller's clearance goes.
+    async fn ask<Q, A, F>(
+        &self,
+        request: Request<Q>,
+        operation: Operation,
+        ask: F,
+    ) -> Result<Response<A>, Status>
+    where
+        Q: Send + 'static,
+        A: Send + 'static,
+        F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
+    {
+        let caller = self.access.check(&request, operation)?;
+        let query = self.query.seen_by(clearance(&caller));
+        off_the_runtime(query, request.into_inner(), ask).await
+    }
 }
 
 fn status(refusal: Refusal) -> Status {
@@ -125,10 +141,12 @@ impl RegisterService for RegisterEdge {
         &self,
         request: Request<DecideRequest>,
     ) -> Result<Response<DecideResponse>, Status> {
-        let caller = person(self.access.check(&request, Operation::WriteCases)?)?;
+        let caller = self.access.check(&request, Operation::WriteCases)?;
+        // Nobody decides on what is not shown to them.
+        let query = self.query.seen_by(clearance(&caller));
+        let caller = person(caller)?;
         let DecideRequest { signed_statement: bytes, note_chunk } = request.into_inner();
-        let known = bytes.clone();
-        off_the_runtime(&self.query, known, QueryHandle::knows_finding).await?;
+        off_the_runtime(query, bytes.clone(), QueryHandle::knows_finding).await?;
         let size =
             ask(&self.writer, |reply| Command::Decision { bytes, note_chunk, caller, reply })
                 .await?;
@@ -141,68 +159,43 @@ impl RegisterService for RegisterEdge {
         &self,
         request: Request<PreviewStatementRequest>,
     ) -> Result<Response<PreviewStatementResponse>, Status> {
-        self.access.check(&request, Operation::Query)?;
-        off_the_runtime(&self.query, request.into_inner(), QueryHandle::preview_statement).await
+        // What a statement would change, or why it would be refused, tells of every request that it can name:
+        // it is for those who may enter it.
+        self.ask(request, Operation::WriteRegister, QueryHandle::preview_statement).await
     }
 
     async fn list_requests(
         &self,
         request: Request<ListRequestsRequest>,
     ) -> Result<Response<ListRequestsResponse>, Status> {
-        let caller = self.access.check(&request, Operation::Query)?;
-        let question = request.into_inner();
-        with_veil(&self.query, &caller, question, |query, question, veil| {
-            let by_target = !question.target.is_empty();
-            let mut answer = query.list_requests(question)?;
-            // Else whoever asks for enough targets reads a closed list.
-            let shown = |row: &v1::RequestRow| {
-                let id = row.request.as_ref().map_or("", |request| request.id.as_str());
-                !veil.hides_part(id, v1::RequestPart::Targets)
-            };
-            if by_target {
-                answer.requests.retain(shown);
-            }
-            Ok(answer)
-        })
-        .await
+        self.ask(request, Operation::Query, QueryHandle::list_requests).await
     }
 
     async fn get_request(
         &self,
         request: Request<GetRequestRequest>,
     ) -> Result<Response<GetRequestResponse>, Status> {
-        let caller = self.access.check(&request, Operation::Query)?;
-        let question = request.into_inner();
-        with_veil(&self.query, &caller, question, |query, question, veil| {
-            if veil.hides(&question.id) {
-                return Err(QueryError::NoSuchRequest.into());
-            }
-            query.get_request(question)
-        })
-        .await
+        self.ask(request, Operation::Query, QueryHandle::get_request).await
     }
 
     async fn list_lists(
         &self,
         request: Request<ListListsRequest>,
     ) -> Result<Response<ListListsResponse>, Status> {
-        self.access.check(&request, Operation::Query)?;
-        off_the_runtime(&self.query, request.into_inner(), QueryHandle::list_lists).await
+        self.ask(request, Operation::Query, QueryHandle::list_lists).await
     }
 
     async fn get_list(
         &self,
         request: Request<GetListRequest>,
     ) -> Result<Response<GetListResponse>, Status> {
-        self.access.check(&request, Operation::Query)?;
-        off_the_runtime(&self.query, request.into_inner(), QueryHandle::get_list).await
+        self.ask(request, Operation::Query, QueryHandle::get_list).await
     }
 
     async fn list_entries(
         &self,
         request: Request<ListEntriesRequest>,
     ) -> Result<Response<ListEntriesResponse>, Status> {
-        self.access.check(&request, Operation::Query)?;
-        off_the_runtime(&self.query, request.into_inner(), QueryHandle::list_entries).await
+        self.ask(request, Operation::Query, QueryHandle::list_entries).await
     }
 }

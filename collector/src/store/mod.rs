@@ -253,6 +253,8 @@ pub trait Reading {
         until_s: i64,
         nodes: &[String],
     ) -> Result<(Vec<Silence>, u64), StoreError>;
+    /// Every silence that has ended, for whoever reckons with them and does not list them.
+    fn every_silence(&self) -> Result<Vec<Silence>, StoreError>;
     /// What was seen from outside of what touches a target, or of any, newest first; `known_at`: below a
     /// size of the log.
     fn probes(

@@ -390,18 +390,16 @@ impl Reading for SqliteReading {
         let (list, count) = spans("silence", since_s, until_s, nodes);
         let connection = self.connection()?;
         let mut statement = connection.prepare_cached(&list)?;
-        let mut rows = statement.query(params_from_iter(&count.values))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(Silence {
-                from_s: row.get("from_s")?,
-                until_s: row.get("until_s")?,
-                node: node(row.get("node")?)?,
-                announced: row.get("announced")?,
-                open: false,
-            });
-        }
+        let found = silences(statement.query(params_from_iter(&count.values))?)?;
         Ok((found, counted(connection, "silence", &count)?))
+    }
+
+    fn every_silence(&self) -> Result<Vec<Silence>, StoreError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT * FROM silence ORDER BY from_s, until_s, node, generation, leaf",
+        )?;
+        silences(statement.query([])?)
     }
 
     fn probes(
@@ -486,6 +484,20 @@ impl Reading for SqliteReading {
         }
         Ok(found)
     }
+}
+
+fn silences(mut rows: rusqlite::Rows<'_>) -> Result<Vec<Silence>, StoreError> {
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(Silence {
+            from_s: row.get("from_s")?,
+            until_s: row.get("until_s")?,
+            node: node(row.get("node")?)?,
+            announced: row.get("announced")?,
+            open: false,
+        });
+    }
+    Ok(found)
 }
 
 /// The longest rows of a table of spans, and the conditions that they meet.
