@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use evidence::Operator;
+use evidence::{AgentOrigin, Operator};
 use register::words;
 use remit_proto::v1::Instrument;
 use serde::Deserialize;
@@ -232,7 +232,8 @@ impl Config {
             mistakes.push("publish_interval_ms: want 100 to 60000".to_owned());
         }
         let limits = check_limits(limits, &mut mistakes);
-        let archive = archive.map(|section| check_archive(section, &mut mistakes));
+        let archive =
+            archive.map(|section| check_archive(section, operator.as_ref(), &mut mistakes));
         let second_person_for = check_register(register, &mut mistakes);
         match (operator, dir, listen) {
             (Some(operator), Some(dir), Some(listen)) if mistakes.is_empty() => Ok(Self {
@@ -251,7 +252,11 @@ impl Config {
     }
 }
 
-fn check_archive(section: ArchiveSection, mistakes: &mut Vec<String>) -> ArchiveAfter {
+fn check_archive(
+    section: ArchiveSection,
+    operator: Option<&Operator>,
+    mistakes: &mut Vec<String>,
+) -> ArchiveAfter {
     let ArchiveSection { after_days, hold } = section;
     let days = after_days.unwrap_or(ARCHIVE_AFTER_DAYS);
     // Today's is never sealed, and yesterday's may still be judged again by what comes late.
@@ -263,7 +268,16 @@ fn check_archive(section: ArchiveSection, mistakes: &mut Vec<String>) -> Archive
         if until_leaf < from_leaf {
             mistakes.push("archive.hold.until_leaf: want no less than from_leaf".to_owned());
         }
-        match origin.parse() {
+        match origin.parse::<AgentOrigin>() {
+            // It would pin nothing, and whoever wrote it relies on it.
+            Ok(other) if operator.is_some_and(|operator| other.operator != *operator) => {
+                let operator = operator.map(ToString::to_string).unwrap_or_default();
+                mistakes.push(format!(
+                    "archive.hold.origin: {origin:?} is of another operator, of which nothing is here; write \
+                     {operator}/agent/{}/{}, or take the hold out",
+                    other.node, other.generation
+                ));
+            }
             Ok(origin) => holds.push(Hold { origin, from_leaf, until_leaf }),
             Err(_) => mistakes.push(format!(
                 "archive.hold.origin: {origin:?} is no <operator>/agent/<node>/<generation>"
@@ -356,6 +370,10 @@ mod tests {
                     from_leaf = 3\nuntil_leaf = 9\n";
         let archive = parse(&format!("after_days = 30\n{held}")).unwrap().archive.unwrap();
         assert_eq!((archive.days, archive.holds[0].from_leaf), (30, 3));
+        let other = parse(&held.replace("example.net", "other.example")).unwrap_err();
+        let remedy = "archive.hold.origin: \"other.example/agent/r1/0000000000000001\" is of another operator, \
+                      of which nothing is here; write example.net/agent/r1/0000000000000001, or";
+        assert!(other.contains(remedy), "{other}");
         let text = held.replace("example.net/agent", "nobody").replace("= 9", "= 2");
         let error = parse(&format!("after_days = 1\n{text}")).unwrap_err();
         for key in ["archive.after_days", "archive.hold.origin", "archive.hold.until_leaf"] {
