@@ -317,3 +317,34 @@ fn a_rebuild_from_the_journal_comes_to_the_same() {
     assert!(world.assessor.retire(&archive).unwrap().is_some());
     assert_eq!(answers(&world), before);
 }
+
+#[test]
+fn an_archive_that_counts_in_another_way_is_not_read_by_its_numbers() {
+    let mut stream = two_days();
+    after(&mut stream);
+    let mut world = of(&stream);
+    let archive = Archive::new(world.folder.path(), Vec::new());
+    let exported = export(world.folder.path(), &archive, LATE, &no_step).unwrap().unwrap();
+    let from = stream.committed.len();
+    stream.archived(&exported);
+    world.assessor.apply(stream.committed[from..].to_vec()).unwrap();
+    // As an index would be that was made anew in another order.
+    let path = world.folder.path().join(format!("index/parts/{}.db", exported.partition));
+    let swap = |connection: &rusqlite::Connection| {
+        connection
+            .execute_batch(
+                "UPDATE ev SET shape = -shape WHERE shape IN (1, 2);
+                 UPDATE ev SET shape = 3 + shape WHERE shape < 0;
+                 UPDATE shape SET id = -id WHERE id IN (1, 2);
+                 UPDATE shape SET id = 3 + id WHERE id < 0;",
+            )
+            .unwrap();
+    };
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    swap(&connection);
+    assert_eq!(world.assessor.retire(&archive).unwrap(), None);
+    assert!(path.exists(), "its own file answers");
+    swap(&connection);
+    drop(connection);
+    assert_eq!(world.assessor.retire(&archive).unwrap(), Some(exported.partition));
+}

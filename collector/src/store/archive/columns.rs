@@ -117,6 +117,7 @@ pub(super) mod at {
     pub(in super::super) const RULE_ROW: usize = 34;
     pub(in super::super) const HIT_ROW: usize = 35;
     pub(in super::super) const SHAPE_ROW: usize = 36;
+    pub(in super::super) const THEN_ROW: usize = 37;
     pub(in super::super) const NOW_ROW: usize = 38;
 }
 
@@ -365,6 +366,7 @@ mod tests {
             (at::RULE_ROW, "rule_row"),
             (at::HIT_ROW, "hit_row"),
             (at::SHAPE_ROW, "shape_row"),
+            (at::THEN_ROW, "then_row"),
             (at::NOW_ROW, "now_row"),
         ] {
             assert_eq!(COLUMNS[place].name, name);

@@ -29,7 +29,7 @@ use parquet::{
 };
 use prost::bytes::Bytes;
 use register::target::{KeyRange, Near};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{
     super::{StoreError, part::columns::Read},
@@ -346,6 +346,45 @@ impl ArchiveFile {
         let all = whole(self.row_count);
         let (events, rules) = (self.ints(at::EVENT, &all)?, self.ints(at::RULE_ROW, &all)?);
         Ok(events.into_iter().flatten().zip(rules.into_iter().flatten()).collect())
+    }
+
+    /// Whether the numbers by which the file names rows of a partition are that partition's. One that was made
+    /// anew may count in another order, and would be misread by them.
+    pub(in crate::store) fn is_numbered_as(
+        &self,
+        partition: &Connection,
+    ) -> Result<bool, StoreError> {
+        let mut event =
+            partition.prepare("SELECT rule, hit, shape, then_verdict FROM ev WHERE id = ?1")?;
+        let mut verdict = partition.prepare("SELECT verdict FROM verdict WHERE id = ?1")?;
+        let mut from = 0;
+        while from < self.row_count {
+            let until = self.row_count.min(from + READ_ROWS);
+            let range = from..until;
+            let range = std::slice::from_ref(&range);
+            let ints = |place| self.ints(place, range);
+            let events = ints(at::EVENT)?;
+            let (rules, hits, shapes) =
+                (ints(at::RULE_ROW)?, ints(at::HIT_ROW)?, ints(at::SHAPE_ROW)?);
+            let (then, now) = (ints(at::THEN_ROW)?, ints(at::NOW_ROW)?);
+            let said = self.read::<ByteArrayType>(at::NOW_VERDICT, range)?;
+            for (row, said) in said.iter().enumerate() {
+                let of = |column: &[Option<i64>]| column.get(row).copied().flatten();
+                let wanted = (of(&rules), of(&hits), of(&shapes), of(&then));
+                let held = event.query_row([of(&events)], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                });
+                let held = held.optional()?;
+                let known: Option<Vec<u8>> =
+                    verdict.query_row([of(&now)], |row| row.get(0)).optional()?;
+                let said = said.as_ref().map(|said| said.data());
+                if held != Some(wanted) || known.as_deref() != said {
+                    return Ok(false);
+                }
+            }
+            from = until;
+        }
+        Ok(true)
     }
 
     /// Events by their numbers, in the order of the file.

@@ -14,7 +14,8 @@
 //! - A hold pins leaves: a partition with one of them stays as it is.
 //! - A Parquet file is never written again. Verdicts that change later stand in the sidecar, with all that
 //!   changed before, and are put over what the file says whenever it is read.
-//! - A rebuilt index has its partitions again; each goes when its archive is found to hold the same leaves.
+//! - A rebuilt index has its partitions again; each goes when its archive is found to hold the same leaves
+//!   under the same row numbers, and stays, with one warning, if not.
 //!
 //! On disk:
 //!
@@ -33,9 +34,10 @@ mod columns;
 mod file;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use evidence::AgentOrigin;
@@ -76,6 +78,8 @@ pub type Step<'s> = &'s dyn Fn(&'static str) -> Result<(), StoreError>;
 pub struct Archive {
     folder: PathBuf,
     holds: Vec<Hold>,
+    /// Partitions of which somebody was told that their archive is not what the log names.
+    told: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// A day that was written and read back, to be logged.
@@ -123,7 +127,7 @@ struct Leaves {
 
 impl Archive {
     pub fn new(dir: &Path, holds: Vec<Hold>) -> Self {
-        Self { folder: dir.join(FOLDER), holds }
+        Self { folder: dir.join(FOLDER), holds, told: Arc::default() }
     }
 
     fn parquet(&self, partition: &str) -> PathBuf {
@@ -148,16 +152,42 @@ impl Archive {
         logged: &[u8],
         connection: &Connection,
     ) -> Result<bool, StoreError> {
-        let Some((manifest, hash)) = self.read_manifest(partition) else { return Ok(false) };
-        let same = hash.0.as_slice() == logged
-            && manifest.leaves == leaves(connection)?
-            && !self.is_held(&manifest.leaves);
-        if !same {
+        let wrong = |what: &'static str| {
+            self.warn(partition, what);
+            Ok(false)
+        };
+        let Some((manifest, hash)) = self.read_manifest(partition) else {
+            return wrong("the manifest is missing or does not read");
+        };
+        if hash.0.as_slice() != logged {
+            return wrong("the manifest is not the one that the log names");
+        }
+        if self.is_held(&manifest.leaves) {
             return Ok(false);
         }
-        Ok(digest(&self.parquet(partition)).is_ok_and(|(sha256, bytes)| {
+        if manifest.leaves != leaves(connection)? {
+            return wrong("the manifest names other leaves than the index has of that day");
+        }
+        let path = self.parquet(partition);
+        let as_written = digest(&path).is_ok_and(|(sha256, bytes)| {
             (sha256.as_str(), bytes) == (manifest.sha256.as_str(), manifest.bytes)
-        }))
+        });
+        if !as_written {
+            return wrong("the Parquet file is missing or not the one that the manifest names");
+        }
+        if !ArchiveFile::open(&path)?.is_numbered_as(connection)? {
+            return wrong("the index numbers that day in another way than the Parquet file");
+        }
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
+        Ok(true)
+    }
+
+    /// Once for each partition: it stays in the index, and is looked at again and again.
+    fn warn(&self, partition: &str, what: &'static str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(partition.to_owned()) {
+            tracing::warn!(partition, what, "an archived day stays in the index");
+        }
     }
 
     fn is_held(&self, leaves: &[Leaves]) -> bool {
