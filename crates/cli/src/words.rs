@@ -29,6 +29,11 @@ fn short(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_owned()
 }
 
+/// A digest, as it is shown everywhere.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 pub(crate) fn technique(technique: v1::Technique) -> String {
     word(technique.as_str_name(), "TECHNIQUE_")
 }

@@ -30,6 +30,30 @@ pub(crate) struct TrustArgs {
     pub(crate) max_size: u64,
 }
 
+impl TrustArgs {
+    /// The first of them that somebody typed; what the environment says is not.
+    pub(crate) fn typed(&self) -> Option<&'static str> {
+        let Self { log_key, register_key, old_checkpoint, witness_key, anchors, quorum, max_size } =
+            self;
+        let anchors: Vec<_> = anchors.iter().map(|path| path.to_string_lossy()).collect();
+        let anchors = (!anchors.is_empty()).then(|| anchors.join(","));
+        let is_typed = |given: &Option<String>, name: &str| {
+            given.is_some() && std::env::var(name).ok() != *given
+        };
+        [
+            ("--log-key", is_typed(log_key, "REMIT_LOG_KEY")),
+            ("--register-key", is_typed(register_key, "REMIT_REGISTER_KEY")),
+            ("--old-checkpoint", !old_checkpoint.is_empty()),
+            ("--witness-key", !witness_key.is_empty()),
+            ("--anchor", is_typed(&anchors, "REMIT_ANCHORS")),
+            ("--quorum", quorum.is_some()),
+            ("--max-size", *max_size != verify::BUNDLE_SIZE_MAX),
+        ]
+        .into_iter()
+        .find_map(|(flag, is_given)| is_given.then_some(flag))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Reconcile {
     /// Whose requests: the authority's id or name, or the relay's (shared_by), as the register has it

@@ -14,7 +14,8 @@ use crate::{
     config::Config,
     exit::CliError,
     output::{self, Cell, Layout, fields},
-    time, words,
+    time,
+    words::{self, hex},
 };
 
 pub(crate) async fn list(config: &Config, page: &Page, out: Format) -> Result<(), CliError> {
@@ -209,10 +210,6 @@ pub(crate) fn versions_layout() -> Layout<v1::ListVersionRow> {
         Of::new("ACCEPTED BY", acceptance).dispensable(1),
     ];
     Layout { noun: "versions", fields, cells, below: |_| Vec::new() }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn entry(row: &v1::ListEntryRow) -> v1::ListEntry {

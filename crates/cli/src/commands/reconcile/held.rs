@@ -19,6 +19,7 @@ use crate::{
     commands::{list as pages, lists, verify as bundle},
     config::Config,
     exit::{CliError, Code},
+    words::{count, hex},
 };
 
 pub(super) struct Held {
@@ -84,16 +85,13 @@ pub(super) async fn of_collector(
     at_s: i64,
 ) -> Result<Held, CliError> {
     let mut client = client::register(config).await?;
-    let mut root = Vec::new();
-    let (rows, completeness) = requests(&mut client, 0, &mut root).await?;
-    let (running, again) = requests(&mut client, at_s, &mut root).await?;
-    let size = completeness.unwrap_or_default().register_size;
+    let mut roots = Roots::default();
+    let (rows, completeness) = requests(&mut client, 0, &mut roots).await?;
+    let (running, _) = requests(&mut client, at_s, &mut roots).await?;
+    let completeness = completeness.unwrap_or_default();
     let mut gaps = Vec::new();
-    if again.is_some_and(|answer| answer.register_size != size) {
-        gaps.push(
-            "While this was asked, the register grew; make the statement again for one state."
-                .to_owned(),
-        );
+    if completeness.veiled_requests > 0 {
+        gaps.push(veiled_requests(completeness.veiled_requests));
     }
     let running: BTreeSet<String> =
         running.into_iter().filter_map(|row| row.request).map(|request| request.id).collect();
@@ -123,8 +121,9 @@ pub(super) async fn of_collector(
     let covered: BTreeSet<RequestId> =
         of.values().flat_map(|(request, _)| request.covers_lists.iter().cloned()).collect();
     for list in covered {
-        let v1::GetListResponse { list: row, versions, .. } =
+        let v1::GetListResponse { list: row, versions, register_root, completeness } =
             lists::get(&mut client, &list).await?;
+        roots.saw(completeness.as_ref(), register_root);
         if row.is_some_and(|row| row.partial) {
             gaps.push(format!("What some versions of {list} changed is withheld or erased."));
         }
@@ -133,7 +132,8 @@ pub(super) async fn of_collector(
             .rev()
             .find(|version| version.acceptance.is_some() && version.from_s <= at_s);
         let Some(in_force) = in_force else { continue };
-        let (rows, _) = lists::entries(&mut client, &list, &in_force.version).await?;
+        let (rows, completeness) = lists::entries(&mut client, &list, &in_force.version).await?;
+        roots.saw_size(completeness.as_ref());
         let place = format!("{list}@{}", in_force.version);
         let under: Vec<(String, i64)> =
             rows.iter().map(|row| (row.request_id.clone(), row.since_s)).collect();
@@ -143,22 +143,77 @@ pub(super) async fn of_collector(
             items.push(of_entry(request, &entry, since_s, state, in_force, at_s, &place));
         }
     }
+    gaps.extend(roots.says());
+    let (size, root) = roots.first();
     Ok(Held {
         items,
         origin: config.register_vkey()?.name().to_string(),
         size,
-        root: hex(&root),
+        root: hex(root),
         source: format!("the collector {}, taken at its word", config.collector()?),
         gaps,
         code: Code::Ok,
     })
 }
 
+fn veiled_requests(number: u64) -> String {
+    format!(
+        "{} restricted or secret parts that are not shown to you: {} compared as far as shown, or not at all.",
+        count(number, "request has", "requests have"),
+        if number == 1 { "it is" } else { "they are" }
+    )
+}
+
+/// The states of the register of which the answers are: a statement is made from one.
+#[derive(Default)]
+struct Roots {
+    sizes: BTreeSet<u64>,
+    /// By size; of one size there is one root, or the collector shows two registers.
+    roots: BTreeMap<u64, BTreeSet<Vec<u8>>>,
+    first: Option<(u64, Vec<u8>)>,
+}
+
+impl Roots {
+    fn saw(&mut self, completeness: Option<&v1::Completeness>, root: Vec<u8>) {
+        self.saw_size(completeness);
+        let size = completeness.map_or(0, |answer| answer.register_size);
+        self.roots.entry(size).or_default().insert(root.clone());
+        self.first.get_or_insert((size, root));
+    }
+
+    fn saw_size(&mut self, completeness: Option<&v1::Completeness>) {
+        self.sizes.extend(completeness.map(|answer| answer.register_size));
+    }
+
+    /// Of the first answer.
+    fn first(&self) -> (u64, &[u8]) {
+        self.first.as_ref().map_or((0, &[]), |(size, root)| (*size, root))
+    }
+
+    fn says(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if self.sizes.len() > 1 {
+            said.push(
+                "While this was asked, the register grew; make the statement again for one state."
+                    .to_owned(),
+            );
+        }
+        let split = self.roots.iter().filter(|(_, roots)| roots.len() > 1);
+        said.extend(split.map(|(size, _)| {
+            format!(
+                "The collector showed more than one root of the register at size {size}: keep this \
+                 statement and ask the operator."
+            )
+        }));
+        said
+    }
+}
+
 /// All requests, or those in force at an instant, with the root of the register.
 async fn requests(
     client: &mut RegisterClient,
     in_force_at_s: i64,
-    root: &mut Vec<u8>,
+    roots: &mut Roots,
 ) -> Result<(Vec<v1::RequestRow>, Option<v1::Completeness>), CliError> {
     pages::all(None, async |page_size, page_token| {
         let question = v1::ListRequestsRequest {
@@ -169,12 +224,33 @@ async fn requests(
         };
         let v1::ListRequestsResponse { requests, next_page_token, completeness, register_root } =
             client.list_requests(question).await?.into_inner();
-        *root = register_root;
+        roots.saw(completeness.as_ref(), register_root);
         Ok((requests, next_page_token, completeness))
     })
     .await
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_made_from_one_state_of_the_register() {
+        let check = |seen: &[(u64, u8)], said: &[&str]| {
+            let mut roots = Roots::default();
+            for (register_size, root) in seen {
+                let answer =
+                    v1::Completeness { register_size: *register_size, ..Default::default() };
+                roots.saw(Some(&answer), vec![*root; 32]);
+            }
+            let (size, root) = roots.first();
+            assert_eq!((size, root), (seen[0].0, [seen[0].1; 32].as_slice()));
+            let found = roots.says();
+            assert_eq!(found.len(), said.len(), "{found:?}");
+            assert!(found.iter().zip(said).all(|(found, said)| found.contains(said)), "{found:?}");
+        };
+        check(&[(3, 1), (3, 1)], &[]);
+        check(&[(3, 1), (4, 2)], &["the register grew"]);
+        check(&[(3, 1), (3, 2)], &["more than one root of the register at size 3"]);
+    }
 }

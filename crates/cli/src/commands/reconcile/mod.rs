@@ -36,6 +36,15 @@ pub(crate) async fn reconcile(
     args: &Reconcile,
     out: Format,
 ) -> Result<Code, CliError> {
+    // They would check nothing, and whoever gave them would believe that they did.
+    if args.bundle.is_none()
+        && let Some(flag) = args.trust.typed()
+    {
+        return Err(CliError::Usage(format!(
+            "{flag}: it is for a bundle; give --bundle FILE, or leave it out: without a bundle the collector is \
+             taken at its word"
+        )));
+    }
     let made_at_s = time::now_s();
     let at_s = match &args.at {
         Some(text) => time::parse(text, "--at", made_at_s)?,

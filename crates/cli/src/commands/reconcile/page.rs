@@ -8,7 +8,7 @@ use crate::{
     commands::summary::page::{Page, Section, Tone},
     output::{Cell, Layout},
     time,
-    words::count,
+    words::{count, hex},
 };
 
 /// Lines of one class on the page; the JSON and CSV have all.
@@ -227,7 +227,6 @@ fn limits(statement: &Statement) -> Section {
 fn made_from(statement: &Statement) -> Section {
     let Statement { made_at_s, given, held, found } = statement;
     let question = &found.question;
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let term = |word: &str, text: String| (word.to_owned(), text);
     let mut terms = vec![
         term(

@@ -9,6 +9,7 @@ use crate::{
     exit::CliError,
     output::{self, Cell, Layout, fields},
     time,
+    words::hex,
 };
 
 /// Another form gets another word.
@@ -242,10 +243,6 @@ fn unused_json(explanation: &Explanation) -> Value {
         }
     }
     value
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What is read of an earlier statement.

@@ -154,3 +154,29 @@ fn thresholds_are_shares_or_numbers() {
         assert!(materiality(wrong).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn what_is_brought_to_check_a_bundle_is_seen() {
+    use clap::Parser as _;
+    let typed = |flags: &[&str]| {
+        let words = ["remit", "reconcile", "--authority", "court", "--list", "list.csv"];
+        let cli = crate::cli::Cli::try_parse_from(words.iter().chain(flags)).unwrap();
+        match cli.command {
+            crate::cli::Command::Reconcile(args) => args.trust.typed(),
+            _ => panic!("another command"),
+        }
+    };
+    assert_eq!(typed(&[]), None);
+    assert_eq!(typed(&["--timing", "1h", "--html", "out.html"]), None);
+    for (flag, value) in [
+        ("--log-key", "key"),
+        ("--register-key", "key"),
+        ("--old-checkpoint", "file"),
+        ("--witness-key", "key"),
+        ("--anchor", "state.pem"),
+        ("--quorum", "none"),
+        ("--max-size", "1"),
+    ] {
+        assert_eq!(typed(&[flag, value]), Some(flag));
+    }
+}

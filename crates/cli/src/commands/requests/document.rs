@@ -110,12 +110,16 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
         ..v1::Document::default()
     };
     let mut chunks = Vec::new();
+    let mut stored = String::new();
     if let Some(kept) = signed.kept(&bytes)? {
         let at_s = if came_s == 0 { now_s } else { came_s };
         let status = authority::check(&kept, &anchors(&signed.anchors)?, at_s);
         eprintln!("signature {status}");
         chunks = put(&mut document, kept, &status)?;
+        stored =
+            ", and of its signature the CMS structure and the digest of what it covers".to_owned();
     }
+    let unchecked = not_checked(&document);
     prove(&mut next, &document);
     next.documents.push(document);
     // Else the officer's name in the certificate would be everybody's.
@@ -130,8 +134,33 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
     let import = v1::Import { rows_read: 1, reason: reason.clone(), ..v1::Import::default() };
     let requests = vec![next];
     enter_requests_with(config, &mut client, import, requests, chunks, now_s, *dry_run).await?;
+    let file = signed.file.display();
+    let entered = if *dry_run { "would be entered" } else { "entered" };
+    eprintln!(
+        "{id}: {entered}: the SHA-256 of {file}{stored}; the document itself stays where it is"
+    );
+    eprintln!("{id}: not checked: {unchecked}");
     eprintln!("{id}: its basis is proved by {proof}");
     Ok(())
+}
+
+/// What nobody looked at when the document was entered.
+fn not_checked(document: &v1::Document) -> String {
+    let text = "whether the document asks what the request says";
+    match document.signature_status() {
+        v1::SignatureStatus::Valid | v1::SignatureStatus::Invalid => text.to_owned(),
+        v1::SignatureStatus::NotChecked => {
+            format!("its signature, for want of an --anchor that leads to the signer; and {text}")
+        }
+        v1::SignatureStatus::Unsupported => {
+            format!("its signature, which is of a kind that is not understood; and {text}")
+        }
+        v1::SignatureStatus::Unspecified
+        | v1::SignatureStatus::None
+        | v1::SignatureStatus::NotMachineReadable => {
+            format!("who made it, for it has no signature; and {text}")
+        }
+    }
 }
 
 /// How well the basis is proved by now: never less than before.

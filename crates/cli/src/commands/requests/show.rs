@@ -14,7 +14,8 @@ use crate::{
     commands::{findings, lists, rules},
     config::Config,
     exit::CliError,
-    output, time, words,
+    output, time,
+    words::{self, hex},
 };
 
 pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), CliError> {
@@ -444,8 +445,4 @@ fn duration(seconds: u64) -> String {
 fn join<const N: usize>(parts: [String; N]) -> String {
     let said: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     said.join("; ")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
