@@ -7,15 +7,8 @@ use std::{fs, io::Write};
 
 use remit_tests::{collector::Collector, network::Network, person::Person, process::Programs};
 
-/// Exit code and everything said.
-fn tried(person: &Person, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = person.output(arguments).unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
-}
-
 fn does(person: &Person, arguments: &[&str]) -> String {
-    let (code, text) = tried(person, arguments);
+    let (code, text) = person.tried(arguments);
     assert_eq!(code, Some(0), "{arguments:?}: {text}");
     text
 }
@@ -67,10 +60,10 @@ fn two_people_let_a_request_in() {
     for by in
         [&["requests", "approve", "call/1"][..], &["requests", "approve", "call/1", "--by-login"]]
     {
-        let (code, text) = tried(&first, by);
+        let (code, text) = first.tried(by);
         assert_eq!((code, text.contains("somebody else must approve")), (Some(2), true), "{text}");
     }
-    let (code, _) = tried(&assessor, &["requests", "approve", "call/1"]);
+    let (code, _) = assessor.tried(&["requests", "approve", "call/1"]);
     assert_eq!(code, Some(4));
     let said = does(&second, &["requests", "approve", "call/1", "--by-login"]);
     assert!(said.contains("attested by the collector as statement"), "{said}");
@@ -88,12 +81,12 @@ fn two_people_let_a_request_in() {
     assert_eq!(state(&first), ("provisional".to_owned(), 2));
     let page = first.remit(&["requests", "show", "call/1"]).unwrap();
     assert!(page.contains("signed by person-2"), "{page}");
-    let (code, text) = tried(&second, &["requests", "approve", "call/1"]);
+    let (code, text) = second.tried(&["requests", "approve", "call/1"]);
     assert_eq!((code, text.contains("does not wait for an approval")), (Some(2), true), "{text}");
 
     let bundle = dir.join("bundle.tar").to_string_lossy().into_owned();
     assessor.remit(&["export", "-o", &bundle]).unwrap();
-    let (code, report) = tried(&assessor, &["verify", &bundle, "--quorum", "none"]);
+    let (code, report) = assessor.tried(&["verify", &bundle, "--quorum", "none"]);
     let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(code, Some(0), "{report}");
     assert!(report.contains("1 approvals are the collector's word"), "{report}");

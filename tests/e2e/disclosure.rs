@@ -66,17 +66,8 @@ fn path(dir: &Path, name: &str) -> String {
     dir.join(name).to_string_lossy().into_owned()
 }
 
-/// Exit code and everything said.
-fn tried(person: &Person, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = person.output(arguments).unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
-}
-
 fn verified(person: &Person, bundle: &str) -> (Option<i32>, String) {
-    let (code, report) = tried(person, &["verify", bundle, "--quorum", "none"]);
-    // The report is wrapped to a width.
-    (code, report.split_whitespace().collect::<Vec<_>>().join(" "))
+    person.tried(&["verify", bundle, "--quorum", "none"])
 }
 
 #[test]
@@ -117,11 +108,23 @@ fn secrecy_is_not_absence() {
     };
     assert_eq!(ids(&world.operator), ["court/1", "court/2"]);
     assert_eq!(ids(&world.officer), ["court/1"]);
-    let (_, text) = tried(&world.officer, &["requests", "show", "court/2"]);
+    let (_, text) = world.officer.tried(&["requests", "show", "court/2"]);
     assert!(text.contains("no such request") || text.contains("holds no request"), "{text}");
-    let (_, text) = tried(&world.officer, &["requests", "list"]);
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, text) = world.officer.tried(&["requests", "list"]);
     assert!(text.contains("2 requests with parts that are restricted or secret"), "{text}");
+
+    // Nor is it found by its name, nor what is wrong with it.
+    let about = |person: &Person, id: &str| {
+        person.rows(&["findings", "list", "--request", id]).unwrap().len()
+    };
+    assert_ne!(about(&world.operator, "court/2"), 0);
+    assert_eq!((about(&world.officer, "court/2"), about(&world.officer, "court/0")), (0, 0));
+    let of_1 = world.officer.remit(&["findings", "list", "--request", "court/1"]).unwrap();
+    assert!(of_1.contains("court/1") && !of_1.contains("192.0.2.7"), "{of_1}");
+
+    // The same file once more enters nothing, whatever of it is closed.
+    let (code, text) = world.operator.tried(&["requests", "import", &path(dir, "court.toml")]);
+    assert_eq!((code, text.contains("1 unchanged")), (Some(0), true), "{text}");
 
     // Without openings the bundle verifies as far as it goes; with them, wholly.
     let bundle = path(dir, "closed.tar");
@@ -135,7 +138,7 @@ fn secrecy_is_not_absence() {
         "{report}"
     );
     let (code, text) =
-        tried(&world.assessor, &["export", "--clearance", "secret", "-o", &path(dir, "no.tar")]);
+        world.assessor.tried(&["export", "--clearance", "secret", "-o", &path(dir, "no.tar")]);
     assert_eq!(code, Some(4), "{text}");
     let bundle = path(dir, "open.tar");
     world.operator.remit(&["export", "--clearance", "secret", "-o", &bundle]).unwrap();
@@ -144,7 +147,7 @@ fn secrecy_is_not_absence() {
 
     // A name can go, and what verdicts rest on cannot.
     let erase = |part: &str| {
-        tried(&world.operator, &["requests", "erase", "court/1", "--part", part, "--for-good"])
+        world.operator.tried(&["requests", "erase", "court/1", "--part", part, "--for-good"])
     };
     let (code, text) = erase("targets");
     assert_eq!((code, text.contains("verdicts rest on targets")), (Some(2), true), "{text}");
@@ -152,10 +155,8 @@ fn secrecy_is_not_absence() {
     assert_eq!((code, text.contains("2 parts erased")), (Some(0), true), "{text}");
     let (code, text) = erase("officer");
     assert_eq!((code, text.contains("erased already")), (Some(2), true), "{text}");
-    let (code, _) = tried(
-        &world.officer,
-        &["requests", "erase", "court/1", "--part", "reference", "--for-good"],
-    );
+    let (code, _) =
+        world.officer.tried(&["requests", "erase", "court/1", "--part", "reference", "--for-good"]);
     assert_eq!(code, Some(4));
 
     // So it stays, also for a collector that begins anew.

@@ -96,17 +96,6 @@ fn path(dir: &Path, name: &str) -> String {
     dir.join(name).to_string_lossy().into_owned()
 }
 
-/// Code, and all that was said.
-fn tried(person: &Person, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = match person.output(arguments) {
-        Ok(output) => output,
-        Err(error) => return (None, format!("{error:#}")),
-    };
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    (output.status.code(), said.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
 fn hit(person: &Person, target: &str) -> Result<Value> {
     let events = person.rows(&["events", "list", "--target", target])?;
     let hit = events.into_iter().find(|e| e["hits"] != 0 && e["target"] == target);
@@ -135,11 +124,11 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
     // A feed counts once somebody else has approved it; here by being logged in.
     let list = path(dir, "list.txt");
     first.remit(&FEED).unwrap();
-    let (code, said) = tried(&first, &["lists", "import", "national@1", &list]);
+    let (code, said) = first.tried(&["lists", "import", "national@1", &list]);
     assert!(code == Some(2) && said.contains("no approved feed"), "{code:?} {said}");
-    let (code, said) = tried(&first, &["lists", "approve", "national"]);
+    let (code, said) = first.tried(&["lists", "approve", "national"]);
     assert!(code == Some(2) && said.contains("somebody else must approve"), "{code:?} {said}");
-    let (code, said) = tried(&assessor, &["lists", "approve", "national", "--by-login"]);
+    let (code, said) = assessor.tried(&["lists", "approve", "national", "--by-login"]);
     assert_eq!(code, Some(4), "{said}");
     second.remit(&["lists", "approve", "national", "--by-login"]).unwrap();
     let shown = first.rows(&["lists", "list"]).unwrap();
@@ -148,10 +137,10 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
     // A first version always waits for a person, and is no basis until then.
     // Its own time, and that of the approval, lie before the hits by more than a clock may be wrong.
     let import = ["lists", "import", "national@1", &list, "--effective-at", "1h"];
-    let (code, said) = tried(&first, &import);
+    let (code, said) = first.tried(&import);
     assert!(code == Some(3) && said.contains("not in force"), "{code:?} {said}");
     let compile = |format: &str, out: &str| {
-        tried(&first, &["lists", "compile", "national@1", "--format", format, "-o", out])
+        first.tried(&["lists", "compile", "national@1", "--format", format, "-o", out])
     };
     let (code, said) = compile("nft", &path(dir, "early.nft"));
     assert!(code == Some(2) && said.contains("waits for a second person"), "{code:?} {said}");
@@ -259,7 +248,7 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
     // A small change enters under the standing approval, and says so.
     fs::write(&list, FIRST.replace("gambling.example\n", "") + "late.example\n").unwrap();
     let import = ["lists", "import", "national@2", &list, "--effective-at", "20m"];
-    let (code, said) = tried(&first, &import);
+    let (code, said) = first.tried(&import);
     assert!(code == Some(0) && said.contains("under the standing approval"), "{code:?} {said}");
     let changes = first.rows(&["lists", "diff", "national@2"]).unwrap();
     let words: Vec<_> = changes.iter().map(|row| row["change"].as_str().unwrap()).collect();
@@ -270,15 +259,15 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
         Ok(())
     })
     .unwrap();
-    let (_, shown) = tried(&first, &["target", "gambling.example"]);
+    let (_, shown) = first.tried(&["target", "gambling.example"]);
     assert!(shown.contains("removed by list:national@2"), "{shown}");
-    let (_, shown) = tried(&first, &["requests", "show", "reg/2026-001"]);
+    let (_, shown) = first.tried(&["requests", "show", "reg/2026-001"]);
     assert!(shown.contains("lists that it covers") && shown.contains("national"), "{shown}");
 
     // All of it can be proved to somebody else.
     let bundle = path(dir, "bundle.tar");
     assessor.remit(&["export", "-o", &bundle]).unwrap();
-    let (code, report) = tried(&assessor, &["verify", &bundle, "--quorum", "none"]);
+    let (code, report) = assessor.tried(&["verify", &bundle, "--quorum", "none"]);
     assert_eq!(code, Some(0), "{report}");
     assert!(report.contains("1 approvals are the collector's word"), "{report}");
 }
@@ -312,13 +301,13 @@ fn a_list_as_local_zones_is_loaded_into_unbound_and_judged_by_its_basis_map() {
     second.remit(&["lists", "approve", "national"]).unwrap();
     let list = path(dir, "list.txt");
     let import = ["lists", "import", "national@1", &list, "--effective-at", "1h"];
-    let (code, said) = tried(&first, &import);
+    let (code, said) = first.tried(&import);
     assert_eq!(code, Some(3), "{said}");
     second.remit(&["lists", "approve", "national@1", "--effective-at", "1h"]).unwrap();
 
     let zones = path(dir, "zones.conf");
     let compile = ["lists", "compile", "national@1", "--format", "unbound-local", "-o", &zones];
-    let (code, said) = tried(&first, &compile);
+    let (code, said) = first.tried(&compile);
     assert!(code == Some(3) && said.contains("2 blocked, 1 kept open, 1 left out"), "{said}");
     let text = fs::read_to_string(&zones).unwrap();
     // What the header asks people to do.

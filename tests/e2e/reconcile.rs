@@ -55,17 +55,6 @@ by = "officer-7"
 at = "2018-05-10"
 "#;
 
-/// Exit code, and all that was said on either side.
-fn tried(person: &Person, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = match person.output(arguments) {
-        Ok(output) => output,
-        Err(error) => return (None, format!("{error:#}")),
-    };
-    let said = [output.stdout.as_slice(), &output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    (output.status.code(), said.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
 /// `Null` if there is none that can be read.
 fn statement(path: &Path) -> Value {
     let bytes = fs::read(path).unwrap_or_default();
@@ -100,23 +89,23 @@ fn an_authoritys_list_is_imported_and_reconciled() {
     let form = ["--format", "rkn-xml", "--mapping", &mapping];
 
     // What a person has to say is asked for, a cut file is refused whole, and a dry run enters nothing.
-    let (code, said) = tried(&operator, &["requests", "import", &first, "--format", "rkn-xml"]);
+    let (code, said) = operator.tried(&["requests", "import", &first, "--format", "rkn-xml"]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("instrument: the form does not say"), "{said}");
     let cut = written("cut.xml", FIRST.trim_end().trim_end_matches("</reg:register>"));
-    let (code, said) = tried(&operator, &[&["requests", "import", &cut], &form[..]].concat());
+    let (code, said) = operator.tried(&[&["requests", "import", &cut], &form[..]].concat());
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("the file is cut off inside <register>; fetch it again"), "{said}");
     let import = [&["requests", "import", &first], &form[..]].concat();
-    let (code, said) = tried(&operator, &[&import[..], &["--dry-run"]].concat());
+    let (code, said) = operator.tried(&[&import[..], &["--dry-run"]].concat());
     assert_eq!(code, Some(0), "{said}");
     assert!(operator.rows(&["requests", "list"]).unwrap().is_empty());
 
-    let (code, said) = tried(&operator, &import);
+    let (code, said) = operator.tried(&import);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("line 3, rkn/111: repaired: targets:"), "{said}");
     assert!(said.contains("2 rows: 2 accepted (2 new, 0 changed, 0 unchanged"), "{said}");
-    let (code, said) = tried(&operator, &import);
+    let (code, said) = operator.tried(&import);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("2 unchanged and not entered again"), "{said}");
     assert!(said.contains("nothing was entered"), "{said}");
@@ -128,7 +117,7 @@ fn an_authoritys_list_is_imported_and_reconciled() {
     };
     let run = |person: &Person, list: &str, more: &[&str]| {
         let arguments = reconcile(list, more);
-        tried(person, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        person.tried(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
     let (code, said) = run(&assessor, &first, &["--json", &path("same.json")]);
     assert_eq!(code, Some(0), "{said}");
@@ -166,12 +155,16 @@ fn an_authoritys_list_is_imported_and_reconciled() {
     let (code, said) = run(&assessor, &second, &["--html", &html]);
     assert_eq!(code, Some(2), "a file that is there is never overwritten: {said}");
 
+    let (code, said) = run(&assessor, &first, &["--anchor", "state.pem"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--anchor: it is for a bundle"), "{said}");
+
     // At home: the same statement from a bundle, with what was said before.
     let bundle = path("bundle.tar");
     wait_for("the register under the log", std::time::Duration::from_secs(20), || {
         let _ = fs::remove_file(&bundle);
         assessor.remit(&["export", "-o", &bundle])?;
-        let (code, said) = tried(&assessor, &["verify", &bundle, "--quorum", "none"]);
+        let (code, said) = assessor.tried(&["verify", &bundle, "--quorum", "none"]);
         anyhow::ensure!(code == Some(0), "{said}");
         Ok(())
     })
@@ -200,7 +193,7 @@ fn an_authoritys_list_is_imported_and_reconciled() {
     let totals = written("totals.json", "{\"requests\": 94, \"targets\": 3725}");
     let arguments =
         ["reconcile", "--authority", "Roskomnadzor", "--list", &totals, "--format", "totals"];
-    let (code, said) = tried(&assessor, &arguments);
+    let (code, said) = assessor.tried(&arguments);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("COUNT_ONLY"), "{said}");
 }

@@ -74,6 +74,18 @@ impl Person {
         output("ip", &all)
     }
 
+    /// Runs `remit` and returns its exit code and all that it said, on a line: text is wrapped to a width.
+    /// `None`: it did not run.
+    pub fn tried(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        match self.output(arguments) {
+            Ok(Output { status, stdout, stderr }) => {
+                let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+                (status.code(), said.split_whitespace().collect::<Vec<_>>().join(" "))
+            }
+            Err(error) => (None, format!("{error:#}")),
+        }
+    }
+
     /// Runs `remit` and returns what it printed on stdout.
     pub fn remit(&self, arguments: &[&str]) -> Result<String> {
         let output = self.output(arguments)?;
