@@ -69,9 +69,9 @@ pub fn target(number: usize) -> (v1::TargetKind, String) {
     }
 }
 
-/// A name of 127 labels.
+/// A name of 126 labels and 253 characters: longer is none.
 pub fn deep_name() -> String {
-    "a.".repeat(126) + "org"
+    "a.".repeat(125) + "org"
 }
 
 /// A URL of 8,000 slashes.

@@ -124,20 +124,21 @@ pub(super) mod at {
 /// One event of a partition, in the order of [`COLUMNS`]. Values of targets are NULL where they are the name
 /// in the key, and claims are read from the rule.
 const SELECT: &str = "SELECT ev.id, own.key, own.kind, own.value, ev.last_s - span_s, ev.last_s, operator,
-        node, generation.generation, batch.first_leaf + leaf, shape.kind, form.technique, rule.number,
+        node, generation.generation, run.first_leaf + ev.id - run.first_id, shape.kind, form.technique, rule.number,
         NULL, form.rule,
         hit.key, hit.kind, hit.value, ev.hits, response, imported, detail_reduced, other_candidates, deed,
         clock_error_s, before_act, covered_by, register_size, told_as.code, told.verdict, known_as.code,
         known_as.reason, known_as.request, known.verdict, ev.rule, ev.hit, ev.shape, ev.then_verdict,
-        ev.now_verdict
-    FROM ev CROSS JOIN batch ON batch.id = ev.batch
+        coalesce(ev.now_verdict, ev.then_verdict)
+    FROM ev CROSS JOIN run ON run.first_id =
+        (SELECT max(first_id) FROM run AS before WHERE before.first_id <= ev.id)
     CROSS JOIN rule ON rule.id = ev.rule
     CROSS JOIN generation ON generation.id = rule.generation
     CROSS JOIN form ON form.id = rule.form
     CROSS JOIN shape ON shape.id = ev.shape
     CROSS JOIN verdict AS told ON told.id = ev.then_verdict
     CROSS JOIN answer AS told_as ON told_as.id = told.answer
-    CROSS JOIN verdict AS known ON known.id = ev.now_verdict
+    CROSS JOIN verdict AS known ON known.id = coalesce(ev.now_verdict, ev.then_verdict)
     CROSS JOIN answer AS known_as ON known_as.id = known.answer
     LEFT JOIN target AS own ON own.id = rule.target
     LEFT JOIN target AS hit ON hit.id = ev.hit

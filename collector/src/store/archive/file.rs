@@ -334,13 +334,6 @@ impl ArchiveFile {
         self.glances(&self.ranges_of(events)?)
     }
 
-    /// Number, leaf, in the order of the file.
-    pub(in crate::store) fn leaves(&self) -> Result<Vec<(i64, i64)>, StoreError> {
-        let all = whole(self.row_count);
-        let (events, leaves) = (self.ints(at::EVENT, &all)?, self.ints(at::LEAF, &all)?);
-        Ok(events.into_iter().flatten().zip(leaves.into_iter().flatten()).collect())
-    }
-
     /// Event and rule of every row, in the numbers of the sidecar.
     pub(in crate::store) fn rules(&self) -> Result<Vec<(i64, i64)>, StoreError> {
         let all = whole(self.row_count);

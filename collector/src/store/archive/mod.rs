@@ -274,7 +274,7 @@ fn write(
     step("file read back")?;
     let (sha256, bytes) = digest(&path)?;
     let (covered_from, covered_until) =
-        connection.query_row("SELECT min(covered_by), max(covered_by) FROM batch", [], |row| {
+        connection.query_row("SELECT min(covered_by), max(covered_by) FROM run", [], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
         })?;
     let manifest = Manifest {
@@ -308,19 +308,19 @@ fn write(
 fn leaves(connection: &Connection) -> Result<Vec<Leaves>, StoreError> {
     let mut found: BTreeMap<String, Leaves> = BTreeMap::new();
     let mut statement = connection.prepare(
-        "SELECT operator, node, generation.generation, first_leaf, last_leaf, last_id - first_id + 1
-         FROM batch JOIN generation ON generation.id = batch.generation",
+        "SELECT operator, node, generation.generation, first_leaf, last_id - first_id
+         FROM run JOIN generation ON generation.id = run.generation",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let origin = rows::origin(row.get(0)?, row.get(1)?, row.get(2)?)?.to_string();
-        let (first, last) = (unsigned(row.get(3)?), unsigned(row.get(4)?));
-        let events = unsigned(row.get(5)?);
+        let (first, following) = (unsigned(row.get(3)?), unsigned(row.get(4)?));
+        let last = first.saturating_add(following);
         let known = found.entry(origin.clone());
         let known = known.or_insert(Leaves { origin, first, last, events: 0 });
         known.first = known.first.min(first);
         known.last = known.last.max(last);
-        known.events = known.events.saturating_add(events);
+        known.events = known.events.saturating_add(following).saturating_add(1);
     }
     Ok(found.into_values().collect())
 }

@@ -18,18 +18,19 @@ use crate::store::{
 };
 
 /// The tables are taken in this order: an event, then what its numbers stand for.
-const SELECT: &str = "SELECT ev.id, batch.first_leaf + leaf, ev.hits, span_s, ev.last_s, covered_by,
+const SELECT: &str = "SELECT ev.id, run.first_leaf + ev.id - run.first_id, ev.hits, span_s, ev.last_s, covered_by,
         register_size, before_act, clock_error_s, operator, node, generation.generation, rule.number,
         form.rule, own.kind, own.key, own.value, hit.kind, hit.key, hit.value, shape.kind, imported,
         detail_reduced, response, other_candidates, told.verdict, known.verdict,
-        ev.now_verdict, deed
-    FROM ev CROSS JOIN batch ON batch.id = ev.batch
+        coalesce(ev.now_verdict, ev.then_verdict), deed
+    FROM ev CROSS JOIN run ON run.first_id =
+        (SELECT max(first_id) FROM run AS before WHERE before.first_id <= ev.id)
     CROSS JOIN rule ON rule.id = ev.rule
     CROSS JOIN generation ON generation.id = rule.generation
     CROSS JOIN form ON form.id = rule.form
     CROSS JOIN shape ON shape.id = ev.shape
     CROSS JOIN verdict AS told ON told.id = ev.then_verdict
-    CROSS JOIN verdict AS known ON known.id = ev.now_verdict
+    CROSS JOIN verdict AS known ON known.id = coalesce(ev.now_verdict, ev.then_verdict)
     LEFT JOIN target AS own ON own.id = rule.target
     LEFT JOIN target AS hit ON hit.id = ev.hit";
 

@@ -8,9 +8,9 @@
 //! - Rows, dictionaries, sums and the watermark change in one transaction. What stands at or below the
 //!   watermark is not written again, so the same steps may be told twice.
 //! - While it is open there are no indexes on events: each costs a random page for every event. They
-//!   are made once, when the partition is sealed; until then questions read it through, batch by batch.
+//!   are made once, when the partition is sealed; until then questions read it through, run by run.
 //! - A day is the collector's own, when it took the events in. Event times are claims of nodes: by
-//!   them, one wrong clock could open a file for every day of a century. Each batch says between which
+//!   them, one wrong clock could open a file for every day of a century. Each run says between which
 //!   times its events lie, and questions skip those that lie elsewhere.
 //! - A sealed partition takes in no event. Its verdicts as known now may change, and each change stays
 //!   in `revision`.
@@ -88,24 +88,21 @@ pub(super) struct Part {
     dictionaries: Dictionaries,
     sums: Sums,
     event_count: RowId,
-    batch_count: RowId,
     /// Not written yet.
-    batch: Option<Batch>,
+    run: Option<Run>,
     extent: Extent,
 }
 
-/// Neighbours that have all but their own row in common.
-struct Batch {
-    id: RowId,
+/// Neighbours that have all but their own row in common, and whose leaves follow each other.
+struct Run {
+    first_id: RowId,
+    last_id: RowId,
     generation: RowId,
+    first_leaf: u64,
     covered_by: u64,
     register_size: u64,
     before_act: Option<u64>,
     clock_error_s: u32,
-    first_id: RowId,
-    last_id: RowId,
-    first_leaf: u64,
-    last_leaf: u64,
     first_s: i64,
     last_s: i64,
 }
@@ -144,11 +141,8 @@ impl Part {
         if found != number_ {
             return Err(StoreError::Damaged { what: "part.number" });
         }
-        let count = |table| {
-            let sql = format!("SELECT coalesce(max(id), 0) FROM {table}");
-            transaction.query_row(&sql, [], |row| row.get(0))
-        };
-        let (event_count, batch_count) = (count("ev")?, count("batch")?);
+        let event_count =
+            transaction.query_row("SELECT coalesce(max(id), 0) FROM ev", [], |row| row.get(0))?;
         let extent = extent(&transaction)?;
         transaction.commit()?;
         let dictionaries = Dictionaries::load(&connection)?;
@@ -162,8 +156,7 @@ impl Part {
             dictionaries,
             sums,
             event_count,
-            batch_count,
-            batch: None,
+            run: None,
             extent,
         })
     }
@@ -191,20 +184,10 @@ impl Part {
         &mut self,
         events: impl Iterator<Item = &'e NewEvent>,
     ) -> Result<(), StoreError> {
-        let Self {
-            connection,
-            dictionaries,
-            sums,
-            event_count,
-            batch_count,
-            batch,
-            extent,
-            number: part,
-            ..
-        } = self;
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO ev VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        )?;
+        let Self { connection, dictionaries, sums, event_count, run, extent, number: part, .. } =
+            self;
+        let mut insert = connection
+            .prepare_cached("INSERT INTO ev VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
         for event in events {
             *event_count = event_count.saturating_add(1);
             if *event_count >= 1 << ROW_BITS {
@@ -215,8 +198,7 @@ impl Part {
                 dictionaries: &mut *dictionaries,
                 sums: &mut *sums,
                 extent: &mut *extent,
-                batch: &mut *batch,
-                batch_count: &mut *batch_count,
+                run: &mut *run,
             };
             insert_event(into, &mut insert, event, *event_count)?;
         }
@@ -225,8 +207,8 @@ impl Part {
 
     /// Ends the transaction: the commit point of the partition.
     pub(super) fn commit(&mut self, to: u64) -> Result<(), StoreError> {
-        if let Some(batch) = self.batch.take() {
-            batch.insert(&self.connection)?;
+        if let Some(run) = self.run.take() {
+            run.insert(&self.connection)?;
         }
         self.sums.write(&self.connection)?;
         self.connection
@@ -275,7 +257,7 @@ impl Part {
 fn extent(connection: &Connection) -> Result<Extent, StoreError> {
     let sql =
         "SELECT coalesce(max(last_id), 0), coalesce(min(first_s), 0), coalesce(max(last_s), 0)
-               FROM batch";
+               FROM run";
     Ok(connection.query_row(sql, [], |row| {
         Ok(Extent { events: row.get(0)?, first_s: row.get(1)?, last_s: row.get(2)? })
     })?)
@@ -286,8 +268,7 @@ struct Into<'p> {
     dictionaries: &'p mut Dictionaries,
     sums: &'p mut Sums,
     extent: &'p mut Extent,
-    batch: &'p mut Option<Batch>,
-    batch_count: &'p mut RowId,
+    run: &'p mut Option<Run>,
 }
 
 fn insert_event(
@@ -310,53 +291,46 @@ fn insert_event(
         before_act,
         covered_by,
     } = facts;
-    let Into { connection, dictionaries, sums, extent, batch: open, batch_count } = into;
+    let Into { connection, dictionaries, sums, extent, run: open } = into;
     let generation = dictionaries.generation(connection, origin)?;
     let rule = dictionaries.rule(connection, generation, facts)?;
     let hit = dictionaries.target(connection, hit_target.as_ref())?;
     let shape = dictionaries.shape(connection, event)?;
     let then_verdict = dictionaries.verdicts.row(connection, then, target.as_ref(), *span)?;
     // Both are mostly one answer, at one size of the register.
-    let now_verdict = if now == then {
-        then_verdict
-    } else {
-        dictionaries.verdicts.row(connection, now, target.as_ref(), *span)?
+    let now_verdict = match now == then {
+        true => then_verdict,
+        false => dictionaries.verdicts.row(connection, now, target.as_ref(), *span)?,
     };
-    let batch = match open {
-        Some(batch) if batch.takes(facts, generation, then.register_size) => batch,
+    let run = match open {
+        Some(run) if run.takes(facts, generation, then.register_size, id) => run,
         _ => {
             if let Some(ended) = open.take() {
                 ended.insert(connection)?;
             }
-            *batch_count = batch_count.saturating_add(1);
-            open.insert(Batch {
-                id: *batch_count,
+            open.insert(Run {
+                first_id: id,
+                last_id: id,
                 generation,
+                first_leaf: *index,
                 covered_by: *covered_by,
                 register_size: then.register_size,
                 before_act: *before_act,
                 clock_error_s: span.clock_error_s,
-                first_id: id,
-                last_id: id,
-                first_leaf: *index,
-                last_leaf: *index,
                 first_s: span.last_s,
                 last_s: span.last_s,
             })
         }
     };
-    batch.last_id = id;
-    batch.last_leaf = *index;
-    batch.first_s = batch.first_s.min(span.last_s);
-    batch.last_s = batch.last_s.max(span.last_s);
+    run.last_id = id;
+    run.first_s = run.first_s.min(span.last_s);
+    run.last_s = run.last_s.max(span.last_s);
     extent.first_s = if id == 1 { span.last_s } else { extent.first_s.min(span.last_s) };
     extent.last_s = if id == 1 { span.last_s } else { extent.last_s.max(span.last_s) };
     let answer = dictionaries.verdicts.answer_of(now_verdict)?;
     let is_notable = answer.is_notable;
     insert.execute(params![
         id,
-        batch.id,
-        number(index.saturating_sub(batch.first_leaf)),
         rule.id,
         hit,
         shape,
@@ -365,7 +339,7 @@ fn insert_event(
         span.last_s,
         is_notable,
         then_verdict,
-        now_verdict,
+        (now_verdict != then_verdict).then_some(now_verdict),
     ])?;
     match kind {
         EventKind::Activity | EventKind::Installed | EventKind::Deed if is_notable => {
@@ -379,46 +353,41 @@ fn insert_event(
     Ok(())
 }
 
-impl Batch {
-    fn takes(&self, facts: &Facts, generation: RowId, register_size: u64) -> bool {
+impl Run {
+    fn takes(&self, facts: &Facts, generation: RowId, register_size: u64, id: RowId) -> bool {
+        let before = id.saturating_sub(self.first_id).unsigned_abs();
         self.generation == generation
             && self.covered_by == facts.covered_by
             && self.register_size == register_size
             && self.before_act == facts.before_act
             && self.clock_error_s == facts.span.clock_error_s
-            && self.last_leaf < facts.index
+            && self.first_leaf.checked_add(before) == Some(facts.index)
     }
 
     fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
         let Self {
-            id,
+            first_id,
+            last_id,
             generation,
+            first_leaf,
             covered_by,
             register_size,
             before_act,
             clock_error_s,
-            first_id,
-            last_id,
-            first_leaf,
-            last_leaf,
             first_s,
             last_s,
         } = self;
         connection
-            .prepare_cached(
-                "INSERT INTO batch VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )?
+            .prepare_cached("INSERT INTO run VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
             .execute(params![
-                id,
+                first_id,
+                last_id,
                 generation,
+                number(*first_leaf),
                 number(*covered_by),
                 number(*register_size),
                 before_act.map(number),
                 clock_error_s,
-                first_id,
-                last_id,
-                number(*first_leaf),
-                number(*last_leaf),
                 first_s,
                 last_s
             ])?;

@@ -337,7 +337,7 @@ impl Work<'_> {
         };
         match rows {
             None => {
-                let condition = "WHERE ev.rule = ?1 AND ev.last_s >= ?2 ORDER BY ev.last_s, ev.id";
+                let condition = "WHERE ev.rule = ?1 AND ev.last_s >= ?2 ORDER BY ev.id";
                 columns::read(connection, part, condition, params![rule, since_s], &mut look)?;
             }
             Some(rows) => here.events(rows, &mut look)?,
@@ -393,7 +393,8 @@ impl Work<'_> {
             let first_s = last_s.saturating_sub(row.get(2)?);
             add(row.get(0)?, row.get(5)?, row.get(1)?, first_s, last_s, row.get(4)?)
         };
-        const SELECT: &str = "SELECT ev.id, hits, span_s, last_s, now_verdict, kind
+        const SELECT: &str = "SELECT ev.id, hits, span_s, last_s,
+                coalesce(now_verdict, then_verdict), kind
             FROM ev CROSS JOIN shape ON shape.id = ev.shape";
         match (rows, self.here.archive) {
             (None, _) => {
@@ -512,19 +513,15 @@ pub(in crate::store) fn history(
     event: &EventId,
 ) -> Result<Option<Vec<(bool, v1::Verdict)>>, StoreError> {
     let connection = here.connection;
-    let row: Option<RowId> = match here.archive {
-        Some(archive) => row_in(connection, archive, event)?,
-        None => connection
-            .prepare_cached(
-                "SELECT ev.id FROM generation
-             CROSS JOIN batch ON batch.generation = generation.id
-                 AND ?3 BETWEEN first_leaf AND last_leaf
-             CROSS JOIN ev ON ev.id BETWEEN first_id AND last_id AND leaf = ?3 - first_leaf
-             WHERE node = ?1 AND generation.generation = ?2",
-            )?
-            .query_row(params![event.node, event.generation, number(event.index)], |row| row.get(0))
-            .optional()?,
-    };
+    let row: Option<RowId> = connection
+        .prepare_cached(
+            "SELECT first_id + ?3 - first_leaf FROM generation
+             JOIN run ON run.generation = generation.id
+             WHERE node = ?1 AND generation.generation = ?2
+                 AND ?3 BETWEEN first_leaf AND first_leaf + last_id - first_id",
+        )?
+        .query_row(params![event.node, event.generation, number(event.index)], |row| row.get(0))
+        .optional()?;
     let Some(row) = row else { return Ok(None) };
     let Some(Read { event, now, register_size, .. }) = here.event(row)? else {
         return Ok(None);
@@ -551,27 +548,4 @@ pub(in crate::store) fn history(
         history.push((false, verdict(after, unsigned(register_size))?));
     }
     Ok(Some(history))
-}
-
-/// The row of an event in an archive: the runs of its tree are named beside it.
-fn row_in(
-    connection: &Connection,
-    archive: &ArchiveFile,
-    event: &EventId,
-) -> Result<Option<RowId>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT first_id, last_id FROM generation JOIN batch ON batch.generation = generation.id
-         WHERE node = ?1 AND generation.generation = ?2 AND ?3 BETWEEN first_leaf AND last_leaf",
-    )?;
-    let wanted = number(event.index);
-    let run = statement.query_map(params![event.node, event.generation, wanted], |row| {
-        Ok(row.get::<_, RowId>(0)?..=row.get::<_, RowId>(1)?)
-    })?;
-    let runs = run.collect::<Result<Vec<_>, _>>()?;
-    if runs.is_empty() {
-        return Ok(None);
-    }
-    let in_runs = |row: RowId| runs.iter().any(|run| run.contains(&row));
-    let found = archive.leaves()?.into_iter().find(|(row, leaf)| *leaf == wanted && in_runs(*row));
-    Ok(found.map(|(row, _)| row))
 }

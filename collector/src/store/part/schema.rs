@@ -22,24 +22,22 @@ CREATE TABLE generation (
     node TEXT NOT NULL,
     generation TEXT NOT NULL
 );
--- What a run of events has in common, and where the run lies.
-CREATE TABLE batch (
-    id INTEGER PRIMARY KEY,
+-- Neighbours that have all but their own row in common. Their leaves follow each other as they do.
+CREATE TABLE run (
+    first_id INTEGER PRIMARY KEY,
+    last_id INTEGER NOT NULL,
     generation INTEGER NOT NULL,
+    first_leaf INTEGER NOT NULL,
     -- Log index of the agent head, and size of the newest register head before it.
     covered_by INTEGER NOT NULL,
     register_size INTEGER NOT NULL,
     before_act INTEGER,
     clock_error_s INTEGER NOT NULL,
-    first_id INTEGER NOT NULL,
-    last_id INTEGER NOT NULL,
-    first_leaf INTEGER NOT NULL,
-    last_leaf INTEGER NOT NULL,
     -- Of the last hits in it.
     first_s INTEGER NOT NULL,
     last_s INTEGER NOT NULL
 );
-CREATE INDEX batch_time ON batch (last_s);
+CREATE INDEX run_time ON run (last_s);
 CREATE TABLE target (
     id INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
@@ -94,9 +92,8 @@ CREATE TABLE verdict (
     verdict BLOB NOT NULL
 );
 CREATE TABLE ev (
+    -- Its run is the last that begins at or below it.
     id INTEGER PRIMARY KEY,
-    batch INTEGER NOT NULL,
-    leaf INTEGER NOT NULL,
     rule INTEGER NOT NULL,
     hit INTEGER,
     shape INTEGER NOT NULL,
@@ -107,19 +104,20 @@ CREATE TABLE ev (
     -- The verdict as known now is.
     notable INTEGER NOT NULL,
     then_verdict INTEGER NOT NULL,
-    now_verdict INTEGER NOT NULL
+    -- NULL: the same.
+    now_verdict INTEGER
 );
 -- Notable activities, installations and deeds by rule and answer as known now.
 CREATE TABLE rule_sum (
-    id INTEGER PRIMARY KEY,
     rule INTEGER NOT NULL,
     answer INTEGER NOT NULL,
     events INTEGER NOT NULL,
     hits INTEGER NOT NULL,
     first_s INTEGER NOT NULL,
     last_s INTEGER NOT NULL,
-    newest INTEGER NOT NULL
-);
+    newest INTEGER NOT NULL,
+    PRIMARY KEY (rule, answer)
+) WITHOUT ROWID;
 -- Activities by the hour of their last hit. Without the request that speaks: by it, a day of many lists has
 -- nearly as many sums as events.
 CREATE TABLE hour_sum (
@@ -155,7 +153,7 @@ CREATE TABLE job (
 pub(in crate::store) const KEPT: [&str; 14] = [
     "part",
     "generation",
-    "batch",
+    "run",
     "target",
     "form",
     "form_claim",
@@ -169,12 +167,11 @@ pub(in crate::store) const KEPT: [&str; 14] = [
     "job",
 ];
 
-/// Made once, when nothing more comes.
+/// Made once, when nothing more comes. The events of a rule are nearly in the order of their times.
 pub(in crate::store) const INDEXES: &str = "
 CREATE INDEX IF NOT EXISTS target_key ON target (key);
 CREATE INDEX IF NOT EXISTS rule_target ON rule (target);
-CREATE INDEX IF NOT EXISTS rule_sum_rule ON rule_sum (rule);
-CREATE INDEX IF NOT EXISTS ev_rule ON ev (rule, last_s);
-CREATE INDEX IF NOT EXISTS ev_hit ON ev (hit, last_s) WHERE hit IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ev_rule ON ev (rule);
+CREATE INDEX IF NOT EXISTS ev_hit ON ev (hit) WHERE hit IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ev_notable ON ev (last_s) WHERE notable = 1;
 ";

@@ -2,8 +2,8 @@
 //!
 //! The words of a question become numbers first: of rules, targets and verdicts in this partition.
 //! Then there are three ways through the events. If a target is named, by the rules that have it; if
-//! only events are wanted that are not plainly authorised ([`is_notable`]), by those; else batch by batch, from the one
-//! with the newest hit down, until no batch can add to the page. An open partition has only the last.
+//! only events are wanted that are not plainly authorised ([`is_notable`]), by those; else run by run, from the one
+//! with the newest hit down, until no run can add to the page. An open partition has only the last.
 //!
 //! What was known at a size of the log ([`EventQuery::known_at`]) is a beginning of the rows, because they
 //! are in the order of the log, with other verdicts where one changed since.
@@ -103,7 +103,7 @@ struct Glance {
     verdict: RowId,
 }
 
-const GLANCE: &str = "id, rule, hit, shape, last_s, now_verdict";
+const GLANCE: &str = "id, rule, hit, shape, last_s, coalesce(now_verdict, then_verdict)";
 
 impl Glance {
     fn from(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
@@ -155,7 +155,7 @@ impl In<'_> {
             let full = newest.len() >= count_max;
             Took::One { oldest_s: newest.peek().filter(|_| full).map(|Reverse((s, _))| *s) }
         };
-        self.walk(&wanted, Some(count_max), &mut take)?;
+        self.walk(&wanted, &mut take)?;
         let mut found: Vec<Place> = newest.into_iter().map(|Reverse(place)| place).collect();
         found.sort_unstable_by_key(|place| Reverse(*place));
         Ok(found)
@@ -235,7 +235,7 @@ impl In<'_> {
             }
             Took::Nothing
         };
-        self.walk(wanted, None, &mut take)?;
+        self.walk(wanted, &mut take)?;
         if let Some(archive) = self.archive {
             let ids: Vec<RowId> = taken.iter().map(|(id, _, _)| *id).collect();
             let of: HashMap<RowId, (RowId, i32)> =
@@ -272,7 +272,6 @@ impl In<'_> {
     fn walk(
         self,
         wanted: &Wanted,
-        count_max: Option<usize>,
         take: &mut dyn FnMut(&Glance) -> Took,
     ) -> Result<(), StoreError> {
         if let Some(archive) = self.archive {
@@ -283,21 +282,13 @@ impl In<'_> {
             (Way::ByTarget, Some(OfTarget { near: _, targets, rules })) => {
                 for (column, numbers) in [("rule", rules), ("hit", targets)] {
                     let sql = format!(
-                        "SELECT {GLANCE} FROM ev WHERE {column} = ?1 AND last_s >= ?2 AND last_s < ?3
-                         ORDER BY last_s DESC, id DESC"
+                        "SELECT {GLANCE} FROM ev WHERE {column} = ?1 AND last_s >= ?2 AND last_s < ?3"
                     );
                     let mut statement = self.connection.prepare_cached(&sql)?;
                     for of in numbers {
                         let mut rows = statement.query(params![of, since_s, until_s])?;
-                        // No rule can give more than a page.
-                        let mut count = 0;
                         while let Some(row) = rows.next()? {
-                            if let Took::One { .. } = take(&wanted.glance(row)?) {
-                                count += 1;
-                            }
-                            if count_max.is_some_and(|max| count >= max) {
-                                break;
-                            }
+                            take(&wanted.glance(row)?);
                         }
                     }
                 }
@@ -317,23 +308,23 @@ impl In<'_> {
                 }
             }
             (Way::Through | Way::ByTarget, _) => {
-                let mut batches = self.connection.prepare_cached(
-                    "SELECT first_id, last_id, last_s FROM batch WHERE last_s >= ?1 AND first_s < ?2
+                let mut runs = self.connection.prepare_cached(
+                    "SELECT first_id, last_id, last_s FROM run WHERE last_s >= ?1 AND first_s < ?2
                      ORDER BY last_s DESC",
                 )?;
                 let sql = format!("SELECT {GLANCE} FROM ev WHERE id BETWEEN ?1 AND ?2");
                 let mut events = self.connection.prepare_cached(&sql)?;
-                let mut batches = batches.query(params![since_s, until_s])?;
+                let mut runs = runs.query(params![since_s, until_s])?;
                 let mut oldest_s = None;
-                while let Some(batch) = batches.next()? {
+                while let Some(run) = runs.next()? {
                     if oldest_s.is_some_and(|oldest_s| {
-                        batch.get_ref(2).is_ok_and(|newest| {
+                        run.get_ref(2).is_ok_and(|newest| {
                             newest.as_i64().is_ok_and(|newest_s| newest_s < oldest_s)
                         })
                     }) {
                         break;
                     }
-                    let (first, last): (RowId, RowId) = (batch.get(0)?, batch.get(1)?);
+                    let (first, last): (RowId, RowId) = (run.get(0)?, run.get(1)?);
                     let mut rows = events.query([first, last])?;
                     while let Some(row) = rows.next()? {
                         if let Took::One { oldest_s: Some(known) } = take(&wanted.glance(row)?) {
@@ -466,7 +457,7 @@ impl In<'_> {
 
     /// The last event that a head below a size of the log covers; 0: none.
     fn last_id(self, log_size: u64) -> Result<RowId, StoreError> {
-        let sql = "SELECT coalesce(max(last_id), 0) FROM batch WHERE covered_by < ?1";
+        let sql = "SELECT coalesce(max(last_id), 0) FROM run WHERE covered_by < ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([number(log_size)], |row| row.get(0))?)
     }

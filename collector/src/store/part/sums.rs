@@ -12,18 +12,14 @@ use crate::store::StoreError;
 
 #[derive(Default)]
 pub(super) struct Sums {
-    by_rule: HashMap<(RowId, RowId), usize>,
-    rules: Vec<RuleSum>,
-    changed_rules: Vec<usize>,
-    next_id: RowId,
+    /// By rule and answer.
+    rules: HashMap<(RowId, RowId), RuleSum>,
+    changed_rules: Vec<(RowId, RowId)>,
     hours: HashMap<Hour, HourSum>,
     changed_hours: Vec<Hour>,
 }
 
 struct RuleSum {
-    id: RowId,
-    rule: RowId,
-    answer: RowId,
     events: i64,
     hits: i64,
     first_s: i64,
@@ -58,22 +54,17 @@ impl Hour {
 impl Sums {
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
         let mut loaded = Self::default();
-        let sql = "SELECT id, rule, answer, events, hits, first_s, last_s, newest FROM rule_sum";
+        let sql = "SELECT rule, answer, events, hits, first_s, last_s, newest FROM rule_sum";
         each(connection, sql, |row| {
             let sum = RuleSum {
-                id: row.get(0)?,
-                rule: row.get(1)?,
-                answer: row.get(2)?,
-                events: row.get(3)?,
-                hits: row.get(4)?,
-                first_s: row.get(5)?,
-                last_s: row.get(6)?,
-                newest: row.get(7)?,
+                events: row.get(2)?,
+                hits: row.get(3)?,
+                first_s: row.get(4)?,
+                last_s: row.get(5)?,
+                newest: row.get(6)?,
                 is_changed: false,
             };
-            loaded.next_id = loaded.next_id.max(sum.id);
-            loaded.by_rule.insert((sum.rule, sum.answer), loaded.rules.len());
-            loaded.rules.push(sum);
+            loaded.rules.insert((row.get(0)?, row.get(1)?), sum);
             Ok(())
         })?;
         let sql = "SELECT hour, technique, code, reason, events, hits FROM hour_sum";
@@ -100,30 +91,15 @@ impl Sums {
         last_s: i64,
         event: RowId,
     ) {
-        let at = *self.by_rule.entry((rule, answer)).or_insert(self.rules.len());
-        if at == self.rules.len() {
-            self.next_id = self.next_id.saturating_add(1);
-            self.rules.push(RuleSum {
-                id: self.next_id,
-                rule,
-                answer,
-                events: 0,
-                hits: 0,
-                first_s,
-                last_s,
-                newest: event,
-                is_changed: false,
-            });
-        }
-        let Some(sum) = self.rules.get_mut(at) else { return };
+        let new = RuleSum { events: 0, hits: 0, first_s, last_s, newest: event, is_changed: false };
+        let sum = self.rules.entry((rule, answer)).or_insert(new);
         sum.events = sum.events.saturating_add(1);
         sum.hits = sum.hits.saturating_add(hits);
         sum.first_s = sum.first_s.min(first_s);
         sum.last_s = sum.last_s.max(last_s);
         sum.newest = event;
-        if !sum.is_changed {
-            sum.is_changed = true;
-            self.changed_rules.push(at);
+        if !std::mem::replace(&mut sum.is_changed, true) {
+            self.changed_rules.push((rule, answer));
         }
     }
 
@@ -138,16 +114,15 @@ impl Sums {
 
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let mut write = connection.prepare_cached(
-            "INSERT OR REPLACE INTO rule_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR REPLACE INTO rule_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         // In the order of the rows: neighbours are on one page.
         self.changed_rules.sort_unstable();
-        for at in self.changed_rules.drain(..) {
-            let Some(sum) = self.rules.get_mut(at) else { continue };
+        for key in self.changed_rules.drain(..) {
+            let Some(sum) = self.rules.get_mut(&key) else { continue };
             sum.is_changed = false;
-            let RuleSum { id, rule, answer, events, hits, first_s, last_s, newest, is_changed: _ } =
-                &*sum;
-            write.execute(params![id, rule, answer, events, hits, first_s, last_s, newest])?;
+            let RuleSum { events, hits, first_s, last_s, newest, is_changed: _ } = &*sum;
+            write.execute(params![key.0, key.1, events, hits, first_s, last_s, newest])?;
         }
         let mut write = connection
             .prepare_cached("INSERT OR REPLACE INTO hour_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;

@@ -45,16 +45,28 @@ impl Name {
         self.0.strip_suffix(&*other.0).is_some_and(|rest| rest.ends_with('.'))
     }
 
+    /// The public suffix that it is or is below (publicsuffix.org). The list is eleven thousand functions, which
+    /// are compiled wherever it is asked: it is asked here alone.
+    #[inline(never)]
+    fn suffix(&self) -> Option<psl::Suffix<'_>> {
+        psl::suffix(self.0.as_bytes())
+    }
+
+    /// A rule of the list knows its suffix.
+    pub(crate) fn has_known_suffix(&self) -> bool {
+        self.suffix().is_some_and(|suffix| suffix.is_known())
+    }
+
     /// `None`: it is no public suffix; else whether it stands in the private section of the list, whose
     /// names a private party gives to others. A name that no rule of the list knows is none.
     pub(crate) fn suffix_is_private(&self) -> Option<bool> {
-        let suffix = psl::suffix(self.0.as_bytes())?;
+        let suffix = self.suffix()?;
         let kind = suffix.typ()?;
         (suffix.as_bytes() == self.0.as_bytes()).then_some(kind == psl::Type::Private)
     }
 
     pub(super) fn is_public_suffix(&self) -> bool {
-        psl::suffix_str(&self.0).is_some_and(|suffix| suffix == &*self.0)
+        self.suffix().is_some_and(|suffix| suffix.as_bytes() == self.0.as_bytes())
     }
 }
 

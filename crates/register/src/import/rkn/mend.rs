@@ -75,7 +75,7 @@ fn is_name(text: &str) -> bool {
     };
     match Target::parse(kind, bare) {
         Ok((Target::DomainExact(name) | Target::DomainSubtree { name, .. }, _)) => {
-            psl::suffix(name.as_str().as_bytes()).is_some_and(|suffix| suffix.is_known())
+            name.has_known_suffix()
         }
         Ok(_) | Err(_) => false,
     }
