@@ -80,7 +80,7 @@ impl Field {
         let mut node =
             Node::enrol(network, programs, &self.collector, router, "edge-1", &dir, &settings)?;
         node.start(network, programs)?;
-        wait_for("the first account and canary", Duration::from_secs(30), || {
+        wait_for("the first account and canary", Duration::from_secs(60), || {
             let node = self.row()?;
             let canaries = node["canaries"][0].as_str().unwrap_or_default();
             ensure!(node["offered"] == 0 && canaries.contains("alive"), "{node}");
@@ -111,7 +111,7 @@ impl Field {
     /// All that was sent is recorded or lost, and nothing was ever unexplained. Returns both numbers.
     fn settled(&self) -> Result<(u64, u64)> {
         let sent = self.sent.load(Ordering::Relaxed);
-        let settled = wait_for("the account to settle", Duration::from_secs(30), || {
+        let settled = wait_for("the account to settle", Duration::from_secs(60), || {
             let node = self.row()?;
             let number = |key: &str| node[key].as_u64().with_context(|| format!("{key}: {node}"));
             let (recorded, lost) = (number("recorded")?, number("lost")?);

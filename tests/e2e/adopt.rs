@@ -111,7 +111,7 @@ impl World {
     }
 
     fn wait_for_verdicts(&self, want: &str) -> Result<()> {
-        wait_for(want, Duration::from_secs(30), || {
+        wait_for(want, Duration::from_secs(60), || {
             let found = self.verdicts()?;
             ensure!(found == want, "rules: {found}");
             Ok(())
@@ -152,7 +152,7 @@ fn a_network_with_old_rules_is_adopted() {
     operator.remit(&baseline).unwrap();
     world.wait_for_verdicts("10 AUTHORISED_MISREFERENCED, 3 BASELINE_UNATTRIBUTED").unwrap();
     datagrams(&world.network, Host::Subscriber, "203.0.113.9", 443, 2).unwrap();
-    wait_for("the hit to be judged", Duration::from_secs(30), || {
+    wait_for("the hit to be judged", Duration::from_secs(60), || {
         let hit = world.hit()?;
         ensure!(hit.iter().any(|e| e["verdict"] == "BASELINE_UNATTRIBUTED"), "{hit:?}");
         ensure!(hit.iter().all(|e| text(&e["baseline_until"]) == until), "{hit:?}");

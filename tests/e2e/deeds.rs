@@ -124,7 +124,7 @@ impl World {
 
     /// "<deed act> <verdict>" of each deed, as they were told, once there are so many.
     fn wait_for_deeds(&self, want: &[&str]) -> Result<Vec<Value>> {
-        wait_for("the deeds", Duration::from_secs(30), || {
+        wait_for("the deeds", Duration::from_secs(60), || {
             let mut rows = self.operator.rows(&["events", "list"])?;
             rows.sort_by_key(|row| {
                 let leaf = word(&row["event"]).rsplit('/').next();
@@ -141,7 +141,7 @@ impl World {
 
     /// Findings that a second person is missing.
     fn wait_for_unconfirmed(&self, want: usize) -> Result<()> {
-        wait_for("the second person", Duration::from_secs(30), || {
+        wait_for("the second person", Duration::from_secs(60), || {
             let rows = self.operator.rows(&["findings", "list", "--verdict", "UNCONFIRMED"])?;
             ensure!(rows.len() == want, "{rows:?}");
             Ok(())
@@ -162,7 +162,7 @@ fn a_shutdown_is_recorded_by_one_and_confirmed_by_another() {
     assert!(code == Some(75) && says.contains("no agent takes records at"), "{code:?} {says}");
 
     world.node.start(&world.network, &world.programs).unwrap();
-    wait_for("the socket", Duration::from_secs(10), || {
+    wait_for("the socket", Duration::from_secs(60), || {
         ensure!(world.socket.exists());
         Ok(())
     })
@@ -190,7 +190,7 @@ fn a_shutdown_is_recorded_by_one_and_confirmed_by_another() {
     }
     world.node.kill().unwrap();
     world.node.start(&world.network, &world.programs).unwrap();
-    wait_for("what stands", Duration::from_secs(10), || {
+    wait_for("what stands", Duration::from_secs(60), || {
         let listed = world.recorded(BOB, &["list"], "")?;
         ensure!(listed.starts_with(number), "{listed}");
         Ok(())
@@ -226,7 +226,7 @@ fn a_shutdown_is_recorded_by_one_and_confirmed_by_another() {
     let suspended = ["line-suspension", "--claim", "none"];
     let line = world.recorded(ALICE, &suspended, identity).unwrap();
     assert!(line.contains(token.trim()), "{line}: {token}");
-    wait_for("the line", Duration::from_secs(30), || {
+    wait_for("the line", Duration::from_secs(60), || {
         let rows = world.operator.rows(&["events", "list", "--technique", "line_suspend"])?;
         ensure!(rows.iter().any(|row| row["verdict"] == "NO_BASIS"), "{rows:?}");
         Ok(())

@@ -108,7 +108,7 @@ fn an_old_log_is_judged_by_its_own_times() {
     assert!(said.contains("imported before"), "{said}");
     assert!(said.contains("all of it is in the collector's log"), "{said}");
 
-    let events = wait_for("the imported events", Duration::from_secs(20), || {
+    let events = wait_for("the imported events", Duration::from_secs(60), || {
         let mut events = assessor.rows(&["events", "list"])?;
         anyhow::ensure!(
             events.iter().filter(|e| !e["verdict"].is_null()).count() == 3,

@@ -75,7 +75,7 @@ fn play(seed: u64) -> Result<()> {
     )?;
     node.start(&network, &programs)?;
     // The account begins with the first reading that is durable; what came before is nobody's.
-    wait_for("the first account", Duration::from_secs(20), || {
+    wait_for("the first account", Duration::from_secs(60), || {
         let nodes = assessor.rows(&["nodes", "list"])?;
         ensure!(nodes.iter().any(|node| node["offered"] == 0), "{nodes:?}");
         Ok(())

@@ -200,7 +200,7 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
         unbound.zones[0].1.display()
     );
     let _resolver = node(Host::Resolver, "dns-1", &source);
-    wait_for("the rules of both", Duration::from_secs(30), || {
+    wait_for("the rules of both", Duration::from_secs(60), || {
         let rules = first.rows(&["rules", "list"])?;
         for target in ["198.51.100.10", "203.0.113.7", "gambling.example", "*.blocked.example"] {
             ensure!(rules.iter().any(|rule| rule["target"] == target), "{target}: {rules:#?}");
@@ -233,7 +233,7 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
         ("gambling.example", "reg/2026-001"),
         ("*.open.blocked.example", "reg/2026-001"),
     ] {
-        wait_for(target, Duration::from_secs(30), || {
+        wait_for(target, Duration::from_secs(60), || {
             let hit = hit(&first, target)?;
             ensure!(hit["verdict"] == "AUTHORISED", "{hit:#}");
             let reason = hit["reason"].as_str().unwrap_or_default();
@@ -253,7 +253,7 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
     let changes = first.rows(&["lists", "diff", "national@2"]).unwrap();
     let words: Vec<_> = changes.iter().map(|row| row["change"].as_str().unwrap()).collect();
     assert_eq!(words, ["removed", "added"], "{changes:?}");
-    wait_for("the grace of what was removed", Duration::from_secs(20), || {
+    wait_for("the grace of what was removed", Duration::from_secs(60), || {
         let rules = first.rows(&["rules", "list", "--target", "gambling.example"])?;
         ensure!(rules.iter().any(|rule| rule["verdict"] == "IN_REMOVAL_GRACE"), "{rules:#?}");
         Ok(())
@@ -334,7 +334,7 @@ fn a_list_as_local_zones_is_loaded_into_unbound_and_judged_by_its_basis_map() {
     let mut command = network.command(Host::Resolver, Path::new("/usr/sbin/unbound"));
     command.args(["-d", "-c", &config_file]);
     let unbound = Process::start("unbound", &mut command, &dir.join("unbound.out")).unwrap();
-    wait_for("unbound's control socket", Duration::from_secs(10), || {
+    wait_for("unbound's control socket", Duration::from_secs(60), || {
         ensure!(dir.join("control.sock").exists(), "{}", unbound.printed());
         Ok(())
     })
@@ -355,7 +355,7 @@ fn a_list_as_local_zones_is_loaded_into_unbound_and_judged_by_its_basis_map() {
     );
     node.configure(&source).unwrap();
     node.start(&network, &programs).unwrap();
-    wait_for("the zones as rules", Duration::from_secs(30), || {
+    wait_for("the zones as rules", Duration::from_secs(60), || {
         let rules = first.rows(&["rules", "list"])?;
         let names = ["blocked.example", "casino.example"];
         let stands = |name: &str| rules.iter().any(|rule| told(rule).contains(name));
@@ -375,7 +375,7 @@ fn a_list_as_local_zones_is_loaded_into_unbound_and_judged_by_its_basis_map() {
     for (name, request) in
         [("casino.example", "court/2026-009"), ("blocked.example", "reg/2026-001")]
     {
-        wait_for(name, Duration::from_secs(30), || {
+        wait_for(name, Duration::from_secs(60), || {
             let events = first.rows(&["events", "list"])?;
             let hit = events.iter().find(|e| e["hits"] != 0 && told(e).contains(name));
             let Some(hit) = hit else { anyhow::bail!("no hit on {name}: {events:#?}") };

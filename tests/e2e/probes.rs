@@ -92,7 +92,7 @@ fn what_probes_saw_is_held_against_what_is_installed() {
     operator.remit(&["points", "declare", "--file", &path(dir, "points.toml")]).unwrap();
     operator.remit(&["requests", "import", &path(dir, "requests.toml")]).unwrap();
     router.start(&network, &programs).unwrap();
-    wait_for("the rule", Duration::from_secs(30), || {
+    wait_for("the rule", Duration::from_secs(60), || {
         let rules = operator.rows(&["rules", "list"])?;
         ensure!(rules.len() == 1 && rules[0]["verdict"] == "AUTHORISED", "{rules:?}");
         Ok(())
@@ -136,7 +136,7 @@ fn what_probes_saw_is_held_against_what_is_installed() {
         );
     }
 
-    wait_for("the probes", Duration::from_secs(30), || {
+    wait_for("the probes", Duration::from_secs(60), || {
         let found = operator.rows(&["findings", "list", "--verdict", "INEFFECTIVE"])?;
         ensure!(found.len() == 1 && found[0]["request"] == "court/2026-1", "{found:?}");
         Ok(())

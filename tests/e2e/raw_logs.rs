@@ -36,7 +36,7 @@ fn told() -> Result<()> {
         let node = start(&network, &programs, &collector, host, name, dir.path(), &logs, &zone)?;
         nodes.push((node, logs));
     }
-    let rows = wait_for("both nodes", Duration::from_secs(30), || {
+    let rows = wait_for("both nodes", Duration::from_secs(60), || {
         let rows = officer.rows(&["nodes", "list"])?;
         let told =
             rows.iter().filter(|row| row["raw_logs"].as_array().is_some_and(|l| l.len() == 1));

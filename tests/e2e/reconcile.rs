@@ -161,7 +161,7 @@ fn an_authoritys_list_is_imported_and_reconciled() {
 
     // At home: the same statement from a bundle, with what was said before.
     let bundle = path("bundle.tar");
-    wait_for("the register under the log", std::time::Duration::from_secs(20), || {
+    wait_for("the register under the log", std::time::Duration::from_secs(60), || {
         let _ = fs::remove_file(&bundle);
         assessor.remit(&["export", "-o", &bundle])?;
         let (code, said) = assessor.tried(&["verify", &bundle, "--quorum", "none"]);

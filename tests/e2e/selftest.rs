@@ -125,7 +125,7 @@ fn a_block_of_its_own_is_in_the_log_and_in_no_figure() {
     }
     // What came with it into evidence: the rules of the operator's, and no others.
     line.node.stop().unwrap();
-    let node = wait_for("the last seal", Duration::from_secs(20), || {
+    let node = wait_for("the last seal", Duration::from_secs(60), || {
         let nodes = officer.rows(&["nodes", "list"])?;
         let node = nodes.first().cloned().unwrap_or_default();
         ensure!(node["stopped_cleanly"] == true, "{node:#}");

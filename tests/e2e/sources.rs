@@ -60,7 +60,7 @@ fn null_routes_and_a_box_that_tells_of_itself_on_one_node() {
         Node::enrol(&network, &programs, &collector, Host::Router, "edge-1", &state, &settings)
             .unwrap();
     node.start(&network, &programs).unwrap();
-    wait_for("the rules", Duration::from_secs(30), || {
+    wait_for("the rules", Duration::from_secs(60), || {
         let rules = officer.rows(&["rules", "list"])?;
         ensure!(rules.len() == 3, "{rules:?}");
         Ok(())
@@ -79,7 +79,7 @@ fn null_routes_and_a_box_that_tells_of_itself_on_one_node() {
     ]
     .map(|(key, count)| (key.to_owned(), count))
     .into();
-    wait_for("the hits", Duration::from_secs(30), || {
+    wait_for("the hits", Duration::from_secs(60), || {
         let seen = hits(&officer)?;
         ensure!(seen == wanted, "{seen:?}");
         Ok(())

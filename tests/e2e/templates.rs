@@ -80,7 +80,7 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
     line.network.nft(Host::Router, &template(&line.programs, "nftables")).unwrap();
     let sources = "[sources.nftables]\ngroups = [42, 44]\ncounters_interval_s = 1\n";
     let node = line.node(Host::Router, sources).unwrap();
-    let rules = wait_for("the rules", Duration::from_secs(20), || {
+    let rules = wait_for("the rules", Duration::from_secs(60), || {
         let rules = line.officer.rows(&["rules", "list"])?;
         ensure!(!rules.is_empty(), "none");
         Ok(rules)
@@ -108,7 +108,7 @@ fn every_rule_of_the_nftables_template_is_seen_with_its_claim_and_its_hits() {
     {
         datagrams(&line.network, Host::Subscriber, address, 443, count).unwrap();
     }
-    let seen = wait_for("the hits", Duration::from_secs(30), || {
+    let seen = wait_for("the hits", Duration::from_secs(60), || {
         let seen = hits(&line.officer.rows(&["events", "list"])?);
         ensure!(seen.values().sum::<u64>() == 14, "{seen:?}");
         Ok(seen)
@@ -181,7 +181,7 @@ fn the_iptables_legacy_template_is_taken_whole_and_its_counters_are_the_hits() {
         .collect();
     let sources = sources.replace("/run/remit-iptables", &dir.to_string_lossy());
     let node = line.node(Host::Router, &sources).unwrap();
-    wait_for("the rules", Duration::from_secs(20), || {
+    wait_for("the rules", Duration::from_secs(60), || {
         let rules = line.officer.rows(&["rules", "list"])?;
         ensure!(rules.len() == 5, "{rules:#?}");
         ensure!(rules.iter().all(|rule| rule["claims"].to_string().len() > 4), "{rules:#?}");
@@ -201,7 +201,7 @@ fn the_iptables_legacy_template_is_taken_whole_and_its_counters_are_the_hits() {
     ] {
         datagrams(&line.network, Host::Subscriber, address, port, count).unwrap();
     }
-    let seen = wait_for("the hits", Duration::from_secs(30), || {
+    let seen = wait_for("the hits", Duration::from_secs(60), || {
         dump()?;
         let seen = hits(&line.officer.rows(&["events", "list"])?);
         ensure!(seen.values().sum::<u64>() == 11, "{seen:?}");
@@ -213,7 +213,7 @@ fn the_iptables_legacy_template_is_taken_whole_and_its_counters_are_the_hits() {
     };
     let all = [of("court/2026-001"), of("list:national@2026-11"), of("class:security")];
     assert_eq!(all, [2, 4, 5], "{seen:#?}");
-    let node = wait_for("the seal", Duration::from_secs(40), || {
+    let node = wait_for("the seal", Duration::from_secs(60), || {
         let node = line.officer.rows(&["nodes", "list"])?.swap_remove(0);
         ensure!(node["recorded"] == 11 && node["unexplained"] == 0, "{node:#}");
         Ok(node)
@@ -284,7 +284,7 @@ fn the_unbound_template_blocks_what_it_says_and_is_seen_doing_so() {
     let mut command = line.network.command(Host::Resolver, Path::new("/usr/sbin/unbound"));
     command.args(["-d", "-c", config.as_ref()]);
     let unbound = Process::start("unbound", &mut command, &dir.join("unbound.out")).unwrap();
-    wait_for("unbound", Duration::from_secs(10), || {
+    wait_for("unbound", Duration::from_secs(60), || {
         ensure!(dir.join("unbound.ctl").exists(), "{}", unbound.printed());
         Ok(())
     })
@@ -298,7 +298,7 @@ fn the_unbound_template_blocks_what_it_says_and_is_seen_doing_so() {
         .map(|line| format!("{}\n", line.trim_start_matches('#').trim()))
         .collect();
     let node = line.node(Host::Resolver, &sources).unwrap();
-    wait_for("the rules", Duration::from_secs(20), || {
+    wait_for("the rules", Duration::from_secs(60), || {
         let rules = line.officer.rows(&["rules", "list"])?;
         ensure!(rules.len() == 5, "{rules:?}");
         Ok(())
@@ -317,7 +317,7 @@ fn the_unbound_template_blocks_what_it_says_and_is_seen_doing_so() {
     assert_eq!(code, Some(0), "{said}");
     // Canaries are counted by Unbound too, and in no figure of ours.
     assert!(said.contains("Unbound has counted") && said.contains("is loaded"), "{said}");
-    wait_for("the hits", Duration::from_secs(30), || {
+    wait_for("the hits", Duration::from_secs(60), || {
         let seen = hits(&line.officer.rows(&["events", "list"])?);
         ensure!(seen.len() == 4 && seen.values().all(|hits| *hits == 1), "{seen:?}");
         ensure!(seen.keys().all(|key| key.contains("list:national@2026-11")), "{seen:?}");

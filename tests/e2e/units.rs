@@ -147,7 +147,7 @@ fn end_traced(mut process: Process, printed: &str) -> Result<()> {
     let child = fs::read_to_string(&children)?;
     let child = child.split_whitespace().next().with_context(|| printed.to_owned())?;
     run("kill", &["-TERM", child])?;
-    wait_for("the end", Duration::from_secs(30), || {
+    wait_for("the end", Duration::from_secs(60), || {
         let ended = process.has_ended()?.context("still running")?;
         ensure!(ended.success(), "ended with {ended}:\n{printed}");
         Ok(())

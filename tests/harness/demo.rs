@@ -133,7 +133,7 @@ impl Demo {
     }
 
     fn wait_for_rules(&self) -> Result<()> {
-        wait_for("both nodes' rules", Duration::from_secs(30), || {
+        wait_for("both nodes' rules", Duration::from_secs(60), || {
             let rules = self.operator.rows(&["rules", "list"])?;
             for (target, ..) in PLANTED {
                 ensure!(
@@ -183,7 +183,7 @@ impl Demo {
 
     /// Waits until everything that was hit is judged.
     pub fn wait_for_hits(&self) -> Result<Vec<Value>> {
-        wait_for("every hit to be judged", Duration::from_secs(30), || {
+        wait_for("every hit to be judged", Duration::from_secs(60), || {
             let events = self.operator.rows(&["events", "list"])?;
             for (target, ..) in PLANTED {
                 let judged = events
@@ -198,7 +198,7 @@ impl Demo {
     /// The request that comes after the act.
     pub fn register_late(&self) -> Result<()> {
         self.operator.remit(&["requests", "import", &deploy("late.toml")])?;
-        wait_for("the late request to change the verdict", Duration::from_secs(20), || {
+        wait_for("the late request to change the verdict", Duration::from_secs(60), || {
             let events = self.operator.rows(&["events", "list", "--target", "198.51.100.90"])?;
             ensure!(
                 events.iter().any(|e| e["hits"] != 0 && e["verdict"] == "AUTHORISED"),
@@ -268,7 +268,7 @@ impl Demo {
         collector.admin(&self.programs, &["rebuild"])?;
         collector.serve(&self.network, &self.programs)?;
         let bundle = self.dir.join("forged.tar");
-        wait_for("the forged bundle", Duration::from_secs(20), || {
+        wait_for("the forged bundle", Duration::from_secs(60), || {
             if bundle.exists() {
                 fs::remove_file(&bundle)?;
             }

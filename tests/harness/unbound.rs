@@ -68,7 +68,7 @@ impl Unbound {
         command.args(["-d", "-c"]).arg(&path);
         let process = Process::start("unbound", &mut command, &dir.join("unbound.out"))?;
         let unbound = Self { process, log, control, zones: files, dir: dir.to_owned() };
-        wait_for("unbound's control socket", Duration::from_secs(10), || {
+        wait_for("unbound's control socket", Duration::from_secs(60), || {
             anyhow::ensure!(unbound.control.exists(), "{}", unbound.process.printed());
             Ok(())
         })?;

@@ -306,7 +306,10 @@ mod tests {
             one(KeyField::Interface("ppp0".to_owned())),
             Element { verdict: Some(Verdict::Drop), ..other.clone() },
         ] {
-            assert!(matches!(contents(&[fine.clone()]), Contents::Digest(_)), "{fine:?}");
+            assert!(
+                matches!(contents(std::slice::from_ref(&fine)), Contents::Digest(_)),
+                "{fine:?}"
+            );
         }
     }
 
