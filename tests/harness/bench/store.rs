@@ -27,8 +27,8 @@ use super::{
 
 /// Batches that one chunk holds, as in the collector.
 const BATCHES_PER_CHUNK: u64 = 4;
-/// The obvious schema is slow, and becomes slower; more of it says nothing more.
-const OBVIOUS_MAX: u64 = 1_000_000;
+/// The obvious schema becomes slower the more it holds; beyond this it takes too long to wait for.
+const OBVIOUS_MAX: u64 = 10_000_000;
 /// How often each question is asked.
 const ASKED: usize = 15;
 
