@@ -12,6 +12,8 @@ use crate::{Invalid, Status, Unreadable, algorithm, digest};
 /// Longer paths are not built by authorities, but by people who want us to look for long.
 const PATH_MAX: usize = 6;
 const ANCHORS_MAX: usize = 1_000;
+/// A signature has a handful beside it. Of many that issue each other the ways grow faster than their number.
+const LOOKED_AT_MAX: usize = 64;
 
 /// The anchor under which the signer's certificate stands at an instant.
 pub(crate) fn path(
@@ -19,49 +21,105 @@ pub(crate) fn path(
     embedded: &[Certificate],
     anchors: &[Vec<u8>],
     at_s: i64,
-) -> Result<[u8; 32], Status> {
+) -> Result<[u8; 32], Failure> {
     // One that cannot be read was refused where anchors are read.
     let anchors: Vec<(Certificate, [u8; 32])> = anchors
         .iter()
         .filter_map(|der| Some((Certificate::from_der(der).ok()?, digest(der))))
         .collect();
-    let mut current = signer;
-    // Certificates of issuers between the signer and the next one; what an issuer
-    // issues to himself, as for another key, is not counted (RFC 5280, section 4.2.1.9).
-    let mut below = 0_u8;
-    for _ in 0..PATH_MAX {
-        holds(current, at_s)?;
+    Search { embedded, anchors: &anchors, at_s, left: LOOKED_AT_MAX }.upwards(signer, 0, 0)
+}
+
+/// Every way up is tried: an authority that renews its certificate keeps its name and its key, and the former
+/// one, which has run out, says nothing against the other.
+struct Search<'a> {
+    embedded: &'a [Certificate],
+    anchors: &'a [(Certificate, [u8; 32])],
+    at_s: i64,
+    /// How many more certificates are looked at.
+    left: usize,
+}
+
+impl Search<'_> {
+    /// `below`: certificates of issuers between the signer and the next one; what an issuer issues to himself, as
+    /// for another key, is not counted (RFC 5280, section 4.2.1.9). `length`: of the path so far.
+    fn upwards(
+        &mut self,
+        current: &Certificate,
+        below: u8,
+        length: usize,
+    ) -> Result<[u8; 32], Failure> {
+        if length == PATH_MAX {
+            let what = format!("a path of more than {PATH_MAX} certificates");
+            return Err(Status::Unsupported(what).into());
+        }
+        if self.left == 0 {
+            let what = format!("ways over more than {LOOKED_AT_MAX} certificates");
+            return Err(Status::Unsupported(what).into());
+        }
+        self.left -= 1;
+        holds(current, self.at_s)?;
+        let (embedded, anchors) = (self.embedded, self.anchors);
         if let Some((_, id)) = anchors.iter().find(|(anchor, _)| anchor == current) {
             return Ok(*id);
         }
-        let mut named = None;
+        let mut failed: Option<Failure> = None;
         for (anchor, id) in anchors.iter().filter(|(anchor, _)| issued(current, anchor)) {
-            match by(current, anchor) {
-                Ok(()) => {
-                    issues(anchor, at_s, below)?;
-                    return Ok(*id);
-                }
+            let stands = by(current, anchor).and_then(|()| issues(anchor, self.at_s, below));
+            match stands {
+                Ok(()) => return Ok(*id),
                 // Another key under the same name, of a former year or of somebody else: not the anchor that
                 // it stands under.
                 Err(Status::Invalid(Invalid::BadSignature)) => {}
-                Err(status) => named = Some(status),
+                Err(status) => Failure { status, of_anchor: true }.joins(&mut failed),
             }
         }
-        if let Some(status) = named {
-            return Err(status);
+        for issuer in embedded.iter().filter(|issuer| issued(current, issuer) && *issuer != current)
+        {
+            if by(current, issuer).is_err() {
+                continue;
+            }
+            let tbs = &issuer.tbs_certificate;
+            let below_next = below + u8::from(tbs.issuer != tbs.subject);
+            let further = issues(issuer, self.at_s, below).map_err(Failure::from);
+            match further.and_then(|()| self.upwards(issuer, below_next, length + 1)) {
+                Ok(id) => return Ok(id),
+                Err(failure) => failure.joins(&mut failed),
+            }
         }
-        let next = embedded
-            .iter()
-            .filter(|issuer| issued(current, issuer) && *issuer != current)
-            .find(|issuer| by(current, issuer).is_ok());
-        let Some(next) = next else { return Err(Status::Unchecked) };
-        issues(next, at_s, below)?;
-        if next.tbs_certificate.issuer != next.tbs_certificate.subject {
-            below += 1;
-        }
-        current = next;
+        Err(failed.unwrap_or_else(|| Status::Unchecked.into()))
     }
-    Err(Status::Unsupported(format!("a path of more than {PATH_MAX} certificates")))
+}
+
+/// Why a way does not lead to an anchor.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: Status,
+    /// It came to one that was given, and which does not carry it.
+    of_anchor: bool,
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self { status, of_anchor: false }
+    }
+}
+
+impl Failure {
+    /// Of several, the one speaks that says most of what is known: a way that is not understood may lead on; an
+    /// anchor that was given is known to be the wrong one; behind an embedded issuer that is no longer good there
+    /// may be another under an anchor that nobody gave.
+    pub(crate) fn joins(self, failed: &mut Option<Self>) {
+        let weight = |failure: &Self| match (&failure.status, failure.of_anchor) {
+            (Status::Unsupported(_), _) => 3,
+            (_, true) => 2,
+            (Status::Unchecked | Status::Valid { .. }, false) => 1,
+            (Status::Invalid(_), false) => 0,
+        };
+        if failed.as_ref().is_none_or(|before| weight(before) < weight(&self)) {
+            *failed = Some(self);
+        }
+    }
 }
 
 /// By its names, and by a key of the kind that its signature is of.

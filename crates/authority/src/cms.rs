@@ -14,7 +14,7 @@ use x509_cert::{Certificate, ext::pkix::SubjectKeyIdentifier};
 use crate::{
     Invalid, Kept, Status, Unreadable,
     algorithm::{self, Digest},
-    chain,
+    chain::{self, Failure},
 };
 
 const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
@@ -96,26 +96,43 @@ fn check_signer(
     if stated.as_bytes() != kept.content_digest {
         return Err(Status::Invalid(Invalid::OtherDocument));
     }
-    let named = |certificate: &&Certificate| is_of(&signer.sid, certificate);
     let anchored: Vec<Certificate> =
         anchors.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
-    let certificate = embedded.iter().chain(&anchored).find(named).ok_or(Status::Unchecked)?;
-    if !kept.whole {
+    let mut named = embedded
+        .iter()
+        .chain(&anchored)
+        .filter(|one| is_of(&signer.sid, one))
+        .take(NAMED_MAX)
+        .peekable();
+    if named.peek().is_some() && !kept.whole {
         return Err(Status::Invalid(Invalid::NotWhole));
     }
     // RFC 5652, section 5.4: the DER of a SET OF, whatever tag it has inside the structure.
     let message = attributes.to_der().map_err(|_| structure("signed attributes"))?;
-    algorithm::verify(
-        &certificate.tbs_certificate.subject_public_key_info,
-        &signer.signature_algorithm,
-        Some(digest),
-        &message,
-        signer.signature.as_bytes(),
-    )?;
-    chain::signs(certificate)?;
-    let anchor = chain::path(certificate, embedded, anchors, at_s)?;
-    Ok(Status::Valid { signer: chain::subject(certificate), anchor })
+    let mut failed: Option<Failure> = None;
+    for certificate in named {
+        let stands = algorithm::verify(
+            &certificate.tbs_certificate.subject_public_key_info,
+            &signer.signature_algorithm,
+            Some(digest),
+            &message,
+            signer.signature.as_bytes(),
+        )
+        .and_then(|()| chain::signs(certificate))
+        .map_err(Failure::from)
+        .and_then(|()| chain::path(certificate, embedded, anchors, at_s));
+        match stands {
+            Ok(anchor) => {
+                return Ok(Status::Valid { signer: chain::subject(certificate), anchor });
+            }
+            Err(failure) => failure.joins(&mut failed),
+        }
+    }
+    Err(failed.map_or(Status::Unchecked, |failure| failure.status))
 }
+
+/// A key identifier names every certificate that was issued for the key: the renewed one, and the former one.
+const NAMED_MAX: usize = 16;
 
 fn is_of(sid: &SignerIdentifier, certificate: &Certificate) -> bool {
     let tbs = &certificate.tbs_certificate;

@@ -39,6 +39,19 @@ printf "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n" > ex
 openssl x509 -req -in between.csr -CA short.pem -CAkey short.key -CAcreateserial -out between.pem -extfile ext -days 3650 2>/dev/null
 leaf near "rsa:2048" short digitalSignature
 leaf far "rsa:2048" between digitalSignature
+# A root and an issuer below it, each renewed: the same name and key, in a certificate that runs out on
+# 29 December 2026 and in one that does not. The former ones are the shorter ones, and so stand first in a set.
+ca renewed "ec -pkeyopt ec_paramgen_curve:P-384"
+openssl req -x509 -new -key renewed.key -out former.pem -subj "/C=DE/O=Test/CN=renewed" -days 30 \
+  -addext basicConstraints=critical,CA:TRUE 2>/dev/null
+leaf twin "ec -pkeyopt ec_paramgen_curve:P-256" renewed digitalSignature
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -keyout issuer.key -out issuer.csr -subj "/CN=issuer" 2>/dev/null
+printf "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n" > ext
+openssl x509 -req -in issuer.csr -CA renewed.pem -CAkey renewed.key -CAcreateserial -out issuer.pem -extfile ext -days 3650 2>/dev/null
+printf "basicConstraints=critical,CA:TRUE\n" > ext
+openssl x509 -req -in issuer.csr -CA renewed.pem -CAkey renewed.key -CAcreateserial -out issuer30.pem -extfile ext -days 30 2>/dev/null
+cat issuer30.pem issuer.pem > issuers.pem
+leaf twins "ec -pkeyopt ec_paramgen_curve:P-256" issuer digitalSignature
 sign() { # out, signer, more
   openssl cms -sign -binary -in order.txt -outform DER -signer $2.pem -inkey $2.key -out $1.p7s ${@:3}
 }
@@ -59,3 +72,6 @@ sign forged forged -md sha256 -certfile court.pem
 sign faked faked -md sha256
 sign near near -md sha256
 sign far far -md sha256 -certfile between.pem
+sign twin twin -md sha256
+sign twins twins -md sha256 -certfile issuers.pem
+sign twins30 twins -md sha256 -certfile issuer30.pem

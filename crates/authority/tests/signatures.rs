@@ -134,6 +134,32 @@ fn a_name_is_not_a_key() {
 }
 
 #[test]
+fn the_former_certificate_of_an_authority_says_nothing_against_the_renewed_one() {
+    let ran_out = |status: Status| match status {
+        Status::Invalid(Invalid::NotValidThen { subject, .. }) => subject,
+        other => panic!("{other}"),
+    };
+    // An anchor.
+    for anchors in [["former.pem", "renewed.pem"], ["renewed.pem", "former.pem"]] {
+        let Status::Valid { anchor, .. } = status("twin.p7s", &anchors) else { panic!() };
+        assert_eq!(anchor, authority::digest(&under(&["renewed.pem"])[0]));
+    }
+    assert_eq!(ran_out(status("twin.p7s", &["former.pem"])), "CN=renewed,O=Test,C=DE");
+    // An issuer beside the signature.
+    for anchors in [&["renewed.pem"][..], &["former.pem", "renewed.pem"]] {
+        let status = status("twins.p7s", anchors);
+        assert!(matches!(status, Status::Valid { .. }), "{status}");
+    }
+    assert_eq!(ran_out(status("twins30.p7s", &["renewed.pem"])), "CN=issuer");
+    // Where no anchor is given it is not known which of the two would have led to it.
+    assert_eq!(status("twins.p7s", &["other.pem"]), Status::Unchecked);
+    // While both were valid, either will do.
+    let both = under(&["former.pem", "renewed.pem"]);
+    let then = check(&kept("twins30.p7s"), &both, 1_796_600_000);
+    assert!(matches!(then, Status::Valid { .. }), "{then}");
+}
+
+#[test]
 fn an_issuer_may_say_how_many_may_stand_below_it() {
     valid("near.p7s", "short.pem");
     // One issuer between, where none may be.
