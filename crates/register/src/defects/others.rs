@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::RequestId;
-use remit_proto::v1::EntryCode;
+use remit_proto::v1::{EntryCode, RequestPart};
 
 use super::{Case, Defect, Found};
 use crate::{
@@ -108,13 +108,16 @@ fn share<T: PartialEq>(some: &[T], others: &[T]) -> bool {
 fn duplicates(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: &mut Vec<Defect>) {
     let authority = case.request.authority.as_ref().map_or("", |authority| authority.id.as_str());
     let Some(first) = case.request.targets.iter().find(|held| !held.exception) else { return };
-    if authority.is_empty() {
+    if authority.is_empty() || !is_comparable(case.request) {
         return;
     }
     let mut seen: BTreeSet<&RequestId> = BTreeSet::new();
     for touch in view.touching(&first.target) {
         let other = touch.entry;
-        let same_target = touch.relation == Relation::Equal && !touch.target.exception;
+        let same_target = touch.relation == Relation::Equal
+            && !touch.target.exception
+            && is_comparable(&touch.version.request)
+            && is_comparable(other.request());
         if !same_target || other.id() == case.id() || !seen.insert(other.id()) {
             continue;
         }
@@ -142,6 +145,13 @@ fn is_alive(entry: &Entry<'_>, at_s: i64) -> bool {
     !entry.is_closed_at(at_s) && Case::new(entry, at_s, &none).is_alive()
 }
 
+/// That another request says the same would tell what a closed part says to whoever does not see it, and to whoever
+/// sees it nothing else is found.
+fn is_comparable(request: &Request) -> bool {
+    let compared = [RequestPart::Authority, RequestPart::Reference, RequestPart::Targets];
+    !compared.into_iter().any(|part| request.closes(part))
+}
+
 fn names(request: &Request, other: &RequestId) -> bool {
     request.relations.iter().any(|relation| relation.to == other.as_str())
 }
@@ -158,7 +168,12 @@ fn same_targets(one: &Request, other: &Request) -> bool {
     let of = |request: &Request| -> BTreeSet<(Target, bool)> {
         request.targets.iter().map(|held| (held.target.clone(), held.exception)).collect()
     };
-    one.targets.len() == other.targets.len()
+    let closed = |request: &Request| {
+        [RequestPart::Scope, RequestPart::Measure].into_iter().any(|part| request.closes(part))
+    };
+    !closed(one)
+        && !closed(other)
+        && one.targets.len() == other.targets.len()
         && one.scope == other.scope
         && one.measure == other.measure
         && of(one) == of(other)

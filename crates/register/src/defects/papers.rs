@@ -30,9 +30,9 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<Defect>) {
     let unnumbered = [&file.external_ref, &file.docket, &file.ecli].iter().all(|n| n.is_empty());
     // The confirmation in writing brings the number.
     let to_be_confirmed = matches!(case.standing, Some(Standing::Provisional { .. }));
-    // A closed part holds one, whether it is seen here or not.
-    let closed = case.request.closes(RequestPart::Reference);
-    if unnumbered && !closed && !to_be_confirmed {
+    // What is not seen may hold one.
+    let unseen = case.request.withholds(RequestPart::Reference).is_some();
+    if unnumbered && !unseen && !to_be_confirmed {
         found.push(Defect::of(EntryCode::Unnumbered, entered_s));
     }
     if case.is_open_ended() {

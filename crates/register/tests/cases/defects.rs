@@ -206,20 +206,20 @@ fn a_watch_looks_at_what_a_change_can_reach() {
 #[test]
 fn a_watch_sees_what_was_erased() {
     let text = "req-1 ip:192.0.2.7 ip:192.0.2.8 issuer court ref 12-345;
-        req-2 ip:192.0.2.7 issuer court ref 12-345 opening reference=restricted;
+        req-2 ip:192.0.2.7 issuer court court LG_Hamburg opening reference=restricted;
         req-3 ip:198.51.100.1 issuer court";
     let mut register = register_of(&text.replace('\n', " "));
     let (mut watch, at_s, none) = (Watch::default(), at("2026-01-15"), gone(&[]));
     assert_eq!(watch.look(&register, register.size(), at_s, &none), 3);
     let second = "req-2".parse().unwrap();
-    let is_duplicate =
-        |watch: &Watch| shown(watch.found().get(&second), &[EntryCode::Duplicate]) != "nothing";
-    assert!(is_duplicate(&watch), "under one number");
+    let is_unnumbered =
+        |watch: &Watch| shown(watch.found().get(&second), &[EntryCode::Unnumbered]) != "nothing";
+    assert!(is_unnumbered(&watch), "the part that is seen has none");
     let opening = register.view().request(&second).unwrap().request().closed[0].opening.clone();
     let chunks = opening.unwrap().chunks;
     register.erase(&chunks);
     assert_eq!(watch.look(&register, register.size(), at_s, &none), 2, "it, and what it touches");
-    assert!(!is_duplicate(&watch), "its number is known no more");
+    assert!(!is_unnumbered(&watch), "whether it had one is known no more");
     assert_eq!(watch.found(), &defects(&register.view(), at_s, &none));
     // Erased again, it is not gone once more.
     register.erase(&chunks);

@@ -1,7 +1,7 @@
 //! What the language of the cases says of a request's papers: [`language`](crate::language).
 //!
-//! `issuer <authority id> · ref <number> · docket <number> · competence <result> · review T · event <words,
-//! joined by _> · report T [sent T] · secrecy <tier> [secrecy-until T] · element <element>=<state>`
+//! `issuer <authority id> · ref <number> · court <name> · docket <number> · competence <result> · review T ·
+//! event <words, joined by _> · report T [sent T] · secrecy <tier> [secrecy-until T] · element <element>=<state>`
 
 use register::words;
 use remit_proto::v1;
@@ -15,6 +15,7 @@ pub(super) fn paper(word: &str, value: &str, request: &mut Parts<'_>) -> bool {
             authorisation.authority.get_or_insert_default().id = value.to_owned();
         }
         "ref" => authorisation.external_ref = value.to_owned(),
+        "court" => authorisation.court = value.to_owned(),
         "docket" => authorisation.docket = value.to_owned(),
         "competence" => {
             let result = words::competence_from(value).unwrap().into();
