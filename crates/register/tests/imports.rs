@@ -404,6 +404,31 @@ fn what_is_known_of_a_request_is_not_taken_back_by_a_file_that_is_silent_of_it()
     assert_eq!(next.documents, std::slice::from_ref(&document));
     assert_eq!(next.basis_proof(), v1::BasisProof::AuthoritySigned);
     assert!(next.closed.iter().any(|part| part.part() == v1::RequestPart::Documents));
+    // The file names the document, and cannot carry its signature.
+    let digest = "03".repeat(32);
+    let named = format!("{KNOWN}\ndocuments = [{{ digest = \"{digest}\", kind = \"order\" }}]")
+        .replace("operators_word", "document_held");
+    let in_the_clear = |held: &mut Held| {
+        with_document(held);
+        held.request.closed.retain(|part| part.part() != v1::RequestPart::Documents);
+    };
+    assert_eq!(again(&named, in_the_clear), ((0, 0, 1), None), "a document that is named");
+    let (_, next) = again(&named.replace("Hamburg", "Bremen"), in_the_clear);
+    let next = next.unwrap();
+    assert_eq!(next.documents, std::slice::from_ref(&document));
+    assert_eq!(next.basis_proof(), v1::BasisProof::AuthoritySigned);
+    // Without a signature it proves what the file says that it does.
+    let unsigned = |held: &mut Held| {
+        in_the_clear(held);
+        held.request.documents[0] = v1::Document {
+            digest: vec![3; 32],
+            kind: "order".to_owned(),
+            ..v1::Document::default()
+        };
+        held.request.basis_proof = v1::BasisProof::DocumentHeld.into();
+    };
+    let (_, next) = again(&named.replace("document_held", "operators_word"), unsigned);
+    assert_eq!(next.unwrap().basis_proof(), v1::BasisProof::OperatorsWord);
 }
 
 #[test]
@@ -428,7 +453,24 @@ fn what_was_erased_stays_erased() {
     register.erase(&chunks);
     let held = held(&register, at("2026-01-02T00:00:00Z"));
     assert_eq!(held[0].erased, [v1::RequestPart::Reasons]);
-    assert_eq!(from_toml(&one(KNOWN)).unwrap().merge(&held).unchanged_count, 1);
+    let merged = from_toml(&one(KNOWN)).unwrap().merge(&held);
+    assert_eq!(merged.unchanged_count, 1);
+    // What the file says of it is left out, and that is said: it may be new.
+    let said = merged.report[0].to_string();
+    assert!(
+        said.starts_with("line 1, req-7: accepted; note: reasons: this part was erased"),
+        "{said}"
+    );
+    assert!(said.ends_with("if it is new, enter it in a request with an id of its own"), "{said}");
+    let without = KNOWN
+        .replace("statement_of_reasons = \"because\"\n", "")
+        .replace(", { part = \"reasons\", tier = \"public\" }", "");
+    let silent = from_toml(&one(&without)).unwrap().merge(&held);
+    assert_eq!(
+        (silent.unchanged_count, &silent.report[0].notes[..]),
+        (1, &[][..]),
+        "nothing is lost"
+    );
 }
 
 #[test]

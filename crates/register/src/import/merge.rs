@@ -2,7 +2,7 @@
 //!
 //! Of some things the register knows more than a file can say, and a file that is silent of them takes nothing
 //! back: documents that were added, with their signatures and what they prove; parts that were erased, which a
-//! file does not bring back; parts that everybody may see by now, which are not closed again while they say the
+//! file does not bring back, and a note says what was left out of it for that; parts that everybody may see by now, which are not closed again while they say the
 //! same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,7 +11,7 @@ use evidence::closed;
 use remit_proto::v1::{self, DisclosureTier as Tier, RequestPart};
 
 use super::{Action, Imported, RowError, RowReport, VERSION_NOT_STATED};
-use crate::{entry::Entry, request::Request};
+use crate::{entry::Entry, request::Request, words};
 
 /// What the register holds of a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +94,8 @@ impl Imported {
         for request in requests {
             let line = row_of.get(&request.id).copied();
             let id = request.id.clone();
-            match numbered(request, &held_by_id) {
+            let mut notes = Vec::new();
+            match numbered(request, &held_by_id, &mut notes) {
                 Ok(Numbered::New(request)) => {
                     merged.new_count += 1;
                     merged.requests.push(request);
@@ -102,14 +103,18 @@ impl Imported {
                 Ok(Numbered::Changed(request, fields)) => {
                     let number = request.version;
                     let fields = fields.join(", ");
-                    row(&mut report, line, id)
-                        .notes
-                        .push(format!("version {number}: {fields} differ"));
+                    notes.push(format!("version {number}: {fields} differ"));
                     merged.changed_count += 1;
                     merged.requests.push(request);
                 }
                 Ok(Numbered::Unchanged) => merged.unchanged_count += 1,
-                Err(error) => row(&mut report, line, id).refuse(error),
+                Err(error) => {
+                    row(&mut report, line, id).refuse(error);
+                    continue;
+                }
+            }
+            if !notes.is_empty() {
+                row(&mut report, line, id).notes.extend(notes);
             }
         }
         merged.report = report;
@@ -134,13 +139,18 @@ enum Numbered {
     Unchanged,
 }
 
-fn numbered(request: v1::Request, held: &BTreeMap<&str, &Held>) -> Result<Numbered, RowError> {
+/// `notes`: what of the file is not entered.
+fn numbered(
+    request: v1::Request,
+    held: &BTreeMap<&str, &Held>,
+    notes: &mut Vec<String>,
+) -> Result<Numbered, RowError> {
     let stated = request.version;
     let Some(known) = held.get(request.id.as_str()) else {
         let version = if stated == VERSION_NOT_STATED { 1 } else { stated };
         return Ok(Numbered::New(v1::Request { version, ..request }));
     };
-    let request = with_what_is_known(request, known);
+    let request = with_what_is_known(request, known, notes);
     let Held { request: held, digest, state, erased: _ } = known;
     let same_number =
         v1::Request { version: held.version, prev_hash: held.prev_hash.clone(), ..request.clone() };
@@ -171,11 +181,18 @@ fn numbered(request: v1::Request, held: &BTreeMap<&str, &Held>) -> Result<Number
 }
 
 /// What a file says of a request, with what the register knows of it besides.
-fn with_what_is_known(mut request: v1::Request, known: &Held) -> v1::Request {
+fn with_what_is_known(
+    mut request: v1::Request,
+    known: &Held,
+    notes: &mut Vec<String>,
+) -> v1::Request {
     let Held { request: held, erased, .. } = known;
     let closed_there = |part| held.closed.iter().find(|closed| closed.part() == part);
     for part in erased {
-        closed::take(&mut request, *part);
+        // What it was is gone, and with it whatever this could be compared with.
+        if closed::take(&mut request, *part).is_some() {
+            notes.push(left_out(*part));
+        }
         request.closed.retain(|closed| closed.part() != *part);
         request.closed.extend(closed_there(*part).cloned());
     }
@@ -183,13 +200,14 @@ fn with_what_is_known(mut request: v1::Request, known: &Held) -> v1::Request {
     // Also those that are closed, and not seen by who imports.
     let unseen = held.documents.is_empty() && closed_there(documents).is_some();
     let is_named = |held: &&v1::Document| request.documents.iter().any(|d| d.digest == held.digest);
-    if unseen || held.documents.iter().any(|held| !is_named(&held)) {
-        if !request.closed.iter().any(|closed| closed.part() == documents) {
-            request.closed.extend(closed_there(documents).cloned());
-        }
-        if strength(request.basis_proof()) < strength(held.basis_proof()) {
-            request.basis_proof = held.basis_proof;
-        }
+    let silent = unseen || held.documents.iter().any(|held| !is_named(&held));
+    if silent && !request.closed.iter().any(|closed| closed.part() == documents) {
+        request.closed.extend(closed_there(documents).cloned());
+    }
+    // A file can name a document, and not carry the signature under it.
+    let signed = held.documents.iter().any(|held| held.signature.is_some());
+    if (silent || signed) && strength(request.basis_proof()) < strength(held.basis_proof()) {
+        request.basis_proof = held.basis_proof;
     }
     request.documents = all_documents(request.documents, &held.documents);
     let fields = |request: &v1::Request, part| closed::take(&mut request.clone(), part);
@@ -206,6 +224,28 @@ fn with_what_is_known(mut request: v1::Request, known: &Held) -> v1::Request {
     });
     let closed = closed.collect();
     v1::Request { closed, ..request }
+}
+
+/// Of a part that was erased, and of which the file says something.
+fn left_out(part: RequestPart) -> String {
+    let word = words::part(part);
+    let anew = match part {
+        RequestPart::Documents => "add it with `remit requests document add`",
+        RequestPart::Unspecified
+        | RequestPart::Targets
+        | RequestPart::Scope
+        | RequestPart::Measure
+        | RequestPart::Reasons
+        | RequestPart::Reference
+        | RequestPart::Authority
+        | RequestPart::Officer
+        | RequestPart::Parties
+        | RequestPart::Remarks => "enter it in a request with an id of its own",
+    };
+    format!(
+        "{word}: this part was erased, and what the file says of it is not entered, for nobody can tell whether it \
+         is the same; if it is, take it out of the file; if it is new, {anew}"
+    )
 }
 
 /// Those of the register in their order, as the file has them where it names them, then those that are new.
