@@ -7,7 +7,8 @@
 //! Each entry states by which version of the matcher it was made. Where that is another one than this program's,
 //! or none, the same changes are proof all the same, and other ones are nothing that could be held against
 //! anybody: it is said that they could not be checked. The manifest is not asked; it says what the collector
-//! judges by today.
+//! judges by today. The version that a log states never goes down: else whoever states an old one, or none, would
+//! be asked for nothing.
 //!
 //! Not checked here: that there is an entry for every change. A collector that has not come to its end may
 //! still owe one, and an answer of its says so.
@@ -95,6 +96,7 @@ pub(crate) fn check(
     if logged.is_empty() {
         return;
     }
+    versions(&logged, findings);
     let needed = (events.len() as u64).saturating_mul(logged.len() as u64).saturating_mul(2);
     let why_not = why_not.or_else(|| {
         (needed > JUDGED_MAX).then(|| format!("it would take {needed} verdicts to be computed"))
@@ -140,6 +142,27 @@ pub(crate) fn check(
             Step::Reassessments,
             format!("{count} re-assessments computed again, with the same changes"),
         );
+    }
+}
+
+/// A smaller version than one stated before, or none, is contradicted.
+fn versions(logged: &[(u64, &v1::Reassessment)], findings: &mut Findings) {
+    let mut highest: Option<(u64, u32)> = None;
+    for (index, stated) in logged {
+        let version = stated.matcher_version;
+        match highest {
+            Some((before, most)) if version < most => {
+                let what = match version {
+                    0 => "no matcher version".to_owned(),
+                    version => format!("matcher version {version}"),
+                };
+                findings.contradicted(
+                    Step::Reassessments,
+                    format!("log entry {index} states {what}, after entry {before} stated {most}"),
+                );
+            }
+            _ => highest = Some((*index, version)),
+        }
     }
 }
 

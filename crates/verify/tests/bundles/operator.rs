@@ -61,7 +61,7 @@ pub(crate) struct Operator {
     agent_shown: u64,
     pub(crate) openings: Vec<v1::LeafOpening>,
     pub(crate) chunks: Vec<Vec<u8>>,
-    closes: Option<v1::RequestPart>,
+    pub(crate) closes: Option<v1::RequestPart>,
     document: Option<v1::Document>,
     /// What was entered last.
     entered: Option<v1::Request>,
@@ -284,6 +284,17 @@ impl Operator {
         let last = self.entered.clone().unwrap();
         let prev_hash = register::version_digest(&last).to_vec();
         let mut next = v1::Request { version: last.version + 1, prev_hash, ..last };
+        next.notification.get_or_insert_default().received_at_s = received_at_s;
+        self.imports(next);
+        self.publishes();
+    }
+
+    /// The next version of what was entered last, with its document in the clear.
+    pub(crate) fn discloses_documents(&mut self, received_at_s: i64) {
+        let last = self.entered.clone().unwrap();
+        let (version, prev_hash) = (last.version + 1, register::version_digest(&last).to_vec());
+        let (closed, documents) = (Vec::new(), self.document.clone().into_iter().collect());
+        let mut next = v1::Request { version, prev_hash, closed, documents, ..last };
         next.notification.get_or_insert_default().received_at_s = received_at_s;
         self.imports(next);
         self.publishes();

@@ -37,6 +37,19 @@ fn judged_again_by(matcher_version: u32, changed: u64, root: [u8; 32]) -> Operat
     operator
 }
 
+/// The same once more, in another entry.
+fn and_again_by(operator: &mut Operator, matcher_version: u32) {
+    operator.logs(Entry::Reassessment(v1::Reassessment {
+        log_size: operator.entry_count() - 1,
+        from_register_size: 1,
+        to_register_size: 2,
+        examined: 4,
+        changed: 1,
+        root: right_root().to_vec(),
+        matcher_version,
+    }));
+}
+
 /// What everybody knows of the story up to its attribution.
 fn assessed(operator: &Operator) -> Assessment {
     let mut assessment = Assessment::new("example.net/register", Parameters::default());
@@ -115,6 +128,36 @@ fn what_another_version_of_the_matcher_found_is_held_against_nobody() {
         let words = "could not be checked (other matcher version)";
         assert!(says(&report, Outcome::Incomplete, words), "{report}");
         assert!(says(&report, Outcome::Incomplete, &by), "{report}");
+    }
+}
+
+#[test]
+fn the_stated_version_never_goes_down() {
+    let (this, none) = (MATCHER_NUMBER, "no matcher version".to_owned());
+    for (versions, what) in [
+        ([this, 0], none),
+        ([this, this - 1], format!("matcher version {}", this - 1)),
+        ([this + 1, this], format!("matcher version {this}")),
+    ] {
+        let mut operator = judged_again_by(versions[0], 1, right_root());
+        and_again_by(&mut operator, versions[1]);
+        let (at, before) = (operator.entry_count() - 1, operator.entry_count() - 2);
+        let words =
+            format!("log entry {at} states {what}, after entry {before} stated {}", versions[0]);
+        let report = check(&operator.bundle(), &[]);
+        assert!(says(&report, Outcome::Contradicted, &words), "{report}");
+        // Whether the changes are right or could be computed or not.
+        let mut files = operator.bundle();
+        files.retain(|name, _| !name.ends_with(evidence::bundle::OPENINGS));
+        let report = check(&files, &[]);
+        assert!(says(&report, Outcome::Contradicted, &words), "{report}");
+    }
+    for versions in [[0, MATCHER_NUMBER], [MATCHER_NUMBER, MATCHER_NUMBER], [0, 0]] {
+        let mut operator = judged_again_by(versions[0], 1, right_root());
+        and_again_by(&mut operator, versions[1]);
+        let report = check(&operator.bundle(), &[]);
+        let words = "2 re-assessments computed again, with the same changes";
+        assert!(says(&report, Outcome::Proven, words), "{report}");
     }
 }
 

@@ -1,8 +1,9 @@
 //! Signatures of authorities in a bundle: under an anchor, under another one, and where they do not hold.
 
 use authority::Kept;
-use remit_proto::v1::SignatureStatus as Status;
-use verify::{Options, Outcome, Report};
+use evidence::{bundle::chunk_name, chunk::chunk_id};
+use remit_proto::v1::{RequestPart, SignatureStatus as Status};
+use verify::{Files, Options, Outcome, Report};
 
 use crate::operator::{Operator, authority_file, says, trust};
 
@@ -92,4 +93,53 @@ fn a_document_is_judged_for_when_it_came_first() {
     let report = verify::verify(&operator.bundle(), &trust, &options);
     assert_eq!(report.result, Outcome::Proven, "{report}");
     assert!(says(&report, Outcome::Proven, "2 signatures of authorities hold"), "{report}");
+}
+
+/// After the certificate of the fixtures has run out.
+const AFTERWARDS: i64 = 2_208_988_800;
+
+/// A request whose first version closes its documents, and the next one, years later, has them in the clear.
+fn disclosed_later(signed: &Kept) -> Operator {
+    let mut operator = Operator::honest();
+    operator.closes = Some(RequestPart::Documents);
+    operator.keeps_signature(signed, Status::Valid);
+    operator.closes = None;
+    operator.discloses_documents(AFTERWARDS);
+    operator
+}
+
+fn under_root(files: &Files) -> Report {
+    let mut trust = trust(&[]);
+    trust.anchors.extend(authority::anchors(&authority_file("root.pem")).unwrap());
+    verify::verify(files, &trust, &Options { quorum_none: true })
+}
+
+#[test]
+fn a_document_that_an_unseen_version_may_have_brought_is_held_against_nobody() {
+    let operator = disclosed_later(&kept("court.p7s"));
+    let mut files = operator.bundle();
+    // Whoever sees the first version sees when it came.
+    let report = under_root(&files);
+    assert_eq!(report.result, Outcome::Proven, "{report}");
+    assert!(says(&report, Outcome::Proven, "2 signatures of authorities hold"), "{report}");
+    for chunk in &operator.closed {
+        assert!(files.remove(&chunk_name(&chunk_id(chunk))).is_some());
+    }
+    let report = under_root(&files);
+    assert_eq!(report.result, Outcome::Incomplete, "{report}");
+    let words =
+        "1 signatures that the register calls valid could not be checked: an earlier version";
+    assert!(says(&report, Outcome::Incomplete, words), "{report}");
+    // What never held is contradicted all the same.
+    let mut forged = kept("court.p7s");
+    if let Some(last) = forged.cms.last_mut() {
+        *last ^= 1;
+    }
+    let operator = disclosed_later(&forged);
+    let mut files = operator.bundle();
+    for chunk in &operator.closed {
+        files.remove(&chunk_name(&chunk_id(chunk)));
+    }
+    let report = under_root(&files);
+    assert!(says(&report, Outcome::Contradicted, "not of the signer's key"), "{report}");
 }
