@@ -191,6 +191,16 @@ impl fmt::Display for Left {
 }
 
 impl Report {
+    /// The block came all the way, and the test's own rule drops nothing any more. One that is there, or that nobody could
+    /// look for, needs a person.
+    pub fn is_ok(&self) -> bool {
+        let left_nothing = match self.left {
+            Left::NoRule | Left::Gone => true,
+            Left::StillThere | Left::NotKnown => false,
+        };
+        self.proof.is_some() && left_nothing
+    }
+
     /// One object on one line; times in milliseconds.
     pub fn json(&self) -> String {
         let Self { node, stages, proof, left } = self;
@@ -229,7 +239,7 @@ impl Report {
         format!(
             "{{\"node\":{},\"ok\":{},\"stages\":[{}],\"proof\":{proof},\"rule\":\"{rule}\"}}\n",
             quoted(node),
-            self.proof.is_some(),
+            self.is_ok(),
             stages.join(",")
         )
     }
@@ -310,8 +320,21 @@ mod tests {
             took: Duration::from_millis(1250),
         };
         let report = Report { proof: Some(proof), ..failed_at_the_kernel() };
+        assert!(report.is_ok());
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!((&json["ok"], &json["proof"]["took_ms"]), (&true.into(), &1250.into()));
         assert!(report.to_string().contains("from the block to its proof: 1.25 s"));
+        // A rule that may still drop is no success, whatever was proven.
+        for (left, is_ok) in [
+            (Left::NoRule, true),
+            (Left::Gone, true),
+            (Left::StillThere, false),
+            (Left::NotKnown, false),
+        ] {
+            let report = Report { left, ..report.clone() };
+            let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+            assert_eq!((report.is_ok(), &json["ok"]), (is_ok, &is_ok.into()), "{left:?}");
+            assert_ne!(json["proof"], serde_json::Value::Null);
+        }
     }
 }
