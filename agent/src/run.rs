@@ -5,7 +5,9 @@
 //! to hand in what is left; the rest waits in the spool.
 
 use std::{
-    fs, io,
+    fs,
+    future::pending,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -15,10 +17,6 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    sys::signal::{SIGTERM, kill},
-    unistd::Pid,
-};
 use remit_proto::v1::SourceKind;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -69,9 +67,7 @@ pub fn run(config: Config, until_stdin_ends: bool) -> Result<(), Stop> {
         resumed_at_s,
         stop: stop.clone(),
     };
-    if until_stdin_ends {
-        stop_when_stdin_ends()?;
-    }
+    let input_ended = until_stdin_ends.then(|| end_of(io::stdin())).transpose()?;
     let (ended, recorder_ended) = oneshot::channel();
     let recorder_thread = thread::Builder::new()
         .name("recorder".into())
@@ -84,6 +80,13 @@ pub fn run(config: Config, until_stdin_ends: bool) -> Result<(), Stop> {
         .map_err(|source| Stop::System { what: "starting a source", source })?;
 
     let result = runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        let told = async move {
+            tokio::select! {
+                () = signals.wait() => {}
+                () = reached(input_ended) => {}
+            }
+        };
         if let Some(listen) = config.metrics_listen
             && let Err(error) = metrics::serve(listen).await
         {
@@ -91,7 +94,7 @@ pub fn run(config: Config, until_stdin_ends: bool) -> Result<(), Stop> {
             tracing::error!(%error, "the metrics endpoint cannot be served");
         }
         let uplink = tokio::spawn(uplink.run());
-        let result = until_the_end(recorder_ended, &sender, &stop, source_threads).await;
+        let result = until_the_end(told, recorder_ended, &sender, &stop, source_threads).await;
         if matches!(result, Ok(()) | Err(Stop::Source(_))) {
             hand_in_the_rest(&view, &receipts).await;
         }
@@ -118,15 +121,30 @@ pub(crate) fn reduce_privileges(config: &Config, more: Option<&Path>) -> Result<
 
 /// Whoever has started it for a while holds the other end, which the kernel closes whatever becomes of them; SIGKILL
 /// leaves nobody who could send a signal. `PR_SET_PDEATHSIG` would not outlast the change of user.
-fn stop_when_stdin_ends() -> Result<(), Stop> {
-    let wait = || {
+///
+/// A signal to itself would be lost, or end it without a last seal, where the input has ended before handlers are there;
+/// the first process of a container would not even get it.
+fn end_of(mut input: impl Read + Send + 'static) -> Result<oneshot::Receiver<()>, Stop> {
+    let (ended, end) = oneshot::channel();
+    let wait = move || {
         // An input that cannot be read has ended as well.
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        // To the process itself: that cannot fail.
-        let _ = kill(Pid::this(), SIGTERM);
+        let _ = io::copy(&mut input, &mut io::sink());
+        // If the other side is gone, the process is ending.
+        let _ = ended.send(());
     };
     let thread = thread::Builder::new().name("stdin".into()).spawn(wait);
-    thread.map(drop).map_err(|source| Stop::System { what: "waiting for standard input", source })
+    let waits =
+        thread.map_err(|source| Stop::System { what: "waiting for standard input", source });
+    waits.map(|_| end)
+}
+
+/// Never, where there is no input to wait for.
+async fn reached(end: Option<oneshot::Receiver<()>>) {
+    match end {
+        // Without a word its thread is gone, and nobody waits for the input any more.
+        Some(end) => drop(end.await),
+        None => pending().await,
+    }
 }
 
 /// For uplink, metrics and signals.
@@ -200,17 +218,17 @@ impl Exit {
     }
 }
 
-/// Waits for a signal or the recorder's end, then empties the line from its source.
+/// Waits until it is told to stop or the recorder ends, then empties the line from its source.
 async fn until_the_end(
+    told: impl Future<Output = ()>,
     mut recorder_ended: oneshot::Receiver<Result<(), RecorderError>>,
     sender: &ReportSender,
     stop: &AtomicBool,
     mut sources: Vec<SourceThread>,
 ) -> Result<(), Stop> {
-    let mut signals = Signals::listen()?;
     let mut failed = None;
     tokio::select! {
-        () = signals.wait() => {}
+        () = told => {}
         error = a_source_fails(&mut sources) => failed = Some(error),
         ended = &mut recorder_ended => {
             stop.store(true, Ordering::Relaxed);
@@ -335,3 +353,45 @@ const SOURCES_LOOK: Duration = Duration::from_millis(500);
 const SOURCES_END: Duration = Duration::from_secs(5);
 /// What a service manager grants before it kills is 90 s; a reboot should not wait for us.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::recorder::Message;
+
+    #[test]
+    fn an_input_that_had_ended_before_anybody_waited_ends_the_line_in_order() {
+        let (sender, messages) = recorder::channel();
+        let (ended, recorder_ended) = oneshot::channel();
+        // A recorder that has its last seal to write and nothing else.
+        let recorder = thread::spawn(move || {
+            let told = messages.recv();
+            ended.send(Ok(())).unwrap();
+            matches!(told, Ok(Message::Stop))
+        });
+        let input = end_of(io::empty()).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        let stop = AtomicBool::new(false);
+        let line = until_the_end(reached(Some(input)), recorder_ended, &sender, &stop, Vec::new());
+        runtime().unwrap().block_on(line).unwrap();
+        assert!(stop.load(Ordering::Relaxed), "sources are told first");
+        assert!(recorder.join().unwrap(), "the recorder is told to seal");
+    }
+
+    #[test]
+    fn an_input_that_stays_open_or_is_not_waited_for_ends_nothing() {
+        runtime().unwrap().block_on(async {
+            let within = Duration::from_millis(30);
+            assert!(timeout(within, reached(None)).await.is_err());
+            let (held, input) = UnixStream::pair().unwrap();
+            let mut end = std::pin::pin!(reached(Some(end_of(input).unwrap())));
+            assert!(timeout(within, &mut end).await.is_err());
+            drop(held);
+            timeout(Duration::from_secs(30), end).await.unwrap();
+        });
+    }
+}
