@@ -15,6 +15,8 @@
 //! - where the last ones took so long that it is not yet time for others ([`REST`]): a router whose
 //!   ruleset is committed to again and again must not spend itself on reading it. That is decided once for
 //!   each reading of the ruleset, for all of its sets; they are then said not to be read, and are read later;
+//! - where one reading has spent [`READING_MAX`] on them: packets and commits wait meanwhile. The others are read later,
+//!   and those first that were read longest ago, so that each has its turn also where every commit begins anew;
 //! - of a set of which elements come and go without a commit.
 
 use std::{
@@ -38,6 +40,10 @@ use crate::{
 const DIGESTED_MAX: u32 = 500_000;
 /// Times as long as the last sets took to read, before the next are: a tenth of one core at the most.
 const REST: u32 = 10;
+
+/// After so much of one reading no further set is begun; the one in hand is read to its end, which is at most as long
+/// as [`DIGESTED_MAX`] elements take.
+const READING_MAX: Duration = Duration::from_secs(2);
 
 /// A set that is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +82,9 @@ pub(super) struct Digests {
     /// Of the reading in hand: it began before that time, and what its sets have taken.
     resting: bool,
     spent: Duration,
+    /// Which reading it is, and in which each set was read last; of sets that are there.
+    reading: u64,
+    read_in: HashMap<SetName, u64>,
 }
 
 impl Digests {
@@ -87,6 +96,16 @@ impl Digests {
         self.generation = generation;
         self.resting = self.not_before.is_some_and(|time| Instant::now() < time);
         self.spent = Duration::ZERO;
+        self.reading += 1;
+    }
+
+    /// These, those first that were never read or longest ago; all that there are.
+    pub(super) fn in_turn(&mut self, mut names: Vec<SetName>) -> Vec<SetName> {
+        let before = std::mem::take(&mut self.read_in);
+        let known = names.iter().filter_map(|name| before.get_key_value(name));
+        self.read_in = known.map(|(name, reading)| (name.clone(), *reading)).collect();
+        names.sort_by_key(|name| self.read_in.get(name).copied());
+        names
     }
 
     /// It is not yet time for another.
@@ -102,43 +121,57 @@ impl Digests {
         info: &SetInfo,
         privacy: &Privacy,
     ) -> Result<Contents, ReadError> {
+        let generation = self.generation;
+        self.read_with(name, info.count, || {
+            let begin = Instant::now();
+            (digest(reader, generation, info, privacy), begin.elapsed())
+        })
+    }
+
+    /// `digest`: what it comes to, and how long that took.
+    fn read_with(
+        &mut self,
+        name: &SetName,
+        count: u32,
+        digest: impl FnOnce() -> (Result<Contents, ReadError>, Duration),
+    ) -> Result<Contents, ReadError> {
         match self.known.get(name) {
             None | Some(Contents::NotRead) => {}
             Some(known) => return Ok(*known),
         }
-        let contents = if info.count > DIGESTED_MAX {
+        let contents = if count > DIGESTED_MAX {
             Contents::TooMany
-        } else if self.resting {
+        } else if self.resting || self.spent >= READING_MAX {
             Contents::NotRead
         } else {
-            let begin = Instant::now();
-            let contents = self.digest(reader, info, privacy);
-            self.spent += begin.elapsed();
+            let (contents, took) = digest();
+            self.spent += took;
             self.not_before = Some(Instant::now() + self.spent * REST);
+            self.read_in.insert(name.clone(), self.reading);
             contents?
         };
         self.known.insert(name.clone(), contents);
         Ok(contents)
     }
+}
 
-    fn digest(
-        &self,
-        reader: &mut Reader,
-        info: &SetInfo,
-        privacy: &Privacy,
-    ) -> Result<Contents, ReadError> {
-        let mut sum = Sum::of_about(info.count);
-        let read = reader.for_each_element(info.family, &info.table, &info.name, |element| {
-            sum.add(&element, privacy);
-        });
-        match read {
-            Ok(read) if read.generation == self.generation => Ok(sum.contents()),
-            // The rules themselves are as they were read.
-            Ok(_) | Err(ReadError::NotStable | ReadError::Disordered | ReadError::NoSuchSet) => {
-                Ok(Contents::NotRead)
-            }
-            Err(error) => Err(error),
+fn digest(
+    reader: &mut Reader,
+    generation: u32,
+    info: &SetInfo,
+    privacy: &Privacy,
+) -> Result<Contents, ReadError> {
+    let mut sum = Sum::of_about(info.count);
+    let read = reader.for_each_element(info.family, &info.table, &info.name, |element| {
+        sum.add(&element, privacy);
+    });
+    match read {
+        Ok(read) if read.generation == generation => Ok(sum.contents()),
+        // The rules themselves are as they were read.
+        Ok(_) | Err(ReadError::NotStable | ReadError::Disordered | ReadError::NoSuchSet) => {
+            Ok(Contents::NotRead)
         }
+        Err(error) => Err(error),
     }
 }
 
@@ -322,5 +355,63 @@ mod tests {
         assert_eq!(digests.known.get(&name), Some(&Contents::Digest([1; 32])));
         digests.begin(6);
         assert_eq!(digests.known.get(&name), None);
+    }
+
+    fn named(name: &str) -> SetName {
+        (crate::rules::nftables::Family::Ip, "t".to_owned(), name.to_owned())
+    }
+
+    /// The sets that one reading of this generation begins to read, each of which takes so long. It has rested.
+    fn begun(digests: &mut Digests, generation: u32, names: &str, each: Duration) -> String {
+        digests.not_before = None;
+        digests.begin(generation);
+        let mut begun = String::new();
+        for name in digests.in_turn(names.split(' ').map(named).collect()) {
+            let contents = digests
+                .read_with(&name, 1000, || {
+                    begun.push_str(&name.2);
+                    (Ok(Contents::Digest([1; 32])), each)
+                })
+                .unwrap();
+            let is_read = contents == Contents::Digest([1; 32]);
+            assert!(is_read || contents == Contents::NotRead, "{contents:?}");
+        }
+        begun
+    }
+
+    #[test]
+    fn one_reading_is_bounded_and_later_ones_reach_the_rest() {
+        let two_thirds = READING_MAX * 2 / 3;
+        // Of one generation.
+        let mut digests = Digests::default();
+        for want in ["ab", "cd", "e", ""] {
+            assert_eq!(begun(&mut digests, 1, "a b c d e", two_thirds), want);
+        }
+        // Each is of another one.
+        let mut digests = Digests::default();
+        for (generation, want) in (1..).zip(["ab", "cd", "ea", "bc", "da"]) {
+            assert_eq!(begun(&mut digests, generation, "a b c d e", two_thirds), want);
+        }
+        // One that is new comes first, and of one that is gone nothing is kept.
+        assert_eq!(begun(&mut digests, 9, "a b c x", two_thirds), "xb");
+        assert_eq!(digests.read_in.len(), 4);
+        assert!(!digests.read_in.contains_key(&named("e")));
+    }
+
+    #[test]
+    fn sets_that_are_soon_read_are_all_read() {
+        let mut digests = Digests::default();
+        assert_eq!(begun(&mut digests, 1, "a b c d e", READING_MAX / 100), "abcde");
+    }
+
+    #[test]
+    fn a_long_reading_is_followed_by_a_rest() {
+        let mut digests = Digests::default();
+        begun(&mut digests, 1, "a b c", READING_MAX);
+        assert_eq!(digests.spent, READING_MAX);
+        let rest = digests.not_before.unwrap().saturating_duration_since(Instant::now());
+        assert!(rest > READING_MAX * (REST - 1), "{rest:?}");
+        digests.begin(2);
+        assert!(digests.resting);
     }
 }

@@ -62,6 +62,7 @@ impl Sets {
         digests.begin(ruleset.generation);
         let mut sets = Self::default();
         let mut left = ELEMENTS_MAX;
+        let mut long = Vec::new();
         for path in paths {
             for Membership { fields, set } in path.matches.iter().filter_map(membership) {
                 let (family, table) = (path.rule.family, path.rule.table.as_str());
@@ -70,15 +71,19 @@ impl Sets {
                     continue;
                 }
                 let Some(info) = infos.get(&(family, table, set.name.as_str())) else { continue };
-                let mut known = read_one(reader, ruleset, info, left)?;
+                let known = read_one(reader, ruleset, info, left)?;
                 if known.beyond.is_some() && !known.is_dynamic() {
-                    let contents = digests.read(reader, &name, info, privacy)?;
-                    known.beyond = Some(contents);
+                    long.push(name.clone());
                 }
                 left -= known.elements.len().min(left);
-                sets.unread |= known.beyond == Some(Contents::NotRead);
                 sets.known.insert(name, known);
             }
+        }
+        for name in digests.in_turn(long) {
+            let Some(known) = sets.known.get_mut(&name) else { continue };
+            let contents = digests.read(reader, &name, &known.info, privacy)?;
+            known.beyond = Some(contents);
+            sets.unread |= contents == Contents::NotRead;
         }
         Ok(sets)
     }
