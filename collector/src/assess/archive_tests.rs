@@ -251,8 +251,12 @@ fn nothing_is_dropped_that_the_archive_does_not_hold_as_it_was_written() {
     std::fs::write(&path, &altered).unwrap();
     assert_eq!(world.assessor.retire(&archive).unwrap(), None);
     std::fs::remove_file(&path).unwrap();
+    let restarted = |world: &World| Archive::new(world.folder.path(), Vec::new());
+    let archive = restarted(&world);
     assert_eq!(world.assessor.retire(&archive).unwrap(), None, "no file");
     std::fs::write(&path, &whole).unwrap();
+    assert_eq!(world.assessor.retire(&archive).unwrap(), None, "nobody looks again so soon");
+    let archive = restarted(&world);
     assert_eq!(world.assessor.retire(&archive).unwrap(), Some(exported.partition));
 }
 
@@ -318,33 +322,108 @@ fn a_rebuild_from_the_journal_comes_to_the_same() {
     assert_eq!(answers(&world), before);
 }
 
-#[test]
-fn an_archive_that_counts_in_another_way_is_not_read_by_its_numbers() {
-    let mut stream = two_days();
+/// A day in which verdicts changed, and others came after that.
+fn corrected_day() -> Stream {
+    let mut stream = Stream::new();
+    stream.enrol("r1");
+    stream.enrol("r2");
+    stream.declare("r1", "DE", &["acl nftables observed"]);
+    for host in 1..=2 {
+        stream.hit("r1", &block(host, &format!("ip:192.0.2.{host} for req-7")), host);
+        stream.publish();
+        stream.wait(60);
+    }
+    stream.request("req-7", "cidr:192.0.2.0/30");
+    stream.publish();
+    stream.wait(60);
+    stream.hit("r1", &block(3, "ip:198.51.100.3"), 3);
+    stream.publish();
     after(&mut stream);
-    let mut world = of(&stream);
+    stream
+}
+
+/// The verdicts of a partition, in the order of their numbers.
+fn verdicts(world: &World, file: &str) -> Vec<Vec<u8>> {
+    let path = world.folder.path().join("index/parts").join(file);
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut statement = connection.prepare("SELECT verdict FROM verdict ORDER BY id").unwrap();
+    let found = statement.query_map([], |row| row.get(0)).unwrap();
+    found.map(Result::unwrap).collect()
+}
+
+#[test]
+fn after_a_rebuild_a_day_goes_again_whatever_the_order_of_its_verdicts_was() {
+    let mut stream = corrected_day();
+    // As it came: what an entry reaches is judged again before the next one.
+    let mut world = World::at(&stream, stream.now_s, 1);
+    let as_it_came = verdicts(&world, "2026-01-15.db");
+    let archive = Archive::new(world.folder.path(), Vec::new());
+    assert_eq!(archive_all(&mut world, &mut stream, &archive), ["2026-01-15"]);
+    let (before, rows) = (answers(&world), world.assessor.dump().unwrap());
+    let World { folder, assessor, query } = world;
+    drop((assessor, query));
+    let chunks = || Arc::clone(&stream.chunks) as _;
+    rebuild(folder.path(), &operator(), chunks(), stream.committed.iter().cloned()).unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let now_s = stream.now_s;
+    let (mut assessor, query) =
+        Assessor::open_store(store, operator(), chunks(), Arc::new(move || now_s)).unwrap();
+    assessor.apply(stream.committed.clone()).unwrap();
+    let query = query.seen_by(v1::DisclosureTier::Secret);
+    let mut world = World { folder, assessor, query };
+    let anew = verdicts(&world, "2026-01-15.db");
+    assert_ne!(anew, as_it_came, "else this shows nothing");
+    let archive = Archive::new(world.folder.path(), Vec::new());
+    assert_eq!(world.assessor.retire(&archive).unwrap().as_deref(), Some("2026-01-15"));
+    assert_eq!(verdicts(&world, "2026-01-15.side.db"), as_it_came, "the file's numbers");
+    assert_eq!(answers(&world), before);
+    assert_eq!(world.assessor.dump().unwrap(), rows);
+    // And later changes come to what they come to elsewhere.
+    let applied = stream.committed.len();
+    stream.transition("req-7", TransitionKind::Annul, NOON - 10);
+    stream.publish();
+    world.assessor.apply(stream.committed[applied..].to_vec()).unwrap();
+    world.assessor.finish_work().unwrap();
+    let hot = World::of(&stream);
+    assert_eq!(answers(&world), answers(&hot));
+    world.check();
+}
+
+/// A partition that was changed after its archive was logged, and whether it goes.
+fn goes_after(change: &str) -> bool {
+    let mut stream = corrected_day();
+    let mut world = World::of(&stream);
     let archive = Archive::new(world.folder.path(), Vec::new());
     let exported = export(world.folder.path(), &archive, LATE, &no_step).unwrap().unwrap();
     let from = stream.committed.len();
     stream.archived(&exported);
     world.assessor.apply(stream.committed[from..].to_vec()).unwrap();
-    // As an index would be that was made anew in another order.
     let path = world.folder.path().join(format!("index/parts/{}.db", exported.partition));
-    let swap = |connection: &rusqlite::Connection| {
-        connection
-            .execute_batch(
-                "UPDATE ev SET shape = -shape WHERE shape IN (1, 2);
-                 UPDATE ev SET shape = 3 + shape WHERE shape < 0;
-                 UPDATE shape SET id = -id WHERE id IN (1, 2);
-                 UPDATE shape SET id = 3 + id WHERE id < 0;",
-            )
-            .unwrap();
+    rusqlite::Connection::open(&path).unwrap().execute_batch(change).unwrap();
+    let goes = world.assessor.retire(&archive).unwrap().is_some();
+    assert_eq!(path.exists(), !goes, "its own file answers until it goes");
+    goes
+}
+
+#[test]
+fn an_archive_that_says_something_else_of_an_event_is_not_read() {
+    assert!(goes_after(""));
+    let swapped = |table: &str, column: &str| {
+        format!(
+            "UPDATE {table} SET {column} = -{column} WHERE {column} IN (1, 2);
+             UPDATE {table} SET {column} = 3 + {column} WHERE {column} < 0;"
+        )
     };
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    swap(&connection);
-    assert_eq!(world.assessor.retire(&archive).unwrap(), None);
-    assert!(path.exists(), "its own file answers");
-    swap(&connection);
-    drop(connection);
-    assert_eq!(world.assessor.retire(&archive).unwrap(), Some(exported.partition));
+    // By rules: the first two events are of rules 1 and 2.
+    assert!(!goes_after(&swapped("ev", "rule")));
+    assert!(!goes_after(&swapped("ev", "then_verdict")));
+    assert!(!goes_after("UPDATE ev SET hit = 1 WHERE id = 1"));
+    assert!(!goes_after("UPDATE run SET first_leaf = first_leaf + 1 WHERE first_id = 3"));
+    // The same leaves in all, and each in the other's place.
+    assert!(!goes_after(
+        "CREATE TEMP TABLE two AS SELECT first_id, first_leaf FROM run WHERE first_id IN (1, 2);
+         UPDATE run SET first_leaf =
+             (SELECT first_leaf FROM two WHERE two.first_id <> run.first_id)
+         WHERE first_id IN (1, 2)"
+    ));
 }

@@ -325,15 +325,13 @@ impl Store for SqliteStore {
                 continue;
             };
             let path = row.path(&self.folder);
-            let holds = archive.check(&row.name(), &manifest, &settings::for_reading(&path)?)?;
-            if !holds {
-                continue;
-            }
+            let Some(numbers) = archive.check(&row.name(), &manifest, &path)? else { continue };
             // It may have been under revision.
             if let Some(Revising { file: Some(file), .. }) = self.revising.take() {
                 file.close()?;
             }
-            archive::make_sidecar(&path, &part::sidecar(&self.folder, row.day, row.nth))?;
+            let sidecar = part::sidecar(&self.folder, row.day, row.nth);
+            archive::make_sidecar(&path, &sidecar, &numbers)?;
             step("sidecar made")?;
             // From here on the archive answers.
             self.catalog.execute("UPDATE part SET archived = 1 WHERE number = ?1", [number])?;

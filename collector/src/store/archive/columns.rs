@@ -208,7 +208,7 @@ impl Rows {
         }
     }
 
-    fn bytes(&self, place: usize, row: usize) -> Result<&[u8], StoreError> {
+    pub(super) fn bytes(&self, place: usize, row: usize) -> Result<&[u8], StoreError> {
         self.maybe_bytes(place, row)?.ok_or(StoreError::Damaged { what: "archive.value" })
     }
 

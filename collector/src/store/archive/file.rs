@@ -6,6 +6,7 @@
 //! crate is used without Arrow (ADR 35): columns are read one by one and rows put together here.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     fs, io,
     ops::Range,
     os::unix::fs::FileExt as _,
@@ -29,10 +30,13 @@ use parquet::{
 };
 use prost::bytes::Bytes;
 use register::target::{KeyRange, Near};
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{
-    super::{StoreError, part::columns::Read},
+    super::{
+        StoreError,
+        part::{columns::Read, each},
+    },
     columns::{COLUMNS, Column, Kind, Rows, Values, at},
 };
 
@@ -100,7 +104,7 @@ fn split<T: Clone>(values: &[Option<T>]) -> (Vec<T>, Vec<i16>) {
 
 /// Place of the target in the order of keys (0: not known), time, event.
 fn sorted(partition: &Connection) -> Result<Vec<(u32, i64, i64)>, StoreError> {
-    let mut places = std::collections::HashMap::new();
+    let mut places = HashMap::new();
     let mut statement = partition.prepare("SELECT id FROM target ORDER BY key, kind, value, id")?;
     let mut rows = statement.query([])?;
     let mut place = 0_u32;
@@ -246,6 +250,89 @@ const GLANCE: [usize; 9] = [
     at::NOW_ROW,
 ];
 
+/// Numbers of verdicts of a partition, each with the one that it has beside an archive.
+pub(in crate::store) type Numbers = Vec<(i64, i64)>;
+
+/// What a partition holds of one event, as far as a file names it by numbers.
+struct Held {
+    rule: i64,
+    hit: Option<i64>,
+    shape: i64,
+    leaf: i64,
+    /// Operator, node, generation.
+    tree: [String; 3],
+    then: i64,
+    now: i64,
+    is_revised: bool,
+}
+
+/// The columns that [`ArchiveFile::numbers_for`] compares.
+const COMPARED: [usize; 12] = [
+    at::EVENT,
+    at::OPERATOR,
+    at::NODE,
+    at::GENERATION,
+    at::LEAF,
+    at::RULE_ROW,
+    at::HIT_ROW,
+    at::SHAPE_ROW,
+    at::THEN_ROW,
+    at::NOW_ROW,
+    at::THEN_VERDICT,
+    at::NOW_VERDICT,
+];
+
+impl Held {
+    const SELECT: &str =
+        "SELECT ev.rule, hit, shape, first_leaf + ev.id - first_id, operator, node,
+            generation.generation, then_verdict, coalesce(now_verdict, then_verdict),
+            EXISTS (SELECT 1 FROM revision WHERE event = ev.id)
+        FROM ev CROSS JOIN run ON run.first_id =
+            (SELECT max(first_id) FROM run AS before WHERE before.first_id <= ev.id)
+        CROSS JOIN generation ON generation.id = run.generation
+        WHERE ev.id = ?1";
+
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            rule: row.get(0)?,
+            hit: row.get(1)?,
+            shape: row.get(2)?,
+            leaf: row.get(3)?,
+            tree: [row.get(4)?, row.get(5)?, row.get(6)?],
+            then: row.get(7)?,
+            now: row.get(8)?,
+            is_revised: row.get(9)?,
+        })
+    }
+
+    /// Whether a row of a file is of the same leaf, by the same numbers.
+    fn is(&self, rows: &Rows, row: usize) -> Result<bool, StoreError> {
+        let Self { rule, hit, shape, leaf, tree, then: _, now: _, is_revised: _ } = self;
+        let columns = [at::OPERATOR, at::NODE, at::GENERATION];
+        for (place, name) in columns.into_iter().zip(tree) {
+            if rows.bytes(place, row)? != name.as_bytes() {
+                return Ok(false);
+            }
+        }
+        Ok(rows.int(at::LEAF, row)? == *leaf
+            && rows.int(at::RULE_ROW, row)? == *rule
+            && rows.maybe_int(at::HIT_ROW, row)? == *hit
+            && rows.int(at::SHAPE_ROW, row)? == *shape)
+    }
+}
+
+/// Each of a partition's verdicts, which are `count`, with another number: the file's, by which it is among
+/// `named`, or one that is left. Numbers of a partition are dense, and stay so.
+fn numbers(named: &BTreeMap<i64, i64>, count: usize) -> Option<Numbers> {
+    let all = 1..=i64::try_from(count).ok()?;
+    let of: HashMap<i64, i64> = named.iter().map(|(here, there)| (*there, *here)).collect();
+    if of.len() != named.len() || !named.keys().all(|here| all.contains(here)) {
+        return None;
+    }
+    let mut left = all.clone().filter(|here| !named.contains_key(here));
+    all.map(|there| Some((there, of.get(&there).copied().or_else(|| left.next())?))).collect()
+}
+
 impl ArchiveFile {
     pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         let properties = ReaderProperties::builder().set_read_bloom_filter(true).build();
@@ -341,43 +428,62 @@ impl ArchiveFile {
         Ok(events.into_iter().flatten().zip(rules.into_iter().flatten()).collect())
     }
 
-    /// Whether the numbers by which the file names rows of a partition are that partition's. One that was made
-    /// anew may count in another order, and would be misread by them.
-    pub(in crate::store) fn is_numbered_as(
+    /// How verdicts of a partition have to be numbered so that this file's rows name them; `None`: the file does
+    /// not hold the events of that partition, or holds others.
+    ///
+    /// Whatever else the file names by a number is numbered in the order of the leaves, and must be equal. A
+    /// verdict's number also depends on what was judged again between two of them, and so on how the stream was cut.
+    /// Each row is compared by its tree and leaf, from which the rest of it follows, and by both verdicts.
+    pub(in crate::store) fn numbers_for(
         &self,
         partition: &Connection,
-    ) -> Result<bool, StoreError> {
-        let mut event =
-            partition.prepare("SELECT rule, hit, shape, then_verdict FROM ev WHERE id = ?1")?;
-        let mut verdict = partition.prepare("SELECT verdict FROM verdict WHERE id = ?1")?;
+    ) -> Result<Option<Numbers>, StoreError> {
+        let mut there = HashMap::new();
+        each(partition, "SELECT verdict, id FROM verdict", |row| {
+            there.insert(row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?);
+            Ok(())
+        })?;
+        let count: i64 = partition.query_row("SELECT count(*) FROM ev", [], |row| row.get(0))?;
+        if usize::try_from(count).ok() != Some(self.row_count) {
+            return Ok(None);
+        }
+        let mut held = partition.prepare(Held::SELECT)?;
+        let mut seen = vec![false; self.row_count];
+        // By the file's number.
+        let mut named: BTreeMap<i64, i64> = BTreeMap::new();
         let mut from = 0;
         while from < self.row_count {
             let until = self.row_count.min(from + READ_ROWS);
-            let range = from..until;
-            let range = std::slice::from_ref(&range);
-            let ints = |place| self.ints(place, range);
-            let events = ints(at::EVENT)?;
-            let (rules, hits, shapes) =
-                (ints(at::RULE_ROW)?, ints(at::HIT_ROW)?, ints(at::SHAPE_ROW)?);
-            let (then, now) = (ints(at::THEN_ROW)?, ints(at::NOW_ROW)?);
-            let said = self.read::<ByteArrayType>(at::NOW_VERDICT, range)?;
-            for (row, said) in said.iter().enumerate() {
-                let of = |column: &[Option<i64>]| column.get(row).copied().flatten();
-                let wanted = (of(&rules), of(&hits), of(&shapes), of(&then));
-                let held = event.query_row([of(&events)], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                });
-                let held = held.optional()?;
-                let known: Option<Vec<u8>> =
-                    verdict.query_row([of(&now)], |row| row.get(0)).optional()?;
-                let said = said.as_ref().map(|said| said.data());
-                if held != Some(wanted) || known.as_deref() != said {
-                    return Ok(false);
+            let rows = self.rows(&COMPARED, std::slice::from_ref(&(from..until)))?;
+            for row in 0..until - from {
+                let event = rows.int(at::EVENT, row)?;
+                let place = usize::try_from(event.saturating_sub(1)).ok();
+                let is_new = place.and_then(|at| seen.get_mut(at));
+                if is_new.is_none_or(|seen| std::mem::replace(seen, true)) {
+                    return Ok(None);
+                }
+                let Some(found) = held.query_row([event], Held::read).optional()? else {
+                    return Ok(None);
+                };
+                if !found.is(&rows, row)? {
+                    return Ok(None);
+                }
+                let then = there.get(rows.bytes(at::THEN_VERDICT, row)?);
+                let now = there.get(rows.bytes(at::NOW_VERDICT, row)?);
+                let (Some(then), Some(now)) = (then, now) else { return Ok(None) };
+                // Where it changed, what the partition says of that is put over what the file says.
+                if *then != found.then || (*now != found.now && !found.is_revised) {
+                    return Ok(None);
+                }
+                for (place, there) in [(at::THEN_ROW, then), (at::NOW_ROW, now)] {
+                    if named.entry(rows.int(place, row)?).or_insert(*there) != there {
+                        return Ok(None);
+                    }
                 }
             }
             from = until;
         }
-        Ok(true)
+        Ok(numbers(&named, there.len()))
     }
 
     /// Events by their numbers, in the order of the file.
@@ -412,9 +518,17 @@ impl ArchiveFile {
         tell: &mut dyn FnMut(Read) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let count: usize = ranges.iter().map(ExactSizeIterator::len).sum();
+        let all: Vec<usize> = (0..COLUMNS.len()).collect();
+        let rows = self.rows(&all, ranges)?;
+        (0..count).try_for_each(|row| tell(rows.event(part, row)?))
+    }
+
+    /// Some columns of some rows.
+    fn rows(&self, places: &[usize], ranges: &[Range<usize>]) -> Result<Rows, StoreError> {
         let mut rows = Rows::default();
-        for (place, column) in COLUMNS.iter().enumerate() {
-            let values = match column.kind {
+        for place in places.iter().copied() {
+            let kind = COLUMNS.get(place).map(|column| column.kind);
+            let values = match kind.ok_or(StoreError::Damaged { what: "archive.column" })? {
                 Kind::Int => Values::Ints(self.ints(place, ranges)?),
                 Kind::Text | Kind::Bytes => {
                     Values::Bytes(self.read::<ByteArrayType>(place, ranges)?)
@@ -422,7 +536,7 @@ impl ArchiveFile {
             };
             rows.insert(place, values);
         }
-        (0..count).try_for_each(|row| tell(rows.event(part, row)?))
+        Ok(rows)
     }
 
     /// Rows of events, by their numbers.
@@ -531,6 +645,16 @@ mod tests {
     fn ranges_of_rows_are_joined() {
         assert_eq!(joined(vec![4..6, 0..2, 2..3, 5..9]), [0..3, 4..9]);
         assert!(joined(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn verdicts_get_the_numbers_by_which_a_file_names_them() {
+        // The file calls 1 what the partition calls 2, and 3 what that calls 1. Of the partition's 3 it says nothing.
+        let named = BTreeMap::from([(1, 2), (3, 1)]);
+        assert_eq!(numbers(&named, 3), Some(vec![(1, 3), (2, 1), (3, 2)]));
+        assert_eq!(numbers(&BTreeMap::new(), 2), Some(vec![(1, 1), (2, 2)]), "all are left");
+        assert_eq!(numbers(&BTreeMap::from([(4, 1)]), 3), None, "of verdicts that are not there");
+        assert_eq!(numbers(&BTreeMap::from([(1, 1), (2, 1)]), 3), None, "one verdict twice");
     }
 
     #[test]

@@ -14,8 +14,9 @@
 //! - A hold pins leaves: a partition with one of them stays as it is.
 //! - A Parquet file is never written again. Verdicts that change later stand in the sidecar, with all that
 //!   changed before, and are put over what the file says whenever it is read.
-//! - A rebuilt index has its partitions again; each goes when its archive is found to hold the same leaves
-//!   under the same row numbers, and stays, with one warning, if not.
+//! - A rebuilt index has its partitions again; each goes when its archive is found to hold the same leaves in
+//!   the same rows, and stays, with one warning for each start, if not. Verdicts that came in another order
+//!   get the file's numbers in the sidecar ([`Numbers`]).
 //!
 //! On disk:
 //!
@@ -37,7 +38,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use evidence::AgentOrigin;
@@ -48,7 +49,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tlog::{Hash, leaf_hash, root_of};
 
-pub(in crate::store) use self::file::{ArchiveFile, joined, whole};
+pub(in crate::store) use self::file::{ArchiveFile, Numbers, joined, whole};
 use super::{
     EventId, StoreError, StoredEvent,
     columns::unsigned,
@@ -60,6 +61,11 @@ use super::{
 /// Within the collector's directory.
 pub(crate) const FOLDER: &str = "archive";
 const FORMAT: u32 = 1;
+/// Remedies of a day that stays in the index.
+const PUT_BACK: &str = "put the day's .json and .parquet back into archive/ as they were logged, and restart the \
+                        collector; until then the day is answered from the index";
+const KEEP: &str = "answers come from the index and need nothing; keep the day's files in archive/, and verify a \
+                    bundle of that day to see which of the two the log proves";
 
 /// Leaves of one tree that somebody wants untouched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +84,12 @@ pub type Step<'s> = &'s dyn Fn(&'static str) -> Result<(), StoreError>;
 pub struct Archive {
     folder: PathBuf,
     holds: Vec<Hold>,
-    /// Partitions of which somebody was told that their archive is not what the log names.
-    told: Arc<Mutex<BTreeSet<String>>>,
+    refused: Arc<Mutex<Refused>>,
 }
+
+/// Partitions whose archive was found wanting, with the manifest that the log names: somebody was told, and a
+/// look costs reading all of the file, so there is none before the next start.
+type Refused = BTreeSet<(String, Vec<u8>)>;
 
 /// A day that was written and read back, to be logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +136,7 @@ struct Leaves {
 
 impl Archive {
     pub fn new(dir: &Path, holds: Vec<Hold>) -> Self {
-        Self { folder: dir.join(FOLDER), holds, told: Arc::default() }
+        Self { folder: dir.join(FOLDER), holds, refused: Arc::default() }
     }
 
     fn parquet(&self, partition: &str) -> PathBuf {
@@ -145,49 +154,58 @@ impl Archive {
         Some((serde_json::from_slice(&bytes).ok()?, hash))
     }
 
-    /// Whether the archive holds this partition whole, so that its file may go. `false`: it stays.
+    /// Whether the archive holds this partition whole, so that its file may go; and how its verdicts have to be
+    /// numbered beside the archive. `None`: it stays.
     pub(super) fn check(
         &self,
         partition: &str,
         logged: &[u8],
-        connection: &Connection,
-    ) -> Result<bool, StoreError> {
-        let wrong = |what: &'static str| {
-            self.warn(partition, what);
-            Ok(false)
+        file: &Path,
+    ) -> Result<Option<Numbers>, StoreError> {
+        if self.refused().contains(&(partition.to_owned(), logged.to_vec())) {
+            return Ok(None);
+        }
+        let stays = |what: &'static str, remedy: &'static str| {
+            tracing::warn!(partition, what, remedy, "an archived day stays in the index");
+            self.refused().insert((partition.to_owned(), logged.to_vec()));
+            Ok(None)
         };
         let Some((manifest, hash)) = self.read_manifest(partition) else {
-            return wrong("the manifest is missing or does not read");
+            return stays("manifest: it is missing or does not read", PUT_BACK);
         };
         if hash.0.as_slice() != logged {
-            return wrong("the manifest is not the one that the log names");
+            return stays("manifest: it is not the one that the log names", PUT_BACK);
         }
         if self.is_held(&manifest.leaves) {
-            return Ok(false);
+            return Ok(None);
         }
-        if manifest.leaves != leaves(connection)? {
-            return wrong("the manifest names other leaves than the index has of that day");
+        let connection = settings::for_reading(file)?;
+        if manifest.leaves != leaves(&connection)? {
+            return stays("leaves: the index has others of that day than the manifest names", KEEP);
         }
         let path = self.parquet(partition);
         let as_written = digest(&path).is_ok_and(|(sha256, bytes)| {
             (sha256.as_str(), bytes) == (manifest.sha256.as_str(), manifest.bytes)
         });
         if !as_written {
-            return wrong("the Parquet file is missing or not the one that the manifest names");
+            let what = "sha256: the Parquet file is missing or not the one that the manifest names";
+            return stays(what, PUT_BACK);
         }
-        if !ArchiveFile::open(&path)?.is_numbered_as(connection)? {
-            return wrong("the index numbers that day in another way than the Parquet file");
+        let Ok(archived) = ArchiveFile::open(&path) else {
+            return stays("schema: this program does not read the Parquet file", KEEP);
+        };
+        match archived.numbers_for(&connection)? {
+            Some(numbers) => Ok(Some(numbers)),
+            None => {
+                let what = "rows: the Parquet file says something else of an event than the index";
+                stays(what, KEEP)
+            }
         }
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
-        Ok(true)
     }
 
-    /// Once for each partition: it stays in the index, and is looked at again and again.
-    fn warn(&self, partition: &str, what: &'static str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(partition.to_owned()) {
-            tracing::warn!(partition, what, "an archived day stays in the index");
-        }
+    /// Held for a look only.
+    fn refused(&self) -> MutexGuard<'_, Refused> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_held(&self, leaves: &[Leaves]) -> bool {
@@ -389,8 +407,20 @@ fn root_of_file(path: &Path, part: i64) -> Result<(Hash, u64), StoreError> {
     Ok((root_of(&hashes), hashes.len() as u64))
 }
 
-/// The partition without its events, in a file of its own, synced.
-pub(super) fn make_sidecar(partition: &Path, sidecar: &Path) -> Result<(), StoreError> {
+const VERDICTS_NUMBERED: &str = "here, answer, notable, verdict FROM whole.verdict
+    JOIN numbered ON there = verdict.id ORDER BY here";
+const REVISIONS_NUMBERED: &str = "event, log_size, register_size, was.here, became.here
+    FROM whole.revision
+    JOIN numbered AS was ON was.there = revision.before
+    JOIN numbered AS became ON became.there = revision.after";
+
+/// The partition without its events, in a file of its own, synced; its verdicts numbered as the archive beside
+/// it names them.
+pub(super) fn make_sidecar(
+    partition: &Path,
+    sidecar: &Path,
+    numbers: &Numbers,
+) -> Result<(), StoreError> {
     let beside = sidecar.with_extension("new");
     for name in [beside.clone(), wal(&beside), shm(&beside)] {
         super::sqlite::absent(fs::remove_file(name))?;
@@ -401,9 +431,22 @@ pub(super) fn make_sidecar(partition: &Path, sidecar: &Path) -> Result<(), Store
     connection.execute("ATTACH DATABASE ?1 AS whole", params![path])?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
     connection.execute_batch(schema::TABLES)?;
+    connection.execute_batch(
+        "CREATE TEMP TABLE numbered (there INTEGER PRIMARY KEY, here INTEGER NOT NULL)",
+    )?;
+    {
+        let mut insert = connection.prepare("INSERT INTO numbered VALUES (?1, ?2)")?;
+        for (there, here) in numbers {
+            insert.execute([there, here])?;
+        }
+    }
     for table in schema::KEPT {
-        connection
-            .execute_batch(&format!("INSERT INTO main.{table} SELECT * FROM whole.{table}"))?;
+        let rows = match table {
+            "verdict" => VERDICTS_NUMBERED.to_owned(),
+            "revision" => REVISIONS_NUMBERED.to_owned(),
+            _ => format!("* FROM whole.{table}"),
+        };
+        connection.execute_batch(&format!("INSERT INTO main.{table} SELECT {rows}"))?;
     }
     connection.execute_batch(schema::INDEXES)?;
     connection.execute_batch("COMMIT")?;

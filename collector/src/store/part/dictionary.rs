@@ -396,7 +396,7 @@ pub(in crate::store) fn target_from(kind: i32, key: String, value: Option<String
     v1::Target { kind, value: value.or_else(|| name_in_key(&key)).unwrap_or_default() }
 }
 
-pub(super) fn each(
+pub(in crate::store) fn each(
     connection: &Connection,
     sql: &str,
     mut tell: impl FnMut(&rusqlite::Row<'_>) -> Result<(), StoreError>,

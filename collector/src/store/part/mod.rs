@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use register::assessment::Facts;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-pub(super) use dictionary::{key_of, target_from};
+pub(super) use dictionary::{each, key_of, target_from};
 
 use self::{
     dictionary::{Dictionaries, RowId},
