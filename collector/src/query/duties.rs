@@ -3,7 +3,7 @@
 //! When rules stood is read from the index as far as it is new since the last question, and what was found
 //! then is looked at again as far as a change or a clock can reach it.
 
-use std::sync::PoisonError;
+use std::{collections::BTreeMap, sync::PoisonError};
 
 use evidence::{Claim, NodeId};
 use register::{
@@ -28,10 +28,38 @@ pub(super) struct Memo {
     watch: Watch,
     /// Sizes of the log and of the register.
     told: Option<(u64, u64)>,
+    silences: Ended,
+}
+
+/// Every silence that has ended, in order: an answer lists the longest, and a duty is excused by each.
+#[derive(Default)]
+struct Ended {
+    silences: Vec<Silence>,
+    /// How much of each tree was covered when its silences were read: what ended since stands above it.
+    read_to: BTreeMap<(String, String), u64>,
+}
+
+impl Ended {
+    fn read(&mut self, scene: &Scene) -> Result<(), QueryError> {
+        let before = self.silences.len();
+        for row in &scene.generations {
+            let tree = (row.node.clone(), row.generation.clone());
+            let from_leaf = self.read_to.get(&tree).copied().unwrap_or(0);
+            if from_leaf < row.covered_size {
+                let ended = scene.reading.silences_from(&tree.0, &tree.1, from_leaf)?;
+                self.silences.extend(ended);
+                self.read_to.insert(tree, row.covered_size);
+            }
+        }
+        if before < self.silences.len() {
+            self.silences.sort();
+        }
+        Ok(())
+    }
 }
 
 impl Memo {
-    fn look(&mut self, scene: &Scene, silences: &[Silence]) -> Result<(), QueryError> {
+    fn look(&mut self, scene: &Scene) -> Result<(), QueryError> {
         let register = scene.grounds().register();
         let view = scene.whole();
         let (log_size, size) = (scene.position.log_size, view.size());
@@ -41,6 +69,7 @@ impl Memo {
         });
         if since.is_none() {
             self.watch.forget();
+            self.silences = Ended::default();
         }
         self.told = None;
         for stored in scene.reading.stood(since.map_or(0, |(log, _)| log), scene.known_at())? {
@@ -54,9 +83,21 @@ impl Memo {
             let rule = Installed { node, target, technique: rule.technique(), claims };
             self.watch.tell(id, Stood { rule, from_s, begun, until_s });
         }
-        self.told = Some((log_size, size));
+        self.silences.read(scene)?;
         let at_s = scene.evidence_now_s();
+        // What is open is of this question alone.
+        let silences = &mut self.silences.silences;
+        let ended = silences.len();
+        if scene.past.is_some() {
+            // Of what was heard last no past is kept; nor is this memo.
+            silences.retain(|silence| silence.until_s <= at_s);
+        } else {
+            // By the time of the evidence: a collector that nobody has told anything knows of nobody's silence.
+            silences.extend(scene.heard.iter().filter_map(|(node, heard)| heard.open(node, at_s)));
+        }
         self.watch.look(register, size, at_s, &scene.inventory, silences);
+        silences.truncate(ended);
+        self.told = Some((log_size, size));
         Ok(())
     }
 }
@@ -66,15 +107,6 @@ pub(super) fn findings(
     filter: &Filter,
 ) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     let at_s = scene.evidence_now_s();
-    // All of them, as the verifier reckons: an answer lists the longest, and a duty is excused by each.
-    let mut silences = scene.reading.every_silence()?;
-    if scene.past.is_some() {
-        // Of what was heard last no past is kept.
-        silences.retain(|silence| silence.until_s <= at_s);
-    } else {
-        // By the time of the evidence: a collector that nobody has told anything knows of nobody's silence.
-        silences.extend(scene.heard.iter().filter_map(|(node, heard)| heard.open(node, at_s)));
-    }
     let register = scene.register();
     let mut rows = Vec::new();
     {
@@ -83,7 +115,7 @@ pub(super) fn findings(
         let mut kept = scene.duties.lock().unwrap_or_else(PoisonError::into_inner);
         let mut once = Memo::default();
         let memo = if scene.past.is_some() { &mut once } else { &mut *kept };
-        memo.look(scene, &silences)?;
+        memo.look(scene)?;
         for duty in memo.watch.found() {
             let Some(entry) = register.request(&duty.request) else { continue };
             let request = entry.request();

@@ -204,5 +204,32 @@ fn every_silence_is_reckoned_with_and_the_longest_are_listed() {
     let index = world.query.index().read().unwrap();
     let (listed, count) = index.silences(0, 0, &[]).unwrap();
     assert_eq!((listed.len(), count), (1_000, 1_001));
-    assert_eq!(index.every_silence().unwrap().len(), 1_001);
+    let from = |leaf| index.silences_from("r1", "0000000000000001", leaf).unwrap().len();
+    // Of each a leaf, after genesis, start, snapshot and a first seal.
+    assert_eq!((from(0), from(5), from(1_004)), (1_001, 1_000, 1));
+}
+
+#[test]
+fn a_silence_that_ended_since_the_last_answer_excuses_too() {
+    for (beat_s, wanted) in [(50, &["req-7 LATE_START r1"][..]), (1_000, &[])] {
+        let mut stream = network();
+        stream.request_with("req-7", "ip:192.0.2.7", |request| {
+            request.task.as_mut().unwrap().implement_by_s = NOON + 100;
+        });
+        stream.publish();
+        let mut world = World::of(&stream);
+        assert!(codes(&world).is_empty(), "there is time");
+        let told = stream.committed.len();
+        while stream.now_s < NOON + 1_000 {
+            stream.wait(beat_s);
+            if stream.now_s == NOON + 1_000 {
+                stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+            }
+            stream.send("r1");
+        }
+        stream.publish();
+        world.assessor.apply(stream.committed[told..].to_vec()).unwrap();
+        assert_eq!(codes(&world), wanted, "a seal every {beat_s} s");
+        assert_eq!(codes(&World::of(&stream)), wanted);
+    }
 }

@@ -253,8 +253,13 @@ pub trait Reading {
         until_s: i64,
         nodes: &[String],
     ) -> Result<(Vec<Silence>, u64), StoreError>;
-    /// Every silence that has ended, for whoever reckons with them and does not list them.
-    fn every_silence(&self) -> Result<Vec<Silence>, StoreError>;
+    /// Those that leaves of a tree ended from this one on, for whoever reckons with all and does not list them.
+    fn silences_from(
+        &self,
+        node: &str,
+        generation: &str,
+        leaf: u64,
+    ) -> Result<Vec<Silence>, StoreError>;
     /// What was seen from outside of what touches a target, or of any, newest first; `known_at`: below a
     /// size of the log.
     fn probes(

@@ -18,7 +18,7 @@ use register::{
     silence::{Heard, LISTED_MAX, Silence},
 };
 use remit_proto::v1;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::{
     DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt, LossSum, Position,
@@ -394,12 +394,17 @@ impl Reading for SqliteReading {
         Ok((found, counted(connection, "silence", &count)?))
     }
 
-    fn every_silence(&self) -> Result<Vec<Silence>, StoreError> {
+    fn silences_from(
+        &self,
+        node: &str,
+        generation: &str,
+        leaf: u64,
+    ) -> Result<Vec<Silence>, StoreError> {
         let connection = self.connection()?;
         let mut statement = connection.prepare_cached(
-            "SELECT * FROM silence ORDER BY from_s, until_s, node, generation, leaf",
+            "SELECT * FROM silence WHERE node = ?1 AND generation = ?2 AND leaf >= ?3",
         )?;
-        silences(statement.query([])?)
+        silences(statement.query(params![node, generation, number(leaf)])?)
     }
 
     fn probes(
