@@ -238,11 +238,15 @@ impl Stream {
         self.request_in(v1::Import::default(), &[], id, target, change);
     }
 
-    /// A request whose existence is secret.
-    pub(crate) fn secret_request(&mut self, id: &str, authority: &str, target: &str) {
+    /// A request whose existence is secret, with a list that stands under it.
+    pub(crate) fn secret_request(&mut self, id: &str, authority: &str, target: &str, list: &str) {
         let existence = v1::DisclosureTier::Secret.into();
         let import = v1::Import { existence, ..v1::Import::default() };
-        self.request_in(import, &[], id, target, |request| by(request, authority));
+        self.request_in(import, &[], id, target, |request| {
+            by(request, authority);
+            request.task.as_mut().unwrap().covers_lists = vec![list.into()];
+        });
+        self.feed(list, id);
     }
 
     /// A request of which parts are secret; the collector holds what opens them.
@@ -447,6 +451,17 @@ impl Stream {
         act: v1::DecisionAct,
         reason: v1::DecisionReason,
     ) {
+        self.decide_noting(subject, act, reason, register::cases::Note::None);
+    }
+
+    /// The same with a note.
+    pub(crate) fn decide_noting(
+        &mut self,
+        subject: v1::FindingSubject,
+        act: v1::DecisionAct,
+        reason: v1::DecisionReason,
+        note: register::cases::Note,
+    ) {
         let decision = v1::Decision {
             subject: Some(subject),
             act: act.into(),
@@ -463,8 +478,7 @@ impl Stream {
         };
         let index = self.decisions;
         self.decisions += 1;
-        let (statement, note) = (Box::new(statement), register::cases::Note::None);
-        self.push(What::Decision { index, statement, note });
+        self.push(What::Decision { index, statement: Box::new(statement), note });
     }
 
     pub(crate) fn hit(&mut self, node: &str, block: &Block, hits: u64) {

@@ -33,13 +33,14 @@ impl QueryHandle {
         };
         Ok(v1::GetFindingResponse {
             finding: Some(finding),
-            decisions: decided(&scene, id).iter().map(row).collect(),
+            decisions: decided(&scene, id).map(|said| row(&scene, said)).collect(),
             completeness: Some(completeness(&scene, &filter)?),
         })
     }
 
     /// A decision about what nobody found would be a record of nothing. What was decided on once, or stood
-    /// once, stays known, also when the evidence shows it no more.
+    /// once, stays known, also when the evidence shows it no more; what the caller does not see is not there,
+    /// whatever others decided on it.
     pub(crate) fn knows_finding(&self, signed_statement: Vec<u8>) -> Result<(), Status> {
         Ok(self.check_finding(&signed_statement)?)
     }
@@ -57,20 +58,20 @@ impl QueryHandle {
         };
         let id = finding_id(&subject);
         let (filter, scene) = self.scene_for(None)?;
-        let known = !scene.cases().of(&id).is_empty()
-            || find(&scene, &filter, &id)?.is_some()
-            || former::finding(&scene, &id)?.is_some();
+        let known =
+            find(&scene, &filter, &id)?.is_some() || former::finding(&scene, &id)?.is_some();
         if known { Ok(()) } else { Err(QueryError::NoSuchFinding) }
     }
 }
 
-/// What people had said by the time that was asked for, oldest first.
-fn decided<'s>(scene: &'s Scene, id: &str) -> &'s [Decided] {
-    let all = scene.cases().of(id);
-    let Some(past) = scene.past else { return all };
-    // One writer records them in order, with its clock.
-    let count = all.iter().take_while(|said| said.recorded_at_s <= past.as_known_at_s).count();
-    all.get(..count).unwrap_or(all)
+/// What people had said by the time that was asked for, in the order in which it was recorded.
+fn decided<'s>(
+    scene: &'s Scene,
+    id: &str,
+) -> impl DoubleEndedIterator<Item = &'s Decided> + use<'s> {
+    // The time is by the clock of whoever signed, so that a later act may bear an earlier one.
+    let until_s = scene.past.map_or(i64::MAX, |past| past.as_known_at_s);
+    scene.cases().of(id).iter().filter(move |said| said.recorded_at_s <= until_s)
 }
 
 fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRow>, QueryError> {
@@ -81,12 +82,12 @@ fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRo
 /// Adds what is not about the evidence of one finding: its id, what people said, how severe it is.
 pub(super) fn complete(scene: &Scene, mut row: v1::FindingRow) -> v1::FindingRow {
     row.id = finding_id(&subject_of(&row));
-    let decided = decided(scene, &row.id).last();
+    let decided = decided(scene, &row.id).next_back();
     row.state = decided.map_or(FindingState::Open, |decided| decided.after).into();
     row.seen_since = decided.is_some_and(|decided| {
         decided.after == FindingState::Remedied && row.last_seen_s > decided.recorded_at_s
     });
-    row.decided = decided.map(self::row);
+    row.decided = decided.map(|said| self::row(scene, said));
     row.duration_s = u64::try_from(row.last_seen_s.saturating_sub(row.first_seen_s)).unwrap_or(0);
     // Of what is no rule, whoever found it says whether anything is blocked by it.
     if row.rule != 0 {
@@ -114,10 +115,10 @@ fn of_rule(scene: &Scene, row: &v1::FindingRow) -> v1::Severity {
     severity(target.as_ref(), lines_served, row.duration_s)
 }
 
-fn row(decided: &Decided) -> v1::DecisionRow {
+fn row(scene: &Scene, decided: &Decided) -> v1::DecisionRow {
     let Decided { index, act, reason, by, role, recorded_at_s, note, after } = decided;
     let person = v1::PersonRef { person: by.to_string(), role: (*role).into() };
-    v1::DecisionRow {
+    let mut row = v1::DecisionRow {
         index: *index,
         act: (*act).into(),
         reason: (*reason).into(),
@@ -126,5 +127,7 @@ fn row(decided: &Decided) -> v1::DecisionRow {
         note: if let Note::Text(text) = note { text.clone() } else { String::new() },
         note_erased: *note == Note::Erased,
         state_after: (*after).into(),
-    }
+    };
+    scene.veil.said(&mut row);
+    row
 }

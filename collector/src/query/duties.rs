@@ -122,7 +122,7 @@ pub(super) fn findings(
             let authority = register.authority(&entry);
             if takes(scene, filter, duty, authority, at_s) {
                 let lines_served = lines_in_scope(&request.scope, &scene.inventory);
-                rows.push(row(duty, authority, lines_served, at_s));
+                rows.push(row(scene, duty, authority, lines_served, at_s));
             }
         }
     }
@@ -147,7 +147,7 @@ fn takes(scene: &Scene, filter: &Filter, duty: &Duty, authority: &str, at_s: i64
             duty.nodes.iter().any(|part| in_scope(&part.node))
         };
     about_nodes
-        && filter.takes_time(duty.until_s.unwrap_or(at_s))
+        && filter.takes_time(duty.until_s.map_or(at_s, |s| scene.veil.done_at_s(id, s)))
         && filter.techniques.is_empty()
         && filter.takes_duty(duty.finding)
         && filter.takes_request(id, authority)
@@ -156,7 +156,13 @@ fn takes(scene: &Scene, filter: &Filter, duty: &Duty, authority: &str, at_s: i64
         })
 }
 
-fn row(duty: &Duty, authority: &str, lines_served: u64, at_s: i64) -> (String, v1::FindingRow) {
+fn row(
+    scene: &Scene,
+    duty: &Duty,
+    authority: &str,
+    lines_served: u64,
+    at_s: i64,
+) -> (String, v1::FindingRow) {
     let Duty {
         request,
         finding,
@@ -180,16 +186,18 @@ fn row(duty: &Duty, authority: &str, lines_served: u64, at_s: i64) -> (String, v
         // Nobody looks where it would be; whether it is carried out is not known.
         DutyFinding::Undetermined => "UNDETERMINED",
     };
-    let last_s = until_s.unwrap_or(at_s);
+    let done_at_s = |at_s: i64| scene.veil.done_at_s(request.as_str(), at_s);
+    let since_s = done_at_s(*since_s);
+    let last_s = until_s.map_or(at_s, done_at_s);
     // Where nothing is blocked, nothing is taken away.
     let severity = (*finding == DutyFinding::Is(DutyCode::LateRemoval)).then(|| {
-        let duration_s = u64::try_from(last_s.saturating_sub(*since_s)).unwrap_or(0);
+        let duration_s = u64::try_from(last_s.saturating_sub(since_s)).unwrap_or(0);
         severity(targets.first(), lines_served, duration_s)
     });
     let node = |part: &DutyNode| v1::DutyNodeRow {
         node: part.node.clone(),
-        from_s: part.from_s,
-        until_s: part.until_s.unwrap_or(0),
+        from_s: done_at_s(part.from_s),
+        until_s: part.until_s.map_or(0, done_at_s),
         targets: part.targets,
     };
     let row = v1::FindingRow {
@@ -200,7 +208,7 @@ fn row(duty: &Duty, authority: &str, lines_served: u64, at_s: i64) -> (String, v
         target: targets.first().map(Target::to_wire),
         target_count: *target_count,
         authority: authority.to_owned(),
-        first_seen_s: *since_s,
+        first_seen_s: since_s,
         last_seen_s: last_s,
         due_s: due_s.unwrap_or(0),
         duty_nodes: nodes.iter().map(node).collect(),

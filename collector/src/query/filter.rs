@@ -29,6 +29,8 @@ pub(super) struct Filter {
     pub(super) target: Option<Target>,
     pub(super) techniques: Vec<i32>,
     pub(super) requests: Vec<String>,
+    /// The same of rows that show a target.
+    beside_targets: Vec<String>,
     pub(super) authorities: Vec<String>,
     /// What the verdict must be: any of these six, if one of them names anything.
     pub(super) verdicts: Vec<i32>,
@@ -124,6 +126,7 @@ impl Filter {
             nodes,
             target,
             techniques,
+            beside_targets: requests.clone(),
             requests,
             authorities,
             verdicts,
@@ -136,9 +139,13 @@ impl Filter {
         })
     }
 
-    /// The question as this reader can ask it: what is hidden answers to no name, as if there were none.
+    /// The question as this reader can ask it: what is hidden answers to no name, as if there were none, and
+    /// what hides its targets finds none.
     pub(super) fn seen_through(mut self, veil: &Veil) -> Self {
         for id in self.requests.iter_mut().filter(|id| veil.hides(id)) {
+            NO_REQUEST.clone_into(id);
+        }
+        for id in self.beside_targets.iter_mut().filter(|id| veil.hides_targets(id)) {
             NO_REQUEST.clone_into(id);
         }
         self
@@ -162,6 +169,7 @@ impl Filter {
             let of = |entry: &register::Entry<'_>| {
                 let authority = register.authority(entry);
                 self.authorities.iter().any(|wanted| wanted == authority)
+                    && !scene.veil.hides_targets(entry.id().as_str())
             };
             register.requests().filter(of).map(|entry| entry.id().to_string()).collect()
         });
@@ -172,7 +180,7 @@ impl Filter {
             nodes: self.nodes.clone(),
             target: self.target.clone(),
             techniques: self.techniques.clone(),
-            requests: self.requests.clone(),
+            requests: self.beside_targets.clone(),
             speaking,
             codes: self.codes(),
             with_changes: false,
@@ -255,6 +263,7 @@ impl Filter {
     pub(super) fn whatever_the_verdict(&self) -> Self {
         Self {
             requests: Vec::new(),
+            beside_targets: Vec::new(),
             authorities: Vec::new(),
             verdicts: Vec::new(),
             undetermined: Vec::new(),
@@ -277,7 +286,7 @@ impl Filter {
             || (at_s != 0 && at_s >= self.since_s && (self.until_s == 0 || at_s < self.until_s))
     }
 
-    /// By the verdict and what is claimed beside it.
+    /// By the verdict and what is claimed beside it, as the reader sees both.
     pub(super) fn takes_verdict(
         &self,
         verdict: &v1::Verdict,
@@ -291,7 +300,7 @@ impl Filter {
             wanted == speaks || claims.any(|claim| claims_request(claim, wanted))
         };
         self.takes_code(verdict)
-            && (self.requests.is_empty() || self.requests.iter().any(takes_request))
+            && (self.beside_targets.is_empty() || self.beside_targets.iter().any(takes_request))
             && (self.authorities.is_empty()
                 || self.authorities.iter().any(|wanted| wanted == authority))
     }

@@ -126,8 +126,10 @@ fn when_it_stood(scene: &Scene, row: &mut v1::FindingRow) -> Result<bool, QueryE
             row.target.clone_from(&event.facts.target);
             row.technique = event.facts.rule.technique;
             row.claims.clone_from(&event.facts.rule.claims);
-            row.verdict = Some(verdict.clone());
-            row.authority = scene.authority(verdict);
+            let mut verdict = verdict.clone();
+            scene.veil.verdict(&mut verdict);
+            row.authority = scene.authority(&verdict);
+            row.verdict = Some(verdict);
             row.first_seen_s = span.first_s;
             seen = true;
         }

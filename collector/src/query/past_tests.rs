@@ -204,3 +204,28 @@ fn a_finding_stands_with_people_where_it_stood_then() {
     assert_eq!(found(NOON + 100, FindingState::Acknowledged), 1);
     assert_eq!(found(0, FindingState::Acknowledged), 1);
 }
+
+#[test]
+fn an_act_of_a_clock_that_is_behind_is_not_lost_behind_one_that_is_ahead() {
+    use v1::{DecisionAct, DecisionReason, FindingState};
+    let mut stream = Stream::new();
+    stream.enrol("r1");
+    stream.install("r1", &block(1, "ip:192.0.2.7"));
+    stream.publish();
+    let kinds = vec![v1::FindingKind::Rule.into()];
+    let question = v1::ListFindingsRequest { kinds, ..v1::ListFindingsRequest::default() };
+    let found = |world: &World, filter: v1::Filter| {
+        let question = v1::ListFindingsRequest { filter: Some(filter), ..question.clone() };
+        world.query.list_findings(question).unwrap().findings.remove(0)
+    };
+    let subject = register::cases::subject_of(&found(&World::of(&stream), v1::Filter::default()));
+    stream.wait(500);
+    stream.decide(subject.clone(), DecisionAct::Acknowledge, DecisionReason::UnderInvestigation);
+    stream.wait(-400);
+    stream.decide(subject, DecisionAct::Explain, DecisionReason::ThirdParty);
+    stream.publish();
+    let world = World::at(&stream, NOON + 1_000, usize::MAX);
+    assert_eq!(found(&world, known_at(NOON + 99)).state(), FindingState::Open);
+    assert_eq!(found(&world, known_at(NOON + 100)).state(), FindingState::Explained);
+    assert_eq!(found(&world, known_at(NOON + 500)).state(), FindingState::Explained);
+}

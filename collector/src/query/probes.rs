@@ -95,9 +95,10 @@ pub(super) fn findings(
         let authority = register.authority(&entry);
         let id = shown.request.to_string();
         let about = probe.target.as_ref().filter(|_| !scene.veil.hides_targets(&id));
+        let at_s = scene.veil.done_at_s(&id, probe.at_s);
         let takes = filter.nodes.is_empty()
             && filter.techniques.is_empty()
-            && filter.takes_time(probe.at_s)
+            && filter.takes_time(at_s)
             && filter.takes_duty_code(v1::DutyCode::Ineffective)
             && filter.takes_request(&id, authority)
             && filter
@@ -112,8 +113,8 @@ pub(super) fn findings(
             request_id: id.clone(),
             target: probe.target.clone(),
             authority: authority.to_owned(),
-            first_seen_s: probe.at_s,
-            last_seen_s: probe.at_s,
+            first_seen_s: at_s,
+            last_seen_s: at_s,
             probe: Some(probe.clone()),
             ..v1::FindingRow::default()
         };

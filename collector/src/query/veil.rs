@@ -3,13 +3,15 @@
 //! The collector holds every part and judges with it; a reader without clearance gets the verdict without
 //! what it rests on, sees that a part is there, how secret, until when and why, and how many such requests
 //! there are. Of a request whose very existence is closed, the reader sees the verdict and that count: it
-//! answers to no name, and no name of it stands anywhere else. Who has clearance is in the table of `access`.
+//! answers to no name, and no name of it stands anywhere else. A request whose targets are hidden stands
+//! beside no target: what is blocked is seen, and what is asked of a request is answered, and nothing ties
+//! the two, neither a name nor an instant. Who has clearance is in the table of `access`.
 //!
 //! The veil is of the [`Scene`](super::Scene), and so of every question: filters, pages and refusals see what the reader
 //! sees. [`Shown`] is the register through it; judging looks past it (`Scene::whole`), and what was judged
 //! is veiled before anything is asked of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use evidence::{RequestId, closed};
 use register::{Entry, Target, Touch, View, judge::part_of, list::ListView, request::Closed};
@@ -25,11 +27,58 @@ use crate::{
 pub(super) struct Veil {
     /// Parts, by request.
     parts: BTreeMap<String, Vec<Closed>>,
-    /// Requests that are not there for this reader, with how secret that is.
-    requests: BTreeMap<String, DisclosureTier>,
+    /// Requests that are not there for this reader.
+    requests: BTreeSet<String>,
     /// Lists that stand under such a request.
     lists: BTreeSet<String>,
+    /// Requests that stand beside no target, with how secret that is: theirs are hidden, or they are not there.
+    targetless: BTreeMap<String, DisclosureTier>,
+    /// Lists that stand under such a request, or that it covers.
+    targetless_lists: BTreeSet<String>,
+    /// What is not there.
+    names: Names,
+    /// What stands beside no target.
+    targetless_names: Names,
 }
+
+/// Names that a text must not have in it, in capitals or not.
+#[derive(Debug, Default)]
+struct Names {
+    held: HashSet<Vec<u8>>,
+    sizes: BTreeSet<usize>,
+}
+
+impl Names {
+    fn of<'n>(names: impl Iterator<Item = &'n String>) -> Self {
+        let mut found = Self::default();
+        for name in names.filter(|name| !name.is_empty()) {
+            found.sizes.insert(name.len());
+            found.held.insert(name.to_ascii_lowercase().into_bytes());
+        }
+        found
+    }
+
+    /// Wherever it stands, also within another word: a text that is withheld for nothing costs less than one
+    /// in which a full stop or a bracket made another word of the name.
+    fn are_in(&self, text: &str) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
+        let text = text.to_ascii_lowercase();
+        let mut windows = self.sizes.iter().flat_map(|size| text.as_bytes().windows(*size));
+        windows.any(|part| self.held.contains(part))
+    }
+
+    /// Takes away a text that has one of them.
+    fn withhold_from(&self, text: &mut String) {
+        if self.are_in(text) {
+            WITHHELD.clone_into(text);
+        }
+    }
+}
+
+const WITHHELD: &str = "withheld";
+const DAY_S: i64 = 86_400;
 
 /// The register as far as the reader sees it.
 #[derive(Clone, Copy)]
@@ -104,7 +153,8 @@ impl Veil {
             if let Some(secrecy) = entry.existence()
                 && !sees(clearance, secrecy.tier, secrecy.until_s, now_s)
             {
-                veil.requests.insert(id.clone(), secrecy.tier);
+                veil.requests.insert(id.clone());
+                veil.targetless.insert(id.clone(), secrecy.tier);
             }
             let parts: Vec<Closed> = entry
                 .all_versions()
@@ -112,30 +162,44 @@ impl Veil {
                 .filter(|part| !sees(clearance, part.tier, part.until_s, now_s))
                 .cloned()
                 .collect();
+            if let Some(part) = parts.iter().find(|part| part.part == RequestPart::Targets) {
+                veil.targetless.entry(id.clone()).or_insert(part.tier);
+            }
+            if veil.targetless.contains_key(&id) {
+                let covered = entry.all_versions().flat_map(|v| &v.request.covers_lists);
+                veil.targetless_lists.extend(covered.map(ToString::to_string));
+            }
             if !parts.is_empty() {
                 veil.parts.insert(id, parts);
             }
         }
-        if !veil.requests.is_empty() {
-            let under_hidden = |list: &ListView<'_>| {
+        if !veil.targetless.is_empty() {
+            for list in register.lists() {
                 let feed = list.feed().or(list.proposed_feed());
-                feed.is_some_and(|feed| veil.hides(feed.request.as_str()))
-            };
-            let lists = register.lists().into_iter().filter(under_hidden);
-            veil.lists = lists.map(|list| list.id().to_string()).collect();
+                let Some(under) = feed.map(|feed| feed.request.as_str()) else { continue };
+                if veil.hides(under) {
+                    veil.lists.insert(list.id().to_string());
+                }
+                if veil.hides_targets(under) {
+                    veil.targetless_lists.insert(list.id().to_string());
+                }
+            }
         }
+        veil.names = Names::of(veil.requests.iter().chain(&veil.lists));
+        let targetless = veil.targetless.keys().chain(&veil.targetless_lists);
+        veil.targetless_names = Names::of(targetless.chain(&veil.lists));
         veil
     }
 
     /// How many requests are not wholly shown.
     pub(super) fn count(&self) -> u64 {
-        let veiled: BTreeSet<_> = self.parts.keys().chain(self.requests.keys()).collect();
+        let veiled: BTreeSet<_> = self.parts.keys().chain(&self.requests).collect();
         veiled.len() as u64
     }
 
     /// The request is not there.
     pub(super) fn hides(&self, id: &str) -> bool {
-        self.requests.contains_key(id)
+        self.requests.contains(id)
     }
 
     /// A part of the request, or all of it.
@@ -143,8 +207,9 @@ impl Veil {
         self.hides(id) || self.hidden_part(id, part).is_some()
     }
 
+    /// It stands beside no target.
     pub(super) fn hides_targets(&self, id: &str) -> bool {
-        self.hides_part(id, RequestPart::Targets)
+        self.targetless.contains_key(id)
     }
 
     fn hidden_part(&self, id: &str, part: RequestPart) -> Option<&Closed> {
@@ -155,35 +220,37 @@ impl Veil {
         self.lists.contains(id)
     }
 
-    /// Whether a text has the name of something that is not there.
-    fn is_named_in(&self, text: &str) -> bool {
-        if self.requests.is_empty() {
-            return false;
+    /// When something was done for a request. Of one whose targets are hidden the day is told: the second is
+    /// that of a rule or a probe, which say of what.
+    pub(super) fn done_at_s(&self, id: &str, at_s: i64) -> i64 {
+        if !self.hides_targets(id) {
+            return at_s;
         }
-        let of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/' | '-');
-        text.split(|c| !of_a_name(c)).any(|word| self.hides(word) || self.hides_list(word))
+        at_s.saturating_sub(at_s.rem_euclid(DAY_S))
     }
 
+    /// What rules claim, or what is lost of them.
     pub(super) fn claims(&self, claims: &mut Vec<v1::Claim>) {
         use v1::claim::Claim;
         claims.retain(|claim| match &claim.claim {
-            Some(Claim::RequestId(id)) => !self.hides(id),
-            Some(Claim::List(list)) => !self.hides_list(&list.list_id),
+            Some(Claim::RequestId(id)) => !self.hides_targets(id),
+            Some(Claim::List(list)) => {
+                !self.hides_list(&list.list_id) && !self.targetless_lists.contains(&list.list_id)
+            }
             Some(Claim::BasisClass(_)) | None => true,
         });
     }
 
+    /// A verdict on a rule or on what it did, whose target is beside it.
     pub(super) fn verdict(&self, verdict: &mut v1::Verdict) {
         if let Some(attributed) = &mut verdict.attributed {
             self.claims(&mut attributed.claims);
         }
         let Some(clause) = &mut verdict.clause else { return };
         for text in [&mut clause.request_says, &mut clause.event_shows] {
-            if self.is_named_in(text) {
-                "withheld".clone_into(text);
-            }
+            self.targetless_names.withhold_from(text);
         }
-        if let Some(tier) = self.requests.get(&clause.request_id) {
+        if let Some(tier) = self.targetless.get(&clause.request_id) {
             clause.request_id.clear();
             clause.time_zone.clear();
             clause.request_says = format!("withheld: {}", register::words::tier(*tier));
@@ -207,21 +274,24 @@ impl Veil {
     /// A rule that was judged already.
     pub(super) fn rule(&self, rule: &mut StoredRule) {
         self.claims(&mut rule.facts.rule.claims);
-        if self.is_named_in(&rule.native) {
+        if self.targetless_names.are_in(&rule.native) {
             rule.native.clear();
         }
     }
 
     pub(super) fn request(&self, row: &mut v1::RequestRow) {
-        self.reason(&mut row.reason);
+        self.names.withhold_from(&mut row.reason);
         let Some(request) = &mut row.request else { return };
-        if self.hides_part(&request.id, RequestPart::Remarks) {
-            without_remarks(row.decision.as_mut());
-        }
+        self.decision(&request.id, row.decision.as_mut());
+        self.decision(&request.id, request.decision.as_mut());
         let hidden = |name: &str| self.hides(name) || self.hides_list(name);
         request.relations.retain(|relation| !hidden(&relation.to));
         if let Some(task) = &mut request.task {
             task.covers_lists.retain(|list| !self.hides_list(list));
+            task.lists.retain(|list| !self.hides_list(&list.list_id));
+        }
+        for text in texts(request) {
+            self.names.withhold_from(text);
         }
         for part in self.parts.get(&request.id).into_iter().flatten() {
             closed::take(request, part.part);
@@ -229,19 +299,34 @@ impl Veil {
     }
 
     pub(super) fn transition(&self, id: &str, row: &mut v1::TransitionRow) {
-        self.reason(&mut row.reason);
+        self.names.withhold_from(&mut row.reason);
         if self.hides(&row.by_request_id) {
             row.by_request_id.clear();
         }
-        if self.hides_part(id, RequestPart::Remarks) {
-            without_remarks(row.decision.as_mut());
+        self.decision(id, row.decision.as_mut());
+    }
+
+    /// What the operator decided on a request.
+    fn decision(&self, id: &str, decision: Option<&mut v1::OperatorDecision>) {
+        let Some(decision) = decision else { return };
+        for text in [&mut decision.text, &mut decision.escalation] {
+            self.names.withhold_from(text);
+            if self.hides_part(id, RequestPart::Remarks) {
+                text.clear();
+            }
+        }
+        // Parts of what is closed.
+        if self.hides_targets(id) {
+            decision.not_accepted.clear();
+        }
+        if self.hides_part(id, RequestPart::Scope) {
+            decision.accepted_scope = None;
         }
     }
 
-    fn reason(&self, reason: &mut String) {
-        if self.is_named_in(reason) {
-            "withheld".clone_into(reason);
-        }
+    /// What a person said of a finding.
+    pub(super) fn said(&self, row: &mut v1::DecisionRow) {
+        self.names.withhold_from(&mut row.note);
     }
 
     /// `false`: the finding is not there for this reader. Its id is what it was.
@@ -255,8 +340,9 @@ impl Veil {
             row.authority.clear();
         }
         if rule || id.is_empty() {
-            if self.hides(&id) {
+            if self.hides_targets(&id) {
                 row.request_id.clear();
+                row.authority.clear();
             }
             return true;
         }
@@ -293,9 +379,69 @@ impl Veil {
     }
 }
 
-fn without_remarks(decision: Option<&mut v1::OperatorDecision>) {
-    if let Some(decision) = decision {
-        decision.text.clear();
-        decision.escalation.clear();
+/// What of a request people wrote in their own words, and where they may name another.
+fn texts(request: &mut v1::Request) -> Vec<&mut String> {
+    let mut found = vec![&mut request.time_assumption];
+    if let Some(deed) = &mut request.authorisation {
+        found.extend([
+            &mut deed.external_ref,
+            &mut deed.court,
+            &mut deed.docket,
+            &mut deed.statement_of_reasons,
+            &mut deed.category,
+        ]);
+        found.extend(&mut deed.keywords);
+        found.extend(deed.competence_check.iter_mut().flat_map(|check| {
+            let v1::CompetenceCheck { power_claimed, delegated_by, .. } = check;
+            [power_claimed, delegated_by]
+        }));
+        found.extend(deed.confidentiality.iter_mut().map(|of| &mut of.legal_ground));
+    }
+    if let Some(notification) = &mut request.notification {
+        found.extend(notification.redress.iter_mut().map(|redress| &mut redress.route));
+    }
+    if let Some(task) = &mut request.task {
+        found.push(&mut task.until_event);
+        found.extend(task.measure.iter_mut().map(|measure| &mut measure.notice));
+        found.extend(task.targets.iter_mut().flat_map(|target| {
+            let v1::RequestTarget { raw, repair, .. } = target;
+            [raw, repair]
+        }));
+    }
+    found.extend(request.documents.iter_mut().flat_map(|document| {
+        let v1::Document { custody, signature_note, .. } = document;
+        [custody, signature_note]
+    }));
+    if let Some(impact) = &mut request.impact {
+        found.extend(&mut impact.rights_affected);
+        found.push(&mut impact.collateral_estimate);
+    }
+    found.extend(request.time_notes.iter_mut().map(|note| &mut note.written));
+    found.extend(request.closed.iter_mut().map(|part| &mut part.ground));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_wherever_it_stands() {
+        let names = ["court/17".to_owned(), "Order-9".to_owned(), String::new()];
+        let names = Names::of(names.iter());
+        for text in [
+            "court/17",
+            "Replaced by court/17.",
+            "see court/17/2",
+            "(COURT/17)",
+            "order-9_a",
+            "päder-order-9",
+        ] {
+            assert!(names.are_in(text), "{text}");
+        }
+        for text in ["", "court/1", "replaced", "order 9", "court/18."] {
+            assert!(!names.are_in(text), "{text}");
+        }
+        assert!(!Names::default().are_in("court/17"), "nothing is hidden");
     }
 }

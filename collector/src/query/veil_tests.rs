@@ -3,22 +3,36 @@
 use std::fmt::Debug;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use prost::Message;
 use remit_proto::v1::{self, DisclosureTier, FindingKind, RequestPart};
 use tonic::Status;
 
 use super::{QueryHandle, tests::network};
-use crate::assess::testing::{Stream, World, block};
+use crate::assess::testing::{NOON, Stream, World, block, operator};
 
 /// Words that stand in secret parts only.
-const HIDDEN: [&str; 3] = ["unseen-9", "ministry", "agency"];
+const HIDDEN: [&str; 4] = ["unseen-9", "ministry", "agency", "hush"];
 
-/// "req-7" is public, the targets and the authority of "req-8" are secret, and so is that "unseen-9" exists.
+/// "req-7" is public, the targets and the authority of "req-8" are secret, and so is that "unseen-9" exists,
+/// with its list "hush". Who wrote "req-7" named both.
 fn secrets() -> Stream {
     let mut stream = network();
-    stream.request("req-7", "ip:192.0.2.7");
+    stream.request_with("req-7", "ip:192.0.2.7", |request| {
+        let deed = request.authorisation.as_mut().unwrap();
+        deed.statement_of_reasons = "Goes back to unseen-9.".into();
+        deed.keywords = vec!["(hush)".into()];
+        request.task.as_mut().unwrap().lists =
+            vec![v1::ListClaim { list_id: "hush".into(), version: "v1".into() }];
+        request.decision = Some(v1::OperatorDecision {
+            kind: v1::DecisionKind::Accept.into(),
+            text: "like unseen-9/2".into(),
+            escalation: "as list:hush@v1 was".into(),
+            ..v1::OperatorDecision::default()
+        });
+    });
     let parts = [RequestPart::Targets, RequestPart::Authority];
     stream.request_closed("req-8", "agency", "ip:192.0.2.8", &parts);
-    stream.secret_request("unseen-9", "ministry", "ip:192.0.2.9");
+    stream.secret_request("unseen-9", "ministry", "ip:192.0.2.9", "hush");
     stream.request("req-6", "ip:192.0.2.9");
     stream.request("req-5", "ip:192.0.2.5");
     stream.publish();
@@ -219,6 +233,224 @@ fn a_finding_about_it_is_none_and_nobody_decides_on_it() {
     };
     assert_ne!(by_target(&world.query), 0);
     assert_eq!(by_target(&reader), 0);
+}
+
+/// Events, rules and findings about rules, all of which show a target.
+fn beside_targets(query: &QueryHandle, filter: &v1::Filter) -> Vec<String> {
+    let filter = || Some(filter.clone());
+    let events =
+        query.list_events(v1::ListEventsRequest { filter: filter(), ..Default::default() });
+    let rules = query.list_rules(v1::ListRulesRequest { filter: filter(), ..Default::default() });
+    let findings = query.list_findings(v1::ListFindingsRequest {
+        filter: filter(),
+        kinds: vec![FindingKind::Rule.into()],
+        ..Default::default()
+    });
+    let events = events.unwrap().events.into_iter().map(|row| format!("{row:?}"));
+    let rules = rules.unwrap().rules.into_iter().map(|row| format!("{row:?}"));
+    let findings = findings.unwrap().findings.into_iter().map(|row| format!("{row:?}"));
+    events.chain(rules).chain(findings).collect()
+}
+
+#[test]
+fn a_request_whose_targets_are_hidden_stands_beside_none() {
+    let id = "req-4";
+    let mut stream = secrets();
+    stream.request_closed(id, "court", "ip:192.0.2.4", &[RequestPart::Targets]);
+    stream.publish();
+    let rule = block(6, "ip:192.0.2.4 for req-4");
+    stream.install("r1", &rule);
+    stream.hit("r1", &rule, 6);
+    stream.publish();
+    let world = World::of(&stream);
+    let reader = reader(&world);
+    let target = |query: &QueryHandle| {
+        let question = v1::GetTargetRequest { target: "192.0.2.4".into(), as_known_at_s: 0 };
+        format!("{:?}", query.get_target(question).unwrap())
+    };
+    let of_it = |query: &QueryHandle| {
+        let answer = query.get_request(v1::GetRequestRequest { id: id.into() }).unwrap();
+        let about_rules = answer.findings.iter().filter(|row| row.rule != 0).count();
+        (answer.versions.len(), answer.rules.len() + about_rules)
+    };
+    let everything = |query: &QueryHandle| {
+        beside_targets(query, &v1::Filter::default()).join("\n")
+            + &target(query)
+            + &query.verdict_lines().unwrap().lines
+    };
+    let (all, seen) = (everything(&world.query), everything(&reader));
+    assert!(all.contains(id), "the operator sees what it rests on");
+    assert!(!seen.contains(id), "{seen}");
+    assert!(seen.contains("192.0.2.4"), "that it is blocked is seen");
+    assert_ne!(of_it(&world.query).1, 0);
+    assert_eq!(of_it(&reader), (1, 0));
+    // Nor does a question by it find any.
+    let court = v1::Filter { authorities: vec!["court".into()], ..v1::Filter::default() };
+    for filter in [requests(&[id]), court] {
+        let of = |query: &QueryHandle| {
+            let rows = beside_targets(query, &filter);
+            rows.iter().filter(|row| row.contains("192.0.2.4")).count()
+        };
+        assert_ne!(of(&world.query), 0, "{filter:?}");
+        assert_eq!(of(&reader), 0, "{filter:?}");
+    }
+    let about = v1::ListFindingsRequest { filter: Some(requests(&[id])), ..Default::default() };
+    let found = reader.list_findings(about).unwrap().findings;
+    assert!(!found.is_empty(), "what is wrong with it is told");
+    assert!(found.iter().all(|row| row.target.is_none() && row.rule == 0));
+}
+
+#[test]
+fn what_was_done_for_a_request_whose_targets_are_hidden_has_a_day_and_no_second() {
+    let id = "req-4";
+    let mut stream = network();
+    stream.request_closed(id, "court", "ip:192.0.2.4", &[RequestPart::Targets]);
+    let rule = block(6, "ip:192.0.2.4 for req-4");
+    stream.install("r1", &rule);
+    stream.publish();
+    let mut heard = |after_s: i64, change: &dyn Fn(&mut Stream)| {
+        stream.wait(after_s);
+        change(&mut stream);
+        stream.send("r1");
+        stream.publish();
+        World::of(&stream)
+    };
+    let found = |query: &QueryHandle, code: &str, since_s: i64| {
+        let filter = Some(v1::Filter { since_s, ..requests(&[id]) });
+        let found = query.list_findings(v1::ListFindingsRequest { filter, ..Default::default() });
+        let rows = found.unwrap().findings.into_iter().filter(|row| row.code == code);
+        rows.map(|row| {
+            let node = &row.duty_nodes[0];
+            (row.first_seen_s, row.last_seen_s, node.from_s, node.until_s)
+        })
+        .collect::<Vec<_>>()
+    };
+    let midnight = NOON - 43_200;
+    heard(30, &|stream| stream.remove("r1", &rule));
+    let world = heard(90, &|_| {});
+    let open = found(&world.query, "PREMATURE_REMOVAL", 0);
+    assert_eq!(open, [(NOON + 30, NOON + 120, NOON + 30, 0)]);
+    let open = found(&reader(&world), "PREMATURE_REMOVAL", 0);
+    assert_eq!(open, [(midnight, NOON + 120, midnight, 0)], "and that it is so still");
+    let world = heard(0, &|stream| stream.install("r1", &block(7, "ip:192.0.2.4 for req-4")));
+    let ended = found(&world.query, "INTERRUPTED", NOON);
+    assert_eq!(ended, [(NOON + 30, NOON + 120, NOON + 30, NOON + 120)]);
+    let ended = found(&reader(&world), "INTERRUPTED", midnight);
+    assert_eq!(ended, [(midnight, midnight, midnight, midnight)]);
+    let ended = found(&reader(&world), "INTERRUPTED", midnight + 1);
+    assert!(ended.is_empty(), "else the second is found by asking");
+}
+
+#[test]
+fn a_probe_that_reached_a_hidden_target_is_told_by_its_day() {
+    let mut stream = Stream::new();
+    stream.asn = 64_500;
+    stream.enrol("r1");
+    stream.declare("r1", "DE", &["rpz unbound_rpz observed"]);
+    stream.asn = 0;
+    stream.enrol("probe-1");
+    stream.request_closed("req-4", "court", "domain_exact:a.example", &[RequestPart::Targets]);
+    stream.install("r1", &block(1, "domain_exact:a.example for req-4"));
+    stream.publish();
+    stream.wait(60);
+    stream.probe("probe-1", "https://a.example/", v1::ProbeResult::Reached, 64_500);
+    stream.publish();
+    let world = World::of(&stream);
+    let ineffective = |query: &QueryHandle, since_s: i64| {
+        let duties = vec![v1::DutyCode::Ineffective.into()];
+        let filter = Some(v1::Filter { duties, since_s, ..v1::Filter::default() });
+        let found = query.list_findings(v1::ListFindingsRequest { filter, ..Default::default() });
+        let found = found.unwrap().findings.into_iter();
+        found
+            .map(|row| (row.first_seen_s, row.last_seen_s, row.probe.is_some()))
+            .collect::<Vec<_>>()
+    };
+    let reader = reader(&world);
+    let midnight = NOON - 43_200;
+    assert_eq!(ineffective(&world.query, NOON + 60), [(NOON + 60, NOON + 60, true)]);
+    assert_eq!(ineffective(&reader, midnight), [(midnight, midnight, false)]);
+    assert!(ineffective(&reader, midnight + 1).is_empty());
+}
+
+/// As a person would send it; who may sign is not asked here.
+fn signed(subject: v1::FindingSubject) -> Vec<u8> {
+    let person = v1::PersonRef { person: "p1".into(), role: v1::Role::Officer.into() };
+    let decision = v1::Decision {
+        subject: Some(subject),
+        act: v1::DecisionAct::Acknowledge.into(),
+        reason: v1::DecisionReason::UnderInvestigation.into(),
+        log_size: 1,
+        note: None,
+    };
+    let statement = v1::Statement {
+        format: 1,
+        origin: operator().case_origin(),
+        recorded_at_s: NOON,
+        effective_at_s: NOON,
+        author: Some(person.clone()),
+        approver: None,
+        body: Some(v1::statement::Body::Decision(decision)),
+    };
+    let signature = vec![7; 64];
+    let signatures = vec![v1::PersonSignature { person: Some(person), signature }];
+    let statement = statement.encode_to_vec();
+    v1::SignedStatement { statement, signatures, attestation: Vec::new() }.encode_to_vec()
+}
+
+#[test]
+fn nobody_decides_on_a_finding_that_is_hidden_from_them_whoever_did_before() {
+    let mut stream = secrets();
+    let world = World::of(&stream);
+    let all = world.query.list_findings(v1::ListFindingsRequest::default()).unwrap().findings;
+    let hidden = all.iter().find(|row| row.request_id == "unseen-9" && row.rule == 0).unwrap();
+    let shown = all.iter().find(|row| row.rule != 0).unwrap();
+    let [hidden, shown] = [hidden, shown].map(register::cases::subject_of);
+    for subject in [&hidden, &shown] {
+        let (act, reason) = (v1::DecisionAct::Acknowledge, v1::DecisionReason::UnderInvestigation);
+        stream.decide(subject.clone(), act, reason);
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let unknown = v1::FindingSubject { request_id: "unknown-9".into(), ..hidden.clone() };
+    let ask = |query: &QueryHandle, subject: &v1::FindingSubject| {
+        let refused = query.knows_finding(signed(subject.clone()));
+        refused.map_err(|status| (status.code(), status.message().to_owned()))
+    };
+    let reader = reader(&world);
+    assert!(ask(&world.query, &hidden).is_ok() && ask(&world.query, &unknown).is_err());
+    assert_eq!(ask(&reader, &hidden), ask(&reader, &unknown));
+    assert!(ask(&reader, &hidden).is_err());
+    assert!(ask(&reader, &shown).is_ok());
+}
+
+#[test]
+fn a_note_that_names_what_is_hidden_is_withheld() {
+    let mut stream = secrets();
+    let of_rules = |query: &QueryHandle| {
+        let kinds = vec![FindingKind::Rule.into()];
+        let question = v1::ListFindingsRequest { kinds, ..v1::ListFindingsRequest::default() };
+        query.list_findings(question).unwrap().findings
+    };
+    let subjects: Vec<_> =
+        of_rules(&World::of(&stream).query).iter().map(register::cases::subject_of).collect();
+    for (subject, note) in subjects.into_iter().zip(["see unseen-9.", "see req-7."]) {
+        let note = register::cases::Note::Text(note.into());
+        let (act, reason) = (v1::DecisionAct::Acknowledge, v1::DecisionReason::UnderInvestigation);
+        stream.decide_noting(subject, act, reason, note);
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let notes = |query: &QueryHandle| {
+        let mut notes = Vec::new();
+        for row in of_rules(query).into_iter().filter(|row| row.decided.is_some()) {
+            let got = query.get_finding(v1::GetFindingRequest { id: row.id }).unwrap();
+            notes.push((row.decided.unwrap().note, got.decisions[0].note.clone()));
+        }
+        notes
+    };
+    let both = |text: &str| (text.to_owned(), text.to_owned());
+    assert_eq!(notes(&world.query), [both("see unseen-9."), both("see req-7.")]);
+    assert_eq!(notes(&reader(&world)), [both("withheld"), both("see req-7.")]);
 }
 
 #[test]
