@@ -304,7 +304,9 @@ fn assess_all(
             },
         };
         let Ok(group) = group else { return Ok(()) };
-        if let Some(group) = group {
+        if let Some(mut group) = group {
+            // An index that is behind takes in at once what waits.
+            group.extend(groups.try_iter().flatten());
             assessor.apply(group)?;
         }
         if assessor.has_work() {

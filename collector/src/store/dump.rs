@@ -68,7 +68,7 @@ const PART: [(&str, &str); 4] = [
     (
         "rule_sum",
         "SELECT node, generation.generation, number, form.rule, target.kind, target.key, target.value,
-             code, reason, request, events, hits, first_s, last_s, newest
+             code, reason, request, events, hits, last_s - span_s, last_s, newest
          FROM rule_sum JOIN rule ON rule.id = rule_sum.rule JOIN form ON form.id = form
          JOIN generation ON generation.id = rule.generation JOIN answer ON answer.id = answer
          LEFT JOIN target ON target.id = rule.target

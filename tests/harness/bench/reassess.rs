@@ -22,7 +22,7 @@ use super::{
     history::{self, BATCH, History},
 };
 
-const BATCHES_PER_CHUNK: usize = 4;
+const BATCHES_PER_CHUNK: usize = 16;
 const EVENTS_PER_STEP: u64 = 20_000;
 /// Targets of the change, as a court names them.
 const TARGETS: u64 = 200;
@@ -83,7 +83,9 @@ fn one(dir: &Path, events: u64) -> Result<(Run, All)> {
     let mut store = SqliteStore::open(dir)?;
     let (mut after, mut done) = (None, 0);
     while done < events {
-        let steps: Vec<Step> = (0..BATCHES_PER_CHUNK).map(|_| history.step()).collect();
+        let steps: Vec<Step> = (0..BATCHES_PER_CHUNK.min(((events - done) / BATCH) as usize))
+            .map(|_| history.step())
+            .collect();
         done += steps.len() as u64 * BATCH;
         let last = steps.last().map(|step| step.position);
         store.apply(&Chunk { after, steps })?;

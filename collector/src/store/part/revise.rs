@@ -429,11 +429,12 @@ impl Work<'_> {
         }
         connection.prepare_cached("DELETE FROM rule_sum WHERE rule = ?1")?.execute([rule])?;
         let mut insert = connection.prepare_cached(
-            "INSERT INTO rule_sum (rule, answer, events, hits, first_s, last_s, newest)
+            "INSERT INTO rule_sum (rule, answer, events, hits, span_s, last_s, newest)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for (answer, Sum { events, hits, first_s, last_s, newest }) in sums {
-            insert.execute(params![rule, answer, events, hits, first_s, last_s, newest])?;
+            let span_s = last_s.saturating_sub(first_s);
+            insert.execute(params![rule, answer, events, hits, span_s, last_s, newest])?;
         }
         Ok(())
     }

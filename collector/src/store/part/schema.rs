@@ -113,7 +113,8 @@ CREATE TABLE rule_sum (
     answer INTEGER NOT NULL,
     events INTEGER NOT NULL,
     hits INTEGER NOT NULL,
-    first_s INTEGER NOT NULL,
+    -- From the first hit to the last.
+    span_s INTEGER NOT NULL,
     last_s INTEGER NOT NULL,
     newest INTEGER NOT NULL,
     PRIMARY KEY (rule, answer)

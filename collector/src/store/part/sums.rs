@@ -54,7 +54,8 @@ impl Hour {
 impl Sums {
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
         let mut loaded = Self::default();
-        let sql = "SELECT rule, answer, events, hits, first_s, last_s, newest FROM rule_sum";
+        let sql =
+            "SELECT rule, answer, events, hits, last_s - span_s, last_s, newest FROM rule_sum";
         each(connection, sql, |row| {
             let sum = RuleSum {
                 events: row.get(2)?,
@@ -122,7 +123,8 @@ impl Sums {
             let Some(sum) = self.rules.get_mut(&key) else { continue };
             sum.is_changed = false;
             let RuleSum { events, hits, first_s, last_s, newest, is_changed: _ } = &*sum;
-            write.execute(params![key.0, key.1, events, hits, first_s, last_s, newest])?;
+            let span_s = last_s.saturating_sub(*first_s);
+            write.execute(params![key.0, key.1, events, hits, span_s, last_s, newest])?;
         }
         let mut write = connection
             .prepare_cached("INSERT OR REPLACE INTO hour_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
