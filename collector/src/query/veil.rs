@@ -353,6 +353,7 @@ impl Veil {
                 targets || self.hides_targets(&row.detail)
             }
             Some(EntryCode::TargetOverbroadOnFace) => targets,
+            Some(EntryCode::Unnumbered) => self.hides_part(&id, RequestPart::Reference),
             Some(_) | None => false,
         };
         if self.hides(&id) || by_detail {
