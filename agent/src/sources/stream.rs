@@ -137,8 +137,10 @@ impl<F: Frames> Streams<F> {
                 },
             }
             let Turn { answer, end } = frames.drain(take);
-            // A few bytes to somebody who waits for them.
-            ended |= end || (!answer.is_empty() && stream.write_all(&answer).is_err());
+            // A few bytes to somebody who waits for them. Who is gone may have sent more before: it is read
+            // all the same, to the end.
+            let _gone = stream.write_all(&answer);
+            ended |= end;
             received.broken += u64::from(ended && frames.is_broken());
             !ended
         });
@@ -212,5 +214,53 @@ impl Connected {
         // A stream that was not there, as a file that was not there.
         let (source, cause) = (self.source, LossCause::FileLost);
         (context.send)(Report::Unsure { source, cause, from_s, until_s })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Shutdown;
+
+    use super::*;
+
+    /// A byte is a message, and is answered.
+    #[derive(Default)]
+    struct Bytes(Vec<u8>);
+
+    impl Frames for Bytes {
+        fn push(&mut self, bytes: &[u8]) {
+            self.0.extend(bytes);
+        }
+
+        fn drain(&mut self, take: &mut dyn FnMut(&[u8])) -> Turn {
+            let answer = std::mem::take(&mut self.0);
+            answer.iter().for_each(|byte| take(&[*byte]));
+            Turn { answer, end: false }
+        }
+
+        fn is_broken(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_somebody_sends_who_hears_no_answer_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).expect("bound");
+        let mut streams: Streams<Bytes> = Streams::new(Listener::Unix(listener)).expect("streams");
+        let mut sender = UnixStream::connect(&path).expect("connected");
+        sender.shutdown(Shutdown::Read).expect("deaf from here on");
+        let mut messages = Vec::new();
+        for byte in [1, 2] {
+            sender.write_all(&[byte]).expect("sent");
+            streams.wait();
+            streams.receive(&mut |message| messages.extend(message));
+        }
+        assert_eq!(messages, [1, 2]);
+        assert!(streams.is_connected());
+        drop(sender);
+        streams.receive(&mut |_| {});
+        assert!(!streams.is_connected());
     }
 }
