@@ -251,7 +251,7 @@ mod tests {
         let mut streams: Streams<Bytes> = Streams::new(Listener::Unix(listener)).expect("streams");
         let mut sender = UnixStream::connect(&path).expect("connected");
         sender.shutdown(Shutdown::Read).expect("deaf from here on");
-        let mut messages = Vec::new();
+        let mut messages: Vec<u8> = Vec::new();
         for byte in [1, 2] {
             sender.write_all(&[byte]).expect("sent");
             streams.wait();
