@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     adoption::Said,
-    request::{InvalidRequest, RequestTarget},
+    request::{Details, InvalidRequest, RequestTarget},
 };
 
 /// The statement is refused as a whole; the register is as it was.
@@ -372,8 +372,10 @@ impl List {
             let member = self.present.remove(&Key::of(entry));
             if let Some(member) = member.and_then(|member| self.members.get_mut(member)) {
                 member.removed = Some(at);
-                let open = member.open.clone();
-                member.closed = Some(RequestTarget { removed_at_s: Some(from_s), ..open });
+                let RequestTarget { target, exception, .. } = &member.open;
+                let details =
+                    Details { removed_at_s: Some(from_s), ..member.open.details().clone() };
+                member.closed = Some(RequestTarget::new(target.clone(), *exception, details));
             }
         }
         let mut posted = Vec::new();
@@ -385,15 +387,8 @@ impl List {
             let Some(history) = history else { continue };
             let member = self.members.len();
             posted.push(Posted { list: number, member, target: target.clone() });
-            let open = RequestTarget {
-                target,
-                raw,
-                repair: String::new(),
-                added_at_s: Some(from_s),
-                removed_at_s: None,
-                exception,
-                derived: None,
-            };
+            let details = Details { raw, added_at_s: Some(from_s), ..Details::default() };
+            let open = RequestTarget::new(target, exception, details);
             let closed = None;
             self.members.push(Member { open, closed, request, history, added: at, removed: None });
             self.present.insert(key, member);

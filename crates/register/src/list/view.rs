@@ -168,9 +168,9 @@ impl<'a> Listed<'a> {
     }
 
     pub fn entry(&self) -> ListEntry {
-        let RequestTarget { target, raw, exception, .. } = &self.member.open;
-        let (target, raw, exception) = (target.clone(), raw.clone(), *exception);
-        ListEntry { target, request: self.member.request.clone(), exception, raw }
+        let open = &self.member.open;
+        let (target, raw) = (open.target.clone(), open.details().raw.clone());
+        ListEntry { target, request: self.member.request.clone(), exception: open.exception, raw }
     }
 
     /// The version that added it.

@@ -7,7 +7,7 @@ use super::{Counts, Item, Row};
 use crate::{
     list::{ListEntry, ListFile},
     register::View,
-    request::{Request, RequestTarget},
+    request::{Details, Request, RequestTarget},
 };
 
 /// The names by which a request says whose it is.
@@ -137,15 +137,9 @@ pub fn of_entry(
     at_s: i64,
     place: &str,
 ) -> Item {
-    let target = RequestTarget {
-        target: entry.target.clone(),
-        raw: entry.raw.clone(),
-        repair: String::new(),
-        added_at_s: Some(since_s),
-        removed_at_s: None,
-        exception: entry.exception,
-        derived: None,
-    };
+    let details =
+        Details { raw: entry.raw.clone(), added_at_s: Some(since_s), ..Details::default() };
+    let target = RequestTarget::new(entry.target.clone(), entry.exception, details);
     item(request, &target, state, in_force, at_s, place)
 }
 

@@ -97,15 +97,44 @@ pub struct Particulars {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestTarget {
     pub target: Target,
+    /// It must stay open.
+    pub exception: bool,
+    /// Of most of two million targets there are none.
+    details: Option<Box<Details>>,
+}
+
+/// What few targets have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Details {
     pub raw: String,
     pub repair: String,
     pub added_at_s: Option<i64>,
     pub removed_at_s: Option<i64>,
-    /// It must stay open.
-    pub exception: bool,
     /// An address that one of the request's names resolved to.
-    pub derived: Option<Box<Derived>>,
+    pub derived: Option<Derived>,
 }
+
+impl RequestTarget {
+    pub fn new(target: Target, exception: bool, details: Details) -> Self {
+        let details = (details != NO_DETAILS).then(|| Box::new(details));
+        Self { target, exception, details }
+    }
+
+    pub fn details(&self) -> &Details {
+        self.details.as_deref().unwrap_or(&NO_DETAILS)
+    }
+}
+
+/// A register of two million targets is to fit into some hundred megabytes.
+const _: () = assert!(size_of::<RequestTarget>() <= 48);
+
+static NO_DETAILS: Details = Details {
+    raw: String::new(),
+    repair: String::new(),
+    added_at_s: None,
+    removed_at_s: None,
+    derived: None,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Derived {

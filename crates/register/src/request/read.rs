@@ -3,8 +3,8 @@
 use remit_proto::v1;
 
 use super::{
-    Closed, Decision, Derived, ListVersion, Measure, Particulars, Removal, Request, RequestTarget,
-    Scope, Territories, Window,
+    Closed, Decision, Derived, Details, ListVersion, Measure, Particulars, Removal, Request,
+    RequestTarget, Scope, Territories, Window,
     check::{InvalidRequest, invalid, is_territory, known, seconds, stated},
 };
 use crate::target::{Target, TargetError};
@@ -170,15 +170,14 @@ impl TryFrom<v1::RequestTarget> for RequestTarget {
     fn try_from(wire: v1::RequestTarget) -> Result<Self, InvalidRequest> {
         let v1::RequestTarget { target, raw, repair, added_at_s, removed_at_s, exception, derived } =
             wire;
-        Ok(Self {
-            target: canonical(target, "targets.target")?,
+        let details = Details {
             raw,
             repair,
             added_at_s: stated(added_at_s),
             removed_at_s: stated(removed_at_s),
-            exception,
-            derived: derived.map(|derived| derived.try_into().map(Box::new)).transpose()?,
-        })
+            derived: derived.map(Derived::try_from).transpose()?,
+        };
+        Ok(Self::new(canonical(target, "targets.target")?, exception, details))
     }
 }
 

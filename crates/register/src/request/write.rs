@@ -3,8 +3,8 @@
 use remit_proto::v1;
 
 use super::{
-    Closed, Decision, Derived, Measure, Particulars, Removal, Request, RequestTarget, Scope,
-    Territories,
+    Closed, Decision, Derived, Details, Measure, Particulars, Removal, Request, RequestTarget,
+    Scope, Territories,
 };
 
 impl From<&Request> for v1::Request {
@@ -163,8 +163,9 @@ impl From<&Request> for v1::Request {
 
 impl From<RequestTarget> for v1::RequestTarget {
     fn from(held: RequestTarget) -> Self {
-        let RequestTarget { target, raw, repair, added_at_s, removed_at_s, exception, derived } =
-            held;
+        let RequestTarget { target, exception, details } = held;
+        let Details { raw, repair, added_at_s, removed_at_s, derived } =
+            details.map(|details| *details).unwrap_or_default();
         Self {
             target: Some(target.to_wire()),
             raw,
@@ -173,7 +174,7 @@ impl From<RequestTarget> for v1::RequestTarget {
             removed_at_s: removed_at_s.unwrap_or(0),
             exception,
             derived: derived.map(|derived| {
-                let Derived { from, resolved_at_s, ttl_s, evidence } = *derived;
+                let Derived { from, resolved_at_s, ttl_s, evidence } = derived;
                 v1::Derived { from: Some(from.to_wire()), resolved_at_s, ttl_s, evidence }
             }),
         }

@@ -34,9 +34,9 @@ pub const TARGET_TEXT_MAX: usize = 8 * 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
-    Url(WebAddress),
+    Url(Box<WebAddress>),
     /// The URL and everything below its path.
-    UrlPrefix(WebAddress),
+    UrlPrefix(Box<WebAddress>),
     DomainExact(Name),
     /// `apex` is false for "*.example.org": only what is below the name.
     DomainSubtree {
@@ -112,13 +112,13 @@ impl Target {
             TargetKind::Unspecified | TargetKind::NotUnderstood => {
                 return Err(TargetError::UnknownKind);
             }
-            TargetKind::Url => Self::Url(WebAddress::parse(text, repairs)?),
+            TargetKind::Url => Self::Url(Box::new(WebAddress::parse(text, repairs)?)),
             TargetKind::UrlPrefix => {
                 let url = WebAddress::parse(text, repairs)?;
                 if url.query().is_some() {
                     return Err(TargetError::Url("a URL prefix cannot hold a query"));
                 }
-                Self::UrlPrefix(url)
+                Self::UrlPrefix(Box::new(url))
             }
             TargetKind::DomainExact => Self::DomainExact(Name::parse(text, repairs)?),
             TargetKind::DomainSubtree => subtree(text, repairs)?,
