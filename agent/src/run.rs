@@ -374,7 +374,9 @@ mod tests {
             matches!(told, Ok(Message::Stop))
         });
         let input = end_of(io::empty()).unwrap();
-        thread::sleep(Duration::from_millis(20));
+        while input.is_empty() {
+            thread::yield_now();
+        }
         let stop = AtomicBool::new(false);
         let line = until_the_end(reached(Some(input)), recorder_ended, &sender, &stop, Vec::new());
         runtime().unwrap().block_on(line).unwrap();

@@ -304,9 +304,7 @@ fn assess_all(
             },
         };
         let Ok(group) = group else { return Ok(()) };
-        if let Some(mut group) = group {
-            // An index that is behind takes in at once what waits.
-            group.extend(groups.try_iter().flatten());
+        if let Some(group) = group {
             assessor.apply(group)?;
         }
         if assessor.has_work() {
@@ -424,18 +422,17 @@ async fn router(
         enrolment: Arc::new(enrolment),
         turns: Turns::default(),
     };
-    let register =
-        RegisterEdge { access: access.clone(), writer: writer.clone(), query: query.clone() };
+    let questions = QueryEdge { access: access.clone(), query: query.clone() };
+    let register = RegisterEdge { writer: writer.clone(), questions: questions.clone() };
     let evidence = EvidenceEdge {
-        access: access.clone(),
+        access,
         writer,
         dir: config.dir.clone(),
         chunks,
-        query: query.clone(),
+        query,
         published,
         vkeys,
     };
-    let query = QueryEdge::new(access, query);
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter.set_serving::<IngestServiceServer<IngestEdge>>().await;
     health_reporter.set_serving::<RegisterServiceServer<RegisterEdge>>().await;
@@ -459,6 +456,6 @@ async fn router(
         .add_service(
             RegisterServiceServer::new(register).max_decoding_message_size(MESSAGE_SIZE_MAX),
         )
-        .add_service(QueryServiceServer::new(query))
+        .add_service(QueryServiceServer::new(questions))
         .add_service(EvidenceServiceServer::new(evidence)))
 }

@@ -297,14 +297,8 @@ fn a_day_that_is_not_old_enough_or_not_sealed_stays() {
     );
 }
 
-#[test]
-fn a_rebuild_from_the_journal_comes_to_the_same() {
-    let mut stream = two_days();
-    after(&mut stream);
-    let mut world = World::of(&stream);
-    let archive = Archive::new(world.folder.path(), Vec::new());
-    assert!(!archive_all(&mut world, &mut stream, &archive).is_empty());
-    let (before, rows) = (answers(&world), world.assessor.dump().unwrap());
+/// The index of a world made anew in its place from the journal, and opened.
+fn rebuilt(world: World, stream: &Stream) -> World {
     let World { folder, assessor, query } = world;
     drop((assessor, query));
     let chunks = || Arc::clone(&stream.chunks) as _;
@@ -314,7 +308,19 @@ fn a_rebuild_from_the_journal_comes_to_the_same() {
     let (mut assessor, query) =
         Assessor::open_store(store, operator(), chunks(), Arc::new(move || now_s)).unwrap();
     assessor.apply(stream.committed.clone()).unwrap();
-    let mut world = World { folder, assessor, query };
+    let query = query.seen_by(v1::DisclosureTier::Secret);
+    World { folder, assessor, query }
+}
+
+#[test]
+fn a_rebuild_from_the_journal_comes_to_the_same() {
+    let mut stream = two_days();
+    after(&mut stream);
+    let mut world = World::of(&stream);
+    let archive = Archive::new(world.folder.path(), Vec::new());
+    assert!(!archive_all(&mut world, &mut stream, &archive).is_empty());
+    let (before, rows) = (answers(&world), world.assessor.dump().unwrap());
+    let mut world = rebuilt(world, &stream);
     assert_eq!(world.assessor.dump().unwrap(), rows);
     assert_eq!(answers(&world), before);
     // Its partitions go again, to the archive that is there.
@@ -360,17 +366,7 @@ fn after_a_rebuild_a_day_goes_again_whatever_the_order_of_its_verdicts_was() {
     let archive = Archive::new(world.folder.path(), Vec::new());
     assert_eq!(archive_all(&mut world, &mut stream, &archive), ["2026-01-15"]);
     let (before, rows) = (answers(&world), world.assessor.dump().unwrap());
-    let World { folder, assessor, query } = world;
-    drop((assessor, query));
-    let chunks = || Arc::clone(&stream.chunks) as _;
-    rebuild(folder.path(), &operator(), chunks(), stream.committed.iter().cloned()).unwrap();
-    let store = SqliteStore::open(folder.path()).unwrap();
-    let now_s = stream.now_s;
-    let (mut assessor, query) =
-        Assessor::open_store(store, operator(), chunks(), Arc::new(move || now_s)).unwrap();
-    assessor.apply(stream.committed.clone()).unwrap();
-    let query = query.seen_by(v1::DisclosureTier::Secret);
-    let mut world = World { folder, assessor, query };
+    let mut world = rebuilt(world, &stream);
     let anew = verdicts(&world, "2026-01-15.db");
     assert_ne!(anew, as_it_came, "else this shows nothing");
     let archive = Archive::new(world.folder.path(), Vec::new());

@@ -55,10 +55,8 @@ use crate::{
     store::{Archive, Chunk, Index, SqliteStore, Step, Store, StoreError},
 };
 
-/// A transaction holds about this many changes, some twenty megabytes; a longer run of the journal takes
-/// several. Each dirties a page of the catalog's indexes for nearly every rule that is new in it: the more are
-/// in one, the fewer pages are written.
-const OPS_PER_CHUNK: usize = 16_384;
+/// A transaction holds about this many changes; a longer run of the journal takes several.
+const OPS_PER_CHUNK: usize = 4096;
 
 /// The one writer of the index. After an error it is spent: open again and replay.
 pub struct Assessor {

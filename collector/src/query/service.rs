@@ -15,9 +15,10 @@ use crate::{
 };
 
 /// Who may ask is decided first; then the question is answered off the runtime's threads.
+#[derive(Clone)]
 pub struct QueryEdge {
-    access: Access,
-    query: QueryHandle,
+    pub(crate) access: Access,
+    pub(crate) query: QueryHandle,
 }
 
 impl QueryEdge {
@@ -25,13 +26,19 @@ impl QueryEdge {
         Self { access, query }
     }
 
-    async fn answer<Q, A, F>(&self, request: Request<Q>, ask: F) -> Result<Response<A>, Status>
+    /// Answers what the caller may ask, as far as the caller's clearance goes.
+    pub(crate) async fn answer<Q, A, F>(
+        &self,
+        request: Request<Q>,
+        operation: Operation,
+        ask: F,
+    ) -> Result<Response<A>, Status>
     where
         Q: Send + 'static,
         A: Send + 'static,
         F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
     {
-        let caller = self.access.check(&request, Operation::Query)?;
+        let caller = self.access.check(&request, operation)?;
         let query = self.query.seen_by(clearance(&caller));
         off_the_runtime(query, request.into_inner(), ask).await
     }
@@ -63,48 +70,48 @@ impl QueryService for QueryEdge {
         &self,
         request: Request<ListEventsRequest>,
     ) -> Result<Response<ListEventsResponse>, Status> {
-        self.answer(request, QueryHandle::list_events).await
+        self.answer(request, Operation::Query, QueryHandle::list_events).await
     }
 
     async fn list_rules(
         &self,
         request: Request<ListRulesRequest>,
     ) -> Result<Response<ListRulesResponse>, Status> {
-        self.answer(request, QueryHandle::list_rules).await
+        self.answer(request, Operation::Query, QueryHandle::list_rules).await
     }
 
     async fn list_findings(
         &self,
         request: Request<ListFindingsRequest>,
     ) -> Result<Response<ListFindingsResponse>, Status> {
-        self.answer(request, QueryHandle::list_findings).await
+        self.answer(request, Operation::Query, QueryHandle::list_findings).await
     }
 
     async fn get_finding(
         &self,
         request: Request<GetFindingRequest>,
     ) -> Result<Response<GetFindingResponse>, Status> {
-        self.answer(request, QueryHandle::get_finding).await
+        self.answer(request, Operation::Query, QueryHandle::get_finding).await
     }
 
     async fn list_nodes(
         &self,
         request: Request<ListNodesRequest>,
     ) -> Result<Response<ListNodesResponse>, Status> {
-        self.answer(request, QueryHandle::list_nodes).await
+        self.answer(request, Operation::Query, QueryHandle::list_nodes).await
     }
 
     async fn list_points(
         &self,
         request: Request<ListPointsRequest>,
     ) -> Result<Response<ListPointsResponse>, Status> {
-        self.answer(request, QueryHandle::list_points).await
+        self.answer(request, Operation::Query, QueryHandle::list_points).await
     }
 
     async fn get_target(
         &self,
         request: Request<GetTargetRequest>,
     ) -> Result<Response<GetTargetResponse>, Status> {
-        self.answer(request, QueryHandle::get_target).await
+        self.answer(request, Operation::Query, QueryHandle::get_target).await
     }
 }

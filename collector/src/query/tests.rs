@@ -780,16 +780,20 @@ fn a_shutdown_touches_whatever_it_may_hold() {
     assert_eq!(world.rules(), ["r1 4 OVERBROAD 0"]);
 }
 
-/// A resolver in AS64500 with a covered rule, and a node that imports probes.
-fn network_with_probes() -> Stream {
+fn covered(stream: &mut Stream) {
+    stream.request("req-7", "domain_exact:a.example");
+}
+
+/// A resolver in AS64500 with a rule for a name that a request asks for, and a node that imports probes.
+pub(super) fn network_with_probes(id: &str, enter: impl FnOnce(&mut Stream)) -> Stream {
     let mut stream = Stream::new();
     stream.asn = 64_500;
     stream.enrol("r1");
     stream.declare("r1", "DE", &["rpz unbound_rpz observed"]);
     stream.asn = 0;
     stream.enrol("probe-1");
-    stream.request("req-7", "domain_exact:a.example");
-    stream.install("r1", &block(1, "domain_exact:a.example for req-7"));
+    enter(&mut stream);
+    stream.install("r1", &block(1, &format!("domain_exact:a.example for {id}")));
     stream.publish();
     stream.wait(60);
     stream
@@ -799,7 +803,7 @@ fn network_with_probes() -> Stream {
 fn a_probe_that_reaches_what_is_installed_shows_the_request_to_be_ineffective() {
     use v1::ProbeResult::{Blocked, Inconclusive, Reached};
     let found = |seen: &[(v1::ProbeResult, u32, &str)]| {
-        let mut stream = network_with_probes();
+        let mut stream = network_with_probes("req-7", covered);
         for (result, asn, url) in seen {
             stream.probe("probe-1", url, *result, *asn);
             stream.wait(1);
@@ -827,7 +831,7 @@ fn a_probe_that_reaches_what_is_installed_shows_the_request_to_be_ineffective() 
 
 #[test]
 fn what_was_seen_from_outside_stands_in_the_answer_about_its_target() {
-    let mut stream = network_with_probes();
+    let mut stream = network_with_probes("req-7", covered);
     stream.probe("probe-1", "https://a.example/page", v1::ProbeResult::Blocked, 64_500);
     stream.wait(1);
     stream.probe("probe-1", "https://a.example/", v1::ProbeResult::Reached, 64_999);

@@ -7,7 +7,10 @@ use prost::Message;
 use remit_proto::v1::{self, DisclosureTier, FindingKind, RequestPart};
 use tonic::Status;
 
-use super::{QueryHandle, tests::network};
+use super::{
+    QueryHandle,
+    tests::{network, network_with_probes},
+};
 use crate::assess::testing::{NOON, Stream, World, block, operator};
 
 /// Words that stand in secret parts only.
@@ -343,16 +346,10 @@ fn what_was_done_for_a_request_whose_targets_are_hidden_has_a_day_and_no_second(
 
 #[test]
 fn a_probe_that_reached_a_hidden_target_is_told_by_its_day() {
-    let mut stream = Stream::new();
-    stream.asn = 64_500;
-    stream.enrol("r1");
-    stream.declare("r1", "DE", &["rpz unbound_rpz observed"]);
-    stream.asn = 0;
-    stream.enrol("probe-1");
-    stream.request_closed("req-4", "court", "domain_exact:a.example", &[RequestPart::Targets]);
-    stream.install("r1", &block(1, "domain_exact:a.example for req-4"));
-    stream.publish();
-    stream.wait(60);
+    let closed = [RequestPart::Targets];
+    let mut stream = network_with_probes("req-4", |stream| {
+        stream.request_closed("req-4", "court", "domain_exact:a.example", &closed);
+    });
     stream.probe("probe-1", "https://a.example/", v1::ProbeResult::Reached, 64_500);
     stream.publish();
     let world = World::of(&stream);

@@ -14,36 +14,16 @@ use remit_proto::v1::{
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
-    access::{Access, Caller, Operation, clearance},
+    access::{Caller, Operation, clearance},
     ingest::ask,
     log::command::{Command, Refusal},
-    query::{QueryHandle, service::off_the_runtime},
+    query::{QueryEdge, QueryHandle, service::off_the_runtime},
     status::refuse,
 };
 
 pub struct RegisterEdge {
-    pub access: Access,
     pub writer: SyncSender<Command>,
-    pub query: QueryHandle,
-}
-
-impl RegisterEdge {
-    /// Answers what the caller may ask, as far as the caller's clearance goes.
-    async fn ask<Q, A, F>(
-        &self,
-        request: Request<Q>,
-        operation: Operation,
-        ask: F,
-    ) -> Result<Response<A>, Status>
-    where
-        Q: Send + 'static,
-        A: Send + 'static,
-        F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
-    {
-        let caller = self.access.check(&request, operation)?;
-        let query = self.query.seen_by(clearance(&caller));
-        off_the_runtime(query, request.into_inner(), ask).await
-    }
+    pub questions: QueryEdge,
 }
 
 fn status(refusal: Refusal) -> Status {
@@ -80,7 +60,7 @@ impl RegisterService for RegisterEdge {
         &self,
         request: Request<PutChunkRequest>,
     ) -> Result<Response<PutChunkResponse>, Status> {
-        self.access.check(&request, Operation::WriteRegister)?;
+        self.questions.access.check(&request, Operation::WriteRegister)?;
         let bytes = request.into_inner().chunk;
         let id =
             ask(&self.writer, |reply| Command::Chunk { node: None, bytes: bytes.into(), reply })
@@ -93,7 +73,7 @@ impl RegisterService for RegisterEdge {
         &self,
         request: Request<AppendStatementRequest>,
     ) -> Result<Response<AppendStatementResponse>, Status> {
-        let caller = person(self.access.check(&request, Operation::WriteRegister)?)?;
+        let caller = person(self.questions.access.check(&request, Operation::WriteRegister)?)?;
         let bytes = request.into_inner().signed_statement;
         let size = ask(&self.writer, |reply| Command::Statement { bytes, caller, reply }).await?;
         let register_size = size.map_err(status)?;
@@ -105,7 +85,7 @@ impl RegisterService for RegisterEdge {
         &self,
         request: Request<ApproveStatementRequest>,
     ) -> Result<Response<ApproveStatementResponse>, Status> {
-        let caller = person(self.access.check(&request, Operation::WriteRegister)?)?;
+        let caller = person(self.questions.access.check(&request, Operation::WriteRegister)?)?;
         let ApproveStatementRequest { statement, digest } = request.into_inner();
         let size = ask(&self.writer, |reply| Command::Approve { statement, digest, caller, reply })
             .await?;
@@ -118,7 +98,7 @@ impl RegisterService for RegisterEdge {
         &self,
         request: Request<ErasePartsRequest>,
     ) -> Result<Response<ErasePartsResponse>, Status> {
-        let caller = person(self.access.check(&request, Operation::WriteRegister)?)?;
+        let caller = person(self.questions.access.check(&request, Operation::WriteRegister)?)?;
         let ErasePartsRequest { request_id, parts } = request.into_inner();
         let (log_index, count) =
             ask(&self.writer, |reply| Command::Erase { request_id, parts, caller, reply })
@@ -131,7 +111,7 @@ impl RegisterService for RegisterEdge {
         &self,
         request: Request<DeclareNodeRequest>,
     ) -> Result<Response<DeclareNodeResponse>, Status> {
-        let caller = person(self.access.check(&request, Operation::WriteRegister)?)?;
+        let caller = person(self.questions.access.check(&request, Operation::WriteRegister)?)?;
         let bytes = request.into_inner().signed_facts;
         let index = ask(&self.writer, |reply| Command::NodeFacts { bytes, caller, reply }).await?;
         Ok(Response::new(DeclareNodeResponse { log_index: index.map_err(status)? }))
@@ -141,9 +121,9 @@ impl RegisterService for RegisterEdge {
         &self,
         request: Request<DecideRequest>,
     ) -> Result<Response<DecideResponse>, Status> {
-        let caller = self.access.check(&request, Operation::WriteCases)?;
+        let caller = self.questions.access.check(&request, Operation::WriteCases)?;
         // Nobody decides on what is not shown to them.
-        let query = self.query.seen_by(clearance(&caller));
+        let query = self.questions.query.seen_by(clearance(&caller));
         let caller = person(caller)?;
         let DecideRequest { signed_statement: bytes, note_chunk } = request.into_inner();
         off_the_runtime(query, bytes.clone(), QueryHandle::knows_finding).await?;
@@ -161,41 +141,43 @@ impl RegisterService for RegisterEdge {
     ) -> Result<Response<PreviewStatementResponse>, Status> {
         // What a statement would change, or why it would be refused, tells of every request that it can name:
         // it is for those who may enter it.
-        self.ask(request, Operation::WriteRegister, QueryHandle::preview_statement).await
+        self.questions
+            .answer(request, Operation::WriteRegister, QueryHandle::preview_statement)
+            .await
     }
 
     async fn list_requests(
         &self,
         request: Request<ListRequestsRequest>,
     ) -> Result<Response<ListRequestsResponse>, Status> {
-        self.ask(request, Operation::Query, QueryHandle::list_requests).await
+        self.questions.answer(request, Operation::Query, QueryHandle::list_requests).await
     }
 
     async fn get_request(
         &self,
         request: Request<GetRequestRequest>,
     ) -> Result<Response<GetRequestResponse>, Status> {
-        self.ask(request, Operation::Query, QueryHandle::get_request).await
+        self.questions.answer(request, Operation::Query, QueryHandle::get_request).await
     }
 
     async fn list_lists(
         &self,
         request: Request<ListListsRequest>,
     ) -> Result<Response<ListListsResponse>, Status> {
-        self.ask(request, Operation::Query, QueryHandle::list_lists).await
+        self.questions.answer(request, Operation::Query, QueryHandle::list_lists).await
     }
 
     async fn get_list(
         &self,
         request: Request<GetListRequest>,
     ) -> Result<Response<GetListResponse>, Status> {
-        self.ask(request, Operation::Query, QueryHandle::get_list).await
+        self.questions.answer(request, Operation::Query, QueryHandle::get_list).await
     }
 
     async fn list_entries(
         &self,
         request: Request<ListEntriesRequest>,
     ) -> Result<Response<ListEntriesResponse>, Status> {
-        self.ask(request, Operation::Query, QueryHandle::list_entries).await
+        self.questions.answer(request, Operation::Query, QueryHandle::list_entries).await
     }
 }

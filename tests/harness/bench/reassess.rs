@@ -22,7 +22,7 @@ use super::{
     history::{self, BATCH, History},
 };
 
-const BATCHES_PER_CHUNK: usize = 16;
+const BATCHES_PER_CHUNK: usize = 4;
 const EVENTS_PER_STEP: u64 = 20_000;
 /// Targets of the change, as a court names them.
 const TARGETS: u64 = 200;

@@ -25,8 +25,8 @@ use super::{
     median,
 };
 
-/// Batches that one chunk holds, as in a collector that is behind.
-const BATCHES_PER_CHUNK: u64 = 16;
+/// Batches that one chunk holds, as in the collector.
+const BATCHES_PER_CHUNK: u64 = 4;
 /// The obvious schema becomes slower the more it holds; beyond this it takes too long to wait for.
 const OBVIOUS_MAX: u64 = 10_000_000;
 /// How often each question is asked.
