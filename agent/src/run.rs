@@ -368,20 +368,22 @@ mod tests {
         let (sender, messages) = recorder::channel();
         let (ended, recorder_ended) = oneshot::channel();
         // A recorder that has its last seal to write and nothing else.
+        let stop = Arc::new(AtomicBool::new(false));
+        let sources = Arc::clone(&stop);
         let recorder = thread::spawn(move || {
             let told = messages.recv();
+            let first = sources.load(Ordering::Relaxed);
             ended.send(Ok(())).unwrap();
-            matches!(told, Ok(Message::Stop))
+            (first, matches!(told, Ok(Message::Stop)))
         });
         let input = end_of(io::empty()).unwrap();
         while input.is_empty() {
             thread::yield_now();
         }
-        let stop = AtomicBool::new(false);
         let line = until_the_end(reached(Some(input)), recorder_ended, &sender, &stop, Vec::new());
         runtime().unwrap().block_on(line).unwrap();
-        assert!(stop.load(Ordering::Relaxed), "sources are told first");
-        assert!(recorder.join().unwrap(), "the recorder is told to seal");
+        let told = (true, true);
+        assert_eq!(recorder.join().unwrap(), told, "the sources first, then the recorder to seal");
     }
 
     #[test]

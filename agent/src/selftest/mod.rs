@@ -224,16 +224,11 @@ impl Agent {
 }
 
 impl Drop for Agent {
-    /// As its service would end it: with a last seal, which its uplink hands in.
+    /// In order: with a last seal, which its uplink hands in.
     fn drop(&mut self) {
-        let id = i32::try_from(self.0.id()).unwrap_or(i32::MAX);
         // Whatever it says from here on nobody reads: it must not wait for that.
         drop(self.0.stderr.take());
-        // It may have ended by itself.
-        let _ = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(id),
-            nix::sys::signal::Signal::SIGTERM,
-        );
+        // That closes its input, by which it ends.
         let _ = self.0.wait();
     }
 }

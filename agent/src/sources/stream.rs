@@ -139,8 +139,8 @@ impl<F: Frames> Streams<F> {
             let Turn { answer, end } = frames.drain(take);
             // A few bytes to somebody who waits for them. Who is gone may have sent more before: it is read
             // all the same, to the end.
-            let _gone = stream.write_all(&answer);
-            ended |= end;
+            let answered = stream.write_all(&answer);
+            ended |= end || answered.is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe);
             received.broken += u64::from(ended && frames.is_broken());
             !ended
         });

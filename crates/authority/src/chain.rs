@@ -12,8 +12,26 @@ use crate::{Invalid, Status, Unreadable, algorithm, digest};
 /// Longer paths are not built by authorities, but by people who want us to look for long.
 const PATH_MAX: usize = 6;
 const ANCHORS_MAX: usize = 1_000;
-/// A signature has a handful beside it. Of many that issue each other the ways grow faster than their number.
-const LOOKED_AT_MAX: usize = 64;
+
+/// How many signatures are still verified for one document. It has a handful; of certificates that issue each other the
+/// ways grow faster than their number, and each step of each way is a signature.
+pub(crate) struct Budget(usize);
+
+const VERIFIED_MAX: usize = 256;
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(VERIFIED_MAX)
+    }
+}
+
+impl Budget {
+    pub(crate) fn spend(&mut self) -> Result<(), Status> {
+        let what = || format!("more than {VERIFIED_MAX} signatures of certificates");
+        self.0 = self.0.checked_sub(1).ok_or_else(|| Status::Unsupported(what()))?;
+        Ok(())
+    }
+}
 
 /// The anchor under which the signer's certificate stands at an instant.
 pub(crate) fn path(
@@ -21,13 +39,14 @@ pub(crate) fn path(
     embedded: &[Certificate],
     anchors: &[Vec<u8>],
     at_s: i64,
+    budget: &mut Budget,
 ) -> Result<[u8; 32], Failure> {
     // One that cannot be read was refused where anchors are read.
     let anchors: Vec<(Certificate, [u8; 32])> = anchors
         .iter()
         .filter_map(|der| Some((Certificate::from_der(der).ok()?, digest(der))))
         .collect();
-    Search { embedded, anchors: &anchors, at_s, left: LOOKED_AT_MAX }.upwards(signer, 0, 0)
+    Search { embedded, anchors: &anchors, at_s, budget }.upwards(signer, 0, &mut Vec::new())
 }
 
 /// Every way up is tried: an authority that renews its certificate keeps its name and its key, and the former
@@ -36,28 +55,22 @@ struct Search<'a> {
     embedded: &'a [Certificate],
     anchors: &'a [(Certificate, [u8; 32])],
     at_s: i64,
-    /// How many more certificates are looked at.
-    left: usize,
+    budget: &'a mut Budget,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
     /// `below`: certificates of issuers between the signer and the next one; what an issuer issues to himself, as
-    /// for another key, is not counted (RFC 5280, section 4.2.1.9). `length`: of the path so far.
+    /// for another key, is not counted (RFC 5280, section 4.2.1.9). `way`: the certificates so far.
     fn upwards(
         &mut self,
-        current: &Certificate,
+        current: &'a Certificate,
         below: u8,
-        length: usize,
+        way: &mut Vec<&'a Certificate>,
     ) -> Result<[u8; 32], Failure> {
-        if length == PATH_MAX {
+        if way.len() == PATH_MAX {
             let what = format!("a path of more than {PATH_MAX} certificates");
             return Err(Status::Unsupported(what).into());
         }
-        if self.left == 0 {
-            let what = format!("ways over more than {LOOKED_AT_MAX} certificates");
-            return Err(Status::Unsupported(what).into());
-        }
-        self.left -= 1;
         holds(current, self.at_s)?;
         let (embedded, anchors) = (self.embedded, self.anchors);
         if let Some((_, id)) = anchors.iter().find(|(anchor, _)| anchor == current) {
@@ -65,6 +78,7 @@ impl Search<'_> {
         }
         let mut failed: Option<Failure> = None;
         for (anchor, id) in anchors.iter().filter(|(anchor, _)| issued(current, anchor)) {
+            self.budget.spend()?;
             let stands = by(current, anchor).and_then(|()| issues(anchor, self.at_s, below));
             match stands {
                 Ok(()) => return Ok(*id),
@@ -74,21 +88,33 @@ impl Search<'_> {
                 Err(status) => Failure { status, of_anchor: true }.joins(&mut failed),
             }
         }
-        for issuer in embedded.iter().filter(|issuer| issued(current, issuer) && *issuer != current)
-        {
+        way.push(current);
+        for issuer in embedded.iter().filter(|issuer| issued(current, issuer)) {
+            // A renewed one and the former one issue each other (RFC 4158, section 5.2).
+            if way.iter().any(|before| is_same(before, issuer)) {
+                continue;
+            }
+            self.budget.spend()?;
             if by(current, issuer).is_err() {
                 continue;
             }
             let tbs = &issuer.tbs_certificate;
             let below_next = below + u8::from(tbs.issuer != tbs.subject);
             let further = issues(issuer, self.at_s, below).map_err(Failure::from);
-            match further.and_then(|()| self.upwards(issuer, below_next, length + 1)) {
+            match further.and_then(|()| self.upwards(issuer, below_next, way)) {
                 Ok(id) => return Ok(id),
                 Err(failure) => failure.joins(&mut failed),
             }
         }
+        way.pop();
         Err(failed.unwrap_or_else(|| Status::Unchecked.into()))
     }
+}
+
+/// One name and one key, in whatever certificate.
+fn is_same(one: &Certificate, other: &Certificate) -> bool {
+    let (one, other) = (&one.tbs_certificate, &other.tbs_certificate);
+    one.subject == other.subject && one.subject_public_key_info == other.subject_public_key_info
 }
 
 /// Why a way does not lead to an anchor.

@@ -14,7 +14,7 @@ use x509_cert::{Certificate, ext::pkix::SubjectKeyIdentifier};
 use crate::{
     Invalid, Kept, Status, Unreadable,
     algorithm::{self, Digest},
-    chain::{self, Failure},
+    chain::{self, Budget, Failure},
 };
 
 const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
@@ -55,9 +55,9 @@ pub(crate) fn check(kept: &Kept, anchors: &[Vec<u8>], at_s: i64) -> Result<Statu
             embedded.push(certificate.clone());
         }
     }
-    let mut first = None;
+    let (mut first, mut budget) = (None, Budget::default());
     for signer in signed.signer_infos.0.iter() {
-        match check_signer(signer, &embedded, kept, anchors, at_s) {
+        match check_signer(signer, &embedded, kept, (anchors, at_s), &mut budget) {
             Ok(status) => return Ok(status),
             Err(status) => drop(first.get_or_insert(status)),
         }
@@ -69,8 +69,8 @@ fn check_signer(
     signer: &SignerInfo,
     embedded: &[Certificate],
     kept: &Kept,
-    anchors: &[Vec<u8>],
-    at_s: i64,
+    (anchors, at_s): (&[Vec<u8>], i64),
+    budget: &mut Budget,
 ) -> Result<Status, Status> {
     let digest = Digest::read(signer.digest_alg.oid)?;
     let attributes = signer
@@ -111,6 +111,7 @@ fn check_signer(
     let message = attributes.to_der().map_err(|_| structure("signed attributes"))?;
     let mut failed: Option<Failure> = None;
     for certificate in named {
+        budget.spend()?;
         let stands = algorithm::verify(
             &certificate.tbs_certificate.subject_public_key_info,
             &signer.signature_algorithm,
@@ -120,7 +121,7 @@ fn check_signer(
         )
         .and_then(|()| chain::signs(certificate))
         .map_err(Failure::from)
-        .and_then(|()| chain::path(certificate, embedded, anchors, at_s));
+        .and_then(|()| chain::path(certificate, embedded, anchors, at_s, budget));
         match stands {
             Ok(anchor) => {
                 return Ok(Status::Valid { signer: chain::subject(certificate), anchor });

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be read is a mistake in the test")]
 
 use authority::{Form, Invalid, Kept, Status, anchors, check, detached, in_pdf};
+use cms::{cert::CertificateChoices, content_info::ContentInfo, signed_data::SignedData};
+use der::{Any, Decode, Encode};
+use x509_cert::Certificate;
 
 /// 1 January 2028.
 const THEN: i64 = 1_830_297_600;
@@ -157,6 +160,30 @@ fn the_former_certificate_of_an_authority_says_nothing_against_the_renewed_one()
     let both = under(&["former.pem", "renewed.pem"]);
     let then = check(&kept("twins30.p7s"), &both, 1_796_600_000);
     assert!(matches!(then, Status::Valid { .. }), "{then}");
+}
+
+/// A signature with more certificates beside it.
+fn beside(name: &str, more: &[&str]) -> Kept {
+    let info = ContentInfo::from_der(&file(name)).unwrap();
+    let mut signed: SignedData = info.content.decode_as().unwrap();
+    let set = signed.certificates.as_mut().unwrap();
+    for der in under(more) {
+        let certificate = Certificate::from_der(&der).unwrap();
+        set.0.insert(CertificateChoices::Certificate(certificate)).unwrap();
+    }
+    let content = Any::encode_from(&signed).unwrap();
+    let cms = ContentInfo { content, ..info }.to_der().unwrap();
+    detached(&file("order.txt"), &cms).unwrap()
+}
+
+#[test]
+fn roots_that_issue_each_other_lead_nowhere_and_not_for_ever() {
+    let kept = beside("twin.p7s", &["former.pem", "renewed.pem"]);
+    // Both are valid.
+    let then = 1_796_600_000;
+    assert_eq!(check(&kept, &under(&["other.pem"]), then), Status::Unchecked);
+    let status = check(&kept, &under(&["renewed.pem"]), then);
+    assert!(matches!(status, Status::Valid { .. }), "{status}");
 }
 
 #[test]

@@ -198,7 +198,9 @@ fn one(
             counts.unsupported += 1;
             counts.why_unsupported.get_or_insert_with(|| status.to_string());
         }
-        Status::Invalid(why) if !is_known && depends_on_time(&why) => counts.undated += 1,
+        Status::Invalid(why) if !is_known && may_have_held_before(&why, at_s) => {
+            counts.undated += 1;
+        }
         status @ Status::Invalid(_) => {
             return Err(format!("a signature that is called valid is {status}"));
         }
@@ -206,12 +208,14 @@ fn one(
     Ok(())
 }
 
-/// Whether a signature that does not hold now may have held at another time. Which certificates stand between it and
-/// an anchor is such a question.
-fn depends_on_time(why: &Invalid) -> bool {
+/// Whether a signature that does not hold at an instant may have held before it. Which certificates stand between it
+/// and an anchor is such a question; one that began later is not.
+fn may_have_held_before(why: &Invalid, at_s: i64) -> bool {
     match why {
-        Invalid::NotValidThen { .. }
-        | Invalid::NotPermitted { .. }
+        Invalid::NotValidThen { until_s, .. } => {
+            u64::try_from(at_s).is_ok_and(|at_s| *until_s < at_s)
+        }
+        Invalid::NotPermitted { .. }
         | Invalid::WeakDigest(_)
         | Invalid::WeakKey { .. }
         | Invalid::Structure(_) => true,

@@ -9,7 +9,7 @@ use super::{Case, Defect, Found};
 use crate::{
     entry::Entry,
     register::{Touch, View},
-    request::{Request, Scope, Territories},
+    request::{Request, Scope, Territories, hides},
     state::Standing,
     target::{Relation, Target},
 };
@@ -145,11 +145,18 @@ fn is_alive(entry: &Entry<'_>, at_s: i64) -> bool {
     !entry.is_closed_at(at_s) && Case::new(entry, at_s, &none).is_alive()
 }
 
-/// That another request says the same would tell what a closed part says to whoever does not see it, and to whoever
+/// That another request says the same would tell what a hidden part says to whoever does not see it, and to whoever
 /// sees it nothing else is found.
 fn is_comparable(request: &Request) -> bool {
-    let compared = [RequestPart::Authority, RequestPart::Reference, RequestPart::Targets];
-    !compared.into_iter().any(|part| request.closes(part))
+    shows(request, &[RequestPart::Authority, RequestPart::Reference, RequestPart::Targets])
+}
+
+/// None of these parts is closed but for everybody, so that it can be erased.
+fn shows(request: &Request, parts: &[RequestPart]) -> bool {
+    !request
+        .closed
+        .iter()
+        .any(|closed| parts.contains(&closed.part) && (hides(closed.tier) || !closed.is_open))
 }
 
 fn names(request: &Request, other: &RequestId) -> bool {
@@ -168,11 +175,9 @@ fn same_targets(one: &Request, other: &Request) -> bool {
     let of = |request: &Request| -> BTreeSet<(Target, bool)> {
         request.targets.iter().map(|held| (held.target.clone(), held.exception)).collect()
     };
-    let closed = |request: &Request| {
-        [RequestPart::Scope, RequestPart::Measure].into_iter().any(|part| request.closes(part))
-    };
-    !closed(one)
-        && !closed(other)
+    let seen = |request| shows(request, &[RequestPart::Scope, RequestPart::Measure]);
+    seen(one)
+        && seen(other)
         && one.targets.len() == other.targets.len()
         && one.scope == other.scope
         && one.measure == other.measure

@@ -205,7 +205,10 @@ fn with_what_is_known(
         request.closed.extend(closed_there(documents).cloned());
     }
     // A file can name a document, and not carry the signature under it.
-    let signed = held.documents.iter().any(|held| held.signature.is_some());
+    let holds = |held: &v1::Document| {
+        held.signature.is_some() && held.signature_status() == v1::SignatureStatus::Valid
+    };
+    let signed = held.documents.iter().any(holds);
     if (silent || signed) && strength(request.basis_proof()) < strength(held.basis_proof()) {
         request.basis_proof = held.basis_proof;
     }
@@ -231,10 +234,16 @@ fn left_out(part: RequestPart) -> String {
     let word = words::part(part);
     let anew = match part {
         RequestPart::Documents => "add it with `remit requests document add`",
+        // A row is not read without it.
+        RequestPart::Measure => {
+            return format!(
+                "{}: this part was erased, and what the file says of it is not entered; a file may go on saying it",
+                words::part(part)
+            );
+        }
         RequestPart::Unspecified
         | RequestPart::Targets
         | RequestPart::Scope
-        | RequestPart::Measure
         | RequestPart::Reasons
         | RequestPart::Reference
         | RequestPart::Authority

@@ -150,7 +150,7 @@ impl Request {
             return Err(invalid("targets.removed_at_s", "not after added_at_s"));
         }
         let Some(derived) = derived else { return Ok(()) };
-        let Derived { from, resolved_at_s, ttl_s: _, evidence } = derived;
+        let Derived { from, resolved_at_s, ttl_s: _, evidence } = &**derived;
         let address =
             matches!(held.target, Target::Ip(_) | Target::IpPort { .. } | Target::Cidr(_));
         if !address || name_of(from).is_none() {

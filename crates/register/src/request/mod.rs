@@ -111,7 +111,7 @@ pub struct Details {
     pub added_at_s: Option<i64>,
     pub removed_at_s: Option<i64>,
     /// An address that one of the request's names resolved to.
-    pub derived: Option<Derived>,
+    pub derived: Option<Box<Derived>>,
 }
 
 impl RequestTarget {
@@ -340,7 +340,7 @@ impl Closed {
     }
 }
 
-fn hides(tier: v1::DisclosureTier) -> bool {
+pub(crate) fn hides(tier: v1::DisclosureTier) -> bool {
     match tier {
         v1::DisclosureTier::Restricted | v1::DisclosureTier::Secret => true,
         v1::DisclosureTier::Public | v1::DisclosureTier::Unspecified => false,

@@ -174,7 +174,7 @@ impl From<RequestTarget> for v1::RequestTarget {
             removed_at_s: removed_at_s.unwrap_or(0),
             exception,
             derived: derived.map(|derived| {
-                let Derived { from, resolved_at_s, ttl_s, evidence } = derived;
+                let Derived { from, resolved_at_s, ttl_s, evidence } = *derived;
                 v1::Derived { from: Some(from.to_wire()), resolved_at_s, ttl_s, evidence }
             }),
         }

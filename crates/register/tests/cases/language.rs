@@ -460,11 +460,16 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
             "publisher" => notification.addressee_role = v1::AddresseeRole::Publisher.into(),
             "closing" | "opening" => {
                 let (part, tier) = value.split_once('=').unwrap();
+                let tier = words::tier_from(tier).unwrap();
+                let until_s = match tier {
+                    v1::DisclosureTier::Public => 0,
+                    _ => at("2026-12-01"),
+                };
                 closing.push((
                     v1::ClosedPart {
                         part: words::part_from(part).unwrap().into(),
-                        tier: words::tier_from(tier).unwrap().into(),
-                        until_s: at("2026-12-01"),
+                        tier: tier.into(),
+                        until_s,
                         ..v1::ClosedPart::default()
                     },
                     word == "opening",
