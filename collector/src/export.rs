@@ -1,8 +1,14 @@
 //! The bundle: evidence to take away. Reads what the log has made durable, and nothing else.
 //!
-//! **In**: which nodes, and whether openings are withheld. **Out**: a tar archive as
-//! `evidence::bundle` describes it, of the history up to the newest published checkpoint. The log
+//! **In**: which nodes, whether openings are withheld, and the clearance of the reader. **Out**: a tar archive
+//! as `evidence::bundle` describes it, of the history up to the newest published checkpoint. The log
 //! and the register are always whole; agents' trees that were not asked for are named as left out.
+//!
+//! Leaves name the requests that their rules claim, and openings put targets beside them. So where the veil of
+//! answers hides the targets of any request from this clearance, openings and snapshots are withheld from all
+//! leaves, as if that had been asked for; and of the register, what holds those targets in the clear. Not of the
+//! leaves of those requests alone: a leaf is a request's by its claim, by that of another leaf of its rule, by an
+//! attribution or by a list, and one way forgotten would show what is closed.
 //!
 //! No byte of it leaves before an `Export` entry, which names who asked and the bundle's manifest, is
 //! durable in the log: whoever takes evidence away leaves a trace. The bundle itself ends before it.
@@ -15,7 +21,11 @@ use std::{
     sync::mpsc::SyncSender,
 };
 
-use evidence::{AgentOrigin, Leaf, bundle, chunk::chunk_id, statement::item_set};
+use evidence::{
+    AgentOrigin, Leaf, bundle,
+    chunk::chunk_id,
+    statement::{SignedStatement, decode_signed, item_set},
+};
 use prost::Message;
 use remit_proto::v1::{
     self, ExportRequest, ExportResponse, GetCheckpointRequest, GetCheckpointResponse,
@@ -42,7 +52,8 @@ use crate::{
         publish::{Exposed, journal_dir},
         state::head_of,
     },
-    query::QueryHandle,
+    query::{QueryHandle, Veil},
+    registers,
     serve::chain,
     status::refuse,
 };
@@ -76,12 +87,15 @@ struct Manifest {
     leaves: u64,
     openings_held: u64,
     openings_withheld: bool,
+    /// Hidden from the clearance that was asked for; if there are any, openings are withheld.
+    requests_with_hidden_targets: u64,
     chunks_held: u64,
     chunks_not_held: u64,
-    /// Above the clearance that was asked for: parts of requests, and imports of requests whose existence
-    /// is closed.
+    /// Above the clearance that was asked for: parts of requests; imports of requests whose existence is
+    /// closed, or that name targets which are closed by now; versions of lists that such requests cover.
     closed_parts_withheld: u64,
     imports_withheld: u64,
+    list_versions_withheld: u64,
     matcher_version: &'static str,
 }
 
@@ -99,6 +113,8 @@ pub enum ExportError {
     Bundle(#[from] tile::InvalidBundle),
     #[error("the manifest cannot be written")]
     Json(#[from] serde_json::Error),
+    #[error("the register does not read back")]
+    Register(#[from] register::InvalidStatement),
 }
 
 /// One tree of an agent, as far as it is logged.
@@ -164,11 +180,13 @@ pub fn make(
         left_out: Vec::new(),
         leaves: 0,
         openings_held: 0,
-        openings_withheld: request.withhold_openings,
+        openings_withheld: false,
+        requests_with_hidden_targets: 0,
         chunks_held: 0,
         chunks_not_held: 0,
         closed_parts_withheld: 0,
         imports_withheld: 0,
+        list_versions_withheld: 0,
         matcher_version: register::MATCHER_VERSION,
     };
     put_tree(&mut files, bundle::LOG, &gathered.newest, &gathered.entries)?;
@@ -179,12 +197,38 @@ pub fn make(
     if !gathered.case_note.is_empty() {
         put_tree(&mut files, bundle::CASES, &gathered.case_note, &gathered.decisions)?;
     }
-    let mut wanted_chunks: BTreeSet<Hash> = BTreeSet::new();
-    for statement in gathered.statements.iter().chain(&gathered.decisions) {
-        let mut found = chunks_of_statement(chunks, statement, request.clearance(), now_s);
-        manifest.imports_withheld += u64::from(found.import_withheld);
-        manifest.closed_parts_withheld += found.parts_withheld;
-        wanted_chunks.append(&mut found.chunks);
+    let statements = gathered.statements.iter().chain(&gathered.decisions);
+    let statements: Vec<OfStatement> = statements
+        .map(|statement| chunks_of_statement(chunks, statement, request.clearance(), now_s))
+        .collect();
+    let veil = if statements.iter().any(|found| found.hides_targets) {
+        veil(chunks, &gathered.statements, request.clearance(), now_s)?
+    } else {
+        Veil::default()
+    };
+    manifest.requests_with_hidden_targets = veil.targetless_count();
+    let withhold_openings = request.withhold_openings || veil.targetless_count() > 0;
+    manifest.openings_withheld = withhold_openings;
+    // Each with whether it is withheld, which one of those that name it is enough for: chunks name targets, those
+    // of snapshots beside what rules claim.
+    let mut wanted_chunks: BTreeMap<Hash, bool> = BTreeMap::new();
+    let mut want = |id: Hash, withheld: bool| *wanted_chunks.entry(id).or_default() |= withheld;
+    for found in statements {
+        let OfStatement {
+            chunks,
+            import_withheld,
+            parts_withheld,
+            hides_targets: _,
+            targets_of,
+            changes_of,
+        } = found;
+        let named = targets_of.iter().any(|id| veil.hides_targets(id));
+        let listed = changes_of.is_some_and(|list| veil.hides_targets_of_list(&list));
+        manifest.imports_withheld += u64::from(import_withheld || named);
+        manifest.list_versions_withheld += u64::from(listed);
+        manifest.closed_parts_withheld += parts_withheld;
+        let withheld = request.withhold_openings || named || listed;
+        chunks.into_iter().for_each(|id| want(id, withheld));
     }
     let mut named: BTreeSet<Hash> = BTreeSet::new();
     let mut held = openings::Reader::new(dir.join("openings"));
@@ -210,7 +254,8 @@ pub fn make(
             match Leaf::decode(leaf) {
                 Ok(Leaf::Known(Body::RuleSnapshot(snapshot))) => {
                     let set = snapshot.rules.unwrap_or_default();
-                    wanted_chunks.extend(set.chunks.iter().filter_map(|id| Hash::from_slice(id)));
+                    let ids = set.chunks.iter().filter_map(|id| Hash::from_slice(id));
+                    ids.for_each(|id| want(id, withhold_openings));
                 }
                 Ok(Leaf::Known(Body::Seal(seal))) => {
                     named.extend(Hash::from_slice(&seal.collector_checkpoint));
@@ -218,14 +263,13 @@ pub fn make(
                 _ => {}
             }
         }
-        if !request.withhold_openings {
+        if !withhold_openings {
             let bytes = openings_of(&mut held, origin, tree, &mut manifest.openings_held)?;
             files.insert(format!("{folder}/{}", bundle::OPENINGS), bytes);
         }
     }
-    for id in wanted_chunks {
-        // A snapshot's items name targets: they are openings too.
-        match chunks.chunk(&id).filter(|_| !request.withhold_openings) {
+    for (id, withheld) in wanted_chunks {
+        match chunks.chunk(&id).filter(|_| !withheld) {
             Some(bytes) => {
                 manifest.chunks_held += 1;
                 files.insert(bundle::chunk_name(&id), bytes);
@@ -240,7 +284,7 @@ pub fn make(
         checkpoints.extend_from_slice(note);
     }
     files.insert(format!("{}/{}", bundle::LOG, bundle::CHECKPOINTS), checkpoints);
-    if !request.withhold_openings {
+    if !withhold_openings {
         files.insert(bundle::VERDICTS.to_owned(), verdicts.as_bytes().to_vec());
     }
     files.insert(bundle::LIMITS.to_owned(), evidence::limits::text().into_bytes());
@@ -351,11 +395,41 @@ fn openings_of(
     Ok(bytes)
 }
 
+/// What the reader of answers does not see of this register.
+fn veil(
+    chunks: &ChunkFiles,
+    statements: &[Vec<u8>],
+    clearance: v1::DisclosureTier,
+    now_s: i64,
+) -> Result<Veil, ExportError> {
+    let known = |bytes: &Vec<u8>| match decode_signed(bytes) {
+        Ok(SignedStatement::Known { statement, .. }) => Some(statement),
+        Ok(SignedStatement::NotUnderstood { .. }) | Err(_) => None,
+    };
+    let Some(first) = statements.iter().find_map(known) else { return Ok(Veil::default()) };
+    let mut register = register::Register::new(first.origin);
+    for bytes in statements {
+        match known(bytes) {
+            Some(statement) => {
+                register.apply(&statement, registers::items_of(chunks, &statement))?;
+            }
+            None => register.apply_not_understood(),
+        }
+    }
+    Ok(Veil::new(register.view(), clearance, now_s))
+}
+
 #[derive(Default)]
 struct OfStatement {
     chunks: BTreeSet<Hash>,
     import_withheld: bool,
     parts_withheld: u64,
+    /// Above the clearance: those of a request, or that it exists.
+    hides_targets: bool,
+    /// Requests of which its items name targets in the clear.
+    targets_of: BTreeSet<String>,
+    /// The list of which they are entries.
+    changes_of: Option<String>,
 }
 
 /// The items of a statement and the closed parts in them, as far as the clearance reaches.
@@ -366,9 +440,7 @@ fn chunks_of_statement(
     now_s: i64,
 ) -> OfStatement {
     let mut found = OfStatement::default();
-    let Ok(evidence::statement::SignedStatement::Known { statement, .. }) =
-        evidence::statement::decode_signed(bytes)
-    else {
+    let Ok(SignedStatement::Known { statement, .. }) = decode_signed(bytes) else {
         return found;
     };
     let shown = |tier, until_s: i64| {
@@ -377,23 +449,34 @@ fn chunks_of_statement(
     let ids = |set: &v1::ItemSet| -> Vec<Hash> {
         set.chunks.iter().filter_map(|id| Hash::from_slice(id)).collect()
     };
-    if let Some(v1::statement::Body::Import(import)) = &statement.body
-        && !shown(import.existence(), import.existence_until_s)
-    {
-        found.import_withheld = true;
-        return found;
+    match &statement.body {
+        Some(v1::statement::Body::Import(import))
+            if !shown(import.existence(), import.existence_until_s) =>
+        {
+            found.import_withheld = true;
+            found.hides_targets = true;
+            return found;
+        }
+        Some(v1::statement::Body::ListVersion(version)) => {
+            found.changes_of = Some(version.list_id.clone());
+        }
+        _ => {}
     }
     found.chunks.extend(item_set(statement.body.as_ref()).into_iter().flat_map(ids));
     let mut hidden = BTreeSet::new();
-    for item in crate::registers::items_of(chunks, &statement).unwrap_or_default() {
+    for item in registers::items_of(chunks, &statement).unwrap_or_default() {
         let documents = match item.item {
             Some(Item::Request(request)) => {
+                if names_targets(&request) {
+                    found.targets_of.insert(request.id.clone());
+                }
                 for part in &request.closed {
                     if shown(part.tier(), part.until_s) {
                         found.chunks.extend(part.opening.iter().flat_map(ids));
                     } else {
                         hidden.insert((request.id.clone(), part.part));
                         found.parts_withheld += 1;
+                        found.hides_targets |= part.part() == v1::RequestPart::Targets;
                     }
                 }
                 request.documents
@@ -402,15 +485,24 @@ fn chunks_of_statement(
             Some(Item::Opened(part)) if !hidden.contains(&(part.request_id.clone(), part.part)) => {
                 part.fields.unwrap_or_default().documents
             }
-            Some(
-                Item::Opened(_) | Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_),
-            )
-            | None => Vec::new(),
+            Some(Item::Targets(block)) => {
+                found.targets_of.insert(block.request_id);
+                Vec::new()
+            }
+            Some(Item::Opened(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => {
+                Vec::new()
+            }
         };
         let signatures = documents.iter().filter_map(|document| document.signature.as_ref());
         found.chunks.extend(signatures.flat_map(ids));
     }
     found
+}
+
+/// In the clear, also those that the operator did not accept.
+fn names_targets(request: &v1::Request) -> bool {
+    request.task.as_ref().is_some_and(|task| !task.targets.is_empty())
+        || request.decision.as_ref().is_some_and(|decision| !decision.not_accepted.is_empty())
 }
 
 /// Sorted names, times zero, one owner: the same evidence makes the same bytes.
@@ -438,6 +530,7 @@ fn status(error: ExportError) -> Status {
         ExportError::Journal(_)
         | ExportError::Io(_)
         | ExportError::Bundle(_)
+        | ExportError::Register(_)
         | ExportError::Json(_) => {
             tracing::error!(error = chain(&error), "export failed");
             refuse(Code::Internal, "EXPORT_FAILED", message, &[])

@@ -424,15 +424,8 @@ async fn router(
     };
     let questions = QueryEdge { access: access.clone(), query: query.clone() };
     let register = RegisterEdge { writer: writer.clone(), questions: questions.clone() };
-    let evidence = EvidenceEdge {
-        access,
-        writer,
-        dir: config.dir.clone(),
-        chunks,
-        query,
-        published,
-        vkeys,
-    };
+    let evidence =
+        EvidenceEdge { access, writer, dir: config.dir.clone(), chunks, query, published, vkeys };
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter.set_serving::<IngestServiceServer<IngestEdge>>().await;
     health_reporter.set_serving::<RegisterServiceServer<RegisterEdge>>().await;

@@ -261,6 +261,31 @@ fn nothing_is_dropped_that_the_archive_does_not_hold_as_it_was_written() {
 }
 
 #[test]
+fn what_cannot_be_read_at_a_moment_is_no_verdict_on_an_archive() {
+    let mut stream = two_days();
+    after(&mut stream);
+    let mut world = of(&stream);
+    let archive = Archive::new(world.folder.path(), Vec::new());
+    let exported = export(world.folder.path(), &archive, LATE, &no_step).unwrap().unwrap();
+    let from = stream.committed.len();
+    stream.archived(&exported);
+    world.assessor.apply(stream.committed[from..].to_vec()).unwrap();
+    for kind in ["json", "parquet"] {
+        let name = format!("archive/{}.{kind}", exported.partition);
+        let path = world.folder.path().join(name);
+        let whole = std::fs::read(&path).unwrap();
+        // The system reads no bytes of a folder.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let error = world.assessor.retire(&archive).unwrap_err();
+        assert!(format!("{error:?}").contains("IsADirectory"), "{kind}: {error:?}");
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::write(&path, whole).unwrap();
+    }
+    assert_eq!(world.assessor.retire(&archive).unwrap(), Some(exported.partition));
+}
+
+#[test]
 fn a_hold_keeps_a_partition() {
     let mut stream = two_days();
     after(&mut stream);

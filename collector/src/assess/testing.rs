@@ -340,7 +340,8 @@ impl Stream {
         );
     }
 
-    /// A version that holds so many entries after these changes.
+    /// A version that holds so many entries after these changes: "ip:192.0.2.7", or with how it was received,
+    /// "ip:192.0.2.7 as 192.000.002.007".
     pub(crate) fn version(
         &mut self,
         list: &str,
@@ -349,9 +350,13 @@ impl Stream {
         removed: &[&str],
         entries: u64,
     ) {
-        let entry = |target: &&str| v1::ListEntry {
-            target: Some(target.parse::<Target>().unwrap().to_wire()),
-            ..v1::ListEntry::default()
+        let entry = |text: &&str| {
+            let (target, raw) = text.split_once(" as ").unwrap_or((text, ""));
+            v1::ListEntry {
+                target: Some(target.parse::<Target>().unwrap().to_wire()),
+                raw: raw.into(),
+                ..v1::ListEntry::default()
+            }
         };
         let changes = v1::ListChanges {
             added: added.iter().map(entry).collect(),

@@ -32,8 +32,14 @@ impl QueryHandle {
             None => former::finding(&scene, id)?.ok_or(QueryError::NoSuchFinding)?,
         };
         Ok(v1::GetFindingResponse {
+            decisions: decided(&scene, id)
+                .map(|said| {
+                    let mut row = row(said);
+                    scene.veil.said(&finding, &mut row);
+                    row
+                })
+                .collect(),
             finding: Some(finding),
-            decisions: decided(&scene, id).map(|said| row(&scene, said)).collect(),
             completeness: Some(completeness(&scene, &filter)?),
         })
     }
@@ -79,7 +85,8 @@ fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRo
     Ok(all.into_iter().map(|(_, row)| row).find(|row| row.id == id))
 }
 
-/// Adds what is not about the evidence of one finding: its id, what people said, how severe it is.
+/// Adds what is not about the evidence of one finding: its id, what people said, how severe it is. Before the
+/// veil, which takes away what all of that is told by.
 pub(super) fn complete(scene: &Scene, mut row: v1::FindingRow) -> v1::FindingRow {
     row.id = finding_id(&subject_of(&row));
     let decided = decided(scene, &row.id).next_back();
@@ -87,7 +94,7 @@ pub(super) fn complete(scene: &Scene, mut row: v1::FindingRow) -> v1::FindingRow
     row.seen_since = decided.is_some_and(|decided| {
         decided.after == FindingState::Remedied && row.last_seen_s > decided.recorded_at_s
     });
-    row.decided = decided.map(|said| self::row(scene, said));
+    row.decided = decided.map(self::row);
     row.duration_s = u64::try_from(row.last_seen_s.saturating_sub(row.first_seen_s)).unwrap_or(0);
     // Of what is no rule, whoever found it says whether anything is blocked by it.
     if row.rule != 0 {
@@ -115,10 +122,11 @@ fn of_rule(scene: &Scene, row: &v1::FindingRow) -> v1::Severity {
     severity(target.as_ref(), lines_served, row.duration_s)
 }
 
-fn row(scene: &Scene, decided: &Decided) -> v1::DecisionRow {
+/// Not veiled.
+fn row(decided: &Decided) -> v1::DecisionRow {
     let Decided { index, act, reason, by, role, recorded_at_s, note, after } = decided;
     let person = v1::PersonRef { person: by.to_string(), role: (*role).into() };
-    let mut row = v1::DecisionRow {
+    v1::DecisionRow {
         index: *index,
         act: (*act).into(),
         reason: (*reason).into(),
@@ -127,7 +135,5 @@ fn row(scene: &Scene, decided: &Decided) -> v1::DecisionRow {
         note: if let Note::Text(text) = note { text.clone() } else { String::new() },
         note_erased: *note == Note::Erased,
         state_after: (*after).into(),
-    };
-    scene.veil.said(&mut row);
-    row
+    }
 }

@@ -122,7 +122,7 @@ pub(super) fn findings(
             let authority = register.authority(&entry);
             if takes(scene, filter, duty, authority, at_s) {
                 let lines_served = lines_in_scope(&request.scope, &scene.inventory);
-                rows.push(row(scene, duty, authority, lines_served, at_s));
+                rows.push(row(duty, authority, lines_served, at_s));
             }
         }
     }
@@ -156,13 +156,8 @@ fn takes(scene: &Scene, filter: &Filter, duty: &Duty, authority: &str, at_s: i64
         })
 }
 
-fn row(
-    scene: &Scene,
-    duty: &Duty,
-    authority: &str,
-    lines_served: u64,
-    at_s: i64,
-) -> (String, v1::FindingRow) {
+/// Not veiled.
+fn row(duty: &Duty, authority: &str, lines_served: u64, at_s: i64) -> (String, v1::FindingRow) {
     let Duty {
         request,
         finding,
@@ -186,9 +181,8 @@ fn row(
         // Nobody looks where it would be; whether it is carried out is not known.
         DutyFinding::Undetermined => "UNDETERMINED",
     };
-    let done_at_s = |at_s: i64| scene.veil.done_at_s(request.as_str(), at_s);
-    let since_s = done_at_s(*since_s);
-    let last_s = until_s.map_or(at_s, done_at_s);
+    let since_s = *since_s;
+    let last_s = until_s.unwrap_or(at_s);
     // Where nothing is blocked, nothing is taken away.
     let severity = (*finding == DutyFinding::Is(DutyCode::LateRemoval)).then(|| {
         let duration_s = u64::try_from(last_s.saturating_sub(since_s)).unwrap_or(0);
@@ -196,8 +190,8 @@ fn row(
     });
     let node = |part: &DutyNode| v1::DutyNodeRow {
         node: part.node.clone(),
-        from_s: done_at_s(part.from_s),
-        until_s: part.until_s.map_or(0, done_at_s),
+        from_s: part.from_s,
+        until_s: part.until_s.unwrap_or(0),
         targets: part.targets,
     };
     let row = v1::FindingRow {

@@ -77,6 +77,9 @@ impl QueryHandle {
         let mut rows = entry_rows(&scene, &list, &version)?;
         // They are targets of the request under which they stand.
         rows.retain(|row| !scene.veil.hides_targets(&row.request_id));
+        rows.iter_mut()
+            .filter_map(|row| row.entry.as_mut())
+            .for_each(|entry| scene.veil.list_entry(entry));
         // In the order in which they came in, which a newer version does not change.
         let numbered: Vec<(usize, v1::ListEntryRow)> = rows.into_iter().enumerate().collect();
         let (found, next_page_token) = page.cut(numbered, |(at, _)| format!("{at:012}"));

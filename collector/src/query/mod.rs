@@ -64,10 +64,11 @@ use remit_proto::v1;
 pub use clock::Clock;
 pub use error::QueryError;
 pub use service::QueryEdge;
+pub(crate) use veil::Veil;
 
 use error::invalid;
 use filter::Filter;
-use veil::{Shown, Veil};
+use veil::Shown;
 
 use crate::{
     assess::memory::{Memory, Shared},

@@ -113,8 +113,8 @@ pub(super) fn findings(
             request_id: id.clone(),
             target: probe.target.clone(),
             authority: authority.to_owned(),
-            first_seen_s: at_s,
-            last_seen_s: at_s,
+            first_seen_s: probe.at_s,
+            last_seen_s: probe.at_s,
             probe: Some(probe.clone()),
             ..v1::FindingRow::default()
         };

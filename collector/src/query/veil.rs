@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use evidence::{RequestId, closed};
 use register::{Entry, Target, Touch, View, judge::part_of, list::ListView, request::Closed};
-use remit_proto::v1::{self, DisclosureTier, EntryCode, RequestPart};
+use remit_proto::v1::{self, DisclosureTier, EntryCode, FindingKind, RequestPart};
 
 use crate::{
     access::sees,
@@ -24,7 +24,7 @@ use crate::{
 
 /// What is hidden from one reader at one time.
 #[derive(Debug, Default)]
-pub(super) struct Veil {
+pub(crate) struct Veil {
     /// Parts, by request.
     parts: BTreeMap<String, Vec<Closed>>,
     /// Requests that are not there for this reader.
@@ -143,7 +143,7 @@ impl<'s> Shown<'s> {
 
 impl Veil {
     /// `clearance`: the highest tier that the reader sees.
-    pub(super) fn new(register: View<'_>, clearance: DisclosureTier, now_s: i64) -> Self {
+    pub(crate) fn new(register: View<'_>, clearance: DisclosureTier, now_s: i64) -> Self {
         let mut veil = Self::default();
         if clearance == DisclosureTier::Secret {
             return veil;
@@ -208,8 +208,18 @@ impl Veil {
     }
 
     /// It stands beside no target.
-    pub(super) fn hides_targets(&self, id: &str) -> bool {
+    pub(crate) fn hides_targets(&self, id: &str) -> bool {
         self.targetless.contains_key(id)
+    }
+
+    /// The same of entries of a list that it covers, or that stand under it.
+    pub(crate) fn hides_targets_of_list(&self, id: &str) -> bool {
+        self.targetless_lists.contains(id)
+    }
+
+    /// How many requests stand beside no target.
+    pub(crate) fn targetless_count(&self) -> u64 {
+        self.targetless.len() as u64
     }
 
     fn hidden_part(&self, id: &str, part: RequestPart) -> Option<&Closed> {
@@ -235,7 +245,7 @@ impl Veil {
         claims.retain(|claim| match &claim.claim {
             Some(Claim::RequestId(id)) => !self.hides_targets(id),
             Some(Claim::List(list)) => {
-                !self.hides_list(&list.list_id) && !self.targetless_lists.contains(&list.list_id)
+                !self.hides_list(&list.list_id) && !self.hides_targets_of_list(&list.list_id)
             }
             Some(Claim::BasisClass(_)) | None => true,
         });
@@ -290,8 +300,12 @@ impl Veil {
             task.covers_lists.retain(|list| !self.hides_list(list));
             task.lists.retain(|list| !self.hides_list(&list.list_id));
         }
-        for text in texts(request) {
+        let Texts { all, beside_targets } = texts(request);
+        for text in all {
             self.names.withhold_from(text);
+        }
+        for text in beside_targets {
+            self.targetless_names.withhold_from(text);
         }
         for part in self.parts.get(&request.id).into_iter().flatten() {
             closed::take(request, part.part);
@@ -309,7 +323,15 @@ impl Veil {
     /// What the operator decided on a request.
     fn decision(&self, id: &str, decision: Option<&mut v1::OperatorDecision>) {
         let Some(decision) = decision else { return };
-        for text in [&mut decision.text, &mut decision.escalation] {
+        let v1::OperatorDecision {
+            kind: _,
+            reason: _,
+            text,
+            escalation,
+            not_accepted,
+            accepted_scope,
+        } = decision;
+        for text in [text, escalation] {
             self.names.withhold_from(text);
             if self.hides_part(id, RequestPart::Remarks) {
                 text.clear();
@@ -317,20 +339,62 @@ impl Veil {
         }
         // Parts of what is closed.
         if self.hides_targets(id) {
-            decision.not_accepted.clear();
+            not_accepted.clear();
         }
         if self.hides_part(id, RequestPart::Scope) {
-            decision.accepted_scope = None;
+            *accepted_scope = None;
+        }
+        for text in accepted_scope.iter_mut().flat_map(scope_texts) {
+            self.names.withhold_from(text);
         }
     }
 
-    /// What a person said of a finding.
-    pub(super) fn said(&self, row: &mut v1::DecisionRow) {
-        self.names.withhold_from(&mut row.note);
+    /// Of a duty, when what was not done was so. The duration is that between the days: from a longer one that is
+    /// asked for at one time after another, the second could be told.
+    fn days(&self, row: &mut v1::FindingRow) {
+        let (id, goes_on) = (row.request_id.clone(), goes_on(row));
+        row.first_seen_s = self.done_at_s(&id, row.first_seen_s);
+        if !goes_on {
+            row.last_seen_s = self.done_at_s(&id, row.last_seen_s);
+        }
+        let duration_s = row.last_seen_s.saturating_sub(row.first_seen_s);
+        row.duration_s = u64::try_from(duration_s).unwrap_or(0);
+        for v1::DutyNodeRow { node: _, from_s, until_s, targets: _ } in &mut row.duty_nodes {
+            *from_s = self.done_at_s(&id, *from_s);
+            *until_s = self.done_at_s(&id, *until_s);
+        }
+    }
+
+    /// An entry of a list, which shows a target.
+    pub(super) fn list_entry(&self, entry: &mut v1::ListEntry) {
+        let v1::ListEntry { target: _, request_id, exception: _, raw } = entry;
+        self.targetless_names.withhold_from(raw);
+        if self.hides_targets(request_id) {
+            request_id.clear();
+        }
+    }
+
+    /// What a person said of a finding, of which this is what the reader is shown.
+    pub(super) fn said(&self, finding: &v1::FindingRow, row: &mut v1::DecisionRow) {
+        // A rule's target is in its other rows, if it is not in this one.
+        let beside_target = finding.rule != 0 || finding.target.is_some();
+        let names = if beside_target { &self.targetless_names } else { &self.names };
+        names.withhold_from(&mut row.note);
     }
 
     /// `false`: the finding is not there for this reader. Its id is what it was.
     pub(super) fn finding(&self, row: &mut v1::FindingRow) -> bool {
+        if !self.shown_of(row) {
+            return false;
+        }
+        if let Some(mut said) = row.decided.take() {
+            self.said(row, &mut said);
+            row.decided = Some(said);
+        }
+        true
+    }
+
+    fn shown_of(&self, row: &mut v1::FindingRow) -> bool {
         for verdict in row.verdict.iter_mut().chain(&mut row.verdict_now) {
             self.verdict(verdict);
         }
@@ -361,6 +425,9 @@ impl Veil {
         }
         let scope = self.hides_part(&id, RequestPart::Scope);
         if targets {
+            if row.kind() == FindingKind::Duty {
+                self.days(row);
+            }
             row.target = None;
             row.target_count = 0;
             row.probe = None;
@@ -380,46 +447,227 @@ impl Veil {
     }
 }
 
+/// Whether what a duty's row tells of is so still: then it was last seen when the evidence was, which is no instant
+/// of a rule.
+fn goes_on(row: &v1::FindingRow) -> bool {
+    let is_open = row.duty_nodes.iter().any(|node| node.until_s == 0);
+    row.probe.is_none() && (row.duty_nodes.is_empty() || is_open)
+}
+
 /// What of a request people wrote in their own words, and where they may name another.
-fn texts(request: &mut v1::Request) -> Vec<&mut String> {
-    let mut found = vec![&mut request.time_assumption];
-    if let Some(deed) = &mut request.authorisation {
-        found.extend([
-            &mut deed.external_ref,
-            &mut deed.court,
-            &mut deed.docket,
-            &mut deed.statement_of_reasons,
-            &mut deed.category,
-        ]);
-        found.extend(&mut deed.keywords);
-        found.extend(deed.competence_check.iter_mut().flat_map(|check| {
-            let v1::CompetenceCheck { power_claimed, delegated_by, .. } = check;
-            [power_claimed, delegated_by]
-        }));
-        found.extend(deed.confidentiality.iter_mut().map(|of| &mut of.legal_ground));
+struct Texts<'r> {
+    all: Vec<&'r mut String>,
+    /// What stands beside a target: there, less is named.
+    beside_targets: Vec<&'r mut String>,
+}
+
+/// Ids, codes and what has a form of its own are none. Each message is taken apart whole, so that a new text has to
+/// be put here or there.
+fn texts(request: &mut v1::Request) -> Texts<'_> {
+    let v1::Request {
+        id: _,
+        version: _,
+        prev_hash: _,
+        authorisation,
+        notification,
+        task,
+        documents,
+        status: _,
+        basis_proof: _,
+        // Taken by `Veil::decision`.
+        decision: _,
+        validity,
+        impact,
+        relations,
+        time_assumption,
+        time_zone: _,
+        time_notes,
+        closed,
+    } = request;
+    let mut found = Texts { all: vec![time_assumption], beside_targets: Vec::new() };
+    let all = &mut found.all;
+    all.extend(authorisation.iter_mut().flat_map(deed_texts));
+    if let Some(notification) = notification {
+        let v1::Notification {
+            addressee,
+            addressee_role: _,
+            shared_by,
+            form: _,
+            signature_status: _,
+            language: _,
+            served_at_s: _,
+            received_at_s: _,
+            acknowledged_at_s: _,
+            redress,
+            report_effect_to,
+        } = notification;
+        all.extend([addressee, shared_by]);
+        for v1::Redress { for_whom, route, deadline_s: _ } in redress {
+            all.extend([for_whom, route]);
+        }
+        if let Some(report) = report_effect_to {
+            let v1::EffectReport { authority, due_s: _, sent_at_s: _ } = report;
+            all.push(authority);
+        }
     }
-    if let Some(notification) = &mut request.notification {
-        found.extend(notification.redress.iter_mut().map(|redress| &mut redress.route));
+    for document in documents {
+        let v1::Document {
+            digest: _,
+            media_type,
+            kind,
+            language: _,
+            translation_of: _,
+            signature_status: _,
+            signature_digest: _,
+            anchor_digest: _,
+            custody,
+            signature: _,
+            signature_note,
+        } = document;
+        all.extend([media_type, kind, custody, signature_note]);
     }
-    if let Some(task) = &mut request.task {
-        found.push(&mut task.until_event);
-        found.extend(task.measure.iter_mut().map(|measure| &mut measure.notice));
-        found.extend(task.targets.iter_mut().flat_map(|target| {
-            let v1::RequestTarget { raw, repair, .. } = target;
-            [raw, repair]
-        }));
+    for v1::ValidityItem { element: _, state: _, by: _, at_s: _ } in validity {}
+    if let Some(impact) = impact {
+        let v1::ImpactAssessment {
+            rights_affected,
+            scale: _,
+            scope: _,
+            irremediability: _,
+            collateral_estimate,
+            made_at_s: _,
+            unconventional: _,
+        } = impact;
+        all.extend(rights_affected);
+        all.push(collateral_estimate);
     }
-    found.extend(request.documents.iter_mut().flat_map(|document| {
-        let v1::Document { custody, signature_note, .. } = document;
-        [custody, signature_note]
-    }));
-    if let Some(impact) = &mut request.impact {
-        found.extend(&mut impact.rights_affected);
-        found.push(&mut impact.collateral_estimate);
+    for v1::Relation { kind, to, outlives: _ } in relations {
+        // Requests and lists go by their ids, and those that are hidden are gone.
+        if *kind == i32::from(v1::RelationKind::DependsOnProceeding) {
+            all.push(to);
+        }
     }
-    found.extend(request.time_notes.iter_mut().map(|note| &mut note.written));
-    found.extend(request.closed.iter_mut().map(|part| &mut part.ground));
+    for v1::TimeNote { field: _, written, precision: _, zone_assumed: _ } in time_notes {
+        all.push(written);
+    }
+    for v1::ClosedPart { part: _, tier: _, until_s: _, ground, opening: _ } in closed {
+        all.push(ground);
+    }
+    if let Some(task) = task {
+        task_texts(task, &mut found);
+    }
     found
+}
+
+fn deed_texts(deed: &mut v1::Authorisation) -> Vec<&mut String> {
+    let v1::Authorisation {
+        external_ref,
+        court,
+        docket,
+        ecli,
+        decided_at_s: _,
+        issued_at_s: _,
+        instrument: _,
+        basis_class: _,
+        legal_provisions,
+        statement_of_reasons,
+        category,
+        keywords,
+        authority,
+        parties,
+        competence_check,
+        confidentiality,
+    } = deed;
+    let mut all = vec![external_ref, court, docket, ecli, statement_of_reasons, category];
+    all.extend(keywords);
+    for provision in legal_provisions {
+        let v1::LegalProvision { jurisdiction: _, instrument, article, url } = provision;
+        all.extend([instrument, article, url]);
+    }
+    if let Some(authority) = authority {
+        let v1::Authority { id: _, name, branch, country: _, level, officer } = authority;
+        all.extend([name, branch, level]);
+        if let Some(v1::Officer { name, role, contact }) = officer {
+            all.extend([name, role, contact]);
+        }
+    }
+    for v1::Party { role: _, name } in parties {
+        all.push(name);
+    }
+    if let Some(check) = competence_check {
+        let v1::CompetenceCheck { power_claimed, delegated_by, verified_by: _, result: _ } = check;
+        all.extend([power_claimed, delegated_by]);
+    }
+    if let Some(confidentiality) = confidentiality {
+        let v1::Confidentiality {
+            tier: _,
+            scopes: _,
+            legal_ground,
+            expires_at_s: _,
+            reviewed_at_s: _,
+        } = confidentiality;
+        all.push(legal_ground);
+    }
+    all
+}
+
+fn task_texts<'r>(task: &'r mut v1::Task, found: &mut Texts<'r>) {
+    let v1::Task {
+        targets,
+        measure,
+        scope,
+        effective_from_s: _,
+        effective_until_s: _,
+        until_event,
+        windows: _,
+        max_duration_s: _,
+        confirm_by_s: _,
+        implement_by_s: _,
+        remove_within_s: _,
+        remove_by_s: _,
+        review_due_s: _,
+        // Lists that are hidden are taken out of both.
+        lists: _,
+        covers_lists: _,
+    } = task;
+    found.all.push(until_event);
+    if let Some(measure) = measure {
+        let v1::Measure {
+            techniques: _,
+            outcome_only: _,
+            coarsest: _,
+            derived_targets: _,
+            notice_required: _,
+            notice,
+        } = measure;
+        found.all.push(notice);
+    }
+    found.all.extend(scope.iter_mut().flat_map(scope_texts));
+    for target in targets {
+        let v1::RequestTarget {
+            target: _,
+            raw,
+            repair,
+            added_at_s: _,
+            removed_at_s: _,
+            exception: _,
+            derived: _,
+        } = target;
+        found.beside_targets.extend([raw, repair]);
+    }
+}
+
+/// Groups of nodes and classes of line have names that people gave them.
+fn scope_texts(scope: &mut v1::Scope) -> Vec<&mut String> {
+    let v1::Scope {
+        territories: _,
+        nodes,
+        network_types: _,
+        asns: _,
+        audiences,
+        except_nodes,
+        except_audiences,
+    } = scope;
+    [nodes, audiences, except_nodes, except_audiences].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -444,5 +692,138 @@ mod tests {
             assert!(!names.are_in(text), "{text}");
         }
         assert!(!Names::default().are_in("court/17"), "nothing is hidden");
+    }
+
+    /// "unseen-9" is not there, and "req-4" stands beside no target.
+    fn veil() -> Veil {
+        let (unseen, targetless) = (["unseen-9".to_owned()], ["req-4".to_owned()]);
+        let names = Names::of(unseen.iter());
+        let targetless_names = Names::of(unseen.iter().chain(&targetless));
+        Veil { names, targetless_names, ..Veil::default() }
+    }
+
+    #[test]
+    fn no_text_of_a_request_names_what_is_hidden() {
+        let text = || "goes back to unseen-9".to_owned();
+        let deed = v1::Authorisation {
+            external_ref: text(),
+            court: text(),
+            docket: text(),
+            ecli: text(),
+            legal_provisions: vec![v1::LegalProvision {
+                jurisdiction: "DE".into(),
+                instrument: text(),
+                article: text(),
+                url: text(),
+            }],
+            statement_of_reasons: text(),
+            category: text(),
+            keywords: vec![text()],
+            authority: Some(v1::Authority {
+                name: text(),
+                branch: text(),
+                level: text(),
+                officer: Some(v1::Officer { name: text(), role: text(), contact: text() }),
+                ..v1::Authority::default()
+            }),
+            parties: vec![v1::Party { name: text(), ..v1::Party::default() }],
+            competence_check: Some(v1::CompetenceCheck {
+                power_claimed: text(),
+                delegated_by: text(),
+                ..v1::CompetenceCheck::default()
+            }),
+            confidentiality: Some(v1::Confidentiality {
+                legal_ground: text(),
+                ..v1::Confidentiality::default()
+            }),
+            ..v1::Authorisation::default()
+        };
+        let scope = v1::Scope {
+            nodes: vec![text()],
+            audiences: vec![text()],
+            except_nodes: vec![text()],
+            except_audiences: vec![text()],
+            ..v1::Scope::default()
+        };
+        let decision = v1::OperatorDecision {
+            text: text(),
+            escalation: text(),
+            accepted_scope: Some(scope.clone()),
+            ..v1::OperatorDecision::default()
+        };
+        let request = v1::Request {
+            authorisation: Some(deed),
+            notification: Some(v1::Notification {
+                addressee: text(),
+                shared_by: text(),
+                redress: vec![v1::Redress { for_whom: text(), route: text(), deadline_s: 0 }],
+                report_effect_to: Some(v1::EffectReport {
+                    authority: text(),
+                    ..v1::EffectReport::default()
+                }),
+                ..v1::Notification::default()
+            }),
+            task: Some(v1::Task {
+                targets: vec![v1::RequestTarget {
+                    raw: text(),
+                    repair: text(),
+                    ..v1::RequestTarget::default()
+                }],
+                measure: Some(v1::Measure { notice: text(), ..v1::Measure::default() }),
+                scope: Some(scope),
+                until_event: text(),
+                ..v1::Task::default()
+            }),
+            documents: vec![v1::Document {
+                media_type: text(),
+                kind: text(),
+                custody: text(),
+                signature_note: text(),
+                ..v1::Document::default()
+            }],
+            decision: Some(decision.clone()),
+            impact: Some(v1::ImpactAssessment {
+                rights_affected: vec![text()],
+                collateral_estimate: text(),
+                ..v1::ImpactAssessment::default()
+            }),
+            relations: vec![v1::Relation {
+                kind: v1::RelationKind::DependsOnProceeding.into(),
+                to: text(),
+                outlives: false,
+            }],
+            time_assumption: text(),
+            time_notes: vec![v1::TimeNote { written: text(), ..v1::TimeNote::default() }],
+            closed: vec![v1::ClosedPart { ground: text(), ..v1::ClosedPart::default() }],
+            ..v1::Request::default()
+        };
+        let mut row = v1::RequestRow {
+            request: Some(request),
+            decision: Some(decision),
+            reason: text(),
+            ..v1::RequestRow::default()
+        };
+        let before = format!("{row:?}").matches("unseen-9").count();
+        veil().request(&mut row);
+        let after = format!("{row:?}");
+        assert!(!after.contains("unseen-9"), "{after}");
+        assert_eq!(after.matches(WITHHELD).count(), before);
+    }
+
+    #[test]
+    fn beside_a_target_less_is_named() {
+        let text = || "as in req-4".to_owned();
+        let target = v1::RequestTarget { raw: text(), repair: text(), ..Default::default() };
+        let task = v1::Task { targets: vec![target], until_event: text(), ..Default::default() };
+        let request = v1::Request { task: Some(task), ..v1::Request::default() };
+        let mut row = v1::RequestRow { request: Some(request), ..v1::RequestRow::default() };
+        veil().request(&mut row);
+        let task = row.request.unwrap().task.unwrap();
+        let v1::RequestTarget { raw, repair, .. } = &task.targets[0];
+        assert_eq!((raw.as_str(), repair.as_str()), (WITHHELD, WITHHELD));
+        assert_eq!(task.until_event, text());
+        let mut entry = v1::ListEntry { raw: text(), ..v1::ListEntry::default() };
+        veil().list_entry(&mut entry);
+        assert_eq!(entry.raw, WITHHELD);
     }
 }

@@ -423,6 +423,8 @@ fn nobody_decides_on_a_finding_that_is_hidden_from_them_whoever_did_before() {
 #[test]
 fn a_note_that_names_what_is_hidden_is_withheld() {
     let mut stream = secrets();
+    stream.request_closed("req-4", "court", "ip:192.0.2.4", &[RequestPart::Targets]);
+    stream.publish();
     let of_rules = |query: &QueryHandle| {
         let kinds = vec![FindingKind::Rule.into()];
         let question = v1::ListFindingsRequest { kinds, ..v1::ListFindingsRequest::default() };
@@ -430,13 +432,26 @@ fn a_note_that_names_what_is_hidden_is_withheld() {
     };
     let subjects: Vec<_> =
         of_rules(&World::of(&stream).query).iter().map(register::cases::subject_of).collect();
-    for (subject, note) in subjects.into_iter().zip(["see unseen-9.", "see req-7."]) {
+    // What is wrong with a request whose targets are hidden shows none.
+    let of_4 = |query: &QueryHandle| {
+        let kinds = vec![FindingKind::Entry.into()];
+        let rest = v1::ListFindingsRequest { kinds, ..v1::ListFindingsRequest::default() };
+        let filter = Some(requests(&["req-4"]));
+        let found = query.list_findings(v1::ListFindingsRequest { filter, ..rest }).unwrap();
+        found.findings.into_iter().next().unwrap()
+    };
+    let subjects = subjects.into_iter().take(3);
+    let subjects = subjects.chain([register::cases::subject_of(&of_4(&World::of(&stream).query))]);
+    let written = ["see unseen-9.", "see req-7.", "see req-4.", "as req-4 has it"];
+    for (subject, note) in subjects.zip(written) {
         let note = register::cases::Note::Text(note.into());
         let (act, reason) = (v1::DecisionAct::Acknowledge, v1::DecisionReason::UnderInvestigation);
         stream.decide_noting(subject, act, reason, note);
     }
     stream.publish();
     let world = World::of(&stream);
+    let own = |query: &QueryHandle| of_4(query).decided.unwrap().note;
+    assert_eq!([own(&world.query), own(&reader(&world))], ["as req-4 has it"; 2]);
     let notes = |query: &QueryHandle| {
         let mut notes = Vec::new();
         for row in of_rules(query).into_iter().filter(|row| row.decided.is_some()) {
@@ -446,8 +461,71 @@ fn a_note_that_names_what_is_hidden_is_withheld() {
         notes
     };
     let both = |text: &str| (text.to_owned(), text.to_owned());
-    assert_eq!(notes(&world.query), [both("see unseen-9."), both("see req-7.")]);
-    assert_eq!(notes(&reader(&world)), [both("withheld"), both("see req-7.")]);
+    let [unseen, shown, targetless] = ["see unseen-9.", "see req-7.", "see req-4."].map(both);
+    assert_eq!(notes(&world.query), [unseen, shown.clone(), targetless]);
+    assert_eq!(notes(&reader(&world)), [both("withheld"), shown, both("withheld")]);
+}
+
+#[test]
+fn an_entry_of_a_list_names_no_request_whose_targets_are_hidden() {
+    let mut stream = secrets();
+    stream.request_with("feed-1", "ip:192.0.2.30", |request| {
+        request.task.as_mut().unwrap().covers_lists = vec!["open".into()];
+    });
+    stream.feed("open", "feed-1");
+    let entries = ["ip:192.0.2.31 as see req-8", "ip:192.0.2.32 as see req-7"];
+    stream.version("open", ("v1", ""), &entries, &[], 2);
+    stream.publish();
+    let world = World::of(&stream);
+    let raw = |query: &QueryHandle| {
+        let question = v1::ListEntriesRequest {
+            list_id: "open".into(),
+            version: "v1".into(),
+            ..v1::ListEntriesRequest::default()
+        };
+        let rows = query.list_entries(question).unwrap().entries.into_iter();
+        rows.map(|row| row.entry.unwrap().raw).collect::<Vec<_>>()
+    };
+    assert_eq!(raw(&world.query), ["see req-8", "see req-7"]);
+    assert_eq!(raw(&reader(&world)), ["withheld", "see req-7"]);
+}
+
+#[test]
+fn what_recurs_on_the_day_on_which_it_was_remedied_is_told_as_seen_since() {
+    let mut stream = network();
+    stream.request_closed("req-4", "court", "ip:192.0.2.4", &[RequestPart::Targets]);
+    let rule = |number| block(number, "ip:192.0.2.4 for req-4");
+    stream.install("r1", &rule(6));
+    stream.publish();
+    let interrupt = |stream: &mut Stream, number: u64| {
+        stream.wait(30);
+        stream.remove("r1", &rule(number));
+        stream.wait(90);
+        stream.install("r1", &rule(number + 1));
+        stream.send("r1");
+        stream.publish();
+    };
+    let found = |stream: &Stream| {
+        let world = World::of(stream);
+        [world.query.clone(), reader(&world)].map(|query| {
+            let found = query.list_findings(v1::ListFindingsRequest::default()).unwrap().findings;
+            found.into_iter().find(|row| row.code == "INTERRUPTED").unwrap()
+        })
+    };
+    interrupt(&mut stream, 6);
+    let [subject, _] = found(&stream).map(|row| register::cases::subject_of(&row));
+    stream.wait(10);
+    let (act, reason) = (v1::DecisionAct::Remedy, v1::DecisionReason::RuleInstalled);
+    stream.decide(subject, act, reason);
+    stream.publish();
+    assert_eq!(found(&stream).map(|row| row.seen_since), [false, false]);
+    interrupt(&mut stream, 7);
+    let found = found(&stream);
+    assert_eq!(found.each_ref().map(|row| row.seen_since), [true, true]);
+    let midnight = NOON - 43_200;
+    let told = |row: &v1::FindingRow| (row.first_seen_s, row.last_seen_s, row.duration_s);
+    assert_eq!(told(&found[0]), (NOON + 30, NOON + 250, 220));
+    assert_eq!(told(&found[1]), (midnight, midnight, 0), "and no second");
 }
 
 #[test]

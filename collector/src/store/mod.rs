@@ -48,6 +48,7 @@ mod sqlite;
 mod write;
 mod write_rules;
 
+use parquet::errors::ParquetError;
 use register::{
     Target,
     assessment::Facts,
@@ -288,9 +289,28 @@ pub enum StoreError {
     #[error("partition {part} holds as many events as can be numbered")]
     Full { part: i64 },
     #[error("an archived day")]
-    Archive(#[from] parquet::errors::ParquetError),
+    Archive(#[from] ParquetError),
     #[error("a file of the index")]
     Sqlite(#[from] rusqlite::Error),
     #[error("a folder of the index")]
     Io(#[from] std::io::Error),
+}
+
+impl StoreError {
+    /// The operating system could not read or write at this moment; what the files hold is not in doubt by it.
+    fn is_input_output(&self) -> bool {
+        match self {
+            Self::Io(_) => true,
+            // What a decoder calls an I/O error has no number of the system.
+            Self::Archive(ParquetError::External(source)) => source
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|error| error.raw_os_error().is_some()),
+            Self::Archive(_)
+            | Self::NotAtWatermark { .. }
+            | Self::Schema { .. }
+            | Self::Damaged { .. }
+            | Self::Full { .. }
+            | Self::Sqlite(_) => false,
+        }
+    }
 }

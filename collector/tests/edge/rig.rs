@@ -1,7 +1,9 @@
 //! A whole collector on a port of its own, and clients with every kind of certificate.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, io::Read as _, net::SocketAddr, time::Duration};
 
+use evidence::statement::signed_text;
+use prost::Message as _;
 use rcgen::{CertificateParams, KeyPair};
 use remit_collector::{
     admin,
@@ -12,7 +14,8 @@ use remit_collector::{
 };
 use remit_proto::v1::{
     self, EnrolRequest, EnrolResponse, Role, SubmitRequest, SubmitResponse,
-    ingest_service_client::IngestServiceClient, submit_request, submit_response::Message,
+    evidence_service_client::EvidenceServiceClient, ingest_service_client::IngestServiceClient,
+    submit_request, submit_response::Message,
 };
 use tlog::note::{KeyName, SigningKey};
 use tokio::{
@@ -253,8 +256,48 @@ pub(crate) fn hello(origin: &str, key: &SigningKey) -> submit_request::Message {
     })
 }
 
+/// Everything in a bundle, by name.
+pub(crate) async fn exported(
+    evidence: &mut EvidenceServiceClient<Channel>,
+    request: v1::ExportRequest,
+) -> BTreeMap<String, Vec<u8>> {
+    let mut stream = evidence.export(request).await.unwrap().into_inner();
+    let mut bytes = Vec::new();
+    while let Some(v1::ExportResponse { part }) = stream.message().await.unwrap() {
+        bytes.extend(part);
+    }
+    let mut archive = tar::Archive::new(bytes.as_slice());
+    let files = archive.entries().unwrap().map(|file| {
+        let mut file = file.unwrap();
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).unwrap();
+        (file.path().unwrap().to_string_lossy().into_owned(), content)
+    });
+    files.collect()
+}
+
+/// Signed by the operator p-1, whose key is 1.
+pub(crate) fn signed_statement(statement: &v1::Statement) -> Vec<u8> {
+    let statement = statement.encode_to_vec();
+    let text = signed_text("example.net/register", &statement);
+    let person = Some(v1::PersonRef { person: "p-1".into(), role: Role::Operator.into() });
+    let signature = signing_key("p-1", 1).sign_raw(text.as_bytes()).to_vec();
+    let signatures = vec![v1::PersonSignature { person, signature }];
+    v1::SignedStatement { statement, signatures, attestation: Vec::new() }.encode_to_vec()
+}
+
 /// The first batch of a tree, encoded: Genesis and Seal.
 pub(crate) fn first_batch(origin: &str, key: &SigningKey) -> prost::bytes::Bytes {
+    first_batch_with(origin, key, Vec::new(), Vec::new())
+}
+
+/// The same with leaves in between.
+pub(crate) fn first_batch_with(
+    origin: &str,
+    key: &SigningKey,
+    between: Vec<v1::leaf::Body>,
+    openings: Vec<v1::LeafOpening>,
+) -> prost::bytes::Bytes {
     use evidence::{AgentOrigin, batch, leaf};
     let origin: AgentOrigin = origin.parse().unwrap();
     let at_s = 1_790_000_000;
@@ -277,8 +320,9 @@ pub(crate) fn first_batch(origin: &str, key: &SigningKey) -> prost::bytes::Bytes
         seal_interval_s: 30,
         ..Default::default()
     };
-    let bodies = [v1::leaf::Body::Genesis(genesis), v1::leaf::Body::Seal(seal)];
-    let leaves = bodies.into_iter().map(leaf::encode).collect();
-    let batch = batch::close(&mut tlog::Edge::new(), key, &origin, leaves, Vec::new()).unwrap();
-    prost::Message::encode_to_vec(&batch).into()
+    let (genesis, seal) = (v1::leaf::Body::Genesis(genesis), v1::leaf::Body::Seal(seal));
+    let bodies = std::iter::once(genesis).chain(between).chain([seal]);
+    let leaves = bodies.map(leaf::encode).collect();
+    let batch = batch::close(&mut tlog::Edge::new(), key, &origin, leaves, openings).unwrap();
+    batch.encode_to_vec().into()
 }

@@ -1,9 +1,8 @@
 //! The collector ends when it is told to, whatever its clients do, and says why if it was not told.
 
-use std::{collections::BTreeMap, io::Read as _};
+use std::collections::BTreeMap;
 
-use evidence::{chunk::chunk_id, log_entry::LogEntry, statement::signed_text};
-use prost::Message as _;
+use evidence::{chunk::chunk_id, log_entry::LogEntry};
 use remit_collector::serve::ServeError;
 use remit_proto::v1::{
     self, GetCheckpointRequest, Role, evidence_service_client::EvidenceServiceClient,
@@ -11,7 +10,7 @@ use remit_proto::v1::{
     submit_request, submit_response::Message,
 };
 
-use crate::rig::{Collector, first_batch, hello, reason, signing_key};
+use crate::rig::{Collector, exported, first_batch, hello, reason, signed_statement, signing_key};
 
 const ORIGIN: &str = "example.net/agent/edge-1/0000000000000001";
 
@@ -76,25 +75,6 @@ async fn an_export_of_a_node_that_nobody_knows_is_no_export() {
     collector.stop().await.unwrap();
 }
 
-/// Everything in a bundle, by name.
-async fn exported(
-    evidence: &mut EvidenceServiceClient<tonic::transport::Channel>,
-) -> BTreeMap<String, Vec<u8>> {
-    let mut stream = evidence.export(v1::ExportRequest::default()).await.unwrap().into_inner();
-    let mut bytes = Vec::new();
-    while let Some(v1::ExportResponse { part }) = stream.message().await.unwrap() {
-        bytes.extend(part);
-    }
-    let mut archive = tar::Archive::new(bytes.as_slice());
-    let files = archive.entries().unwrap().map(|file| {
-        let mut file = file.unwrap();
-        let mut content = Vec::new();
-        file.read_to_end(&mut content).unwrap();
-        (file.path().unwrap().to_string_lossy().into_owned(), content)
-    });
-    files.collect()
-}
-
 fn exports(files: &BTreeMap<String, Vec<u8>>) -> Vec<v1::Export> {
     let bundles = files.iter().filter(|(name, _)| name.starts_with("log/tile/entries/"));
     let entries = bundles.flat_map(|(_, bytes)| tlog::tile::decode_entries(bytes).unwrap());
@@ -111,14 +91,14 @@ async fn whoever_exports_leaves_an_entry_that_later_bundles_hold() {
     let collector = Collector::start().await;
     let assessor = collector.enrol("p-7", Role::Assessor, 1).await;
     let mut evidence = EvidenceServiceClient::new(collector.connect(Some(&assessor)).await);
-    let first = exported(&mut evidence).await;
+    let first = exported(&mut evidence, v1::ExportRequest::default()).await;
     assert_eq!(exports(&first), []);
     let manifest = chunk_id(&first["manifest.json"]).0.to_vec();
     let by = v1::PersonRef { person: "p-7".into(), role: Role::Assessor.into() };
     // In the first bundle of a later checkpoint; until there is one, each of these leaves an entry too.
     let mut held = Vec::new();
     for _ in 0..1000 {
-        held = exports(&exported(&mut evidence).await);
+        held = exports(&exported(&mut evidence, v1::ExportRequest::default()).await);
         if !held.is_empty() {
             break;
         }
@@ -149,13 +129,8 @@ async fn a_checkpoint_comes_with_the_register_head_below_it() {
             }],
             ..v1::Attribution::default()
         })),
-    }
-    .encode_to_vec();
-    let text = signed_text("example.net/register", &statement);
-    let signature = signing_key("p-1", 1).sign_raw(text.as_bytes()).to_vec();
-    let signatures = vec![v1::PersonSignature { person, signature }];
-    let signed_statement =
-        v1::SignedStatement { statement, signatures, attestation: Vec::new() }.encode_to_vec();
+    };
+    let signed_statement = signed_statement(&statement);
     RegisterServiceClient::new(channel.clone())
         .append_statement(v1::AppendStatementRequest { signed_statement })
         .await

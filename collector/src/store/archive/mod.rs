@@ -147,15 +147,16 @@ impl Archive {
         self.folder.join(format!("{partition}.json"))
     }
 
-    /// The manifest of a partition, if one is there and reads, with the hash of its bytes.
-    fn read_manifest(&self, partition: &str) -> Option<(Manifest, Hash)> {
-        let bytes = fs::read(self.manifest(partition)).ok()?;
+    /// The manifest of a partition, if one is there and parses, with the hash of its bytes.
+    fn read_manifest(&self, partition: &str) -> io::Result<Option<(Manifest, Hash)>> {
+        let Some(bytes) = if_there(fs::read(self.manifest(partition)))? else { return Ok(None) };
         let hash = Hash(Sha256::digest(&bytes).into());
-        Some((serde_json::from_slice(&bytes).ok()?, hash))
+        Ok(serde_json::from_slice(&bytes).ok().map(|manifest| (manifest, hash)))
     }
 
     /// Whether the archive holds this partition whole, so that its file may go; and how its verdicts have to be
-    /// numbered beside the archive. `None`: it stays.
+    /// numbered beside the archive. `None`: it stays. What cannot be read at this moment says nothing of the
+    /// archive: that is an error, and the next look may find it well.
     pub(super) fn check(
         &self,
         partition: &str,
@@ -170,8 +171,8 @@ impl Archive {
             self.refused().insert((partition.to_owned(), logged.to_vec()));
             Ok(None)
         };
-        let Some((manifest, hash)) = self.read_manifest(partition) else {
-            return stays("manifest: it is missing or does not read", PUT_BACK);
+        let Some((manifest, hash)) = self.read_manifest(partition)? else {
+            return stays("manifest: it is missing or does not parse", PUT_BACK);
         };
         if hash.0.as_slice() != logged {
             return stays("manifest: it is not the one that the log names", PUT_BACK);
@@ -184,15 +185,17 @@ impl Archive {
             return stays("leaves: the index has others of that day than the manifest names", KEEP);
         }
         let path = self.parquet(partition);
-        let as_written = digest(&path).is_ok_and(|(sha256, bytes)| {
+        let as_written = if_there(digest(&path))?.is_some_and(|(sha256, bytes)| {
             (sha256.as_str(), bytes) == (manifest.sha256.as_str(), manifest.bytes)
         });
         if !as_written {
             let what = "sha256: the Parquet file is missing or not the one that the manifest names";
             return stays(what, PUT_BACK);
         }
-        let Ok(archived) = ArchiveFile::open(&path) else {
-            return stays("schema: this program does not read the Parquet file", KEEP);
+        let archived = match ArchiveFile::open(&path) {
+            Ok(archived) => archived,
+            Err(error) if error.is_input_output() => return Err(error),
+            Err(_) => return stays("schema: this program does not read the Parquet file", KEEP),
         };
         match archived.numbers_for(&connection)? {
             Some(numbers) => Ok(Some(numbers)),
@@ -255,9 +258,10 @@ pub fn export(
             continue;
         }
         // Written before, and not logged since.
-        if let Some((manifest, hash)) = archive.read_manifest(&name)
+        if let Some((manifest, hash)) = archive.read_manifest(&name)?
             && manifest.leaves == leaves
-            && digest(&archive.parquet(&name)).is_ok_and(|(sha256, _)| sha256 == manifest.sha256)
+            && if_there(digest(&archive.parquet(&name)))?
+                .is_some_and(|(sha256, _)| sha256 == manifest.sha256)
         {
             let events = manifest.events;
             return Ok(Some(Exported { partition: name, manifest: hash, events }));
@@ -493,6 +497,15 @@ fn shm(path: &Path) -> PathBuf {
 
 fn sync(folder: &Path) -> Result<(), StoreError> {
     Ok(fs::File::open(folder)?.sync_all()?)
+}
+
+/// `None`: the file is not there.
+fn if_there<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// SHA-256 in hex, and size.
