@@ -5,7 +5,7 @@
 
 use evidence::{AgentOrigin, Leaf, Malformed, batch::Received};
 use prost::{Message as _, bytes::Bytes};
-use register::cases::Note;
+use register::{Items, cases::Note};
 use remit_proto::v1;
 use tlog::Hash;
 
@@ -23,8 +23,9 @@ pub enum What {
     Batch { origin: AgentOrigin, batch: Accepted },
     /// An entry of the collector's log.
     Entry { index: u64, entry: v1::log_entry::Entry },
-    /// A statement of the register log, with the items of its set; `None`: a chunk is erased.
-    Statement { index: u64, statement: Box<v1::Statement>, items: Option<Vec<v1::RegisterItem>> },
+    /// A statement of the register log, with the items of its set as the writer's register shares them;
+    /// `None`: a chunk is erased.
+    Statement { index: u64, statement: Box<v1::Statement>, items: Option<Items> },
     /// A statement of the case log, with what its note says.
     Decision { index: u64, statement: Box<v1::Statement>, note: Note },
     /// A checkpoint was published.

@@ -411,7 +411,8 @@ fn veil(
     for bytes in statements {
         match known(bytes) {
             Some(statement) => {
-                register.apply(&statement, registers::items_of(chunks, &statement))?;
+                register
+                    .take_in(&statement, registers::items_of(chunks, &statement).ok().as_ref())?;
             }
             None => register.apply_not_understood(),
         }
@@ -463,39 +464,35 @@ fn chunks_of_statement(
         _ => {}
     }
     found.chunks.extend(item_set(statement.body.as_ref()).into_iter().flat_map(ids));
-    let mut hidden = BTreeSet::new();
-    for item in registers::items_of(chunks, &statement).unwrap_or_default() {
-        let documents = match item.item {
+    // As far as chunks are held, and then no further.
+    let _ = registers::each_item(chunks, &statement, |item, opened| {
+        match item.item {
             Some(Item::Request(request)) => {
+                let mut documents = request.documents.clone();
                 if names_targets(&request) {
                     found.targets_of.insert(request.id.clone());
                 }
                 for part in &request.closed {
                     if shown(part.tier(), part.until_s) {
                         found.chunks.extend(part.opening.iter().flat_map(ids));
+                        let fields = opened.iter().filter(|opened| opened.part == part.part);
+                        let fields = fields.filter_map(|opened| opened.fields.as_ref());
+                        documents.extend(fields.flat_map(|fields| fields.documents.clone()));
                     } else {
-                        hidden.insert((request.id.clone(), part.part));
                         found.parts_withheld += 1;
                         found.hides_targets |= part.part() == v1::RequestPart::Targets;
                     }
                 }
-                request.documents
-            }
-            // After the request that closes it.
-            Some(Item::Opened(part)) if !hidden.contains(&(part.request_id.clone(), part.part)) => {
-                part.fields.unwrap_or_default().documents
+                let signatures = documents.iter().filter_map(|d| d.signature.as_ref());
+                found.chunks.extend(signatures.flat_map(ids));
             }
             Some(Item::Targets(block)) => {
                 found.targets_of.insert(block.request_id);
-                Vec::new()
             }
-            Some(Item::Opened(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => {
-                Vec::new()
-            }
-        };
-        let signatures = documents.iter().filter_map(|document| document.signature.as_ref());
-        found.chunks.extend(signatures.flat_map(ids));
-    }
+            Some(Item::Opened(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => {}
+        }
+        Ok(())
+    });
     found
 }
 

@@ -162,9 +162,8 @@ impl Forger<'_> {
 
     fn enters(&self, bytes: &[u8], request: &str) -> bool {
         let Ok(statement) = known(bytes) else { return false };
-        items_of(&self.chunks, &statement).into_iter().flatten().any(|item| {
-            matches!(item.item, Some(v1::register_item::Item::Request(r)) if r.id == request)
-        })
+        let items = items_of(&self.chunks, &statement).unwrap_or_default();
+        items.requests().any(|entered| entered.id.as_str() == request)
     }
 
     fn sign_statement(&self, statement: &v1::Statement) -> Result<Vec<u8>> {

@@ -15,7 +15,7 @@ use evidence::{
     leaf,
 };
 use prost::Message;
-use register::Target;
+use register::{Items, Target};
 use remit_proto::v1::{self, leaf::Body, log_entry::Entry, statement};
 use tlog::{
     Hash,
@@ -447,6 +447,7 @@ impl Stream {
         };
         let index = self.statements;
         self.statements += 1;
+        let items = items.map(|items| Items::read(items).unwrap());
         self.push(What::Statement { index, statement: Box::new(statement), items });
     }
 

@@ -41,7 +41,7 @@ pub(super) fn step(
         What::Statement { index, statement, items } => {
             Arc::make_mut(authors).push(statement.author.clone().unwrap_or_default().person);
             // The writer checks before it commits; what fails here is kept as not understood.
-            if let Err(error) = assessment.statement(&statement, items) {
+            if let Err(error) = assessment.statement(&statement, items.as_ref()) {
                 tracing::warn!(index, position, %error, "statement of the register is not valid");
             }
         }

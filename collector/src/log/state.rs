@@ -20,14 +20,14 @@ use tlog::{
 };
 
 use prost::bytes::Bytes;
-use register::Cases;
+use register::{Cases, InvalidStatement, Ledger};
 
 use super::journal::{BatchRecord, EntryRecord, PublishedRecord, Record};
 use crate::{
     access::RevokedKeys,
     cases,
     committed::{Accepted, Chunks, What},
-    registers,
+    registers::{self, NoItems},
 };
 
 /// One tree of an agent, as accepted.
@@ -93,7 +93,7 @@ pub struct State {
     pub operator: Operator,
     pub log: OwnLog,
     pub register_log: OwnLog,
-    pub register: register::Register,
+    pub register: Ledger,
     /// Register size that the newest `RegisterHead` entry states.
     pub register_logged: u64,
     /// The note of that entry; empty while there is none.
@@ -160,7 +160,7 @@ impl State {
     pub fn new(operator: Operator, revoked_keys: RevokedKeys) -> Self {
         let cases = Cases::new(operator.case_origin());
         Self {
-            register: register::Register::new(operator.register_origin()),
+            register: Ledger::new(operator.register_origin()),
             operator,
             log: OwnLog::default(),
             register_log: OwnLog::default(),
@@ -350,11 +350,18 @@ impl State {
 
     fn apply_statement(&mut self, bytes: Vec<u8>, chunks: &dyn Chunks) -> Result<What, StateError> {
         let statement = known_statement(&bytes)?;
-        let items = registers::items_of(chunks, &statement);
         let index = self.register_log.tree.size();
-        self.register
-            .apply(&statement, items.clone())
-            .map_err(|error| StateError::Register { index, reason: error.to_string() })?;
+        let refused = |error: InvalidStatement| {
+            let reason = error.to_string();
+            StateError::Register { index, reason }
+        };
+        let items = match registers::items_of(chunks, &statement) {
+            Ok(items) => Some(items),
+            Err(NoItems::Invalid(error)) => return Err(refused(error)),
+            // Withheld or erased, whatever became of the chunk.
+            Err(_) => None,
+        };
+        self.register.take_in(&statement, items.as_ref()).map_err(refused)?;
         self.register_log.append(bytes);
         Ok(What::Statement { index, statement: Box::new(statement), items })
     }

@@ -153,9 +153,9 @@ pub(super) fn listed_row(scene: &Scene, listed: &Listed<'_>) -> v1::ListedRow {
         exception: held.exception,
         request_id: request_of(scene, listed),
         added_by: word(listed.added()).unwrap_or_default(),
-        since_s: held.details().added_at_s.unwrap_or(0),
+        since_s: held.added_at_s().unwrap_or(0),
         removed_by: word(listed.removed()).unwrap_or_default(),
-        until_s: held.details().removed_at_s.unwrap_or(0),
+        until_s: held.removed_at_s().unwrap_or(0),
         in_force: word(listed.in_force_at(scene.now_s)).unwrap_or_default(),
     }
 }

@@ -135,7 +135,7 @@ fn row(scene: &Scene, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
     let author =
         usize::try_from(version.statement).ok().and_then(|at| scene.memory.authors.get(at));
     let mut row = v1::RequestRow {
-        request: Some(v1::Request::from(&version.request)),
+        request: Some(v1::Request::from(&*version.request)),
         state: entry.state_at(scene.now_s),
         digest: version.digest.to_vec(),
         validity: Vec::new(),

@@ -73,9 +73,8 @@ impl Writer {
                 return Err(Refusal::because("NOT_ERASABLE", detail));
             }
         }
-        let view = self.state.register.view();
         let id: Option<RequestId> = request_id.parse().ok();
-        let Some(entry) = id.and_then(|id| view.request(&id)) else {
+        let Some(entry) = id.and_then(|id| self.state.register.request(&id)) else {
             let detail = format!("request_id: the register holds no request {request_id:?}");
             return Err(Refusal::because("NO_SUCH_REQUEST", detail));
         };

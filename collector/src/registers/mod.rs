@@ -18,12 +18,15 @@ pub use service::RegisterEdge;
 use std::collections::BTreeSet;
 
 use evidence::{
-    PersonId, canonical,
+    Malformed, PersonId, canonical,
+    chunk::{SetError, SetReader},
+    closed,
     statement::{
         SignedStatement, attested_text, decode_signed, item_set, open_signature, signed_text,
     },
 };
-use remit_proto::v1::{self, log_entry::Entry};
+use register::{InvalidStatement, ItemReader, Items};
+use remit_proto::v1::{self, log_entry::Entry, register_item::Item};
 use tlog::Hash;
 
 use crate::{
@@ -34,30 +37,66 @@ use crate::{
         state::StateError,
         writer::{Fatal, Writer},
     },
+    serve::chain,
 };
 
 /// A statement's `recorded_at_s` may differ from the collector's clock by this much.
 pub const RECORDED_AT_TOLERANCE_S: i64 = 600;
 
-/// The items of a statement's set; `None` if a chunk is not held or not what it should be. A
-/// statement without a set has no items.
-pub fn items_of(chunks: &dyn Chunks, statement: &v1::Statement) -> Option<Vec<v1::RegisterItem>> {
-    let Some(set) = item_set(statement.body.as_ref()) else { return Some(Vec::new()) };
+/// Why the items of a statement cannot be taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum NoItems {
+    #[error("chunk {id} is not held")]
+    Missing { id: Hash },
+    #[error(transparent)]
+    Set(#[from] SetError),
+    #[error("an item of the set is not a canonical RegisterItem")]
+    Item(#[source] Malformed),
+    #[error("a closed part does not open to its own fields")]
+    Part(#[source] Malformed),
+    #[error(transparent)]
+    Invalid(#[from] InvalidStatement),
+}
+
+/// The items of a statement's set; a statement without a set has none.
+pub fn items_of(chunks: &dyn Chunks, statement: &v1::Statement) -> Result<Items, NoItems> {
+    let mut reader = ItemReader::default();
+    each_item(chunks, statement, |item, opened| Ok(reader.push(item, opened)?))?;
+    Ok(reader.finish()?)
+}
+
+/// One item after the other, each with what closed parts of it say, as far as that is held.
+pub fn each_item(
+    chunks: &dyn Chunks,
+    statement: &v1::Statement,
+    mut take: impl FnMut(v1::RegisterItem, Vec<v1::OpenedPart>) -> Result<(), NoItems>,
+) -> Result<(), NoItems> {
+    let Some(set) = item_set(statement.body.as_ref()) else { return Ok(()) };
+    let mut reader = SetReader::new(set);
+    for id in &set.chunks {
+        let id = Hash::from_slice(id).unwrap_or(Hash([0; 32]));
+        let bytes = chunks.chunk(&id).ok_or(NoItems::Missing { id })?;
+        for item in reader.chunk(&bytes)? {
+            let item: v1::RegisterItem =
+                canonical::decode(&item, evidence::CHUNK_SIZE_MAX).map_err(NoItems::Item)?;
+            let opened = match &item.item {
+                Some(Item::Request(request)) => {
+                    closed::opened_parts(request, |part| opening(chunks, part))
+                        .map_err(NoItems::Part)?
+                }
+                _ => Vec::new(),
+            };
+            take(item, opened)?;
+        }
+    }
+    Ok(reader.finish()?)
+}
+
+fn opening(chunks: &dyn Chunks, part: &v1::ClosedPart) -> Option<Vec<Vec<u8>>> {
+    let set = part.opening.as_ref()?;
     let ids = set.chunks.iter().map(|id| Hash::from_slice(id));
     let held: Vec<_> = ids.map(|id| chunks.chunk(&id?)).collect::<Option<_>>()?;
-    let items = evidence::chunk::open_set(set, &held).ok()?;
-    let mut items = items
-        .iter()
-        .map(|item| canonical::decode(item, evidence::CHUNK_SIZE_MAX).ok())
-        .collect::<Option<Vec<v1::RegisterItem>>>()?;
-    let opened = evidence::closed::beside(&items, |part| {
-        let set = part.opening.as_ref()?;
-        let ids = set.chunks.iter().map(|id| Hash::from_slice(id));
-        let held: Vec<_> = ids.map(|id| chunks.chunk(&id?)).collect::<Option<_>>()?;
-        evidence::chunk::open_set(set, &held).ok()
-    });
-    items.extend(opened.ok()?);
-    Some(items)
+    evidence::chunk::open_set(set, &held).ok()
 }
 
 impl Writer {
@@ -145,41 +184,34 @@ impl Writer {
         let (author, approver) = (statement.author.as_ref(), statement.approver.as_ref());
         let roles = &[v1::Role::Operator];
         self.check_people(&origin, &bytes, &signatures, (author, approver), caller, roles)?;
-        let Some(set) = item_set(statement.body.as_ref()) else { return Ok(()) };
-        let chunks = self.chunks.all_of(&set.chunks).map_err(|id| {
-            Refusal::because("MISSING_CHUNK", format!("chunk {id}: send it first"))
+        let items = items_of(&self.chunks, &statement).map_err(|error| match error {
+            NoItems::Missing { id } => {
+                Refusal::because("MISSING_CHUNK", format!("chunk {id}: send it first"))
+            }
+            NoItems::Set(_) | NoItems::Item(_) | NoItems::Part(_) => {
+                Refusal::because("MALFORMED_IMPORT", chain(&error))
+            }
+            NoItems::Invalid(error) => Refusal::because("REFUSED_BY_REGISTER", error.to_string()),
         })?;
-        evidence::chunk::open_set(set, &chunks)
-            .map_err(|error| Refusal::because("MALFORMED_IMPORT", error.to_string()))?;
-        let Some(items) = items_of(&self.chunks, &statement) else {
-            let detail = "an item of the set is not a canonical RegisterItem, or a closed part does \
-                          not open to its own fields";
-            return Err(Refusal::because("MALFORMED_IMPORT", detail));
-        };
         self.check_opened(&items)?;
         self.check_second_person(&statement, &items)
     }
 
     /// Which instruments need a second person is the operator's policy; that a request waits for one is in
     /// the statement, so that every verifier sees it.
-    fn check_second_person(
-        &self,
-        statement: &v1::Statement,
-        items: &[v1::RegisterItem],
-    ) -> Result<(), Refusal> {
+    fn check_second_person(&self, statement: &v1::Statement, items: &Items) -> Result<(), Refusal> {
         let Some(v1::statement::Body::Import(import)) = &statement.body else { return Ok(()) };
         if import.awaits_approval || statement.approver.is_some() {
             return Ok(());
         }
-        let view = self.state.register.view();
-        for item in items {
-            let Some(v1::register_item::Item::Request(request)) = &item.item else { continue };
-            let own = request.authorisation.clone().unwrap_or_default().instrument();
+        for request in items.requests() {
             // Nobody gets around it by calling the next version something else.
-            let held = request.id.parse().ok().and_then(|id| view.request(&id));
-            let held = held.map(|entry| entry.request().instrument);
+            let held =
+                self.state.register.request(&request.id).map(|entry| entry.request().instrument);
             let needs = |instrument: &v1::Instrument| self.second_person_for.contains(instrument);
-            if let Some(instrument) = [Some(own), held].into_iter().flatten().find(needs) {
+            if let Some(instrument) =
+                [Some(request.instrument), held].into_iter().flatten().find(needs)
+            {
                 let detail = format!(
                     "import.awaits_approval: request {} is a {}, which a second person must approve here; \
                      enter it so that it waits, or have both sign",
@@ -194,34 +226,20 @@ impl Writer {
 
     /// The operator knows what its own register holds: withholding is for those who ask. What was erased
     /// before may be repeated in a new version, and stays erased.
-    fn check_opened(&self, items: &[v1::RegisterItem]) -> Result<(), Refusal> {
-        use v1::register_item::Item;
+    fn check_opened(&self, items: &Items) -> Result<(), Refusal> {
         let erased: BTreeSet<&[u8]> = self.state.register.erased().collect();
-        let (mut closed, mut opened) = (0_usize, 0_usize);
-        for item in items {
-            let documents = match &item.item {
-                Some(Item::Request(request)) => request.documents.as_slice(),
-                Some(Item::Opened(part)) => part.fields.as_ref().map_or(&[][..], |f| &f.documents),
-                Some(Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => &[],
-            };
-            self.check_signatures(documents, &erased)?;
-            match &item.item {
-                Some(Item::Request(request)) => {
-                    let chunks =
-                        |part: &v1::ClosedPart| part.opening.clone().unwrap_or_default().chunks;
-                    let is_held = |part: &&v1::ClosedPart| {
-                        !chunks(part).iter().any(|id| erased.contains(id.as_slice()))
-                    };
-                    closed += request.closed.iter().filter(is_held).count();
-                }
-                Some(Item::Opened(_)) => opened += 1,
-                Some(Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => {}
-            }
+        let is_missing = |part: &&register::request::Closed| {
+            let mut chunks = part.opening.iter().flat_map(|set| &set.chunks);
+            !part.is_open && !chunks.any(|id| erased.contains(id.as_slice()))
+        };
+        let mut missing = 0_usize;
+        for request in items.requests() {
+            self.check_signatures(&request.particulars.documents, &erased)?;
+            missing += request.closed.iter().filter(is_missing).count();
         }
-        if closed == opened {
+        if missing == 0 {
             return Ok(());
         }
-        let missing = closed.abs_diff(opened);
         let detail = format!("{missing} closed parts do not open: send their chunks first");
         Err(Refusal::because("MISSING_CHUNK", detail))
     }

@@ -97,28 +97,58 @@ pub enum SetError {
     WrongRoot,
 }
 
-/// Checks chunks, in order, against the description and returns the items.
-pub fn open_set<B: AsRef<[u8]>>(set: &v1::ItemSet, chunks: &[B]) -> Result<Vec<Vec<u8>>, SetError> {
-    if chunks.len() != set.chunks.len() {
-        return Err(SetError::WrongChunk { index: chunks.len().min(set.chunks.len()) });
+/// Reads a set one chunk at a time, so that a long one never lies in memory as a whole. What was read is
+/// the set's only once [`finish`](Self::finish) has said so.
+pub struct SetReader<'s> {
+    set: &'s v1::ItemSet,
+    edge: Edge,
+    chunks: usize,
+}
+
+impl<'s> SetReader<'s> {
+    pub fn new(set: &'s v1::ItemSet) -> Self {
+        Self { set, edge: Edge::new(), chunks: 0 }
     }
-    let mut edge = Edge::new();
-    let mut items = Vec::new();
-    for (index, (bytes, id)) in chunks.iter().zip(&set.chunks).enumerate() {
-        if chunk_id(bytes.as_ref()).0.as_slice() != id.as_slice() {
+
+    /// The items of the next chunk.
+    pub fn chunk(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, SetError> {
+        let index = self.chunks;
+        if self.set.chunks.get(index).is_none_or(|id| chunk_id(bytes).0.as_slice() != id.as_slice())
+        {
             return Err(SetError::WrongChunk { index });
         }
-        let chunk =
-            decode_chunk(bytes.as_ref()).map_err(|source| SetError::Malformed { index, source })?;
-        for v1::SaltedItem { salt, item } in chunk.items {
-            let Ok(salt) = salt.try_into() else { return Err(SetError::WrongRoot) };
-            edge.append(leaf_hash(&commit(ITEM_FIELD, &Salt(salt), &item).0));
-            items.push(item);
+        self.chunks = index.saturating_add(1);
+        let chunk = decode_chunk(bytes).map_err(|source| SetError::Malformed { index, source })?;
+        let items = chunk.items.into_iter().map(|v1::SaltedItem { salt, item }| {
+            let salt = salt.try_into().map_err(|_| SetError::WrongRoot)?;
+            self.edge.append(leaf_hash(&commit(ITEM_FIELD, &Salt(salt), &item).0));
+            Ok(item)
+        });
+        items.collect()
+    }
+
+    /// Whether these were all of the set's items, and no others.
+    pub fn finish(self) -> Result<(), SetError> {
+        let Self { set, edge, chunks } = self;
+        if chunks != set.chunks.len() {
+            return Err(SetError::WrongChunk { index: chunks });
         }
+        let v1::ItemSet { count, root, chunks: _ } = set;
+        if edge.size() != *count || edge.root().0.as_slice() != root.as_slice() {
+            return Err(SetError::WrongRoot);
+        }
+        Ok(())
     }
-    if edge.size() != set.count || edge.root().0.as_slice() != set.root.as_slice() {
-        return Err(SetError::WrongRoot);
+}
+
+/// Checks chunks, in order, against the description and returns the items.
+pub fn open_set<B: AsRef<[u8]>>(set: &v1::ItemSet, chunks: &[B]) -> Result<Vec<Vec<u8>>, SetError> {
+    let mut reader = SetReader::new(set);
+    let mut items = Vec::new();
+    for bytes in chunks {
+        items.append(&mut reader.chunk(bytes.as_ref())?);
     }
+    reader.finish()?;
     Ok(items)
 }
 

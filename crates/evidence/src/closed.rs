@@ -6,7 +6,7 @@
 //! everybody may see: free text is closed for that.
 
 use prost::Message;
-use remit_proto::v1::{self, RequestPart};
+use remit_proto::v1::{self, RequestPart, register_item::Item};
 
 use crate::{
     canonical::{self, Malformed, known, require, short_text},
@@ -194,23 +194,30 @@ fn is_empty(mut request: v1::Request) -> bool {
     request == v1::Request::default()
 }
 
-/// As [`v1::OpenedPart`] items beside those of an import, for every part whose opening is held. `open`
-/// finds the items of a part, checked against the root of its set. A part that opens to something else is an error.
+/// What the closed parts of a request say, of every part whose opening is held. `open` finds the items of a
+/// part, checked against the root of its set. A part that opens to something else is an error.
+pub fn opened_parts(
+    request: &v1::Request,
+    mut open: impl FnMut(&v1::ClosedPart) -> Option<Vec<Vec<u8>>>,
+) -> Result<Vec<v1::OpenedPart>, Malformed> {
+    let parts = request.closed.iter().filter_map(|part| {
+        let fields = opened(part, &open(part)?).map(Some);
+        let request_id = request.id.clone();
+        Some(fields.map(|fields| v1::OpenedPart { request_id, part: part.part, fields }))
+    });
+    parts.collect()
+}
+
+/// The same of all requests of an import, as items beside its own.
 pub fn beside(
     items: &[v1::RegisterItem],
     mut open: impl FnMut(&v1::ClosedPart) -> Option<Vec<Vec<u8>>>,
 ) -> Result<Vec<v1::RegisterItem>, Malformed> {
     let mut found = Vec::new();
     for item in items {
-        let Some(v1::register_item::Item::Request(request)) = &item.item else { continue };
-        for part in &request.closed {
-            let Some(held) = open(part) else { continue };
-            let fields = Some(opened(part, &held)?);
-            let request_id = request.id.clone();
-            let opened = v1::OpenedPart { request_id, part: part.part, fields };
-            let item = Some(v1::register_item::Item::Opened(opened));
-            found.push(v1::RegisterItem { item });
-        }
+        let Some(Item::Request(request)) = &item.item else { continue };
+        let parts = opened_parts(request, &mut open)?.into_iter();
+        found.extend(parts.map(|part| v1::RegisterItem { item: Some(Item::Opened(part)) }));
     }
     Ok(found)
 }

@@ -47,7 +47,7 @@ use crate::{
     adoption::Claimed,
     deed::{Confirmed, is_deed},
     judge::{AsKnown, Event, KnownSizes, Parameters, Span, judge},
-    register::{InvalidStatement, Register, View},
+    register::{InvalidStatement, Items, Register, View},
     target::{Known, Target},
     verdict::{Clause, Verdict},
 };
@@ -184,17 +184,17 @@ impl Assessment {
     pub fn statement(
         &mut self,
         statement: &v1::Statement,
-        items: Option<Vec<v1::RegisterItem>>,
+        items: Option<&Items>,
     ) -> Result<(), InvalidStatement> {
         let register = Arc::make_mut(&mut self.grounds.register);
-        let result = register.apply(statement, items);
+        let result = register.take_in(statement, items);
         if result.is_err() {
             register.apply_not_understood();
         }
         result
     }
 
-    /// The next entry of the register log is of a newer format.
+    /// The next entry of the register log is of a newer format, or its items do not read.
     pub fn statement_not_understood(&mut self) {
         Arc::make_mut(&mut self.grounds.register).apply_not_understood();
     }

@@ -1,6 +1,6 @@
 //! One request through time: its versions, and what was stated about it since.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use evidence::RequestId;
 use remit_proto::v1::{self, DisclosureTier};
@@ -25,7 +25,8 @@ pub(crate) struct History {
 /// The text of a request from one statement on.
 #[derive(Debug, Clone)]
 pub struct Version {
-    pub request: Request,
+    /// Shared by all registers that took in the same items.
+    pub request: Arc<Request>,
     /// SHA-256 of its canonical bytes, targets of blocks included: what the next version names.
     pub digest: [u8; 32],
     /// Index of the statement that entered it.
@@ -303,17 +304,16 @@ impl RequestTarget {
     /// The target's own span within the request's. An address that was resolved from a name holds for
     /// as long as the answer said; without the answer or its time to live it never holds.
     pub(crate) fn bounds(&self, request: &Request) -> (i64, Option<i64>) {
-        let mut from_s =
-            request.effective_from_s.max(self.details().added_at_s.unwrap_or(i64::MIN));
-        let ends = [request.ends_at_s(), self.details().removed_at_s, self.resolution_until_s()];
-        if let Some(derived) = &self.details().derived {
+        let mut from_s = request.effective_from_s.max(self.added_at_s().unwrap_or(i64::MIN));
+        let ends = [request.ends_at_s(), self.removed_at_s(), self.resolution_until_s()];
+        if let Some(derived) = self.derived() {
             from_s = from_s.max(derived.resolved_at_s);
         }
         (from_s, ends.into_iter().flatten().min())
     }
 
     fn resolution_until_s(&self) -> Option<i64> {
-        let derived = self.details().derived.as_ref()?;
+        let derived = self.derived()?;
         let ttl_s = if derived.evidence.is_empty() { 0 } else { derived.ttl_s };
         Some(derived.resolved_at_s.saturating_add(i64::from(ttl_s)))
     }

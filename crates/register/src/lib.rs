@@ -84,7 +84,9 @@ pub use judge::{
     AsKnown, Event, KnownSizes, MATCHER_NUMBER, MATCHER_VERSION, Parameters, Span, judge,
 };
 pub use outside::{Ineffective, Seen, Stands, ineffective};
-pub use register::{InvalidStatement, Register, Touch, View, version_digest};
+pub use register::{
+    InvalidStatement, ItemReader, Items, Ledger, Register, Touch, View, version_digest,
+};
 pub use request::{InvalidRequest, ListVersion, Request, checklist};
 pub use severity::severity;
 pub use state::Standing;

@@ -121,7 +121,14 @@ fn compute(
     for (index, stated) in past.register.statements.iter().enumerate() {
         match stated {
             Some(stated) => {
-                let result = assessment.statement(&stated.statement, stated.items.clone());
+                let items = stated.items.clone().map(register::Items::read).transpose();
+                let result = match items {
+                    Ok(items) => assessment.statement(&stated.statement, items.as_ref()),
+                    Err(error) => {
+                        assessment.statement_not_understood();
+                        Err(error)
+                    }
+                };
                 match result {
                     Ok(_) => {}
                     // What it changes may be what is not here.

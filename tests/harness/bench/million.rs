@@ -6,7 +6,7 @@
 //! thousand URLs, one name a subtree at each of its 126 labels, one URL a prefix at each of its slashes.
 
 use anyhow::Result;
-use register::Register;
+use register::{ItemReader, Register};
 use remit_proto::v1;
 
 pub const TARGETS: usize = 2_000_000;
@@ -181,17 +181,20 @@ pub fn request(number: usize) -> v1::Request {
     }
 }
 
-/// The register, statement by statement; the wire form of one statement at a time is held.
+/// The register, statement by statement, read as the collector reads it: the wire form of one request at a
+/// time is held.
 pub fn register() -> Result<Register> {
     let origin = format!("{}/register", crate::collector::OPERATOR);
     let mut register = Register::new(&origin);
     for first in (0..REQUESTS).step_by(REQUESTS_PER_IMPORT) {
         let requests = first..(first + REQUESTS_PER_IMPORT).min(REQUESTS);
-        let item = |number| v1::RegisterItem {
-            item: Some(v1::register_item::Item::Request(request(number))),
-        };
-        let items: Vec<_> = requests.map(item).collect();
-        let set = v1::ItemSet { count: items.len() as u64, ..v1::ItemSet::default() };
+        let count = requests.len() as u64;
+        let mut items = ItemReader::default();
+        for number in requests {
+            let item = Some(v1::register_item::Item::Request(request(number)));
+            items.push(v1::RegisterItem { item }, Vec::new())?;
+        }
+        let set = v1::ItemSet { count, ..v1::ItemSet::default() };
         let import = v1::Import { items: Some(set), ..v1::Import::default() };
         let statement = v1::Statement {
             format: 1,
@@ -202,7 +205,7 @@ pub fn register() -> Result<Register> {
             approver: None,
             body: Some(v1::statement::Body::Import(import)),
         };
-        register.apply(&statement, Some(items))?;
+        register.take_in(&statement, Some(&items.finish()?))?;
     }
     Ok(register)
 }

@@ -10,7 +10,7 @@ use tlog::{
 };
 
 use super::{Assessment, Facts, InvalidEntry, Item};
-use crate::{Parameters, Target};
+use crate::{Items, Parameters, Target};
 
 const REGISTER: &str = "example.net/register";
 const ORIGIN: &str = "example.net/agent/r1/0000000000000001";
@@ -83,7 +83,7 @@ impl Log {
             body: Some(statement::Body::Import(v1::Import { items, ..Default::default() })),
         };
         let item = v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) };
-        self.assessment.statement(&statement, Some(vec![item])).unwrap();
+        self.assessment.statement(&statement, Some(&Items::read(vec![item]).unwrap())).unwrap();
         self.statements += 1;
         self.head(REGISTER, self.statements);
     }

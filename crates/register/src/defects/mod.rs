@@ -199,8 +199,8 @@ impl<'a> Case<'a> {
             .targets
             .iter()
             .chain(by_list)
-            .filter(|held| !held.exception && held.details().derived.is_none())
-            .filter(move |held| held.details().removed_at_s.is_none_or(|removed| at_s < removed))
+            .filter(|held| !held.exception && held.derived().is_none())
+            .filter(move |held| held.removed_at_s().is_none_or(|removed| at_s < removed))
             .filter(move |held| {
                 !not_taken_on.is_some_and(|decision| decision.not_accepted.contains(&held.target))
             })
@@ -228,8 +228,8 @@ impl<'a> Case<'a> {
         points.extend(request.secrecy_ends());
         points.extend(bounds.case_closed_s);
         for held in request.targets.iter().chain(self.by_list.iter().map(Listed::target)) {
-            points.extend(held.details().added_at_s);
-            points.extend(held.details().removed_at_s);
+            points.extend(held.added_at_s());
+            points.extend(held.removed_at_s());
         }
         points.into_iter().filter(|point| self.at_s < *point).min()
     }

@@ -113,7 +113,7 @@ impl<'a> Owed<'a> {
         let targets = request.targets.iter().chain(by_list).filter(|held| {
             // What it resolves to is blocked instead of a name, not beside it.
             !held.exception
-                && held.details().derived.is_none()
+                && held.derived().is_none()
                 && !decision.is_some_and(|d| d.not_accepted.contains(&held.target))
         });
         let found = targets

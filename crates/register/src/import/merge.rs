@@ -32,7 +32,7 @@ impl Held {
         // What waits for a second person is what the next version replaces.
         let newest = entry.all_versions().next_back().unwrap_or(entry.newest());
         Self {
-            request: (&newest.request).into(),
+            request: (&*newest.request).into(),
             digest: newest.digest.to_vec(),
             state: entry.state_at(at_s),
             erased: newest.request.closed.iter().filter(|p| p.is_erased).map(|p| p.part).collect(),

@@ -19,7 +19,7 @@ use crate::{
     entry::{Entry, Version},
     list::{Accepted, ListView, Listed, Naming},
     register::{Touch, View},
-    request::{Details, Request, RequestTarget},
+    request::{Request, RequestTarget},
     state::{self, Bounds, Standing, Transition},
     target::{Known, Name, Relation, Target, relation},
 };
@@ -162,7 +162,7 @@ fn of_entry<'a>(
         })
         .map(|t| {
             let measure = &t.version.request.measure;
-            let unlicensed = t.target.details().derived.is_some() && !measure.permits_derived();
+            let unlicensed = t.target.derived().is_some() && !measure.permits_derived();
             let breadth = if t.target.exception || unlicensed {
                 let target = Answer::No(VerdictCode::OutOfScopeTarget);
                 Breadth { target, method: Answer::Yes, licensed: false }
@@ -241,9 +241,8 @@ fn may_be_excepted<'a>(
 
 /// The exception's own span meets the event's.
 fn is_live(held: &RequestTarget, span: Span) -> bool {
-    let Details { added_at_s, removed_at_s, .. } = held.details();
-    added_at_s.is_none_or(|added| added <= span.last_s)
-        && removed_at_s.is_none_or(|removed| span.first_s < removed)
+    held.added_at_s().is_none_or(|added| added <= span.last_s)
+        && held.removed_at_s().is_none_or(|removed| span.first_s < removed)
 }
 
 /// A name that hit the rule lies in the target.
@@ -262,8 +261,7 @@ fn observed(event: &Event<'_>) -> impl Iterator<Item = Target> {
 type PartOf = (u32, Option<i64>, Option<i64>);
 
 fn part_of(touch: &Touch<'_>) -> PartOf {
-    let Details { added_at_s, removed_at_s, .. } = touch.target.details();
-    (touch.version.request.version, *added_at_s, *removed_at_s)
+    (touch.version.request.version, touch.target.added_at_s(), touch.target.removed_at_s())
 }
 
 /// Where several targets of one request together are exactly the event's: adjacent prefixes, or a

@@ -105,7 +105,7 @@ fn target_says(candidate: &Candidate<'_>, event: &Event<'_>) -> String {
     let by_list = by_list.unwrap_or_default();
     match candidate.target {
         Some(held) if held.exception => format!("not {}{by_list}", named(&held.target)),
-        Some(held) => match &held.details().derived {
+        Some(held) => match held.derived() {
             Some(derived) => format!("{}, for {}", named(&held.target), named(&derived.from)),
             None => format!("{}{by_list}", named(&held.target)),
         },

@@ -373,8 +373,7 @@ impl List {
             if let Some(member) = member.and_then(|member| self.members.get_mut(member)) {
                 member.removed = Some(at);
                 let RequestTarget { target, exception, .. } = &member.open;
-                let details =
-                    Details { removed_at_s: Some(from_s), ..member.open.details().clone() };
+                let details = Details { removed_at_s: Some(from_s), ..member.open.details() };
                 member.closed = Some(RequestTarget::new(target.clone(), *exception, details));
             }
         }

@@ -169,7 +169,7 @@ impl<'a> Listed<'a> {
 
     pub fn entry(&self) -> ListEntry {
         let open = &self.member.open;
-        let (target, raw) = (open.target.clone(), open.details().raw.clone());
+        let (target, raw) = (open.target.clone(), open.raw());
         ListEntry { target, request: self.member.request.clone(), exception: open.exception, raw }
     }
 

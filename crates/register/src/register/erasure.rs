@@ -1,6 +1,6 @@
 //! What was removed of requests, with an `Erasure` entry in the collector's log.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use evidence::closed;
 use remit_proto::v1;
@@ -31,7 +31,7 @@ impl Register {
 }
 
 /// Takes out of a request what is erased of it, and says whether that was anything.
-pub(super) fn forget(request: &mut Request, erased: &BTreeSet<Vec<u8>>) -> bool {
+pub(super) fn forget(request: &mut Arc<Request>, erased: &BTreeSet<Vec<u8>>) -> bool {
     let is_erased = |part: &Closed| {
         let chunks = part.opening.iter().flat_map(|set| &set.chunks);
         let is_new = !part.is_erased && !moves_verdicts(part.part);
@@ -41,7 +41,7 @@ pub(super) fn forget(request: &mut Request, erased: &BTreeSet<Vec<u8>>) -> bool 
     if gone.is_empty() {
         return false;
     }
-    let mut wire = v1::Request::from(&*request);
+    let mut wire = v1::Request::from(&**request);
     for part in &gone {
         closed::take(&mut wire, *part);
     }
@@ -51,6 +51,6 @@ pub(super) fn forget(request: &mut Request, erased: &BTreeSet<Vec<u8>>) -> bool 
         new.is_erased = old.is_erased || gone.contains(&old.part);
         new.is_open = old.is_open && !new.is_erased;
     }
-    *request = rest;
+    *request = Arc::new(rest);
     true
 }

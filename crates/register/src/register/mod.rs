@@ -5,16 +5,25 @@
 //! answered then.
 
 mod erasure;
+mod items;
+mod ledger;
 mod second;
 mod view;
 
-pub use self::view::{Touch, View};
+use self::items::Entered;
+pub use self::{
+    items::{ItemReader, Items, version_digest},
+    ledger::Ledger,
+    view::{Touch, View},
+};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
-use evidence::{Claim, NodeId, RequestId, canonical::Malformed, closed};
-use prost::Message;
-use remit_proto::v1::{self, DecisionKind, TransitionKind, register_item::Item, statement::Body};
+use evidence::{Claim, NodeId, RequestId, canonical::Malformed};
+use remit_proto::v1::{self, DecisionKind, TransitionKind, statement::Body};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -40,6 +49,8 @@ pub struct Register {
     by_id: BTreeMap<RequestId, usize>,
     by_list: BTreeMap<ListVersion, BTreeSet<usize>>,
     index: TargetIndex,
+    /// Else the index is empty, and nobody asks it.
+    is_indexed: bool,
     /// Where the targets of `index` stand: runs of numbers, ascending.
     runs: Vec<(TargetNumber, Posting)>,
     /// What the index held after each statement that added to it.
@@ -149,6 +160,7 @@ impl Register {
             by_id: BTreeMap::new(),
             by_list: BTreeMap::new(),
             index: TargetIndex::default(),
+            is_indexed: true,
             runs: Vec::new(),
             extents: Vec::new(),
             withheld: Vec::new(),
@@ -187,12 +199,21 @@ impl Register {
         View { register: self, size: size.min(self.size), extent }
     }
 
-    /// The next statement of the log, with the opened items of an import. `items` is `None` where
-    /// they are withheld or erased: the statement counts, its requests are unknown.
+    /// As [`take_in`](Self::take_in), of items that were not read yet.
     pub fn apply(
         &mut self,
         statement: &v1::Statement,
         items: Option<Vec<v1::RegisterItem>>,
+    ) -> Result<(), InvalidStatement> {
+        self.take_in(statement, items.map(Items::read).transpose()?.as_ref())
+    }
+
+    /// The next statement of the log, with the items of its set. `items` is `None` where they are
+    /// withheld or erased: the statement counts, its requests are unknown.
+    pub fn take_in(
+        &mut self,
+        statement: &v1::Statement,
+        items: Option<&Items>,
     ) -> Result<(), InvalidStatement> {
         let v1::Statement { format, origin, recorded_at_s, effective_at_s, author, approver, body } =
             statement;
@@ -232,7 +253,7 @@ impl Register {
             | Body::ListFeed(_)
             | Body::Approval(_)
             | Body::Proceeding(_)
-                if items.as_ref().is_some_and(|i| !i.is_empty()) =>
+                if items.is_some_and(|items| !items.is_empty()) =>
             {
                 return Err(InvalidStatement::UnexpectedItems);
             }
@@ -261,7 +282,7 @@ impl Register {
             }
             Body::ListVersion(version) => {
                 let announced = version.changes.as_ref().map_or(0, |set| set.count);
-                let changes = items.map(|items| changes(items, announced)).transpose()?;
+                let changes = items.map(|items| items.changes(announced)).transpose()?;
                 let is_withheld = changes.is_none();
                 let proposal = proposal(statement, &said, approver.as_ref());
                 let Self { lists, histories, by_id, .. } = self;
@@ -305,24 +326,19 @@ impl Register {
     fn import(
         &mut self,
         import: &v1::Import,
-        items: Vec<v1::RegisterItem>,
+        items: &Items,
         said: &Said,
         effective_at_s: i64,
         second: Option<&Second>,
     ) -> Result<(), InvalidStatement> {
         // Everything is checked before anything is changed.
         let announced = import.items.as_ref().map_or(0, |set| set.count);
-        let counted = |item: &&v1::RegisterItem| !matches!(item.item, Some(Item::Opened(_)));
-        let found = items.iter().filter(counted).count() as u64;
-        if announced != found {
-            return Err(InvalidStatement::ItemCount { announced, found });
-        }
-        let Collected { requests, attributions } = collect(items)?;
+        let (requests, attributions) = items.entered(announced)?;
         let entered = requests.iter().map(|new| &new.request.id).collect();
-        for attribution in &attributions {
+        for attribution in attributions {
             self.check_claims(attribution, &entered)?;
         }
-        for Entered { request, .. } in &requests {
+        for Entered { request, .. } in requests {
             self.check_version(request, effective_at_s)?;
         }
         let relations = requests.iter().map(|new| (&new.request.id, &new.request.relations));
@@ -332,7 +348,7 @@ impl Register {
             self.enter(new, said.recorded_at_s, effective_at_s, import, second);
         }
         for attribution in attributions {
-            self.adoption.attribute(attribution, said);
+            self.adoption.attribute(attribution.clone(), said);
         }
         Ok(())
     }
@@ -385,13 +401,14 @@ impl Register {
 
     fn enter(
         &mut self,
-        new: Entered,
+        new: &Entered,
         recorded_at_s: i64,
         effective_at_s: i64,
         import: &v1::Import,
         second: Option<&Second>,
     ) {
-        let Entered { mut request, digest } = new;
+        let Entered { request, digest } = new;
+        let (mut request, digest) = (Arc::clone(request), *digest);
         erasure::forget(&mut request, &self.erased);
         let existence = Existence::of(import);
         // What waits and is overtaken was never a text to amend.
@@ -433,9 +450,11 @@ impl Register {
         let blocked_count = blocked().count();
         let has_names = blocked().any(|t| name_of(&t.target).is_some());
         let first_number = self.index.count();
-        self.runs.push((first_number, Posting::Own { history, version, target: 0 }));
-        for target in &request.targets {
-            self.index.insert(&target.target);
+        if self.is_indexed {
+            self.runs.push((first_number, Posting::Own { history, version, target: 0 }));
+            for target in &request.targets {
+                self.index.insert(&target.target);
+            }
         }
         let statement = self.size;
         let reason = import.reason.clone();
@@ -462,6 +481,9 @@ impl Register {
     fn post(&mut self, posted: Vec<Posted>) {
         if !posted.is_empty() {
             self.first_exception.get_or_insert(self.size);
+        }
+        if !self.is_indexed {
+            return;
         }
         if let Some(Posted { list, member, .. }) = posted.first() {
             let (list, member) = (*list, *member);
@@ -578,25 +600,6 @@ fn proposal<'s>(
     Proposal { said, effective_at_s: statement.effective_at_s, digest, approver }
 }
 
-/// The items of a list's version.
-fn changes(
-    items: Vec<v1::RegisterItem>,
-    announced: u64,
-) -> Result<Vec<v1::ListChanges>, InvalidStatement> {
-    let found = items.len() as u64;
-    if announced != found {
-        return Err(InvalidStatement::ItemCount { announced, found });
-    }
-    let parts = items.into_iter().zip(0..).map(|(item, at)| match item.item {
-        Some(Item::ListChanges(changes)) => Ok(changes),
-        None => Err(InvalidStatement::EmptyItem { item: at }),
-        Some(Item::Request(_) | Item::Targets(_) | Item::Attribution(_) | Item::Opened(_)) => {
-            Err(InvalidStatement::StrayItem { item: at })
-        }
-    });
-    parts.collect()
-}
-
 fn node_ids(nodes: &[String], field: &'static str) -> Result<Vec<NodeId>, InvalidStatement> {
     let ids = nodes.iter().map(|node| node.parse().map_err(|_| InvalidStatement::Field { field }));
     ids.collect()
@@ -628,79 +631,4 @@ fn check_decision(
         return Err(InvalidStatement::Field { field: "transition.decision.not_accepted" });
     }
     Ok(())
-}
-
-/// What an import holds.
-struct Collected {
-    /// With all their targets.
-    requests: Vec<Entered>,
-    attributions: Vec<Attribution>,
-}
-
-/// A version, and the digest by which the next one names it.
-struct Entered {
-    request: Request,
-    digest: [u8; 32],
-}
-
-/// What [`v1::Request::prev_hash`] of the next version is.
-pub fn version_digest(request: &v1::Request) -> [u8; 32] {
-    Sha256::digest(request.encode_to_vec()).into()
-}
-
-fn collect(items: Vec<v1::RegisterItem>) -> Result<Collected, InvalidStatement> {
-    let mut attributions = Vec::new();
-    let mut opened: HashMap<String, Vec<v1::OpenedPart>> = HashMap::new();
-    let mut wires: Vec<v1::Request> = Vec::new();
-    let mut position_of: HashMap<String, usize> = HashMap::new();
-    for (item, at) in items.into_iter().zip(0..) {
-        match item.item.ok_or(InvalidStatement::EmptyItem { item: at })? {
-            Item::Request(request) => {
-                position_of.insert(request.id.clone(), wires.len());
-                wires.push(request);
-            }
-            Item::Targets(v1::TargetBlock { request_id, targets }) => {
-                let wire = position_of.get(&request_id).and_then(|p| wires.get_mut(*p));
-                let wire =
-                    wire.ok_or(InvalidStatement::StrayTargets { item: at, id: request_id })?;
-                wire.task.get_or_insert_default().targets.extend(targets);
-            }
-            Item::Attribution(wire) => attributions.push(Attribution::read(&wire)?),
-            Item::ListChanges(_) => return Err(InvalidStatement::StrayItem { item: at }),
-            Item::Opened(part) => {
-                opened.entry(part.request_id.clone()).or_default().push(part);
-            }
-        }
-    }
-    let mut seen = HashSet::new();
-    let requests = wires
-        .into_iter()
-        .map(|wire| {
-            let id = wire.id.clone();
-            // Of the bytes as they were entered: whoever sees less of it counts the same.
-            let digest = version_digest(&wire);
-            closed::check(&wire)?;
-            let mut wire = wire;
-            let parts = opened.remove(&id).unwrap_or_default();
-            for part in &parts {
-                if let Some(fields) = &part.fields {
-                    closed::put_back(&mut wire, fields)?;
-                }
-            }
-            let mut request =
-                Request::try_from(wire).map_err(|why| InvalidStatement::Request { id, why })?;
-            for closed in &mut request.closed {
-                closed.is_open = parts.iter().any(|part| part.part() == closed.part);
-            }
-            let sees_targets = request.withholds(v1::RequestPart::Targets).is_none();
-            if sees_targets && request.targets.is_empty() && request.covers_lists.is_empty() {
-                return Err(InvalidStatement::NoTarget { id: request.id });
-            }
-            if !seen.insert(request.id.clone()) {
-                return Err(InvalidStatement::Duplicate { id: request.id });
-            }
-            Ok(Entered { request, digest })
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(Collected { requests, attributions })
 }

@@ -44,7 +44,7 @@ impl Touch<'_> {
     pub(crate) fn bounds(&self) -> Bounds {
         let bounds = self.entry.bounds(self.version, Some(self.target));
         match self.listed {
-            Some(listed) if bounds.until_s == self.target.details().removed_at_s => {
+            Some(listed) if bounds.until_s == self.target.removed_at_s() => {
                 Bounds { list_grace_s: listed.list().grace_s(), ..bounds }
             }
             Some(_) | None => bounds,

@@ -2,7 +2,7 @@
 
 use remit_proto::v1::{self, RelationKind, RequestStatus};
 
-use super::{Derived, Details, Particulars, Removal, Request, RequestTarget, Window};
+use super::{Derived, Particulars, Removal, Request, RequestTarget, Window};
 use crate::target::{Relation, Target, name_of, relation};
 
 /// One field of one request is wrong.
@@ -139,8 +139,7 @@ impl Request {
     }
 
     fn check_target(&self, held: &RequestTarget) -> Result<(), InvalidRequest> {
-        let Details { added_at_s, removed_at_s, derived, raw: _, repair: _ } = held.details();
-        let times = [*added_at_s, *removed_at_s];
+        let times = [held.added_at_s(), held.removed_at_s()];
         if times.into_iter().flatten().any(|t| !(0..=TIME_MAX_S).contains(&t)) {
             return Err(invalid("targets", "a time outside the years 1970 to 9999"));
         }
@@ -149,14 +148,14 @@ impl Request {
         {
             return Err(invalid("targets.removed_at_s", "not after added_at_s"));
         }
-        let Some(derived) = derived else { return Ok(()) };
-        let Derived { from, resolved_at_s, ttl_s: _, evidence } = &**derived;
+        let Some(derived) = held.derived() else { return Ok(()) };
+        let Derived { from, resolved_at_s, ttl_s: _, evidence } = derived;
         let address =
             matches!(held.target, Target::Ip(_) | Target::IpPort { .. } | Target::Cidr(_));
         if !address || name_of(from).is_none() {
             return Err(invalid("targets.derived", "an address is derived from a name"));
         }
-        let named = self.targets.iter().filter(|t| t.details().derived.is_none() && !t.exception);
+        let named = self.targets.iter().filter(|t| t.derived().is_none() && !t.exception);
         let inside = |t: &RequestTarget| {
             matches!(relation(from, &t.target), Relation::Equal | Relation::Inside)
         };

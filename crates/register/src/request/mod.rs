@@ -99,11 +99,15 @@ pub struct RequestTarget {
     pub target: Target,
     /// It must stay open.
     pub exception: bool,
-    /// Of most of two million targets there are none.
-    details: Option<Box<Details>>,
+    /// It came as its canonical text.
+    is_raw: bool,
+    /// [`NOT_STATED`]: since the request.
+    added_at_s: i64,
+    /// Of most of two million targets there is none.
+    rest: Option<Box<Rest>>,
 }
 
-/// What few targets have.
+/// What is known of a target beside what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Details {
     pub raw: String,
@@ -111,30 +115,68 @@ pub struct Details {
     pub added_at_s: Option<i64>,
     pub removed_at_s: Option<i64>,
     /// An address that one of the request's names resolved to.
-    pub derived: Option<Box<Derived>>,
+    pub derived: Option<Derived>,
 }
+
+/// What few targets have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Rest {
+    raw: String,
+    repair: String,
+    removed_at_s: Option<i64>,
+    derived: Option<Derived>,
+}
+
+const NOT_STATED: i64 = i64::MIN;
 
 impl RequestTarget {
     pub fn new(target: Target, exception: bool, details: Details) -> Self {
-        let details = (details != NO_DETAILS).then(|| Box::new(details));
-        Self { target, exception, details }
+        let Details { mut raw, repair, added_at_s, removed_at_s, derived } = details;
+        let is_raw = !raw.is_empty() && raw == target.to_string();
+        if is_raw {
+            raw = String::new();
+        }
+        let rest = Rest { raw, repair, removed_at_s, derived };
+        Self {
+            target,
+            exception,
+            is_raw,
+            added_at_s: added_at_s.unwrap_or(NOT_STATED),
+            rest: (rest != Rest::default()).then(|| Box::new(rest)),
+        }
     }
 
-    pub fn details(&self) -> &Details {
-        self.details.as_deref().unwrap_or(&NO_DETAILS)
+    pub fn details(&self) -> Details {
+        let Rest { raw: _, repair, removed_at_s, derived } =
+            self.rest.as_deref().cloned().unwrap_or_default();
+        Details { raw: self.raw(), repair, added_at_s: self.added_at_s(), removed_at_s, derived }
+    }
+
+    /// As it was received; empty: not kept.
+    pub fn raw(&self) -> String {
+        match &self.rest {
+            _ if self.is_raw => self.target.to_string(),
+            Some(rest) => rest.raw.clone(),
+            None => String::new(),
+        }
+    }
+
+    pub fn added_at_s(&self) -> Option<i64> {
+        (self.added_at_s != NOT_STATED).then_some(self.added_at_s)
+    }
+
+    pub fn removed_at_s(&self) -> Option<i64> {
+        self.rest.as_ref()?.removed_at_s
+    }
+
+    /// An address that one of the request's names resolved to.
+    pub fn derived(&self) -> Option<&Derived> {
+        self.rest.as_ref()?.derived.as_ref()
     }
 }
 
 /// A register of two million targets is to fit into some hundred megabytes.
-const _: () = assert!(size_of::<RequestTarget>() <= 48);
-
-static NO_DETAILS: Details = Details {
-    raw: String::new(),
-    repair: String::new(),
-    added_at_s: None,
-    removed_at_s: None,
-    derived: None,
-};
+const _: () = assert!(size_of::<RequestTarget>() <= 56);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Derived {

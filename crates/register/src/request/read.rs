@@ -183,7 +183,7 @@ impl TryFrom<v1::RequestTarget> for RequestTarget {
             repair,
             added_at_s: stated(added_at_s),
             removed_at_s: stated(removed_at_s),
-            derived: derived.map(|derived| derived.try_into().map(Box::new)).transpose()?,
+            derived: derived.map(Derived::try_from).transpose()?,
         };
         Ok(Self::new(canonical(target, "targets.target")?, exception, details))
     }

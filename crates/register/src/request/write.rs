@@ -163,9 +163,8 @@ impl From<&Request> for v1::Request {
 
 impl From<RequestTarget> for v1::RequestTarget {
     fn from(held: RequestTarget) -> Self {
-        let RequestTarget { target, exception, details } = held;
-        let Details { raw, repair, added_at_s, removed_at_s, derived } =
-            details.map(|details| *details).unwrap_or_default();
+        let Details { raw, repair, added_at_s, removed_at_s, derived } = held.details();
+        let RequestTarget { target, exception, .. } = held;
         Self {
             target: Some(target.to_wire()),
             raw,
@@ -174,7 +173,7 @@ impl From<RequestTarget> for v1::RequestTarget {
             removed_at_s: removed_at_s.unwrap_or(0),
             exception,
             derived: derived.map(|derived| {
-                let Derived { from, resolved_at_s, ttl_s, evidence } = *derived;
+                let Derived { from, resolved_at_s, ttl_s, evidence } = derived;
                 v1::Derived { from: Some(from.to_wire()), resolved_at_s, ttl_s, evidence }
             }),
         }

@@ -1,6 +1,6 @@
 //! Statements that the register refuses, and that it is then as it was.
 
-use register::{InvalidStatement, Register};
+use register::{InvalidStatement, Items, Ledger, Register, Target};
 use remit_proto::v1::{self, register_item::Item, statement::Body};
 
 use crate::language::{
@@ -85,14 +85,14 @@ fn statements_for_another_register_or_of_another_kind() {
 fn an_import_is_taken_whole_or_not_at_all() {
     let (mut import, items) = statement_of("req-7 ip:192.0.2.7");
     let mut items = items.unwrap();
-    let stray = v1::TargetBlock { request_id: "req-8".into(), targets: Vec::new() };
-    items.push(v1::RegisterItem { item: Some(Item::Targets(stray)) });
     let mut register = Register::new(ORIGIN);
-    let miscounted = register.apply(&import, Some(items.clone()));
-    assert_eq!(miscounted, Err(InvalidStatement::ItemCount { announced: 1, found: 2 }));
     if let Some(Body::Import(import)) = &mut import.body {
         import.items.as_mut().unwrap().count = 2;
     }
+    let miscounted = register.apply(&import, Some(items.clone()));
+    assert_eq!(miscounted, Err(InvalidStatement::ItemCount { announced: 2, found: 1 }));
+    let stray = v1::TargetBlock { request_id: "req-8".into(), targets: Vec::new() };
+    items.push(v1::RegisterItem { item: Some(Item::Targets(stray)) });
     let strayed = register.apply(&import, Some(items.clone()));
     assert!(matches!(strayed, Err(InvalidStatement::StrayTargets { item: 1, .. })));
     items[1] = items[0].clone();
@@ -103,11 +103,60 @@ fn an_import_is_taken_whole_or_not_at_all() {
 }
 
 #[test]
+fn more_targets_follow_their_request() {
+    let wire = |line: &str| statement_of(line).1.unwrap().remove(0);
+    let block = |target: &str| {
+        let target = Some(target.parse::<Target>().unwrap().to_wire());
+        let targets = vec![v1::RequestTarget { target, ..v1::RequestTarget::default() }];
+        let block = v1::TargetBlock { request_id: "req-7".into(), targets };
+        v1::RegisterItem { item: Some(Item::Targets(block)) }
+    };
+    let (first, other) = (wire("req-7 ip:192.0.2.7"), wire("req-8 ip:192.0.2.8"));
+    let (more, still_more) = (block("ip:192.0.2.9"), block("ip:192.0.2.10"));
+    let items = [&first, &more, &still_more, &other].map(Clone::clone);
+    let read = Items::read(items.into()).unwrap();
+    let counts: Vec<_> = read.requests().map(|request| request.targets.len()).collect();
+    assert_eq!(counts, [3, 1]);
+    let stray = Items::read(vec![first, other, more]).unwrap_err();
+    assert!(matches!(stray, InvalidStatement::StrayTargets { item: 2, .. }), "{stray}");
+}
+
+#[test]
+fn registers_of_one_log_share_what_was_read() {
+    let (statement, items) = statement_of("req-7 ip:192.0.2.7");
+    let items = Items::read(items.unwrap()).unwrap();
+    let (mut register, mut ledger) = (Register::new(ORIGIN), Ledger::new(ORIGIN));
+    register.take_in(&statement, Some(&items)).unwrap();
+    ledger.take_in(&statement, Some(&items)).unwrap();
+    let id = "req-7".parse().unwrap();
+    let (one, other) = (register.view().request(&id).unwrap(), ledger.request(&id).unwrap());
+    assert!(std::ptr::eq(one.request(), other.request()));
+    // And a ledger refuses what a register does.
+    let refused =
+        [register.take_in(&statement, Some(&items)), ledger.take_in(&statement, Some(&items))];
+    assert!(matches!(
+        refused,
+        [Err(InvalidStatement::Version { .. }), Err(InvalidStatement::Version { .. })]
+    ));
+}
+
+#[test]
 fn a_request_goes_through_the_register_unchanged() {
-    let (statement, items) = statement_of(
-        "req-7 ip:192.0.2.7 except domain_exact:a.example in DE audience x nodes n networks mobile \
-         asns 1 grace 2 list l@1 received 2026-01-01 confirm-by 2026-02-01 status provisional",
+    let (statement, mut items) = statement_of(
+        "req-7 ip:192.0.2.7 ip:192.0.2.8 except domain_exact:a.example in DE audience x nodes n \
+         networks mobile asns 1 grace 2 list l@1 received 2026-01-01 confirm-by 2026-02-01 \
+         status provisional",
     );
+    let Some(Item::Request(request)) = &mut items.as_mut().unwrap()[0].item else {
+        panic!("a request")
+    };
+    let targets = &mut request.task.as_mut().unwrap().targets;
+    // As it is kept, in another form, and not given.
+    for (target, raw) in targets.iter_mut().zip(["192.0.2.7", "192.000.002.008", ""]) {
+        target.raw = raw.into();
+    }
+    targets[1].removed_at_s = 1_800_000_000;
+    targets[2].added_at_s = 1_790_000_000;
     let mut register = Register::new(ORIGIN);
     register.apply(&statement, items.clone()).unwrap();
     let Some(Item::Request(wire)) = items.unwrap().remove(0).item else { panic!("a request") };

@@ -8,7 +8,7 @@ use evidence::{
 };
 use prost::Message;
 use register::{
-    MATCHER_NUMBER, Parameters,
+    Items, MATCHER_NUMBER, Parameters,
     assessment::{Assessment, Facts, Item},
 };
 use remit_proto::v1::{self, VerdictCode, log_entry::Entry};
@@ -67,9 +67,10 @@ fn assessed(operator: &Operator) -> Assessment {
             };
             let chunks: Vec<Vec<u8>> = set.chunks.iter().map(held).collect();
             let items = open_set(set, &chunks).unwrap();
-            items.iter().map(|item| v1::RegisterItem::decode(item.as_slice()).unwrap()).collect()
+            let items = items.iter().map(|item| v1::RegisterItem::decode(item.as_slice()).unwrap());
+            Items::read(items.collect()).unwrap()
         });
-        assessment.statement(&statement, items).unwrap();
+        assessment.statement(&statement, items.as_ref()).unwrap();
     }
     let leaves: Vec<Leaf> =
         operator.leaves.iter().map(|bytes| Leaf::decode(bytes).unwrap()).collect();

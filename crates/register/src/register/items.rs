@@ -1,0 +1,180 @@
+//! What came with a statement: read once, and taken in by every register that follows the same log.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use evidence::{RequestId, closed};
+use prost::Message;
+use remit_proto::v1::{self, register_item::Item};
+use sha2::{Digest, Sha256};
+
+use super::InvalidStatement;
+use crate::{adoption::Attribution, request::Request};
+
+/// Read, and not yet held against a register. A clone shares it.
+#[derive(Debug, Clone, Default)]
+pub struct Items(Arc<Content>);
+
+#[derive(Debug, Default)]
+struct Content {
+    /// Items of the set.
+    count: u64,
+    /// With all their targets.
+    requests: Vec<Entered>,
+    attributions: Vec<Attribution>,
+    changes: Vec<v1::ListChanges>,
+    /// Where the first of the changes of lists stands, and the first that is none.
+    first_change: Option<usize>,
+    first_other: Option<usize>,
+}
+
+/// A version, and the digest by which the next one names it.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub(super) request: Arc<Request>,
+    pub(super) digest: [u8; 32],
+}
+
+impl Items {
+    /// All at once. What closed parts open to stands among them, as [`v1::OpenedPart`], and is not counted.
+    pub fn read(items: Vec<v1::RegisterItem>) -> Result<Self, InvalidStatement> {
+        let mut opened: HashMap<String, Vec<v1::OpenedPart>> = HashMap::new();
+        let mut own = Vec::new();
+        for item in items {
+            match item.item {
+                Some(Item::Opened(part)) => {
+                    opened.entry(part.request_id.clone()).or_default().push(part);
+                }
+                _ => own.push(item),
+            }
+        }
+        let mut reader = ItemReader::default();
+        for item in own {
+            let parts = match &item.item {
+                Some(Item::Request(request)) => opened.remove(&request.id).unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            reader.push(item, parts)?;
+        }
+        reader.finish()
+    }
+
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.0.requests.iter().map(|entered| &*entered.request)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.count == 0
+    }
+
+    /// Those of an import.
+    pub(super) fn entered(
+        &self,
+        announced: u64,
+    ) -> Result<(&[Entered], &[Attribution]), InvalidStatement> {
+        self.check_count(announced)?;
+        match self.0.first_change {
+            Some(item) => Err(InvalidStatement::StrayItem { item }),
+            None => Ok((&self.0.requests, &self.0.attributions)),
+        }
+    }
+
+    /// Those of a list's version.
+    pub(super) fn changes(&self, announced: u64) -> Result<Vec<v1::ListChanges>, InvalidStatement> {
+        self.check_count(announced)?;
+        match self.0.first_other {
+            Some(item) => Err(InvalidStatement::StrayItem { item }),
+            None => Ok(self.0.changes.clone()),
+        }
+    }
+
+    fn check_count(&self, announced: u64) -> Result<(), InvalidStatement> {
+        let found = self.0.count;
+        (announced == found).then_some(()).ok_or(InvalidStatement::ItemCount { announced, found })
+    }
+}
+
+/// Reads items one after the other: of a long import, the wire form of one request at a time is held.
+#[derive(Debug, Default)]
+pub struct ItemReader {
+    read: Content,
+    seen: HashSet<RequestId>,
+    /// The request whose targets come next, with its opened parts.
+    open: Option<(v1::Request, Vec<v1::OpenedPart>)>,
+}
+
+impl ItemReader {
+    /// The next item; `opened`: what its closed parts say, as far as that is held.
+    pub fn push(
+        &mut self,
+        item: v1::RegisterItem,
+        opened: Vec<v1::OpenedPart>,
+    ) -> Result<(), InvalidStatement> {
+        let at = usize::try_from(self.read.count).unwrap_or(usize::MAX);
+        self.read.count = self.read.count.saturating_add(1);
+        let item = item.item.ok_or(InvalidStatement::EmptyItem { item: at })?;
+        let is_change = matches!(item, Item::ListChanges(_));
+        let Content { first_change, first_other, .. } = &mut self.read;
+        if is_change { first_change } else { first_other }.get_or_insert(at);
+        match item {
+            Item::Request(request) => {
+                self.close()?;
+                self.open = Some((request, opened));
+            }
+            Item::Targets(v1::TargetBlock { request_id, targets }) => {
+                let open = self.open.as_mut().filter(|(request, _)| request.id == request_id);
+                let (request, _) =
+                    open.ok_or(InvalidStatement::StrayTargets { item: at, id: request_id })?;
+                request.task.get_or_insert_default().targets.extend(targets);
+            }
+            Item::Attribution(wire) => self.read.attributions.push(Attribution::read(&wire)?),
+            Item::ListChanges(changes) => self.read.changes.push(changes),
+            Item::Opened(_) => return Err(InvalidStatement::StrayItem { item: at }),
+        }
+        Ok(())
+    }
+
+    pub fn finish(mut self) -> Result<Items, InvalidStatement> {
+        self.close()?;
+        Ok(Items(Arc::new(self.read)))
+    }
+
+    /// Nothing more comes of the request that is open.
+    fn close(&mut self) -> Result<(), InvalidStatement> {
+        let Some((wire, parts)) = self.open.take() else { return Ok(()) };
+        let entered = entered(wire, &parts)?;
+        let id = &entered.request.id;
+        if !self.seen.insert(id.clone()) {
+            return Err(InvalidStatement::Duplicate { id: id.clone() });
+        }
+        self.read.requests.push(entered);
+        Ok(())
+    }
+}
+
+/// What [`v1::Request::prev_hash`] of the next version is.
+pub fn version_digest(request: &v1::Request) -> [u8; 32] {
+    Sha256::digest(request.encode_to_vec()).into()
+}
+
+fn entered(mut wire: v1::Request, parts: &[v1::OpenedPart]) -> Result<Entered, InvalidStatement> {
+    let id = wire.id.clone();
+    // Of the bytes as they were entered: whoever sees less of it counts the same.
+    let digest = version_digest(&wire);
+    closed::check(&wire)?;
+    for fields in parts.iter().filter_map(|part| part.fields.as_ref()) {
+        closed::put_back(&mut wire, fields)?;
+    }
+    let mut request =
+        Request::try_from(wire).map_err(|why| InvalidStatement::Request { id, why })?;
+    for closed in &mut request.closed {
+        closed.is_open = parts.iter().any(|part| part.part() == closed.part);
+    }
+    let sees_targets = request.withholds(v1::RequestPart::Targets).is_none();
+    if sees_targets && request.targets.is_empty() && request.covers_lists.is_empty() {
+        return Err(InvalidStatement::NoTarget { id: request.id });
+    }
+    Ok(Entered { request: Arc::new(request), digest })
+}
