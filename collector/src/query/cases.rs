@@ -81,8 +81,13 @@ fn decided<'s>(
 }
 
 fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRow>, QueryError> {
-    let all = findings::keyed(scene, filter, &findings::Kinds::all())?;
-    Ok(all.into_iter().map(|(_, row)| row).find(|row| row.id == id))
+    let mut found = None;
+    findings::each(scene, filter, &findings::Kinds::all(), &mut |_, row| {
+        if finding_id(&subject_of(&row)) == id {
+            found = findings::shown(scene, row);
+        }
+    })?;
+    Ok(found)
 }
 
 /// Adds what is not about the evidence of one finding: its id, what people said, how severe it is. Before the

@@ -11,17 +11,18 @@ use register::{
 };
 use remit_proto::v1;
 
-use super::{Scene, error::QueryError, filter::Filter, probes::SEEN_MAX};
+use super::{Scene, error::QueryError, filter::Filter, findings::Tell, probes::SEEN_MAX};
 
 /// By the collector's clock: what a request's papers owe is owed whether nodes report or not.
 pub(super) fn findings(
     scene: &Scene,
     filter: &Filter,
-) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+    tell: &mut Tell<'_>,
+) -> Result<(), QueryError> {
     let at_s = scene.now_s;
     let about_requests = filter.nodes.is_empty() && filter.techniques.is_empty();
     if !about_requests || !filter.takes_time(at_s) {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let gone = gone(&seen(scene)?);
     let register = scene.register();
@@ -34,7 +35,6 @@ pub(super) fn findings(
     let mut once = Watch::default();
     let watch = if scene.past.is_some() { &mut once } else { &mut *kept };
     watch.look(scene.grounds().register(), scene.position.register_size, at_s, &gone);
-    let mut rows = Vec::new();
     for (id, found) in watch.found() {
         let Some(entry) = register.request(id) else { continue };
         let authority = register.authority(&entry);
@@ -45,11 +45,12 @@ pub(super) fn findings(
         let lines_served = lines_in_scope(&found.scope, &scene.inventory);
         for defect in &found.defects {
             if filter.takes_entry_code(defect.code) {
-                rows.push(row(id, authority, found, defect, lines_served, at_s));
+                let (key, row) = row(id, authority, found, defect, lines_served, at_s);
+                tell(key, row);
             }
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn row(

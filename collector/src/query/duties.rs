@@ -18,6 +18,7 @@ use super::{
     Scene,
     error::QueryError,
     filter::{Filter, touches},
+    findings::Tell,
     probes,
 };
 use crate::store::StoredStood;
@@ -105,10 +106,10 @@ impl Memo {
 pub(super) fn findings(
     scene: &Scene,
     filter: &Filter,
-) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+    tell: &mut Tell<'_>,
+) -> Result<(), QueryError> {
     let at_s = scene.evidence_now_s();
     let register = scene.register();
-    let mut rows = Vec::new();
     {
         // What is in it is told anew if a look did not come to its end. A question about the past has its
         // own, so that the next one about now need not begin anew.
@@ -122,12 +123,14 @@ pub(super) fn findings(
             let authority = register.authority(&entry);
             if takes(scene, filter, duty, authority, at_s) {
                 let lines_served = lines_in_scope(&request.scope, &scene.inventory);
-                rows.push(row(duty, authority, lines_served, at_s));
+                let (key, row) = row(duty, authority, lines_served, at_s);
+                tell(key, row);
             }
         }
     }
-    rows.extend(probes::findings(scene, filter)?);
-    Ok(rows)
+    let rows = probes::findings(scene, filter)?;
+    rows.into_iter().for_each(|(key, row)| tell(key, row));
+    Ok(())
 }
 
 fn takes(scene: &Scene, filter: &Filter, duty: &Duty, authority: &str, at_s: i64) -> bool {

@@ -52,12 +52,22 @@ impl QueryHandle {
         let severity_min = v1::SeverityGrade::try_from(severity_min)
             .map_err(|_| invalid("severity_min", "not a grade of this version"))?;
         let (filter, scene) = self.scene_for(filter)?;
-        let mut found = keyed(&scene, &filter, &kinds)?;
-        found.retain(|(_, finding)| {
-            (states.is_empty() || states.contains(&finding.state))
-                && cases::is_as_grave(finding, severity_min)
-        });
-        let (findings, next_page_token) = page.cut(found, |(key, _)| key.clone());
+        // There may be several for each of fifty thousand requests: none is kept but those of the page.
+        let mut found = BTreeMap::new();
+        each(&scene, &filter, &kinds, &mut |key, finding| {
+            if !page.has_room(&found, &key) {
+                return;
+            }
+            let asked = shown(&scene, finding).filter(|finding| {
+                (states.is_empty() || states.contains(&finding.state))
+                    && cases::is_as_grave(finding, severity_min)
+            });
+            if let Some(finding) = asked {
+                page.keep(&mut found, key, finding);
+            }
+        })?;
+        let (findings, next_page_token) =
+            page.cut(found.into_iter().collect(), |(key, _)| key.clone());
         Ok(v1::ListFindingsResponse {
             findings: findings.into_iter().map(|(_, finding)| finding).collect(),
             next_page_token,
@@ -89,36 +99,42 @@ impl Kinds {
     }
 }
 
-/// All findings that a filter takes and the reader sees, with unique sorted keys. A key says no more than
-/// its row: it goes into page tokens.
-pub(super) fn keyed(
+/// What is told of each finding: a key, unique, and a row.
+pub(super) type Tell<'t> = dyn FnMut(String, v1::FindingRow) + 't;
+
+/// Tells of all findings that a filter takes, in no order, neither complete nor veiled ([`shown`]). A key says no
+/// more than its row: it goes into page tokens.
+pub(super) fn each(
     scene: &Scene,
     filter: &Filter,
     kinds: &Kinds,
-) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
-    let mut found: BTreeMap<String, v1::FindingRow> = BTreeMap::new();
-    let mut add = |kind: FindingKind, rows: Vec<(String, v1::FindingRow)>| {
-        found.extend(
-            rows.into_iter().map(|(key, row)| (key, v1::FindingRow { kind: kind.into(), ..row })),
-        );
+    tell: &mut Tell<'_>,
+) -> Result<(), QueryError> {
+    let mut of = |kind: FindingKind, key: String, row: v1::FindingRow| {
+        tell(key, v1::FindingRow { kind: kind.into(), ..row });
     };
     if kinds.take(FindingKind::Rule) {
-        add(FindingKind::Rule, about_rules(scene, filter)?);
+        let rows = about_rules(scene, filter)?;
+        rows.into_iter().for_each(|(key, row)| of(FindingKind::Rule, key, row));
     }
     if kinds.take(FindingKind::Duty) {
-        add(FindingKind::Duty, duties::findings(scene, filter)?);
+        duties::findings(scene, filter, &mut |key, row| of(FindingKind::Duty, key, row))?;
     }
     if kinds.take(FindingKind::Entry) {
-        add(FindingKind::Entry, defects::findings(scene, filter)?);
+        defects::findings(scene, filter, &mut |key, row| of(FindingKind::Entry, key, row))?;
     }
     // They come from the newest seals and starts, of which no past is kept.
     if kinds.take(FindingKind::Integrity) && scene.past.is_none() {
-        add(FindingKind::Integrity, integrity::findings(scene, filter)?);
+        let rows = integrity::findings(scene, filter)?;
+        rows.into_iter().for_each(|(key, row)| of(FindingKind::Integrity, key, row));
     }
-    let complete = found.into_iter().map(|(key, row)| (key, cases::complete(scene, row)));
-    Ok(complete
-        .filter_map(|(key, mut row)| scene.veil.finding(&mut row).then_some((key, row)))
-        .collect())
+    Ok(())
+}
+
+/// As the reader sees it; `None`: it is not there for this reader.
+pub(super) fn shown(scene: &Scene, row: v1::FindingRow) -> Option<v1::FindingRow> {
+    let mut row = cases::complete(scene, row);
+    scene.veil.finding(&mut row).then_some(row)
 }
 
 /// One for each rule and cause.

@@ -4,6 +4,8 @@
 //! after which the next page begins. It fits no other list and no other filter. It holds no secret
 //! and grants nothing: a made-up one at worst begins a page somewhere else in the same list.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -64,6 +66,25 @@ impl Page {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
+    /// Whether the item of this key is of the page, as far as items were kept.
+    pub(super) fn has_room<T>(&self, kept: &BTreeMap<String, T>, key: &str) -> bool {
+        let is_after = self.after.as_ref().is_none_or(|after| key.as_bytes() > after.as_slice());
+        is_after
+            && (kept.len() <= self.size
+                || kept.last_key_value().is_some_and(|(last, _)| key < last.as_str()))
+    }
+
+    /// Keeps an item of a list that comes in no order, and no more than [`cut`](Self::cut) needs of it.
+    pub(super) fn keep<T>(&self, kept: &mut BTreeMap<String, T>, key: String, item: T) {
+        if self.has_room(kept, &key) {
+            kept.insert(key, item);
+            // One beyond the page says that there are more.
+            if kept.len() > self.size.saturating_add(1) {
+                kept.pop_last();
+            }
+        }
+    }
+
     /// Cuts a page out of a whole list that is sorted by its keys, which are unique.
     pub(super) fn cut<T>(&self, items: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, String) {
         let begins = match &self.after {
@@ -111,6 +132,29 @@ mod tests {
             token = next;
         }
         assert_eq!(seen, all);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_list_in_no_order_is_its_page() {
+        let all: Vec<String> = (0..25).map(|n| format!("{:03}", n * 7 % 25)).collect();
+        let (mut seen, mut token) = (Vec::new(), String::new());
+        loop {
+            let page = Page::open("events", &question("a"), 10, &token).unwrap();
+            let mut kept = BTreeMap::new();
+            for key in &all {
+                page.keep(&mut kept, key.clone(), ());
+                assert!(kept.len() <= 11);
+            }
+            let (items, next) = page.cut(kept.into_keys().collect(), Clone::clone);
+            seen.extend(items);
+            if next.is_empty() {
+                break;
+            }
+            token = next;
+        }
+        let mut sorted = all;
+        sorted.sort_unstable();
+        assert_eq!(seen, sorted);
     }
 
     #[test]

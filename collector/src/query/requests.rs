@@ -1,5 +1,7 @@
 //! The register as a list: requests with where they stand now.
 
+use std::collections::BTreeMap;
+
 use evidence::RequestId;
 use register::{Entry, Relation, Target, Version, state::Transition};
 use remit_proto::v1;
@@ -109,15 +111,18 @@ impl QueryHandle {
             let speaks = judged.verdict.clause.as_ref().map(|clause| clause.request_id.as_str());
             speaks == Some(id.as_str()) || claims.any(|claim| claims_request(claim, id.as_str()))
         });
-        let findings = findings::keyed(&scene, &everything, &findings::Kinds::all())?
-            .into_iter()
-            .map(|(_, finding)| finding)
-            .filter(|finding| {
-                let other =
-                    finding.kind() == v1::FindingKind::Entry && finding.detail == id.as_str();
-                finding.request_id == id.as_str() || other
-            })
-            .collect();
+        let is_about = |finding: &v1::FindingRow| {
+            let other = finding.kind() == v1::FindingKind::Entry && finding.detail == id.as_str();
+            finding.request_id == id.as_str() || other
+        };
+        let mut findings = BTreeMap::new();
+        findings::each(&scene, &everything, &findings::Kinds::all(), &mut |key, finding| {
+            let about = Some(finding).filter(is_about);
+            // The veil may take the name away.
+            let shown = about.and_then(|row| findings::shown(&scene, row)).filter(is_about);
+            findings.extend(shown.map(|finding| (key, finding)));
+        })?;
+        let findings = findings.into_values().collect();
         let transitions = entry.transitions().into_iter();
         let transitions = transitions.map(|stated| transition(&scene, &id, stated)).collect();
         Ok(v1::GetRequestResponse {

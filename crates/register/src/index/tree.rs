@@ -62,6 +62,13 @@ impl Default for Tree {
     }
 }
 
+/// By an eighth: of arrays that are most of a large register, half may not stand empty.
+fn make_room<T>(items: &mut Vec<T>, more: usize) {
+    if items.capacity().saturating_sub(items.len()) < more {
+        items.reserve_exact(more.max(items.len() / 8));
+    }
+}
+
 impl Tree {
     pub(super) fn count(&self) -> NodeId {
         NodeId::try_from(self.nodes.len()).unwrap_or(NONE)
@@ -81,6 +88,8 @@ impl Tree {
         let label = kept(label);
         let node = NodeId::try_from(self.nodes.len()).ok().filter(|node| *node < NONE)?;
         let at = u32::try_from(self.labels.len()).ok()?;
+        make_room(&mut self.labels, label.len().saturating_add(3));
+        make_room(&mut self.nodes, 1);
         match u8::try_from(label.len()) {
             Ok(length) if length < LONG => self.labels.push(length),
             Ok(_) | Err(_) => {

@@ -474,6 +474,8 @@ impl Register {
         if second.is_some_and(|second| second.approved.is_none()) {
             self.waiting.entry(statement).or_default().push(history);
         }
+        // Most requests have one, and room for four would be a tenth of a large register.
+        entry.versions.reserve_exact(1);
         entry.versions.push(version);
     }
 
