@@ -10,6 +10,7 @@ use rusqlite::{Connection, types::ValueRef};
 
 use super::{
     StoreError, StoredEvent,
+    counts::Runs,
     part::{columns, search::In},
     readers::Readers,
     sqlite::parts,
@@ -24,8 +25,7 @@ const CATALOG: [(&str, &str); 14] = [
         "rule",
         "SELECT node, generation, number, operator, source, rule_fact.rule, target.kind, target.key,
              target.value, native, shown, shown_by, first_shown_s, shown_at_s, clock_error_s,
-             before_act, covered_by, installed_at_s, removed_at_s, installed_now, hits, first_hit_s,
-             last_hit_s, shared_hits
+             before_act, covered_by, installed_at_s, removed_at_s, installed_now
          FROM rule JOIN rule_fact ON rule_fact.id = fact LEFT JOIN target ON target.id = target
          ORDER BY node, generation, number",
     ),
@@ -89,12 +89,28 @@ pub(super) fn dump(
 ) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     tables(catalog, &CATALOG, &mut lines)?;
+    hits(catalog, &mut lines)?;
     for part in parts(catalog)? {
         let opened = readers.open(&part)?;
         tables(opened.get()?, &PART, &mut lines)?;
         events(opened.inside()?, &mut lines)?;
     }
     Ok(lines)
+}
+
+/// What rules did, whether merged or not.
+fn hits(catalog: &Connection, lines: &mut Vec<String>) -> Result<(), StoreError> {
+    let runs = Runs::load(catalog)?;
+    let mut statement = catalog.prepare(
+        "SELECT id, node, generation, number FROM rule ORDER BY node, generation, number",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (node, generation): (String, String) = (row.get(1)?, row.get(2)?);
+        let (number, counts) = (row.get::<_, i64>(3)?, runs.counts(catalog, row.get(0)?)?);
+        lines.push(format!("rule_hits|{node}|{generation}|{number}|{counts:?}"));
+    }
+    Ok(())
 }
 
 fn tables(

@@ -5,7 +5,8 @@
 //! rule may have done is counted apart, for each of them.
 //!
 //! Whether a hit counts depends on the rule's row. It is read when the first hit comes and kept for the
-//! next run, so the hits are written, and the rows forgotten, before anything else changes a row.
+//! next run, so the hits are written, and the rows forgotten, before anything else changes a row. The counts
+//! themselves lie apart ([`counts`](super::counts)).
 
 use std::collections::HashMap;
 
@@ -16,11 +17,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     NewEvent, StoreError,
+    counts::{Counts, Runs},
     dictionary::{Dictionary, form_of, number},
 };
 
-#[derive(Default)]
 pub(super) struct Hits {
+    runs: Runs,
     generations: HashMap<AgentOrigin, usize>,
     origins: Vec<AgentOrigin>,
     rules: HashMap<(usize, u64), Sum>,
@@ -35,10 +37,7 @@ struct Sum {
     /// `None`: there is no row yet.
     row: Option<Row>,
     first: Option<FirstHit>,
-    hits: i64,
-    shared_hits: i64,
-    first_hit_s: i64,
-    last_hit_s: i64,
+    counts: Counts,
     is_changed: bool,
 }
 
@@ -63,6 +62,17 @@ struct FirstHit {
 }
 
 impl Hits {
+    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
+        Ok(Self {
+            runs: Runs::load(connection)?,
+            generations: HashMap::new(),
+            origins: Vec::new(),
+            rules: HashMap::new(),
+            changed: Vec::new(),
+            last: None,
+        })
+    }
+
     pub(super) fn count(
         &mut self,
         connection: &Connection,
@@ -80,11 +90,13 @@ impl Hits {
                 sum.first = Some(FirstHit::of(facts));
             }
             let span = facts.span;
-            let fresh = sum.hits == 0 && sum.shared_hits == 0;
-            sum.first_hit_s = if fresh { span.first_s } else { sum.first_hit_s.min(span.first_s) };
-            sum.last_hit_s = sum.last_hit_s.max(span.last_s);
-            sum.hits = sum.hits.saturating_add(sure);
-            sum.shared_hits = sum.shared_hits.saturating_add(shared);
+            let counts = &mut sum.counts;
+            let fresh = counts.hits == 0 && counts.shared_hits == 0;
+            counts.first_hit_s =
+                if fresh { span.first_s } else { counts.first_hit_s.min(span.first_s) };
+            counts.last_hit_s = counts.last_hit_s.max(span.last_s);
+            counts.hits = counts.hits.saturating_add(sure);
+            counts.shared_hits = counts.shared_hits.saturating_add(shared);
             if !std::mem::replace(&mut sum.is_changed, true) {
                 self.changed.push((generation, number));
             }
@@ -92,7 +104,7 @@ impl Hits {
         for candidate in &facts.other_candidates {
             let sum = self.sum(connection, generation, *candidate)?;
             if sum.row.is_some() || sum.first.is_some() {
-                sum.shared_hits = sum.shared_hits.saturating_add(shared);
+                sum.counts.shared_hits = sum.counts.shared_hits.saturating_add(shared);
                 if !std::mem::replace(&mut sum.is_changed, true) {
                     self.changed.push((generation, *candidate));
                 }
@@ -101,30 +113,47 @@ impl Hits {
         Ok(())
     }
 
-    /// Writes what was counted, and forgets the rows: they are about to change.
+    /// Nothing was done yet in the form in which the rule stands from now on. Its row was forgotten before.
+    pub(super) fn begin_anew(&mut self, rule: i64) {
+        self.runs.set(rule, Counts::default());
+    }
+
+    /// Counts what was added up, and forgets the rows: they are about to change.
     pub(super) fn forget(
         &mut self,
         connection: &Connection,
         dictionary: &mut Dictionary<'_>,
     ) -> Result<(), StoreError> {
-        self.write(connection, dictionary)?;
+        self.add_up(connection, dictionary)?;
         self.rules.clear();
         Ok(())
     }
 
-    /// Writes what was counted.
+    /// Writes what was counted: before the transaction ends.
     pub(super) fn write(
         &mut self,
         connection: &Connection,
         dictionary: &mut Dictionary<'_>,
     ) -> Result<(), StoreError> {
-        for (generation, rule) in self.changed.drain(..) {
-            let Some(origin) = self.origins.get(generation) else { continue };
-            let Some(sum) = self.rules.get_mut(&(generation, rule)) else { continue };
-            sum.write(connection, dictionary, origin, rule)?;
-        }
+        self.add_up(connection, dictionary)?;
         if self.rules.len() > ROWS_MAX {
             self.rules.clear();
+        }
+        self.runs.write(connection)
+    }
+
+    fn add_up(
+        &mut self,
+        connection: &Connection,
+        dictionary: &mut Dictionary<'_>,
+    ) -> Result<(), StoreError> {
+        for (generation, number) in self.changed.drain(..) {
+            let Some(origin) = self.origins.get(generation) else { continue };
+            let Some(sum) = self.rules.get_mut(&(generation, number)) else { continue };
+            if let Some(rule) = sum.row(connection, dictionary, origin, number)? {
+                self.runs.set(rule, sum.counts);
+            }
+            sum.is_changed = false;
         }
         Ok(())
     }
@@ -154,13 +183,13 @@ impl Hits {
         generation: usize,
         rule: u64,
     ) -> Result<&mut Sum, StoreError> {
-        let Self { origins, rules, .. } = self;
+        let Self { origins, rules, runs, .. } = self;
         match rules.entry((generation, rule)) {
             std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
             std::collections::hash_map::Entry::Vacant(vacant) => {
                 let origin =
                     origins.get(generation).ok_or(StoreError::Damaged { what: "origin" })?;
-                Ok(vacant.insert(Sum::read(connection, origin, rule)?))
+                Ok(vacant.insert(Sum::read(connection, runs, origin, rule)?))
             }
         }
     }
@@ -184,45 +213,36 @@ impl FirstHit {
 }
 
 impl Sum {
-    fn read(connection: &Connection, origin: &AgentOrigin, rule: u64) -> Result<Self, StoreError> {
+    fn read(
+        connection: &Connection,
+        runs: &Runs,
+        origin: &AgentOrigin,
+        rule: u64,
+    ) -> Result<Self, StoreError> {
         let found = connection
             .prepare_cached(
-                "SELECT shown, rule_fact.rule, installed_at_s, hits, shared_hits, first_hit_s,
-                     last_hit_s, rule.id
+                "SELECT shown, rule_fact.rule, installed_at_s, rule.id
                  FROM rule JOIN rule_fact ON rule_fact.id = fact
                  WHERE node = ?1 AND generation = ?2 AND number = ?3",
             )?
             .query_row(
                 params![origin.node.as_str(), origin.generation.to_string(), rule.cast_signed()],
                 |row| {
-                    let known = Row {
-                        id: row.get(7)?,
+                    Ok(Row {
+                        id: row.get(3)?,
                         shown: row.get(0)?,
                         form: row.get(1)?,
                         installed_at_s: row.get(2)?,
                         compared: None,
-                    };
-                    Ok(Self {
-                        row: Some(known),
-                        first: None,
-                        hits: row.get(3)?,
-                        shared_hits: row.get(4)?,
-                        first_hit_s: row.get(5)?,
-                        last_hit_s: row.get(6)?,
-                        is_changed: false,
                     })
                 },
             )
             .optional()?;
-        Ok(found.unwrap_or(Self {
-            row: None,
-            first: None,
-            hits: 0,
-            shared_hits: 0,
-            first_hit_s: 0,
-            last_hit_s: 0,
-            is_changed: false,
-        }))
+        let counts = match &found {
+            Some(row) => runs.counts(connection, row.id)?,
+            None => Counts::default(),
+        };
+        Ok(Self { row: found, first: None, counts, is_changed: false })
     }
 
     fn takes(&mut self, facts: &Facts) -> bool {
@@ -243,14 +263,14 @@ impl Sum {
         same && *installed_at_s <= facts.span.last_s
     }
 
-    fn write(
+    /// The rule's row, which is made if it was not there.
+    fn row(
         &mut self,
         connection: &Connection,
         dictionary: &mut Dictionary<'_>,
         origin: &AgentOrigin,
         rule: u64,
-    ) -> Result<(), StoreError> {
-        self.is_changed = false;
+    ) -> Result<Option<i64>, StoreError> {
         if let Some(first) = self.first.take() {
             let fact = dictionary.form(&first.rule)?;
             let target = dictionary.target(first.target.as_ref())?;
@@ -283,17 +303,6 @@ impl Sum {
                 compared: None,
             });
         }
-        let Self { row: Some(Row { id, .. }), hits, shared_hits, first_hit_s, last_hit_s, .. } =
-            &*self
-        else {
-            return Ok(());
-        };
-        connection
-            .prepare_cached(
-                "UPDATE rule SET hits = ?2, shared_hits = ?3, first_hit_s = ?4, last_hit_s = ?5
-                 WHERE id = ?1",
-            )?
-            .execute(params![id, hits, shared_hits, first_hit_s, last_hit_s])?;
-        Ok(())
+        Ok(self.row.as_ref().map(|row| row.id))
     }
 }

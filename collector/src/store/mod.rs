@@ -34,6 +34,7 @@
 pub mod archive;
 mod columns;
 mod conditions;
+mod counts;
 mod dictionary;
 mod dump;
 mod hits;

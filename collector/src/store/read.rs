@@ -26,6 +26,7 @@ use super::{
     StoredStood,
     columns::{decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
+    counts::Runs,
     dictionary::{json, number},
     jobs,
     part::{
@@ -102,11 +103,10 @@ impl SqliteReading {
 
 /// Each rule as it stood last by what the log told below a size of it, in the columns of `rule`. A rule
 /// that only its hits told of is not among them.
-const TOLD_AT: &str = "SELECT node, generation, number, operator, source, standing.fact, standing.target,
+const TOLD_AT: &str = "SELECT NULL AS id, node, generation, number, operator, source, standing.fact, standing.target,
          standing.native, 1 AS shown, leaf AS shown_by, standing.at_s AS first_shown_s,
          standing.at_s AS shown_at_s, standing.clock_error_s, standing.before_act,
-         known_by AS covered_by, standing.installed_at_s, 0 AS hits, 0 AS first_hit_s, 0 AS last_hit_s,
-         0 AS shared_hits, ended_by IS NULL OR ended_by >= {size} AS installed
+         known_by AS covered_by, standing.installed_at_s, ended_by IS NULL OR ended_by >= {size} AS installed
      FROM standing JOIN rule ON rule.id = standing.rule
      WHERE known_by < {size} AND NOT EXISTS (
          SELECT 1 FROM standing AS later WHERE later.rule = standing.rule AND later.known_by < {size}
@@ -210,19 +210,22 @@ impl Reading for SqliteReading {
         let sql = format!(
             "SELECT told.node, generation, operator, number, rule_fact.rule, target.kind,
                  target.key, native, shown, shown_by, shown_at_s, clock_error_s, before_act,
-                 covered_by, installed_at_s, installed, hits, first_hit_s, last_hit_s,
-                 first_shown_s, shared_hits, target.value
+                 covered_by, installed_at_s, installed, coalesce(hits, 0), coalesce(first_hit_s, 0),
+                 coalesce(last_hit_s, 0), first_shown_s, coalesce(shared_hits, 0), target.value, told.id
              FROM ({told}) AS told JOIN rule_fact ON rule_fact.id = fact
              LEFT JOIN target ON target.id = told.target
+             LEFT JOIN rule_hits ON rule_hits.rule = told.id
              {} ORDER BY told.node, generation, number",
             filter.sql()
         );
         let connection = self.connection()?;
+        // Of the past no counts are kept.
+        let runs = if known_at.is_none() { Runs::load(connection)? } else { Runs::default() };
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(&filter.values))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(rule_from(row)?);
+            found.push(rule_from(row, &runs)?);
         }
         Ok(found)
     }

@@ -6,7 +6,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 8;
+pub const SCHEMA: i64 = 9;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -76,12 +76,21 @@ CREATE TABLE rule (
     installed_at_s INTEGER NOT NULL DEFAULT 0,
     removed_at_s INTEGER,
     installed_now INTEGER NOT NULL,
-    hits INTEGER NOT NULL DEFAULT 0,
-    first_hit_s INTEGER NOT NULL DEFAULT 0,
-    last_hit_s INTEGER NOT NULL DEFAULT 0,
-    -- Hits that this rule or another one did.
-    shared_hits INTEGER NOT NULL DEFAULT 0,
     UNIQUE (node, generation, number)
+);
+-- What the form in which a rule stands did, where no run tells of it.
+CREATE TABLE rule_hits (
+    rule INTEGER PRIMARY KEY,
+    hits INTEGER NOT NULL,
+    -- Hits that this rule or another one did.
+    shared_hits INTEGER NOT NULL,
+    first_hit_s INTEGER NOT NULL,
+    last_hit_s INTEGER NOT NULL
+);
+-- The same of rules that were hit since (`counts`); the newest holds.
+CREATE TABLE hit_run (
+    id INTEGER PRIMARY KEY,
+    counts BLOB NOT NULL
 );
 CREATE INDEX rule_installed ON rule (node, source) WHERE installed_now = 1;
 CREATE INDEX rule_target ON rule (target);

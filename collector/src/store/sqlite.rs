@@ -139,18 +139,10 @@ impl SqliteStore {
                 catalog.execute("UPDATE part SET archived = 1 WHERE number = ?1", [row.number])?;
             }
         }
+        let hits = Hits::load(&catalog)?;
         let readers = Arc::new(Readers::new(folder.clone(), dir.join(archive::FOLDER)));
         let gate = Arc::new(RwLock::new(()));
-        Ok(Self {
-            catalog,
-            folder,
-            open,
-            limits,
-            hits: Hits::default(),
-            readers,
-            gate,
-            revising: None,
-        })
+        Ok(Self { catalog, folder, open, limits, hits, readers, gate, revising: None })
     }
 
     /// Removes the index below a folder. Nobody may have it open.

@@ -156,7 +156,7 @@ fn apply_one(
         },
         Op::RuleShown(rule) => {
             hits.forget(connection, dictionary)?;
-            show_rule(connection, dictionary, rule, Begun::Seen)?;
+            show_rule(connection, dictionary, hits, rule, Begun::Seen)?;
         }
         Op::RuleRemoved { rule, at_s, covered_by } => {
             hits.forget(connection, dictionary)?;
@@ -172,7 +172,7 @@ fn apply_one(
                 unstable: *unstable,
                 covered_by: *covered_by,
             };
-            apply_snapshot(connection, dictionary, &snapshot)?;
+            apply_snapshot(connection, dictionary, hits, &snapshot)?;
         }
         Op::LogSize(size) => {
             connection

@@ -2,22 +2,27 @@
 
 use evidence::AgentOrigin;
 use register::{duties::Begun, is_deed};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     RuleId, ShownRule, StoreError,
     dictionary::{Dictionary, json, number},
+    hits::Hits,
 };
 
 pub(super) fn show_rule(
     connection: &Connection,
     dictionary: &mut Dictionary<'_>,
+    hits: &mut Hits,
     shown: &ShownRule,
     begun: Begun,
 ) -> Result<(), StoreError> {
     let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
     let fact = dictionary.form(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
+    if let Some(rule) = in_another_form(connection, shown, fact, target)? {
+        hits.begin_anew(rule);
+    }
     if is_deed(&facts.rule) {
         end_elsewhere(connection, shown)?;
     }
@@ -38,18 +43,6 @@ pub(super) fn show_rule(
                  installed_at_s = CASE
                      WHEN shown = 1 AND {same}
                      THEN installed_at_s ELSE excluded.installed_at_s END,
-                 hits = CASE
-                     WHEN shown = 0 OR {same}
-                     THEN hits ELSE 0 END,
-                 shared_hits = CASE
-                     WHEN shown = 0 OR {same}
-                     THEN shared_hits ELSE 0 END,
-                 first_hit_s = CASE
-                     WHEN shown = 0 OR {same}
-                     THEN first_hit_s ELSE 0 END,
-                 last_hit_s = CASE
-                     WHEN shown = 0 OR {same}
-                     THEN last_hit_s ELSE 0 END,
                  shown = 1,
                  shown_by = excluded.shown_by,
                  shown_at_s = excluded.shown_at_s,
@@ -83,6 +76,33 @@ pub(super) fn show_rule(
         )?;
     let rule = (rule, fact, target, installed_at_s);
     begin_standing(connection, rule, shown, begun)
+}
+
+/// The row of the rule, if it was shown in another form, or had gone.
+fn in_another_form(
+    connection: &Connection,
+    shown: &ShownRule,
+    fact: i64,
+    target: Option<i64>,
+) -> Result<Option<i64>, StoreError> {
+    let facts = &shown.facts;
+    let found = connection
+        .prepare_cached(
+            "SELECT id FROM rule
+             WHERE node = ?1 AND generation = ?2 AND number = ?3 AND shown = 1
+                 AND NOT (installed_now = 1 AND fact = ?4 AND coalesce(?5 = target, ?5 IS NULL))",
+        )?
+        .query_row(
+            params![
+                facts.origin.node.as_str(),
+                facts.origin.generation.to_string(),
+                facts.rule.number.cast_signed(),
+                fact,
+                target
+            ],
+            |row| row.get(0),
+        );
+    Ok(found.optional()?)
 }
 
 /// From here on the log tells that the rule stands in this form; unless it did already.
@@ -198,6 +218,7 @@ pub(super) struct Snapshot<'s> {
 pub(super) fn apply_snapshot(
     connection: &Connection,
     dictionary: &mut Dictionary<'_>,
+    hits: &mut Hits,
     snapshot: &Snapshot<'_>,
 ) -> Result<(), StoreError> {
     let Snapshot { origin, source, at_s, rules, unstable, covered_by } = snapshot;
@@ -229,7 +250,7 @@ pub(super) fn apply_snapshot(
             rule.installed_at_s = Some(*at_s);
         }
         let begun = if first { Begun::Before } else { Begun::Found };
-        show_rule(connection, dictionary, &rule, begun)?;
+        show_rule(connection, dictionary, hits, &rule, begun)?;
     }
     Ok(())
 }

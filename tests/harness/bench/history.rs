@@ -1,13 +1,14 @@
 //! A history of events as a collector assesses them: batches of one node, rules of lists, few causes.
 //!
-//! A million rules over twenty nodes, hit as names are (the rank of a hit is spread evenly over the
-//! logarithm), a thousand events a batch, a day for each million. Counted up and mixed, not drawn: every
+//! A million rules over twenty nodes, which the nodes show first, as agents do when they start; hit as names
+//! are (the rank of a hit is spread evenly over the logarithm), a thousand events a batch, a day for each
+//! million. Counted up and mixed, not drawn: every
 //! run sees the same rows. What a rule claims and what comes of it follow from its rank.
 
 use evidence::{AgentOrigin, Generation, leaf};
 use prost::Message as _;
 use register::{Span, assessment::Facts};
-use remit_collector::store::{EventKind, NewEvent, Op, Step};
+use remit_collector::store::{EventKind, NewEvent, Op, ShownRule, Step};
 use remit_proto::v1::{self, VerdictCode, leaf::Body};
 
 pub const RULES: u64 = 1_000_000;
@@ -35,12 +36,46 @@ impl History {
             })
         };
         let origins = (0..NODES).map(origin).collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(Self { leaf: vec![0; origins.len()], origins, state: 0x9e37_79b9_7f4a_7c15, made: 0 })
+        Ok(Self { leaf: vec![1; origins.len()], origins, state: 0x9e37_79b9_7f4a_7c15, made: 0 })
     }
 
-    /// The next batch, covered by the log entry of its number.
+    /// What stands on each node, before anything is hit; one log entry for each.
+    pub fn snapshots(&self) -> impl Iterator<Item = Step> {
+        (0..NODES).zip(&self.origins).map(|(node, origin)| {
+            let ranks = (node..RULES).step_by(NODES as usize);
+            let rules = ranks.map(|rank| ShownRule {
+                facts: Facts {
+                    origin: origin.clone(),
+                    index: 0,
+                    rule: rule(rank),
+                    target: Some(target(rank)),
+                    hit_target: None,
+                    response: None,
+                    span: Span { first_s: BEGIN_S, last_s: BEGIN_S, clock_error_s: 0 },
+                    imported: false,
+                    other_candidates: Vec::new(),
+                    before_act: None,
+                    covered_by: node,
+                },
+                native: String::new(),
+                installed_at_s: None,
+                shown_at_s: BEGIN_S,
+            });
+            let snapshot = Op::Snapshot {
+                origin: origin.clone(),
+                source: v1::SourceKind::UnboundRpz,
+                at_s: BEGIN_S,
+                rules: rules.collect(),
+                unstable: false,
+                covered_by: node,
+            };
+            Step { position: node, at_s: BEGIN_S, ops: vec![snapshot, Op::LogSize(node + 1)] }
+        })
+    }
+
+    /// The next batch, covered by a log entry of its own.
     pub fn step(&mut self) -> Step {
-        let batch = self.made / BATCH;
+        let batch = NODES + self.made / BATCH;
         let node = (batch % NODES) as usize;
         let (mut ops, mut at_s) = (Vec::new(), 0);
         for _ in 0..BATCH {
@@ -54,7 +89,7 @@ impl History {
 
     /// One event of the day after, so that the store seals what came before.
     pub fn last_step(&mut self) -> Step {
-        let batch = self.made.div_ceil(BATCH);
+        let batch = NODES + self.made.div_ceil(BATCH);
         let event = self.event(0, batch);
         let at_s = event.facts.span.last_s + 86_400;
         Step { position: batch, at_s, ops: vec![Op::Event(Box::new(event))] }

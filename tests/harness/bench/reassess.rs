@@ -81,7 +81,13 @@ fn one(dir: &Path, events: u64) -> Result<(Run, All)> {
     fs::create_dir_all(dir)?;
     let mut history = History::new()?;
     let mut store = SqliteStore::open(dir)?;
-    let (mut after, mut done) = (None, 0);
+    let mut after = None;
+    for step in history.snapshots() {
+        let position = step.position;
+        store.apply(&Chunk { after, steps: vec![step] })?;
+        after = Some(position);
+    }
+    let mut done = 0;
     while done < events {
         let steps: Vec<Step> = (0..BATCHES_PER_CHUNK.min(((events - done) / BATCH) as usize))
             .map(|_| history.step())
