@@ -411,8 +411,8 @@ fn veil(
     for bytes in statements {
         match known(bytes) {
             Some(statement) => {
-                register
-                    .take_in(&statement, registers::items_of(chunks, &statement).ok().as_ref())?;
+                let items = registers::held_items(chunks, &statement)?;
+                register.take_in(&statement, items.as_ref())?;
             }
             None => register.apply_not_understood(),
         }

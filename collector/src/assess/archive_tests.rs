@@ -165,7 +165,9 @@ fn what_changes_later_stands_beside_the_archive_and_is_put_over_it() {
 fn reopened(world: World, stream: &Stream) -> World {
     let World { folder, assessor, query } = world;
     drop((assessor, query));
-    let store = SqliteStore::open_with(folder.path(), Limits { events_max: 8 }).unwrap();
+    let store =
+        SqliteStore::open_with(folder.path(), Limits { events_max: 8, ..Limits::default() })
+            .unwrap();
     let chunks = Arc::clone(&stream.chunks) as _;
     let now_s = stream.now_s;
     let (mut assessor, query) =

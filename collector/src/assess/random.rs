@@ -302,9 +302,10 @@ proptest! {
 
 fn comes_out_the_same(acts: &[Act], events_max: i64, run: usize) {
     let stream = play(acts);
-    let world = World::cut(&stream, stream.now_s, run, Limits { events_max });
+    let world = World::cut(&stream, stream.now_s, run, Limits { events_max, told_max: run });
     world.check();
-    let whole = World::cut(&stream, stream.now_s, usize::MAX, Limits { events_max });
+    let whole =
+        World::cut(&stream, stream.now_s, usize::MAX, Limits { events_max, ..Limits::default() });
     assert_eq!(world.assessor.dump().unwrap(), whole.assessor.dump().unwrap());
     // What was known at a time is what an index that got no further says.
     let times: BTreeSet<i64> = stream.committed.iter().map(|c| c.at_s).collect();
@@ -313,7 +314,7 @@ fn comes_out_the_same(acts: &[Act], events_max: i64, run: usize) {
         past.chunks = Arc::clone(&stream.chunks);
         past.committed = stream.committed.clone();
         past.committed.retain(|committed| committed.at_s <= at_s);
-        let past = World::cut(&past, at_s, run, Limits { events_max });
+        let past = World::cut(&past, at_s, run, Limits { events_max, ..Limits::default() });
         assert_eq!(told(&world, at_s), told(&past, 0), "as known at {at_s}");
     }
 }

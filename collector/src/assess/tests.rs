@@ -247,7 +247,7 @@ fn the_rows_depend_on_the_stream_and_not_on_its_portions() {
 fn a_restart_at_any_point_comes_to_the_same() {
     let stream = eventful();
     let whole = World::of(&stream).assessor.dump().unwrap();
-    let small = Limits { events_max: 2 };
+    let small = Limits { events_max: 2, told_max: 1 };
     let in_parts = World::cut(&stream, stream.now_s, usize::MAX, small).assessor.dump().unwrap();
     let all = (0..stream.committed.len()).step_by(3);
     let all = all.flat_map(|stop| [(stop, Limits::default(), &whole), (stop, small, &in_parts)]);

@@ -27,7 +27,7 @@ use crate::{
     access::RevokedKeys,
     cases,
     committed::{Accepted, Chunks, What},
-    registers::{self, NoItems},
+    registers,
 };
 
 /// One tree of an agent, as accepted.
@@ -355,12 +355,7 @@ impl State {
             let reason = error.to_string();
             StateError::Register { index, reason }
         };
-        let items = match registers::items_of(chunks, &statement) {
-            Ok(items) => Some(items),
-            Err(NoItems::Invalid(error)) => return Err(refused(error)),
-            // Withheld or erased, whatever became of the chunk.
-            Err(_) => None,
-        };
+        let items = registers::held_items(chunks, &statement).map_err(refused)?;
         self.register.take_in(&statement, items.as_ref()).map_err(refused)?;
         self.register_log.append(bytes);
         Ok(What::Statement { index, statement: Box::new(statement), items })

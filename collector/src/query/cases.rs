@@ -83,7 +83,7 @@ fn decided<'s>(
 fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRow>, QueryError> {
     let mut found = None;
     findings::each(scene, filter, &findings::Kinds::all(), &mut |_, row| {
-        if finding_id(&subject_of(&row)) == id {
+        if found.is_none() && finding_id(&subject_of(&row)) == id {
             found = findings::shown(scene, row);
         }
     })?;

@@ -42,7 +42,7 @@ pub(super) fn findings(
         if !asked || !filter.takes_request(id.as_str(), authority) {
             continue;
         }
-        let lines_served = lines_in_scope(&found.scope, &scene.inventory);
+        let lines_served = lines_in_scope(&entry.request().scope, &scene.inventory);
         for defect in &found.defects {
             if filter.takes_entry_code(defect.code) {
                 let (key, row) = row(id, authority, found, defect, lines_served, at_s);

@@ -52,7 +52,7 @@ impl QueryHandle {
         let severity_min = v1::SeverityGrade::try_from(severity_min)
             .map_err(|_| invalid("severity_min", "not a grade of this version"))?;
         let (filter, scene) = self.scene_for(filter)?;
-        // There may be several for each of fifty thousand requests: none is kept but those of the page.
+        // Of fifty thousand requests there may be several each: none of these is kept but those of the page.
         let mut found = BTreeMap::new();
         each(&scene, &filter, &kinds, &mut |key, finding| {
             if !page.has_room(&found, &key) {

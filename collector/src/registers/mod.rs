@@ -65,6 +65,20 @@ pub fn items_of(chunks: &dyn Chunks, statement: &v1::Statement) -> Result<Items,
     Ok(reader.finish()?)
 }
 
+/// The same for who goes on without them: `None` where they are withheld, erased or damaged.
+pub fn held_items(
+    chunks: &dyn Chunks,
+    statement: &v1::Statement,
+) -> Result<Option<Items>, InvalidStatement> {
+    match items_of(chunks, statement) {
+        Ok(items) => Ok(Some(items)),
+        Err(NoItems::Invalid(error)) => Err(error),
+        Err(NoItems::Missing { .. } | NoItems::Set(_) | NoItems::Item(_) | NoItems::Part(_)) => {
+            Ok(None)
+        }
+    }
+}
+
 /// One item after the other, each with what closed parts of it say, as far as that is held.
 pub fn each_item(
     chunks: &dyn Chunks,
@@ -191,7 +205,11 @@ impl Writer {
             NoItems::Set(_) | NoItems::Item(_) | NoItems::Part(_) => {
                 Refusal::because("MALFORMED_IMPORT", chain(&error))
             }
-            NoItems::Invalid(error) => Refusal::because("REFUSED_BY_REGISTER", error.to_string()),
+            NoItems::Invalid(error) => {
+                let (index, reason) = (self.state.register_log.tree.size(), error.to_string());
+                let error = StateError::Register { index, reason };
+                Refusal::because("REFUSED_BY_REGISTER", error.to_string())
+            }
         })?;
         self.check_opened(&items)?;
         self.check_second_person(&statement, &items)

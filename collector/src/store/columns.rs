@@ -7,28 +7,17 @@ use rusqlite::Row;
 
 use super::{
     RuleId, StoreError, StoredRule, StoredStood,
-    counts::{Counts, Runs},
     part::{columns::origin, target_from},
     write_rules::begun_from,
 };
 
-pub(super) fn rule_from(row: &Row<'_>, runs: &Runs) -> Result<StoredRule, StoreError> {
+pub(super) fn rule_from(row: &Row<'_>) -> Result<StoredRule, StoreError> {
     let (node, generation): (String, String) = (row.get(0)?, row.get(1)?);
     let rule: Vec<u8> = row.get(4)?;
     let shown_at_s: i64 = row.get(10)?;
     let target = match row.get::<_, Option<i32>>(5)? {
         None => None,
         Some(kind) => Some(target_from(kind, row.get(6)?, row.get(21)?)),
-    };
-    let newer = row.get::<_, Option<i64>>(22)?.and_then(|id| runs.of(id));
-    let Counts { hits, shared_hits, first_hit_s, last_hit_s } = match newer {
-        Some(counts) => counts,
-        None => Counts {
-            hits: row.get(16)?,
-            shared_hits: row.get(20)?,
-            first_hit_s: row.get(17)?,
-            last_hit_s: row.get(18)?,
-        },
     };
     Ok(StoredRule {
         facts: Facts {
@@ -53,10 +42,10 @@ pub(super) fn rule_from(row: &Row<'_>, runs: &Runs) -> Result<StoredRule, StoreE
         shown_at_s,
         installed_at_s: row.get(14)?,
         installed_now: row.get(15)?,
-        hits: unsigned(hits),
-        shared_hits: unsigned(shared_hits),
-        first_hit_s,
-        last_hit_s,
+        hits: unsigned(row.get(16)?),
+        shared_hits: unsigned(row.get(20)?),
+        first_hit_s: row.get(17)?,
+        last_hit_s: row.get(18)?,
         first_shown_s: row.get(19)?,
     })
 }

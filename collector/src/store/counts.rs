@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use prost::encoding::{decode_varint, encode_varint};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::StoreError;
+use super::{StoreError, StoredRule, columns::unsigned};
 
-/// Of so many rules at the most runs are kept; a reader reads them all.
-const RULES_MAX: usize = 100_000;
+/// So much is told by runs before they are merged; a reader reads all of it.
+pub(super) const TOLD_MAX: usize = 200_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Counts {
@@ -24,29 +24,37 @@ pub(super) struct Counts {
     pub(super) last_hit_s: i64,
 }
 
+impl Counts {
+    pub(super) fn put_into(self, rule: &mut StoredRule) {
+        let Self { hits, shared_hits, first_hit_s, last_hit_s } = self;
+        (rule.hits, rule.shared_hits) = (unsigned(hits), unsigned(shared_hits));
+        (rule.first_hit_s, rule.last_hit_s) = (first_hit_s, last_hit_s);
+    }
+}
+
 /// What no row has yet, by the row of the rule.
-#[derive(Default)]
 pub(super) struct Runs {
     newest: HashMap<i64, Counts>,
+    /// Counts in all runs: of a few rules that are hit every second too.
+    told: usize,
+    told_max: usize,
     /// Of the transaction that is open.
     unwritten: BTreeMap<i64, Counts>,
 }
 
 impl Runs {
-    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
-        let mut loaded = Self::default();
-        let mut statement = connection.prepare_cached("SELECT counts FROM hit_run ORDER BY id")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let run = decode(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
-            loaded.newest.extend(run.ok_or(StoreError::Damaged { what: "hit_run.counts" })?);
-        }
-        Ok(loaded)
+    pub(super) fn load(connection: &Connection, told_max: usize) -> Result<Self, StoreError> {
+        let (mut newest, mut told) = (HashMap::new(), 0);
+        each(connection, |rule, counts| {
+            newest.insert(rule, counts);
+            told += 1;
+        })?;
+        Ok(Self { newest, told, told_max, unwritten: BTreeMap::new() })
     }
 
     pub(super) fn counts(&self, connection: &Connection, rule: i64) -> Result<Counts, StoreError> {
-        if let Some(counts) = self.of(rule) {
-            return Ok(counts);
+        if let Some(counts) = self.newest.get(&rule) {
+            return Ok(*counts);
         }
         let mut statement = connection.prepare_cached(
             "SELECT hits, shared_hits, first_hit_s, last_hit_s FROM rule_hits WHERE rule = ?1",
@@ -62,11 +70,6 @@ impl Runs {
         Ok(found.optional()?.unwrap_or_default())
     }
 
-    /// `None`: its row has them.
-    pub(super) fn of(&self, rule: i64) -> Option<Counts> {
-        self.newest.get(&rule).copied()
-    }
-
     pub(super) fn set(&mut self, rule: i64, counts: Counts) {
         self.newest.insert(rule, counts);
         self.unwritten.insert(rule, counts);
@@ -74,7 +77,8 @@ impl Runs {
 
     /// Before the transaction ends.
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        if self.newest.len() > RULES_MAX {
+        self.told = self.told.saturating_add(self.unwritten.len());
+        if self.told > self.told_max {
             return self.merge(connection);
         }
         if !self.unwritten.is_empty() {
@@ -87,10 +91,10 @@ impl Runs {
     }
 
     fn merge(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let Self { newest, unwritten } = self;
-        unwritten.clear();
+        self.unwritten.clear();
+        self.told = 0;
         // In the order of the rows: neighbours are on one page.
-        let mut all: Vec<(i64, Counts)> = newest.drain().collect();
+        let mut all: Vec<(i64, Counts)> = std::mem::take(&mut self.newest).into_iter().collect();
         all.sort_unstable_by_key(|(rule, _)| *rule);
         let mut write = connection
             .prepare_cached("INSERT OR REPLACE INTO rule_hits VALUES (?1, ?2, ?3, ?4, ?5)")?;
@@ -100,6 +104,21 @@ impl Runs {
         connection.execute("DELETE FROM hit_run", [])?;
         Ok(())
     }
+}
+
+/// What runs tell, the oldest first: of a rule the last holds.
+pub(super) fn each(
+    connection: &Connection,
+    mut tell: impl FnMut(i64, Counts),
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached("SELECT counts FROM hit_run ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let run = decode(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
+        let run = run.ok_or(StoreError::Damaged { what: "hit_run.counts" })?;
+        run.into_iter().for_each(|(rule, counts)| tell(rule, counts));
+    }
+    Ok(())
 }
 
 /// Ascending rows, each as what it is more than the one before, with its counts: base-128 varints of protobuf.
@@ -150,21 +169,30 @@ mod tests {
     fn the_newest_holds_before_and_after_runs_are_merged() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(super::super::schema::TABLES).unwrap();
-        let mut runs = Runs::default();
+        let load = || Runs::load(&connection, 4).unwrap();
+        let mut runs = load();
         runs.set(1, counts(1));
         runs.set(2, counts(2));
         runs.write(&connection).unwrap();
         runs.set(1, counts(3));
         runs.write(&connection).unwrap();
-        let read = |rule| Runs::load(&connection).unwrap().of(rule);
-        assert_eq!([read(1), read(2), read(3)], [Some(counts(3)), Some(counts(2)), None]);
-        runs.set(2, Counts::default());
-        runs.merge(&connection).unwrap();
-        assert_eq!([read(1), read(2)], [None, None]);
-        let row = |rule: i64| {
-            let sql = "SELECT hits FROM rule_hits WHERE rule = ?1";
-            connection.query_row(sql, [rule], |row| row.get::<_, i64>(0)).unwrap()
+        let rows = || {
+            let sql = "SELECT count(*) FROM rule_hits UNION ALL SELECT count(*) FROM hit_run";
+            let mut statement = connection.prepare(sql).unwrap();
+            let counts = statement.query_map([], |row| row.get::<_, i64>(0)).unwrap();
+            counts.collect::<Result<Vec<_>, _>>().unwrap()
         };
-        assert_eq!([row(1), row(2)], [3, 0]);
+        let read = |rule| load().counts(&connection, rule).unwrap();
+        assert_eq!(rows(), [0, 2]);
+        assert_eq!([read(1), read(2), read(3)], [counts(3), counts(2), Counts::default()]);
+        runs = load();
+        runs.set(1, counts(4));
+        runs.set(2, Counts::default());
+        runs.write(&connection).unwrap();
+        assert_eq!(rows(), [2, 0], "five are told of, by what was read again too");
+        assert_eq!([read(1), read(2), read(3)], [counts(4), Counts::default(), Counts::default()]);
+        runs.set(2, counts(5));
+        runs.write(&connection).unwrap();
+        assert_eq!((rows(), read(1), read(2)), (vec![2, 1], counts(4), counts(5)));
     }
 }

@@ -100,7 +100,7 @@ pub(super) fn dump(
 
 /// What rules did, whether merged or not.
 fn hits(catalog: &Connection, lines: &mut Vec<String>) -> Result<(), StoreError> {
-    let runs = Runs::load(catalog)?;
+    let runs = Runs::load(catalog, usize::MAX)?;
     let mut statement = catalog.prepare(
         "SELECT id, node, generation, number FROM rule ORDER BY node, generation, number",
     )?;

@@ -62,9 +62,9 @@ struct FirstHit {
 }
 
 impl Hits {
-    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
+    pub(super) fn load(connection: &Connection, told_max: usize) -> Result<Self, StoreError> {
         Ok(Self {
-            runs: Runs::load(connection)?,
+            runs: Runs::load(connection, told_max)?,
             generations: HashMap::new(),
             origins: Vec::new(),
             rules: HashMap::new(),
@@ -114,8 +114,15 @@ impl Hits {
     }
 
     /// Nothing was done yet in the form in which the rule stands from now on. Its row was forgotten before.
-    pub(super) fn begin_anew(&mut self, rule: i64) {
-        self.runs.set(rule, Counts::default());
+    pub(super) fn begin_anew(
+        &mut self,
+        connection: &Connection,
+        rule: i64,
+    ) -> Result<(), StoreError> {
+        if self.runs.counts(connection, rule)? != Counts::default() {
+            self.runs.set(rule, Counts::default());
+        }
+        Ok(())
     }
 
     /// Counts what was added up, and forgets the rows: they are about to change.

@@ -26,7 +26,7 @@ use super::{
     StoredStood,
     columns::{decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
-    counts::Runs,
+    counts,
     dictionary::{json, number},
     jobs,
     part::{
@@ -219,13 +219,21 @@ impl Reading for SqliteReading {
             filter.sql()
         );
         let connection = self.connection()?;
-        // Of the past no counts are kept.
-        let runs = if known_at.is_none() { Runs::load(connection)? } else { Runs::default() };
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(&filter.values))?;
         let mut found = Vec::new();
+        // Of the past no counts are kept, and nothing bears a row.
+        let mut place_of: HashMap<i64, usize> = HashMap::new();
         while let Some(row) = rows.next()? {
-            found.push(rule_from(row, &runs)?);
+            place_of.extend(row.get::<_, Option<i64>>(22)?.map(|id| (id, found.len())));
+            found.push(rule_from(row)?);
+        }
+        if !place_of.is_empty() {
+            counts::each(connection, |id, newer| {
+                if let Some(rule) = place_of.get(&id).and_then(|place| found.get_mut(*place)) {
+                    newer.put_into(rule);
+                }
+            })?;
         }
         Ok(found)
     }

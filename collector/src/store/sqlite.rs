@@ -13,7 +13,7 @@ use tlog::Edge;
 
 use super::{
     Archive, Chunk, Finished, Index, Job, JudgeNow, NewEvent, Op, Reading, Step, Store, StoreError,
-    archive, dump,
+    archive, counts, dump,
     hits::Hits,
     jobs,
     part::{self, Extent, Part, revise},
@@ -30,15 +30,17 @@ pub(super) const CATALOG: &str = "catalog.db";
 /// What builds with another layout left there.
 const FORMER: &str = "index.db";
 
-/// When partitions end.
+/// When partitions end, and when runs of hits are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub events_max: i64,
+    /// Counts of rules in runs.
+    pub told_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events_max: part::EVENTS_MAX }
+        Self { events_max: part::EVENTS_MAX, told_max: counts::TOLD_MAX }
     }
 }
 
@@ -139,7 +141,7 @@ impl SqliteStore {
                 catalog.execute("UPDATE part SET archived = 1 WHERE number = ?1", [row.number])?;
             }
         }
-        let hits = Hits::load(&catalog)?;
+        let hits = Hits::load(&catalog, limits.told_max)?;
         let readers = Arc::new(Readers::new(folder.clone(), dir.join(archive::FOLDER)));
         let gate = Arc::new(RwLock::new(()));
         Ok(Self { catalog, folder, open, limits, hits, readers, gate, revising: None })

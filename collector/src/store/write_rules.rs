@@ -21,7 +21,7 @@ pub(super) fn show_rule(
     let fact = dictionary.form(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
     if let Some(rule) = in_another_form(connection, shown, fact, target)? {
-        hits.begin_anew(rule);
+        hits.begin_anew(connection, rule)?;
     }
     if is_deed(&facts.rule) {
         end_elsewhere(connection, shown)?;

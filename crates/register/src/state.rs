@@ -289,7 +289,7 @@ pub(crate) fn decision<'a>(
     at_s: i64,
 ) -> Option<&'a Decision> {
     let decided = known.iter().filter(|t| t.effective_at_s <= at_s);
-    decided.filter_map(|t| t.decision.as_ref()).next_back().or(request.decision.as_ref())
+    decided.filter_map(|t| t.decision.as_ref()).next_back().or(request.decision.as_deref())
 }
 
 /// `known` are the transitions that the view knows, in order of effect; `entered_at_s` is when the

@@ -26,7 +26,7 @@ impl World {
 
     /// In partitions of about so many events.
     pub(crate) fn in_parts(stream: &Stream, events_max: i64) -> Self {
-        Self::cut(stream, stream.now_s, 5, Limits { events_max })
+        Self::cut(stream, stream.now_s, 5, Limits { events_max, ..Limits::default() })
     }
 
     pub(crate) fn cut(stream: &Stream, now_s: i64, run: usize, limits: Limits) -> Self {

@@ -43,7 +43,7 @@ use crate::{
     entry::Entry,
     list::Listed,
     register::View,
-    request::{Request, RequestTarget, Scope},
+    request::{Request, RequestTarget},
     severity,
     state::Standing,
     target::Target,
@@ -79,7 +79,6 @@ pub struct Found {
     pub in_force: bool,
     /// Of its targets, one that takes away most.
     pub widest: Option<Target>,
-    pub scope: Scope,
     /// The next instant at which something else may be found; `None`: none, as the register stands.
     pub holds_until_s: Option<i64>,
 }
@@ -111,12 +110,10 @@ pub(crate) fn of_request(
     by_list: &ByList<'_>,
 ) -> Found {
     let case = Case::new(entry, at_s, by_list);
-    let request = case.request;
     let mut found = Found {
         defects: Vec::new(),
         in_force: case.standing.is_some_and(Standing::is_in_force),
         widest: None,
-        scope: request.scope.clone(),
         holds_until_s: case.next_s(),
     };
     if entry.is_closed_at(at_s) {

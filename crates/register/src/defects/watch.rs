@@ -54,7 +54,8 @@ impl Watch {
         let by_list = if ids.is_empty() { BTreeMap::new() } else { view.listed_at(at_s) };
         for id in &ids {
             let Some(entry) = view.request(id) else { continue };
-            let found = of_request(&view, &entry, at_s, gone, &by_list);
+            let mut found = of_request(&view, &entry, at_s, gone, &by_list);
+            found.defects.shrink_to_fit();
             match found.holds_until_s {
                 Some(next_s) => drop(self.next.insert(id.clone(), next_s)),
                 None => drop(self.next.remove(id)),

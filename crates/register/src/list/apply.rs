@@ -127,7 +127,7 @@ impl Lists {
     pub(crate) fn version(
         &mut self,
         wire: &v1::ListVersion,
-        changes: Option<Vec<v1::ListChanges>>,
+        changes: Option<&[v1::ListChanges]>,
         proposal: &Proposal<'_>,
         requests: &dyn Covering,
     ) -> Result<Vec<Posted>, InvalidList> {
@@ -412,14 +412,14 @@ impl Key {
     }
 }
 
-fn read(parts: Vec<v1::ListChanges>) -> Result<Changes, InvalidRequest> {
+fn read(parts: &[v1::ListChanges]) -> Result<Changes, InvalidRequest> {
     let mut changes = Changes::default();
     for v1::ListChanges { added, removed } in parts {
         for entry in added {
-            changes.added.push(entry.try_into()?);
+            changes.added.push(entry.clone().try_into()?);
         }
         for entry in removed {
-            changes.removed.push(entry.try_into()?);
+            changes.removed.push(entry.clone().try_into()?);
         }
     }
     Ok(changes)

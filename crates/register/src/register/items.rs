@@ -82,11 +82,11 @@ impl Items {
     }
 
     /// Those of a list's version.
-    pub(super) fn changes(&self, announced: u64) -> Result<Vec<v1::ListChanges>, InvalidStatement> {
+    pub(super) fn changes(&self, announced: u64) -> Result<&[v1::ListChanges], InvalidStatement> {
         self.check_count(announced)?;
         match self.0.first_other {
             Some(item) => Err(InvalidStatement::StrayItem { item }),
-            None => Ok(self.0.changes.clone()),
+            None => Ok(&self.0.changes),
         }
     }
 
@@ -129,8 +129,14 @@ impl ItemReader {
                     open.ok_or(InvalidStatement::StrayTargets { item: at, id: request_id })?;
                 request.task.get_or_insert_default().targets.extend(targets);
             }
-            Item::Attribution(wire) => self.read.attributions.push(Attribution::read(&wire)?),
-            Item::ListChanges(changes) => self.read.changes.push(changes),
+            Item::Attribution(wire) => {
+                self.close()?;
+                self.read.attributions.push(Attribution::read(&wire)?);
+            }
+            Item::ListChanges(changes) => {
+                self.close()?;
+                self.read.changes.push(changes);
+            }
             Item::Opened(_) => return Err(InvalidStatement::StrayItem { item: at }),
         }
         Ok(())

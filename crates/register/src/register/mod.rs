@@ -106,7 +106,10 @@ pub enum InvalidStatement {
     EmptyItem { item: usize },
     #[error("request {id:?}: {why}")]
     Request { id: String, why: InvalidRequest },
-    #[error("item {item} adds targets to {id:?}, which is not in the same import")]
+    #[error(
+        "item {item} adds targets to {id:?}, which is not the request before it; put the targets of a \
+         request behind it"
+    )]
     StrayTargets { item: usize, id: String },
     #[error("request {id} stands twice in the import")]
     Duplicate { id: RequestId },
@@ -474,8 +477,10 @@ impl Register {
         if second.is_some_and(|second| second.approved.is_none()) {
             self.waiting.entry(statement).or_default().push(history);
         }
-        // Most requests have one, and room for four would be a tenth of a large register.
-        entry.versions.reserve_exact(1);
+        if entry.versions.is_empty() {
+            // Most requests have one, and room for four would be a tenth of a large register.
+            entry.versions.reserve_exact(1);
+        }
         entry.versions.push(version);
     }
 

@@ -16,7 +16,7 @@ pub struct InvalidRequest {
 /// A grace is hours or days; the bound keeps sums of times far from overflow.
 const DURATION_MAX_S: i64 = 100 * 366 * 86_400;
 /// Year 9999; the same bound as for the times of leaves.
-const TIME_MAX_S: i64 = 253_402_300_799;
+pub(super) const TIME_MAX_S: i64 = 253_402_300_799;
 const WINDOWS_MAX: usize = 1_000;
 /// A text longer than this belongs into a document.
 const TEXT_SIZE_MAX: usize = 16 * 1024;
@@ -42,7 +42,7 @@ impl Request {
             self.check_target(target)?;
         }
         let sees_targets = self.withholds(v1::RequestPart::Targets).is_none();
-        if let Some(decision) = self.decision.as_ref().filter(|_| sees_targets) {
+        if let Some(decision) = self.decision.as_deref().filter(|_| sees_targets) {
             let strange = decision
                 .not_accepted
                 .iter()

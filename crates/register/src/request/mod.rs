@@ -52,7 +52,7 @@ pub struct Request {
     pub covers_lists: Vec<RequestId>,
     /// Parts that are committed.
     pub closed: Vec<Closed>,
-    pub decision: Option<Decision>,
+    pub decision: Option<Box<Decision>>,
     pub relations: Vec<v1::Relation>,
     /// In which times are shown; empty: not stated. Its name is not looked up here: databases of
     /// zones differ from machine to machine.
@@ -60,7 +60,8 @@ pub struct Request {
     pub particulars: Box<Particulars>,
 }
 
-/// What people read and no verdict depends on. Messages of the wire whose values were checked.
+/// What people read and no verdict depends on. Messages of the wire whose values were checked; those that few
+/// requests have are boxed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Particulars {
     pub external_ref: String,
@@ -74,7 +75,7 @@ pub struct Particulars {
     pub category: String,
     pub keywords: Vec<String>,
     pub parties: Vec<v1::Party>,
-    pub competence_check: Option<v1::CompetenceCheck>,
+    pub competence_check: Option<Box<v1::CompetenceCheck>>,
     pub confidentiality: Option<v1::Confidentiality>,
     pub addressee: String,
     pub addressee_role: v1::AddresseeRole,
@@ -89,7 +90,7 @@ pub struct Particulars {
     pub review_due_s: Option<i64>,
     pub documents: Vec<v1::Document>,
     pub validity: Vec<v1::ValidityItem>,
-    pub impact: Option<v1::ImpactAssessment>,
+    pub impact: Option<Box<v1::ImpactAssessment>>,
     pub time_assumption: String,
     pub time_notes: Vec<v1::TimeNote>,
 }

@@ -5,7 +5,7 @@ use remit_proto::v1;
 use super::{
     Closed, Decision, Derived, Details, ListVersion, Measure, Particulars, Removal, Request,
     RequestTarget, Scope, Territories, Window,
-    check::{InvalidRequest, invalid, is_territory, known, seconds, stated},
+    check::{InvalidRequest, TIME_MAX_S, invalid, is_territory, known, seconds, stated},
 };
 use crate::target::{Target, TargetError};
 
@@ -125,7 +125,7 @@ impl TryFrom<v1::Request> for Request {
                 .map(|id| id.parse().map_err(|e| invalid("covers_lists", format!("{e}"))))
                 .collect::<Result<_, _>>()?,
             closed,
-            decision: decision.map(Decision::try_from).transpose()?,
+            decision: decision.map(Decision::try_from).transpose()?.map(Box::new),
             relations,
             time_zone,
             particulars: Box::new(Particulars {
@@ -140,7 +140,7 @@ impl TryFrom<v1::Request> for Request {
                 category,
                 keywords,
                 parties,
-                competence_check,
+                competence_check: competence_check.map(Box::new),
                 confidentiality,
                 addressee,
                 addressee_role,
@@ -156,7 +156,7 @@ impl TryFrom<v1::Request> for Request {
                 review_due_s: stated(review_due_s),
                 documents,
                 validity,
-                impact,
+                impact: impact.map(Box::new),
                 time_assumption,
                 time_notes,
             }),
@@ -179,6 +179,10 @@ impl TryFrom<v1::RequestTarget> for RequestTarget {
     fn try_from(wire: v1::RequestTarget) -> Result<Self, InvalidRequest> {
         let v1::RequestTarget { target, raw, repair, added_at_s, removed_at_s, exception, derived } =
             wire;
+        // Before there is a target: one of these values says there that there is none.
+        if !(0..=TIME_MAX_S).contains(&added_at_s) {
+            return Err(invalid("targets.added_at_s", "a time outside the years 1970 to 9999"));
+        }
         let details = Details {
             raw,
             repair,

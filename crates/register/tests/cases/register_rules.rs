@@ -122,6 +122,19 @@ fn more_targets_follow_their_request() {
 }
 
 #[test]
+fn no_time_of_a_target_is_taken_for_none() {
+    let (_, items) = statement_of("req-7 ip:192.0.2.7");
+    let mut item = items.unwrap().remove(0);
+    let Some(Item::Request(request)) = &mut item.item else { panic!("a request") };
+    for bad in [i64::MIN, -1, i64::MAX] {
+        request.task.as_mut().unwrap().targets[0].added_at_s = bad;
+        let item = v1::RegisterItem { item: Some(Item::Request(request.clone())) };
+        let refused = Items::read(vec![item]).unwrap_err().to_string();
+        assert!(refused.contains("1970 to 9999"), "{refused}");
+    }
+}
+
+#[test]
 fn registers_of_one_log_share_what_was_read() {
     let (statement, items) = statement_of("req-7 ip:192.0.2.7");
     let items = Items::read(items.unwrap()).unwrap();
