@@ -44,6 +44,11 @@ use self::{
 };
 use crate::target::Target;
 
+/// Of a text, as of the labels.
+pub(crate) fn hash(text: &[u8]) -> u64 {
+    tree::hash(0, text)
+}
+
 /// Number of a target, in order of insertion.
 pub type TargetNumber = u32;
 

@@ -208,7 +208,7 @@ fn label_at(labels: &[u8], at: u32) -> &[u8] {
 }
 
 /// Eight bytes at a time, each step a multiplication to twice the width, folded.
-fn hash(parent: NodeId, label: &[u8]) -> u64 {
+pub(super) fn hash(parent: NodeId, label: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     let fold = |a: u64, b: u64| {
         let wide = u128::from(a) * u128::from(b);

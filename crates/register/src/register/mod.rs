@@ -5,12 +5,13 @@
 //! answered then.
 
 mod erasure;
+mod ids;
 mod items;
 mod ledger;
 mod second;
 mod view;
 
-use self::items::Entered;
+use self::{ids::Ids, items::Entered};
 pub use self::{
     items::{ItemReader, Items, version_digest},
     ledger::Ledger,
@@ -46,7 +47,7 @@ pub struct Register {
     origin: String,
     size: u64,
     histories: Vec<History>,
-    by_id: BTreeMap<RequestId, usize>,
+    by_id: Ids,
     by_list: BTreeMap<ListVersion, BTreeSet<usize>>,
     index: TargetIndex,
     /// Else the index is empty, and nobody asks it.
@@ -160,7 +161,7 @@ impl Register {
             origin: origin.into(),
             size: 0,
             histories: Vec::new(),
-            by_id: BTreeMap::new(),
+            by_id: Ids::default(),
             by_list: BTreeMap::new(),
             index: TargetIndex::default(),
             is_indexed: true,
@@ -363,7 +364,7 @@ impl Register {
         effective_at_s: i64,
     ) -> Result<(), InvalidStatement> {
         let id = request.id.clone();
-        let Some(history) = self.by_id.get(&id).and_then(|at| self.histories.get(*at)) else {
+        let Some(history) = self.history(&id) else {
             return Ok(());
         };
         let Some(newest) = history.versions.last() else { return Ok(()) };
@@ -386,7 +387,7 @@ impl Register {
         entered: &HashSet<&RequestId>,
     ) -> Result<(), InvalidStatement> {
         let unknown = attribution.claims().iter().find(|claim| match claim {
-            Claim::Request(id) => !self.by_id.contains_key(id) && !entered.contains(id),
+            Claim::Request(id) => self.history(id).is_none() && !entered.contains(id),
             Claim::List { id, version } => {
                 let list = ListVersion { id: id.clone(), version: version.clone() };
                 let versioned = self.lists.list(id, u64::MAX);
@@ -398,8 +399,12 @@ impl Register {
         unknown.map_or(Ok(()), |claim| Err(InvalidStatement::UnknownClaim { claim: claim.clone() }))
     }
 
+    fn history(&self, id: &RequestId) -> Option<&History> {
+        self.histories.get(self.by_id.get(&self.histories, id)?)
+    }
+
     fn newest(&self, id: &RequestId) -> Option<&Version> {
-        self.histories.get(*self.by_id.get(id)?)?.versions.last()
+        self.history(id)?.versions.last()
     }
 
     fn enter(
@@ -415,7 +420,7 @@ impl Register {
         erasure::forget(&mut request, &self.erased);
         let existence = Existence::of(import);
         // What waits and is overtaken was never a text to amend.
-        let counted = self.by_id.get(&request.id).and_then(|at| self.histories.get(*at));
+        let counted = self.history(&request.id);
         let counted =
             counted.and_then(|history| history.versions.iter().rfind(|v| v.known_by().is_some()));
         let received = counted.map(|v| v.request.received_at_s);
@@ -426,15 +431,15 @@ impl Register {
                 request.received_at_s.filter(|r| Some(*r) != first).unwrap_or(effective_at_s)
             }
         };
-        let history = match self.by_id.get(&request.id) {
-            Some(position) => *position,
+        let history = match self.by_id.get(&self.histories, &request.id) {
+            Some(position) => position,
             None => {
-                self.by_id.insert(request.id.clone(), self.histories.len());
                 self.histories.push(History {
                     id: request.id.clone(),
                     versions: Vec::new(),
                     transitions: Vec::new(),
                 });
+                self.by_id.push(&self.histories);
                 self.histories.len().saturating_sub(1)
             }
         };
@@ -533,7 +538,7 @@ impl Register {
             }
             (TransitionKind::Supersede, by) => {
                 let by: RequestId = by.parse().map_err(|_| unknown(by))?;
-                if by == id || !self.by_id.contains_key(&by) {
+                if by == id || self.history(&by).is_none() {
                     return Err(unknown(by.as_str()));
                 }
                 Some(by)
@@ -547,7 +552,7 @@ impl Register {
             .transpose()
             .map_err(|why| InvalidStatement::Request { id: id.to_string(), why })?;
         let statement = self.size;
-        let position = *self.by_id.get(&id).ok_or_else(|| unknown(request_id))?;
+        let position = self.by_id.get(&self.histories, &id).ok_or_else(|| unknown(request_id))?;
         let history = self.histories.get_mut(position).ok_or_else(|| unknown(request_id))?;
         if let Some(decision) = &decision {
             check_decision(kind, decision, history)?;
@@ -585,12 +590,12 @@ impl Register {
 /// What lists may stand under.
 struct Held<'r> {
     histories: &'r [History],
-    by_id: &'r BTreeMap<RequestId, usize>,
+    by_id: &'r Ids,
 }
 
 impl Covering for Held<'_> {
     fn position(&self, request: &RequestId, list: &RequestId) -> Option<usize> {
-        let position = *self.by_id.get(request)?;
+        let position = self.by_id.get(self.histories, request)?;
         let versions = &self.histories.get(position)?.versions;
         let newest = versions.iter().rfind(|version| version.known_by().is_some())?;
         newest.request.covers_lists.contains(list).then_some(position)

@@ -58,13 +58,14 @@ impl<'a> View<'a> {
     }
 
     pub fn request(&self, id: &RequestId) -> Option<Entry<'a>> {
-        self.entry(*self.register.by_id.get(id)?)
+        let Register { by_id, histories, .. } = self.register;
+        self.entry(by_id.get(histories, id)?)
     }
 
     /// All requests, by id.
     pub fn requests(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
         let view = *self;
-        self.register.by_id.values().filter_map(move |position| view.entry(*position))
+        self.register.by_id.positions().filter_map(move |position| view.entry(position))
     }
 
     pub fn in_force_at(&self, at_s: i64) -> impl Iterator<Item = Entry<'a>> + use<'a> {
