@@ -2,7 +2,7 @@
 //!
 //! Hits come to rules at random, and every row lies on a page of its own: written one by one they would be
 //! most of what the catalog writes. So what changed in a transaction is appended as one run, and runs are
-//! merged into the rows of `rule_hits` when they tell of many rules. What is said of a rule is its whole
+//! merged into the rows of `rule_hits` when they hold many counts. What is said of a rule is its whole
 //! count, so the newest run holds, and merging changes nothing that is read.
 
 use std::collections::{BTreeMap, HashMap};
