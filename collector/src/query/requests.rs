@@ -146,7 +146,7 @@ fn row(scene: &Scene, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
         validity: Vec::new(),
         decision: entry.decision_at(scene.now_s).cloned().map(Into::into),
         held_by: Vec::new(),
-        reason: version.reason.clone(),
+        reason: version.reason.as_ref().to_owned(),
         newer_waits: entry
             .all_versions()
             .next_back()

@@ -4,6 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use evidence::RequestId;
 use remit_proto::v1::{self, DisclosureTier};
+use smallvec::SmallVec;
 
 use crate::{
     index::TargetNumber,
@@ -17,7 +18,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct History {
     pub id: RequestId,
-    pub versions: Vec<Version>,
+    /// Most requests have one: beside the id, it is found with it.
+    pub versions: SmallVec<[Version; 1]>,
     /// In order of effect.
     pub transitions: Vec<Transition>,
 }
@@ -32,12 +34,12 @@ pub struct Version {
     /// Index of the statement that entered it.
     pub statement: u64,
     pub recorded_at_s: i64,
-    /// Why it was made; may be empty.
-    pub reason: String,
+    /// Why it was made; may be empty. Of an import it is one.
+    pub reason: Arc<str>,
     /// That the request exists is not for everybody.
     pub existence: Option<Existence>,
     /// `None`: it needs no second person.
-    pub second: Option<Second>,
+    pub second: Option<Box<Second>>,
     /// An amendment is judged from its receipt on; the first version has always applied.
     pub(crate) applies_from_s: i64,
     /// Number of its first target in the index; the others follow.
@@ -278,20 +280,19 @@ impl<'a> Entry<'a> {
             .then_some(Standing::RemovalGrace { ended_at_s: amended_at_s, until_s })
     }
 
-    /// Every instant at which a standing of this version may change.
+    /// Every instant at which a standing of this version may change, in no order.
     pub(crate) fn turning_points(
         &self,
         version: &Version,
         bounds: Bounds,
         known: &[&Transition],
-    ) -> Vec<i64> {
+    ) -> impl Iterator<Item = i64> {
         let request = &version.request;
-        let mut points = state::turning_points(request, bounds, self.entered_at_s(), known);
-        for version in self.versions() {
-            points.push(version.applies_from_s);
-            points.push(request.removal_until_s(version.applies_from_s));
-        }
-        points
+        let amended = self.versions().flat_map(|version| {
+            let from_s = version.applies_from_s;
+            [from_s, request.removal_until_s(from_s)]
+        });
+        state::turning_points(request, bounds, self.entered_at_s(), known).chain(amended)
     }
 
     /// When the register first heard of the request.

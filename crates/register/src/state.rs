@@ -345,27 +345,26 @@ pub(crate) struct Bounds {
     pub list_grace_s: i64,
 }
 
-/// Every instant at which [`standing_at`] may change its answer.
+/// Every instant at which [`standing_at`] may change its answer, in no order.
 pub(crate) fn turning_points(
     request: &Request,
     bounds: Bounds,
     entered_at_s: i64,
     known: &[&Transition],
-) -> Vec<i64> {
-    let mut points = vec![bounds.from_s, bounds.from_s.max(entered_at_s)];
-    points.extend(request.received_at_s);
-    points.extend(bounds.until_s);
-    points.extend(bounds.case_closed_s);
-    points.extend(request.confirm_by_s);
-    points.extend(known.iter().map(|t| t.effective_at_s));
-    points.extend(request.windows.iter().flat_map(|w| [w.from_s, w.until_s]));
-    // Each may also end a grace.
-    let with_grace: Vec<i64> = points.iter().map(|p| request.removal_until_s(*p)).collect();
-    points.extend(with_grace);
-    points.extend(bounds.until_s.map(|until| until.saturating_add(bounds.list_grace_s)));
-    points.sort_unstable();
-    points.dedup();
-    points
+) -> impl Iterator<Item = i64> {
+    let begins =
+        [Some(bounds.from_s), Some(bounds.from_s.max(entered_at_s)), request.received_at_s];
+    let ends = [bounds.until_s, bounds.case_closed_s, request.confirm_by_s];
+    let list_grace = bounds.until_s.map(|until_s| until_s.saturating_add(bounds.list_grace_s));
+    begins
+        .into_iter()
+        .chain(ends)
+        .flatten()
+        .chain(known.iter().map(|t| t.effective_at_s))
+        .chain(request.windows.iter().flat_map(|w| [w.from_s, w.until_s]))
+        // Each may also end a grace.
+        .flat_map(|point_s| [point_s, request.removal_until_s(point_s)])
+        .chain(list_grace)
 }
 
 fn by_time(

@@ -28,7 +28,7 @@ fn look_again(touch: &Touch<'_>, at_s: i64, next_s: &mut Option<i64>) {
     let bounds = touch.bounds();
     let known = touch.entry.transitions();
     let points = touch.entry.turning_points(touch.version, bounds, &known);
-    let next = points.into_iter().filter(|point| at_s < *point).min();
+    let next = points.filter(|point| at_s < *point).min();
     *next_s = [*next_s, next].into_iter().flatten().min();
 }
 

@@ -24,13 +24,14 @@
 //!   of them there were. (Under a prefix, the time does: later ones are passed over.)
 //! - A search takes as many steps as the target has labels, segments or prefix lengths in use, and as it
 //!   finds. It is cut off at the caller's maximum, and says so.
-//! - A target takes its own label, 24 bytes of node and a place in a table. Names above it are shared. No
-//!   text is kept twice.
+//! - A target takes 20 bytes and its own label behind them, and a place in a table. Names above it are
+//!   shared. No text is kept twice.
 //!
 //! The hash has no key: a register holds what its signers put there, and this crate draws no random
 //! numbers. Whoever gets names into a list that were searched for collisions makes look-ups of these
 //! names slower, and nothing wrong.
 
+mod nodes;
 mod place;
 mod search;
 mod tree;
@@ -39,8 +40,9 @@ use std::{collections::BTreeMap, ops::Range};
 
 pub(crate) use self::search::Search;
 use self::{
+    nodes::NodeId,
     place::{Class, Place},
-    tree::{NodeId, Tree},
+    tree::Tree,
 };
 use crate::target::Target;
 
@@ -99,14 +101,13 @@ impl TargetIndex {
     }
 
     pub(crate) fn extent(&self) -> Extent {
-        Extent { numbers: self.count, nodes: self.tree.count() }
+        Extent { numbers: self.count, nodes: self.tree.end() }
     }
 
     /// Every target that is not disjoint from this one, and perhaps some that are.
     pub fn near(&self, target: &Target) -> Vec<TargetNumber> {
         let mut search = self.search(self.extent(), 0..self.count, usize::MAX);
-        search.holding(target);
-        search.held_by(target);
+        search.touching(target);
         search.into_found().0
     }
 

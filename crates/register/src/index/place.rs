@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::tree::NodeId;
+use super::nodes::{NodeId, root};
 use crate::target::{Name, Target, WebAddress, WebHost};
 
 /// Targets of a node are posted apart: what is below the node asks only for the wide ones.
@@ -13,20 +13,30 @@ pub(super) enum Class {
     Here,
 }
 
+impl Class {
+    /// The one of this class.
+    pub(super) fn of<T>(self, wide: T, here: T) -> T {
+        match self {
+            Self::Wide => wide,
+            Self::Here => here,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub node: NodeId,
     pub class: Class,
 }
 
-pub(super) const WHOLE: NodeId = 0;
-pub(super) const NAMES: NodeId = 1;
-pub(super) const PORTS_OF_ADDRESSES: NodeId = 2;
-/// One for each number of a kind.
-const KINDS: NodeId = 3;
-const KINDS_COUNT: NodeId = 32;
-const V4: NodeId = KINDS + KINDS_COUNT;
-const V6: NodeId = V4 + 33;
+pub(super) const WHOLE: NodeId = root(0);
+pub(super) const NAMES: NodeId = root(1);
+pub(super) const PORTS_OF_ADDRESSES: NodeId = root(2);
+/// Roots: one for each number of a kind.
+const KINDS: u32 = 3;
+const KINDS_COUNT: u32 = 32;
+const V4: u32 = KINDS + KINDS_COUNT;
+const V6: u32 = V4 + 33;
 /// Nodes that are there from the beginning.
 pub(super) const ROOTS: u16 = 3 + 32 + 33 + 129;
 
@@ -43,11 +53,11 @@ pub(super) enum Network {
 }
 
 pub(super) fn v4(length: u8) -> NodeId {
-    V4 + NodeId::from(length.min(32))
+    root(V4 + u32::from(length.min(32)))
 }
 
 pub(super) fn v6(length: u8) -> NodeId {
-    V6 + NodeId::from(length.min(128))
+    root(V6 + u32::from(length.min(128)))
 }
 
 /// `step` goes from a node to the child with a label; `None` of it ends the way.
@@ -89,7 +99,7 @@ pub(super) fn way_to(
 
 /// The root of a target's kind, for kinds that stand in no order with others.
 fn kind(target: &Target) -> NodeId {
-    KINDS + NodeId::try_from(i32::from(target.kind())).unwrap_or(0).min(KINDS_COUNT - 1)
+    root(KINDS + u32::try_from(i32::from(target.kind())).unwrap_or(0).min(KINDS_COUNT - 1))
 }
 
 /// Labels of a name from the root down.

@@ -3,14 +3,16 @@
 use std::ops::Range;
 
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use super::{
     Extent, TargetIndex, TargetNumber,
+    nodes::NodeId,
     place::{
-        self, Class, NAMES, Network, PORTS_OF_ADDRESSES, Place, SITE, WHOLE, labels, number_label,
+        self, Class, NAMES, Network, PORTS_OF_ADDRESSES, SITE, WHOLE, labels, number_label,
         query_label, scheme_label, segments,
     },
-    tree::NodeId,
+    tree::Numbers,
 };
 use crate::target::{Name, Target, WebAddress, WebHost};
 
@@ -50,28 +52,38 @@ impl<'i> Search<'i> {
         (found, is_cut)
     }
 
+    /// What is the target, holds it, overlaps it or lies in it; the closest that hold it first.
+    pub(crate) fn touching(&mut self, target: &Target) {
+        let end = self.way_to(target);
+        self.held_by(target, end);
+    }
+
     /// What is the target, holds it or overlaps it, the closest first.
     pub(crate) fn holding(&mut self, target: &Target) {
-        let mut way = Way(Vec::with_capacity(8));
+        self.way_to(target);
+    }
+
+    /// Takes what holds the target, and tells where the target stands (one with an address and a port, the
+    /// address), if there is such a place.
+    fn way_to(&mut self, target: &Target) -> Option<NodeId> {
+        let mut way = Way(SmallVec::new());
         way.wide(WHOLE);
-        match target {
-            Target::WholeService => {}
+        let end = match target {
+            Target::WholeService => Some(WHOLE),
             Target::DomainExact(name)
             | Target::DomainSubtree { name, .. }
             | Target::Sni(name)
-            | Target::HttpHost(name) => {
-                self.name(name, &mut way);
-            }
+            | Target::HttpHost(name) => self.name(name, &mut way),
             Target::Ip(_) | Target::Cidr(_) => self.address(target, &mut way),
-            Target::IpPort { port, .. } => {
-                self.address(target, &mut way);
-                way.here(place::way_to(target, |node, label| self.child(node, label)));
+            Target::IpPort { ip, port } => {
+                let address = self.address(&Target::Ip(*ip), &mut way);
+                let own = address.and_then(|at| self.child(at, &number_label(port.number)));
+                way.here(own);
                 let alone = Target::Port(*port);
-                way.here(place::way_to(&alone, |node, label| self.child(node, label)));
+                way.here(self.end_of(&alone));
+                address
             }
-            Target::Url(url) | Target::UrlPrefix(url) => {
-                self.url(target, url, &mut way);
-            }
+            Target::Url(url) | Target::UrlPrefix(url) => self.url(target, url, &mut way),
             Target::Port(_)
             | Target::ProtocolApp(_)
             | Target::Keyword(_)
@@ -80,45 +92,43 @@ impl<'i> Search<'i> {
             | Target::LineAccount(_)
             | Target::CellArea(_)
             | Target::CustomerToken(_) => {
-                way.here(place::way_to(target, |node, label| self.child(node, label)));
+                let end = self.end_of(target);
+                way.here(end);
+                end
             }
-        }
+        };
         for (node, class) in way.0.into_iter().rev() {
             self.take(node, class);
         }
+        end
     }
 
-    /// What lies in the target and is not the same.
-    pub(crate) fn held_by(&mut self, target: &Target) {
-        let end = || place::way_to(target, |node, label| self.child(node, label));
+    /// What lies in the target and is not the same; `end` by [`Self::way_to`].
+    fn held_by(&mut self, target: &Target, end: Option<NodeId>) {
         match target {
             Target::WholeService => self.take_all(),
             Target::DomainSubtree { .. } | Target::Ip(_) => {
-                if let Some(end) = end() {
-                    self.below(end.node);
+                if let Some(end) = end {
+                    self.below(end);
                 }
             }
-            Target::DomainExact(_) | Target::Sni(_) | Target::HttpHost(_) => {
-                if let Some(site) = end().and_then(|end| self.child(end.node, SITE)) {
+            Target::DomainExact(_)
+            | Target::Sni(_)
+            | Target::HttpHost(_)
+            | Target::IpPort { .. } => {
+                if let Some(site) = end.and_then(|end| self.child(end, SITE)) {
                     self.below(site);
                 }
             }
             Target::Cidr(net) => self.inside(*net),
-            Target::IpPort { ip, .. } => {
-                let address = Target::Ip(*ip);
-                let address = place::way_to(&address, |node, label| self.child(node, label));
-                if let Some(site) = address.and_then(|address| self.child(address.node, SITE)) {
-                    self.below(site);
-                }
-            }
             Target::UrlPrefix(url) => {
                 if let Some(top) = self.top_of_prefix(url) {
                     self.below(top);
                 }
             }
             Target::Port(port) => {
-                if let Some(node) = self.child(PORTS_OF_ADDRESSES, &number_label(port.number)) {
-                    self.take(node, Class::Here);
+                if let Some(at) = self.child(PORTS_OF_ADDRESSES, &number_label(port.number)) {
+                    self.take(at, Class::Here);
                 }
             }
             Target::Url(_)
@@ -132,53 +142,58 @@ impl<'i> Search<'i> {
         }
     }
 
-    fn child(&self, node: NodeId, label: &[u8]) -> Option<NodeId> {
-        self.index.tree.child(node, label)
+    fn child(&self, at: NodeId, label: &[u8]) -> Option<NodeId> {
+        self.index.tree.child(at, label)
     }
 
-    /// The names above it, and itself; the node of the name, if there is one.
+    /// Where a target stands.
+    fn end_of(&self, target: &Target) -> Option<NodeId> {
+        place::way_to(target, |at, label| self.child(at, label)).map(|end| end.node)
+    }
+
+    /// The names above it, and itself; the place of the name, if there is one.
     fn name(&self, name: &Name, way: &mut Way) -> Option<NodeId> {
-        let mut node = NAMES;
+        let mut at = NAMES;
         for label in labels(name) {
-            node = self.child(node, label)?;
-            way.wide(node);
+            at = self.child(at, label)?;
+            way.wide(at);
         }
-        way.0.push((node, Class::Here));
-        Some(node)
+        way.here(Some(at));
+        Some(at)
     }
 
-    /// The prefixes that hold the addresses of a target, and its own.
-    fn address(&self, target: &Target, way: &mut Way) {
+    /// The prefixes that hold the addresses of a target, and its own; the place of its own.
+    fn address(&self, target: &Target, way: &mut Way) -> Option<NodeId> {
         let TargetIndex { v4, v6, .. } = self.index;
-        match place::network(target) {
-            Some(Network::V4 { bits, length }) => {
+        let mut own = None;
+        match place::network(target)? {
+            Network::V4 { bits, length } => {
                 for wider in v4.in_use.iter().take_while(|wider| **wider <= length) {
                     let mask = u32::MAX.checked_shl(32 - u32::from(*wider)).unwrap_or(0);
-                    let node = self.child(place::v4(*wider), &(bits & mask).to_be_bytes());
-                    way.0.extend(node.map(|node| (node, Class::Wide)));
+                    let at = self.child(place::v4(*wider), &(bits & mask).to_be_bytes());
+                    at.into_iter().for_each(|at| way.wide(at));
+                    own = at.filter(|_| *wider == length);
                 }
             }
-            Some(Network::V6 { bits, length }) => {
+            Network::V6 { bits, length } => {
                 for wider in v6.in_use.iter().take_while(|wider| **wider <= length) {
                     let mask = u128::MAX.checked_shl(128 - u32::from(*wider)).unwrap_or(0);
-                    let node = self.child(place::v6(*wider), &(bits & mask).to_be_bytes());
-                    way.0.extend(node.map(|node| (node, Class::Wide)));
+                    let at = self.child(place::v6(*wider), &(bits & mask).to_be_bytes());
+                    at.into_iter().for_each(|at| way.wide(at));
+                    own = at.filter(|_| *wider == length);
                 }
             }
-            None => {}
         }
+        own
     }
 
     /// What holds its host, the prefixes of its path, and itself. `None`: the way ended before.
-    fn url(&self, target: &Target, url: &WebAddress, way: &mut Way) -> Option<()> {
+    fn url(&self, target: &Target, url: &WebAddress, way: &mut Way) -> Option<NodeId> {
         let host = match url.host() {
             WebHost::Name(name) => self.name(name, way)?,
-            WebHost::Ip(ip) => {
-                self.address(target, way);
-                let address =
-                    place::way_to(&Target::Ip(*ip), |node, label| self.child(node, label))?.node;
-                let port = self.child(address, &number_label(url.port()));
-                way.0.extend(port.map(|port| (port, Class::Here)));
+            WebHost::Ip(_) => {
+                let address = self.address(target, way)?;
+                way.here(self.child(address, &number_label(url.port())));
                 address
             }
         };
@@ -187,26 +202,24 @@ impl<'i> Search<'i> {
             if !segment.is_empty() {
                 // "/a/" holds "/a/b" too.
                 let slash = self.child(at, b"");
-                way.0.extend(slash.map(|slash| (slash, Class::Wide)));
+                slash.into_iter().for_each(|slash| way.wide(slash));
             }
             at = self.child(at, segment)?;
             way.wide(at);
         }
-        way.0.push((at, Class::Here));
+        way.here(Some(at));
         let query = self.child(at, query_label(url.query()?).as_bytes())?;
-        way.0.push((query, Class::Here));
-        Some(())
+        way.here(Some(query));
+        Some(query)
     }
 
     /// Below which what a URL prefix holds lies: "/a/" holds the siblings of its empty last segment.
     fn top_of_prefix(&self, url: &WebAddress) -> Option<NodeId> {
         let host = match url.host() {
             WebHost::Name(name) => {
-                labels(name).try_fold(NAMES, |node, label| self.child(node, label))?
+                labels(name).try_fold(NAMES, |at, label| self.child(at, label))?
             }
-            WebHost::Ip(ip) => {
-                place::way_to(&Target::Ip(*ip), |node, label| self.child(node, label))?.node
-            }
+            WebHost::Ip(ip) => self.end_of(&Target::Ip(*ip))?,
         };
         let mut at = self.child(self.child(host, SITE)?, &scheme_label(url))?;
         let mut segments = segments(url).peekable();
@@ -269,7 +282,18 @@ impl<'i> Search<'i> {
     }
 
     fn take(&mut self, node: NodeId, class: Class) {
-        let posted = self.index.tree.posted(node, class);
+        let posted = match self.index.tree.posted(node, class) {
+            Numbers::One(number) => {
+                let number = number.filter(|number| self.within.contains(number));
+                if number.is_some() && self.found.len() >= self.max {
+                    self.is_cut = true;
+                } else {
+                    self.found.extend(number);
+                }
+                return;
+            }
+            Numbers::Many(numbers) => numbers,
+        };
         let from = posted.partition_point(|number| *number < self.within.start);
         let to = posted.partition_point(|number| *number < self.within.end);
         let inside = posted.get(from..to).unwrap_or_default();
@@ -285,15 +309,15 @@ impl<'i> Search<'i> {
     }
 }
 
-/// Where to look, from the widest to the closest.
-struct Way(Vec<(NodeId, Class)>);
+/// Where to look, from the widest to the closest. Most ways are short.
+struct Way(SmallVec<[(NodeId, Class); 12]>);
 
 impl Way {
-    fn wide(&mut self, node: NodeId) {
-        self.0.push((node, Class::Wide));
+    fn wide(&mut self, at: NodeId) {
+        self.0.push((at, Class::Wide));
     }
 
-    fn here(&mut self, place: Option<Place>) {
-        self.0.extend(place.map(|Place { node, class }| (node, class)));
+    fn here(&mut self, at: Option<NodeId>) {
+        self.0.extend(at.map(|at| (at, Class::Here)));
     }
 }

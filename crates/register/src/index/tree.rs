@@ -1,160 +1,177 @@
 //! Nodes that hang together by labels, in one table: a node is found by its parent and its label.
 //!
-//! One array of nodes, one of labels, one hash table of node numbers; numbers of 32 bits everywhere.
-//! Nodes and posted numbers are only ever added, and in ascending order: what was there at a size is
-//! what lies below a number. Children hang in a ring, oldest first, so that what lies below a node is
-//! walked without a stack and without a list for each node.
+//! One array of nodes, one hash table of their ids; numbers of 32 bits everywhere. Nodes and posted numbers
+//! are only ever added, and in ascending order: what was there at a size is what lies below a number.
+//! Children hang in a ring, oldest first, so that what lies below a node is walked without a stack and
+//! without a list for each node.
 
 use hashbrown::HashTable;
 
-use super::{TargetNumber, place::Class};
-
-pub(super) type NodeId = u32;
+use super::{
+    TargetNumber,
+    nodes::{NONE, Node, NodeId, Nodes, index},
+    place::Class,
+};
 
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
-    nodes: Vec<Node>,
-    /// Each with its length in front.
-    labels: Vec<u8>,
+    nodes: Nodes,
     table: HashTable<NodeId>,
-    /// Of nodes at which several targets of one class are posted; ascending.
-    many: Vec<Vec<TargetNumber>>,
+    /// Of nodes at which one target of each class is posted, as of a name that a request names with all
+    /// below it and another one without.
+    pairs: Vec<Pair>,
+    /// Of nodes at which more are posted.
+    many: Vec<Several>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    wide: TargetNumber,
+    here: TargetNumber,
+}
+
+/// Ascending.
 #[derive(Debug, Clone)]
-struct Node {
-    parent: NodeId,
-    /// Where its label begins.
-    label: u32,
-    last_child: NodeId,
-    /// The youngest child's next is the oldest.
-    next_sibling: NodeId,
-    wide: Posted,
-    here: Posted,
+struct Several {
+    wide: Vec<TargetNumber>,
+    here: Vec<TargetNumber>,
 }
 
-/// None, one number, or a position in [`Tree::many`].
-type Posted = u32;
+/// What is posted at a node in one class.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Numbers<'t> {
+    One(Option<TargetNumber>),
+    /// Ascending.
+    Many(&'t [TargetNumber]),
+}
 
-const NONE: u32 = u32::MAX;
-/// The rest of the bits is a position in `many`. So there are 2^31 targets at most, which no memory of
-/// a machine of today holds.
-const MANY: u32 = 1 << 31;
-/// A length byte of this value is followed by two more.
-const LONG: u8 = u8::MAX;
+/// [`Stands`] in four bytes: which of them in the two highest bits, its number in the others. So there are less
+/// than 2^30 targets, which no memory of a machine of today holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Posted(pub u32);
+
+/// What is posted at a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Nothing,
+    Wide(TargetNumber),
+    Here(TargetNumber),
+    /// A position in [`Tree::pairs`].
+    Pair(u32),
+    /// A position in [`Tree::many`].
+    Several(u32),
+}
 
 impl Default for Tree {
     fn default() -> Self {
-        let root = Node {
-            parent: NONE,
-            label: 0,
-            last_child: NONE,
-            next_sibling: NONE,
-            wide: NONE,
-            here: NONE,
-        };
         Self {
-            nodes: vec![root; usize::from(super::place::ROOTS)],
-            labels: vec![0],
+            nodes: Nodes::with_roots(super::place::ROOTS),
             table: HashTable::new(),
+            pairs: Vec::new(),
             many: Vec::new(),
         }
     }
 }
 
-/// By an eighth: of arrays that are most of a large register, half may not stand empty.
-fn make_room<T>(items: &mut Vec<T>, more: usize) {
-    if items.capacity().saturating_sub(items.len()) < more {
-        items.reserve_exact(more.max(items.len() / 8));
-    }
-}
-
 impl Tree {
-    pub(super) fn count(&self) -> NodeId {
-        NodeId::try_from(self.nodes.len()).unwrap_or(NONE)
+    /// The id of the next node.
+    pub(super) fn end(&self) -> NodeId {
+        self.nodes.end()
     }
 
     pub(super) fn child(&self, parent: NodeId, label: &[u8]) -> Option<NodeId> {
+        let has_children = self.nodes.get(parent)?.last_child != NONE;
         let label = kept(label);
-        let is_it = |node: &NodeId| self.is(*node, parent, label);
+        let is_it = |node: &NodeId| self.nodes.is(*node, parent, label);
+        if !has_children {
+            return None;
+        }
         self.table.find(hash(parent, label), is_it).copied()
     }
 
-    /// `None`: there is no room for more nodes or labels.
+    /// `None`: there is no room for more nodes.
     pub(super) fn child_or_new(&mut self, parent: NodeId, label: &[u8]) -> Option<NodeId> {
         if let Some(found) = self.child(parent, label) {
             return Some(found);
         }
         let label = kept(label);
-        let node = NodeId::try_from(self.nodes.len()).ok().filter(|node| *node < NONE)?;
-        let at = u32::try_from(self.labels.len()).ok()?;
-        make_room(&mut self.labels, label.len().saturating_add(3));
-        make_room(&mut self.nodes, 1);
-        match u8::try_from(label.len()) {
-            Ok(length) if length < LONG => self.labels.push(length),
-            Ok(_) | Err(_) => {
-                self.labels.push(LONG);
-                let length = u16::try_from(label.len()).unwrap_or(u16::MAX);
-                self.labels.extend(length.to_be_bytes());
-            }
-        }
-        self.labels.extend_from_slice(label);
-        let next_sibling = self.append_child(parent, node);
-        let (wide, here, last_child) = (NONE, NONE, NONE);
-        self.nodes.push(Node { parent, label: at, last_child, next_sibling, wide, here });
-        let Self { nodes, labels, table, .. } = self;
+        let posted = Posted::NOTHING;
+        let new = Node { parent, last_child: NONE, next_sibling: NONE, posted };
+        let node = self.nodes.push(new, label)?;
+        self.append_child(parent, node);
+        let Self { nodes, table, .. } = self;
         table.insert_unique(hash(parent, label), node, |node| {
-            nodes
-                .get(index(*node))
-                .map_or(0, |node| hash(node.parent, label_at(labels, node.label)))
+            nodes.with_label(*node, hash).unwrap_or(0)
         });
         Some(node)
     }
 
-    /// What follows the new child in the ring: the oldest one.
-    fn append_child(&mut self, parent: NodeId, child: NodeId) -> NodeId {
-        let Some(above) = self.nodes.get_mut(index(parent)) else { return child };
-        let youngest = std::mem::replace(&mut above.last_child, child);
-        match self.nodes.get_mut(index(youngest)) {
-            Some(youngest) => std::mem::replace(&mut youngest.next_sibling, child),
-            None => child,
-        }
+    /// Into the ring: behind the youngest, before the oldest.
+    fn append_child(&mut self, parent: NodeId, child: NodeId) {
+        let nodes = &mut self.nodes;
+        let youngest = nodes.set_last_child(parent, child).filter(|youngest| *youngest != NONE);
+        let oldest = youngest.and_then(|youngest| nodes.set_next_sibling(youngest, child));
+        nodes.set_next_sibling(child, oldest.unwrap_or(child));
     }
 
     /// Numbers come in ascending order.
     pub(super) fn post(&mut self, node: NodeId, class: Class, number: TargetNumber) {
-        let Self { nodes, many, .. } = self;
-        let Some(node) = nodes.get_mut(index(node)) else { return };
-        let posted = match class {
-            Class::Wide => &mut node.wide,
-            Class::Here => &mut node.here,
-        };
-        match *posted {
-            NONE => *posted = number,
-            several if several & MANY != 0 => {
-                if let Some(numbers) = many.get_mut(index(several & !MANY)) {
-                    numbers.push(number);
+        let Self { nodes, pairs, many, .. } = self;
+        let Some(Node { posted, .. }) = nodes.get(node) else { return };
+        let stands = match (posted.stands(), class) {
+            (Stands::Nothing, Class::Wide) => Stands::Wide(number),
+            (Stands::Nothing, Class::Here) => Stands::Here(number),
+            (Stands::Wide(wide), Class::Here) => {
+                pairs.push(Pair { wide, here: number });
+                Stands::Pair(last(pairs))
+            }
+            (Stands::Here(here), Class::Wide) => {
+                pairs.push(Pair { wide: number, here });
+                Stands::Pair(last(pairs))
+            }
+            (Stands::Wide(wide), Class::Wide) => {
+                many.push(Several { wide: vec![wide, number], here: Vec::new() });
+                Stands::Several(last(many))
+            }
+            (Stands::Here(here), Class::Here) => {
+                many.push(Several { wide: Vec::new(), here: vec![here, number] });
+                Stands::Several(last(many))
+            }
+            (Stands::Pair(at), class) => {
+                let Some(Pair { wide, here }) = pairs.get(index(at)) else { return };
+                let (mut wide, mut here) = (vec![*wide], vec![*here]);
+                class.of(&mut wide, &mut here).push(number);
+                many.push(Several { wide, here });
+                Stands::Several(last(many))
+            }
+            (Stands::Several(at), class) => {
+                if let Some(Several { wide, here }) = many.get_mut(index(at)) {
+                    class.of(wide, here).push(number);
                 }
+                return;
             }
-            one => {
-                *posted = MANY | u32::try_from(many.len()).unwrap_or(MANY);
-                many.push(vec![one, number]);
-            }
-        }
+        };
+        nodes.set_posted(node, Posted::new(stands));
     }
 
-    pub(super) fn posted(&self, node: NodeId, class: Class) -> &[TargetNumber] {
-        let Some(node) = self.nodes.get(index(node)) else { return &[] };
-        let posted = match class {
-            Class::Wide => &node.wide,
-            Class::Here => &node.here,
+    pub(super) fn posted(&self, node: NodeId, class: Class) -> Numbers<'_> {
+        let Some(Node { posted, .. }) = self.nodes.get(node) else {
+            return Numbers::One(None);
         };
-        match *posted {
-            NONE => &[],
-            several if several & MANY != 0 => {
-                self.many.get(index(several & !MANY)).map_or(&[], Vec::as_slice)
+        match (posted.stands(), class) {
+            (Stands::Wide(number), Class::Wide) | (Stands::Here(number), Class::Here) => {
+                Numbers::One(Some(number))
             }
-            _ => std::slice::from_ref(posted),
+            (Stands::Nothing | Stands::Wide(_) | Stands::Here(_), _) => Numbers::One(None),
+            (Stands::Pair(at), class) => {
+                let pair = self.pairs.get(index(at));
+                Numbers::One(pair.map(|Pair { wide, here }| *class.of(wide, here)))
+            }
+            (Stands::Several(at), class) => {
+                let several = self.many.get(index(at));
+                let numbers = several.map(|Several { wide, here }| class.of(wide, here));
+                Numbers::Many(numbers.map_or(&[], Vec::as_slice))
+            }
         }
     }
 
@@ -166,8 +183,8 @@ impl Tree {
         }
         let mut at = at;
         while at != top {
-            let node = self.nodes.get(index(at))?;
-            let above = self.nodes.get(index(node.parent))?;
+            let node = self.nodes.get(at)?;
+            let above = self.nodes.get(node.parent)?;
             if above.last_child != at && node.next_sibling < limit {
                 return Some(node.next_sibling);
             }
@@ -177,34 +194,49 @@ impl Tree {
     }
 
     fn oldest_child(&self, node: NodeId) -> Option<NodeId> {
-        let youngest = self.nodes.get(index(node))?.last_child;
-        Some(self.nodes.get(index(youngest))?.next_sibling)
-    }
-
-    fn is(&self, node: NodeId, parent: NodeId, label: &[u8]) -> bool {
-        self.nodes.get(index(node)).is_some_and(|node| {
-            node.parent == parent && label_at(&self.labels, node.label) == label
-        })
+        let youngest = self.nodes.get(node)?.last_child;
+        Some(self.nodes.get(youngest)?.next_sibling)
     }
 }
 
-fn index(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+impl Posted {
+    pub(super) const NOTHING: Self = Self(u32::MAX);
+    const KIND: u32 = 0b11 << 30;
+    const HERE: u32 = 0b01 << 30;
+    const PAIR: u32 = 0b10 << 30;
+    const SEVERAL: u32 = 0b11 << 30;
+
+    fn new(stands: Stands) -> Self {
+        let (kind, number) = match stands {
+            Stands::Nothing => return Self::NOTHING,
+            Stands::Wide(number) => (0, number),
+            Stands::Here(number) => (Self::HERE, number),
+            Stands::Pair(at) => (Self::PAIR, at),
+            Stands::Several(at) => (Self::SEVERAL, at),
+        };
+        Self(kind | (number & !Self::KIND))
+    }
+
+    fn stands(self) -> Stands {
+        let number = self.0 & !Self::KIND;
+        match self.0 & Self::KIND {
+            _ if self == Self::NOTHING => Stands::Nothing,
+            Self::HERE => Stands::Here(number),
+            Self::PAIR => Stands::Pair(number),
+            Self::SEVERAL => Stands::Several(number),
+            _ => Stands::Wide(number),
+        }
+    }
+}
+
+/// The position of what was pushed last.
+fn last<T>(items: &[T]) -> u32 {
+    u32::try_from(items.len().saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
 /// No target is so long. If one were, it would share a node with others, and be looked at with them.
 fn kept(label: &[u8]) -> &[u8] {
     label.get(..label.len().min(usize::from(u16::MAX))).unwrap_or(label)
-}
-
-fn label_at(labels: &[u8], at: u32) -> &[u8] {
-    let text = labels.get(index(at)..).unwrap_or_default();
-    let found = match text {
-        [LONG, high, low, rest @ ..] => rest.get(..usize::from(u16::from_be_bytes([*high, *low]))),
-        [length, rest @ ..] => rest.get(..usize::from(*length)),
-        [] => None,
-    };
-    found.unwrap_or_default()
 }
 
 /// Eight bytes at a time, each step a multiplication to twice the width, folded.

@@ -97,7 +97,7 @@ pub(super) fn all<'a>(
     touches.sort_by(|a, b| a.entry.id().cmp(b.entry.id()));
     let mut candidates = Vec::with_capacity(touches.len());
     for touches in touches.chunk_by(|a, b| a.entry.id() == b.entry.id()) {
-        candidates.extend(of_entry(event, target, touches, is_cut.then_some(view), claims));
+        of_entry(event, target, touches, is_cut.then_some(view), claims, &mut candidates);
     }
     for id in &claims.requests {
         // Nor is one a candidate whose touching text was amended away.
@@ -136,14 +136,11 @@ fn of_entry<'a>(
     touches: &[Touch<'a>],
     cut: Option<&View<'a>>,
     claims: &Claims<'_>,
-) -> Vec<Candidate<'a>> {
-    let Some(first) = touches.first() else { return Vec::new() };
-    let entry = first.entry;
-    let known = entry.transitions();
-    let samples = samples(
-        event.span,
-        touches.iter().flat_map(|t| entry.turning_points(t.version, t.bounds(), &known)),
-    );
+    candidates: &mut Vec<Candidate<'a>>,
+) {
+    let Some(first) = touches.first() else { return };
+    let held =
+        Held::new(event, first.entry, claims, touches.iter().map(|t| (t.version, t.bounds())));
     let unions = unions(target, touches);
     // Versions that say that this very target must stay open.
     let excepted: BTreeSet<u32> = touches
@@ -151,7 +148,8 @@ fn of_entry<'a>(
         .filter(|t| hits_exception(t, event))
         .map(|t| t.version.request.version)
         .collect();
-    let mut candidates: Vec<Candidate<'a>> = touches
+    let others = candidates.len();
+    let speaking = touches
         .iter()
         .filter(|t| is_eligible(t, claims))
         .filter(|t| cut.is_none_or(|view| !may_be_excepted(event, target, t.version, view)))
@@ -170,18 +168,7 @@ fn of_entry<'a>(
                 let union = unions.contains(&part_of(t));
                 dimensions::breadth(measure, target, t.relation, union)
             };
-            let bounds = t.bounds();
-            let made = make(
-                event,
-                entry,
-                t.version,
-                Some(t.target),
-                breadth,
-                bounds,
-                &known,
-                &samples,
-                claims,
-            );
+            let made = held.candidate(t.version, Some(t.target), breadth, t.bounds());
             let Some(listed) = t.listed else { return made };
             let naming = claims.naming(&listed, event.span);
             Candidate {
@@ -190,11 +177,9 @@ fn of_entry<'a>(
                 outdated: !made.named && naming == Naming::ByAnotherVersion,
                 ..made
             }
-        })
-        .filter(|c| c.standings.iter().any(Option::is_some))
-        .collect();
-    relieve(&mut candidates);
-    candidates
+        });
+    candidates.extend(speaking.filter(|c| c.standings.iter().any(Option::is_some)));
+    relieve(candidates.get_mut(others..).unwrap_or_default());
 }
 
 /// An own measure does not answer for a block that claims something else.
@@ -299,13 +284,11 @@ fn unions(event: &Target, touches: &[Touch<'_>]) -> BTreeSet<PartOf> {
 
 /// The claimed request, which does not touch the target.
 fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Candidate<'a> {
-    let known = entry.transitions();
     let version = entry
         .version_at(event.span.first_s)
         .or_else(|| entry.versions().next())
         .unwrap_or(entry.newest());
     let bounds = entry.bounds(version, None);
-    let samples = samples(event.span, entry.turning_points(version, bounds, &known));
     // An address may be blocked for a name, while the answer that gave it holds; here none is held.
     let code = if lacks_resolution(event, version) {
         VerdictCode::Expired
@@ -318,7 +301,8 @@ fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Ca
         None => Answer::No(code),
     };
     let breadth = Breadth { target, method: Answer::Yes, licensed: false };
-    make(event, entry, version, None, breadth, bounds, &known, &samples, claims)
+    let held = Held::new(event, entry, claims, [(version, bounds)]);
+    held.candidate(version, None, breadth, bounds)
 }
 
 /// The block is by address, and the request names names and permits their addresses.
@@ -357,53 +341,72 @@ fn accepted(
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one call per kind of candidate, all parts are named"
-)]
-fn make<'a>(
-    event: &Event<'_>,
+/// A request, held against an event.
+struct Held<'h, 'a> {
+    event: &'h Event<'h>,
+    claims: &'h Claims<'h>,
     entry: Entry<'a>,
-    version: &'a Version,
-    target: Option<&'a RequestTarget>,
-    breadth: Breadth,
-    bounds: Bounds,
-    known: &[&Transition],
-    samples: &[i64],
-    claims: &Claims<'_>,
-) -> Candidate<'a> {
-    let request = &version.request;
-    let secret = |part: RequestPart, answer: Answer| match request.withholds(part) {
-        Some(_) => Answer::Unknown(UndeterminedReason::Secret),
-        None => answer,
-    };
-    let mut breadth = breadth;
-    // Whether a coarser means is licensed stands in the measure.
-    if breadth.target == Answer::No(VerdictCode::Overbroad) {
-        breadth.target = secret(RequestPart::Measure, breadth.target);
+    transitions: Vec<&'a Transition>,
+    samples: Vec<i64>,
+}
+
+impl<'h, 'a> Held<'h, 'a> {
+    /// `spans`: of each target that is looked at.
+    fn new(
+        event: &'h Event<'h>,
+        entry: Entry<'a>,
+        claims: &'h Claims<'h>,
+        spans: impl IntoIterator<Item = (&'a Version, Bounds)>,
+    ) -> Self {
+        let transitions = entry.transitions();
+        let turning_points = spans
+            .into_iter()
+            .flat_map(|(version, bounds)| entry.turning_points(version, bounds, &transitions));
+        let samples = samples(event.span, turning_points);
+        Self { event, claims, entry, transitions, samples }
     }
-    Candidate {
-        entry,
-        version,
-        target,
-        listed: None,
-        list: None,
-        named: claims.names(&entry, request),
-        outdated: false,
-        breadth,
-        place: secret(RequestPart::Scope, dimensions::place(&request.scope, event.place)),
-        audience: secret(RequestPart::Scope, dimensions::audience(&request.scope, event.place)),
-        technique: secret(
-            RequestPart::Measure,
-            dimensions::technique(&request.measure, event.technique),
-        ),
-        accepted: accepted(event, request, target, known),
-        standings: samples
-            .iter()
-            .map(|at_s| entry.standing_of(version, bounds, known, *at_s))
-            .collect(),
-        relieved: false,
-        lasting: event.deed.is_some(),
+
+    fn candidate(
+        &self,
+        version: &'a Version,
+        target: Option<&'a RequestTarget>,
+        breadth: Breadth,
+        bounds: Bounds,
+    ) -> Candidate<'a> {
+        let Self { event, claims, entry, transitions, samples } = self;
+        let request = &version.request;
+        let secret = |part: RequestPart, answer: Answer| match request.withholds(part) {
+            Some(_) => Answer::Unknown(UndeterminedReason::Secret),
+            None => answer,
+        };
+        let mut breadth = breadth;
+        // Whether a coarser means is licensed stands in the measure.
+        if breadth.target == Answer::No(VerdictCode::Overbroad) {
+            breadth.target = secret(RequestPart::Measure, breadth.target);
+        }
+        Candidate {
+            entry: *entry,
+            version,
+            target,
+            listed: None,
+            list: None,
+            named: claims.names(entry, request),
+            outdated: false,
+            breadth,
+            place: secret(RequestPart::Scope, dimensions::place(&request.scope, event.place)),
+            audience: secret(RequestPart::Scope, dimensions::audience(&request.scope, event.place)),
+            technique: secret(
+                RequestPart::Measure,
+                dimensions::technique(&request.measure, event.technique),
+            ),
+            accepted: accepted(event, request, target, transitions),
+            standings: samples
+                .iter()
+                .map(|at_s| entry.standing_of(version, bounds, transitions, *at_s))
+                .collect(),
+            relieved: false,
+            lasting: event.deed.is_some(),
+        }
     }
 }
 
@@ -427,6 +430,9 @@ fn samples(span: Span, turning_points: impl IntoIterator<Item = i64>) -> Vec<i64
 /// A window across an amendment is covered if one text covers it before and the other after: it is
 /// one request.
 fn relieve(candidates: &mut [Candidate<'_>]) {
+    if candidates.len() < 2 {
+        return;
+    }
     let count = candidates.iter().map(|c| c.standings.len()).max().unwrap_or(0);
     let fits: Vec<bool> = candidates.iter().map(|c| c.fits_but_for_time()).collect();
     let always = count > 0
@@ -449,7 +455,7 @@ impl<'a> Candidate<'a> {
 
     pub(super) fn outcome(&self) -> Outcome {
         let time = self.time();
-        let mut fails: Vec<(VerdictCode, Dimension)> = Vec::new();
+        let mut failed = Failed::default();
         let mut open: Option<(UndeterminedReason, Dimension)> = None;
         for (answer, dimension) in [
             (self.breadth.target, Dimension::Target),
@@ -460,25 +466,24 @@ impl<'a> Candidate<'a> {
         ] {
             match answer {
                 Answer::Yes => {}
-                Answer::No(code) => fails.push((code, dimension)),
+                Answer::No(code) => failed.add(code, dimension),
                 Answer::Unknown(reason) => open = open.or(Some((reason, dimension))),
             }
         }
         match time {
             Time::Outside(Standing::NotAccepted(_) | Standing::Unapproved) => {
-                fails.push((VerdictCode::BasisNotAccepted, Dimension::Status));
+                failed.add(VerdictCode::BasisNotAccepted, Dimension::Status);
             }
             // It excuses only what was otherwise covered.
-            Time::Outside(Standing::Annulled { .. }) if !fails.is_empty() => {}
-            Time::Outside(standing) => fails.push((code_of(standing), Dimension::Time)),
+            Time::Outside(Standing::Annulled { .. }) if failed.first.is_some() => {}
+            Time::Outside(standing) => failed.add(code_of(standing), Dimension::Time),
             Time::Boundary => {
                 open = open.or(Some((UndeterminedReason::Boundary, Dimension::Time)));
             }
             Time::Grace | Time::InForce { .. } => {}
         }
-        let count = fails.len();
-        if let Some((code, dimension)) = fails.into_iter().min_by_key(|(code, _)| *code as i32) {
-            return Outcome::Fails { code, dimension, count };
+        if let Some((code, dimension)) = failed.first {
+            return Outcome::Fails { code, dimension, count: failed.count };
         }
         match (open, time) {
             (Some((reason, dimension)), _) => Outcome::Might { reason, dimension },
@@ -602,6 +607,22 @@ impl<'a> Candidate<'a> {
             .chain(listed)
             .max()
             .unwrap_or((self.version.statement, self.version.recorded_at_s))
+    }
+}
+
+/// Of the dimensions that fail, the first by the number of its code; and how many there are.
+#[derive(Debug, Default)]
+struct Failed {
+    first: Option<(VerdictCode, Dimension)>,
+    count: usize,
+}
+
+impl Failed {
+    fn add(&mut self, code: VerdictCode, dimension: Dimension) {
+        self.count = self.count.saturating_add(1);
+        if self.first.is_none_or(|(first, _)| (code as i32) < first as i32) {
+            self.first = Some((code, dimension));
+        }
     }
 }
 

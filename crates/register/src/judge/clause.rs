@@ -12,7 +12,7 @@ use crate::{
     register::View,
     request::{Request, Scope, Territories},
     state::Standing,
-    target::{Known, kind_word},
+    target::Known,
     verdict::Clause,
     words,
 };
@@ -35,7 +35,7 @@ pub(super) fn of(
             if candidate.breadth.method != Answer::Yes
                 && let Known::Known(target) = &event.target
             {
-                shows = format!("{shows} on {} {target}", kind_word(target.kind()));
+                shows = format!("{shows} on {}", target.named());
             }
             (request.measure.says(), shows)
         }
@@ -90,7 +90,6 @@ fn reference_says(candidate: &Candidate<'_>, event: &Event<'_>) -> String {
 }
 
 fn target_says(candidate: &Candidate<'_>, event: &Event<'_>) -> String {
-    let named = |t: &crate::target::Target| format!("{} {t}", kind_word(t.kind()));
     if let Some((list, version)) = candidate.list {
         return format!(
             "what {} holds ({} entries)",
@@ -98,27 +97,31 @@ fn target_says(candidate: &Candidate<'_>, event: &Event<'_>) -> String {
             version.counts.entries
         );
     }
-    let by_list = candidate.listed.and_then(|listed| {
-        let version = listed.version_at(event.span.last_s)?;
-        Some(format!(" in {}", claim(&listed.list(), version)))
-    });
-    let by_list = by_list.unwrap_or_default();
-    match candidate.target {
-        Some(held) if held.exception => format!("not {}{by_list}", named(&held.target)),
+    let mut says = match candidate.target {
+        Some(held) if held.exception => format!("not {}", held.target.named()),
         Some(held) => match held.derived() {
-            Some(derived) => format!("{}, for {}", named(&held.target), named(&derived.from)),
-            None => format!("{}{by_list}", named(&held.target)),
+            Some(derived) => {
+                return format!("{}, for {}", held.target.named(), derived.from.named());
+            }
+            None => held.target.named(),
         },
         None => {
             let targets = &candidate.request().targets;
             let first = targets.iter().find(|t| !t.exception);
-            let first = first.map_or_else(String::new, |t| named(&t.target));
-            match candidate.version.blocked_count {
+            let first = first.map_or_else(String::new, |t| t.target.named());
+            return match candidate.version.blocked_count {
                 0 | 1 => first,
                 all => format!("{first} and {} more", all.saturating_sub(1)),
-            }
+            };
         }
+    };
+    let listed = candidate.listed;
+    if let Some((listed, version)) =
+        listed.and_then(|listed| Some((listed, listed.version_at(event.span.last_s)?)))
+    {
+        says = format!("{says} in {}", claim(&listed.list(), version));
     }
+    says
 }
 
 fn claim(list: &ListView<'_>, version: &Accepted) -> String {
@@ -140,7 +143,7 @@ fn by_version(candidate: &Candidate<'_>, at_s: i64, removed: bool) -> String {
 
 pub(super) fn target_shows(event: &Event<'_>) -> String {
     match &event.target {
-        Known::Known(target) => format!("{} {target}", kind_word(target.kind())),
+        Known::Known(target) => target.named(),
         Known::Erased => "erased".to_owned(),
         Known::NotUnderstood => "not understood".to_owned(),
     }

@@ -88,10 +88,11 @@ pub(crate) fn place(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
 
 /// "DE" or "DE-BE" against what the node has declared.
 fn in_territory(code: &str, facts: &NodeFacts) -> Option<bool> {
-    let declared = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+    fn declared(value: &str) -> Option<&str> {
+        (!value.is_empty()).then_some(value)
+    }
     let region = declared(&facts.region);
-    let country = declared(&facts.country)
-        .or_else(|| region.as_ref().and_then(|r| r.split('-').next().map(str::to_owned)));
+    let country = declared(&facts.country).or_else(|| region?.split('-').next());
     match code.split_once('-') {
         None => country.map(|c| c == code),
         Some((of, _)) => match (country, region) {

@@ -206,18 +206,23 @@ pub fn judge(
         }
     };
     let Considered { candidates, cut_at } = candidate::all(event, target, view, &case.claims);
+    let judged: Vec<Judged<'_, '_>> = candidates.iter().map(|c| (c.outcome(), c)).collect();
+    let candidates = judged.as_slice();
     let verdict = case
-        .covered(&candidates)
-        .or_else(|| case.own_measure(&candidates))
-        .or_else(|| case.might_be_covered(&candidates))
+        .covered(candidates)
+        .or_else(|| case.own_measure(candidates))
+        .or_else(|| case.might_be_covered(candidates))
         .or_else(|| case.too_many(cut_at))
-        .or_else(|| case.in_grace(&candidates))
+        .or_else(|| case.in_grace(candidates))
         .or_else(|| case.unknown_basis())
         .or_else(|| case.held_version())
-        .or_else(|| case.near_miss(&candidates))
+        .or_else(|| case.near_miss(candidates))
         .unwrap_or_else(|| case.no_basis());
     Verdict { considered: cut_at, ..verdict }
 }
+
+/// What one request comes to.
+type Judged<'j, 'a> = (Outcome, &'j Candidate<'a>);
 
 struct Case<'c, 'a> {
     event: &'c Event<'c>,
@@ -228,11 +233,11 @@ struct Case<'c, 'a> {
 }
 
 impl<'a> Case<'_, 'a> {
-    fn covered(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
+    fn covered(&self, candidates: &[Judged<'_, 'a>]) -> Option<Verdict> {
         let best = candidates
             .iter()
-            .filter(|c| !c.request().is_own_measure())
-            .filter_map(|c| match c.outcome() {
+            .filter(|(_, c)| !c.request().is_own_measure())
+            .filter_map(|(outcome, c)| match *outcome {
                 Outcome::Covers { provisional } => Some((c, provisional)),
                 Outcome::Might { .. } | Outcome::Grace | Outcome::Fails { .. } => None,
             })
@@ -247,22 +252,22 @@ impl<'a> Case<'_, 'a> {
         })
     }
 
-    fn own_measure(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
-        let candidate = candidates
+    fn own_measure(&self, candidates: &[Judged<'_, 'a>]) -> Option<Verdict> {
+        let (_, candidate) = candidates
             .iter()
-            .filter(|c| c.request().is_own_measure())
-            .filter(|c| match c.outcome() {
+            .filter(|(_, c)| c.request().is_own_measure())
+            .filter(|(outcome, _)| match outcome {
                 Outcome::Covers { .. } => true,
                 Outcome::Might { .. } | Outcome::Grace | Outcome::Fails { .. } => false,
             })
-            .min_by_key(|c| c.preference())?;
+            .min_by_key(|(_, c)| c.preference())?;
         Some(self.speak(own_code(candidate.request()), candidate, Dimension::Target))
     }
 
-    fn might_be_covered(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
+    fn might_be_covered(&self, candidates: &[Judged<'_, 'a>]) -> Option<Verdict> {
         let best = candidates
             .iter()
-            .filter_map(|c| match c.outcome() {
+            .filter_map(|(outcome, c)| match *outcome {
                 Outcome::Might { reason, dimension } => Some((c, reason, dimension)),
                 Outcome::Covers { .. } | Outcome::Grace | Outcome::Fails { .. } => None,
             })
@@ -303,14 +308,14 @@ impl<'a> Case<'_, 'a> {
         Some(self.undetermined(reason, Dimension::Target, &says, &shows))
     }
 
-    fn in_grace(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
-        let candidate = candidates
+    fn in_grace(&self, candidates: &[Judged<'_, 'a>]) -> Option<Verdict> {
+        let (_, candidate) = candidates
             .iter()
-            .filter(|c| match c.outcome() {
+            .filter(|(outcome, _)| match outcome {
                 Outcome::Grace => true,
                 Outcome::Covers { .. } | Outcome::Might { .. } | Outcome::Fails { .. } => false,
             })
-            .min_by_key(|c| c.preference())?;
+            .min_by_key(|(_, c)| c.preference())?;
         Some(self.speak(VerdictCode::InRemovalGrace, candidate, Dimension::Time))
     }
 
@@ -334,10 +339,10 @@ impl<'a> Case<'_, 'a> {
         Some(verdict)
     }
 
-    fn near_miss(&self, candidates: &[Candidate<'a>]) -> Option<Verdict> {
+    fn near_miss(&self, candidates: &[Judged<'_, 'a>]) -> Option<Verdict> {
         let (candidate, code, dimension, _) = candidates
             .iter()
-            .filter_map(|c| match c.outcome() {
+            .filter_map(|(outcome, c)| match *outcome {
                 Outcome::Fails { code, dimension, count } => Some((c, code, dimension, count)),
                 Outcome::Covers { .. } | Outcome::Might { .. } | Outcome::Grace => None,
             })

@@ -22,7 +22,8 @@ impl<'a> Names<'a> {
     /// By the authority's id or name, or by who passed the request on; exactly.
     pub fn is_of(self, request: &Request) -> bool {
         let named = request.authority.as_ref().is_some_and(|authority| {
-            let v1::Authority { id, name, branch: _, country: _, level: _, officer: _ } = authority;
+            let v1::Authority { id, name, branch: _, country: _, level: _, officer: _ } =
+                &**authority;
             id == self.0 || name == self.0
         });
         named || request.particulars.shared_by == self.0

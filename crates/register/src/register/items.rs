@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::Hash,
     sync::Arc,
 };
 
@@ -11,7 +12,10 @@ use remit_proto::v1::{self, register_item::Item};
 use sha2::{Digest, Sha256};
 
 use super::InvalidStatement;
-use crate::{adoption::Attribution, request::Request};
+use crate::{
+    adoption::Attribution,
+    request::{Measure, Request, Scope},
+};
 
 /// Read, and not yet held against a register. A clone shares it.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +105,7 @@ impl Items {
 pub struct ItemReader {
     read: Content,
     seen: HashSet<RequestId>,
+    same: Same,
     /// The request whose targets come next, with its opened parts.
     open: Option<(v1::Request, Vec<v1::OpenedPart>)>,
 }
@@ -150,13 +155,41 @@ impl ItemReader {
     /// Nothing more comes of the request that is open.
     fn close(&mut self) -> Result<(), InvalidStatement> {
         let Some((wire, parts)) = self.open.take() else { return Ok(()) };
-        let entered = entered(wire, &parts)?;
-        let id = &entered.request.id;
+        let (mut request, digest) = read(wire, &parts)?;
+        let id = &request.id;
         if !self.seen.insert(id.clone()) {
             return Err(InvalidStatement::Duplicate { id: id.clone() });
         }
-        self.read.requests.push(entered);
+        self.same.share(&mut request);
+        self.read.requests.push(Entered { request: Arc::new(request), digest });
         Ok(())
+    }
+}
+
+/// What many requests of an import have in common: it is kept once, and a verdict that asks for it finds it in
+/// the cache.
+#[derive(Debug, Default)]
+struct Same {
+    authorities: HashSet<Arc<v1::Authority>>,
+    measures: HashSet<Arc<Measure>>,
+    scopes: HashSet<Arc<Scope>>,
+}
+
+impl Same {
+    fn share(&mut self, request: &mut Request) {
+        let Self { authorities, measures, scopes } = self;
+        request.authority.iter_mut().for_each(|authority| share(authority, authorities));
+        share(&mut request.measure, measures);
+        share(&mut request.scope, scopes);
+    }
+}
+
+fn share<T: Eq + Hash>(value: &mut Arc<T>, seen: &mut HashSet<Arc<T>>) {
+    match seen.get(value) {
+        Some(same) => *value = Arc::clone(same),
+        None => {
+            seen.insert(Arc::clone(value));
+        }
     }
 }
 
@@ -165,7 +198,11 @@ pub fn version_digest(request: &v1::Request) -> [u8; 32] {
     Sha256::digest(request.encode_to_vec()).into()
 }
 
-fn entered(mut wire: v1::Request, parts: &[v1::OpenedPart]) -> Result<Entered, InvalidStatement> {
+/// With the digest by which the next version names it.
+fn read(
+    mut wire: v1::Request,
+    parts: &[v1::OpenedPart],
+) -> Result<(Request, [u8; 32]), InvalidStatement> {
     let id = wire.id.clone();
     // Of the bytes as they were entered: whoever sees less of it counts the same.
     let digest = version_digest(&wire);
@@ -182,5 +219,5 @@ fn entered(mut wire: v1::Request, parts: &[v1::OpenedPart]) -> Result<Entered, I
     if sees_targets && request.targets.is_empty() && request.covers_lists.is_empty() {
         return Err(InvalidStatement::NoTarget { id: request.id });
     }
-    Ok(Entered { request: Arc::new(request), digest })
+    Ok((request, digest))
 }

@@ -26,6 +26,7 @@ use std::{
 use evidence::{Claim, NodeId, RequestId, canonical::Malformed};
 use remit_proto::v1::{self, DecisionKind, TransitionKind, statement::Body};
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 
 use crate::{
     adoption::{Adoption, Attribution, BASELINE_MAX_S, Said},
@@ -52,8 +53,10 @@ pub struct Register {
     index: TargetIndex,
     /// Else the index is empty, and nobody asks it.
     is_indexed: bool,
-    /// Where the targets of `index` stand: runs of numbers, ascending.
-    runs: Vec<(TargetNumber, Posting)>,
+    /// Where the targets of `index` stand, in runs of numbers: the first of each, ascending, and where it
+    /// stands. Apart, for the search among the numbers goes through memory.
+    runs: Vec<TargetNumber>,
+    postings: Vec<Posting>,
     /// What the index held after each statement that added to it.
     extents: Vec<(u64, Extent)>,
     /// Statements whose items are withheld or erased.
@@ -79,6 +82,15 @@ pub struct Register {
     pub(crate) proceedings_ended: Vec<u64>,
     /// The first statement that keeps something open, or may by a list.
     first_exception: Option<u64>,
+}
+
+/// How the requests of one statement came in.
+struct Made<'s> {
+    said: &'s Said,
+    effective_at_s: i64,
+    second: Option<&'s Second>,
+    reason: Arc<str>,
+    existence: Option<Existence>,
 }
 
 /// Where one target stands, or the first of a run of them.
@@ -166,6 +178,7 @@ impl Register {
             index: TargetIndex::default(),
             is_indexed: true,
             runs: Vec::new(),
+            postings: Vec::new(),
             extents: Vec::new(),
             withheld: Vec::new(),
             secret: Vec::new(),
@@ -348,8 +361,10 @@ impl Register {
         let relations = requests.iter().map(|new| (&new.request.id, &new.request.relations));
         relations::check(relations, |id| Some(&self.newest(&id.parse().ok()?)?.request.relations))
             .map_err(|(id, through)| InvalidStatement::Cycle { id, through })?;
+        let (reason, existence) = (import.reason.as_str().into(), Existence::of(import));
+        let made = Made { said, effective_at_s, second, reason, existence };
         for new in requests {
-            self.enter(new, said.recorded_at_s, effective_at_s, import, second);
+            self.enter(new, &made);
         }
         for attribution in attributions {
             self.adoption.attribute(attribution.clone(), said);
@@ -407,18 +422,11 @@ impl Register {
         self.history(id)?.versions.last()
     }
 
-    fn enter(
-        &mut self,
-        new: &Entered,
-        recorded_at_s: i64,
-        effective_at_s: i64,
-        import: &v1::Import,
-        second: Option<&Second>,
-    ) {
+    fn enter(&mut self, new: &Entered, made: &Made<'_>) {
+        let Made { said, effective_at_s, second, reason, existence } = made;
         let Entered { request, digest } = new;
         let (mut request, digest) = (Arc::clone(request), *digest);
         erasure::forget(&mut request, &self.erased);
-        let existence = Existence::of(import);
         // What waits and is overtaken was never a text to amend.
         let counted = self.history(&request.id);
         let counted =
@@ -428,7 +436,7 @@ impl Register {
             None => i64::MIN,
             // The receipt of the amendment, not that of the request which it repeats.
             Some(first) => {
-                request.received_at_s.filter(|r| Some(*r) != first).unwrap_or(effective_at_s)
+                request.received_at_s.filter(|r| Some(*r) != first).unwrap_or(*effective_at_s)
             }
         };
         let history = match self.by_id.get(&self.histories, &request.id) {
@@ -436,7 +444,7 @@ impl Register {
             None => {
                 self.histories.push(History {
                     id: request.id.clone(),
-                    versions: Vec::new(),
+                    versions: SmallVec::new(),
                     transitions: Vec::new(),
                 });
                 self.by_id.push(&self.histories);
@@ -459,21 +467,21 @@ impl Register {
         let has_names = blocked().any(|t| name_of(&t.target).is_some());
         let first_number = self.index.count();
         if self.is_indexed {
-            self.runs.push((first_number, Posting::Own { history, version, target: 0 }));
+            self.runs.push(first_number);
+            self.postings.push(Posting::Own { history, version, target: 0 });
             for target in &request.targets {
                 self.index.insert(&target.target);
             }
         }
         let statement = self.size;
-        let reason = import.reason.clone();
         let version = Version {
             request,
             digest,
             statement,
-            recorded_at_s,
-            reason,
-            existence,
-            second: second.cloned(),
+            recorded_at_s: said.recorded_at_s,
+            reason: Arc::clone(reason),
+            existence: *existence,
+            second: second.cloned().map(Box::new),
             applies_from_s,
             first_number,
             blocked_count,
@@ -481,10 +489,6 @@ impl Register {
         };
         if second.is_some_and(|second| second.approved.is_none()) {
             self.waiting.entry(statement).or_default().push(history);
-        }
-        if entry.versions.is_empty() {
-            // Most requests have one, and room for four would be a tenth of a large register.
-            entry.versions.reserve_exact(1);
         }
         entry.versions.push(version);
     }
@@ -499,7 +503,8 @@ impl Register {
         }
         if let Some(Posted { list, member, .. }) = posted.first() {
             let (list, member) = (*list, *member);
-            self.runs.push((self.index.count(), Posting::Listed { list, member }));
+            self.runs.push(self.index.count());
+            self.postings.push(Posting::Listed { list, member });
         }
         for Posted { list: _, member: _, target } in &posted {
             self.index.insert(target);
@@ -507,10 +512,9 @@ impl Register {
     }
 
     fn posting(&self, number: TargetNumber) -> Option<Posting> {
-        let at = self.runs.partition_point(|(first, _)| *first <= number).checked_sub(1)?;
-        let (first, posting) = self.runs.get(at)?;
-        let behind = usize::try_from(number.checked_sub(*first)?).ok()?;
-        Some(match *posting {
+        let at = self.runs.partition_point(|first| *first <= number).checked_sub(1)?;
+        let behind = usize::try_from(number.checked_sub(*self.runs.get(at)?)?).ok()?;
+        Some(match *self.postings.get(at)? {
             Posting::Own { history, version, target } => {
                 Posting::Own { history, version, target: target.saturating_add(behind) }
             }

@@ -77,8 +77,7 @@ impl<'a> View<'a> {
     /// included, in the order of the register.
     pub fn touching(&self, target: &Target) -> Vec<Touch<'a>> {
         let mut search = self.search(0..TargetNumber::MAX, usize::MAX);
-        search.holding(target);
-        search.held_by(target);
+        search.touching(target);
         self.touches(search.into_found().0, target)
     }
 
@@ -98,8 +97,7 @@ impl<'a> View<'a> {
         max: usize,
     ) -> (Vec<Touch<'a>>, bool) {
         let mut search = self.search(0..TargetNumber::MAX, max);
-        search.holding(target);
-        search.held_by(target);
+        search.touching(target);
         let (mut numbers, mut is_cut) = search.into_found();
         if is_cut {
             // What is claimed must not be lost among what is not.
@@ -148,8 +146,7 @@ impl<'a> View<'a> {
                 numbers.extend(touching.map(|(number, _)| number));
             } else {
                 let mut search = self.search(version.numbers(), max);
-                search.holding(target);
-                search.held_by(target);
+                search.touching(target);
                 let (found, more) = search.into_found();
                 numbers.extend(found);
                 is_cut |= more;

@@ -31,7 +31,7 @@ impl Request {
         }
         self.check_times()?;
         check_status(self.status, self.confirm_by_s, self.effective_from_s)?;
-        if let Some(v1::Authority { branch, level, .. }) = &self.authority {
+        if let Some(v1::Authority { branch, level, .. }) = self.authority.as_deref() {
             one_of(branch, &BRANCHES, "authority.branch")?;
             one_of(level, &LEVELS, "authority.level")?;
         }

@@ -12,6 +12,8 @@ mod read;
 mod validity;
 mod write;
 
+use std::sync::Arc;
+
 use evidence::RequestId;
 use remit_proto::v1::{self, BasisClass, BasisProof, Instrument, RequestForm, RequestStatus};
 
@@ -30,13 +32,14 @@ pub struct Request {
     pub basis_class: BasisClass,
     pub basis_proof: BasisProof,
     pub status: RequestStatus,
-    pub authority: Option<v1::Authority>,
+    /// Of many requests few differ in these three: equal ones of an import are one.
+    pub authority: Option<Arc<v1::Authority>>,
     pub form: RequestForm,
     /// An order against the publisher is no basis for blocking in the network (DOMAIN.md 3f).
     pub to_publisher: bool,
     pub targets: Vec<RequestTarget>,
-    pub measure: Measure,
-    pub scope: Scope,
+    pub measure: Arc<Measure>,
+    pub scope: Arc<Scope>,
     pub received_at_s: Option<i64>,
     pub effective_from_s: i64,
     /// `None`: open-ended, or ended by an event.
@@ -188,7 +191,7 @@ pub struct Derived {
     pub evidence: Vec<u8>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Measure {
     /// Empty: any, if `outcome_only`; else none.
     pub techniques: Vec<v1::Technique>,

@@ -1,5 +1,7 @@
 //! From the wire: each message taken apart by field.
 
+use std::sync::Arc;
+
 use remit_proto::v1;
 
 use super::{
@@ -101,16 +103,16 @@ impl TryFrom<v1::Request> for Request {
             basis_class: known(basis_class, "basis_class")?,
             basis_proof: known(basis_proof, "basis_proof")?,
             status: known(status, "status")?,
-            authority,
+            authority: authority.map(Arc::new),
             form: known(form, "form")?,
             to_publisher: addressee_role == v1::AddresseeRole::Publisher,
             targets: read_targets(targets)?,
             measure: match measure {
-                None if closes(v1::RequestPart::Measure) => Measure::withheld(),
+                None if closes(v1::RequestPart::Measure) => Arc::new(Measure::withheld()),
                 None => return Err(invalid("measure", "missing: say techniques or outcome_only")),
-                Some(measure) => measure.try_into()?,
+                Some(measure) => Arc::new(measure.try_into()?),
             },
-            scope: scope.unwrap_or_default().try_into()?,
+            scope: Arc::new(scope.unwrap_or_default().try_into()?),
             received_at_s: stated(received_at_s),
             effective_from_s,
             effective_until_s: stated(effective_until_s),

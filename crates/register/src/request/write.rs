@@ -1,5 +1,7 @@
 //! Back to the wire: what was read is written as it was.
 
+use std::sync::Arc;
+
 use remit_proto::v1;
 
 use super::{
@@ -98,7 +100,7 @@ impl From<&Request> for v1::Request {
                 statement_of_reasons,
                 category,
                 keywords,
-                authority,
+                authority: authority.map(Arc::unwrap_or_clone),
                 parties,
                 competence_check: competence_check.map(|check| *check),
                 confidentiality,
@@ -118,8 +120,9 @@ impl From<&Request> for v1::Request {
             }),
             task: Some(v1::Task {
                 targets: targets.into_iter().map(Into::into).collect(),
-                measure: withheld_measure.map_or_else(|| Some(measure.into()), |_| None),
-                scope: Some(scope.into()),
+                measure: withheld_measure
+                    .map_or_else(|| Some(Arc::unwrap_or_clone(measure).into()), |_| None),
+                scope: Some(Arc::unwrap_or_clone(scope).into()),
                 effective_from_s,
                 effective_until_s: effective_until_s.unwrap_or(0),
                 until_event,

@@ -219,6 +219,18 @@ impl Target {
         }
     }
 
+    /// With its kind: "domain_exact example.org".
+    pub(crate) fn named(&self) -> String {
+        let kind = kind_word(self.kind());
+        match self {
+            Self::DomainExact(name)
+            | Self::DomainSubtree { name, apex: true }
+            | Self::Sni(name)
+            | Self::HttpHost(name) => [kind, " ", name.as_str()].concat(),
+            _ => format!("{kind} {self}"),
+        }
+    }
+
     /// The name is a public suffix ("co.uk"): blocking it or what is below it hits strangers. Never
     /// expanded and never refused, only said (DOMAIN.md 3c `TARGET_OVERBROAD_ON_FACE`).
     pub fn is_public_suffix(&self) -> bool {

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 use super::{Repair, TargetError};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<str>);
+pub struct Name(CompactString);
 
 impl Name {
     /// UTS 46, non-transitional; refuses rather than guesses. Underscores and hyphens anywhere are
@@ -33,7 +34,7 @@ impl Name {
         if ascii.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit())) {
             return Err(TargetError::Name("it ends in a number, as an address does"));
         }
-        Ok(Self(ascii.into()))
+        Ok(Self(ascii.as_ref().into()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -42,7 +43,7 @@ impl Name {
 
     /// Strictly below `other`: "www.example.org" is below "example.org".
     pub fn is_below(&self, other: &Self) -> bool {
-        self.0.strip_suffix(&*other.0).is_some_and(|rest| rest.ends_with('.'))
+        self.0.strip_suffix(other.as_str()).is_some_and(|rest| rest.ends_with('.'))
     }
 
     /// The public suffix that it is or is below (publicsuffix.org). The list is eleven thousand functions, which
