@@ -34,7 +34,7 @@ pub struct Version {
     /// Index of the statement that entered it.
     pub statement: u64,
     pub recorded_at_s: i64,
-    /// Why it was made; may be empty. Of an import it is one.
+    /// Why it was made; may be empty. All versions of one import share it.
     pub reason: Arc<str>,
     /// That the request exists is not for everybody.
     pub existence: Option<Existence>,

@@ -127,6 +127,17 @@ fn up_to_the_limit_everything_is_looked_at() {
 }
 
 #[test]
+fn up_to_the_limit_everything_below_is_looked_at() {
+    let below = |n: usize| format!("domain_exact:n{n}.example.org");
+    for (count, cut) in [(CONSIDERED_MAX, false), (CONSIDERED_MAX + 1, true)] {
+        let register = ended(count, below);
+        let found = verdict(&register.view(), "domain_subtree:example.org", &[], &[]);
+        let code = if cut { VerdictCode::Undetermined } else { VerdictCode::Expired };
+        check(&found, code, cut);
+    }
+}
+
+#[test]
 fn a_view_of_an_old_size_is_cut_where_it_was_cut_then() {
     let below = |n: usize| format!("domain_exact:n{n}.example.org");
     let mut register = ended(CONSIDERED_MAX / 2, below);

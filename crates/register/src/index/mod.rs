@@ -20,11 +20,12 @@
 //!
 //! Promised:
 //! - What is found by a view of an old size of the register does not depend on what came later, not
-//!   even where a search is cut off: nodes and numbers are counted up, and an [`Extent`] says how many
-//!   of them there were. (Under a prefix, the time does: later ones are passed over.)
+//!   even where a search is cut off: ids of nodes and numbers only grow, and an [`Extent`] says where
+//!   they ended. (Under a prefix, the time does: later ones are passed over.)
 //! - A search takes as many steps as the target has labels, segments or prefix lengths in use, and as it
 //!   finds. It is cut off at the caller's maximum, and says so.
-//! - A target takes 20 bytes and its own label behind them, and a place in a table. Names above it are
+//! - A target takes 20 bytes and its own label behind them, filled up to four, and a place in a table; a
+//!   second one of the other class at the same name 8 more, a third one two lists. Names above it are
 //!   shared. No text is kept twice.
 //!
 //! The hash has no key: a register holds what its signers put there, and this crate draws no random
@@ -33,6 +34,7 @@
 
 mod nodes;
 mod place;
+mod posted;
 mod search;
 mod tree;
 

@@ -2,11 +2,12 @@
 //! label in the same line of the cache, or in the next.
 //!
 //! A node's id is the place of its first word. Its words: [`Node`], the label's length in bytes, the label, four
-//! bytes to a word, the last filled up with zeros.
+//! bytes to a word (little-endian), the last filled up with zeros. There are 2^32 words at most, which is some
+//! five hundred million names.
 
 use smallvec::SmallVec;
 
-use super::tree::Posted;
+use super::posted::Posted;
 
 pub(super) type NodeId = u32;
 
@@ -28,6 +29,7 @@ pub(super) struct Node {
     pub posted: Posted,
 }
 
+/// Positions in [`Node::words`].
 impl Node {
     const LAST_CHILD: usize = 1;
     const NEXT_SIBLING: usize = 2;
@@ -64,9 +66,11 @@ impl Nodes {
 
     /// `None`: there is no room for more.
     pub(super) fn push(&mut self, node: Node, label: &[u8]) -> Option<NodeId> {
-        let id = NodeId::try_from(self.0.len()).ok().filter(|id| *id < NONE)?;
+        let id = NodeId::try_from(self.0.len()).ok()?;
         let length = u32::try_from(label.len()).ok()?;
         let more = HEAD.saturating_add(label.len().div_ceil(4));
+        // No word stands where `NONE` would be a node.
+        NodeId::try_from(self.0.len().checked_add(more)?).ok()?;
         if self.0.capacity().saturating_sub(self.0.len()) < more {
             // Of an array that is most of a large register, half may not stand empty.
             self.0.reserve_exact(more.max(self.0.len() / 8));

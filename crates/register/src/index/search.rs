@@ -12,7 +12,7 @@ use super::{
         self, Class, NAMES, Network, PORTS_OF_ADDRESSES, SITE, WHOLE, labels, number_label,
         query_label, scheme_label, segments,
     },
-    tree::Numbers,
+    posted::Numbers,
 };
 use crate::target::{Name, Target, WebAddress, WebHost};
 
@@ -54,18 +54,18 @@ impl<'i> Search<'i> {
 
     /// What is the target, holds it, overlaps it or lies in it; the closest that hold it first.
     pub(crate) fn touching(&mut self, target: &Target) {
-        let end = self.way_to(target);
+        let end = self.take_way(target);
         self.held_by(target, end);
     }
 
     /// What is the target, holds it or overlaps it, the closest first.
     pub(crate) fn holding(&mut self, target: &Target) {
-        self.way_to(target);
+        self.take_way(target);
     }
 
-    /// Takes what holds the target, and tells where the target stands (one with an address and a port, the
-    /// address), if there is such a place.
-    fn way_to(&mut self, target: &Target) -> Option<NodeId> {
+    /// Takes what holds the target, and tells where the target stands, if there is such a place; of one with an
+    /// address and a port, where the address does.
+    fn take_way(&mut self, target: &Target) -> Option<NodeId> {
         let mut way = Way(SmallVec::new());
         way.wide(WHOLE);
         let end = match target {
@@ -103,7 +103,7 @@ impl<'i> Search<'i> {
         end
     }
 
-    /// What lies in the target and is not the same; `end` by [`Self::way_to`].
+    /// What lies in the target and is not the same; `end` by [`Self::take_way`].
     fn held_by(&mut self, target: &Target, end: Option<NodeId>) {
         match target {
             Target::WholeService => self.take_all(),
@@ -158,7 +158,7 @@ impl<'i> Search<'i> {
             at = self.child(at, label)?;
             way.wide(at);
         }
-        way.here(Some(at));
+        way.here(at);
         Some(at)
     }
 
@@ -171,7 +171,7 @@ impl<'i> Search<'i> {
                 for wider in v4.in_use.iter().take_while(|wider| **wider <= length) {
                     let mask = u32::MAX.checked_shl(32 - u32::from(*wider)).unwrap_or(0);
                     let at = self.child(place::v4(*wider), &(bits & mask).to_be_bytes());
-                    at.into_iter().for_each(|at| way.wide(at));
+                    way.wide(at);
                     own = at.filter(|_| *wider == length);
                 }
             }
@@ -179,7 +179,7 @@ impl<'i> Search<'i> {
                 for wider in v6.in_use.iter().take_while(|wider| **wider <= length) {
                     let mask = u128::MAX.checked_shl(128 - u32::from(*wider)).unwrap_or(0);
                     let at = self.child(place::v6(*wider), &(bits & mask).to_be_bytes());
-                    at.into_iter().for_each(|at| way.wide(at));
+                    way.wide(at);
                     own = at.filter(|_| *wider == length);
                 }
             }
@@ -202,14 +202,15 @@ impl<'i> Search<'i> {
             if !segment.is_empty() {
                 // "/a/" holds "/a/b" too.
                 let slash = self.child(at, b"");
-                slash.into_iter().for_each(|slash| way.wide(slash));
+                way.wide(slash);
             }
             at = self.child(at, segment)?;
             way.wide(at);
         }
-        way.here(Some(at));
-        let query = self.child(at, query_label(url.query()?).as_bytes())?;
-        way.here(Some(query));
+        way.here(at);
+        let Some(query) = url.query() else { return Some(at) };
+        let query = self.child(at, query_label(query).as_bytes())?;
+        way.here(query);
         Some(query)
     }
 
@@ -313,11 +314,11 @@ impl<'i> Search<'i> {
 struct Way(SmallVec<[(NodeId, Class); 12]>);
 
 impl Way {
-    fn wide(&mut self, at: NodeId) {
-        self.0.push((at, Class::Wide));
+    fn wide(&mut self, at: impl Into<Option<NodeId>>) {
+        self.0.extend(at.into().map(|at| (at, Class::Wide)));
     }
 
-    fn here(&mut self, at: Option<NodeId>) {
-        self.0.extend(at.map(|at| (at, Class::Here)));
+    fn here(&mut self, at: impl Into<Option<NodeId>>) {
+        self.0.extend(at.into().map(|at| (at, Class::Here)));
     }
 }

@@ -9,57 +9,16 @@ use hashbrown::HashTable;
 
 use super::{
     TargetNumber,
-    nodes::{NONE, Node, NodeId, Nodes, index},
+    nodes::{NONE, Node, NodeId, Nodes},
     place::Class,
+    posted::{Lists, Numbers, Posted},
 };
 
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
     nodes: Nodes,
     table: HashTable<NodeId>,
-    /// Of nodes at which one target of each class is posted, as of a name that a request names with all
-    /// below it and another one without.
-    pairs: Vec<Pair>,
-    /// Of nodes at which more are posted.
-    many: Vec<Several>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Pair {
-    wide: TargetNumber,
-    here: TargetNumber,
-}
-
-/// Ascending.
-#[derive(Debug, Clone)]
-struct Several {
-    wide: Vec<TargetNumber>,
-    here: Vec<TargetNumber>,
-}
-
-/// What is posted at a node in one class.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Numbers<'t> {
-    One(Option<TargetNumber>),
-    /// Ascending.
-    Many(&'t [TargetNumber]),
-}
-
-/// [`Stands`] in four bytes: which of them in the two highest bits, its number in the others. So there are less
-/// than 2^30 targets, which no memory of a machine of today holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Posted(pub u32);
-
-/// What is posted at a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stands {
-    Nothing,
-    Wide(TargetNumber),
-    Here(TargetNumber),
-    /// A position in [`Tree::pairs`].
-    Pair(u32),
-    /// A position in [`Tree::many`].
-    Several(u32),
+    lists: Lists,
 }
 
 impl Default for Tree {
@@ -67,8 +26,7 @@ impl Default for Tree {
         Self {
             nodes: Nodes::with_roots(super::place::ROOTS),
             table: HashTable::new(),
-            pairs: Vec::new(),
-            many: Vec::new(),
+            lists: Lists::default(),
         }
     }
 }
@@ -80,12 +38,11 @@ impl Tree {
     }
 
     pub(super) fn child(&self, parent: NodeId, label: &[u8]) -> Option<NodeId> {
-        let has_children = self.nodes.get(parent)?.last_child != NONE;
-        let label = kept(label);
-        let is_it = |node: &NodeId| self.nodes.is(*node, parent, label);
-        if !has_children {
+        // Most ways end at a name with nothing below it.
+        if self.nodes.get(parent)?.last_child == NONE {
             return None;
         }
+        let is_it = |node: &NodeId| self.nodes.is(*node, parent, label);
         self.table.find(hash(parent, label), is_it).copied()
     }
 
@@ -94,7 +51,6 @@ impl Tree {
         if let Some(found) = self.child(parent, label) {
             return Some(found);
         }
-        let label = kept(label);
         let posted = Posted::NOTHING;
         let new = Node { parent, last_child: NONE, next_sibling: NONE, posted };
         let node = self.nodes.push(new, label)?;
@@ -116,63 +72,15 @@ impl Tree {
 
     /// Numbers come in ascending order.
     pub(super) fn post(&mut self, node: NodeId, class: Class, number: TargetNumber) {
-        let Self { nodes, pairs, many, .. } = self;
-        let Some(Node { posted, .. }) = nodes.get(node) else { return };
-        let stands = match (posted.stands(), class) {
-            (Stands::Nothing, Class::Wide) => Stands::Wide(number),
-            (Stands::Nothing, Class::Here) => Stands::Here(number),
-            (Stands::Wide(wide), Class::Here) => {
-                pairs.push(Pair { wide, here: number });
-                Stands::Pair(last(pairs))
-            }
-            (Stands::Here(here), Class::Wide) => {
-                pairs.push(Pair { wide: number, here });
-                Stands::Pair(last(pairs))
-            }
-            (Stands::Wide(wide), Class::Wide) => {
-                many.push(Several { wide: vec![wide, number], here: Vec::new() });
-                Stands::Several(last(many))
-            }
-            (Stands::Here(here), Class::Here) => {
-                many.push(Several { wide: Vec::new(), here: vec![here, number] });
-                Stands::Several(last(many))
-            }
-            (Stands::Pair(at), class) => {
-                let Some(Pair { wide, here }) = pairs.get(index(at)) else { return };
-                let (mut wide, mut here) = (vec![*wide], vec![*here]);
-                class.of(&mut wide, &mut here).push(number);
-                many.push(Several { wide, here });
-                Stands::Several(last(many))
-            }
-            (Stands::Several(at), class) => {
-                if let Some(Several { wide, here }) = many.get_mut(index(at)) {
-                    class.of(wide, here).push(number);
-                }
-                return;
-            }
-        };
-        nodes.set_posted(node, Posted::new(stands));
+        let Self { nodes, lists, .. } = self;
+        if let Some(Node { posted, .. }) = nodes.get(node) {
+            nodes.set_posted(node, lists.post(posted, class, number));
+        }
     }
 
     pub(super) fn posted(&self, node: NodeId, class: Class) -> Numbers<'_> {
-        let Some(Node { posted, .. }) = self.nodes.get(node) else {
-            return Numbers::One(None);
-        };
-        match (posted.stands(), class) {
-            (Stands::Wide(number), Class::Wide) | (Stands::Here(number), Class::Here) => {
-                Numbers::One(Some(number))
-            }
-            (Stands::Nothing | Stands::Wide(_) | Stands::Here(_), _) => Numbers::One(None),
-            (Stands::Pair(at), class) => {
-                let pair = self.pairs.get(index(at));
-                Numbers::One(pair.map(|Pair { wide, here }| *class.of(wide, here)))
-            }
-            (Stands::Several(at), class) => {
-                let several = self.many.get(index(at));
-                let numbers = several.map(|Several { wide, here }| class.of(wide, here));
-                Numbers::Many(numbers.map_or(&[], Vec::as_slice))
-            }
-        }
+        let posted = self.nodes.get(node).map_or(Posted::NOTHING, |node| node.posted);
+        self.lists.posted(posted, class)
     }
 
     /// The next node on a walk through all that is below `top`, itself not included, as far as nodes
@@ -199,46 +107,6 @@ impl Tree {
     }
 }
 
-impl Posted {
-    pub(super) const NOTHING: Self = Self(u32::MAX);
-    const KIND: u32 = 0b11 << 30;
-    const HERE: u32 = 0b01 << 30;
-    const PAIR: u32 = 0b10 << 30;
-    const SEVERAL: u32 = 0b11 << 30;
-
-    fn new(stands: Stands) -> Self {
-        let (kind, number) = match stands {
-            Stands::Nothing => return Self::NOTHING,
-            Stands::Wide(number) => (0, number),
-            Stands::Here(number) => (Self::HERE, number),
-            Stands::Pair(at) => (Self::PAIR, at),
-            Stands::Several(at) => (Self::SEVERAL, at),
-        };
-        Self(kind | (number & !Self::KIND))
-    }
-
-    fn stands(self) -> Stands {
-        let number = self.0 & !Self::KIND;
-        match self.0 & Self::KIND {
-            _ if self == Self::NOTHING => Stands::Nothing,
-            Self::HERE => Stands::Here(number),
-            Self::PAIR => Stands::Pair(number),
-            Self::SEVERAL => Stands::Several(number),
-            _ => Stands::Wide(number),
-        }
-    }
-}
-
-/// The position of what was pushed last.
-fn last<T>(items: &[T]) -> u32 {
-    u32::try_from(items.len().saturating_sub(1)).unwrap_or(u32::MAX)
-}
-
-/// No target is so long. If one were, it would share a node with others, and be looked at with them.
-fn kept(label: &[u8]) -> &[u8] {
-    label.get(..label.len().min(usize::from(u16::MAX))).unwrap_or(label)
-}
-
 /// Eight bytes at a time, each step a multiplication to twice the width, folded.
 pub(super) fn hash(parent: NodeId, label: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -257,4 +125,43 @@ pub(super) fn hash(parent: NodeId, label: &[u8]) -> u64 {
         *to = *from;
     }
     fold(state ^ u64::from_le_bytes(last), 0xa076_1d64_78bd_642f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Labels of every length about a word and about what the hash takes at once, which differ in their last
+    /// byte or in zeros at the end; so many that the table grows more than once.
+    #[test]
+    fn each_child_is_found_by_its_own_label() {
+        let lengths = (0..=70).chain([255, 256, 8_192]);
+        let mut labels: Vec<Vec<u8>> = lengths
+            .flat_map(|length| {
+                let one = vec![b'a'; length];
+                let other = [&one[..], b"b"].concat();
+                let zeros = [&one[..], &[0]].concat();
+                [one, other, zeros, [vec![1], vec![0; length]].concat()]
+            })
+            .collect();
+        labels.extend((0..10_000_u32).map(|n| n.to_string().into_bytes()));
+        labels.sort();
+        labels.dedup();
+        let mut tree = Tree::default();
+        let parent = tree.child_or_new(super::super::place::NAMES, b"org").unwrap();
+        let made: Vec<NodeId> =
+            labels.iter().map(|label| tree.child_or_new(parent, label).unwrap()).collect();
+        for (label, node) in labels.iter().zip(&made) {
+            assert_eq!(tree.child(parent, label), Some(*node));
+            assert_eq!(tree.child_or_new(parent, label), Some(*node));
+            assert_eq!(tree.child(*node, label), None);
+        }
+        let mut walked = Vec::new();
+        let mut at = parent;
+        while let Some(node) = tree.next_below(parent, at, tree.end()) {
+            walked.push(node);
+            at = node;
+        }
+        assert_eq!(walked, made);
+    }
 }

@@ -139,8 +139,8 @@ fn of_entry<'a>(
     candidates: &mut Vec<Candidate<'a>>,
 ) {
     let Some(first) = touches.first() else { return };
-    let held =
-        Held::new(event, first.entry, claims, touches.iter().map(|t| (t.version, t.bounds())));
+    let weighing =
+        Weighing::new(event, first.entry, claims, touches.iter().map(|t| (t.version, t.bounds())));
     let unions = unions(target, touches);
     // Versions that say that this very target must stay open.
     let excepted: BTreeSet<u32> = touches
@@ -168,7 +168,7 @@ fn of_entry<'a>(
                 let union = unions.contains(&part_of(t));
                 dimensions::breadth(measure, target, t.relation, union)
             };
-            let made = held.candidate(t.version, Some(t.target), breadth, t.bounds());
+            let made = weighing.candidate(t.version, Some(t.target), breadth, t.bounds());
             let Some(listed) = t.listed else { return made };
             let naming = claims.naming(&listed, event.span);
             Candidate {
@@ -301,8 +301,8 @@ fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Ca
         None => Answer::No(code),
     };
     let breadth = Breadth { target, method: Answer::Yes, licensed: false };
-    let held = Held::new(event, entry, claims, [(version, bounds)]);
-    held.candidate(version, None, breadth, bounds)
+    let weighing = Weighing::new(event, entry, claims, [(version, bounds)]);
+    weighing.candidate(version, None, breadth, bounds)
 }
 
 /// The block is by address, and the request names names and permits their addresses.
@@ -341,8 +341,8 @@ fn accepted(
     }
 }
 
-/// A request, held against an event.
-struct Held<'h, 'a> {
+/// A request is weighed against an event.
+struct Weighing<'h, 'a> {
     event: &'h Event<'h>,
     claims: &'h Claims<'h>,
     entry: Entry<'a>,
@@ -350,16 +350,16 @@ struct Held<'h, 'a> {
     samples: Vec<i64>,
 }
 
-impl<'h, 'a> Held<'h, 'a> {
-    /// `spans`: of each target that is looked at.
+impl<'h, 'a> Weighing<'h, 'a> {
+    /// By which targets.
     fn new(
         event: &'h Event<'h>,
         entry: Entry<'a>,
         claims: &'h Claims<'h>,
-        spans: impl IntoIterator<Item = (&'a Version, Bounds)>,
+        looked_at: impl IntoIterator<Item = (&'a Version, Bounds)>,
     ) -> Self {
         let transitions = entry.transitions();
-        let turning_points = spans
+        let turning_points = looked_at
             .into_iter()
             .flat_map(|(version, bounds)| entry.turning_points(version, bounds, &transitions));
         let samples = samples(event.span, turning_points);

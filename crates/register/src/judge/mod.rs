@@ -221,7 +221,7 @@ pub fn judge(
     Verdict { considered: cut_at, ..verdict }
 }
 
-/// What one request comes to.
+/// What a candidate comes to.
 type Judged<'j, 'a> = (Outcome, &'j Candidate<'a>);
 
 struct Case<'c, 'a> {

@@ -155,7 +155,7 @@ impl ItemReader {
     /// Nothing more comes of the request that is open.
     fn close(&mut self) -> Result<(), InvalidStatement> {
         let Some((wire, parts)) = self.open.take() else { return Ok(()) };
-        let (mut request, digest) = read(wire, &parts)?;
+        let (mut request, digest) = read_request(wire, &parts)?;
         let id = &request.id;
         if !self.seen.insert(id.clone()) {
             return Err(InvalidStatement::Duplicate { id: id.clone() });
@@ -199,7 +199,7 @@ pub fn version_digest(request: &v1::Request) -> [u8; 32] {
 }
 
 /// With the digest by which the next version names it.
-fn read(
+fn read_request(
     mut wire: v1::Request,
     parts: &[v1::OpenedPart],
 ) -> Result<(Request, [u8; 32]), InvalidStatement> {
@@ -220,4 +220,61 @@ fn read(
         return Err(InvalidStatement::NoTarget { id: request.id });
     }
     Ok((request, digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(id: &str, territory: &str) -> v1::Request {
+        let target = v1::Target {
+            kind: v1::TargetKind::DomainExact.into(),
+            value: format!("{id}.example.org"),
+        };
+        let target = v1::RequestTarget { target: Some(target), ..v1::RequestTarget::default() };
+        let scope = v1::Scope { territories: vec![territory.to_owned()], ..v1::Scope::default() };
+        let measure = v1::Measure { outcome_only: true, ..v1::Measure::default() };
+        let authority = v1::Authority { id: "court".to_owned(), ..v1::Authority::default() };
+        v1::Request {
+            id: id.to_owned(),
+            version: 1,
+            authorisation: Some(v1::Authorisation {
+                instrument: v1::Instrument::CourtOrderFinal.into(),
+                basis_class: v1::BasisClass::Law.into(),
+                authority: Some(authority),
+                ..v1::Authorisation::default()
+            }),
+            notification: Some(v1::Notification {
+                form: v1::RequestForm::Letter.into(),
+                ..v1::Notification::default()
+            }),
+            task: Some(v1::Task {
+                targets: vec![target],
+                measure: Some(measure),
+                scope: Some(scope),
+                effective_from_s: 1_000_000,
+                ..v1::Task::default()
+            }),
+            status: v1::RequestStatus::Accepted.into(),
+            basis_proof: v1::BasisProof::DocumentHeld.into(),
+            ..v1::Request::default()
+        }
+    }
+
+    #[test]
+    fn what_requests_have_in_common_is_kept_once_and_written_as_it_came() {
+        let came = [request("a", "DE"), request("b", "DE"), request("c", "AT")];
+        let wire =
+            |request: &v1::Request| v1::RegisterItem { item: Some(Item::Request(request.clone())) };
+        let items = Items::read(came.iter().map(wire).collect()).unwrap();
+        let [a, b, c] = items.requests().collect::<Vec<_>>()[..] else { panic!("three requests") };
+        assert!(Arc::ptr_eq(&a.scope, &b.scope) && !Arc::ptr_eq(&a.scope, &c.scope));
+        assert!(Arc::ptr_eq(&a.measure, &c.measure));
+        let authority = |request: &Request| request.authority.clone().unwrap();
+        assert!(Arc::ptr_eq(&authority(a), &authority(c)));
+        for (request, came) in items.0.requests.iter().zip(&came) {
+            assert_eq!(v1::Request::from(&*request.request), *came);
+            assert_eq!(request.digest, version_digest(came));
+        }
+    }
 }

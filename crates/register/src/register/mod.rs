@@ -84,8 +84,8 @@ pub struct Register {
     first_exception: Option<u64>,
 }
 
-/// How the requests of one statement came in.
-struct Made<'s> {
+/// The statement that entered requests.
+struct EnteredBy<'s> {
     said: &'s Said,
     effective_at_s: i64,
     second: Option<&'s Second>,
@@ -362,9 +362,9 @@ impl Register {
         relations::check(relations, |id| Some(&self.newest(&id.parse().ok()?)?.request.relations))
             .map_err(|(id, through)| InvalidStatement::Cycle { id, through })?;
         let (reason, existence) = (import.reason.as_str().into(), Existence::of(import));
-        let made = Made { said, effective_at_s, second, reason, existence };
+        let by = EnteredBy { said, effective_at_s, second, reason, existence };
         for new in requests {
-            self.enter(new, &made);
+            self.enter(new, &by);
         }
         for attribution in attributions {
             self.adoption.attribute(attribution.clone(), said);
@@ -422,8 +422,8 @@ impl Register {
         self.history(id)?.versions.last()
     }
 
-    fn enter(&mut self, new: &Entered, made: &Made<'_>) {
-        let Made { said, effective_at_s, second, reason, existence } = made;
+    fn enter(&mut self, new: &Entered, by: &EnteredBy<'_>) {
+        let EnteredBy { said, effective_at_s, second, reason, existence } = by;
         let Entered { request, digest } = new;
         let (mut request, digest) = (Arc::clone(request), *digest);
         erasure::forget(&mut request, &self.erased);

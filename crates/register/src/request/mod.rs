@@ -32,7 +32,7 @@ pub struct Request {
     pub basis_class: BasisClass,
     pub basis_proof: BasisProof,
     pub status: RequestStatus,
-    /// Of many requests few differ in these three: equal ones of an import are one.
+    /// As measure and scope: equal ones of an import are one, for many requests have few different ones.
     pub authority: Option<Arc<v1::Authority>>,
     pub form: RequestForm,
     /// An order against the publisher is no basis for blocking in the network (DOMAIN.md 3f).

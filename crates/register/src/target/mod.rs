@@ -219,7 +219,8 @@ impl Target {
         }
     }
 
-    /// With its kind: "domain_exact example.org".
+    /// With its kind: "domain_exact example.org". Every verdict says it: names are written without the
+    /// machinery of formats.
     pub(crate) fn named(&self) -> String {
         let kind = kind_word(self.kind());
         match self {
@@ -371,6 +372,7 @@ mod tests {
         let (target, done) = Target::parse(kind, raw).unwrap_or_else(|e| panic!("{raw}: {e}"));
         assert_eq!(target.to_string(), canonical, "{raw}");
         assert_eq!(done, repairs, "{raw}");
+        assert_eq!(target.named(), format!("{} {target}", kind_word(target.kind())), "{raw}");
         let wire = target.to_wire();
         assert_eq!(Target::from_wire(&wire), Ok(target), "{raw}: canonical text reads back");
     }
