@@ -196,3 +196,42 @@ targets = ["domain_exact:other.example", "domain_exact:ours.example"]
     assert!(page.contains("partial (manifest_errors)"), "{page}");
     assert!(page.contains("not domain_exact:ours.example"), "{page}");
 }
+
+/// An answer has no room for its targets; whoever needs them all has them all.
+#[test]
+fn a_request_that_is_larger_than_an_answer() {
+    const COUNT: usize = 20_000;
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path()).unwrap();
+    let file = dir.path().join("large.toml");
+    let names: Vec<String> =
+        (0..COUNT).map(|n| format!("\"domain_exact:n{n}.{}.example\"", "a".repeat(60))).collect();
+    let text = format!(
+        "[[request]]\nid = \"large/1\"\ninstrument = \"administrative_order\"\nform = \"letter\"\n\
+         received = 2026-01-01T00:00:00Z\nfrom = 2026-01-01T00:00:00Z\nterritories = [\"DE\"]\n\
+         techniques = [\"dns_nxdomain\"]\ntargets = [{}]\n",
+        names.join(", ")
+    );
+    std::fs::write(&file, &text).unwrap();
+    let file = file.to_str().unwrap();
+    let said = world.does(&["requests", "import", file]);
+    assert!(said.contains("1 accepted (1 new"), "{said}");
+    let said = world.does(&["requests", "import", file]);
+    assert!(said.contains("1 unchanged"), "the same file is compared with all of it: {said}");
+
+    let shown = world.operator.output(&["requests", "show", "large/1"]).unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains(" more; --output json has all of them"), "{}", &shown[..2_000]);
+    let targets = |rows: Vec<serde_json::Value>| rows[0]["targets"].as_array().unwrap().len();
+    assert_eq!(targets(world.operator.rows(&["requests", "list"]).unwrap()), COUNT);
+
+    // Its last target, which no first answer holds.
+    let last = format!("domain_exact:n{}.{}.example", COUNT - 1, "a".repeat(60));
+    let change = ["--remove-target", &last, "--add-target", "new.example", "--reason", "corrected"];
+    world.does(&[&["requests", "amend", "large/1"][..], &change].concat());
+    assert_eq!(world.state("large/1"), ("active".to_owned(), 2));
+    assert_eq!(targets(world.operator.rows(&["requests", "list"]).unwrap()), COUNT);
+    world.is_refused(&[&["requests", "amend", "large/1"][..], &change].concat(), "is no target");
+    world.does(&["requests", "withdraw", "large/1", "--reason", "by the authority"]);
+    assert_eq!(world.state("large/1").0, "withdrawn");
+}

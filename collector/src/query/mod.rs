@@ -43,6 +43,8 @@ mod past_tests;
 mod preview;
 mod probes;
 mod requests;
+#[cfg(test)]
+mod requests_tests;
 mod rules;
 pub mod service;
 mod target;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use evidence::RequestId;
-use register::{Entry, Relation, Target, Version, state::Transition};
+use prost::Message as _;
+use register::{Entry, Relation, Target, Version, request::RequestTarget, state::Transition};
 use remit_proto::v1;
 use tonic::Status;
 
@@ -70,12 +71,26 @@ impl QueryHandle {
             |entry: &Entry<'_>| authority.is_empty() || register.authority(entry) == authority;
         let found: Vec<Entry<'_>> =
             register.requests().filter(of_authority).filter(in_force).filter(names).collect();
-        let (found, next_page_token) = page.cut(found, |entry| entry.id().to_string());
-        let newest = |entry: &Entry<'_>| Some(row(&scene, entry, entry.versions().next_back()?));
+        let (found, mut next_page_token) = page.cut(found, |entry| entry.id().to_string());
+        let mut requests = Vec::with_capacity(found.len());
+        let mut size = 0;
+        for entry in &found {
+            let Some(version) = entry.versions().next_back() else { continue };
+            let row = row(&scene, entry, version, ROW_TARGETS_SIZE_MAX);
+            size += row.encoded_len();
+            if size > ANSWER_SIZE_MAX
+                && let Some(last) =
+                    requests.last().and_then(|row: &v1::RequestRow| row.request.as_ref())
+            {
+                next_page_token = page.token(last.id.as_bytes());
+                break;
+            }
+            requests.push(row);
+        }
         let root = scene.grounds().register_root_at(scene.position.log_size);
         Ok(v1::ListRequestsResponse {
             register_root: root.map(|root| root.0.to_vec()).unwrap_or_default(),
-            requests: found.iter().filter_map(newest).collect(),
+            requests,
             next_page_token,
             completeness: Some(completeness(&scene, &Filter::default())?),
         })
@@ -97,8 +112,10 @@ impl QueryHandle {
         let scene = self.scene()?;
         let register = scene.register();
         let entry = register.request(&id).ok_or(QueryError::NoSuchRequest)?;
+        let each = ANSWER_SIZE_MAX / entry.all_versions().count().max(1);
+        let each = each.min(ROW_TARGETS_SIZE_MAX);
         let mut versions: Vec<v1::RequestRow> =
-            entry.all_versions().map(|version| row(&scene, &entry, version)).collect();
+            entry.all_versions().map(|version| row(&scene, &entry, version, each)).collect();
         if let Some(newest) = versions.last_mut() {
             newest.validity = register::checklist(entry.request());
             newest.held_by = held_by(&register.held_by(&entry, scene.now_s, HELD_BY_MAX));
@@ -122,7 +139,9 @@ impl QueryHandle {
             let shown = about.and_then(|row| findings::shown(&scene, row)).filter(is_about);
             findings.extend(shown.map(|finding| (key, finding)));
         })?;
-        let findings = findings.into_values().collect();
+        let (rule_count, finding_count) = (rules.len() as u64, findings.len() as u64);
+        rules.truncate(BESIDE_MAX);
+        let findings = findings.into_values().take(BESIDE_MAX).collect();
         let transitions = entry.transitions().into_iter();
         let transitions = transitions.map(|stated| transition(&scene, &id, stated)).collect();
         Ok(v1::GetRequestResponse {
@@ -132,15 +151,106 @@ impl QueryHandle {
             findings,
             lists: covered_by(&scene, entry.request()),
             completeness: Some(completeness(&scene, &everything)?),
+            rule_count,
+            finding_count,
+        })
+    }
+
+    pub fn list_targets(
+        &self,
+        request: v1::ListTargetsRequest,
+    ) -> Result<v1::ListTargetsResponse, Status> {
+        Ok(self.targets(request)?)
+    }
+
+    fn targets(
+        &self,
+        request: v1::ListTargetsRequest,
+    ) -> Result<v1::ListTargetsResponse, QueryError> {
+        let v1::ListTargetsRequest { request_id, version, page_size, page_token } = request;
+        let question = v1::ListTargetsRequest {
+            request_id: request_id.clone(),
+            version,
+            ..v1::ListTargetsRequest::default()
+        };
+        let page = Page::open("targets", &question, page_size, &page_token)?;
+        let id: RequestId =
+            request_id.parse().map_err(|e| invalid("request_id", format!("{e}")))?;
+        let scene = self.scene()?;
+        let entry = scene.register().request(&id).ok_or(QueryError::NoSuchRequest)?;
+        let wanted = entry.all_versions().find(|held| held.request.version == version);
+        let wanted = wanted.ok_or_else(|| invalid("version", "the request has no such version"))?;
+        // A version does not change: positions in it are keys.
+        let begins = page.after.as_deref().map_or(Some(0), next_position);
+        let begins = begins.ok_or(QueryError::PageToken)?;
+        let rest = wanted.request.targets.get(begins..).ok_or(QueryError::PageToken)?;
+        let rest = rest.get(..page.size).unwrap_or(rest);
+        let (shown, target_count) = targets_of(&scene, wanted, first_of(rest, ANSWER_SIZE_MAX));
+        let ends = begins.saturating_add(shown.len());
+        let is_last = shown.is_empty() || ends >= wanted.request.targets.len();
+        let last = position_key(ends.saturating_sub(1));
+        Ok(v1::ListTargetsResponse {
+            targets: shown,
+            next_page_token: if is_last { String::new() } else { page.token(last.as_bytes()) },
+            target_count,
+            completeness: Some(completeness(&scene, &Filter::default())?),
         })
     }
 }
 
-fn row(scene: &Scene, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
+/// Most programs take answers of 4 MiB, unless they are told otherwise.
+pub(super) const ANSWER_SIZE_MAX: usize = 3 * 1024 * 1024;
+/// Of each row, the targets.
+pub(super) const ROW_TARGETS_SIZE_MAX: usize = 128 * 1024;
+/// Rules and findings beside a request.
+const BESIDE_MAX: usize = 1_000;
+
+/// As many as fit, and at least one.
+fn first_of(targets: &[RequestTarget], size_max: usize) -> &[RequestTarget] {
+    let mut size = 0_usize;
+    let fit = targets.iter().take_while(|held| {
+        size = size.saturating_add(v1::RequestTarget::from(*held).encoded_len());
+        size <= size_max
+    });
+    let count = fit.count().max(1);
+    targets.get(..count).unwrap_or(targets)
+}
+
+/// These targets of a version as the reader sees them, and how many there are.
+fn targets_of(
+    scene: &Scene,
+    version: &Version,
+    targets: &[RequestTarget],
+) -> (Vec<v1::RequestTarget>, u64) {
+    let request = Some(version.request.to_wire_with(targets));
+    let mut row = v1::RequestRow { request, ..v1::RequestRow::default() };
+    scene.veil.request(&mut row);
+    let shown = row.request.and_then(|request| request.task).unwrap_or_default().targets;
+    let count = if shown.is_empty() { 0 } else { version.request.targets.len() };
+    (shown, count as u64)
+}
+
+fn position_key(position: usize) -> String {
+    format!("{position:012}")
+}
+
+/// Behind the position of a key.
+fn next_position(key: &[u8]) -> Option<usize> {
+    std::str::from_utf8(key).ok()?.parse::<usize>().ok()?.checked_add(1)
+}
+
+/// With as many of its targets as have room.
+fn row(
+    scene: &Scene,
+    entry: &Entry<'_>,
+    version: &Version,
+    targets_size_max: usize,
+) -> v1::RequestRow {
     let author =
         usize::try_from(version.statement).ok().and_then(|at| scene.memory.authors.get(at));
+    let targets = &version.request.targets;
     let mut row = v1::RequestRow {
-        request: Some(v1::Request::from(&*version.request)),
+        request: Some(version.request.to_wire_with(first_of(targets, targets_size_max))),
         state: entry.state_at(scene.now_s),
         digest: version.digest.to_vec(),
         validity: Vec::new(),
@@ -167,8 +277,13 @@ fn row(scene: &Scene, entry: &Entry<'_>, version: &Version) -> v1::RequestRow {
         statement_index: version.statement,
         recorded_at_s: version.recorded_at_s,
         author: author.cloned().unwrap_or_default(),
+        target_count: 0,
     };
     scene.veil.request(&mut row);
+    let shown = row.request.as_ref().and_then(|request| request.task.as_ref());
+    if shown.is_some_and(|task| !task.targets.is_empty()) {
+        row.target_count = targets.len() as u64;
+    }
     row
 }
 

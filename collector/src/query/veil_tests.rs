@@ -123,6 +123,19 @@ fn everything(query: &QueryHandle, filter: &v1::Filter, targets: &[&str]) -> Str
     for id in ["req-5", "req-6", "req-7", "req-8"] {
         let question = v1::GetRequestRequest { id: id.into() };
         told += &format!("{:?}\n", query.get_request(question).unwrap());
+        told += &pages(
+            |page_token| {
+                let request_id = id.to_owned();
+                let (version, page_size) = (1, 1);
+                query.list_targets(v1::ListTargetsRequest {
+                    request_id,
+                    version,
+                    page_size,
+                    page_token,
+                })
+            },
+            |answer| answer.next_page_token.clone(),
+        );
     }
     told + &query.verdict_lines().unwrap().lines
 }

@@ -8,8 +8,8 @@ use remit_proto::v1::{
     DeclareNodeResponse, ErasePartsRequest, ErasePartsResponse, GetListRequest, GetListResponse,
     GetRequestRequest, GetRequestResponse, ListEntriesRequest, ListEntriesResponse,
     ListListsRequest, ListListsResponse, ListRequestsRequest, ListRequestsResponse,
-    PreviewStatementRequest, PreviewStatementResponse, PutChunkRequest, PutChunkResponse,
-    RefusalCode, register_service_server::RegisterService,
+    ListTargetsRequest, ListTargetsResponse, PreviewStatementRequest, PreviewStatementResponse,
+    PutChunkRequest, PutChunkResponse, RefusalCode, register_service_server::RegisterService,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -158,6 +158,13 @@ impl RegisterService for RegisterEdge {
         request: Request<GetRequestRequest>,
     ) -> Result<Response<GetRequestResponse>, Status> {
         self.questions.answer(request, Operation::Query, QueryHandle::get_request).await
+    }
+
+    async fn list_targets(
+        &self,
+        request: Request<ListTargetsRequest>,
+    ) -> Result<Response<ListTargetsResponse>, Status> {
+        self.questions.answer(request, Operation::Query, QueryHandle::list_targets).await
     }
 
     async fn list_lists(

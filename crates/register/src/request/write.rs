@@ -1,7 +1,5 @@
 //! Back to the wire: what was read is written as it was.
 
-use std::sync::Arc;
-
 use remit_proto::v1;
 
 use super::{
@@ -11,6 +9,13 @@ use super::{
 
 impl From<&Request> for v1::Request {
     fn from(request: &Request) -> Self {
+        request.to_wire_with(&request.targets)
+    }
+}
+
+impl Request {
+    /// With these targets in the place of its own: of a request that has millions, an answer holds a part.
+    pub fn to_wire_with(&self, targets: &[RequestTarget]) -> v1::Request {
         let Request {
             id,
             version,
@@ -22,7 +27,7 @@ impl From<&Request> for v1::Request {
             authority,
             form,
             to_publisher: _,
-            targets,
+            targets: _,
             measure,
             scope,
             received_at_s,
@@ -40,7 +45,7 @@ impl From<&Request> for v1::Request {
             relations,
             time_zone,
             particulars,
-        } = request.clone();
+        } = self;
         let Particulars {
             external_ref,
             court,
@@ -71,22 +76,21 @@ impl From<&Request> for v1::Request {
             impact,
             time_assumption,
             time_notes,
-        } = *particulars;
-        let withheld_measure = request.withholds(v1::RequestPart::Measure);
+        } = particulars.as_ref().clone();
+        let withheld_measure = self.withholds(v1::RequestPart::Measure);
         let (remove_within_s, remove_by_s) = match removal {
             Removal::WithinS(within_s) => (within_s.unsigned_abs(), 0),
-            Removal::ByS(by_s) => (0, by_s),
+            Removal::ByS(by_s) => (0, *by_s),
         };
-        let lists = lists.into_iter().map(|list| v1::ListClaim {
+        let lists = lists.iter().map(|list| v1::ListClaim {
             list_id: list.id.to_string(),
             version: list.version.to_string(),
         });
-        let windows =
-            windows.into_iter().map(|w| v1::Window { from_s: w.from_s, until_s: w.until_s });
-        Self {
+        let windows = windows.iter().map(|w| v1::Window { from_s: w.from_s, until_s: w.until_s });
+        v1::Request {
             id: id.to_string(),
-            version,
-            prev_hash,
+            version: *version,
+            prev_hash: prev_hash.clone(),
             authorisation: Some(v1::Authorisation {
                 external_ref,
                 court,
@@ -94,13 +98,13 @@ impl From<&Request> for v1::Request {
                 ecli,
                 decided_at_s: decided_at_s.unwrap_or(0),
                 issued_at_s: issued_at_s.unwrap_or(0),
-                instrument: instrument.into(),
-                basis_class: basis_class.into(),
+                instrument: (*instrument).into(),
+                basis_class: (*basis_class).into(),
                 legal_provisions,
                 statement_of_reasons,
                 category,
                 keywords,
-                authority: authority.map(Arc::unwrap_or_clone),
+                authority: authority.as_deref().cloned(),
                 parties,
                 competence_check: competence_check.map(|check| *check),
                 confidentiality,
@@ -109,7 +113,7 @@ impl From<&Request> for v1::Request {
                 addressee,
                 addressee_role: addressee_role.into(),
                 shared_by,
-                form: form.into(),
+                form: (*form).into(),
                 signature_status: signature_status.into(),
                 language,
                 served_at_s: served_at_s.unwrap_or(0),
@@ -119,11 +123,11 @@ impl From<&Request> for v1::Request {
                 report_effect_to,
             }),
             task: Some(v1::Task {
-                targets: targets.into_iter().map(Into::into).collect(),
+                targets: targets.iter().map(Into::into).collect(),
                 measure: withheld_measure
-                    .map_or_else(|| Some(Arc::unwrap_or_clone(measure).into()), |_| None),
-                scope: Some(Arc::unwrap_or_clone(scope).into()),
-                effective_from_s,
+                    .map_or_else(|| Some(Measure::clone(measure).into()), |_| None),
+                scope: Some(Scope::clone(scope).into()),
+                effective_from_s: *effective_from_s,
                 effective_until_s: effective_until_s.unwrap_or(0),
                 until_event,
                 windows: windows.collect(),
@@ -137,17 +141,18 @@ impl From<&Request> for v1::Request {
                 covers_lists: covers_lists.iter().map(ToString::to_string).collect(),
             }),
             documents,
-            status: status.into(),
-            basis_proof: basis_proof.into(),
-            decision: decision.map(|decision| (*decision).into()),
+            status: (*status).into(),
+            basis_proof: (*basis_proof).into(),
+            decision: decision.as_deref().cloned().map(Into::into),
             validity,
             impact: impact.map(|impact| *impact),
-            relations,
+            relations: relations.clone(),
             time_assumption,
-            time_zone,
+            time_zone: time_zone.clone(),
             time_notes,
             closed: closed
-                .into_iter()
+                .iter()
+                .cloned()
                 .map(|closed| {
                     let Closed { part, tier, until_s, ground, opening, is_open: _, is_erased: _ } =
                         closed;
@@ -164,8 +169,8 @@ impl From<&Request> for v1::Request {
     }
 }
 
-impl From<RequestTarget> for v1::RequestTarget {
-    fn from(held: RequestTarget) -> Self {
+impl From<&RequestTarget> for v1::RequestTarget {
+    fn from(held: &RequestTarget) -> Self {
         let Details { raw, repair, added_at_s, removed_at_s, derived } = held.details();
         let RequestTarget { target, exception, .. } = held;
         Self {
@@ -174,7 +179,7 @@ impl From<RequestTarget> for v1::RequestTarget {
             repair,
             added_at_s: added_at_s.unwrap_or(0),
             removed_at_s: removed_at_s.unwrap_or(0),
-            exception,
+            exception: *exception,
             derived: derived.map(|derived| {
                 let Derived { from, resolved_at_s, ttl_s, evidence } = derived;
                 v1::Derived { from: Some(from.to_wire()), resolved_at_s, ttl_s, evidence }

@@ -16,6 +16,7 @@ use verify::{Outcome, RegisterState};
 use crate::{
     cli::Reconcile,
     client::{self, RegisterClient},
+    commands::requests::complete,
     commands::{list as pages, lists, verify as bundle},
     config::Config,
     exit::{CliError, Code},
@@ -86,7 +87,10 @@ pub(super) async fn of_collector(
 ) -> Result<Held, CliError> {
     let mut client = client::register(config).await?;
     let mut roots = Roots::default();
-    let (rows, completeness) = requests(&mut client, 0, &mut roots).await?;
+    let (mut rows, completeness) = requests(&mut client, 0, &mut roots).await?;
+    for row in &mut rows {
+        complete(&mut client, row).await?;
+    }
     let (running, _) = requests(&mut client, at_s, &mut roots).await?;
     let completeness = completeness.unwrap_or_default();
     let mut gaps = Vec::new();

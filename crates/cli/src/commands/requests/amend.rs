@@ -3,7 +3,7 @@
 use register::{Target, import::Held, words as field};
 use remit_proto::v1;
 
-use super::{enter_requests, held};
+use super::{complete, enter_requests, held};
 use crate::{
     cli::Amend,
     client::{self, RegisterClient},
@@ -51,8 +51,10 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
 pub(super) async fn newest(client: &mut RegisterClient, id: &str) -> Result<Held, CliError> {
     let question = v1::GetRequestRequest { id: id.to_owned() };
     let versions = client.get_request(question).await?.into_inner().versions;
-    let newest = versions.into_iter().next_back().and_then(held);
-    newest.ok_or_else(|| CliError::Malformed("the answer holds no version".to_owned()))
+    let missing = || CliError::Malformed("the answer holds no version".to_owned());
+    let mut newest = versions.into_iter().next_back().ok_or_else(missing)?;
+    complete(client, &mut newest).await?;
+    held(newest).ok_or_else(missing)
 }
 
 /// The version after it, as it is.

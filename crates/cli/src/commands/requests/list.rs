@@ -3,6 +3,7 @@
 use register::words as field;
 use remit_proto::v1;
 
+use super::targets::{beyond, complete};
 use crate::{
     cli::{Format, ListRequests},
     client::{self, RegisterClient},
@@ -29,10 +30,27 @@ pub(crate) async fn list(
         ..v1::ListRequestsRequest::default()
     };
     let mut client = client::register(config).await?;
-    let (rows, completeness) = rows(&mut client, question, args.limit).await?;
+    let (mut rows, completeness) = rows(&mut client, question, args.limit).await?;
+    if out != Format::Table {
+        for row in &mut rows {
+            complete(&mut client, row).await?;
+        }
+    }
     layout().listing(&rows, completeness).print(out)
 }
 
+/// With all their targets.
+pub(in crate::commands) async fn whole_rows(
+    client: &mut RegisterClient,
+) -> Result<Vec<v1::RequestRow>, CliError> {
+    let (mut rows, _) = rows(client, v1::ListRequestsRequest::default(), None).await?;
+    for row in &mut rows {
+        complete(client, row).await?;
+    }
+    Ok(rows)
+}
+
+/// Each with as many of its targets as the answer had room for.
 pub(in crate::commands) async fn rows(
     client: &mut RegisterClient,
     question: v1::ListRequestsRequest,
@@ -131,8 +149,9 @@ pub(super) fn local(at_s: i64, request: &v1::Request) -> String {
 fn some_targets(row: &v1::RequestRow) -> String {
     let all = targets(&request(row));
     let mut shown = all.iter().take(TARGETS_SHOWN).cloned().collect::<Vec<_>>().join(" ");
-    if all.len() > TARGETS_SHOWN {
-        shown.push_str(&format!(" and {} more", all.len() - TARGETS_SHOWN));
+    let more = all.len().saturating_sub(TARGETS_SHOWN) as u64 + beyond(row);
+    if more > 0 {
+        shown.push_str(&format!(" and {more} more"));
     }
     shown
 }

@@ -7,7 +7,7 @@
 //! | `quick` | one provisional request, at two in the morning |
 //! | `amend` | the next version of one request |
 //! | `lifecycle` | what became of a request, and of a proceeding |
-//! | `list`, `show` | reading |
+//! | `list`, `show`, `targets` | reading |
 //!
 //! Promised: whatever enters something can be asked first what it would change of today's verdicts
 //! (`--dry-run`); the collector computes that from the same statement.
@@ -21,6 +21,7 @@ mod lifecycle;
 mod list;
 mod quick;
 mod show;
+mod targets;
 
 use std::{path::Path, time::Duration};
 
@@ -39,7 +40,11 @@ pub(crate) use self::{
     quick::quick,
     show::show,
 };
-pub(super) use self::{file::read_form, list::rows};
+pub(super) use self::{
+    file::read_form,
+    list::{rows, whole_rows},
+    targets::complete,
+};
 
 use self::file::File;
 use super::adopt::statements::{change_of_all, preview, unsigned};
@@ -282,7 +287,9 @@ async fn newest(client: &mut RegisterClient) -> Result<Vec<Held>, CliError> {
         } else {
             Some(row)
         };
-        newest.extend(row.and_then(held));
+        let Some(mut row) = row else { continue };
+        complete(client, &mut row).await?;
+        newest.extend(held(row));
     }
     Ok(newest)
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     approve::approved,
     list::{layout, local, targets},
+    targets::{beyond, complete},
 };
 use crate::{
     cli::Format,
@@ -23,13 +24,20 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
     let request = v1::GetRequestRequest { id: id.to_owned() };
     let response = client.get_request(request).await?.into_inner();
     let v1::GetRequestResponse {
-        versions,
+        mut versions,
         rules: installed,
         findings: found,
         completeness,
         lists: covered,
         transitions,
+        rule_count,
+        finding_count,
     } = response;
+    if out != Format::Table {
+        for row in &mut versions {
+            complete(&mut client, row).await?;
+        }
+    }
     match out {
         Format::Json => {
             let details: Vec<Value> =
@@ -41,6 +49,8 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
                 "lists": lists::versions_layout().listing(&covered, None).objects(),
                 "rules": rules::layout().listing(&installed, None).objects(),
                 "findings": findings::layout().listing(&found, None).objects(),
+                "rule_count": rule_count,
+                "finding_count": finding_count,
                 "completeness": output::completeness_json(completeness.as_ref()),
             });
             output::write(format!("{answer:#}\n").as_bytes())
@@ -69,9 +79,19 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
             }
             output::write(b"rules installed now that claim it or fall under it\n")?;
             rules::layout().listing(&installed, None).print(out)?;
+            output::write(beyond_rows(rule_count, installed.len(), "rules").as_bytes())?;
             output::write(b"\nfindings\n")?;
+            output::write(beyond_rows(finding_count, found.len(), "findings").as_bytes())?;
             findings::layout().listing(&found, completeness).print(out)
         }
+    }
+}
+
+/// An answer has room for so many; the lists have all.
+fn beyond_rows(count: u64, shown: usize, list: &str) -> String {
+    match count.saturating_sub(shown as u64) {
+        0 => String::new(),
+        more => format!("the first {shown}; {more} more: remit {list} list\n"),
     }
 }
 
@@ -154,6 +174,7 @@ fn details(row: &v1::RequestRow) -> Pairs {
         erased,
         secrecy_expired_at_s,
         second_person,
+        target_count: _,
         newer_waits: _,
     } = row;
     let request = request.clone().unwrap_or_default();
@@ -171,7 +192,7 @@ fn details(row: &v1::RequestRow) -> Pairs {
     }
     authorisation(&mut pairs, &request);
     notification(&mut pairs, &request);
-    task(&mut pairs, &request);
+    task(&mut pairs, &request, beyond(row));
     for document in &request.documents {
         pairs.push(("document", document_line(document)));
     }
@@ -310,11 +331,15 @@ fn notification(pairs: &mut Pairs, request: &v1::Request) {
     }
 }
 
-fn task(pairs: &mut Pairs, request: &v1::Request) {
+fn task(pairs: &mut Pairs, request: &v1::Request, targets_beyond: u64) {
     let task = request.task.clone().unwrap_or_default();
     let at = |at_s: i64| instant(at_s, request);
     for (target, text) in task.targets.iter().zip(targets(request)) {
         pairs.push(("target", target_line(target, text, request)));
+    }
+    if targets_beyond > 0 {
+        let more = format!("and {targets_beyond} more; --output json has all of them");
+        pairs.push(("target", more));
     }
     let measure = task.measure.unwrap_or_default();
     let techniques: Vec<_> = measure.techniques().map(field::technique).collect();
