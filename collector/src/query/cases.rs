@@ -2,7 +2,7 @@
 
 use evidence::statement::{SignedStatement, decode_signed};
 use register::{
-    Known, Target,
+    Known, Relation, Target,
     cases::{Decided, Note, finding_id, subject_of},
     severity,
 };
@@ -16,6 +16,7 @@ use super::{
     filter::Filter,
     findings, former,
 };
+use crate::store::RuleId;
 
 impl QueryHandle {
     pub fn get_finding(
@@ -84,15 +85,18 @@ fn find(scene: &Scene, filter: &Filter, id: &str) -> Result<Option<v1::FindingRo
     let mut found = None;
     findings::each(scene, filter, &findings::Kinds::all(), &mut |_, row| {
         if found.is_none() && finding_id(&subject_of(&row)) == id {
-            found = findings::shown(scene, row);
+            found = Some(findings::shown(scene, row));
         }
     })?;
-    Ok(found)
+    Ok(found.transpose()?.flatten())
 }
 
 /// Adds what is not about the evidence of one finding: its id, what people said, how severe it is. Before the
 /// veil, which takes away what all of that is told by.
-pub(super) fn complete(scene: &Scene, mut row: v1::FindingRow) -> v1::FindingRow {
+pub(super) fn complete(
+    scene: &Scene,
+    mut row: v1::FindingRow,
+) -> Result<v1::FindingRow, QueryError> {
     row.id = finding_id(&subject_of(&row));
     let decided = decided(scene, &row.id).next_back();
     row.state = decided.map_or(FindingState::Open, |decided| decided.after).into();
@@ -100,12 +104,31 @@ pub(super) fn complete(scene: &Scene, mut row: v1::FindingRow) -> v1::FindingRow
         decided.after == FindingState::Remedied && row.last_seen_s > decided.recorded_at_s
     });
     row.decided = decided.map(self::row);
-    row.duration_s = u64::try_from(row.last_seen_s.saturating_sub(row.first_seen_s)).unwrap_or(0);
+    let seen = (row.first_seen_s, row.last_seen_s);
+    row.duration_s = within(seen, &[]);
     // Of what is no rule, whoever found it says whether anything is blocked by it.
     if row.rule != 0 {
+        let (node, generation) = (row.node.clone(), row.generation.clone());
+        let rule = RuleId { node, generation, number: row.rule };
+        row.duration_s = within(seen, &scene.reading.stood_of(&rule, scene.known_at())?);
         row.severity = Some(of_rule(scene, &row));
     }
-    row
+    Ok(row)
+}
+
+/// Seconds from first to last seen, without those in which it did not stand. What nobody has shown as
+/// standing (an old log) is taken to have stood from first to last.
+fn within((first_s, last_s): (i64, i64), stood: &[(i64, Option<i64>)]) -> u64 {
+    let (mut sum, mut counted_to_s) = (0_i64, first_s);
+    let always = [(first_s, None)];
+    let stood = if stood.is_empty() { &always } else { stood };
+    for (from_s, until_s) in stood {
+        let from_s = counted_to_s.max(*from_s);
+        let until_s = until_s.unwrap_or(last_s).min(last_s);
+        sum = sum.saturating_add(until_s.saturating_sub(from_s).max(0));
+        counted_to_s = counted_to_s.max(until_s);
+    }
+    u64::try_from(sum).unwrap_or(0)
 }
 
 /// Whether one of its three grades is at least this one.
@@ -124,7 +147,22 @@ fn of_rule(scene: &Scene, row: &v1::FindingRow) -> v1::Severity {
     };
     let facts = scene.inventory.iter().find(|facts| facts.node == row.node);
     let lines_served = facts.map_or(0, |facts| facts.lines_served);
-    severity(target.as_ref(), lines_served, row.duration_s)
+    let mut severity = severity(target.as_ref(), lines_served, row.duration_s);
+    if target.is_some_and(|target| must_stay_open(scene, row, &target)) {
+        severity.set_scale(SeverityGrade::High);
+    }
+    severity
+}
+
+/// By the request that speaks (DOMAIN.md 3f, "Whitelisted target blocked").
+fn must_stay_open(scene: &Scene, row: &v1::FindingRow, target: &Target) -> bool {
+    let code = row.verdict.as_ref().map(v1::Verdict::code);
+    code == Some(v1::VerdictCode::OutOfScopeTarget)
+        && scene.whole().touching(target).iter().any(|touch| {
+            touch.target.exception
+                && touch.entry.id().as_str() == row.request_id
+                && matches!(touch.relation, Relation::Equal | Relation::Inside)
+        })
 }
 
 /// Not veiled.
@@ -140,5 +178,78 @@ fn row(decided: &Decided) -> v1::DecisionRow {
         note: if let Note::Text(text) = note { text.clone() } else { String::new() },
         note_erased: *note == Note::Erased,
         state_after: (*after).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use remit_proto::v1;
+
+    use super::within;
+    use crate::assess::testing::{World, block};
+
+    #[test]
+    fn what_did_not_stand_is_not_counted() {
+        let check = |stood: &[(i64, Option<i64>)], seconds: u64| {
+            assert_eq!(within((100, 200), stood), seconds, "{stood:?}");
+        };
+        check(&[], 100);
+        check(&[(0, None)], 100);
+        check(&[(150, None)], 50);
+        check(&[(0, Some(110)), (190, None)], 20);
+        check(&[(0, Some(110)), (105, Some(120)), (120, Some(300))], 100);
+        check(&[(0, Some(50)), (250, None)], 0);
+        assert_eq!(within((100, 100), &[(0, None)]), 0);
+    }
+
+    fn rule_finding(world: &World) -> v1::FindingRow {
+        let kinds = vec![v1::FindingKind::Rule.into()];
+        let question = v1::ListFindingsRequest { kinds, ..Default::default() };
+        let mut found = world.query.list_findings(question).unwrap().findings;
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    }
+
+    #[test]
+    fn to_block_what_must_stay_open_is_as_grave_as_can_be() {
+        for (exception, grade) in
+            [(true, v1::SeverityGrade::High), (false, v1::SeverityGrade::Medium)]
+        {
+            let mut stream = super::super::tests::network();
+            stream.request_with("req-7", "ip:192.0.2.8", |request| {
+                let targets = &mut request.task.as_mut().unwrap().targets;
+                let open =
+                    v1::Target { value: "192.0.2.7".into(), ..targets[0].target.clone().unwrap() };
+                let open =
+                    v1::RequestTarget { target: Some(open), exception, ..targets[0].clone() };
+                targets.extend(exception.then_some(open));
+            });
+            stream.install("r1", &block(7, "ip:192.0.2.7 for req-7"));
+            stream.publish();
+            let row = rule_finding(&World::of(&stream));
+            assert_eq!(row.code, "OUT_OF_SCOPE_TARGET");
+            assert_eq!(row.severity.unwrap().scale(), grade);
+        }
+    }
+
+    /// An hour in January and one in December are no year.
+    #[test]
+    fn a_rule_that_came_back_has_the_hours_in_which_it_stood() {
+        let mut stream = super::super::tests::network();
+        let rule = block(7, "ip:192.0.2.7");
+        for _ in 0..2 {
+            stream.install("r1", &rule);
+            stream.wait(3_600);
+            stream.hit("r1", &rule, 1);
+            stream.wait(60);
+            stream.remove("r1", &rule);
+            stream.publish();
+            stream.wait(300 * 86_400);
+        }
+        let world = World::of(&stream);
+        let row = rule_finding(&world);
+        assert_eq!(row.code, "NO_BASIS");
+        assert!(row.last_seen_s - row.first_seen_s > 299 * 86_400, "{row:?}");
+        assert!((7_200..=7_320).contains(&row.duration_s), "{}", row.duration_s);
     }
 }

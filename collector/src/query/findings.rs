@@ -54,18 +54,22 @@ impl QueryHandle {
         let (filter, scene) = self.scene_for(filter)?;
         // Of fifty thousand requests there may be several each: none of these is kept but those of the page.
         let mut found = BTreeMap::new();
+        let mut unreadable = None;
         each(&scene, &filter, &kinds, &mut |key, finding| {
             if !page.has_room(&found, &key) {
                 return;
             }
-            let asked = shown(&scene, finding).filter(|finding| {
+            let is_asked = |finding: &v1::FindingRow| {
                 (states.is_empty() || states.contains(&finding.state))
                     && cases::is_as_grave(finding, severity_min)
-            });
-            if let Some(finding) = asked {
-                page.keep(&mut found, key, finding);
+            };
+            match shown(&scene, finding) {
+                Ok(Some(finding)) if is_asked(&finding) => page.keep(&mut found, key, finding),
+                Ok(_) => {}
+                Err(error) => unreadable = Some(error),
             }
         })?;
+        unreadable.map_or(Ok(()), Err)?;
         let (findings, next_page_token) =
             page.cut(found.into_iter().collect(), |(key, _)| key.clone());
         Ok(v1::ListFindingsResponse {
@@ -132,9 +136,12 @@ pub(super) fn each(
 }
 
 /// As the reader sees it; `None`: it is not there for this reader.
-pub(super) fn shown(scene: &Scene, row: v1::FindingRow) -> Option<v1::FindingRow> {
-    let mut row = cases::complete(scene, row);
-    scene.veil.finding(&mut row).then_some(row)
+pub(super) fn shown(
+    scene: &Scene,
+    row: v1::FindingRow,
+) -> Result<Option<v1::FindingRow>, QueryError> {
+    let mut row = cases::complete(scene, row)?;
+    Ok(scene.veil.finding(&mut row).then_some(row))
 }
 
 /// One for each rule and cause.

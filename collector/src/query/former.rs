@@ -48,7 +48,7 @@ pub(super) fn finding(scene: &Scene, id: &str) -> Result<Option<v1::FindingRow>,
     if row.rule != 0 && !when_it_stood(scene, &mut row)? && scene.cases().of(id).is_empty() {
         return Ok(None);
     }
-    let mut row = cases::complete(scene, row);
+    let mut row = cases::complete(scene, row)?;
     Ok(scene.veil.finding(&mut row).then_some(row))
 }
 

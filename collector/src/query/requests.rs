@@ -133,12 +133,18 @@ impl QueryHandle {
             finding.request_id == id.as_str() || other
         };
         let mut findings = BTreeMap::new();
+        let mut unreadable = None;
         findings::each(&scene, &everything, &findings::Kinds::all(), &mut |key, finding| {
-            let about = Some(finding).filter(is_about);
-            // The veil may take the name away.
-            let shown = about.and_then(|row| findings::shown(&scene, row)).filter(is_about);
-            findings.extend(shown.map(|finding| (key, finding)));
+            if !is_about(&finding) {
+                return;
+            }
+            match findings::shown(&scene, finding) {
+                // The veil may take the name away.
+                Ok(shown) => findings.extend(shown.filter(is_about).map(|finding| (key, finding))),
+                Err(error) => unreadable = Some(error),
+            }
         })?;
+        unreadable.map_or(Ok(()), Err)?;
         let (rule_count, finding_count) = (rules.len() as u64, findings.len() as u64);
         rules.truncate(BESIDE_MAX);
         let findings = findings.into_values().take(BESIDE_MAX).collect();

@@ -224,6 +224,12 @@ pub trait Reading {
     /// When rules stood, by what entries `since ..` of the log told of them; a span of which a later entry
     /// tells that it ended is one that has not. In the order in which they were told of.
     fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError>;
+    /// From when to when one rule stood, as far as the log tells; `None`: to this day. Oldest first.
+    fn stood_of(
+        &self,
+        rule: &RuleId,
+        known_at: Option<u64>,
+    ) -> Result<Vec<(i64, Option<i64>)>, StoreError>;
     /// Newest hit first.
     fn events(
         &self,

@@ -260,6 +260,27 @@ impl Reading for SqliteReading {
         Ok(found)
     }
 
+    fn stood_of(
+        &self,
+        rule: &RuleId,
+        known_at: Option<u64>,
+    ) -> Result<Vec<(i64, Option<i64>)>, StoreError> {
+        let RuleId { node, generation, number: rule } = rule;
+        let mut statement = self.connection()?.prepare_cached(
+            "SELECT CASE standing.installed_at_s WHEN 0 THEN at_s ELSE standing.installed_at_s END,
+                 CASE WHEN ended_by < ?4 THEN ended_at_s END
+             FROM rule JOIN standing ON standing.rule = rule.id
+             WHERE node = ?1 AND generation = ?2 AND number = ?3 AND known_by < ?4
+             ORDER BY 1",
+        )?;
+        let below = known_at.map_or(i64::MAX, number);
+        let found = statement
+            .query_map(params![node, generation, rule.cast_signed(), below], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
     fn events(
         &self,
         query: &EventQuery,

@@ -9,7 +9,7 @@
 //!
 //! | | low | medium | high |
 //! |---|---|---|---|
-//! | scale | one page, one port of one address | one host name or address | a tree of names, a prefix, an application, a whole service, everything of a line |
+//! | scale | one page, one port of one address | one host name or address | a tree of names, a prefix, an application, a whole service, everything of a line; what the request says must stay open |
 //! | scope, lines served | below 1,000 | below 100,000 | 100,000 and more |
 //! | irremediability | below a day | below 30 days | 30 days and more: what was to be read then is past |
 
