@@ -150,12 +150,53 @@ fn decided(decision: &v1::OperatorDecision) -> String {
         said.push_str(&text);
     }
     if let Some(scope) = accepted_scope {
-        said.push_str(&format!("; only in {}", scope.territories.join(", ")));
+        said.push_str(&format!("; {}", narrowed(scope)));
     }
     for more in [text, escalation].into_iter().filter(|t| !t.is_empty()) {
         said.push_str(&format!("; {more}"));
     }
     said
+}
+
+/// "only in DE; only at nodes group:fixed; not for audiences emergency": everything within which it is accepted.
+fn narrowed(scope: &v1::Scope) -> String {
+    let v1::Scope {
+        territories,
+        nodes,
+        network_types: _,
+        asns: _,
+        audiences,
+        except_nodes,
+        except_audiences,
+    } = scope;
+    let parts = [
+        ("only at nodes", nodes.join(", ")),
+        ("only in networks", networks(scope)),
+        ("only in", asns(scope)),
+        ("only for audiences", audiences.join(", ")),
+        ("not at nodes", except_nodes.join(", ")),
+        ("not for audiences", except_audiences.join(", ")),
+    ];
+    let mut said: Vec<String> = parts
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(word, value)| format!("{word} {value}"))
+        .collect();
+    // "Everywhere" narrows nothing, and is said where nothing else is.
+    if said.is_empty() || *territories != ["*"] {
+        said.insert(0, format!("only in {}", territories.join(", ")));
+    }
+    said.join("; ")
+}
+
+fn networks(scope: &v1::Scope) -> String {
+    let networks: Vec<_> = scope.network_types().map(field::network_type).collect();
+    networks.join(", ")
+}
+
+fn asns(scope: &v1::Scope) -> String {
+    let asns: Vec<_> = scope.asns.iter().map(|asn| format!("AS{asn}")).collect();
+    asns.join(", ")
 }
 
 /// Every field that says something, in the order in which a lawyer asks for it.
@@ -201,13 +242,10 @@ fn details(row: &v1::RequestRow) -> Pairs {
         pairs.push(("decision", decided(decision)));
     }
     for item in validity {
-        let (element, state) = (item.element(), item.state());
-        let text =
-            format!("{}: {}", field::validity_element(element), field::validity_state(state));
-        pairs.push(("dsa_9_2", text));
+        pairs.push(("dsa_9_2", validity_line(item, &request)));
     }
     if let Some(impact) = &request.impact {
-        pairs.push(("impact", impact_line(impact)));
+        pairs.push(("impact", impact_line(impact, &request)));
     }
     for closed in &request.closed {
         let until = match closed.until_s {
@@ -288,7 +326,8 @@ fn authorisation(pairs: &mut Pairs, request: &v1::Request) {
     if let Some(check) = &deed.competence_check {
         let result = field::competence(check.result()).to_owned();
         let (claimed, from) = (check.power_claimed.clone(), check.delegated_by.clone());
-        pairs.push(("competence", join([result, claimed, from])));
+        let verified = by("verified by", check.verified_by.as_ref());
+        pairs.push(("competence", join([result, claimed, from, verified])));
     }
     if let Some(secrecy) = &deed.confidentiality {
         let scopes: Vec<_> = secrecy.scopes().map(field::confidential).collect();
@@ -298,7 +337,8 @@ fn authorisation(pairs: &mut Pairs, request: &v1::Request) {
         };
         let tier = field::tier(secrecy.tier()).to_owned();
         let ground = secrecy.legal_ground.clone();
-        pairs.push(("confidentiality", join([tier, scopes.join(" "), until, ground])));
+        let reviewed = word_at("reviewed", secrecy.reviewed_at_s, request);
+        pairs.push(("confidentiality", join([tier, scopes.join(" "), until, ground, reviewed])));
     }
 }
 
@@ -355,13 +395,12 @@ fn task(pairs: &mut Pairs, request: &v1::Request, targets_beyond: u64) {
         pairs.push(("notice", join(["users are to be told".to_owned(), measure.notice])));
     }
     let scope = task.scope.unwrap_or_default();
-    let networks: Vec<_> = scope.network_types().map(field::network_type).collect();
-    let asns: Vec<_> = scope.asns.iter().map(|asn| format!("AS{asn}")).collect();
+    let (networks, asns) = (networks(&scope), asns(&scope));
     pairs.push(("territories", scope.territories.join(", ")));
     pairs.push(("nodes", scope.nodes.join(", ")));
     pairs.push(("except_nodes", scope.except_nodes.join(", ")));
-    pairs.push(("networks", networks.join(", ")));
-    pairs.push(("asns", asns.join(", ")));
+    pairs.push(("networks", networks));
+    pairs.push(("asns", asns));
     pairs.push(("audiences", scope.audiences.join(", ")));
     pairs.push(("except_audiences", scope.except_audiences.join(", ")));
     pairs.push(("from", at(task.effective_from_s)));
@@ -418,10 +457,22 @@ fn target_line(target: &v1::RequestTarget, text: String, request: &v1::Request) 
 }
 
 fn document_line(document: &v1::Document) -> String {
-    let v1::Document { digest, media_type, kind, language, translation_of, custody, .. } = document;
-    let of = match translation_of.as_slice() {
+    let v1::Document {
+        digest,
+        media_type,
+        kind,
+        language,
+        translation_of,
+        signature_status: _,
+        signature_digest,
+        anchor_digest,
+        custody,
+        signature: _,
+        signature_note: _,
+    } = document;
+    let named = |word: &str, digest: &[u8]| match digest {
         [] => String::new(),
-        of => format!("translates {}", hex(of)),
+        digest => format!("{word} {}", hex(digest)),
     };
     let status = match document.signature_status() {
         v1::SignatureStatus::Unspecified => String::new(),
@@ -432,12 +483,38 @@ fn document_line(document: &v1::Document) -> String {
             format!("signature {} ({})", field::signature_status(status), document.signature_note)
         }
     };
-    let parts = [hex(digest), kind.clone(), media_type.clone(), language.clone(), of, status];
-    join([join(parts), custody.clone()])
+    join([
+        hex(digest),
+        kind.clone(),
+        media_type.clone(),
+        language.clone(),
+        named("translates", translation_of),
+        status,
+        named("detached signature", signature_digest),
+        named("under anchor", anchor_digest),
+        custody.clone(),
+    ])
 }
 
-fn impact_line(impact: &v1::ImpactAssessment) -> String {
-    let v1::ImpactAssessment { rights_affected, collateral_estimate, unconventional, .. } = impact;
+/// "redress: disputed; by person-7; at 2026-03-04T10:00:00Z": without a person where the request's own fields
+/// speak.
+fn validity_line(item: &v1::ValidityItem, request: &v1::Request) -> String {
+    let v1::ValidityItem { element: _, state: _, by: person, at_s } = item;
+    let element = field::validity_element(item.element());
+    let state = format!("{element}: {}", field::validity_state(item.state()));
+    join([state, by("by", person.as_ref()), word_at("at", *at_s, request)])
+}
+
+fn impact_line(impact: &v1::ImpactAssessment, request: &v1::Request) -> String {
+    let v1::ImpactAssessment {
+        rights_affected,
+        scale: _,
+        scope: _,
+        irremediability: _,
+        collateral_estimate,
+        made_at_s,
+        unconventional,
+    } = impact;
     let severity = |name: &str, value: v1::SeverityGrade| match value {
         v1::SeverityGrade::Unspecified => String::new(),
         value => format!("{name} {}", field::grade(value)),
@@ -449,7 +526,25 @@ fn impact_line(impact: &v1::ImpactAssessment) -> String {
         severity("irremediability", impact.irremediability()),
         collateral_estimate.clone(),
         if *unconventional { "unconventional".to_owned() } else { String::new() },
+        word_at("made", *made_at_s, request),
     ])
+}
+
+/// "verified by person-7", "verified by officer person-7"; empty where nobody is stated. A file names a person and no
+/// role.
+fn by(word: &str, person: Option<&v1::PersonRef>) -> String {
+    match person {
+        None => String::new(),
+        Some(stated) if stated.role() == v1::Role::Unspecified => {
+            format!("{word} {}", stated.person)
+        }
+        person @ Some(_) => format!("{word} {}", words::person_ref(person)),
+    }
+}
+
+/// "reviewed 2026-03-04T10:00:00Z"; empty where it is not stated.
+fn word_at(word: &str, at_s: i64, request: &v1::Request) -> String {
+    if at_s == 0 { String::new() } else { format!("{word} {}", instant(at_s, request)) }
 }
 
 /// In the zone of the authority first, then in UTC; empty where it is not stated.
@@ -470,4 +565,121 @@ fn duration(seconds: u64) -> String {
 fn join<const N: usize>(parts: [String; N]) -> String {
     let said: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     said.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT_S: i64 = 1_772_618_400;
+
+    fn person(id: &str, role: v1::Role) -> Option<v1::PersonRef> {
+        Some(v1::PersonRef { person: id.to_owned(), role: role.into() })
+    }
+
+    fn shown(request: v1::Request, validity: Vec<v1::ValidityItem>) -> Value {
+        let row = v1::RequestRow { request: Some(request), validity, ..v1::RequestRow::default() };
+        pairs_json(&details(&row))
+    }
+
+    #[test]
+    fn who_looked_and_when_is_shown() {
+        let deed = v1::Authorisation {
+            competence_check: Some(v1::CompetenceCheck {
+                power_claimed: "UrhG section 104a".to_owned(),
+                delegated_by: String::new(),
+                verified_by: person("person-7", v1::Role::Unspecified),
+                result: v1::CompetenceResult::Competent.into(),
+            }),
+            confidentiality: Some(v1::Confidentiality {
+                tier: v1::DisclosureTier::Restricted.into(),
+                reviewed_at_s: AT_S,
+                ..v1::Confidentiality::default()
+            }),
+            ..v1::Authorisation::default()
+        };
+        let request = v1::Request {
+            authorisation: Some(deed),
+            impact: Some(v1::ImpactAssessment {
+                scale: v1::SeverityGrade::Low.into(),
+                made_at_s: AT_S,
+                ..v1::ImpactAssessment::default()
+            }),
+            time_zone: "Europe/Berlin".to_owned(),
+            ..v1::Request::default()
+        };
+        let item = |element: v1::ValidityElement, by, at_s| v1::ValidityItem {
+            element: element.into(),
+            state: v1::ValidityState::Disputed.into(),
+            by,
+            at_s,
+        };
+        let validity = vec![
+            item(v1::ValidityElement::Redress, person("person-8", v1::Role::Operator), AT_S),
+            item(v1::ValidityElement::Language, None, 0),
+        ];
+        let shown = shown(request, validity);
+        let at = "2026-03-04T11:00:00+01:00 (2026-03-04T10:00:00Z)";
+        for (name, want) in [
+            ("competence", "competent; UrhG section 104a; verified by person-7".to_owned()),
+            ("confidentiality", format!("restricted; without end; reviewed {at}")),
+            ("impact", format!("scale low; made {at}")),
+        ] {
+            assert_eq!(shown[name], json!([want]), "{name}");
+        }
+        let stated = format!("redress: disputed; by operator person-8; at {at}");
+        assert_eq!(shown["dsa_9_2"], json!([stated, "language: disputed"]));
+    }
+
+    #[test]
+    fn a_document_says_under_which_anchor_it_was_checked() {
+        let document = v1::Document {
+            digest: vec![0xaa; 32],
+            kind: "order".to_owned(),
+            signature_status: v1::SignatureStatus::Valid.into(),
+            signature_digest: vec![0xbb; 32],
+            anchor_digest: vec![0xcc; 32],
+            custody: "legal archive".to_owned(),
+            ..v1::Document::default()
+        };
+        let line = format!(
+            "{}; order; signature valid; detached signature {}; under anchor {}; legal archive",
+            "aa".repeat(32),
+            "bb".repeat(32),
+            "cc".repeat(32)
+        );
+        assert_eq!(document_line(&document), line);
+        let unsigned = v1::Document { digest: vec![0xaa; 32], ..v1::Document::default() };
+        assert_eq!(document_line(&unsigned), "aa".repeat(32));
+    }
+
+    #[test]
+    fn an_acceptance_is_told_with_all_that_narrows_it() {
+        let told = |scope: v1::Scope| {
+            decided(&v1::OperatorDecision {
+                kind: v1::DecisionKind::AcceptNarrowed.into(),
+                accepted_scope: Some(scope),
+                ..v1::OperatorDecision::default()
+            })
+        };
+        let everywhere = || v1::Scope { territories: vec!["*".to_owned()], ..v1::Scope::default() };
+        let whole = v1::Scope {
+            territories: vec!["DE-BE".to_owned(), "DE-BB".to_owned()],
+            nodes: vec!["group:fixed".to_owned()],
+            network_types: vec![v1::NetworkType::Fixed.into(), v1::NetworkType::Mobile.into()],
+            asns: vec![64_500, 64_501],
+            audiences: vec!["residential".to_owned()],
+            except_nodes: vec!["hospital".to_owned()],
+            except_audiences: vec!["emergency".to_owned()],
+        };
+        assert_eq!(
+            told(whole),
+            "accept_narrowed; only in DE-BE, DE-BB; only at nodes group:fixed; only in networks fixed, \
+             mobile; only in AS64500, AS64501; only for audiences residential; not at nodes hospital; \
+             not for audiences emergency"
+        );
+        let nodes = v1::Scope { nodes: vec!["dns-1".to_owned()], ..everywhere() };
+        assert_eq!(told(nodes), "accept_narrowed; only at nodes dns-1");
+        assert_eq!(told(everywhere()), "accept_narrowed; only in *");
+    }
 }
