@@ -87,7 +87,8 @@ fn a_request_from_the_call_to_the_closed_file() {
     world.is_refused(&call, "is in the register already");
 
     // The paper comes, and names one more name and not the address.
-    world.does(&["requests", "confirm", "call/1", "--reason", "order received"]);
+    let confirm = ["requests", "confirm", "call/1", "--back-covers", "--reason", "order received"];
+    world.does(&confirm);
     assert_eq!(world.state("call/1").0, "active");
     let amend = [
         "requests",
@@ -134,6 +135,7 @@ fn a_request_from_the_call_to_the_closed_file() {
         "the written order",
         "stay granted",
         "order received",
+        "confirm, covering the time since it was asked",
         "legal_basis: absent",
         "also_held_by",
     ] {

@@ -423,6 +423,11 @@ impl Stream {
             kind: kind.into(),
             ..v1::Transition::default()
         };
+        self.state(transition, effective_at_s);
+    }
+
+    /// With all that a transition may say.
+    pub(crate) fn state(&mut self, transition: v1::Transition, effective_at_s: i64) {
         self.statement_at(statement::Body::Transition(transition), None, effective_at_s);
     }
 

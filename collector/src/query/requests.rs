@@ -313,7 +313,7 @@ fn transition(scene: &Scene, id: &RequestId, stated: &Transition) -> v1::Transit
         by,
         decision,
         reason,
-        back_covers: _,
+        back_covers,
     } = stated;
     let author = usize::try_from(*statement).ok().and_then(|at| scene.memory.authors.get(at));
     let mut row = v1::TransitionRow {
@@ -325,6 +325,7 @@ fn transition(scene: &Scene, id: &RequestId, stated: &Transition) -> v1::Transit
         by_request_id: by.as_ref().map(ToString::to_string).unwrap_or_default(),
         reason: reason.clone(),
         decision: decision.clone().map(Into::into),
+        back_covers: *back_covers,
     };
     scene.veil.transition(id.as_str(), &mut row);
     row

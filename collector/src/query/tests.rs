@@ -506,6 +506,36 @@ fn requests_are_listed_with_where_they_stand() {
 }
 
 #[test]
+fn a_late_confirmation_says_whether_it_covers_the_time_before() {
+    let mut stream = network();
+    for (id, target) in [("call/1", "ip:192.0.2.7"), ("call/2", "ip:192.0.2.8")] {
+        stream.request_with(id, target, |request| {
+            request.status = v1::RequestStatus::Provisional.into();
+            request.task.as_mut().unwrap().confirm_by_s = NOON + 60;
+        });
+    }
+    stream.wait(600);
+    for (id, back_covers) in [("call/1", true), ("call/2", false)] {
+        let confirm = v1::Transition {
+            request_id: id.into(),
+            kind: TransitionKind::Confirm.into(),
+            back_covers,
+            ..v1::Transition::default()
+        };
+        stream.state(confirm, NOON + 600);
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let steps = |id: &str| -> Vec<_> {
+        let request = v1::GetRequestRequest { id: id.into() };
+        let answer = world.query.get_request(request).unwrap();
+        answer.transitions.iter().map(|row| (row.kind(), row.back_covers)).collect()
+    };
+    assert_eq!(steps("call/1"), [(TransitionKind::Confirm, true)]);
+    assert_eq!(steps("call/2"), [(TransitionKind::Confirm, false)]);
+}
+
+#[test]
 fn a_reader_waits_for_the_replay() {
     let stream = network();
     let world = World::of(&stream);

@@ -120,10 +120,14 @@ fn step(row: &v1::TransitionRow) -> String {
         by_request_id,
         reason,
         decision,
+        back_covers,
     } = row;
     let mut text = format!("{} {}", time::utc(*effective_at_s), field::transition(row.kind()));
     if !by_request_id.is_empty() {
         text.push_str(&format!(" by {by_request_id}"));
+    }
+    if *back_covers {
+        text.push_str(", covering the time since it was asked");
     }
     text.push_str(&format!(
         " (recorded {}, statement {statement_index} by {author})",
@@ -629,6 +633,26 @@ mod tests {
         }
         let stated = format!("redress: disputed; by operator person-8; at {at}");
         assert_eq!(shown["dsa_9_2"], json!([stated, "language: disputed"]));
+    }
+
+    #[test]
+    fn a_late_confirmation_says_that_it_covers_the_time_before() {
+        let told = |back_covers| {
+            step(&v1::TransitionRow {
+                kind: v1::TransitionKind::Confirm.into(),
+                effective_at_s: AT_S,
+                recorded_at_s: AT_S + 60,
+                statement_index: 4,
+                author: "person-1".to_owned(),
+                reason: "order received".to_owned(),
+                back_covers,
+                ..v1::TransitionRow::default()
+            })
+        };
+        let recorded = "(recorded 2026-03-04T10:01:00Z, statement 4 by person-1): order received";
+        let covering = "2026-03-04T10:00:00Z confirm, covering the time since it was asked";
+        assert_eq!(told(true), format!("{covering} {recorded}"));
+        assert_eq!(told(false), format!("2026-03-04T10:00:00Z confirm {recorded}"));
     }
 
     #[test]
