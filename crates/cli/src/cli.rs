@@ -837,6 +837,8 @@ Keys that say more, all of them optional:
   basis_proof decision validity impact relations documents lists closed
   recurrence = { days = ["sat"], from = "15:00", until = "17:30" }   # needs until, and time_zone
   relations = ["depends_on_proceeding:VG 12 K 345/26"]
+  competence = { result = "competent", verified_by = "person-7" }    # a person's id, never a name
+  validity = { redress = { state = "absent", by = "person-7", at = 2026-02-01 }, language = "present" }
   closed = [{ part = "targets", tier = "secret", until = 2027-01-01, ground = "TKG section 5" }]
                                    # targets scope measure reasons reference authority officer parties
                                    # documents; tier: restricted or secret

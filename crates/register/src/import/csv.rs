@@ -127,6 +127,12 @@ impl Mapping {
             }
         }
         for key in mapping.columns.keys() {
+            let inside = format!("{key}.");
+            if let Some(other) = mapping.columns.keys().find(|k| k.starts_with(&inside)) {
+                let problem = format!("it is one text here, and a table in columns.{other}");
+                let remedy = format!("write columns.{key}.state, if it is the state");
+                return Err(setting(&format!("columns.{key}"), problem, &remedy));
+            }
             let mut probe = ::toml::Table::new();
             put(&mut probe, key, String::new(), None);
             Row::read(probe).map_err(|e| {
@@ -400,13 +406,17 @@ const LISTS: [&str; 13] = [
     "exceptions",
 ];
 
-/// "authority.name" is the key `name` of the table `authority`.
+/// "authority.name" is the key `name` of the table `authority`; "validity.redress.by", `by` of a table in a table.
 fn put(table: &mut ::toml::Table, key: &str, cell: String, separator: Option<&str>) {
     if let Some((outer, inner)) = key.split_once('.') {
         let nested =
             table.entry(outer).or_insert_with(|| ::toml::Value::Table(::toml::Table::new()));
+        // A constant that is no table says less than the columns inside it.
+        if !nested.is_table() {
+            *nested = ::toml::Value::Table(::toml::Table::new());
+        }
         if let Some(nested) = nested.as_table_mut() {
-            nested.insert(inner.to_owned(), cell.into());
+            put(nested, inner, cell, None);
         }
         return;
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use evidence::PersonId;
 use remit_proto::v1;
 use serde::Deserialize;
 
@@ -147,17 +148,24 @@ pub(super) struct CompetenceRow {
     power_claimed: String,
     #[serde(default)]
     delegated_by: String,
-    result: String,
+    /// The id of a person.
+    verified_by: Option<String>,
+    /// Given; a column of a table may hold any other key.
+    result: Option<String>,
 }
 
 impl CompetenceRow {
     pub(super) fn build(self) -> Result<v1::CompetenceCheck, RowError> {
-        let Self { power_claimed, delegated_by, result } = self;
+        let Self { power_claimed, delegated_by, verified_by, result } = self;
+        let result = result.ok_or_else(|| {
+            let remedy = "say what was found, for example result = \"competent\"";
+            RowError::new("competence.result", "missing", remedy)
+        })?;
         let result = word("competence.result", &result, words::competences, words::competence)?;
         Ok(v1::CompetenceCheck {
             power_claimed,
             delegated_by,
-            verified_by: None,
+            verified_by: person("competence.verified_by", verified_by)?,
             result: result.into(),
         })
     }
@@ -279,21 +287,57 @@ impl DecisionRow {
     }
 }
 
-/// Element → state, in words.
+/// What somebody found of one element of DSA Art. 9(2).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ValidityRow {
+    state: Option<String>,
+    /// The id of a person.
+    by: Option<String>,
+    at: Option<String>,
+}
+
+/// Element → state, or a table with the state, who found it and when.
 pub(super) fn validity(
-    stated: BTreeMap<String, String>,
+    stated: BTreeMap<String, ::toml::Value>,
+    clock: &mut Clock<'_>,
 ) -> Result<Vec<v1::ValidityItem>, RowError> {
-    let item = |(element, state): (String, String)| {
-        let element =
-            word("validity", &element, words::validity_elements, words::validity_element)?;
-        let state = word("validity", &state, words::validity_states, words::validity_state)?;
-        Ok(v1::ValidityItem {
+    const REMEDY: &str =
+        "write \"present\", or { state = \"present\", by = \"<person id>\", at = <time> }";
+    let mut items = Vec::with_capacity(stated.len());
+    for (name, value) in stated {
+        let element = word("validity", &name, words::validity_elements, words::validity_element)?;
+        let field = format!("validity.{}", words::validity_element(element));
+        let row = match value {
+            ::toml::Value::String(state) => {
+                ValidityRow { state: Some(state), ..ValidityRow::default() }
+            }
+            other => other
+                .try_into::<ValidityRow>()
+                .map_err(|e| RowError::new(&field, e.message().to_owned(), REMEDY))?,
+        };
+        let ValidityRow { state, by, at: found } = row;
+        let state = state.ok_or_else(|| RowError::new(&field, "state is missing", REMEDY))?;
+        let state = word(&field, &state, words::validity_states, words::validity_state)?;
+        items.push(v1::ValidityItem {
             element: element.into(),
             state: state.into(),
-            ..v1::ValidityItem::default()
-        })
-    };
-    stated.into_iter().map(item).collect()
+            by: person(&format!("{field}.by"), by)?,
+            at_s: at(clock, &format!("{field}.at"), found, Side::Start)?,
+        });
+    }
+    Ok(items)
+}
+
+/// Whom the file names by an id. Which role somebody has is known where people are enrolled; no file states it. What
+/// is no id is not shown: it may be a name, and what an import says is kept by whoever runs it from a timer.
+fn person(field: &str, text: Option<String>) -> Result<Option<v1::PersonRef>, RowError> {
+    let Some(text) = text else { return Ok(None) };
+    let id: PersonId = text.trim().parse().map_err(|_| {
+        let remedy = "write the person's opaque id, 1 to 63 of a-z, 0-9 and '-'; never a name";
+        RowError::new(field, "it is no id of a person", remedy)
+    })?;
+    Ok(Some(v1::PersonRef { person: id.to_string(), role: v1::Role::Unspecified.into() }))
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -88,7 +88,7 @@ pub(super) struct Row {
     status: Option<String>,
     basis_proof: Option<String>,
     decision: Option<DecisionRow>,
-    validity: BTreeMap<String, String>,
+    validity: BTreeMap<String, ::toml::Value>,
     impact: Option<ImpactRow>,
     relations: Vec<RelationRow>,
     documents: Vec<DocumentRow>,
@@ -277,6 +277,7 @@ impl Row {
             redress.into_iter().map(|row| row.build(&mut clock)).collect::<Result<_, _>>()?;
         let report_effect_to = report_effect_to.map(|row| row.build(&mut clock)).transpose()?;
         let impact = impact.map(|row| row.build(&mut clock)).transpose()?;
+        let validity = validity(stated_validity, &mut clock)?;
         let zero_s = if received_at_s == 0 { effective_from_s } else { received_at_s };
         let deadline = |clock: &mut Clock<'_>, field: &str, text: Option<String>| {
             text.map(|text| match duration_s(&text) {
@@ -414,7 +415,7 @@ impl Row {
             status: status.into(),
             basis_proof: basis_proof.into(),
             decision: decision.map(DecisionRow::build).transpose()?,
-            validity: validity(stated_validity)?,
+            validity,
             impact,
             relations,
             time_assumption: String::new(),

@@ -1,5 +1,6 @@
 //! What no field can show alone, and what the words of a request may be.
 
+use evidence::PersonId;
 use remit_proto::v1::{self, RelationKind, RequestStatus};
 
 use super::{Derived, Particulars, Removal, Request, RequestTarget, Window};
@@ -238,6 +239,7 @@ impl Particulars {
         }
         if let Some(check) = &self.competence_check {
             known::<v1::CompetenceResult>(check.result, "competence_check.result")?;
+            check_person(check.verified_by.as_ref(), "competence_check.verified_by")?;
         }
         if let Some(secrecy) = &self.confidentiality {
             known::<v1::DisclosureTier>(secrecy.tier, "confidentiality.tier")?;
@@ -249,9 +251,10 @@ impl Particulars {
             check_document(document)?;
         }
         let mut seen = Vec::new();
-        for v1::ValidityItem { element, state, by: _, at_s: _ } in &self.validity {
+        for v1::ValidityItem { element, state, by, at_s: _ } in &self.validity {
             let element: v1::ValidityElement = known(*element, "validity.element")?;
             known::<v1::ValidityState>(*state, "validity.state")?;
+            check_person(by.as_ref(), "validity.by")?;
             if seen.contains(&element) {
                 return Err(invalid("validity.element", "stands twice"));
             }
@@ -259,6 +262,16 @@ impl Particulars {
         }
         Ok(())
     }
+}
+
+/// Whoever looked at it goes by an id: a name would stand in the register for ever.
+fn check_person(person: Option<&v1::PersonRef>, field: &'static str) -> Result<(), InvalidRequest> {
+    let Some(v1::PersonRef { person, role }) = person else { return Ok(()) };
+    if person.parse::<PersonId>().is_err() {
+        return Err(invalid(field, "not an id of a person: 1 to 63 of a-z, 0-9 and '-'"));
+    }
+    v1::Role::try_from(*role).map_err(|_| invalid(field, "the role has no meaning here"))?;
+    Ok(())
 }
 
 fn check_document(document: &v1::Document) -> Result<(), InvalidRequest> {
