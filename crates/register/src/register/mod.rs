@@ -143,6 +143,12 @@ pub enum InvalidStatement {
     UnknownRequest { id: String },
     #[error("request {id}: {why}")]
     Transition { id: RequestId, why: NoSuchStep },
+    #[error(
+        "transition.by_request_id: request {id} cannot be superseded by {by}, which was itself superseded, in \
+         the end by {id}; name the request that stands now, and if none does, enter what is asked anew under an id \
+         of its own"
+    )]
+    SupersededInCircle { id: RequestId, by: RequestId },
     #[error("{field} is missing or not valid")]
     Field { field: &'static str },
     #[error(transparent)]
@@ -524,6 +530,25 @@ impl Register {
         })
     }
 
+    /// Whether another request took the place of this one, at once or by way of others. Withheld and unknown
+    /// requests lead nowhere, so whoever sees less refuses no more.
+    fn is_superseded_by(&self, id: &RequestId, other: &RequestId) -> bool {
+        let mut followed: HashSet<&RequestId> = HashSet::new();
+        let mut open = vec![id];
+        while let Some(at) = open.pop() {
+            let transitions = self.history(at).map(|history| &history.transitions);
+            for by in transitions.into_iter().flatten().filter_map(|stated| stated.by.as_ref()) {
+                if by == other {
+                    return true;
+                }
+                if followed.insert(by) {
+                    open.push(by);
+                }
+            }
+        }
+        false
+    }
+
     fn transition(
         &mut self,
         wire: &v1::Transition,
@@ -544,6 +569,9 @@ impl Register {
                 let by: RequestId = by.parse().map_err(|_| unknown(by))?;
                 if by == id || self.history(&by).is_none() {
                     return Err(unknown(by.as_str()));
+                }
+                if self.is_superseded_by(&by, &id) {
+                    return Err(InvalidStatement::SupersededInCircle { id, by });
                 }
                 Some(by)
             }

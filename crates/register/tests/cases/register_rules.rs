@@ -54,6 +54,37 @@ fn transitions_that_lead_nowhere() {
 }
 
 #[test]
+fn a_request_does_not_come_back_to_itself_by_what_supersedes_it() {
+    let three = "a ip:192.0.2.7; b ip:192.0.2.7; c ip:192.0.2.7";
+    let names_both = "request b cannot be superseded by a, which was itself superseded, in the end by b; name the \
+                      request that stands now";
+    refused(&format!("{three}; a supersedes by b"), "b supersedes by a", names_both);
+    // By way of another, and whatever the times say.
+    let by_way = format!("{three}; a supersedes by b; b supersedes by c");
+    refused(&by_way, "c supersedes by a", "request c cannot be superseded by a");
+    refused(&by_way, "c supersedes by b", "request c cannot be superseded by b");
+    let later = "a supersedes by b effective 2026-02-01";
+    let earlier = "b supersedes by a effective 2026-01-15";
+    refused(&format!("{three}; {later}"), earlier, "request b cannot be superseded by a");
+    // Two that one takes the place of are no circle, nor is one after the other.
+    register_of(&format!("{three}; a supersedes by c; b supersedes by c"));
+    register_of(&format!("{three}; b supersedes by c; a supersedes by b"));
+}
+
+#[test]
+fn a_ledger_refuses_the_circle_too() {
+    let (mut register, mut ledger) = (Register::new(ORIGIN), Ledger::new(ORIGIN));
+    for line in ["a ip:192.0.2.7", "b ip:192.0.2.7", "a supersedes by b", "b supersedes by a"] {
+        let (statement, items) = statement_of(line);
+        let items = items.map(|items| Items::read(items).unwrap());
+        let taken = register.take_in(&statement, items.as_ref());
+        assert_eq!(ledger.take_in(&statement, items.as_ref()), taken);
+        let is_circle = matches!(taken, Err(InvalidStatement::SupersededInCircle { .. }));
+        assert_eq!(is_circle, line == "b supersedes by a", "{taken:?}");
+    }
+}
+
+#[test]
 fn requests_that_make_no_sense() {
     refused("", "req-7 ip:192.0.2.7 from 2026-02-01 until 2026-02-01", "effective_until_s");
     refused("", "req-7 from 2026-02-01", "no target");
