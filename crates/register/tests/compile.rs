@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use register::{
     compile::{Compiled, Format, Head, Input, compile},
-    import::Action,
+    import::{Action, ImportError, ROW_SIZE_MAX, ROWS_MAX},
     list::{Delta, ListFile, from_lines, to_changes},
 };
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 const NFT: Format = Format::Nft { group: 7 };
 
 fn input(lines: &str) -> Input {
-    let ListFile { entries, report } = from_lines(lines.as_bytes());
+    let ListFile { entries, report } = from_lines(lines.as_bytes()).unwrap();
     assert!(report.iter().all(|row| !matches!(row.action, Action::Refused(_))), "{report:?}");
     Input {
         list: "rkn".parse().unwrap(),
@@ -205,7 +205,8 @@ fn lines_of_a_list_are_taken_or_refused_each() {
     let ListFile { entries, report } = from_lines(
         b"\xef\xbb\xbf# list\n\nexample.org   # a comment\n.example.net\nEXAMPLE.org.\n!192.0.2.1 court/7\n\
           not a name\n\xff\xfe\n192.0.2.0/33\ndomain_exact:ok.example more than one\n",
-    );
+    )
+    .unwrap();
     let shown: Vec<String> = entries
         .iter()
         .map(|e| {
@@ -226,15 +227,34 @@ fn lines_of_a_list_are_taken_or_refused_each() {
 }
 
 #[test]
+fn a_line_is_bounded_and_so_is_their_number() {
+    let long = format!("a.example # {}", "x".repeat(ROW_SIZE_MAX));
+    let ListFile { entries, report } =
+        from_lines(format!("{long}\nb.example\n").as_bytes()).unwrap();
+    assert_eq!(entries.len(), 1, "the other line is taken");
+    assert_eq!(
+        report[0].to_string(),
+        "line 1: refused: the line is longer than 16 MiB; write one entry on a line"
+    );
+    let fits = from_lines(&long.as_bytes()[..ROW_SIZE_MAX]).unwrap();
+    assert_eq!((fits.entries.len(), fits.refused_count()), (1, 0));
+    let many = "\n".repeat(ROWS_MAX);
+    assert_eq!(from_lines(many.as_bytes()).unwrap().report, []);
+    let error = from_lines((many + "\n").as_bytes()).unwrap_err();
+    assert_eq!(error, ImportError::TooManyRows);
+    assert_eq!(error.to_string(), "the file has more than 2000000 rows; split it");
+}
+
+#[test]
 fn a_difference_is_in_canonical_order_and_names_each_entry_once() {
-    let (old, new) =
-        (from_lines(b"a.example\nb.example"), from_lines(b"c.example\nb.example\nc.example"));
+    let read = |lines: &str| from_lines(lines.as_bytes()).unwrap();
+    let (old, new) = (read("a.example\nb.example"), read("c.example\nb.example\nc.example"));
     let delta = Delta::between(&old.entries, &new.entries);
     assert_eq!((delta.added.len(), delta.removed.len(), delta.entries), (1, 1, 2));
     assert_eq!(Delta::between(&new.entries, &new.entries).added, []);
     // A long one in items that chunks can hold.
     let many: String = (0..20_000).map(|n| format!("host-{n}.example\n")).collect();
-    let items = to_changes(&Delta::between(&[], &from_lines(many.as_bytes()).entries));
+    let items = to_changes(&Delta::between(&[], &read(&many).entries));
     assert!(items.len() > 1);
     use prost::Message;
     assert!(items.iter().all(|item| item.encoded_len() <= 200 * 1024));

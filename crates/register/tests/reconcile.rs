@@ -463,7 +463,7 @@ fn a_list_that_was_imported_matches_itself() {
         rows(&found),
         ["MATCHED !domain_exact:open.example", "MATCHED domain_exact:a.example"]
     );
-    let lines = from_lines(b"a.example\nb.example\n!open.example\n");
+    let lines = from_lines(b"a.example\nb.example\n!open.example\n").unwrap();
     let operator = registered(&register.view(), Names::new("agency"), at(AT));
     let found = reconcile(question(), Authority::Items(of_list(&lines)), operator, Vec::new());
     assert_eq!(

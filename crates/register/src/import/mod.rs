@@ -262,7 +262,7 @@ impl Gathered {
 }
 
 /// Refuses a file with too many rows before any is read. `row`: what each row holds at least once.
-fn bounded(bytes: &[u8], row: &[u8]) -> Result<(), ImportError> {
+pub(crate) fn bounded(bytes: &[u8], row: &[u8]) -> Result<(), ImportError> {
     let rows = bytes.windows(row.len()).filter(|part| *part == row).count();
     if rows > ROWS_MAX { Err(ImportError::TooManyRows) } else { Ok(()) }
 }

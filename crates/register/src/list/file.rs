@@ -10,12 +10,15 @@
 //! ```
 //!
 //! A line is taken whole or refused whole. An entry that stands twice counts once, and that is said.
+//!
+//! Bounds are those of files of requests: a line of more than [`ROW_SIZE_MAX`] bytes is refused by itself, a file of
+//! more than [`ROWS_MAX`](crate::import::ROWS_MAX) lines as a whole.
 
 use std::collections::HashMap;
 
 use super::ListEntry;
 use crate::{
-    import::{Action, RowReport},
+    import::{Action, ImportError, ROW_SIZE_MAX, RowReport, bounded},
     target::{Target, kind_from_word},
 };
 
@@ -38,12 +41,14 @@ impl ListFile {
 }
 
 /// Reads the bytes of a list. Bytes that are not UTF-8 make their own line wrong and no other.
-pub fn from_lines(bytes: &[u8]) -> ListFile {
+pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
+    bounded(bytes, b"\n")?;
     let mut file = ListFile { entries: Vec::new(), report: Vec::new() };
     let mut first: HashMap<ListEntry, u64> = HashMap::new();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1_u64..) {
         let read = match std::str::from_utf8(line) {
+            _ if line.len() > ROW_SIZE_MAX => Some(Err(too_long())),
             Ok(text) => read(text.trim()),
             Err(_) => Some(Err(wrong("not UTF-8 text", "write it as UTF-8"))),
         };
@@ -76,13 +81,18 @@ pub fn from_lines(bytes: &[u8]) -> ListFile {
         }
         file.report.push(row);
     }
-    file
+    Ok(file)
 }
 
 type Wrong = (String, String);
 
 fn wrong(problem: impl Into<String>, remedy: &str) -> Wrong {
     (problem.into(), remedy.to_owned())
+}
+
+fn too_long() -> Wrong {
+    let problem = format!("the line is longer than {} MiB", ROW_SIZE_MAX >> 20);
+    wrong(problem, "write one entry on a line")
 }
 
 /// `None`: the line holds nothing.

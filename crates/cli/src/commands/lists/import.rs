@@ -24,10 +24,9 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
     let bytes = home::read_at_most(&args.file, home::LIST_SIZE_MAX)?;
     let file = match args.format {
         ListForm::Lines => from_lines(&bytes),
-        ListForm::Rpz => list_from_rpz(&bytes).map_err(|error| {
-            CliError::Malformed(format!("{}: {}", args.file.display(), chain(&error)))
-        })?,
-    };
+        ListForm::Rpz => list_from_rpz(&bytes),
+    }
+    .map_err(|error| CliError::Malformed(format!("{}: {}", args.file.display(), chain(&error))))?;
     tell(&args.file, &file);
     if file.entries.is_empty() {
         return Err(CliError::Malformed(format!("{}: no entry to enter", args.file.display())));

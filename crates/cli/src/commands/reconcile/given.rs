@@ -71,7 +71,7 @@ pub(super) fn read(args: &Reconcile, at_s: i64) -> Result<Given, CliError> {
         }
         Some(ReconcileForm::Lines) => {
             unmapped("lines")?;
-            of_file("lines", from_lines(&bytes))
+            of_file("lines", from_lines(&bytes).map_err(|error| wrong(chain(&error)))?)
         }
         // A zone is a list here: nobody has to say under which request.
         Some(ReconcileForm::Rpz) => {
