@@ -174,6 +174,19 @@ from = 2026-01-01T00:00:00Z
 territories = ["DE"]
 techniques = ["dns_nxdomain"]
 targets = ["domain_exact:other.example", "domain_exact:ours.example"]
+competence = { result = "competent", verified_by = "person-7" }
+validity = { redress = { state = "disputed", by = "person-8", at = 2026-01-02T10:00:00Z } }
+confidentiality = { tier = "restricted", reviewed = 2026-01-02T11:00:00Z }
+impact = { scale = "low", made = 2026-01-02T12:00:00Z }
+[[request]]
+id = "narrow/1"
+instrument = "police_request"
+form = "letter"
+from = 2026-01-01T00:00:00Z
+territories = ["DE"]
+techniques = ["dns_nxdomain"]
+targets = ["domain_exact:other.example"]
+decision = { kind = "accept_narrowed", reason = "service_not_covered", territories = ["DE-BE"], nodes = ["dns-1"] }
 "#;
     std::fs::write(&file, text).unwrap();
     world.does(&["requests", "import", &file.to_string_lossy()]);
@@ -196,7 +209,22 @@ targets = ["domain_exact:other.example", "domain_exact:ours.example"]
     ]);
     let page = world.operator.remit(&["requests", "show", "asked/1"]).unwrap();
     assert!(page.contains("partial (manifest_errors)"), "{page}");
-    assert!(page.contains("not domain_exact:ours.example"), "{page}");
+    for line in [
+        "not domain_exact:ours.example",
+        "competent; verified by person-7",
+        "redress: disputed; by person-8; at 2026-01-02T10:00:00Z",
+        "restricted; without end; reviewed 2026-01-02T11:00:00Z",
+        "scale low; made 2026-01-02T12:00:00Z",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
+    let page = world.operator.remit(&["requests", "show", "narrow/1"]).unwrap();
+    assert!(page.contains("only in DE-BE; only at nodes dns-1"), "{page}");
+
+    // One takes the place of the other, and not the other of the one.
+    world.does(&["requests", "supersede", "asked/1", "--by", "narrow/1"]);
+    let back = ["requests", "supersede", "narrow/1", "--by", "asked/1"];
+    world.is_refused(&back, "request narrow/1 cannot be superseded by asked/1");
 }
 
 /// An answer has no room for its targets; whoever needs them all has them all.
