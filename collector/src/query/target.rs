@@ -1,11 +1,14 @@
 //! One target: installed where, hit where, since when, under what; and what was seen from outside.
 
-use register::Target;
+use std::collections::BTreeMap;
+
+use evidence::RequestId;
+use register::{Relation, Target, Touch};
 use remit_proto::v1;
 use tonic::Status;
 
 use super::{
-    QueryHandle,
+    QueryHandle, Scene,
     completeness::completeness,
     error::{QueryError, invalid},
     events::event_row,
@@ -16,6 +19,7 @@ use super::{
 use crate::store::{EventQuery, RuleQuery};
 
 const EVENTS_MAX: usize = 100;
+const TOUCHING_MAX: usize = 1_000;
 
 impl QueryHandle {
     pub fn get_target(
@@ -44,6 +48,7 @@ impl QueryHandle {
             touching.iter().map(|touch| touch.entry.id().to_string()).collect();
         requests.sort();
         requests.dedup();
+        let (touching_rows, touching_count) = touching_rows(&scene, &touching);
         // Under each text of its request an entry touches once more.
         let mut listed: Vec<v1::ListedRow> = Vec::new();
         for row in touching.iter().filter_map(|touch| touch.listed.as_ref()) {
@@ -60,6 +65,39 @@ impl QueryHandle {
             listed,
             completeness: Some(completeness(&scene, &Filter::default())?),
             probes,
+            touching: touching_rows,
+            touching_count,
         })
     }
+}
+
+/// Each target of a request once, by the newest version that holds it.
+fn touching_rows(scene: &Scene, touching: &[Touch<'_>]) -> (Vec<v1::TouchingRow>, u64) {
+    let mut newest: BTreeMap<(&RequestId, &Target, bool), &Touch<'_>> = BTreeMap::new();
+    for touch in touching {
+        let key = (touch.entry.id(), &touch.target.target, touch.target.exception);
+        let known = newest.entry(key).or_insert(touch);
+        if known.version.request.version < touch.version.request.version {
+            *known = touch;
+        }
+    }
+    let at_s = scene.past.map_or(scene.now_s, |past| past.as_known_at_s);
+    let rows = newest.values().take(TOUCHING_MAX).map(|touch| {
+        let (from_s, until_s) = touch.span_s();
+        let version = touch.version.request.version;
+        v1::TouchingRow {
+            request_id: touch.entry.id().to_string(),
+            version,
+            target: Some(touch.target.target.to_wire()),
+            exception: touch.target.exception,
+            covers: matches!(touch.relation, Relation::Equal | Relation::Inside),
+            state: touch.entry.state_at(at_s),
+            amended_away: version < touch.entry.request().version,
+            from_s,
+            until_s: until_s.unwrap_or(0),
+            authority: scene.register().authority(&touch.entry).to_owned(),
+            list_id: touch.listed.map(|listed| listed.list().id().to_string()).unwrap_or_default(),
+        }
+    });
+    (rows.collect(), newest.len() as u64)
 }

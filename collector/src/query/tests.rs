@@ -480,6 +480,53 @@ fn a_target_is_shown_with_its_rules_events_and_requests() {
 }
 
 #[test]
+fn a_target_is_shown_with_what_each_request_says_of_it() {
+    let mut stream = network();
+    stream.request("req-6", "domain_subtree:example.org");
+    stream.request_with("req-7", "domain_exact:www.example.org", |request| {
+        let task = request.task.as_mut().unwrap();
+        task.effective_until_s = NOON - 60;
+        let open =
+            v1::Target { value: "a.example.org".into(), ..task.targets[0].target.clone().unwrap() };
+        let open =
+            v1::RequestTarget { target: Some(open), exception: true, ..task.targets[0].clone() };
+        task.targets.push(open);
+    });
+    stream.request("req-8", "domain_exact:example.net");
+    stream.publish();
+    let world = World::of(&stream);
+    let told = |target: &str| -> Vec<String> {
+        let question = v1::GetTargetRequest { target: target.into(), as_known_at_s: 0 };
+        let answer = world.query.get_target(question).unwrap();
+        assert_eq!(answer.touching_count, answer.touching.len() as u64);
+        let row = |row: &v1::TouchingRow| {
+            let target = &row.target.as_ref().unwrap().value;
+            let how = if row.covers { "covers" } else { "touches" };
+            let open = if row.exception { "!" } else { "" };
+            format!("{} {} {how} {open}{target} {}", row.request_id, row.state, row.until_s)
+        };
+        answer.touching.iter().map(row).collect()
+    };
+    let ended = NOON - 60;
+    assert_eq!(
+        told("www.example.org"),
+        [
+            "req-6 active covers example.org 0".to_owned(),
+            format!("req-7 expired covers www.example.org {ended}"),
+        ]
+    );
+    assert_eq!(
+        told("a.example.org"),
+        [
+            "req-6 active covers example.org 0".to_owned(),
+            format!("req-7 expired covers !a.example.org {ended}"),
+        ]
+    );
+    assert_eq!(told("*.example.net"), Vec::<String>::new());
+    assert_eq!(told(".example.net"), ["req-8 active touches example.net 0"]);
+}
+
+#[test]
 fn requests_are_listed_with_where_they_stand() {
     let mut stream = network();
     stream.request("req-7", "domain_subtree:example.org");

@@ -2,10 +2,11 @@
 
 use remit_proto::v1::{
     GetTargetRequest, GetTargetResponse, ProbeResult, ProbeRow, RuleRow, TargetKind, Technique,
+    TouchingRow,
 };
 use serde_json::json;
 
-use super::{events, lists, rules as rule_rows};
+use super::{events, lists, row::or_dash, rules as rule_rows};
 use crate::{
     cli::{Format, TargetArgs},
     client,
@@ -27,8 +28,17 @@ pub(crate) async fn target(
     };
     let request = GetTargetRequest { target: args.name.clone(), as_known_at_s };
     let response = client.get_target(request).await?.into_inner();
-    let GetTargetResponse { targets, rules, events, requests, completeness, listed, probes } =
-        response;
+    let GetTargetResponse {
+        targets,
+        rules,
+        events,
+        requests,
+        completeness,
+        listed,
+        probes,
+        touching,
+        touching_count,
+    } = response;
     let understood: Vec<String> =
         targets.iter().map(|t| format!("{}:{}", words::target_kind(Some(t)), t.value)).collect();
     match out {
@@ -38,6 +48,8 @@ pub(crate) async fn target(
             let answer = json!({
                 "targets": understood,
                 "requests": requests,
+                "touching": touching_layout().listing(&touching, None).objects(),
+                "touching_count": touching_count,
                 "lists": lists::listed_layout().listing(&listed, None).objects(),
                 "rules": rules.objects(),
                 "events": events.objects(),
@@ -51,8 +63,9 @@ pub(crate) async fn target(
         Format::Table => {
             let now = rules.iter().filter(|r| r.installed_now).count();
             let mut text = format!("understood as {}\n", understood.join(", "));
-            let by = if requests.is_empty() { "none".to_owned() } else { requests.join(", ") };
-            text.push_str(&format!("requests that cover or touch it: {by}\n"));
+            if touching.is_empty() {
+                text.push_str("requests that cover or touch it: none\n");
+            }
             text.push_str(&format!(
                 "installed {} by {}; newest events: {}\n",
                 if as_known_at_s == 0 { "now" } else { "then" },
@@ -67,6 +80,15 @@ pub(crate) async fn target(
             }
             text.push('\n');
             output::write(output::escape_lines(&text).as_bytes())?;
+            if !touching.is_empty() {
+                output::write(b"requests that cover or touch it:\n")?;
+                touching_layout().listing(&touching, None).print(out)?;
+                let more = touching_count.saturating_sub(touching.len() as u64);
+                if more > 0 {
+                    output::write(format!("and {more} more\n").as_bytes())?;
+                }
+                output::write(b"\n")?;
+            }
             if !listed.is_empty() {
                 lists::listed_layout().listing(&listed, None).print(out)?;
                 output::write(b"\n")?;
@@ -84,6 +106,53 @@ pub(crate) async fn target(
             events::layout().listing(&events, completeness).print(out)
         }
     }
+}
+
+fn touching_layout() -> Layout<TouchingRow> {
+    let target = |row: &TouchingRow| {
+        let target = row.target.as_ref();
+        format!("{}:{}", words::target_kind(target), words::target(target))
+    };
+    let fields = fields![row: TouchingRow;
+        "request" => row.request_id,
+        "version" => row.version,
+        "state" => row.state,
+        "relation" => relation(row),
+        "exception" => row.exception,
+        "amended_away" => row.amended_away,
+        "target" => words::target(row.target.as_ref()),
+        "target_kind" => words::target_kind(row.target.as_ref()),
+        "list" => row.list_id,
+        "from" => time::utc(row.from_s),
+        "until" => time::utc(row.until_s),
+        "authority" => row.authority,
+    ];
+    type Of = Cell<TouchingRow>;
+    let cells = vec![
+        Of::new("REQUEST", |row| row.request_id.clone()),
+        Of::new("STATE", |row| row.state.clone()),
+        Of::new("THERE IT", relation),
+        Of::new("AS", target),
+        Of::new("BY LIST", |row| or_dash(&row.list_id)).dispensable(2),
+        Of::new("FROM (UTC)", |row| time::utc_cell(row.from_s)),
+        Of::new("UNTIL (UTC)", |row| match row.until_s {
+            0 => "open-ended".to_owned(),
+            until_s => time::utc_cell(until_s),
+        }),
+        Of::new("AUTHORITY", |row| or_dash(&row.authority)).dispensable(1),
+    ];
+    Layout { noun: "targets of requests", fields, cells, below: |_| Vec::new() }
+}
+
+/// What is said of the target that was asked for.
+fn relation(row: &TouchingRow) -> String {
+    let said = match (row.exception, row.covers) {
+        (true, true) => "must stay open",
+        (true, false) => "must stay open in part",
+        (false, true) => "is covered",
+        (false, false) => "is covered in part",
+    };
+    if row.amended_away { format!("{said}, before an amendment") } else { said.to_owned() }
 }
 
 fn probe_layout() -> Layout<ProbeRow> {

@@ -52,6 +52,14 @@ impl Touch<'_> {
     }
 }
 
+impl Touch<'_> {
+    /// From when to when the target is to be blocked by the request's own times; `None`: without end.
+    pub fn span_s(&self) -> (i64, Option<i64>) {
+        let Bounds { from_s, until_s, .. } = self.bounds();
+        (from_s, until_s)
+    }
+}
+
 impl<'a> View<'a> {
     pub fn size(&self) -> u64 {
         self.size
