@@ -106,6 +106,11 @@ fn a_request_from_the_call_to_the_closed_file() {
     world.does(&amend);
     assert_eq!(world.state("call/1"), ("active".to_owned(), 2));
     world.is_refused(&amend, "is no target of the request");
+    let page = world.operator.remit(&["target", "192.0.2.7"]).unwrap();
+    println!("{page}");
+    assert!(page.contains("is covered, before an amendment"), "{page}");
+    let page = world.operator.remit(&["target", "worse.example"]).unwrap();
+    assert!(page.contains("call/1") && page.contains("is covered "), "{page}");
 
     // Another order holds one of the names: the stay of the first does not free it.
     let other = [

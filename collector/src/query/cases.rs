@@ -2,7 +2,7 @@
 
 use evidence::statement::{SignedStatement, decode_signed};
 use register::{
-    Known, Relation, Target,
+    Known, Target,
     cases::{Decided, Note, finding_id, subject_of},
     severity,
 };
@@ -16,7 +16,7 @@ use super::{
     filter::Filter,
     findings, former,
 };
-use crate::store::RuleId;
+use crate::store::{RuleId, Spell};
 
 impl QueryHandle {
     pub fn get_finding(
@@ -116,14 +116,14 @@ pub(super) fn complete(
     Ok(row)
 }
 
-/// Seconds from first to last seen, without those in which it did not stand. What nobody has shown as
-/// standing (an old log) is taken to have stood from first to last.
-fn within((first_s, last_s): (i64, i64), stood: &[(i64, Option<i64>)]) -> u64 {
+/// Seconds from first to last seen, without those in which it is known not to have stood. Where nobody saw it
+/// begin, it may have stood since it ended before; where nobody has shown it as standing (an old log), always.
+fn within((first_s, last_s): (i64, i64), stood: &[Spell]) -> u64 {
     let (mut sum, mut counted_to_s) = (0_i64, first_s);
-    let always = [(first_s, None)];
+    let always = [Spell { from_s: None, until_s: None }];
     let stood = if stood.is_empty() { &always } else { stood };
-    for (from_s, until_s) in stood {
-        let from_s = counted_to_s.max(*from_s);
+    for Spell { from_s, until_s } in stood {
+        let from_s = from_s.map_or(counted_to_s, |from_s| from_s.max(counted_to_s));
         let until_s = until_s.unwrap_or(last_s).min(last_s);
         sum = sum.saturating_add(until_s.saturating_sub(from_s).max(0));
         counted_to_s = counted_to_s.max(until_s);
@@ -154,15 +154,12 @@ fn of_rule(scene: &Scene, row: &v1::FindingRow) -> v1::Severity {
     severity
 }
 
-/// By the request that speaks (DOMAIN.md 3f, "Whitelisted target blocked").
+/// By the request that the verdict speaks of (DOMAIN.md 3f, "Whitelisted target blocked").
 fn must_stay_open(scene: &Scene, row: &v1::FindingRow, target: &Target) -> bool {
-    let code = row.verdict.as_ref().map(v1::Verdict::code);
-    code == Some(v1::VerdictCode::OutOfScopeTarget)
-        && scene.whole().touching(target).iter().any(|touch| {
-            touch.target.exception
-                && touch.entry.id().as_str() == row.request_id
-                && matches!(touch.relation, Relation::Equal | Relation::Inside)
-        })
+    let Some(verdict) = row.verdict.as_ref() else { return false };
+    let speaks = verdict.clause.as_ref().and_then(|clause| clause.request_id.parse().ok());
+    verdict.code() == v1::VerdictCode::OutOfScopeTarget
+        && speaks.is_some_and(|id| scene.whole().must_stay_open(&id, target, row.last_seen_s))
 }
 
 /// Not veiled.
@@ -186,12 +183,21 @@ mod tests {
     use remit_proto::v1;
 
     use super::within;
-    use crate::assess::testing::{World, block};
+    use crate::{
+        assess::testing::{World, block},
+        store::Spell,
+    };
 
     #[test]
     fn what_did_not_stand_is_not_counted() {
+        let spells = |stood: &[(i64, Option<i64>)]| -> Vec<Spell> {
+            stood
+                .iter()
+                .map(|(from_s, until_s)| Spell { from_s: Some(*from_s), until_s: *until_s })
+                .collect()
+        };
         let check = |stood: &[(i64, Option<i64>)], seconds: u64| {
-            assert_eq!(within((100, 200), stood), seconds, "{stood:?}");
+            assert_eq!(within((100, 200), &spells(stood)), seconds, "{stood:?}");
         };
         check(&[], 100);
         check(&[(0, None)], 100);
@@ -199,7 +205,11 @@ mod tests {
         check(&[(0, Some(110)), (190, None)], 20);
         check(&[(0, Some(110)), (105, Some(120)), (120, Some(300))], 100);
         check(&[(0, Some(50)), (250, None)], 0);
-        assert_eq!(within((100, 100), &[(0, None)]), 0);
+        assert_eq!(within((100, 100), &spells(&[(0, None)])), 0);
+        let found = |until_s| Spell { from_s: None, until_s };
+        assert_eq!(within((100, 200), &[found(None)]), 100);
+        let ended = Spell { from_s: Some(0), until_s: Some(110) };
+        assert_eq!(within((100, 200), &[ended, found(Some(150))]), 50);
     }
 
     fn rule_finding(world: &World) -> v1::FindingRow {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use evidence::RequestId;
-use prost::Message as _;
+use prost::Message;
 use register::{Entry, Relation, Target, Version, request::RequestTarget, state::Transition};
 use remit_proto::v1;
 use tonic::Status;
@@ -76,7 +76,7 @@ impl QueryHandle {
         let mut size = 0;
         for entry in &found {
             let Some(version) = entry.versions().next_back() else { continue };
-            let row = row(&scene, entry, version, ROW_TARGETS_SIZE_MAX);
+            let row = row(&scene, entry, version, TARGETS_SIZE_MAX);
             size += row.encoded_len();
             if size > ANSWER_SIZE_MAX
                 && let Some(last) =
@@ -112,10 +112,20 @@ impl QueryHandle {
         let scene = self.scene()?;
         let register = scene.register();
         let entry = register.request(&id).ok_or(QueryError::NoSuchRequest)?;
-        let each = ANSWER_SIZE_MAX / entry.all_versions().count().max(1);
-        let each = each.min(ROW_TARGETS_SIZE_MAX);
-        let mut versions: Vec<v1::RequestRow> =
-            entry.all_versions().map(|version| row(&scene, &entry, version, each)).collect();
+        let mut versions = Vec::new();
+        let version_count = entry.all_versions().count() as u64;
+        let mut room = Room(VERSIONS_SIZE_MAX);
+        for version in entry.all_versions().rev() {
+            // Of those before the newest, a glimpse.
+            let size_max =
+                if versions.is_empty() { TARGETS_SIZE_MAX } else { TARGETS_SIZE_MAX / 32 };
+            let row = row(&scene, &entry, version, size_max);
+            if !room.has(&row) && !versions.is_empty() {
+                break;
+            }
+            versions.push(row);
+        }
+        versions.reverse();
         if let Some(newest) = versions.last_mut() {
             newest.validity = register::checklist(entry.request());
             newest.held_by = held_by(&register.held_by(&entry, scene.now_s, HELD_BY_MAX));
@@ -146,19 +156,27 @@ impl QueryHandle {
         })?;
         unreadable.map_or(Ok(()), Err)?;
         let (rule_count, finding_count) = (rules.len() as u64, findings.len() as u64);
-        rules.truncate(BESIDE_MAX);
-        let findings = findings.into_values().take(BESIDE_MAX).collect();
+        let mut room = Room(BESIDE_SIZE_MAX);
+        let rules = rules.into_iter().map(|judged| rules::rule_row(&scene, judged));
+        let rules = rules.take_while(|row| room.has(row)).collect();
+        // Of a large request there may be one for each rule: what it owes and lacks comes first.
+        let is_of_rule = |row: &v1::FindingRow| row.kind() == v1::FindingKind::Rule;
+        let mut room = Room(BESIDE_SIZE_MAX);
+        let (of_rules, others): (Vec<_>, Vec<_>) =
+            findings.into_values().partition(|row| is_of_rule(row));
+        let findings = others.into_iter().chain(of_rules).take_while(|row| room.has(row)).collect();
         let transitions = entry.transitions().into_iter();
         let transitions = transitions.map(|stated| transition(&scene, &id, stated)).collect();
         Ok(v1::GetRequestResponse {
             versions,
             transitions,
-            rules: rules.into_iter().map(|judged| rules::rule_row(&scene, judged)).collect(),
+            rules,
             findings,
             lists: covered_by(&scene, entry.request()),
             completeness: Some(completeness(&scene, &everything)?),
             rule_count,
             finding_count,
+            version_count,
         })
     }
 
@@ -179,18 +197,26 @@ impl QueryHandle {
             version,
             ..v1::ListTargetsRequest::default()
         };
-        let page = Page::open("targets", &question, page_size, &page_token)?;
+        let page = Page::open("targets", &question, 0, &page_token)?;
         let id: RequestId =
             request_id.parse().map_err(|e| invalid("request_id", format!("{e}")))?;
         let scene = self.scene()?;
         let entry = scene.register().request(&id).ok_or(QueryError::NoSuchRequest)?;
         let wanted = entry.all_versions().find(|held| held.request.version == version);
         let wanted = wanted.ok_or_else(|| invalid("version", "the request has no such version"))?;
+        let is_first = page.after.is_none();
+        let completeness =
+            is_first.then(|| completeness(&scene, &Filter::default())).transpose()?;
+        if scene.veil.hides_part(id.as_str(), v1::RequestPart::Targets) {
+            // Whatever the token says: by positions that are there and that are not, they could be counted.
+            return Ok(v1::ListTargetsResponse { completeness, ..Default::default() });
+        }
         // A version does not change: positions in it are keys.
         let begins = page.after.as_deref().map_or(Some(0), next_position);
         let begins = begins.ok_or(QueryError::PageToken)?;
         let rest = wanted.request.targets.get(begins..).ok_or(QueryError::PageToken)?;
-        let rest = rest.get(..page.size).unwrap_or(rest);
+        let asked = usize::try_from(page_size).unwrap_or(0);
+        let rest = if page_size == 0 { rest } else { rest.get(..asked).unwrap_or(rest) };
         let (shown, target_count) = targets_of(&scene, wanted, first_of(rest, ANSWER_SIZE_MAX));
         let ends = begins.saturating_add(shown.len());
         let is_last = shown.is_empty() || ends >= wanted.request.targets.len();
@@ -199,17 +225,30 @@ impl QueryHandle {
             targets: shown,
             next_page_token: if is_last { String::new() } else { page.token(last.as_bytes()) },
             target_count,
-            completeness: Some(completeness(&scene, &Filter::default())?),
+            completeness,
         })
     }
 }
 
 /// Most programs take answers of 4 MiB, unless they are told otherwise.
 pub(super) const ANSWER_SIZE_MAX: usize = 3 * 1024 * 1024;
-/// Of each row, the targets.
-pub(super) const ROW_TARGETS_SIZE_MAX: usize = 128 * 1024;
-/// Rules and findings beside a request.
-const BESIDE_MAX: usize = 1_000;
+/// Of one row, the targets.
+pub(super) const TARGETS_SIZE_MAX: usize = 128 * 1024;
+/// In the answer about one request: the versions; and as much for the rules, and for the findings.
+const VERSIONS_SIZE_MAX: usize = 1024 * 1024;
+const BESIDE_SIZE_MAX: usize = 1024 * 1024;
+
+/// Bytes that are left.
+struct Room(usize);
+
+impl Room {
+    /// Whether there was room for one more.
+    fn has(&mut self, row: &impl Message) -> bool {
+        let left = self.0.checked_sub(row.encoded_len());
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
 
 /// As many as fit, and at least one.
 fn first_of(targets: &[RequestTarget], size_max: usize) -> &[RequestTarget] {

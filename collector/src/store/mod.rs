@@ -207,6 +207,15 @@ pub trait Index: Send + Sync {
     fn read(&self) -> Result<Box<dyn Reading>, StoreError>;
 }
 
+/// A time in which a rule stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spell {
+    /// `None`: nobody saw it begin; it was found later.
+    pub from_s: Option<i64>,
+    /// `None`: to this day.
+    pub until_s: Option<i64>,
+}
+
 /// Typed reads of one consistent state.
 pub trait Reading {
     fn position(&self) -> Result<Position, StoreError>;
@@ -224,12 +233,8 @@ pub trait Reading {
     /// When rules stood, by what entries `since ..` of the log told of them; a span of which a later entry
     /// tells that it ended is one that has not. In the order in which they were told of.
     fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError>;
-    /// From when to when one rule stood, as far as the log tells; `None`: to this day. Oldest first.
-    fn stood_of(
-        &self,
-        rule: &RuleId,
-        known_at: Option<u64>,
-    ) -> Result<Vec<(i64, Option<i64>)>, StoreError>;
+    /// When one rule stood, as far as the log tells. Oldest first.
+    fn stood_of(&self, rule: &RuleId, known_at: Option<u64>) -> Result<Vec<Spell>, StoreError>;
     /// Newest hit first.
     fn events(
         &self,

@@ -15,6 +15,7 @@ use std::{
 use evidence::NodeId;
 use register::{
     Target,
+    duties::Begun,
     silence::{Heard, LISTED_MAX, Silence},
 };
 use remit_proto::v1;
@@ -22,7 +23,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::{
     DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt, LossSum, Position,
-    Reading, RuleId, RuleQuery, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule,
+    Reading, RuleId, RuleQuery, Spell, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule,
     StoredStood,
     columns::{decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
@@ -37,6 +38,7 @@ use super::{
     },
     readers::{Lent, Opened, Readers},
     sqlite::{CATALOG, PartRow, parts},
+    write_rules::begun_from,
 };
 
 pub(super) struct SqliteReading {
@@ -260,25 +262,25 @@ impl Reading for SqliteReading {
         Ok(found)
     }
 
-    fn stood_of(
-        &self,
-        rule: &RuleId,
-        known_at: Option<u64>,
-    ) -> Result<Vec<(i64, Option<i64>)>, StoreError> {
+    fn stood_of(&self, rule: &RuleId, known_at: Option<u64>) -> Result<Vec<Spell>, StoreError> {
         let RuleId { node, generation, number: rule } = rule;
         let mut statement = self.connection()?.prepare_cached(
             "SELECT CASE standing.installed_at_s WHEN 0 THEN at_s ELSE standing.installed_at_s END,
-                 CASE WHEN ended_by < ?4 THEN ended_at_s END
+                 begun, CASE WHEN ended_by < ?4 THEN ended_at_s END
              FROM rule JOIN standing ON standing.rule = rule.id
              WHERE node = ?1 AND generation = ?2 AND number = ?3 AND known_by < ?4
              ORDER BY 1",
         )?;
         let below = known_at.map_or(i64::MAX, number);
-        let found = statement
-            .query_map(params![node, generation, rule.cast_signed(), below], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
-        Ok(found.collect::<Result<_, _>>()?)
+        let mut rows = statement.query(params![node, generation, rule.cast_signed(), below])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let begun = begun_from(row.get(1)?);
+            let begun = begun.ok_or(StoreError::Damaged { what: "standing.begun" })?;
+            let (from_s, until_s) = (row.get(0)?, row.get(2)?);
+            found.push(Spell { from_s: (begun == Begun::Seen).then_some(from_s), until_s });
+        }
+        Ok(found)
     }
 
     fn events(

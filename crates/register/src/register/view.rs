@@ -7,6 +7,7 @@ use crate::{
     adoption::Adoption,
     entry::{Entry, Version},
     index::{Extent, Search, TargetNumber},
+    judge::CONSIDERED_MAX,
     list::{Listed, Lists},
     request::{ListVersion, RequestTarget},
     state::{self, Bounds},
@@ -223,6 +224,34 @@ impl<'a> View<'a> {
     /// Whether any text may hold an exception.
     pub(crate) fn keeps_open(&self) -> bool {
         self.register.first_exception.is_some_and(|statement| statement < self.size)
+    }
+
+    /// The request says, at an instant, that this target is not to be blocked, in its text or in a list.
+    pub fn must_stay_open(&self, id: &RequestId, target: &Target, at_s: i64) -> bool {
+        if !self.keeps_open() {
+            return false;
+        }
+        let Some(version) = self.request(id).and_then(|entry| entry.version_at(at_s)) else {
+            return false;
+        };
+        let is_open = |held: &RequestTarget| {
+            held.exception
+                && held.added_at_s().is_none_or(|added_s| added_s <= at_s)
+                && held.removed_at_s().is_none_or(|removed_s| at_s < removed_s)
+        };
+        if self.held_in(version, target).any(is_open) {
+            return true;
+        }
+        if version.request.covers_lists.is_empty() {
+            return false;
+        }
+        let (touches, _) = self.touching_some(target, &[id], CONSIDERED_MAX);
+        touches.iter().any(|touch| {
+            touch.listed.is_some()
+                && touch.entry.id() == id
+                && matches!(touch.relation, Relation::Equal | Relation::Inside)
+                && is_open(touch.target)
+        })
     }
 
     /// Targets of a request that others in force name or cover, at most so many: what it lets go stays

@@ -42,7 +42,8 @@ pub(crate) async fn plan(config: &Config, args: &AdoptPlan) -> Result<(), CliErr
     let mut found: Vec<Traits> = rows.iter().filter_map(Traits::of).collect();
     found.retain(|rule| args.again || rule.attributed.is_empty());
     let mut client = client::register(config).await?;
-    let requests = requests::whole_rows(&mut client).await?;
+    let (requests, _) =
+        requests::rows(&mut client, v1::ListRequestsRequest::default(), None).await?;
     let requests: Vec<v1::Request> = requests.into_iter().filter_map(|row| row.request).collect();
     let groups = groups(found);
     let text = write(&groups, &requests, seen_at_s);

@@ -88,10 +88,10 @@ pub(super) async fn of_collector(
     let mut client = client::register(config).await?;
     let mut roots = Roots::default();
     let (mut rows, completeness) = requests(&mut client, 0, &mut roots).await?;
+    let (running, _) = requests(&mut client, at_s, &mut roots).await?;
     for row in &mut rows {
         complete(&mut client, row).await?;
     }
-    let (running, _) = requests(&mut client, at_s, &mut roots).await?;
     let completeness = completeness.unwrap_or_default();
     let mut gaps = Vec::new();
     if completeness.veiled_requests > 0 {

@@ -39,17 +39,6 @@ pub(crate) async fn list(
     layout().listing(&rows, completeness).print(out)
 }
 
-/// With all their targets.
-pub(in crate::commands) async fn whole_rows(
-    client: &mut RegisterClient,
-) -> Result<Vec<v1::RequestRow>, CliError> {
-    let (mut rows, _) = rows(client, v1::ListRequestsRequest::default(), None).await?;
-    for row in &mut rows {
-        complete(client, row).await?;
-    }
-    Ok(rows)
-}
-
 /// Each with as many of its targets as the answer had room for.
 pub(in crate::commands) async fn rows(
     client: &mut RegisterClient,
@@ -77,6 +66,7 @@ pub(super) fn layout() -> Layout<v1::RequestRow> {
         "authority" => authority(&request(row)),
         "external_ref" => deed(row).external_ref,
         "targets" => targets(&request(row)),
+        "target_count" => row.target_count,
         "techniques" => techniques(&task(row)),
         "outcome_only" => task(row).measure.unwrap_or_default().outcome_only,
         "territories" => task(row).scope.unwrap_or_default().territories,

@@ -23,10 +23,10 @@ mod quick;
 mod show;
 mod targets;
 
-use std::{path::Path, time::Duration};
+use std::{collections::HashSet, path::Path, time::Duration};
 
 use evidence::{canonical, chunk::SetBuilder, closed, commitment::Salt};
-use register::import::{Action, Held, Merged, RowReport, to_items};
+use register::import::{Action, Held, Imported, Merged, RowReport, to_items};
 use remit_proto::v1::{self, statement::Body};
 use sha2::{Digest, Sha256};
 
@@ -40,11 +40,7 @@ pub(crate) use self::{
     quick::quick,
     show::show,
 };
-pub(super) use self::{
-    file::read_form,
-    list::{rows, whole_rows},
-    targets::complete,
-};
+pub(super) use self::{file::read_form, list::rows, targets::complete};
 
 use self::file::File;
 use super::adopt::statements::{change_of_all, preview, unsigned};
@@ -66,7 +62,8 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
         return finished(&args.file, &merged, "--dry-run");
     }
     let mut client = client::register(config).await?;
-    let merged = imported.merge(&newest(&mut client).await?);
+    let held = newest(&mut client, &imported).await?;
+    let merged = imported.merge(&held);
     tell(&args.file, &merged);
     if merged.requests.is_empty() {
         return finished(&args.file, &merged, "the register holds it all");
@@ -275,8 +272,9 @@ fn code_of(merged: &Merged) -> Code {
 }
 
 /// Every request in the register, in its newest version: one that waits for a second person, too, is what the
-/// next one replaces.
-async fn newest(client: &mut RegisterClient) -> Result<Vec<Held>, CliError> {
+/// next one replaces. With all targets of those that are imported.
+async fn newest(client: &mut RegisterClient, imported: &Imported) -> Result<Vec<Held>, CliError> {
+    let ids: HashSet<&str> = imported.requests.iter().map(|r| r.id.as_str()).collect();
     let (rows, _) = rows(client, v1::ListRequestsRequest::default(), None).await?;
     let mut newest = Vec::with_capacity(rows.len());
     for row in rows {
@@ -288,7 +286,9 @@ async fn newest(client: &mut RegisterClient) -> Result<Vec<Held>, CliError> {
             Some(row)
         };
         let Some(mut row) = row else { continue };
-        complete(client, &mut row).await?;
+        if row.request.as_ref().is_some_and(|request| ids.contains(request.id.as_str())) {
+            complete(client, &mut row).await?;
+        }
         newest.extend(held(row));
     }
     Ok(newest)

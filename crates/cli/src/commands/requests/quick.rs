@@ -32,7 +32,8 @@ pub(crate) async fn quick(config: &Config, args: &Quick) -> Result<(), CliError>
         CliError::Malformed(format!("the request would be malformed: {}", chain(&error)))
     })?;
     let mut client = client::register(config).await?;
-    let merged = imported.merge(&super::newest(&mut client).await?);
+    let held = super::newest(&mut client, &imported).await?;
+    let merged = imported.merge(&held);
     tell_rows("this request", &merged.report);
     if merged.changed_count + merged.unchanged_count > 0 {
         let problem = "--id: this one is in the register already; amend it, or take another";

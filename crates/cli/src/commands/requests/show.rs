@@ -32,11 +32,13 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
         transitions,
         rule_count,
         finding_count,
+        version_count,
     } = response;
-    if out != Format::Table {
-        for row in &mut versions {
-            complete(&mut client, row).await?;
-        }
+    // Those before it are told with as many targets as the answer had room for.
+    if let Some(newest) = versions.last_mut()
+        && out != Format::Table
+    {
+        complete(&mut client, newest).await?;
     }
     match out {
         Format::Json => {
@@ -49,6 +51,7 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
                 "lists": lists::versions_layout().listing(&covered, None).objects(),
                 "rules": rules::layout().listing(&installed, None).objects(),
                 "findings": findings::layout().listing(&found, None).objects(),
+                "version_count": version_count,
                 "rule_count": rule_count,
                 "finding_count": finding_count,
                 "completeness": output::completeness_json(completeness.as_ref()),
@@ -59,6 +62,13 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
         Format::Jsonl | Format::Csv => layout().listing(&versions, completeness).print(out),
         Format::Table => {
             let mut text = String::new();
+            let before = version_count.saturating_sub(versions.len() as u64);
+            if before > 0 {
+                text.push_str(&format!(
+                    "{} before these\n\n",
+                    words::count(before, "version", "versions")
+                ));
+            }
             for row in &versions {
                 for (name, value) in details(row) {
                     text.push_str(&format!("{name:<20}{value}\n"));
@@ -79,19 +89,19 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
             }
             output::write(b"rules installed now that claim it or fall under it\n")?;
             rules::layout().listing(&installed, None).print(out)?;
-            output::write(beyond_rows(rule_count, installed.len(), "rules").as_bytes())?;
+            output::write(beyond_rows(rule_count, installed.len(), "rules", id).as_bytes())?;
             output::write(b"\nfindings\n")?;
-            output::write(beyond_rows(finding_count, found.len(), "findings").as_bytes())?;
+            output::write(beyond_rows(finding_count, found.len(), "findings", id).as_bytes())?;
             findings::layout().listing(&found, completeness).print(out)
         }
     }
 }
 
 /// An answer has room for so many; the lists have all.
-fn beyond_rows(count: u64, shown: usize, list: &str) -> String {
+fn beyond_rows(count: u64, shown: usize, list: &str, id: &str) -> String {
     match count.saturating_sub(shown as u64) {
         0 => String::new(),
-        more => format!("the first {shown}; {more} more: remit {list} list\n"),
+        more => format!("the first {shown}; {more} more: remit {list} list --request {id}\n"),
     }
 }
 
@@ -186,6 +196,10 @@ fn narrowed(scope: &v1::Scope) -> String {
         .filter(|(_, value)| !value.is_empty())
         .map(|(word, value)| format!("{word} {value}"))
         .collect();
+    if territories.is_empty() {
+        said.insert(0, "in territories that are not stated".to_owned());
+        return said.join("; ");
+    }
     // "Everywhere" narrows nothing, and is said where nothing else is.
     if said.is_empty() || *territories != ["*"] {
         said.insert(0, format!("only in {}", territories.join(", ")));

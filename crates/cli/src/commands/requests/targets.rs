@@ -2,7 +2,7 @@
 
 use remit_proto::v1;
 
-use crate::{client::RegisterClient, commands::list, exit::CliError};
+use crate::{client::RegisterClient, exit::CliError};
 
 /// Fetches what an answer had no room for.
 pub(in crate::commands) async fn complete(
@@ -13,21 +13,25 @@ pub(in crate::commands) async fn complete(
         return Ok(());
     }
     let Some(request) = &mut row.request else { return Ok(()) };
-    let (targets, _) = list::all(None, async |page_size, page_token| {
+    let (mut targets, mut page_token) = (Vec::new(), String::new());
+    loop {
         let question = v1::ListTargetsRequest {
             request_id: request.id.clone(),
             version: request.version,
-            page_size,
+            page_size: 0,
             page_token,
         };
-        let v1::ListTargetsResponse { targets, next_page_token, target_count: _, completeness } =
-            client.list_targets(question).await?.into_inner();
-        Ok((targets, next_page_token, completeness))
-    })
-    .await?;
+        let answer = client.list_targets(question).await?.into_inner();
+        let is_last = answer.next_page_token.is_empty() || answer.targets.is_empty();
+        targets.extend(answer.targets);
+        page_token = answer.next_page_token;
+        if is_last {
+            break;
+        }
+    }
     if targets.len() as u64 != row.target_count {
         return Err(CliError::Malformed(format!(
-            "{}: {} targets came of {}",
+            "{}: {} targets came of {}: what you may see of it changed meanwhile; ask again",
             request.id,
             targets.len(),
             row.target_count
