@@ -106,8 +106,22 @@ fn a_request_from_the_call_to_the_closed_file() {
     world.does(&amend);
     assert_eq!(world.state("call/1"), ("active".to_owned(), 2));
     world.is_refused(&amend, "is no target of the request");
+    // What its findings ask for can be said later, without a file.
+    let lacks = || {
+        let rows = world.operator.rows(&["findings", "list", "--kind", "entry"]).unwrap();
+        let told = rows.iter().map(ToString::to_string).filter(|row| row.contains("call/1"));
+        told.collect::<Vec<_>>().join("\n")
+    };
+    for lack in ["UNNUMBERED", "(a)(ii)", "(a)(v)", "9(2)(c)"] {
+        assert!(lacks().contains(lack), "{lack}: {}", lacks());
+    }
+    let number = ["requests", "amend", "call/1", "--number", "4 K 17/26", "--language", "de"];
+    let why = ["--reasons", "counterfeit goods", "--redress", "objection within a month"];
+    world.does(&[&number[..], &why].concat());
+    for lack in ["UNNUMBERED", "(a)(ii)", "(a)(v)", "9(2)(c)"] {
+        assert!(!lacks().contains(lack), "{lack}: {}", lacks());
+    }
     let page = world.operator.remit(&["target", "192.0.2.7"]).unwrap();
-    println!("{page}");
     assert!(page.contains("is covered, before an amendment"), "{page}");
     let page = world.operator.remit(&["target", "worse.example"]).unwrap();
     assert!(page.contains("call/1") && page.contains("is covered "), "{page}");

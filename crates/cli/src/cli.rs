@@ -328,6 +328,24 @@ pub(crate) struct Amend {
     /// When it is to be looked at again
     #[arg(long, value_name = "TIME")]
     pub(crate) review_due: Option<String>,
+    /// The authority's own number of it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) number: Option<String>,
+    /// Why it was made, as the authority states it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reasons: Option<String>,
+    /// In which it is written, such as "de"
+    #[arg(long, value_name = "CODE")]
+    pub(crate) language: Option<String>,
+    /// A way to have it looked at again; may be repeated, and replaces those before
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) redress: Vec<String>,
+    /// Which authority is to be told what was done
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) report_to: Option<String>,
+    /// When it was told
+    #[arg(long, value_name = "TIME")]
+    pub(crate) report_sent: Option<String>,
     /// When the amendment was received; the old text is judged until then [default: --effective-at]
     #[arg(long, value_name = "TIME")]
     pub(crate) received: Option<String>,

@@ -76,6 +76,12 @@ impl Amend {
             techniques,
             implement_by,
             review_due,
+            number,
+            reasons,
+            language,
+            redress,
+            report_to,
+            report_sent,
             received,
             effective_at: _,
             reason: _,
@@ -124,6 +130,31 @@ impl Amend {
         if let Some(at_s) = at(review_due, "--review-due")? {
             task.review_due_s = at_s;
         }
+        let deed = request.authorisation.get_or_insert_default();
+        if let Some(number) = number {
+            deed.external_ref.clone_from(number);
+        }
+        if let Some(reasons) = reasons {
+            deed.statement_of_reasons.clone_from(reasons);
+        }
+        let came = request.notification.get_or_insert_default();
+        if let Some(language) = language {
+            came.language.clone_from(language);
+        }
+        if !redress.is_empty() {
+            let way = |route: &String| v1::Redress { route: route.clone(), ..Default::default() };
+            came.redress = redress.iter().map(way).collect();
+        }
+        if let Some(authority) = report_to {
+            came.report_effect_to.get_or_insert_default().authority.clone_from(authority);
+        }
+        if let Some(at_s) = at(report_sent, "--report-sent")? {
+            let Some(report) = &mut came.report_effect_to else {
+                let problem = "--report-sent: the request asks for no report; say --report-to";
+                return Err(CliError::Usage(problem.to_owned()));
+            };
+            report.sent_at_s = at_s;
+        }
         if let Some(at_s) = at(received, "--received")? {
             request.notification.get_or_insert_default().received_at_s = at_s;
         }
@@ -158,11 +189,46 @@ mod tests {
     }
 
     fn amended(change: impl FnOnce(&mut Amend)) -> Result<v1::Task, String> {
+        Ok(whole(change)?.task.unwrap_or_default())
+    }
+
+    fn whole(change: impl FnOnce(&mut Amend)) -> Result<v1::Request, String> {
         let mut args = Amend::default();
         change(&mut args);
         let mut request = request();
         args.change(&mut request, 1_768_478_400).map_err(|error| error.to_string())?;
-        Ok(request.task.unwrap_or_default())
+        Ok(request)
+    }
+
+    /// What findings about entries ask for.
+    #[test]
+    fn what_a_file_lacks_can_be_said_later() {
+        let amended = whole(|a| {
+            a.number = Some("4 K 17/26".into());
+            a.reasons = Some("counterfeit goods".into());
+            a.language = Some("de".into());
+            a.redress = vec!["objection within a month".into()];
+            a.report_to = Some("Media authority".into());
+            a.report_sent = Some("2026-01-20T00:00:00Z".into());
+        });
+        let amended = amended.unwrap();
+        let deed = amended.authorisation.unwrap();
+        assert_eq!(
+            (deed.external_ref.as_str(), deed.statement_of_reasons.as_str()),
+            ("4 K 17/26", "counterfeit goods")
+        );
+        let came = amended.notification.unwrap();
+        assert_eq!(
+            (came.language.as_str(), came.redress[0].route.as_str()),
+            ("de", "objection within a month")
+        );
+        let report = came.report_effect_to.unwrap();
+        assert_eq!(
+            (report.authority.as_str(), report.sent_at_s),
+            ("Media authority", 1_768_867_200)
+        );
+        let refused = whole(|a| a.report_sent = Some("2026-01-20T00:00:00Z".into())).unwrap_err();
+        assert!(refused.contains("asks for no report"), "{refused}");
     }
 
     #[test]
