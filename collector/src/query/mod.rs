@@ -49,6 +49,8 @@ mod rules;
 pub mod service;
 mod target;
 #[cfg(test)]
+mod target_tests;
+#[cfg(test)]
 mod tests;
 mod veil;
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! Requests that are larger than an answer.
+//! Requests, those that are larger than an answer too.
 
 use prost::Message;
-use remit_proto::v1::{self, RequestPart};
+use remit_proto::v1::{self, RequestPart, TransitionKind};
 
 use super::{
     page::Page,
     requests::{ANSWER_SIZE_MAX, TARGETS_SIZE_MAX},
     tests::network,
 };
-use crate::assess::testing::{Stream, World};
+use crate::assess::testing::{NOON, Stream, World};
 
 /// As most programs take it.
 const MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
@@ -146,4 +146,34 @@ fn targets_that_are_withheld_are_neither_told_nor_counted() {
     }
     let answer = reader.get_request(v1::GetRequestRequest { id: "req-8".into() }).unwrap();
     assert_eq!((shown(&answer.versions[0]).len(), answer.versions[0].target_count), (0, 0));
+}
+
+#[test]
+fn a_late_confirmation_says_whether_it_covers_the_time_before() {
+    let mut stream = network();
+    for (id, target) in [("call/1", "ip:192.0.2.7"), ("call/2", "ip:192.0.2.8")] {
+        stream.request_with(id, target, |request| {
+            request.status = v1::RequestStatus::Provisional.into();
+            request.task.as_mut().unwrap().confirm_by_s = NOON + 60;
+        });
+    }
+    stream.wait(600);
+    for (id, back_covers) in [("call/1", true), ("call/2", false)] {
+        let confirm = v1::Transition {
+            request_id: id.into(),
+            kind: TransitionKind::Confirm.into(),
+            back_covers,
+            ..v1::Transition::default()
+        };
+        stream.state(confirm, NOON + 600);
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let steps = |id: &str| -> Vec<_> {
+        let request = v1::GetRequestRequest { id: id.into() };
+        let answer = world.query.get_request(request).unwrap();
+        answer.transitions.iter().map(|row| (row.kind(), row.back_covers)).collect()
+    };
+    assert_eq!(steps("call/1"), [(TransitionKind::Confirm, true)]);
+    assert_eq!(steps("call/2"), [(TransitionKind::Confirm, false)]);
 }

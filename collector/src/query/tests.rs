@@ -2,7 +2,7 @@
 
 use remit_proto::v1::{self, TransitionKind};
 
-use crate::assess::testing::{NOON, Stream, World, block, code};
+use crate::assess::testing::{NOON, Stream, World, block};
 
 pub(super) fn network() -> Stream {
     let mut stream = Stream::new();
@@ -454,79 +454,6 @@ fn points_count_as_observed_when_an_agent_says_that_it_looks() {
 }
 
 #[test]
-fn a_target_is_shown_with_its_rules_events_and_requests() {
-    let mut stream = network();
-    stream.request("req-7", "domain_exact:www.example.org");
-    stream.publish();
-    let rule = block(1, "domain_subtree:example.org for req-7");
-    stream.install("r1", &rule);
-    stream.hit("r1", &rule, 2);
-    stream.install("r1", &block(2, "ip:192.0.2.7"));
-    stream.publish();
-    stream.remove("r1", &rule);
-    stream.publish();
-    let world = World::of(&stream);
-    let ask = |target: &str| {
-        world.query.get_target(v1::GetTargetRequest { target: target.into(), as_known_at_s: 0 })
-    };
-    let answer = ask("WWW.example.org").unwrap();
-    assert_eq!(answer.targets[0].value, "www.example.org");
-    assert_eq!(answer.rules.len(), 1);
-    assert!(!answer.rules[0].installed_now, "formerly");
-    assert_eq!(code(answer.rules[0].verdict.as_ref()), "OVERBROAD");
-    assert_eq!(answer.events.len(), 1);
-    assert_eq!(answer.requests, ["req-7"]);
-    assert!(ask("no such thing").is_err());
-}
-
-#[test]
-fn a_target_is_shown_with_what_each_request_says_of_it() {
-    let mut stream = network();
-    stream.request("req-6", "domain_subtree:example.org");
-    stream.request_with("req-7", "domain_exact:www.example.org", |request| {
-        let task = request.task.as_mut().unwrap();
-        task.effective_until_s = NOON - 60;
-        let open =
-            v1::Target { value: "a.example.org".into(), ..task.targets[0].target.clone().unwrap() };
-        let open =
-            v1::RequestTarget { target: Some(open), exception: true, ..task.targets[0].clone() };
-        task.targets.push(open);
-    });
-    stream.request("req-8", "domain_exact:example.net");
-    stream.publish();
-    let world = World::of(&stream);
-    let told = |target: &str| -> Vec<String> {
-        let question = v1::GetTargetRequest { target: target.into(), as_known_at_s: 0 };
-        let answer = world.query.get_target(question).unwrap();
-        assert_eq!(answer.touching_count, answer.touching.len() as u64);
-        let row = |row: &v1::TouchingRow| {
-            let target = &row.target.as_ref().unwrap().value;
-            let how = if row.covers { "covers" } else { "touches" };
-            let open = if row.exception { "!" } else { "" };
-            format!("{} {} {how} {open}{target} {}", row.request_id, row.state, row.until_s)
-        };
-        answer.touching.iter().map(row).collect()
-    };
-    let ended = NOON - 60;
-    assert_eq!(
-        told("www.example.org"),
-        [
-            "req-6 active covers example.org 0".to_owned(),
-            format!("req-7 expired covers www.example.org {ended}"),
-        ]
-    );
-    assert_eq!(
-        told("a.example.org"),
-        [
-            "req-6 active covers example.org 0".to_owned(),
-            format!("req-7 expired covers !a.example.org {ended}"),
-        ]
-    );
-    assert_eq!(told("*.example.net"), Vec::<String>::new());
-    assert_eq!(told(".example.net"), ["req-8 active touches example.net 0"]);
-}
-
-#[test]
 fn requests_are_listed_with_where_they_stand() {
     let mut stream = network();
     stream.request("req-7", "domain_subtree:example.org");
@@ -550,36 +477,6 @@ fn requests_are_listed_with_where_they_stand() {
     assert_eq!(ask(covering), [pair("req-7", "suspended")]);
     let missing = world.query.get_request(v1::GetRequestRequest { id: "req-0".into() });
     assert_eq!(missing.unwrap_err().code(), tonic::Code::NotFound);
-}
-
-#[test]
-fn a_late_confirmation_says_whether_it_covers_the_time_before() {
-    let mut stream = network();
-    for (id, target) in [("call/1", "ip:192.0.2.7"), ("call/2", "ip:192.0.2.8")] {
-        stream.request_with(id, target, |request| {
-            request.status = v1::RequestStatus::Provisional.into();
-            request.task.as_mut().unwrap().confirm_by_s = NOON + 60;
-        });
-    }
-    stream.wait(600);
-    for (id, back_covers) in [("call/1", true), ("call/2", false)] {
-        let confirm = v1::Transition {
-            request_id: id.into(),
-            kind: TransitionKind::Confirm.into(),
-            back_covers,
-            ..v1::Transition::default()
-        };
-        stream.state(confirm, NOON + 600);
-    }
-    stream.publish();
-    let world = World::of(&stream);
-    let steps = |id: &str| -> Vec<_> {
-        let request = v1::GetRequestRequest { id: id.into() };
-        let answer = world.query.get_request(request).unwrap();
-        answer.transitions.iter().map(|row| (row.kind(), row.back_covers)).collect()
-    };
-    assert_eq!(steps("call/1"), [(TransitionKind::Confirm, true)]);
-    assert_eq!(steps("call/2"), [(TransitionKind::Confirm, false)]);
 }
 
 #[test]

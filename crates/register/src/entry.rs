@@ -252,6 +252,12 @@ impl<'a> Entry<'a> {
         Bounds { from_s, until_s, case_closed_s, list_grace_s: 0 }
     }
 
+    /// Since when the next version is the one to be judged.
+    pub(crate) fn amended_at_s(&self, version: &Version) -> Option<i64> {
+        let next = self.versions().find(|v| v.request.version > version.request.version);
+        next.map(|next| next.applies_from_s)
+    }
+
     /// Where one target of one version stands at an instant; `None` while another version is the
     /// one to be judged.
     pub(crate) fn standing_of(
@@ -261,8 +267,7 @@ impl<'a> Entry<'a> {
         known: &[&Transition],
         at_s: i64,
     ) -> Option<Standing> {
-        let next = self.versions().find(|v| v.request.version > version.request.version);
-        let amended_at_s = next.map_or(i64::MAX, |v| v.applies_from_s);
+        let amended_at_s = self.amended_at_s(version).unwrap_or(i64::MAX);
         if at_s < version.applies_from_s {
             return None;
         }
@@ -311,6 +316,12 @@ impl RequestTarget {
             from_s = from_s.max(derived.resolved_at_s);
         }
         (from_s, ends.into_iter().flatten().min())
+    }
+
+    /// Its own span meets this one, both ends included.
+    pub(crate) fn is_live(&self, first_s: i64, last_s: i64) -> bool {
+        self.added_at_s().is_none_or(|added_s| added_s <= last_s)
+            && self.removed_at_s().is_none_or(|removed_s| first_s < removed_s)
     }
 
     fn resolution_until_s(&self) -> Option<i64> {

@@ -195,7 +195,7 @@ fn is_eligible(touch: &Touch<'_>, claims: &Claims<'_>) -> bool {
 /// contains an exception does not show whether another rule lets it through.
 fn hits_exception(touch: &Touch<'_>, event: &Event<'_>) -> bool {
     touch.target.exception
-        && is_live(touch.target, event.span)
+        && touch.target.is_live(event.span.first_s, event.span.last_s)
         && match touch.relation {
             Relation::Equal | Relation::Inside => true,
             Relation::Contains | Relation::Partial => saw(event, &touch.target.target),
@@ -215,19 +215,15 @@ fn may_be_excepted<'a>(
     if request.targets.len() == version.blocked_count {
         return !request.covers_lists.is_empty();
     }
-    let is_hit = |held: &RequestTarget| held.exception && is_live(held, event.span);
+    let is_hit = |held: &RequestTarget| {
+        held.exception && held.is_live(event.span.first_s, event.span.last_s)
+    };
     view.held_in(version, target).any(is_hit)
         || observed(event).any(|name| {
             let mut held = view.held_in(version, &name);
             held.any(|held| is_hit(held) && relation(target, &held.target) != Relation::Disjoint)
         })
         || !request.covers_lists.is_empty()
-}
-
-/// The exception's own span meets the event's.
-fn is_live(held: &RequestTarget, span: Span) -> bool {
-    held.added_at_s().is_none_or(|added| added <= span.last_s)
-        && held.removed_at_s().is_none_or(|removed| span.first_s < removed)
 }
 
 /// A name that hit the rule lies in the target.

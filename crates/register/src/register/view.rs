@@ -40,6 +40,14 @@ pub struct Touch<'a> {
 }
 
 impl Touch<'_> {
+    /// From when to when the target is to be blocked by this text: by its own times, and until a newer one
+    /// takes its place; `None`: without end.
+    pub fn span_s(&self) -> (i64, Option<i64>) {
+        let Bounds { from_s, until_s, .. } = self.bounds();
+        let ends = [until_s, self.entry.amended_at_s(self.version)];
+        (from_s, ends.into_iter().flatten().min())
+    }
+
     /// From when to when the target is to be blocked. What a list no longer holds may stand for the
     /// list's grace, if the request itself grants less.
     pub(crate) fn bounds(&self) -> Bounds {
@@ -50,14 +58,6 @@ impl Touch<'_> {
             }
             Some(_) | None => bounds,
         }
-    }
-}
-
-impl Touch<'_> {
-    /// From when to when the target is to be blocked by the request's own times; `None`: without end.
-    pub fn span_s(&self) -> (i64, Option<i64>) {
-        let Bounds { from_s, until_s, .. } = self.bounds();
-        (from_s, until_s)
     }
 }
 
@@ -234,11 +234,7 @@ impl<'a> View<'a> {
         let Some(version) = self.request(id).and_then(|entry| entry.version_at(at_s)) else {
             return false;
         };
-        let is_open = |held: &RequestTarget| {
-            held.exception
-                && held.added_at_s().is_none_or(|added_s| added_s <= at_s)
-                && held.removed_at_s().is_none_or(|removed_s| at_s < removed_s)
-        };
+        let is_open = |held: &RequestTarget| held.exception && held.is_live(at_s, at_s);
         if self.held_in(version, target).any(is_open) {
             return true;
         }

@@ -7,13 +7,14 @@
 //! | `quick` | one provisional request, at two in the morning |
 //! | `amend` | the next version of one request |
 //! | `lifecycle` | what became of a request, and of a proceeding |
-//! | `list`, `show`, `targets` | reading |
+//! | `list`, `show`, `details`, `steps`, `targets` | reading |
 //!
 //! Promised: whatever enters something can be asked first what it would change of today's verdicts
 //! (`--dry-run`); the collector computes that from the same statement.
 
 mod amend;
 mod approve;
+mod details;
 mod document;
 mod erase;
 mod file;
@@ -21,6 +22,7 @@ mod lifecycle;
 mod list;
 mod quick;
 mod show;
+mod steps;
 mod targets;
 
 use std::{collections::HashSet, path::Path, time::Duration};

@@ -1,6 +1,9 @@
 //! Files → requests: what is taken, what is repaired, what is refused and with which words.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 
+mod again;
+mod persons;
+
 use std::convert::Infallible;
 
 use evidence::{closed, commitment::Salt};
@@ -14,9 +17,9 @@ use register::{
 };
 use remit_proto::v1::{self, register_item::Item, statement::Body};
 
-const CSV: &[u8] = include_bytes!("../testdata/register-windows-1251.csv");
-const MAPPING: &str = include_str!("../testdata/register-windows-1251.toml");
-const REQUESTS: &str = include_str!("../testdata/requests.toml");
+const CSV: &[u8] = include_bytes!("../../testdata/register-windows-1251.csv");
+const MAPPING: &str = include_str!("../../testdata/register-windows-1251.toml");
+const REQUESTS: &str = include_str!("../../testdata/requests.toml");
 
 fn task(request: &v1::Request) -> &v1::Task {
     request.task.as_ref().unwrap()
@@ -67,6 +70,18 @@ fn enter(imported: Imported) -> Register {
     let mut register = Register::new("example.net/register");
     register.apply(&statement, Some(items)).unwrap();
     register
+}
+
+/// "<id> <version>" of what is entered, and the sentence about each row that is not plain.
+fn merged(text: &str, held: &[Held]) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let merged = from_toml(text).unwrap().merge(held);
+    let entered = merged.requests.iter().map(|r| format!("{} {}", r.id, r.version)).collect();
+    (entered, merged.report.iter().map(ToString::to_string).collect(), merged.absent)
+}
+
+/// As a file names one: without a role.
+fn person(id: &str) -> Option<v1::PersonRef> {
+    Some(v1::PersonRef { person: id.into(), role: v1::Role::Unspecified.into() })
 }
 
 #[test]
@@ -312,208 +327,6 @@ fn many_targets_travel_in_blocks_and_arrive_complete() {
     assert_eq!(v1::Request::from(entry.request()), imported.merge(&[]).requests[0]);
 }
 
-/// "<id> <version>" of what is entered, and the sentence about each row that is not plain.
-fn merged(text: &str, held: &[Held]) -> (Vec<String>, Vec<String>, Vec<String>) {
-    let merged = from_toml(text).unwrap().merge(held);
-    let entered = merged.requests.iter().map(|r| format!("{} {}", r.id, r.version)).collect();
-    (entered, merged.report.iter().map(ToString::to_string).collect(), merged.absent)
-}
-
-#[test]
-fn a_list_that_is_imported_again_enters_what_changed_and_withdraws_nothing() {
-    let first = format!("{}\n{}\n{}", one("id = \"a\""), one("id = \"b\""), one("id = \"c\""));
-    let held = from_toml(&first).unwrap().merge(&[]);
-    assert_eq!((held.new_count, held.changed_count, held.unchanged_count), (3, 0, 0));
-    let held = self::held(&enter(from_toml(&first).unwrap()), at("2026-01-02T00:00:00Z"));
-
-    let same = from_toml(&first).unwrap().merge(&held);
-    assert!(same.requests.is_empty() && same.absent.is_empty(), "{same:?}");
-    assert_eq!((same.unchanged_count, same.accepted_count()), (3, 3));
-
-    let second = format!(
-        "{}\n{}\n{}",
-        one("id = \"a\""),
-        one("id = \"b\"\nuntil = \"2026-06-01T00:00:00Z\"\ntechniques = [\"dns_nxdomain\"]"),
-        one("id = \"d\""),
-    );
-    let (entered, rows, absent) = merged(&second, &held);
-    assert_eq!(entered, ["b 2", "d 1"]);
-    assert!(rows[1].ends_with("accepted; note: version 2: techniques, until differ"), "{rows:?}");
-    assert_eq!(absent, ["c"]);
-
-    let elsewhere = one("id = \"z\"\nauthority = { id = \"other\" }");
-    assert!(
-        merged(&elsewhere, &held).2.is_empty(),
-        "another authority's file is silent about them"
-    );
-    let refused = one("id = \"c\"\nfrom = \"soon\"\n") + &one("id = \"d\"");
-    assert_eq!(merged(&refused, &held).2, ["a", "b"], "c is named, though refused");
-}
-
-const KNOWN: &str = "court = \"Landgericht Hamburg\"\nstatement_of_reasons = \"because\"\n\
-    external_ref = \"12-345\"\nbasis_proof = \"operators_word\"\n\
-    closed = [{ part = \"reference\", tier = \"secret\" }, { part = \"reasons\", tier = \"public\" }]";
-
-/// The register's request after the first import of [`KNOWN`], changed as somebody did since, and how many of
-/// the same file are new, changed and unchanged then; with the next version, if there is one.
-fn again(
-    file: &str,
-    change: impl FnOnce(&mut Held),
-) -> ((usize, usize, usize), Option<v1::Request>) {
-    let register = enter(from_toml(&one(KNOWN)).unwrap());
-    let mut held = held(&register, at("2026-01-02T00:00:00Z"));
-    change(&mut held[0]);
-    let mut merged = from_toml(&one(file)).unwrap().merge(&held);
-    let counts = (merged.new_count, merged.changed_count, merged.unchanged_count);
-    (counts, merged.requests.pop())
-}
-
-#[test]
-fn what_is_known_of_a_request_is_not_taken_back_by_a_file_that_is_silent_of_it() {
-    assert_eq!(again(KNOWN, |_| ()), ((0, 0, 1), None));
-    let document = v1::Document {
-        digest: vec![3; 32],
-        kind: "order".to_owned(),
-        signature_status: v1::SignatureStatus::Valid.into(),
-        anchor_digest: vec![4; 32],
-        signature: Some(v1::ItemSet { count: 1, root: vec![1; 32], chunks: vec![vec![2; 32]] }),
-        ..v1::Document::default()
-    };
-    let with_document = |held: &mut Held| {
-        held.request.documents.push(document.clone());
-        held.request.basis_proof = v1::BasisProof::AuthoritySigned.into();
-        held.request.closed.push(v1::ClosedPart {
-            part: v1::RequestPart::Documents.into(),
-            tier: v1::DisclosureTier::Restricted.into(),
-            opening: document.signature.clone(),
-            ..v1::ClosedPart::default()
-        });
-    };
-    assert_eq!(again(KNOWN, with_document), ((0, 0, 1), None), "a document was added");
-    // It is closed, and whoever imports does not see it.
-    let unseen = |held: &mut Held| {
-        with_document(held);
-        held.request.documents.clear();
-    };
-    assert_eq!(again(KNOWN, unseen), ((0, 0, 1), None), "a document that is not seen");
-    // What has changed is a version, with the document in it.
-    let other = KNOWN.replace("Landgericht Hamburg", "Landgericht Bremen");
-    let (counts, next) = again(&other, with_document);
-    let next = next.unwrap();
-    assert_eq!((counts, next.version), ((0, 1, 0), 2));
-    assert_eq!(next.documents, std::slice::from_ref(&document));
-    assert_eq!(next.basis_proof(), v1::BasisProof::AuthoritySigned);
-    assert!(next.closed.iter().any(|part| part.part() == v1::RequestPart::Documents));
-    // The file names the document, and cannot carry its signature.
-    let digest = "03".repeat(32);
-    let named = format!("{KNOWN}\ndocuments = [{{ digest = \"{digest}\", kind = \"order\" }}]")
-        .replace("operators_word", "document_held");
-    let in_the_clear = |held: &mut Held| {
-        with_document(held);
-        held.request.closed.retain(|part| part.part() != v1::RequestPart::Documents);
-    };
-    assert_eq!(again(&named, in_the_clear), ((0, 0, 1), None), "a document that is named");
-    let (_, next) = again(&named.replace("Hamburg", "Bremen"), in_the_clear);
-    let next = next.unwrap();
-    assert_eq!(next.documents, std::slice::from_ref(&document));
-    assert_eq!(next.basis_proof(), v1::BasisProof::AuthoritySigned);
-    // Without a signature it proves what the file says that it does.
-    let unsigned = |held: &mut Held| {
-        in_the_clear(held);
-        held.request.documents[0] = v1::Document {
-            digest: vec![3; 32],
-            kind: "order".to_owned(),
-            ..v1::Document::default()
-        };
-        held.request.basis_proof = v1::BasisProof::DocumentHeld.into();
-    };
-    let (_, next) = again(&named.replace("document_held", "operators_word"), unsigned);
-    assert_eq!(next.unwrap().basis_proof(), v1::BasisProof::OperatorsWord);
-}
-
-#[test]
-fn what_was_erased_stays_erased() {
-    let erased = |held: &mut Held| {
-        let part = v1::RequestPart::Reasons;
-        assert!(closed::take(&mut held.request, part).is_some());
-        held.erased.push(part);
-    };
-    assert_eq!(again(KNOWN, erased), ((0, 0, 1), None));
-    let (_, next) = again(&KNOWN.replace("12-345", "12-346"), erased);
-    let next = next.unwrap();
-    assert_eq!(next.authorisation.unwrap().statement_of_reasons, "");
-    let kept = next.closed.iter().find(|part| part.part() == v1::RequestPart::Reasons).unwrap();
-    assert!(kept.opening.is_some(), "committed, and gone");
-    // As a register tells it.
-    let mut register = enter(from_toml(&one(KNOWN)).unwrap());
-    let entry = register.view().requests().next().unwrap();
-    let parts = entry.request().closed.iter();
-    let reasons = parts.filter(|part| part.part == v1::RequestPart::Reasons);
-    let chunks: Vec<Vec<u8>> = reasons.flat_map(|p| p.opening.clone().unwrap().chunks).collect();
-    register.erase(&chunks);
-    let held = held(&register, at("2026-01-02T00:00:00Z"));
-    assert_eq!(held[0].erased, [v1::RequestPart::Reasons]);
-    let merged = from_toml(&one(KNOWN)).unwrap().merge(&held);
-    assert_eq!(merged.unchanged_count, 1);
-    // What the file says of it is left out, and that is said: it may be new.
-    let said = merged.report[0].to_string();
-    assert!(
-        said.starts_with("line 1, req-7: accepted; note: reasons: this part was erased"),
-        "{said}"
-    );
-    assert!(said.ends_with("if it is new, enter it in a request with an id of its own"), "{said}");
-    let without = KNOWN
-        .replace("statement_of_reasons = \"because\"\n", "")
-        .replace(", { part = \"reasons\", tier = \"public\" }", "");
-    let silent = from_toml(&one(&without)).unwrap().merge(&held);
-    assert_eq!(
-        (silent.unchanged_count, &silent.report[0].notes[..]),
-        (1, &[][..]),
-        "nothing is lost"
-    );
-}
-
-#[test]
-fn what_everybody_has_seen_is_not_closed_again_while_it_says_the_same() {
-    let reference = v1::RequestPart::Reference;
-    let disclosed = |held: &mut Held| held.request.closed.retain(|p| p.part() != reference);
-    assert_eq!(again(KNOWN, disclosed), ((0, 0, 1), None));
-    let public = |held: &mut Held| {
-        let closed = held.request.closed.iter_mut().find(|part| part.part() == reference);
-        closed.unwrap().tier = v1::DisclosureTier::Public.into();
-    };
-    assert_eq!(again(KNOWN, public), ((0, 0, 1), None));
-    // Another number is another secret.
-    let (counts, next) = again(&KNOWN.replace("12-345", "12-346"), disclosed);
-    assert_eq!(counts, (0, 1, 0));
-    assert!(next.unwrap().closed.iter().any(|part| part.part() == reference));
-    // From restricted to secret the file may go.
-    let restricted = |held: &mut Held| {
-        let closed = held.request.closed.iter_mut().find(|part| part.part() == reference);
-        closed.unwrap().tier = v1::DisclosureTier::Restricted.into();
-    };
-    assert_eq!(again(KNOWN, restricted).0, (0, 1, 0));
-}
-
-#[test]
-fn a_stated_version_must_be_the_next_one() {
-    let held = enter(from_toml(&one("")).unwrap());
-    let held = self::held(&held, at("2026-01-02T00:00:00Z"));
-    let version =
-        |number: u32, lines: &str| merged(&one(&format!("version = {number}\n{lines}")), &held);
-    assert!(version(1, "").0.is_empty(), "it is there already");
-    assert_eq!(version(2, "external_ref = \"x\"").0, ["req-7 2"]);
-    for number in [1, 3] {
-        let (entered, rows, _) = version(number, "external_ref = \"x\"");
-        assert!(entered.is_empty());
-        assert!(rows[0].contains("refused: version: "), "{rows:?}");
-        assert!(
-            rows[0].ends_with("the register holds version 1 of it; leave the key out, or write 2")
-        );
-    }
-    refused("version = 0", "version", "begins at 1");
-}
-
 #[test]
 fn an_id_is_rewritten_as_the_mapping_says_and_only_so() {
     let import = |replace: &str| {
@@ -574,7 +387,7 @@ fn the_zone_of_the_authority_is_kept() {
     refused("time_zone = \"Mars/Olympus\"", "time_zone", "IANA");
 }
 
-const EVERYTHING: &str = include_str!("../testdata/everything.toml");
+const EVERYTHING: &str = include_str!("../../testdata/everything.toml");
 
 #[test]
 fn a_file_may_say_everything_and_nothing_of_it_is_lost() {
@@ -622,106 +435,6 @@ fn a_file_may_say_everything_and_nothing_of_it_is_lost() {
         .map(|item| register::words::validity_element(item.element()))
         .collect();
     assert_eq!(unmet, ["redress", "language"], "what a person stated speaks");
-}
-
-/// As a file names one: without a role.
-fn person(id: &str) -> Option<v1::PersonRef> {
-    Some(v1::PersonRef { person: id.into(), role: v1::Role::Unspecified.into() })
-}
-
-#[test]
-fn who_looked_goes_by_an_id_and_never_by_a_name() {
-    let name = "\"Erika Mustermann\"";
-    for wrong in [name, "\"Person-7\"", "\"\"", "\"p_7\""] {
-        refused(
-            &format!("competence = {{ result = \"competent\", verified_by = {wrong} }}"),
-            "competence.verified_by",
-            "is no id of a person",
-        );
-        refused(
-            &format!("validity = {{ redress = {{ state = \"absent\", by = {wrong} }} }}"),
-            "validity.redress.by",
-            "is no id of a person",
-        );
-    }
-    let lines = format!("competence = {{ result = \"unclear\", verified_by = {name} }}");
-    let row = report(&from_toml(&one(&lines)).unwrap()).remove(0);
-    assert!(row.ends_with("1 to 63 of a-z, 0-9 and '-'; never a name"), "{row}");
-    assert!(!row.contains("Mustermann"), "{row}");
-    // Nor does the register take one from another program.
-    let mut imported = from_toml(&one("validity = { redress = \"absent\" }")).unwrap();
-    let mut request = imported.requests.remove(0);
-    request.version = 1;
-    let taken = |request: &v1::Request| {
-        register::request::Request::try_from(request.clone()).map(drop).map_err(|e| e.to_string())
-    };
-    request.validity[0].by = person("person-7");
-    assert_eq!(taken(&request), Ok(()));
-    request.validity[0].by = person("Erika Mustermann");
-    assert!(taken(&request).unwrap_err().starts_with("validity.by: not an id of a person"));
-    request.validity[0].by = None;
-    let check = v1::CompetenceCheck {
-        verified_by: person("Erika Mustermann"),
-        result: v1::CompetenceResult::Competent.into(),
-        ..v1::CompetenceCheck::default()
-    };
-    request.authorisation.as_mut().unwrap().competence_check = Some(check);
-    let refused = taken(&request).unwrap_err();
-    assert!(refused.starts_with("competence_check.verified_by: not an id"), "{refused}");
-}
-
-#[test]
-fn what_was_found_of_an_element_is_a_word_or_a_table() {
-    refused("validity = { redress = 1 }", "validity.redress", "invalid type");
-    refused("validity = { redress = \"maybe\" }", "validity.redress", "not one of its words");
-    refused("validity = { redress = { by = \"p-7\" } }", "validity.redress", "state is missing");
-    let unknown = "validity = { redress = { state = \"absent\", who = \"p-7\" } }";
-    refused(unknown, "validity.redress", "unknown field `who`");
-    let at = |at: &str| format!("validity = {{ redress = {{ state = \"absent\", at = {at} }} }}");
-    refused(&at("\"yesterday\""), "validity.redress.at", "is no date");
-    refused(&at("2026-01-02"), "validity.redress.at", "has no time zone");
-    refused("competence = { power_claimed = \"x\" }", "competence.result", "missing");
-    // The same list again is no new version.
-    let lines =
-        "validity = { redress = { state = \"absent\", by = \"p-7\", at = 2026-01-02T10:00:00Z } }";
-    let register = enter(from_toml(&one(lines)).unwrap());
-    let held = held(&register, self::at("2026-01-03T00:00:00Z"));
-    assert_eq!(from_toml(&one(lines)).unwrap().merge(&held).unchanged_count, 1);
-    assert_eq!(merged(&one(&lines.replace("p-7", "p-8")), &held).0, ["req-7 2"]);
-}
-
-#[test]
-fn columns_of_a_table_say_who_looked_and_when() {
-    let mapping = |columns: &str| {
-        Mapping::parse(&format!(
-            "date_format = \"%d.%m.%Y\"\ntime_zone = \"Europe/Berlin\"\n\
-             columns = {{ id = \"No\", from = \"From\", {columns} }}\n\
-             [constants]\ninstrument = \"police_request\"\nform = \"email\"\noutcome_only = true\n\
-             competence = {{ result = \"competent\" }}\n\
-             [[targets]]\ncolumn = \"name\"\nkind = \"domain_exact\"\n"
-        ))
-    };
-    let columns = "\"competence.verified_by\" = \"Who\", \"validity.redress.state\" = \"Redress\", \
-                   \"validity.redress.by\" = \"Who\", \"validity.redress.at\" = \"When\"";
-    let csv = "No,From,name,Who,Redress,When\n\
-               a,01.03.2026,x.example,person-7,absent,04.03.2026\n\
-               b,01.03.2026,y.example,,present,\n\
-               c,01.03.2026,z.example,Erika Mustermann,absent,\n\
-               d,01.03.2026,z.example,person-7,,\n";
-    let imported = from_csv(csv.as_bytes(), &mapping(columns).unwrap()).unwrap();
-    let rows = report(&imported);
-    assert_eq!(imported.requests.len(), 2, "{rows:#?}");
-    let deed = imported.requests[0].authorisation.as_ref().unwrap();
-    assert_eq!(deed.competence_check.as_ref().unwrap().verified_by, person("person-7"));
-    let item = &imported.requests[0].validity[0];
-    assert_eq!((item.by.clone(), item.at_s), (person("person-7"), at("2026-03-03T23:00:00Z")));
-    let item = &imported.requests[1].validity[0];
-    assert_eq!((item.by.clone(), item.at_s), (None, 0));
-    assert!(rows[2].contains("refused: validity.redress.by: it is no id"), "{rows:#?}");
-    assert!(rows[3].contains("validity.redress: state is missing"), "{rows:#?}");
-    let both = "\"validity.redress\" = \"Redress\", \"validity.redress.by\" = \"Who\"";
-    let Err(error) = mapping(both) else { panic!("one text and a table") };
-    assert!(error.to_string().contains("validity.redress"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,198 @@
+//! A file that is imported again: what it changes, and what it leaves as it is.
+
+use super::*;
+
+#[test]
+fn a_list_that_is_imported_again_enters_what_changed_and_withdraws_nothing() {
+    let first = format!("{}\n{}\n{}", one("id = \"a\""), one("id = \"b\""), one("id = \"c\""));
+    let held = from_toml(&first).unwrap().merge(&[]);
+    assert_eq!((held.new_count, held.changed_count, held.unchanged_count), (3, 0, 0));
+    let held = self::held(&enter(from_toml(&first).unwrap()), at("2026-01-02T00:00:00Z"));
+
+    let same = from_toml(&first).unwrap().merge(&held);
+    assert!(same.requests.is_empty() && same.absent.is_empty(), "{same:?}");
+    assert_eq!((same.unchanged_count, same.accepted_count()), (3, 3));
+
+    let second = format!(
+        "{}\n{}\n{}",
+        one("id = \"a\""),
+        one("id = \"b\"\nuntil = \"2026-06-01T00:00:00Z\"\ntechniques = [\"dns_nxdomain\"]"),
+        one("id = \"d\""),
+    );
+    let (entered, rows, absent) = merged(&second, &held);
+    assert_eq!(entered, ["b 2", "d 1"]);
+    assert!(rows[1].ends_with("accepted; note: version 2: techniques, until differ"), "{rows:?}");
+    assert_eq!(absent, ["c"]);
+
+    let elsewhere = one("id = \"z\"\nauthority = { id = \"other\" }");
+    assert!(
+        merged(&elsewhere, &held).2.is_empty(),
+        "another authority's file is silent about them"
+    );
+    let refused = one("id = \"c\"\nfrom = \"soon\"\n") + &one("id = \"d\"");
+    assert_eq!(merged(&refused, &held).2, ["a", "b"], "c is named, though refused");
+}
+
+const KNOWN: &str = "court = \"Landgericht Hamburg\"\nstatement_of_reasons = \"because\"\n\
+    external_ref = \"12-345\"\nbasis_proof = \"operators_word\"\n\
+    closed = [{ part = \"reference\", tier = \"secret\" }, { part = \"reasons\", tier = \"public\" }]";
+
+/// The register's request after the first import of [`KNOWN`], changed as somebody did since, and how many of
+/// the same file are new, changed and unchanged then; with the next version, if there is one.
+fn again(
+    file: &str,
+    change: impl FnOnce(&mut Held),
+) -> ((usize, usize, usize), Option<v1::Request>) {
+    let register = enter(from_toml(&one(KNOWN)).unwrap());
+    let mut held = held(&register, at("2026-01-02T00:00:00Z"));
+    change(&mut held[0]);
+    let mut merged = from_toml(&one(file)).unwrap().merge(&held);
+    let counts = (merged.new_count, merged.changed_count, merged.unchanged_count);
+    (counts, merged.requests.pop())
+}
+
+#[test]
+fn what_is_known_of_a_request_is_not_taken_back_by_a_file_that_is_silent_of_it() {
+    assert_eq!(again(KNOWN, |_| ()), ((0, 0, 1), None));
+    let document = v1::Document {
+        digest: vec![3; 32],
+        kind: "order".to_owned(),
+        signature_status: v1::SignatureStatus::Valid.into(),
+        anchor_digest: vec![4; 32],
+        signature: Some(v1::ItemSet { count: 1, root: vec![1; 32], chunks: vec![vec![2; 32]] }),
+        ..v1::Document::default()
+    };
+    let with_document = |held: &mut Held| {
+        held.request.documents.push(document.clone());
+        held.request.basis_proof = v1::BasisProof::AuthoritySigned.into();
+        held.request.closed.push(v1::ClosedPart {
+            part: v1::RequestPart::Documents.into(),
+            tier: v1::DisclosureTier::Restricted.into(),
+            opening: document.signature.clone(),
+            ..v1::ClosedPart::default()
+        });
+    };
+    assert_eq!(again(KNOWN, with_document), ((0, 0, 1), None), "a document was added");
+    // It is closed, and whoever imports does not see it.
+    let unseen = |held: &mut Held| {
+        with_document(held);
+        held.request.documents.clear();
+    };
+    assert_eq!(again(KNOWN, unseen), ((0, 0, 1), None), "a document that is not seen");
+    // What has changed is a version, with the document in it.
+    let other = KNOWN.replace("Landgericht Hamburg", "Landgericht Bremen");
+    let (counts, next) = again(&other, with_document);
+    let next = next.unwrap();
+    assert_eq!((counts, next.version), ((0, 1, 0), 2));
+    assert_eq!(next.documents, std::slice::from_ref(&document));
+    assert_eq!(next.basis_proof(), v1::BasisProof::AuthoritySigned);
+    assert!(next.closed.iter().any(|part| part.part() == v1::RequestPart::Documents));
+    // The file names the document, and cannot carry its signature.
+    let digest = "03".repeat(32);
+    let named = format!("{KNOWN}\ndocuments = [{{ digest = \"{digest}\", kind = \"order\" }}]")
+        .replace("operators_word", "document_held");
+    let in_the_clear = |held: &mut Held| {
+        with_document(held);
+        held.request.closed.retain(|part| part.part() != v1::RequestPart::Documents);
+    };
+    assert_eq!(again(&named, in_the_clear), ((0, 0, 1), None), "a document that is named");
+    let (_, next) = again(&named.replace("Hamburg", "Bremen"), in_the_clear);
+    let next = next.unwrap();
+    assert_eq!(next.documents, std::slice::from_ref(&document));
+    assert_eq!(next.basis_proof(), v1::BasisProof::AuthoritySigned);
+    // Without a signature it proves what the file says that it does.
+    let unsigned = |held: &mut Held| {
+        in_the_clear(held);
+        held.request.documents[0] = v1::Document {
+            digest: vec![3; 32],
+            kind: "order".to_owned(),
+            ..v1::Document::default()
+        };
+        held.request.basis_proof = v1::BasisProof::DocumentHeld.into();
+    };
+    let (_, next) = again(&named.replace("document_held", "operators_word"), unsigned);
+    assert_eq!(next.unwrap().basis_proof(), v1::BasisProof::OperatorsWord);
+}
+
+#[test]
+fn what_was_erased_stays_erased() {
+    let erased = |held: &mut Held| {
+        let part = v1::RequestPart::Reasons;
+        assert!(closed::take(&mut held.request, part).is_some());
+        held.erased.push(part);
+    };
+    assert_eq!(again(KNOWN, erased), ((0, 0, 1), None));
+    let (_, next) = again(&KNOWN.replace("12-345", "12-346"), erased);
+    let next = next.unwrap();
+    assert_eq!(next.authorisation.unwrap().statement_of_reasons, "");
+    let kept = next.closed.iter().find(|part| part.part() == v1::RequestPart::Reasons).unwrap();
+    assert!(kept.opening.is_some(), "committed, and gone");
+    // As a register tells it.
+    let mut register = enter(from_toml(&one(KNOWN)).unwrap());
+    let entry = register.view().requests().next().unwrap();
+    let parts = entry.request().closed.iter();
+    let reasons = parts.filter(|part| part.part == v1::RequestPart::Reasons);
+    let chunks: Vec<Vec<u8>> = reasons.flat_map(|p| p.opening.clone().unwrap().chunks).collect();
+    register.erase(&chunks);
+    let held = held(&register, at("2026-01-02T00:00:00Z"));
+    assert_eq!(held[0].erased, [v1::RequestPart::Reasons]);
+    let merged = from_toml(&one(KNOWN)).unwrap().merge(&held);
+    assert_eq!(merged.unchanged_count, 1);
+    // What the file says of it is left out, and that is said: it may be new.
+    let said = merged.report[0].to_string();
+    assert!(
+        said.starts_with("line 1, req-7: accepted; note: reasons: this part was erased"),
+        "{said}"
+    );
+    assert!(said.ends_with("if it is new, enter it in a request with an id of its own"), "{said}");
+    let without = KNOWN
+        .replace("statement_of_reasons = \"because\"\n", "")
+        .replace(", { part = \"reasons\", tier = \"public\" }", "");
+    let silent = from_toml(&one(&without)).unwrap().merge(&held);
+    assert_eq!(
+        (silent.unchanged_count, &silent.report[0].notes[..]),
+        (1, &[][..]),
+        "nothing is lost"
+    );
+}
+
+#[test]
+fn what_everybody_has_seen_is_not_closed_again_while_it_says_the_same() {
+    let reference = v1::RequestPart::Reference;
+    let disclosed = |held: &mut Held| held.request.closed.retain(|p| p.part() != reference);
+    assert_eq!(again(KNOWN, disclosed), ((0, 0, 1), None));
+    let public = |held: &mut Held| {
+        let closed = held.request.closed.iter_mut().find(|part| part.part() == reference);
+        closed.unwrap().tier = v1::DisclosureTier::Public.into();
+    };
+    assert_eq!(again(KNOWN, public), ((0, 0, 1), None));
+    // Another number is another secret.
+    let (counts, next) = again(&KNOWN.replace("12-345", "12-346"), disclosed);
+    assert_eq!(counts, (0, 1, 0));
+    assert!(next.unwrap().closed.iter().any(|part| part.part() == reference));
+    // From restricted to secret the file may go.
+    let restricted = |held: &mut Held| {
+        let closed = held.request.closed.iter_mut().find(|part| part.part() == reference);
+        closed.unwrap().tier = v1::DisclosureTier::Restricted.into();
+    };
+    assert_eq!(again(KNOWN, restricted).0, (0, 1, 0));
+}
+
+#[test]
+fn a_stated_version_must_be_the_next_one() {
+    let held = enter(from_toml(&one("")).unwrap());
+    let held = self::held(&held, at("2026-01-02T00:00:00Z"));
+    let version =
+        |number: u32, lines: &str| merged(&one(&format!("version = {number}\n{lines}")), &held);
+    assert!(version(1, "").0.is_empty(), "it is there already");
+    assert_eq!(version(2, "external_ref = \"x\"").0, ["req-7 2"]);
+    for number in [1, 3] {
+        let (entered, rows, _) = version(number, "external_ref = \"x\"");
+        assert!(entered.is_empty());
+        assert!(rows[0].contains("refused: version: "), "{rows:?}");
+        assert!(
+            rows[0].ends_with("the register holds version 1 of it; leave the key out, or write 2")
+        );
+    }
+    refused("version = 0", "version", "begins at 1");
+}

@@ -1,0 +1,98 @@
+//! Who looked at a request: by an id, and never by a name.
+
+use super::*;
+
+#[test]
+fn who_looked_goes_by_an_id_and_never_by_a_name() {
+    let name = "\"Erika Mustermann\"";
+    for wrong in [name, "\"Person-7\"", "\"\"", "\"p_7\""] {
+        refused(
+            &format!("competence = {{ result = \"competent\", verified_by = {wrong} }}"),
+            "competence.verified_by",
+            "is no id of a person",
+        );
+        refused(
+            &format!("validity = {{ redress = {{ state = \"absent\", by = {wrong} }} }}"),
+            "validity.redress.by",
+            "is no id of a person",
+        );
+    }
+    let lines = format!("competence = {{ result = \"unclear\", verified_by = {name} }}");
+    let row = report(&from_toml(&one(&lines)).unwrap()).remove(0);
+    assert!(row.ends_with("1 to 63 of a-z, 0-9 and '-'; never a name"), "{row}");
+    assert!(!row.contains("Mustermann"), "{row}");
+    // Nor does the register take one from another program.
+    let mut imported = from_toml(&one("validity = { redress = \"absent\" }")).unwrap();
+    let mut request = imported.requests.remove(0);
+    request.version = 1;
+    let taken = |request: &v1::Request| {
+        register::request::Request::try_from(request.clone()).map(drop).map_err(|e| e.to_string())
+    };
+    request.validity[0].by = person("person-7");
+    assert_eq!(taken(&request), Ok(()));
+    request.validity[0].by = person("Erika Mustermann");
+    assert!(taken(&request).unwrap_err().starts_with("validity.by: not an id of a person"));
+    request.validity[0].by = None;
+    let check = v1::CompetenceCheck {
+        verified_by: person("Erika Mustermann"),
+        result: v1::CompetenceResult::Competent.into(),
+        ..v1::CompetenceCheck::default()
+    };
+    request.authorisation.as_mut().unwrap().competence_check = Some(check);
+    let refused = taken(&request).unwrap_err();
+    assert!(refused.starts_with("competence_check.verified_by: not an id"), "{refused}");
+}
+
+#[test]
+fn what_was_found_of_an_element_is_a_word_or_a_table() {
+    refused("validity = { redress = 1 }", "validity.redress", "invalid type");
+    refused("validity = { redress = \"maybe\" }", "validity.redress", "not one of its words");
+    refused("validity = { redress = { by = \"p-7\" } }", "validity.redress", "state is missing");
+    let unknown = "validity = { redress = { state = \"absent\", who = \"p-7\" } }";
+    refused(unknown, "validity.redress", "unknown field `who`");
+    let at = |at: &str| format!("validity = {{ redress = {{ state = \"absent\", at = {at} }} }}");
+    refused(&at("\"yesterday\""), "validity.redress.at", "is no date");
+    refused(&at("2026-01-02"), "validity.redress.at", "has no time zone");
+    refused("competence = { power_claimed = \"x\" }", "competence.result", "missing");
+    // The same list again is no new version.
+    let lines =
+        "validity = { redress = { state = \"absent\", by = \"p-7\", at = 2026-01-02T10:00:00Z } }";
+    let register = enter(from_toml(&one(lines)).unwrap());
+    let held = held(&register, self::at("2026-01-03T00:00:00Z"));
+    assert_eq!(from_toml(&one(lines)).unwrap().merge(&held).unchanged_count, 1);
+    assert_eq!(merged(&one(&lines.replace("p-7", "p-8")), &held).0, ["req-7 2"]);
+}
+
+#[test]
+fn columns_of_a_table_say_who_looked_and_when() {
+    let mapping = |columns: &str| {
+        Mapping::parse(&format!(
+            "date_format = \"%d.%m.%Y\"\ntime_zone = \"Europe/Berlin\"\n\
+             columns = {{ id = \"No\", from = \"From\", {columns} }}\n\
+             [constants]\ninstrument = \"police_request\"\nform = \"email\"\noutcome_only = true\n\
+             competence = {{ result = \"competent\" }}\n\
+             [[targets]]\ncolumn = \"name\"\nkind = \"domain_exact\"\n"
+        ))
+    };
+    let columns = "\"competence.verified_by\" = \"Who\", \"validity.redress.state\" = \"Redress\", \
+                   \"validity.redress.by\" = \"Who\", \"validity.redress.at\" = \"When\"";
+    let csv = "No,From,name,Who,Redress,When\n\
+               a,01.03.2026,x.example,person-7,absent,04.03.2026\n\
+               b,01.03.2026,y.example,,present,\n\
+               c,01.03.2026,z.example,Erika Mustermann,absent,\n\
+               d,01.03.2026,z.example,person-7,,\n";
+    let imported = from_csv(csv.as_bytes(), &mapping(columns).unwrap()).unwrap();
+    let rows = report(&imported);
+    assert_eq!(imported.requests.len(), 2, "{rows:#?}");
+    let deed = imported.requests[0].authorisation.as_ref().unwrap();
+    assert_eq!(deed.competence_check.as_ref().unwrap().verified_by, person("person-7"));
+    let item = &imported.requests[0].validity[0];
+    assert_eq!((item.by.clone(), item.at_s), (person("person-7"), at("2026-03-03T23:00:00Z")));
+    let item = &imported.requests[1].validity[0];
+    assert_eq!((item.by.clone(), item.at_s), (None, 0));
+    assert!(rows[2].contains("refused: validity.redress.by: it is no id"), "{rows:#?}");
+    assert!(rows[3].contains("validity.redress: state is missing"), "{rows:#?}");
+    let both = "\"validity.redress\" = \"Redress\", \"validity.redress.by\" = \"Who\"";
+    let Err(error) = mapping(both) else { panic!("one text and a table") };
+    assert!(error.to_string().contains("validity.redress"), "{error}");
+}
