@@ -131,7 +131,7 @@ fn touching_layout() -> Layout<TouchingRow> {
     let cells = vec![
         Of::new("REQUEST", |row| row.request_id.clone()),
         Of::new("STATE", |row| row.state.clone()),
-        Of::new("THERE IT", relation),
+        Of::new("THERE IT", |row| relation(row).to_owned()),
         Of::new("AS", target),
         Of::new("BY LIST", |row| or_dash(&row.list_id)).dispensable(2),
         Of::new("FROM (UTC)", |row| time::utc_cell(row.from_s)),
@@ -144,15 +144,18 @@ fn touching_layout() -> Layout<TouchingRow> {
     Layout { noun: "targets of requests", fields, cells, below: |_| Vec::new() }
 }
 
-/// What is said of the target that was asked for.
-fn relation(row: &TouchingRow) -> String {
-    let said = match (row.exception, row.covers) {
-        (true, true) => "must stay open",
-        (true, false) => "must stay open in part",
-        (false, true) => "is covered",
-        (false, false) => "is covered in part",
-    };
-    if row.amended_away { format!("{said}, before an amendment") } else { said.to_owned() }
+/// What is said of the target that was asked for; in the past where an amendment took it away.
+fn relation(row: &TouchingRow) -> &'static str {
+    match (row.exception, row.covers, row.amended_away) {
+        (true, true, false) => "must stay open",
+        (true, true, true) => "had to stay open",
+        (true, false, false) => "must stay open in part",
+        (true, false, true) => "had to stay open in part",
+        (false, true, false) => "is covered",
+        (false, true, true) => "was covered",
+        (false, false, false) => "is covered in part",
+        (false, false, true) => "was covered in part",
+    }
 }
 
 fn probe_layout() -> Layout<ProbeRow> {
