@@ -9,9 +9,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BATCH_INTERVAL_S_DEFAULT, BasisMap, Check, CollectorEndpoint, Config, ConfigError,
-    DEFAULT_ACTOR_DEFAULT, K_DEFAULT, LOSS_BOUND_S_MAX, MEMORY_DIR_DEFAULT, Memory, Mistake,
-    SEAL_INTERVAL_S_DEFAULT, SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MIN, WINDOW_S_DEFAULT, table,
+    BATCH_INTERVAL_S_DEFAULT, BasisMap, CONTROL_INTERVAL_S_DEFAULT, Check, CollectorEndpoint,
+    Config, ConfigError, DEFAULT_ACTOR_DEFAULT, K_DEFAULT, LOSS_BOUND_S_MAX, MEMORY_DIR_DEFAULT,
+    Memory, Mistake, SEAL_INTERVAL_S_DEFAULT, SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MIN,
+    WINDOW_S_DEFAULT, table,
 };
 use crate::sources::{self, Source, Technology, actor, registry::TECHNOLOGIES};
 
@@ -27,6 +28,7 @@ pub struct ConfigFile {
     individual_actions: Option<bool>,
     batch_interval_s: Option<u32>,
     seal_interval_s: Option<u32>,
+    control_interval_s: Option<u32>,
     spool_bytes_max: Option<u64>,
     durability: Option<String>,
     loss_bound_s: Option<u32>,
@@ -85,6 +87,7 @@ pub(super) fn check(
         individual_actions,
         batch_interval_s,
         seal_interval_s,
+        control_interval_s,
         spool_bytes_max,
         durability,
         loss_bound_s,
@@ -129,6 +132,12 @@ pub(super) fn check(
     check.that((1..=60).contains(&batch_interval_s), "batch_interval_s", "must be 1 to 60");
     let seal_interval_s = seal_interval_s.unwrap_or(SEAL_INTERVAL_S_DEFAULT);
     check.that((1..=3600).contains(&seal_interval_s), "seal_interval_s", "must be 1 to 3600");
+    let control_interval_s = control_interval_s.unwrap_or(CONTROL_INTERVAL_S_DEFAULT);
+    check.that(
+        control_interval_s == 0 || (60..=31 * 86_400).contains(&control_interval_s),
+        "control_interval_s",
+        "must be 60 to 2678400, or 0 for never",
+    );
     let spool_bytes_max = spool_bytes_max.unwrap_or(SPOOL_BYTES_MAX_DEFAULT);
     check.that(
         spool_bytes_max >= SPOOL_BYTES_MIN,
@@ -181,6 +190,7 @@ pub(super) fn check(
         individual_actions,
         batch_interval_s,
         seal_interval_s,
+        control_interval_s,
         spool_bytes_max,
         memory,
         customer_prefixes: prefixes,
@@ -289,6 +299,7 @@ pub(super) fn print(config: &Config) -> String {
         individual_actions: Some(config.individual_actions),
         batch_interval_s: Some(config.batch_interval_s),
         seal_interval_s: Some(config.seal_interval_s),
+        control_interval_s: Some(config.control_interval_s),
         spool_bytes_max: Some(config.spool_bytes_max),
         durability: Some(if config.memory.is_some() { "memory" } else { "disk" }.to_owned()),
         loss_bound_s: config.memory.as_ref().map(|memory| memory.loss_bound_s),

@@ -37,6 +37,8 @@ pub struct Config {
     pub individual_actions: bool,
     pub batch_interval_s: u32,
     pub seal_interval_s: u32,
+    /// How often each source's rules are listed whole, to hold them against the changes that were told; 0: never.
+    pub control_interval_s: u32,
     pub spool_bytes_max: u64,
     /// The spool lies in memory; `None`: on disk.
     pub memory: Option<Memory>,
@@ -157,6 +159,8 @@ pub const LOSS_BOUND_S_MAX: u32 = 60;
 pub const MEMORY_DIR_DEFAULT: &str = "/run/remit-agent";
 /// A dead node is seen within three of these.
 pub const SEAL_INTERVAL_S_DEFAULT: u32 = 30;
+/// A day: a hundred thousand rules are some 10 MB each time.
+pub const CONTROL_INTERVAL_S_DEFAULT: u32 = 86_400;
 /// A week of a busy node without its collector; small enough for a router with a USB stick.
 pub const SPOOL_BYTES_MAX_DEFAULT: u64 = 256 * 1024 * 1024;
 /// Who made a rule is never guessed.

@@ -192,6 +192,22 @@ impl Recorder {
         self.close_batch(false)
     }
 
+    /// Lists the rules of sources whose changes were told one by one for long enough.
+    pub(super) fn controls_due(&mut self, now_ms: i64) -> Result<(), RecorderError> {
+        let interval_ms = i64::from(self.config.control_interval_s) * 1000;
+        if interval_ms == 0 {
+            return Ok(());
+        }
+        let due = self.rules.values().filter(|known| known.control_due(now_ms, interval_ms));
+        let due: Vec<SourceKind> = due.map(|known| known.newest.source).collect();
+        for source in due {
+            if self.stuck.is_none() {
+                self.snapshot_as(source, true)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the snapshots that were due and found no room.
     pub(super) fn snapshots_due(&mut self, now_ms: i64) -> Result<(), RecorderError> {
         let known = self.rules.values().filter(|known| known.snapshot_due(now_ms));
@@ -204,8 +220,13 @@ impl Recorder {
         Ok(())
     }
 
-    /// Writes all rules of a source: chunks first, then the leaf that names them.
+    /// Writes all rules of a source in place of changes.
     pub(super) fn snapshot(&mut self, source: SourceKind) -> Result<(), RecorderError> {
+        self.snapshot_as(source, false)
+    }
+
+    /// Chunks first, then the leaf that names them. One that finds no room stands for changes later.
+    fn snapshot_as(&mut self, source: SourceKind, control: bool) -> Result<(), RecorderError> {
         let known = self.rules.get_mut(&source.into()).filter(|known| !known.deeds_alone);
         let Some(known) = known else { return Ok(()) };
         known.needs_snapshot = true;
@@ -242,6 +263,8 @@ impl Recorder {
             rules: Some(rules),
             without_claim,
             unstable,
+            // More than it holds: what is left out contradicts nothing.
+            control: control && !unstable,
         }));
         if !self.push(Made::of(leaf))? {
             self.spool.discard_chunks(&stored);
@@ -250,7 +273,9 @@ impl Recorder {
         }
         let index = self.next_index() - 1;
         self.batch.named.push((index, stored));
+        let listed_ms = self.clock.monotonic_ms();
         if let Some(known) = self.rules.get_mut(&source.into()) {
+            known.listed_ms = listed_ms;
             known.needs_snapshot = false;
             known.put_off = None;
         }

@@ -8,7 +8,9 @@
 //!
 //! - **Rules**: at start, after wide changes (more than [`CHANGES_MAX`]), whenever changes could not
 //!   be written, and when a state begins or ceases to be unstable, a `RuleSnapshot`; else a
-//!   `RuleChange` for each rule that differs, also while the state is unstable.
+//!   `RuleChange` for each rule that differs, also while the state is unstable. Every
+//!   `control_interval` in which changes were told so, a snapshot that stands for none: who reads both can
+//!   hold them against each other.
 //! - **Hits**: with windows of length 0 one `Activity` for each; else counted in open windows,
 //!   aligned to UTC, that are durable with each batch and become an `Activity` when they end. Below
 //!   k lines what was hit is dropped here, and windows are hourly at the finest.
@@ -337,6 +339,7 @@ impl Recorder {
             self.take_receipts()?;
             self.retry()?;
             self.snapshots_due(now)?;
+            self.controls_due(now)?;
             self.spool.keep(now);
             if now - self.raw_logs_ms >= RAW_LOGS_MS {
                 self.raw_logs_ms = now;

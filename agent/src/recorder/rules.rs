@@ -28,6 +28,8 @@ pub(super) struct SourceRules {
     pub(super) newest: RuleState,
     /// The next thing to write is a snapshot.
     pub(super) needs_snapshot: bool,
+    /// When all rules were last listed, by the monotonic clock.
+    pub(super) listed_ms: i64,
     /// It found no room: when it is tried again, and how long that was put off.
     pub(super) put_off: Option<(i64, i64)>,
     /// Known from an old log: what was installed is not known, and no snapshot says it.
@@ -90,6 +92,7 @@ impl SourceRules {
             retired: HashMap::new(),
             newest,
             needs_snapshot: true,
+            listed_ms: 0,
             put_off: None,
             deeds_alone: false,
         }
@@ -110,6 +113,13 @@ impl SourceRules {
     pub(super) fn snapshot_due(&self, now_ms: i64) -> bool {
         let told = self.newest.at_s > 0;
         self.needs_snapshot && told && self.put_off.is_none_or(|(until_ms, _)| now_ms >= until_ms)
+    }
+
+    /// All changes since the last snapshot are told, and that is `interval_ms` ago.
+    pub(super) fn control_due(&self, now_ms: i64, interval_ms: i64) -> bool {
+        let told = self.newest.at_s > 0 && !self.newest.unstable;
+        let waits = self.needs_snapshot || self.deeds_alone;
+        told && !waits && now_ms - self.listed_ms >= interval_ms
     }
 
     /// Tries again in a tick, then ever more seldom: each try may write many chunks in vain.

@@ -204,6 +204,49 @@ fn a_snapshot_that_found_no_room_is_written_in_a_tick() {
     assert_eq!(snapshots(&recorder), 2);
 }
 
+/// The snapshots that were written: how many rules each lists, and whether it stands for no changes.
+fn snapshots(node: &Node, recorder: &Recorder) -> Vec<(u64, bool)> {
+    let mut reader = Reader::new(node.dir.path().to_owned());
+    let view = recorder.watch().borrow().clone();
+    let (mut size, mut found) = (0, Vec::new());
+    while let Some(batch) = reader.batch(&view, 1, size).unwrap() {
+        size = batch.size;
+        let leaves = batch.batch.leaves.iter().map(|leaf| evidence::Leaf::decode(leaf).unwrap());
+        found.extend(leaves.filter_map(|leaf| match leaf.body()? {
+            v1::leaf::Body::RuleSnapshot(snapshot) => {
+                Some((snapshot.rules.as_ref()?.count, snapshot.control))
+            }
+            _ => None,
+        }));
+    }
+    found
+}
+
+#[test]
+fn rules_are_listed_whole_once_an_interval_and_the_list_stands_for_no_changes() {
+    let node = Node::new();
+    let mut recorder = node.start();
+    recorder.config.control_interval_s = 3_600;
+    node.hit(&mut recorder, 1).unwrap();
+    assert_eq!(snapshots(&node, &recorder), [(1, false)]);
+    node.clock.advance_ms(3_599_000);
+    node.hit(&mut recorder, 1).unwrap();
+    node.hit(&mut recorder, 1).unwrap();
+    assert_eq!(snapshots(&node, &recorder), [(1, false), (1, true)]);
+    // One that stands for changes takes the place of the next.
+    let Report::Rules(state) = rules() else { panic!() };
+    recorder.report(Report::Rules(RuleState { unstable: true, ..state })).unwrap();
+    node.clock.advance_ms(3_600_000);
+    node.hit(&mut recorder, 1).unwrap();
+    node.hit(&mut recorder, 1).unwrap();
+    assert_eq!(snapshots(&node, &recorder), [(1, false), (1, true), (1, false)]);
+    recorder.config.control_interval_s = 0;
+    recorder.report(rules()).unwrap();
+    node.clock.advance_ms(7_200_000);
+    node.hit(&mut recorder, 1).unwrap();
+    assert_eq!(snapshots(&node, &recorder).len(), 4, "never");
+}
+
 #[test]
 fn hits_after_a_change_without_room_are_not_under_the_old_claim() {
     let node = Node::new();

@@ -587,6 +587,14 @@ impl Stream {
     }
 
     pub(crate) fn snapshot(&mut self, node: &str, blocks: &[&Block]) {
+        self.snapshot_as(node, blocks, false);
+    }
+
+    pub(crate) fn control(&mut self, node: &str, blocks: &[&Block]) {
+        self.snapshot_as(node, blocks, true);
+    }
+
+    fn snapshot_as(&mut self, node: &str, blocks: &[&Block], control: bool) {
         let mut set = SetBuilder::new();
         let mut chunks = Vec::new();
         for block in blocks {
@@ -606,6 +614,7 @@ impl Stream {
             source: v1::SourceKind::Nftables.into(),
             at_s: self.now_s,
             rules: Some(set),
+            control,
             ..v1::RuleSnapshot::default()
         };
         self.leaf(node, Body::RuleSnapshot(snapshot));

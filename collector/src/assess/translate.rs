@@ -232,13 +232,13 @@ fn leaf_ops(
             if !wanted {
                 return;
             }
-            let v1::RuleSnapshot { source, at_s, unstable, .. } = *leaf;
+            let v1::RuleSnapshot { source, at_s, unstable, control, .. } = *leaf;
             let rules = rules
                 .into_iter()
                 .filter_map(|rule| shown(&origin, index, covered_by, before_act, at_s, rule))
                 .collect();
             let source = v1::SourceKind::try_from(source).unwrap_or_default();
-            ops.push(Op::Snapshot { origin, source, at_s, rules, unstable, covered_by });
+            ops.push(Op::Snapshot { origin, source, at_s, rules, unstable, control, covered_by });
         }
         _ if !wanted => {}
         Item::Activity { facts, leaf } => {

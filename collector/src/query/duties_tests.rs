@@ -190,6 +190,12 @@ fn the_index_and_the_leaves_tell_the_same_of_when_rules_stood() {
     assert_eq!(found, by_the_leaves(&stream));
     let of = |target: &str| found.iter().filter(|span| span.1 == target).count();
     assert_eq!((of("192.0.2.1"), of("192.0.2.2"), of("192.0.2.3")), (3, 1, 2), "{found:?}");
+    stream.control("r1", &[&one, &two]);
+    heard(&mut stream, 10);
+    let found = by_the_index(&stream);
+    assert_eq!(found, by_the_leaves(&stream));
+    let untold = found.iter().filter(|span| span.3 == Begun::Untold);
+    assert_eq!(untold.map(|span| span.1.as_str()).collect::<Vec<_>>(), ["192.0.2.2"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use register::{Defect, Gone, Known, Target, cases::finding_id, defects::of};
-use remit_proto::v1::{self, AddedFinding, EntryCode, FindingKind, VerdictCode};
+use remit_proto::v1::{self, AddedFinding, EntryCode, FindingKind, IntegrityCode, VerdictCode};
 
 use super::{Scene, cases, error::QueryError, findings::short};
 use crate::store::{EventQuery, RuleQuery, StoredRule};
@@ -53,6 +53,9 @@ pub(super) fn finding(scene: &Scene, id: &str) -> Result<Option<v1::FindingRow>,
 }
 
 fn kind_of(code: &str, rule: u64, request_id: &str) -> FindingKind {
+    if IntegrityCode::from_str_name(&format!("INTEGRITY_CODE_{code}")).is_some() {
+        return FindingKind::Integrity;
+    }
     match (rule, request_id) {
         (0, "") => FindingKind::Integrity,
         (0, _) if EntryCode::from_str_name(&format!("ENTRY_CODE_{code}")).is_some() => {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use evidence::NodeId;
 use register::{
     area::{AreaSilence, silent_areas},
-    integrity::{ClockSuspect, clock_suspect, silent_agents},
+    integrity::{ClockSuspect, Contradiction, clock_suspect, silent_agents},
     silence::Silence,
 };
 use remit_proto::v1;
@@ -17,6 +17,7 @@ use super::{
     filter::Filter,
     findings::short,
 };
+use crate::store::Contradicted;
 
 pub(super) fn findings(
     scene: &Scene,
@@ -32,7 +33,43 @@ pub(super) fn findings(
     rows.extend(silent_agents(&silences, &spans).into_iter().filter_map(|s| silent(filter, s)));
     rows.extend(clocks(scene, filter));
     rows.extend(forks(scene, filter));
+    rows.extend(contradictions(scene, filter)?);
     Ok(rows)
+}
+
+/// One for each rule and way of contradiction. It stays: what a control snapshot showed is not undone.
+fn contradictions(
+    scene: &Scene,
+    filter: &Filter,
+) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
+    let mut found: BTreeMap<String, v1::FindingRow> = BTreeMap::new();
+    for contradicted in scene.reading.contradicted()? {
+        let Contradicted { rule, found: how, at_s, form, target, stands } = contradicted;
+        let code = match how {
+            Contradiction::Unreported => v1::IntegrityCode::UnreportedRule,
+            Contradiction::Phantom => v1::IntegrityCode::PhantomRule,
+        };
+        if !filter.takes_integrity(&rule.node, code, at_s) {
+            continue;
+        }
+        let v1::Rule { technique, claims, .. } = form;
+        let row = v1::FindingRow {
+            generation: rule.generation.clone(),
+            rule: rule.number,
+            target,
+            technique,
+            claims,
+            installed_now: stands,
+            first_seen_s: at_s,
+            last_seen_s: at_s,
+            ..about(&rule.node, code)
+        };
+        // Before the node's rules, as below.
+        let key = format!("{}/ {} {} {:020}", row.node, row.code, row.generation, row.rule);
+        let first_seen_s = found.get(&key).map_or(at_s, |known| known.first_seen_s.min(at_s));
+        found.insert(key, v1::FindingRow { first_seen_s, ..row });
+    }
+    Ok(found.into_iter().collect())
 }
 
 fn silent(filter: &Filter, silence: &Silence) -> Option<(String, v1::FindingRow)> {

@@ -540,6 +540,40 @@ fn a_basis_map_that_nobody_stated_is_a_finding_about_its_node() {
 }
 
 #[test]
+fn a_rule_that_only_a_control_snapshot_shows_or_lacks_is_a_finding_about_its_node() {
+    let mut stream = network();
+    let (one, two) = (block(1, "ip:192.0.2.1"), block(2, "ip:192.0.2.2"));
+    stream.install("r1", &one);
+    stream.control("r1", &[&one]);
+    stream.publish();
+    let found = |stream: &Stream| -> Vec<(String, u64, String, bool)> {
+        let kinds = vec![v1::FindingKind::Integrity.into()];
+        let request = v1::ListFindingsRequest { kinds, ..v1::ListFindingsRequest::default() };
+        let findings = World::of(stream).query.list_findings(request).unwrap().findings;
+        let shown = |row: v1::FindingRow| {
+            (row.code, row.rule, row.target.unwrap_or_default().value, row.installed_now)
+        };
+        findings.into_iter().map(shown).collect()
+    };
+    assert_eq!(found(&stream), [], "they agree");
+    stream.wait(10);
+    stream.control("r1", &[&two]);
+    stream.publish();
+    let want = [
+        ("PHANTOM_RULE".to_owned(), 1, "192.0.2.1".to_owned(), false),
+        ("UNREPORTED_RULE".to_owned(), 2, "192.0.2.2".to_owned(), true),
+    ];
+    assert_eq!(found(&stream), want);
+    // What was shown is not undone by what comes after it.
+    stream.remove("r1", &two);
+    stream.install("r1", &one);
+    stream.publish();
+    let stands: Vec<(String, bool)> =
+        found(&stream).into_iter().map(|(code, _, _, stands)| (code, stands)).collect();
+    assert_eq!(stands, [("PHANTOM_RULE".to_owned(), false), ("UNREPORTED_RULE".to_owned(), false)]);
+}
+
+#[test]
 fn canaries_say_which_paths_are_alive_and_those_that_do_not_come_back_are_findings() {
     let mut stream = network();
     let account = |path: &str, [sent, seen, unanswered]: [u64; 3]| v1::CanaryAccount {

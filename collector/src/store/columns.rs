@@ -1,12 +1,17 @@
 //! How rows of the catalog, and values that every file has, read back.
 
 use prost::Message;
-use register::{Span, assessment::Facts, duties::SpanId};
+use register::{
+    Span,
+    assessment::Facts,
+    duties::{Begun, SpanId},
+    integrity::Contradiction,
+};
 use remit_proto::v1;
 use rusqlite::Row;
 
 use super::{
-    RuleId, StoreError, StoredRule, StoredStood,
+    Contradicted, RuleId, StoreError, StoredRule, StoredStood,
     part::{columns::origin, target_from},
     write_rules::begun_from,
 };
@@ -69,6 +74,30 @@ pub(super) fn stood_from(row: &Row<'_>, known_at: Option<u64>) -> Result<StoredS
         begun: begun_from(row.get(10)?).ok_or(StoreError::Damaged { what: "standing.begun" })?,
         until_s: if ended { row.get(12)? } else { None },
     })
+}
+
+/// One span may have begun and ended so.
+pub(super) fn contradicted_from(row: &Row<'_>) -> Result<Vec<Contradicted>, StoreError> {
+    let rule: Vec<u8> = row.get(3)?;
+    let number = row.get::<_, i64>(2)?.cast_unsigned();
+    let target = match row.get::<_, Option<i32>>(4)? {
+        None => None,
+        Some(kind) => Some(target_from(kind, row.get(5)?, row.get(6)?)),
+    };
+    let begun = begun_from(row.get(7)?).ok_or(StoreError::Damaged { what: "standing.begun" })?;
+    let (phantom, ended_at_s): (bool, Option<i64>) = (row.get(8)?, row.get(10)?);
+    let told = Contradicted {
+        rule: RuleId { node: row.get(0)?, generation: row.get(1)?, number },
+        found: Contradiction::Unreported,
+        at_s: row.get(9)?,
+        form: v1::Rule { number, ..decode(&rule, "rule_fact.rule")? },
+        target,
+        stands: ended_at_s.is_none(),
+    };
+    let ended_at_s = ended_at_s.unwrap_or(told.at_s);
+    let ended = Contradicted { found: Contradiction::Phantom, at_s: ended_at_s, ..told.clone() };
+    let untold = (begun == Begun::Untold).then_some(told);
+    Ok(untold.into_iter().chain(phantom.then_some(ended)).collect())
 }
 
 /// Reads [`blob`] back.

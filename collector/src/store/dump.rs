@@ -33,7 +33,7 @@ const CATALOG: [(&str, &str); 14] = [
         "standing",
         "SELECT node, generation, number, known_by, leaf, rule_fact.rule, target.kind, target.key,
              target.value, standing.native, at_s, standing.clock_error_s, standing.before_act,
-             standing.installed_at_s, ended_by, begun, ended_at_s
+             standing.installed_at_s, ended_by, begun, ended_at_s, phantom
          FROM standing JOIN rule ON rule.id = standing.rule JOIN rule_fact ON rule_fact.id = standing.fact
          LEFT JOIN target ON target.id = standing.target
          ORDER BY node, generation, number, known_by, leaf",

@@ -59,9 +59,9 @@ use remit_proto::v1;
 
 pub use archive::{Archive, Exported, Hold};
 pub use rows::{
-    DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow, Group, Job, KnownAt,
-    LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId, RuleQuery, ShownRule,
-    StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
+    Contradicted, DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow, Group,
+    Job, KnownAt, LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId,
+    RuleQuery, ShownRule, StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
 };
 pub use schema::SCHEMA;
 pub(crate) use sqlite::FOLDER;
@@ -150,6 +150,8 @@ pub enum Op {
         at_s: i64,
         rules: Vec<ShownRule>,
         unstable: bool,
+        /// It stands for no changes: what it does not agree with is a contradiction.
+        control: bool,
         /// As above.
         covered_by: u64,
     },
@@ -233,6 +235,8 @@ pub trait Reading {
     /// When rules stood, by what entries `since ..` of the log told of them; a span of which a later entry
     /// tells that it ended is one that has not. In the order in which they were told of.
     fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError>;
+    /// Rules of which a control snapshot contradicts what the node had told, in their order and that of time.
+    fn contradicted(&self) -> Result<Vec<Contradicted>, StoreError>;
     /// When one rule stood, as far as the log tells. Oldest first.
     fn stood_of(&self, rule: &RuleId, known_at: Option<u64>) -> Result<Vec<Spell>, StoreError>;
     /// Newest hit first.

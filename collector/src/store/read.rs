@@ -22,10 +22,10 @@ use remit_proto::v1;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::{
-    DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt, LossSum, Position,
-    Reading, RuleId, RuleQuery, Spell, StoreError, StoredEvent, StoredGap, StoredProbe, StoredRule,
-    StoredStood,
-    columns::{decode, rule_from, stood_from, unsigned},
+    Contradicted, DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt, LossSum,
+    Position, Reading, RuleId, RuleQuery, Spell, StoreError, StoredEvent, StoredGap, StoredProbe,
+    StoredRule, StoredStood,
+    columns::{contradicted_from, decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
     counts,
     dictionary::{json, number},
@@ -258,6 +258,25 @@ impl Reading for SqliteReading {
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(stood_from(row, known_at)?);
+        }
+        Ok(found)
+    }
+
+    fn contradicted(&self) -> Result<Vec<Contradicted>, StoreError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT node, generation, number, rule_fact.rule, target.kind, target.key, target.value,
+                 begun, phantom, at_s, ended_at_s
+             FROM standing JOIN rule ON rule.id = standing.rule
+             JOIN rule_fact ON rule_fact.id = standing.fact
+             LEFT JOIN target ON target.id = standing.target
+             WHERE begun = 4 OR phantom = 1
+             ORDER BY node, generation, number, known_by, leaf",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.extend(contradicted_from(row)?);
         }
         Ok(found)
     }

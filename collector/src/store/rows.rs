@@ -5,6 +5,7 @@ use register::{
     Selector, Target,
     assessment::Facts,
     duties::{Begun, SpanId},
+    integrity::Contradiction,
     silence::{Heard, Silence},
 };
 use remit_proto::v1;
@@ -171,6 +172,21 @@ pub struct KnownAt {
     /// When its newest entry was made.
     pub at_s: i64,
     pub log_size: u64,
+}
+
+/// A control snapshot and what the node had told of a rule before it do not agree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contradicted {
+    pub rule: RuleId,
+    pub found: Contradiction,
+    /// Of the snapshot, by the node.
+    pub at_s: i64,
+    /// In the form that the snapshot shows, or that the node had told of.
+    pub form: v1::Rule,
+    /// `None`: withheld or erased.
+    pub target: Option<v1::Target>,
+    /// It stands still.
+    pub stands: bool,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 9;
+pub const SCHEMA: i64 = 10;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -109,12 +109,16 @@ CREATE TABLE standing (
     before_act INTEGER,
     installed_at_s INTEGER NOT NULL,
     ended_by INTEGER,
-    -- 1 seen to be installed or to take this form, 2 found in a later snapshot, 3 in the first one.
+    -- 1 seen to be installed or to take this form, 2 found in a later snapshot, 3 in the first one, 4 in a
+    -- control snapshot, though nothing had told of it.
     begun INTEGER NOT NULL,
     -- By the node; of what another generation ended, when that told of it.
     ended_at_s INTEGER,
+    -- It ended by a control snapshot that lacks it.
+    phantom INTEGER NOT NULL,
     PRIMARY KEY (rule, known_by, leaf)
 ) WITHOUT ROWID;
+CREATE INDEX standing_contradicted ON standing (rule) WHERE begun = 4 OR phantom = 1;
 CREATE INDEX standing_target ON standing (target);
 CREATE INDEX standing_known ON standing (known_by);
 CREATE INDEX standing_ended ON standing (ended_by);

@@ -162,7 +162,7 @@ fn apply_one(
             hits.forget(connection, dictionary)?;
             remove_rule(connection, rule, *at_s, *covered_by)?;
         }
-        Op::Snapshot { origin, source, at_s, rules, unstable, covered_by } => {
+        Op::Snapshot { origin, source, at_s, rules, unstable, control, covered_by } => {
             hits.forget(connection, dictionary)?;
             let snapshot = Snapshot {
                 origin,
@@ -170,6 +170,7 @@ fn apply_one(
                 at_s: *at_s,
                 rules,
                 unstable: *unstable,
+                control: *control,
                 covered_by: *covered_by,
             };
             apply_snapshot(connection, dictionary, hits, &snapshot)?;

@@ -114,6 +114,15 @@ fn begin_standing(
 ) -> Result<(), StoreError> {
     let ShownRule { facts, native, installed_at_s: _, shown_at_s } = shown;
     let known_by = number(facts.covered_by);
+    // A target that was withheld before and is seen now is no other form.
+    let opened: bool = begun == Begun::Untold
+        && connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM standing
+                 WHERE rule = ?1 AND ended_by IS NULL AND fact = ?2 AND target IS NULL)",
+            )?
+            .query_row([rule, fact], |row| row.get(0))?;
+    let begun = if opened { Begun::Found } else { begun };
     connection
         .prepare_cached(
             "UPDATE standing SET ended_by = ?2, ended_at_s = max(at_s, ?4)
@@ -123,7 +132,7 @@ fn begin_standing(
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO standing
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, ?11, NULL
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, ?11, NULL, 0
              WHERE NOT EXISTS (SELECT 1 FROM standing WHERE rule = ?1 AND ended_by IS NULL)",
         )?
         .execute(params![
@@ -147,11 +156,12 @@ fn number_of(begun: Begun) -> i64 {
         Begun::Seen => 1,
         Begun::Found => 2,
         Begun::Before => 3,
+        Begun::Untold => 4,
     }
 }
 
 pub(super) fn begun_from(number: i64) -> Option<Begun> {
-    let all = [Begun::Seen, Begun::Found, Begun::Before];
+    let all = [Begun::Seen, Begun::Found, Begun::Before, Begun::Untold];
     all.into_iter().find(|begun| number_of(*begun) == number)
 }
 
@@ -210,8 +220,13 @@ pub(super) struct Snapshot<'s> {
     pub(super) at_s: i64,
     pub(super) rules: &'s [ShownRule],
     pub(super) unstable: bool,
+    pub(super) control: bool,
     pub(super) covered_by: u64,
 }
+
+/// With the parameters of [`end`], and from 4 on node, source, generation and the numbers that are listed.
+const NOT_LISTED: &str = "node = ?4 AND source = ?5 AND generation = ?6 AND installed_now = 1
+     AND number NOT IN (SELECT value FROM json_each(?7))";
 
 /// A snapshot is the truth about one source: what it lists stands, the rest does not. A first
 /// snapshot also ends what the generations before had shown of the source, under other numbers.
@@ -221,7 +236,7 @@ pub(super) fn apply_snapshot(
     hits: &mut Hits,
     snapshot: &Snapshot<'_>,
 ) -> Result<(), StoreError> {
-    let Snapshot { origin, source, at_s, rules, unstable, covered_by } = snapshot;
+    let Snapshot { origin, source, at_s, rules, unstable, control, covered_by } = snapshot;
     let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
     let first = connection
         .prepare_cached("INSERT OR IGNORE INTO snapshot VALUES (?1, ?2, ?3, ?4)")?
@@ -236,10 +251,25 @@ pub(super) fn apply_snapshot(
     }
     if !unstable {
         let listed: Vec<i64> = rules.iter().map(|r| r.facts.rule.number.cast_signed()).collect();
+        if *control && !first {
+            connection
+                .prepare_cached(&format!(
+                    "UPDATE standing SET phantom = 1
+                     WHERE ended_by IS NULL AND rule IN (SELECT id FROM rule WHERE {NOT_LISTED})"
+                ))?
+                .execute(params![
+                    None::<i64>,
+                    at_s,
+                    at_s,
+                    node,
+                    source,
+                    generation,
+                    json(&listed)
+                ])?;
+        }
         end(
             connection,
-            "node = ?4 AND source = ?5 AND generation = ?6 AND installed_now = 1
-             AND number NOT IN (SELECT value FROM json_each(?7))",
+            NOT_LISTED,
             params![number(*covered_by), at_s, at_s, node, source, generation, json(&listed)],
         )?;
     }
@@ -249,7 +279,11 @@ pub(super) fn apply_snapshot(
             // Its installation was not seen; it happened before this snapshot and after the last.
             rule.installed_at_s = Some(*at_s);
         }
-        let begun = if first { Begun::Before } else { Begun::Found };
+        let begun = match (first, *control) {
+            (true, _) => Begun::Before,
+            (false, true) => Begun::Untold,
+            (false, false) => Begun::Found,
+        };
         show_rule(connection, dictionary, hits, &rule, begun)?;
     }
     Ok(())

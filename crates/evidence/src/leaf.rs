@@ -173,10 +173,13 @@ fn check(body: &Body) -> Result<(), Malformed> {
             source_generation: _,
             rules,
             without_claim,
-            unstable: _,
+            unstable,
+            control,
         }) => {
             known::<v1::SourceKind>(*source, "source")?;
             time(*at_s, "at_s")?;
+            let both = *control && *unstable;
+            require(!both, "control", "false where the ruleset did not hold still")?;
             let rules = rules.as_ref().ok_or(Malformed::Missing { field: "rules" })?;
             check_set(rules)?;
             require(*without_claim <= rules.count, "without_claim", "at most the number of rules")

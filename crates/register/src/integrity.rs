@@ -8,7 +8,7 @@
 //! | `FORKED` | two heads signed by one node that exclude each other, kept as a `Fork` entry: what DOMAIN.md calls a sequence gap or a replay would have to show itself so |
 //! | `SEQUENCE_GAP`, `REPLAY` | cannot arise otherwise: the index of a leaf follows from the tree, a batch is taken only from the size last accepted, with a consistency proof, in one step; nothing can be left out, sent twice or moved |
 //! | `BACKDATED` | a statement whose stated time is not that of its recording is refused (`RECORDED_AT`, 600 s); what a bundle shows later than it states is counted by the verifier as statements shown late, and every verdict says whether its request was registered before the act |
-//! | `UNREPORTED_RULE`, `PHANTOM_RULE` | no findings, by construction: a snapshot is a report. Nodes write one in place of more than 256 changes, after a start, and when changes found no room, so a rule that a snapshot shows or lacks first is no contradiction. It is kept as such ([`Begun::Found`](crate::duties::Begun)) and is not timed against a bound where a silence lies before it |
+//! | `UNREPORTED_RULE`, `PHANTOM_RULE` | [`Contradiction`]: a control snapshot, which stands for no changes, shows a rule or a form of it that the node had not told of, or lacks one that it had. Other snapshots are reports: nodes write one in place of more than 256 changes, after a start, and when changes found no room. What these show first is kept as such ([`Begun::Found`](crate::duties::Begun)) and is not timed against a bound where a silence lies before it |
 //! | `REGISTER_ROLLBACK` | cannot arise unseen: register heads in the collector's log only grow, each proven to extend the one before; a verifier contradicts one that does not, against an old checkpoint that it brings itself |
 //! | `KEY_EXPIRED` | cannot arise: the keys that sign do not expire, they are revoked by size. TLS certificates do, and prove nothing here; nodes renew them, `remit-agent doctor` says until when they hold |
 
@@ -18,6 +18,17 @@ use evidence::NodeId;
 use remit_proto::v1::{ClockState, Seal};
 
 use crate::{area::AreaSilence, silence::Silence};
+
+/// What a control snapshot (`RuleSnapshot.control`) and the changes before it cannot both have right. Of the
+/// snapshot a generation begins with there is nothing before, and of a ruleset that did not hold still none is
+/// written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contradiction {
+    /// It shows a rule, or one in a form, of which no change had told.
+    Unreported,
+    /// It lacks a rule of which a change had told, and none of its end.
+    Phantom,
+}
 
 /// A clock that is set by NTP and runs on is not further off than this.
 pub const AHEAD_MAX_S: i64 = 300;

@@ -67,6 +67,10 @@ pub struct Coverage {
     pub openings_withheld: u64,
     pub openings_absent: u64,
     pub forks: u64,
+    /// Rules of which a control snapshot contradicts what their node had told: shown and not told of, or told of
+    /// and not there.
+    pub rules_unreported: u64,
+    pub rules_phantom: u64,
     /// Days of events of which the collector says that it wrote them to files of their own.
     pub archives: u64,
     /// Bundles that were taken away before this one.
@@ -409,6 +413,13 @@ impl fmt::Display for Coverage {
             format!(
                 "{} forks kept, {} leaves under keys revoked later, {} statements shown to the log more than 5 minutes after the time they state",
                 self.forks, self.leaves_under_revoked_keys, self.statements_shown_late
+            ),
+        )?;
+        row(
+            "rules listed again",
+            format!(
+                "{} shown by control snapshots and not told of before, {} told of and not there",
+                self.rules_unreported, self.rules_phantom
             ),
         )?;
         row(

@@ -10,6 +10,7 @@ use register::{
     DutyFinding, Known as Opened, Parameters, Seen, Target, View,
     assessment::{Assessed, Assessment, Facts, Item},
     duties::{Ground, Timeline},
+    integrity::Contradiction,
     silence::{Silence, Watch},
     verdict::Verdict,
 };
@@ -282,6 +283,12 @@ fn not_done(
 ) {
     let view = assessment.register().at(assessment.register_size_at(log_size));
     let nodes = assessment.grounds().inventory(log_size);
+    for (_, _, found) in timeline.contradictions() {
+        match found {
+            Contradiction::Unreported => coverage.rules_unreported += 1,
+            Contradiction::Phantom => coverage.rules_phantom += 1,
+        }
+    }
     let ended = ended.iter().filter(|silence| !silence.open).cloned();
     let silences: Vec<Silence> = ended.chain(watch.open(at_s)).collect();
     let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &silences };

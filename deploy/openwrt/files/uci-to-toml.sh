@@ -82,6 +82,7 @@ remit_toml() {
 	remit_text agent memory_dir memory_dir
 	remit_number agent batch_interval_s batch_interval_s
 	remit_number agent seal_interval_s seal_interval_s
+	remit_number agent control_interval_s control_interval_s
 	remit_number agent spool_bytes_max spool_bytes_max
 	remit_list agent customer_prefix customer_prefixes remit_item_text
 	remit_text agent basis_map basis_map

@@ -67,6 +67,7 @@ impl History {
                 at_s: BEGIN_S,
                 rules: rules.collect(),
                 unstable: false,
+                control: false,
                 covered_by: node,
             };
             Step { position: node, at_s: BEGIN_S, ops: vec![snapshot, Op::LogSize(node + 1)] }

@@ -67,6 +67,9 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
         Some(DutyCode::PartlyEnforced) if row.detail == "nodes" => format!(
             "Request {id} is carried out, and not at {at}, where nodes of the same kind elsewhere do."
         ),
+        Some(DutyCode::PartlyEnforced) if row.detail == "narrower" => format!(
+            "Request {id} is carried out, and for {targets} by rules that leave some of it open."
+        ),
         Some(DutyCode::PartlyEnforced) => {
             format!(
                 "Request {id} is carried out, and no observed rule carries out {targets} of it."

@@ -194,6 +194,8 @@ fn code_cell(row: &v1::FindingRow) -> String {
         "SILENT_AGENT" => format!("a node that is not heard ({code})"),
         "CLOCK_SUSPECT" => format!("clock in doubt ({code})"),
         "FORKED" => format!("two histories signed ({code})"),
+        "UNREPORTED_RULE" => format!("rule nobody told of ({code})"),
+        "PHANTOM_RULE" => format!("rule gone untold ({code})"),
         _ => code.to_owned(),
     }
 }
@@ -250,8 +252,23 @@ fn sentence_of(row: &v1::FindingRow) -> Option<String> {
              its disk was put back. Revoke the key, and enrol it anew.",
             words::count(row.forks, "pair of heads", "pairs of heads")
         )),
+        "UNREPORTED_RULE" => Some(format!(
+            "A control snapshot of node {node} shows {} at {since}, and no change before it told of that: how \
+             long it stood is not known. Ask what the agent did not see.",
+            rule_text(row)
+        )),
+        "PHANTOM_RULE" => Some(format!(
+            "A control snapshot of node {node} at {since} lacks {}, which a change had told of and none had \
+             ended: until when it stood is not known. Ask what the agent did not see.",
+            rule_text(row)
+        )),
         _ => None,
     }
+}
+
+/// "rule 7 on example.org".
+fn rule_text(row: &v1::FindingRow) -> String {
+    format!("rule {} on {}", row.rule, words::target(row.target.as_ref()))
 }
 
 /// "region DE-BE: 3 of its 4 nodes were silent at once from … to …: r1, r2, r3."

@@ -158,7 +158,7 @@ fn late_start<'a>(
             .flatten()
             .any(|silence| silence.from_s < first.from_s && due_s < silence.until_s),
         // It may have stood long before.
-        Begun::Before => false,
+        Begun::Before | Begun::Untold => false,
     };
     if timed && due_s < first.from_s && owed.is_owed(carried.held, due_s) {
         late.add(&carried.held.target, node, due_s, Some(first.from_s));

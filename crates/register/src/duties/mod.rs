@@ -15,8 +15,9 @@
 //! |---|---|
 //! | `NOT_ENFORCED` | no target is carried anywhere in scope |
 //! | `PARTLY_ENFORCED(targets)` | some targets are carried, others nowhere in scope |
+//! | `PARTLY_ENFORCED(narrower)` | some targets are carried, and everywhere by rules that leave some of them open ([`extent`]) |
 //! | `PARTLY_ENFORCED(nodes)` | of peers, some carry it and some carry nothing of it |
-//! | `INCONSISTENT` | peers carry it, and not the same targets |
+//! | `INCONSISTENT` | peers carry it, and not the same targets, or not as much of them |
 //! | `LATE_START` | a stated `implement_by` had passed when a node first carried a target |
 //! | `INTERRUPTED` | a node carried a target, then did not, then did, and it was owed when that began |
 //! | `PREMATURE_REMOVAL` | a node carried a target that was owed, and does no more |
@@ -39,6 +40,7 @@
 //! when its duties hold, so that [`Watch`] looks again at those alone that a change or a clock can reach.
 
 mod clocks;
+mod extent;
 mod owed;
 mod reach;
 mod rules;
@@ -74,7 +76,7 @@ pub const NAMED_MAX: usize = 1_000;
 pub struct Duty {
     pub request: RequestId,
     pub finding: DutyFinding,
-    /// "targets" or "nodes" of PARTLY_ENFORCED, "silent" where all who look are; else empty.
+    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED, "silent" where all who look are; else empty.
     pub detail: &'static str,
     pub since_s: i64,
     /// When it ended; `None`: it stands.

@@ -5,13 +5,16 @@ use std::{cell::Cell, collections::BTreeMap};
 use evidence::RequestId;
 use remit_proto::v1::RequestPart;
 
-use super::{RELOAD_S, Reach, Rules, Stood};
+use super::{
+    RELOAD_S, Reach, Rules, Stood,
+    extent::{Extent, extent},
+};
 use crate::{
     entry::{Entry, Version},
     list::Listed,
     request::{Request, RequestTarget, Scope},
     state::{self, Standing, Transition},
-    target::Target,
+    target::{Relation, Target, relation},
 };
 
 pub(super) struct Owed<'a> {
@@ -30,6 +33,8 @@ pub(super) struct Owed<'a> {
 pub(super) struct Carried<'a> {
     pub(super) held: &'a RequestTarget,
     pub(super) at: BTreeMap<&'a str, Vec<Span<'a>>>,
+    /// How much of it rules carry now, by node; a node that carries nothing now is not in it.
+    pub(super) extent: BTreeMap<&'a str, Extent>,
 }
 
 /// Rules one after the other, with pauses of no more than a reload.
@@ -133,11 +138,47 @@ impl<'a> Owed<'a> {
                     }
                     at.entry(stood.rule.node.as_str()).or_default().push(stood);
                 }
+                let extent = at
+                    .iter()
+                    .filter_map(|(node, spans)| {
+                        Some((*node, self.extent_now(&held.target, spans)?))
+                    })
+                    .collect();
                 let at = at.into_iter().map(|(node, spans)| (node, joined(spans, self.at_s)));
-                Carried { held, at: at.collect() }
+                Carried { held, at: at.collect(), extent }
             })
             .collect();
         self.targets = found;
+    }
+
+    /// How much of a target the rules of one node carry now; `None`: they are gone.
+    fn extent_now(&self, target: &Target, spans: &[&Stood]) -> Option<Extent> {
+        let standing = spans.iter().filter(|stood| !is_over(stood.until_s, self.at_s));
+        let rules: Vec<&Target> = standing.map(|stood| &stood.rule.target).collect();
+        if rules.is_empty() {
+            return None;
+        }
+        // By other means, which the operator chose: how far they reach, the target does not tell.
+        let is_other_means = |rule: &&Target| relation(rule, target) == Relation::Disjoint;
+        if rules.iter().any(is_other_means) {
+            return Some(Extent::Whole);
+        }
+        match extent(target, &rules) {
+            Extent::Whole => Some(Extent::Whole),
+            Extent::Part => {
+                let spared = self.spared().filter(|spared| !is_other_means(spared));
+                let with_spared: Vec<&Target> = spared.chain(rules.iter().copied()).collect();
+                Some(extent(target, &with_spared))
+            }
+        }
+    }
+
+    /// What must stay open, and what was agreed not to be carried out.
+    fn spared(&self) -> impl Iterator<Item = &'a Target> {
+        let exceptions = self.request().targets.iter().filter(|held| held.exception);
+        let decision = self.entry.decision_at(self.at_s);
+        let not_accepted = decision.into_iter().flat_map(|decision| &decision.not_accepted);
+        exceptions.map(|held| &held.target).chain(not_accepted)
     }
 
     /// What is found may be another from this instant on.
@@ -236,12 +277,17 @@ impl Span<'_> {
     }
 }
 
+/// It went, and so long ago that it is no reload.
+fn is_over(until_s: Option<i64>, at_s: i64) -> bool {
+    until_s.is_some_and(|until_s| until_s.saturating_add(RELOAD_S) < at_s)
+}
+
 /// In order, with pauses of a reload closed; what ended a moment ago may be a reload still.
 fn joined(mut spans: Vec<&Stood>, at_s: i64) -> Vec<Span<'_>> {
     spans.sort_by_key(|stood| (stood.from_s, stood.until_s.unwrap_or(i64::MAX)));
     let mut joined: Vec<Span<'_>> = Vec::new();
     for stood in spans {
-        let until_s = stood.until_s.filter(|until_s| until_s.saturating_add(RELOAD_S) < at_s);
+        let until_s = stood.until_s.filter(|_| is_over(stood.until_s, at_s));
         let later = |one: Option<i64>, other: Option<i64>| Some(one?.max(other?));
         match joined.last_mut() {
             Some(last)

@@ -38,6 +38,9 @@ pub enum Begun {
     Found,
     /// It stood when somebody looked first; since when is not known.
     Before,
+    /// A control snapshot showed it, and the node had not told of it: since when it stands is not known
+    /// ([`integrity`](crate::integrity)).
+    Untold,
 }
 
 /// Whatever tells spans apart for who keeps them.

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use remit_proto::v1::DutyCode;
 
+use crate::target::Target;
+
 use super::{
     Duty, DutyFinding, DutyNode, NAMED_MAX, Reach,
     clocks::Removed,
+    extent::Extent,
     owed::{Carried, Owed},
 };
 
@@ -24,6 +27,17 @@ pub(super) fn check(owed: &Owed<'_>, reach: &Reach, removed: &Removed<'_>, found
         missing.iter().filter(|one| !removed.names(one.target())).copied().collect();
     if !never.is_empty() {
         found.push(not_carried(owed, reach, &never, never.len() == due.len()));
+    }
+    let in_part: Vec<&Carried<'_>> = carried
+        .iter()
+        .filter(|one| one.extent.values().max() == Some(&Extent::Part))
+        .copied()
+        .collect();
+    if !in_part.is_empty() {
+        found.push(Duty {
+            detail: "narrower",
+            ..about(owed, reach, DutyFinding::Is(DutyCode::PartlyEnforced), &in_part)
+        });
     }
     // Where the operator chooses the means, nodes may differ.
     if !owed.request().measure.outcome_only {
@@ -44,16 +58,19 @@ fn not_carried(owed: &Owed<'_>, reach: &Reach, missing: &[&Carried<'_>], is_all:
         DutyFinding::Is(DutyCode::PartlyEnforced) => "targets",
         DutyFinding::Undetermined | DutyFinding::Is(_) => "",
     };
-    let since_s = missing.iter().map(|one| owed.owed_from_s(one.held)).min();
+    Duty { detail, ..about(owed, reach, finding, missing) }
+}
+
+fn about(owed: &Owed<'_>, reach: &Reach, finding: DutyFinding, targets: &[&Carried<'_>]) -> Duty {
+    let since_s = targets.iter().map(|one| owed.owed_from_s(one.held)).min();
     Duty {
-        detail,
-        targets: missing.iter().take(NAMED_MAX).map(|one| one.target().clone()).collect(),
-        target_count: missing.len() as u64,
+        targets: targets.iter().take(NAMED_MAX).map(|one| one.target().clone()).collect(),
+        target_count: targets.len() as u64,
         ..new(owed, reach, finding, since_s.unwrap_or_default())
     }
 }
 
-/// Nodes that carry nothing of it, or not what the others do.
+/// Nodes that carry nothing of it, or less than the others do.
 fn among_peers(
     owed: &Owed<'_>,
     reach: &Reach,
@@ -61,48 +78,42 @@ fn among_peers(
     carried: &[&Carried<'_>],
     found: &mut Vec<Duty>,
 ) {
-    let at_s = owed.at_s();
-    let by_target: Vec<(&Carried<'_>, BTreeSet<&str>)> =
-        carried.iter().map(|one| (*one, one.carrying(at_s).collect())).collect();
-    let mut has: BTreeMap<&str, u64> = BTreeMap::new();
-    for node in by_target.iter().flat_map(|(_, nodes)| nodes) {
-        *has.entry(*node).or_default() += 1;
-    }
+    // A node that is not there carries nothing of it.
+    let by_target: Vec<(&Carried<'_>, &BTreeMap<&str, Extent>)> =
+        carried.iter().map(|one| (*one, &one.extent)).collect();
+    let has: BTreeSet<&str> =
+        by_target.iter().flat_map(|(_, extent)| extent.keys().copied()).collect();
     let (mut nothing, mut differs) = (Vec::new(), Vec::new());
     for node in reach.seen() {
         let peers: BTreeSet<&str> = has
-            .keys()
+            .iter()
             .copied()
             .filter(|other| *other != node && reach.are_peers(node, other))
             .collect();
-        if peers.is_empty() {
-            continue;
-        }
-        let lacks = by_target.iter().filter(|(one, nodes)| {
-            !nodes.contains(node)
-                && nodes.intersection(&peers).next().is_some()
-                && !removed.names_at(one.target(), node)
+        let lacks = by_target.iter().filter(|(one, extent)| {
+            let of_peers = peers.iter().filter_map(|peer| extent.get(peer)).max();
+            extent.get(node) < of_peers && !removed.names_at(one.target(), node)
         });
-        let since_s = lacks.clone().map(|(one, _)| owed.owed_from_s(one.held)).min();
-        let targets = lacks.count() as u64;
+        let lacks: Vec<&Carried<'_>> = lacks.map(|(one, _)| *one).collect();
+        let since_s = lacks.iter().map(|one| owed.owed_from_s(one.held)).min();
         let Some(from_s) = since_s else { continue };
-        let part = DutyNode { node: node.to_owned(), from_s, until_s: None, targets };
-        if has.contains_key(node) { differs.push(part) } else { nothing.push(part) }
+        let part =
+            DutyNode { node: node.to_owned(), from_s, until_s: None, targets: lacks.len() as u64 };
+        let less = if has.contains(node) { &mut differs } else { &mut nothing };
+        less.push((part, lacks));
     }
     for (code, detail, nodes) in
         [(DutyCode::PartlyEnforced, "nodes", nothing), (DutyCode::Inconsistent, "", differs)]
     {
-        let Some(since_s) = nodes.iter().map(|node| node.from_s).min() else { continue };
-        let lacking: BTreeSet<&str> = nodes.iter().map(|part| part.node.as_str()).collect();
-        let about =
-            by_target.iter().filter(|(_, has)| lacking.iter().any(|node| !has.contains(node)));
-        let targets: Vec<_> = about.map(|(one, _)| one.target().clone()).collect();
+        let Some(since_s) = nodes.iter().map(|(part, _)| part.from_s).min() else { continue };
+        let targets: BTreeSet<&Target> =
+            nodes.iter().flat_map(|(_, lacks)| lacks).map(|one| one.target()).collect();
         found.push(Duty {
             detail,
             target_count: targets.len() as u64,
-            targets: targets.into_iter().take(NAMED_MAX).collect(),
+            targets: targets.into_iter().take(NAMED_MAX).cloned().collect(),
             node_count: nodes.len() as u64,
-            nodes: nodes.into_iter().take(NAMED_MAX).collect(),
+            nodes: nodes.into_iter().map(|(part, _)| part).take(NAMED_MAX).collect(),
             ..new(owed, reach, DutyFinding::Is(code), since_s)
         });
     }

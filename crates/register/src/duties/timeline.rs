@@ -8,6 +8,7 @@ use remit_proto::v1::{self, ServiceAct};
 
 use super::{Begun, Installed, Rules, SpanId, Stood};
 use crate::{
+    integrity::Contradiction,
     register::View,
     target::{Known, Target},
 };
@@ -32,6 +33,8 @@ struct Span {
     from_s: i64,
     begun: Begun,
     until_s: Option<i64>,
+    /// It ended by a control snapshot that lacks it.
+    phantom: bool,
 }
 
 impl Timeline {
@@ -98,8 +101,18 @@ impl Timeline {
             })
             .map(|(key, _)| key.clone())
             .collect();
-        gone.into_iter().for_each(|key| self.end(key, leaf.at_s));
-        let begun = if first { Begun::Before } else { Begun::Found };
+        for key in gone {
+            let span = self.open.get(&key).and_then(|at| self.spans.get_mut(*at));
+            if let Some(span) = span.filter(|_| leaf.control && key.0 == *origin) {
+                span.phantom = true;
+            }
+            self.end(key, leaf.at_s);
+        }
+        let begun = match (first, leaf.control) {
+            (true, _) => Begun::Before,
+            (false, true) => Begun::Untold,
+            (false, false) => Begun::Found,
+        };
         for v1::SnapshotRule { rule, target, native: _ } in rules {
             if let Some(rule) = rule {
                 self.show(origin, rule, target.as_ref(), leaf.at_s, begun);
@@ -123,13 +136,22 @@ impl Timeline {
         Rules::new(spans)
     }
 
+    /// Where a control snapshot and the changes before it do not agree.
+    pub fn contradictions(&self) -> impl Iterator<Item = (&NodeId, u64, Contradiction)> {
+        self.spans.iter().flat_map(|span| {
+            let untold = (span.begun == Begun::Untold).then_some(Contradiction::Unreported);
+            let phantom = span.phantom.then_some(Contradiction::Phantom);
+            untold.into_iter().chain(phantom).map(|found| (&span.node, span.number, found))
+        })
+    }
+
     fn show(
         &mut self,
         origin: &AgentOrigin,
         rule: &v1::Rule,
         target: Option<&v1::Target>,
         at_s: i64,
-        begun: Begun,
+        mut begun: Begun,
     ) {
         let form = v1::Rule { number: 0, ..rule.clone() };
         let key = (origin.clone(), rule.number);
@@ -137,6 +159,10 @@ impl Timeline {
             // A target that is withheld this time stays what it was.
             if open.form == form && (target.is_none() || open.target.as_ref() == target) {
                 return;
+            }
+            // A target that was withheld before and is seen now is no other form.
+            if open.form == form && open.target.is_none() && begun == Begun::Untold {
+                begun = Begun::Found;
             }
             self.end(key.clone(), at_s);
         }
@@ -149,6 +175,7 @@ impl Timeline {
             from_s: at_s,
             begun,
             until_s: None,
+            phantom: false,
         });
     }
 

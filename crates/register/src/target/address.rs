@@ -38,6 +38,17 @@ impl Port {
         }
     }
 
+    /// The port, transport by transport: of any, those two that have ports everywhere (RFC 9293, RFC 768).
+    pub(crate) fn each_transport(self) -> Vec<Self> {
+        let Self { number, transport } = self;
+        match transport {
+            Transport::Tcp | Transport::Udp => vec![self],
+            Transport::Any => [Transport::Tcp, Transport::Udp]
+                .map(|transport| Self { number, transport })
+                .to_vec(),
+        }
+    }
+
     /// `other` lies in this port and transport, or is the same.
     pub(super) fn covers(self, other: Self) -> bool {
         self.number == other.number

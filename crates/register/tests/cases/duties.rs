@@ -3,6 +3,7 @@
 use register::{
     Duty, DutyFinding, Register, Target,
     duties::{Begun, Ground, Installed, Rules, SpanId, Stood, Timeline, Watch, duties},
+    integrity::Contradiction,
     silence::Silence,
 };
 use remit_proto::v1::{self, DutyCode, EnforcementPoint, NodeFacts, Observation};
@@ -320,4 +321,40 @@ fn a_timeline_follows_changes_snapshots_and_generations() {
         (500, Begun::Before, None),
     ];
     assert_eq!(shown, want);
+}
+
+#[test]
+fn a_control_snapshot_contradicts_what_was_told_and_no_other_snapshot_does() {
+    let origin: evidence::AgentOrigin = "example.net/agent/r1/00000000000000aa".parse().unwrap();
+    let target = "ip:192.0.2.7".parse::<Target>().unwrap().to_wire();
+    let rule = |number| v1::Rule { number, source: 1, ..v1::Rule::default() };
+    let listed = |number| v1::SnapshotRule {
+        rule: Some(rule(number)),
+        target: Some(target.clone()),
+        ..v1::SnapshotRule::default()
+    };
+    let told = |control: bool, first_control: bool, target: Option<&v1::Target>| {
+        let mut timeline = Timeline::default();
+        let snapshot = |at_s, control| v1::RuleSnapshot {
+            source: 1,
+            at_s,
+            control,
+            ..v1::RuleSnapshot::default()
+        };
+        timeline.snapshot(&origin, &snapshot(100, first_control), &[listed(1)]);
+        timeline.change(&origin, &rule(2), target, 200, true);
+        timeline.change(&origin, &rule(3), target, 250, true);
+        timeline.change(&origin, &rule(3), target, 260, false);
+        // Rule 1 is gone without a word, rule 4 has come without one.
+        timeline.snapshot(&origin, &snapshot(300, control), &[listed(2), listed(4)]);
+        let found = timeline.contradictions().map(|(_, number, found)| (number, found));
+        let mut found: Vec<(u64, Contradiction)> = found.collect();
+        found.sort_unstable();
+        found
+    };
+    let both = [(1, Contradiction::Phantom), (4, Contradiction::Unreported)];
+    assert_eq!(told(true, false, Some(&target)), both);
+    assert_eq!(told(false, false, Some(&target)), [], "it stands for changes");
+    assert_eq!(told(true, true, Some(&target)), both, "the first has nothing before it");
+    assert_eq!(told(true, false, None), both, "a target that was withheld is no other form");
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use remit_proto::v1::{self, AddedFinding};
+use remit_proto::v1::{self, AddedFinding, FindingKind};
 
 use super::{Places, cause::for_example, examples::Examples};
 use crate::{
@@ -61,7 +61,7 @@ impl Deed {
 
 pub(super) fn deeds(findings: &[v1::FindingRow], places: &Places) -> Vec<Deed> {
     let mut deeds: BTreeMap<DeedKey, Deed> = BTreeMap::new();
-    for row in findings.iter().filter(|row| row.rule != 0) {
+    for row in findings.iter().filter(|row| row.rule != 0 && row.kind() == FindingKind::Rule) {
         let added = AddedFinding::from_str_name(&format!("ADDED_FINDING_{}", row.code));
         // A rule that stands under this very verdict is among the rules already.
         if row.installed_now && row.verdict_now.is_none() && added.is_none() {
