@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use compact_str::CompactString;
+
 /// A text is not a name of the kind wanted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {wanted}")]
@@ -11,10 +13,10 @@ pub struct InvalidId {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $check:expr, $wanted:literal) => {
+    ($(#[$doc:meta])* $name:ident($text:ty), $check:expr, $wanted:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name($text);
 
         impl $name {
             pub fn as_str(&self) -> &str {
@@ -27,7 +29,7 @@ macro_rules! name {
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let check: fn(&str) -> bool = $check;
                 if check(text) {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(text.into()))
                 } else {
                     let text = text.chars().take(80).collect();
                     Err(InvalidId { text, wanted: $wanted })
@@ -45,25 +47,26 @@ macro_rules! name {
 
 name!(
     /// DNS name of the operator, lower case: the first part of every origin.
-    Operator,
+    Operator(String),
     |t| t.len() <= 253 && t.contains('.') && t.split('.').all(is_label),
     "a lower-case DNS name with at least two labels, such as example.net"
 );
 name!(
     /// `[a-z0-9-]{1,63}`
-    NodeId,
+    NodeId(String),
     is_label,
     "a node id: 1 to 63 of a-z, 0-9 and '-'"
 );
 name!(
     /// Opaque id of a person, `[a-z0-9-]{1,63}`; never a name.
-    PersonId,
+    PersonId(String),
     is_label,
     "a person id: 1 to 63 of a-z, 0-9 and '-'"
 );
 name!(
-    /// 1 to 48 of `A-Za-z0-9._/-` (DESIGN.md section 3, "Claim").
-    RequestId,
+    /// 1 to 48 of `A-Za-z0-9._/-` (DESIGN.md section 3, "Claim"). Up to 24 of them stand in it: a verdict
+    /// compares and repeats the ids of requests, and would wait for each.
+    RequestId(CompactString),
     is_request_id,
     "a request id: 1 to 48 of A-Z, a-z, 0-9, '.', '_', '/' and '-'"
 );

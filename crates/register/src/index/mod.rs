@@ -36,15 +36,21 @@ mod nodes;
 mod place;
 mod posted;
 mod search;
+mod table;
 mod tree;
 
 use std::{collections::BTreeMap, ops::Range};
 
-pub(crate) use self::search::Search;
+use smallvec::SmallVec;
+
 use self::{
     nodes::NodeId,
     place::{Class, Place},
-    tree::Tree,
+    tree::{At, Trail, Tree},
+};
+pub(crate) use self::{
+    search::{Found, Search},
+    table::Table,
 };
 use crate::target::Target;
 
@@ -74,6 +80,12 @@ struct Lengths<Bits> {
     by_net: BTreeMap<(Bits, u8), NodeId>,
 }
 
+/// More than these, of a long way, are looked for one after the other.
+const TRAILS_MAX: usize = 16;
+
+/// By what a target is found, the widest first.
+pub(crate) type Trails = SmallVec<[Trail; TRAILS_MAX]>;
+
 /// What an index held at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Extent {
@@ -85,13 +97,13 @@ impl TargetIndex {
     pub fn insert(&mut self, target: &Target) -> TargetNumber {
         let number = self.count;
         self.count = self.count.saturating_add(1);
-        let Place { node, class } = self.make_place(target);
-        self.tree.post(node, class, number);
+        let Place { at, class } = self.make_place(target);
+        self.tree.post(at.node, class, number);
         if let Target::IpPort { port, .. } = target {
             let label = place::number_label(port.number);
             match self.tree.child_or_new(place::PORTS_OF_ADDRESSES, &label) {
-                Some(node) => self.tree.post(node, Class::Here, number),
-                None => self.tree.post(place::WHOLE, Class::Wide, number),
+                Some(at) => self.tree.post(at.node, Class::Here, number),
+                None => self.tree.post(place::WHOLE.node, Class::Wide, number),
             }
         }
         number
@@ -110,14 +122,56 @@ impl TargetIndex {
     pub fn near(&self, target: &Target) -> Vec<TargetNumber> {
         let mut search = self.search(self.extent(), 0..self.count, usize::MAX);
         search.touching(target);
-        search.into_found().0
+        search.into_found().0.into_vec()
     }
 
     /// Of these, those that hold the target or equal it, and perhaps others.
     pub fn holding(&self, target: &Target) -> Vec<TargetNumber> {
         let mut search = self.search(self.extent(), 0..self.count, usize::MAX);
         search.holding(target);
-        search.into_found().0
+        search.into_found().0.into_vec()
+    }
+
+    /// What a search for the target goes by, as far as that can be said without looking.
+    pub(crate) fn trails(&self, target: &Target) -> Trails {
+        let mut trails = Trails::new();
+        let end = place::way_to(target, |at: Trail, label| {
+            let next = at.then(label);
+            trails.push(next);
+            (trails.len() < TRAILS_MAX).then_some(next)
+        });
+        // The closest is the last of them.
+        let own = trails.pop().filter(|_| end.is_some());
+        let Self { v4, v6, .. } = self;
+        match place::network(target) {
+            Some(place::Network::V4 { bits, length }) => {
+                let wider = v4.in_use.iter().take_while(|wider| **wider < length);
+                trails.extend(wider.map(|wider| {
+                    let mask = u32::MAX.checked_shl(32 - u32::from(*wider)).unwrap_or(0);
+                    Trail::from(place::v4(*wider)).then(&(bits & mask).to_be_bytes())
+                }));
+            }
+            Some(place::Network::V6 { bits, length }) => {
+                let wider = v6.in_use.iter().take_while(|wider| **wider < length);
+                trails.extend(wider.map(|wider| {
+                    let mask = u128::MAX.checked_shl(128 - u32::from(*wider)).unwrap_or(0);
+                    Trail::from(place::v6(*wider)).then(&(bits & mask).to_be_bytes())
+                }));
+            }
+            None => {}
+        }
+        trails.extend(own);
+        trails
+    }
+
+    /// Asks for what a search by these trails begins with, so that it is waited for together.
+    pub(crate) fn load_lines(&self, trails: &Trails) {
+        self.tree.load_lines(trails);
+    }
+
+    /// And what it goes on with. Out: targets that it is likely to find.
+    pub(crate) fn load_nodes(&self, trails: &Trails) -> SmallVec<[TargetNumber; 4]> {
+        self.tree.load_nodes(trails)
     }
 
     /// Looks among the targets with numbers `within`, as far as they were there, for `max` of them.
@@ -131,19 +185,19 @@ impl TargetIndex {
     }
 
     /// Where the tree is full, a target is looked at for every other: at the root of the whole service.
-    fn make_place(&mut self, target: &Target) -> Place {
+    fn make_place(&mut self, target: &Target) -> Place<At> {
         let Self { tree, v4, v6, count: _ } = self;
         let made = place::way_to(target, |node, label| tree.child_or_new(node, label));
-        let Some(made) = made else { return Place { node: place::WHOLE, class: Class::Wide } };
+        let Some(made) = made else { return Place { at: place::WHOLE, class: Class::Wide } };
         match place::network(target) {
             Some(place::Network::V4 { bits, length }) => {
-                if let Some(node) = tree.child(place::v4(length), &bits.to_be_bytes()) {
-                    v4.enter(bits, length, node);
+                if let Some(at) = tree.child(place::v4(length), &bits.to_be_bytes()) {
+                    v4.enter(bits, length, at.node);
                 }
             }
             Some(place::Network::V6 { bits, length }) => {
-                if let Some(node) = tree.child(place::v6(length), &bits.to_be_bytes()) {
-                    v6.enter(bits, length, node);
+                if let Some(at) = tree.child(place::v6(length), &bits.to_be_bytes()) {
+                    v6.enter(bits, length, at.node);
                 }
             }
             None => {}

@@ -107,6 +107,15 @@ impl Nodes {
         self.label(node).iter().copied().eq(words.chain(last))
     }
 
+    /// Every node that has a parent, in the order in which they came, with it and the label.
+    pub(super) fn each(&self, mut tell: impl FnMut(NodeId, NodeId, &[u8])) {
+        let mut at = root(super::place::ROOTS.into());
+        while self.with_label(at, |parent, label| tell(at, parent, label)).is_some() {
+            let next = index(at).saturating_add(HEAD).saturating_add(self.label(at).len());
+            at = NodeId::try_from(next).unwrap_or(NONE);
+        }
+    }
+
     /// A node's parent and label.
     pub(super) fn with_label<T>(
         &self,

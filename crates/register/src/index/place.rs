@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::nodes::{NodeId, root};
+use super::{nodes::root, tree::At};
 use crate::target::{Name, Target, WebAddress, WebHost};
 
 /// Targets of a node are posted apart: what is below the node asks only for the wide ones.
@@ -24,14 +24,14 @@ impl Class {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub node: NodeId,
+pub(super) struct Place<N> {
+    pub at: N,
     pub class: Class,
 }
 
-pub(super) const WHOLE: NodeId = root(0);
-pub(super) const NAMES: NodeId = root(1);
-pub(super) const PORTS_OF_ADDRESSES: NodeId = root(2);
+pub(super) const WHOLE: At = At::root(root(0));
+pub(super) const NAMES: At = At::root(root(1));
+pub(super) const PORTS_OF_ADDRESSES: At = At::root(root(2));
 /// Roots: one for each number of a kind.
 const KINDS: u32 = 3;
 const KINDS_COUNT: u32 = 32;
@@ -52,23 +52,23 @@ pub(super) enum Network {
     V6 { bits: u128, length: u8 },
 }
 
-pub(super) fn v4(length: u8) -> NodeId {
-    root(V4 + u32::from(length.min(32)))
+pub(super) fn v4(length: u8) -> At {
+    At::root(root(V4 + u32::from(length.min(32))))
 }
 
-pub(super) fn v6(length: u8) -> NodeId {
-    root(V6 + u32::from(length.min(128)))
+pub(super) fn v6(length: u8) -> At {
+    At::root(root(V6 + u32::from(length.min(128))))
 }
 
 /// `step` goes from a node to the child with a label; `None` of it ends the way.
-pub(super) fn way_to(
+pub(super) fn way_to<N: From<At> + Copy>(
     target: &Target,
-    mut step: impl FnMut(NodeId, &[u8]) -> Option<NodeId>,
-) -> Option<Place> {
-    let here = |node| Place { node, class: Class::Here };
-    let wide = |node| Place { node, class: Class::Wide };
+    mut step: impl FnMut(N, &[u8]) -> Option<N>,
+) -> Option<Place<N>> {
+    let here = |at| Place { at, class: Class::Here };
+    let wide = |at| Place { at, class: Class::Wide };
     match target {
-        Target::WholeService => Some(wide(WHOLE)),
+        Target::WholeService => Some(wide(WHOLE.into())),
         Target::DomainSubtree { name, apex: _ } => name_node(name, &mut step).map(wide),
         Target::DomainExact(name) | Target::Sni(name) | Target::HttpHost(name) => {
             name_node(name, &mut step).map(here)
@@ -86,20 +86,21 @@ pub(super) fn way_to(
             }
         }
         Target::UrlPrefix(url) => path_node(target, url, &mut step).map(|(path, _)| wide(path)),
-        Target::Port(port) => step(kind(target), &number_label(port.number)).map(here),
-        Target::AsnRoute(number) => step(kind(target), &number.to_be_bytes()).map(here),
+        Target::Port(port) => step(kind(target).into(), &number_label(port.number)).map(here),
+        Target::AsnRoute(number) => step(kind(target).into(), &number.to_be_bytes()).map(here),
         Target::ProtocolApp(text)
         | Target::Keyword(text)
         | Target::Category(text)
         | Target::LineAccount(text)
         | Target::CellArea(text)
-        | Target::CustomerToken(text) => step(kind(target), text.as_bytes()).map(here),
+        | Target::CustomerToken(text) => step(kind(target).into(), text.as_bytes()).map(here),
     }
 }
 
 /// The root of a target's kind, for kinds that stand in no order with others.
-fn kind(target: &Target) -> NodeId {
-    root(KINDS + u32::try_from(i32::from(target.kind())).unwrap_or(0).min(KINDS_COUNT - 1))
+fn kind(target: &Target) -> At {
+    let number = u32::try_from(i32::from(target.kind())).unwrap_or(0);
+    At::root(root(KINDS + number.min(KINDS_COUNT - 1)))
 }
 
 /// Labels of a name from the root down.
@@ -161,28 +162,28 @@ pub(super) fn network(target: &Target) -> Option<Network> {
     })
 }
 
-fn name_node(
+fn name_node<N: From<At> + Copy>(
     name: &Name,
-    step: &mut impl FnMut(NodeId, &[u8]) -> Option<NodeId>,
-) -> Option<NodeId> {
-    labels(name).try_fold(NAMES, step)
+    step: &mut impl FnMut(N, &[u8]) -> Option<N>,
+) -> Option<N> {
+    labels(name).try_fold(NAMES.into(), step)
 }
 
-fn net_node(
+fn net_node<N: From<At> + Copy>(
     target: &Target,
-    step: &mut impl FnMut(NodeId, &[u8]) -> Option<NodeId>,
-) -> Option<NodeId> {
+    step: &mut impl FnMut(N, &[u8]) -> Option<N>,
+) -> Option<N> {
     match network(target)? {
-        Network::V4 { bits, length } => step(v4(length), &bits.to_be_bytes()),
-        Network::V6 { bits, length } => step(v6(length), &bits.to_be_bytes()),
+        Network::V4 { bits, length } => step(v4(length).into(), &bits.to_be_bytes()),
+        Network::V6 { bits, length } => step(v6(length).into(), &bits.to_be_bytes()),
     }
 }
 
-fn path_node(
+fn path_node<N: From<At> + Copy>(
     target: &Target,
     url: &WebAddress,
-    step: &mut impl FnMut(NodeId, &[u8]) -> Option<NodeId>,
-) -> Option<(NodeId, bool)> {
+    step: &mut impl FnMut(N, &[u8]) -> Option<N>,
+) -> Option<(N, bool)> {
     let host = match url.host() {
         WebHost::Name(name) => name_node(name, step)?,
         WebHost::Ip(_) => net_node(target, step)?,

@@ -13,12 +13,16 @@ use super::{
         query_label, scheme_label, segments,
     },
     posted::Numbers,
+    tree::At,
 };
 use crate::target::{Name, Target, WebAddress, WebHost};
 
 /// Nodes that are looked at for each number that may be found: most have one posted, and the names
 /// between a wide subtree and its deep members have none.
 const VISITS_PER_NUMBER: usize = 4;
+
+/// Mostly one or two.
+pub(crate) type Found = SmallVec<[TargetNumber; 8]>;
 
 #[derive(Debug)]
 pub(crate) struct Search<'i> {
@@ -27,7 +31,7 @@ pub(crate) struct Search<'i> {
     nodes: NodeId,
     max: usize,
     visits: usize,
-    found: Vec<TargetNumber>,
+    found: Found,
     is_cut: bool,
 }
 
@@ -40,12 +44,12 @@ impl<'i> Search<'i> {
     ) -> Self {
         let within = within.start..within.end.min(extent.numbers);
         let visits = max.saturating_mul(VISITS_PER_NUMBER);
-        let (found, is_cut) = (Vec::new(), false);
+        let (found, is_cut) = (Found::new(), false);
         Self { index, within, nodes: extent.nodes, max, visits, found, is_cut }
     }
 
     /// In ascending order; and whether there may be more.
-    pub(crate) fn into_found(self) -> (Vec<TargetNumber>, bool) {
+    pub(crate) fn into_found(self) -> (Found, bool) {
         let Self { mut found, is_cut, .. } = self;
         found.sort_unstable();
         found.dedup();
@@ -65,7 +69,7 @@ impl<'i> Search<'i> {
 
     /// Takes what holds the target, and tells where the target stands, if there is such a place; of one with an
     /// address and a port, where the address does.
-    fn take_way(&mut self, target: &Target) -> Option<NodeId> {
+    fn take_way(&mut self, target: &Target) -> Option<At> {
         let mut way = Way(SmallVec::new());
         way.wide(WHOLE);
         let end = match target {
@@ -104,12 +108,12 @@ impl<'i> Search<'i> {
     }
 
     /// What lies in the target and is not the same; `end` by [`Self::take_way`].
-    fn held_by(&mut self, target: &Target, end: Option<NodeId>) {
+    fn held_by(&mut self, target: &Target, end: Option<At>) {
         match target {
             Target::WholeService => self.take_all(),
             Target::DomainSubtree { .. } | Target::Ip(_) => {
                 if let Some(end) = end {
-                    self.below(end);
+                    self.below(end.node);
                 }
             }
             Target::DomainExact(_)
@@ -117,18 +121,18 @@ impl<'i> Search<'i> {
             | Target::HttpHost(_)
             | Target::IpPort { .. } => {
                 if let Some(site) = end.and_then(|end| self.child(end, SITE)) {
-                    self.below(site);
+                    self.below(site.node);
                 }
             }
             Target::Cidr(net) => self.inside(*net),
             Target::UrlPrefix(url) => {
                 if let Some(top) = self.top_of_prefix(url) {
-                    self.below(top);
+                    self.below(top.node);
                 }
             }
             Target::Port(port) => {
                 if let Some(at) = self.child(PORTS_OF_ADDRESSES, &number_label(port.number)) {
-                    self.take(at, Class::Here);
+                    self.take(at.node, Class::Here);
                 }
             }
             Target::Url(_)
@@ -142,17 +146,17 @@ impl<'i> Search<'i> {
         }
     }
 
-    fn child(&self, at: NodeId, label: &[u8]) -> Option<NodeId> {
+    fn child(&self, at: At, label: &[u8]) -> Option<At> {
         self.index.tree.child(at, label)
     }
 
     /// Where a target stands.
-    fn end_of(&self, target: &Target) -> Option<NodeId> {
-        place::way_to(target, |at, label| self.child(at, label)).map(|end| end.node)
+    fn end_of(&self, target: &Target) -> Option<At> {
+        place::way_to(target, |at, label| self.child(at, label)).map(|end| end.at)
     }
 
     /// The names above it, and itself; the place of the name, if there is one.
-    fn name(&self, name: &Name, way: &mut Way) -> Option<NodeId> {
+    fn name(&self, name: &Name, way: &mut Way) -> Option<At> {
         let mut at = NAMES;
         for label in labels(name) {
             at = self.child(at, label)?;
@@ -163,7 +167,7 @@ impl<'i> Search<'i> {
     }
 
     /// The prefixes that hold the addresses of a target, and its own; the place of its own.
-    fn address(&self, target: &Target, way: &mut Way) -> Option<NodeId> {
+    fn address(&self, target: &Target, way: &mut Way) -> Option<At> {
         let TargetIndex { v4, v6, .. } = self.index;
         let mut own = None;
         match place::network(target)? {
@@ -188,7 +192,7 @@ impl<'i> Search<'i> {
     }
 
     /// What holds its host, the prefixes of its path, and itself. `None`: the way ended before.
-    fn url(&self, target: &Target, url: &WebAddress, way: &mut Way) -> Option<NodeId> {
+    fn url(&self, target: &Target, url: &WebAddress, way: &mut Way) -> Option<At> {
         let host = match url.host() {
             WebHost::Name(name) => self.name(name, way)?,
             WebHost::Ip(_) => {
@@ -215,7 +219,7 @@ impl<'i> Search<'i> {
     }
 
     /// Below which what a URL prefix holds lies: "/a/" holds the siblings of its empty last segment.
-    fn top_of_prefix(&self, url: &WebAddress) -> Option<NodeId> {
+    fn top_of_prefix(&self, url: &WebAddress) -> Option<At> {
         let host = match url.host() {
             WebHost::Name(name) => {
                 labels(name).try_fold(NAMES, |at, label| self.child(at, label))?
@@ -300,7 +304,7 @@ impl<'i> Search<'i> {
         let inside = posted.get(from..to).unwrap_or_default();
         let room = self.max.saturating_sub(self.found.len());
         self.is_cut |= inside.len() > room;
-        self.found.extend(inside.iter().take(room));
+        self.found.extend(inside.iter().copied().take(room));
     }
 
     fn take_all(&mut self) {
@@ -314,11 +318,11 @@ impl<'i> Search<'i> {
 struct Way(SmallVec<[(NodeId, Class); 12]>);
 
 impl Way {
-    fn wide(&mut self, at: impl Into<Option<NodeId>>) {
-        self.0.extend(at.into().map(|at| (at, Class::Wide)));
+    fn wide(&mut self, at: impl Into<Option<At>>) {
+        self.0.extend(at.into().map(|at| (at.node, Class::Wide)));
     }
 
-    fn here(&mut self, at: impl Into<Option<NodeId>>) {
-        self.0.extend(at.into().map(|at| (at, Class::Here)));
+    fn here(&mut self, at: impl Into<Option<At>>) {
+        self.0.extend(at.into().map(|at| (at.node, Class::Here)));
     }
 }

@@ -1,23 +1,26 @@
-//! Nodes that hang together by labels, in one table: a node is found by its parent and its label.
+//! Nodes that hang together by labels, in one table: a node is found by the labels that lead to it.
 //!
 //! One array of nodes, one hash table of their ids; numbers of 32 bits everywhere. Nodes and posted numbers
 //! are only ever added, and in ascending order: what was there at a size is what lies below a number.
 //! Children hang in a ring, oldest first, so that what lies below a node is walked without a stack and
 //! without a list for each node.
 
-use hashbrown::HashTable;
+use std::hint::black_box;
+
+use smallvec::SmallVec;
 
 use super::{
     TargetNumber,
     nodes::{NONE, Node, NodeId, Nodes},
     place::Class,
     posted::{Lists, Numbers, Posted},
+    table::Table,
 };
 
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
     nodes: Nodes,
-    table: HashTable<NodeId>,
+    table: Table,
     lists: Lists,
 }
 
@@ -25,7 +28,7 @@ impl Default for Tree {
     fn default() -> Self {
         Self {
             nodes: Nodes::with_roots(super::place::ROOTS),
-            table: HashTable::new(),
+            table: Table::default(),
             lists: Lists::default(),
         }
     }
@@ -37,29 +40,65 @@ impl Tree {
         self.nodes.end()
     }
 
-    pub(super) fn child(&self, parent: NodeId, label: &[u8]) -> Option<NodeId> {
+    pub(super) fn child(&self, parent: At, label: &[u8]) -> Option<At> {
         // Most ways end at a name with nothing below it.
-        if self.nodes.get(parent)?.last_child == NONE {
+        if self.nodes.get(parent.node)?.last_child == NONE {
             return None;
         }
-        let is_it = |node: &NodeId| self.nodes.is(*node, parent, label);
-        self.table.find(hash(parent, label), is_it).copied()
+        let trail = parent.trail.then(label);
+        let node = self.table.find(trail.0, |node| self.nodes.is(node, parent.node, label))?;
+        Some(At { node, trail })
     }
 
     /// `None`: there is no room for more nodes.
-    pub(super) fn child_or_new(&mut self, parent: NodeId, label: &[u8]) -> Option<NodeId> {
+    pub(super) fn child_or_new(&mut self, parent: At, label: &[u8]) -> Option<At> {
         if let Some(found) = self.child(parent, label) {
             return Some(found);
         }
+        let At { node: parent, trail } = parent;
         let posted = Posted::NOTHING;
         let new = Node { parent, last_child: NONE, next_sibling: NONE, posted };
         let node = self.nodes.push(new, label)?;
+        let trail = trail.then(label);
         self.append_child(parent, node);
-        let Self { nodes, table, .. } = self;
-        table.insert_unique(hash(parent, label), node, |node| {
-            nodes.with_label(*node, hash).unwrap_or(0)
+        if self.table.is_crowded() {
+            // The new node is one of these.
+            let mut larger = self.table.larger();
+            self.nodes.each(|node, parent, label| {
+                larger.add(self.trail(parent).then(label).0, node);
+            });
+            self.table = larger;
+        } else {
+            self.table.add(trail.0, node);
+        }
+        Some(At { node, trail })
+    }
+
+    fn trail(&self, node: NodeId) -> Trail {
+        let above = self.nodes.with_label(node, |parent, label| match parent {
+            NONE => At::root(node).trail,
+            parent => self.trail(parent).then(label),
         });
-        Some(node)
+        above.unwrap_or(At::root(node).trail)
+    }
+
+    /// Asks for what stands at the ends of these trails, the lines of the table first.
+    pub(super) fn load_lines(&self, trails: &[Trail]) {
+        self.table.load(trails.iter().map(|trail| trail.0));
+    }
+
+    /// And then the nodes: the targets that are posted where the last one ends.
+    pub(super) fn load_nodes(&self, trails: &[Trail]) -> SmallVec<[TargetNumber; 4]> {
+        let nodes = trails.iter().flat_map(|trail| self.table.likely(trail.0));
+        let heads = nodes.filter_map(|node| Some(self.nodes.get(node)?.parent));
+        black_box(heads.fold(0, |read, parent| read ^ parent));
+        let ends = trails.last().into_iter().flat_map(|trail| self.table.likely(trail.0));
+        let classes = ends.flat_map(|node| [(node, Class::Wide), (node, Class::Here)]);
+        let posted = classes.filter_map(|(node, class)| match self.posted(node, class) {
+            Numbers::One(number) => number,
+            Numbers::Many(_) => None,
+        });
+        posted.collect()
     }
 
     /// Into the ring: behind the youngest, before the oldest.
@@ -107,14 +146,44 @@ impl Tree {
     }
 }
 
+/// A node, and how one comes to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct At {
+    pub node: NodeId,
+    trail: Trail,
+}
+
+/// The hash of a root and of the labels on the way from there. It is known without a look at the nodes in
+/// between, so that all that a way needs can be asked for at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trail(u64);
+
+impl At {
+    pub(super) const fn root(node: NodeId) -> Self {
+        Self { node, trail: Trail(node as u64) }
+    }
+}
+
+impl From<At> for Trail {
+    fn from(at: At) -> Self {
+        at.trail
+    }
+}
+
+impl Trail {
+    pub(super) fn then(self, label: &[u8]) -> Self {
+        Self(hash(self.0, label))
+    }
+}
+
 /// Eight bytes at a time, each step a multiplication to twice the width, folded.
-pub(super) fn hash(parent: NodeId, label: &[u8]) -> u64 {
+pub(super) fn hash(above: u64, label: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     let fold = |a: u64, b: u64| {
         let wide = u128::from(a) * u128::from(b);
         (wide as u64) ^ ((wide >> 64) as u64)
     };
-    let seed = (u64::from(parent) << 32) ^ label.len() as u64;
+    let seed = above.wrapping_add(label.len() as u64);
     let mut state = fold(seed ^ K, 0xd6e8_feb8_6659_fd93);
     let (words, rest) = label.as_chunks::<8>();
     for word in words {
@@ -149,7 +218,7 @@ mod tests {
         labels.dedup();
         let mut tree = Tree::default();
         let parent = tree.child_or_new(super::super::place::NAMES, b"org").unwrap();
-        let made: Vec<NodeId> =
+        let made: Vec<At> =
             labels.iter().map(|label| tree.child_or_new(parent, label).unwrap()).collect();
         for (label, node) in labels.iter().zip(&made) {
             assert_eq!(tree.child(parent, label), Some(*node));
@@ -157,11 +226,11 @@ mod tests {
             assert_eq!(tree.child(*node, label), None);
         }
         let mut walked = Vec::new();
-        let mut at = parent;
-        while let Some(node) = tree.next_below(parent, at, tree.end()) {
+        let mut at = parent.node;
+        while let Some(node) = tree.next_below(parent.node, at, tree.end()) {
             walked.push(node);
             at = node;
         }
-        assert_eq!(walked, made);
+        assert_eq!(walked, made.iter().map(|at| at.node).collect::<Vec<_>>());
     }
 }

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use remit_proto::v1::{
     BasisProof, Dimension, RequestPart, TransitionKind, UndeterminedReason, VerdictCode,
 };
+use smallvec::SmallVec;
 
 use super::{
     CONSIDERED_MAX, Event, Span,
@@ -45,7 +46,7 @@ pub(super) struct Candidate<'a> {
     pub accepted: Answer,
     /// At each instant of the span at which something may change; `None` while another version is
     /// the one to be judged.
-    standings: Vec<Option<Standing>>,
+    standings: SmallVec<[Option<Standing>; 2]>,
     /// Other versions or targets of the same request hold where this one does not.
     relieved: bool,
     /// The event went on from its first to its last second.
@@ -78,8 +79,11 @@ enum Time {
     Boundary,
 }
 
+/// Mostly one.
+type Candidates<'a> = SmallVec<[Candidate<'a>; 2]>;
+
 pub(super) struct Considered<'a> {
-    pub candidates: Vec<Candidate<'a>>,
+    pub candidates: Candidates<'a>,
     /// Not all that touch the target were looked at, but so many.
     pub cut_at: Option<u32>,
 }
@@ -95,7 +99,7 @@ pub(super) fn all<'a>(
     let cut_at = is_cut.then(|| u32::try_from(touches.len()).unwrap_or(u32::MAX));
     // Within a request, in the order of the register.
     touches.sort_by(|a, b| a.entry.id().cmp(b.entry.id()));
-    let mut candidates = Vec::with_capacity(touches.len());
+    let mut candidates = Candidates::new();
     for touches in touches.chunk_by(|a, b| a.entry.id() == b.entry.id()) {
         of_entry(event, target, touches, is_cut.then_some(view), claims, &mut candidates);
     }
@@ -136,7 +140,7 @@ fn of_entry<'a>(
     touches: &[Touch<'a>],
     cut: Option<&View<'a>>,
     claims: &Claims<'_>,
-    candidates: &mut Vec<Candidate<'a>>,
+    candidates: &mut Candidates<'a>,
 ) {
     let Some(first) = touches.first() else { return };
     let weighing =
@@ -338,20 +342,20 @@ fn accepted(
 }
 
 /// A request is weighed against an event.
-struct Weighing<'h, 'a> {
+struct Weighing<'h, 'c, 'a> {
     event: &'h Event<'h>,
-    claims: &'h Claims<'h>,
+    claims: &'h Claims<'c>,
     entry: Entry<'a>,
     transitions: Vec<&'a Transition>,
-    samples: Vec<i64>,
+    samples: SmallVec<[i64; 4]>,
 }
 
-impl<'h, 'a> Weighing<'h, 'a> {
+impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
     /// By which targets.
     fn new(
         event: &'h Event<'h>,
         entry: Entry<'a>,
-        claims: &'h Claims<'h>,
+        claims: &'h Claims<'c>,
         looked_at: impl IntoIterator<Item = (&'a Version, Bounds)>,
     ) -> Self {
         let transitions = entry.transitions();
@@ -408,11 +412,11 @@ impl<'h, 'a> Weighing<'h, 'a> {
 
 /// The first instant of the span, clock error included, and each later one at which something may
 /// change.
-fn samples(span: Span, turning_points: impl IntoIterator<Item = i64>) -> Vec<i64> {
+fn samples(span: Span, turning_points: impl IntoIterator<Item = i64>) -> SmallVec<[i64; 4]> {
     let error_s = i64::from(span.clock_error_s);
     let first = span.first_s.saturating_sub(error_s);
     let last = span.last_s.saturating_add(error_s);
-    let mut samples = vec![first];
+    let mut samples = SmallVec::from_iter([first]);
     if last > first {
         samples.extend(
             turning_points.into_iter().filter(|p| (first.saturating_add(1)..=last).contains(p)),

@@ -2,6 +2,7 @@
 
 use evidence::{Claim, RequestId};
 use remit_proto::v1::BasisClass;
+use smallvec::SmallVec;
 
 use super::Span;
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 pub(super) struct Claims<'c> {
     pub all: &'c [Claim],
     /// Requests by id that the register holds.
-    pub requests: Vec<&'c RequestId>,
+    pub requests: SmallVec<[&'c RequestId; 2]>,
     /// Lists of which the register holds at least one member.
     pub lists: Vec<ListVersion>,
     /// Accepted versions of lists, by their positions.
@@ -30,7 +31,7 @@ impl<'c> Claims<'c> {
     pub(super) fn read(all: &'c [Claim], view: &View<'_>) -> Self {
         let mut claims = Self {
             all,
-            requests: Vec::new(),
+            requests: SmallVec::new(),
             lists: Vec::new(),
             versions: Vec::new(),
             held: Vec::new(),

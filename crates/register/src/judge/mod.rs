@@ -70,6 +70,8 @@ use remit_proto::v1::{
     self, BasisProof, Dimension, Instrument, Ternary, UndeterminedReason, VerdictCode,
 };
 
+use smallvec::SmallVec;
+
 use self::{
     candidate::{Candidate, Considered, Outcome},
     claims::Claims,
@@ -189,6 +191,9 @@ pub fn judge(
     sizes: &KnownSizes,
     parameters: &Parameters,
 ) -> Verdict {
+    if let Known::Known(target) = &event.target {
+        view.load(target, event.claims);
+    }
     let case = Case { event, view, sizes, parameters, claims: Claims::read(event.claims, view) };
     if event.imported && parameters.as_known == AsKnown::Then {
         return case.undetermined(UndeterminedReason::Imported, Dimension::Time, "", "imported");
@@ -206,7 +211,8 @@ pub fn judge(
         }
     };
     let Considered { candidates, cut_at } = candidate::all(event, target, view, &case.claims);
-    let judged: Vec<Judged<'_, '_>> = candidates.iter().map(|c| (c.outcome(), c)).collect();
+    let judged: SmallVec<[Judged<'_, '_>; 2]> =
+        candidates.iter().map(|c| (c.outcome(), c)).collect();
     let candidates = judged.as_slice();
     let verdict = case
         .covered(candidates)

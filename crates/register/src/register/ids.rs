@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use evidence::RequestId;
-use hashbrown::HashTable;
 
-use crate::{entry::History, index::hash};
+use super::place;
+use crate::{
+    entry::History,
+    index::{Table, hash},
+};
 
 /// In order, and found without going through it: on a walk down a tree of fifty thousand texts most are in no
 /// cache, and each verdict asks for the requests that are claimed.
@@ -13,13 +16,13 @@ use crate::{entry::History, index::hash};
 pub(super) struct Ids {
     sorted: BTreeMap<RequestId, usize>,
     /// Positions, found by the id that stands there.
-    table: HashTable<usize>,
+    table: Table,
 }
 
 impl Ids {
     pub(super) fn get(&self, histories: &[History], id: &RequestId) -> Option<usize> {
-        let is_it = |at: &usize| histories.get(*at).is_some_and(|history| history.id == *id);
-        self.table.find(hash(id.as_str().as_bytes()), is_it).copied()
+        let is_it = |at: u32| histories.get(place(at)).is_some_and(|history| history.id == *id);
+        self.table.find(hash_of(id), is_it).map(place)
     }
 
     /// The newest history, under an id that is new.
@@ -27,14 +30,33 @@ impl Ids {
         let Some(newest) = histories.last() else { return };
         let at = histories.len().saturating_sub(1);
         self.sorted.insert(newest.id.clone(), at);
-        let hash_at = |at: &usize| {
-            histories.get(*at).map_or(0, |history| hash(history.id.as_str().as_bytes()))
-        };
-        self.table.insert_unique(hash_at(&at), at, hash_at);
+        if self.table.is_crowded() {
+            self.table = self.table.larger();
+            // The newest is one of these. A history takes more than a hundred bytes: there are not 2^32.
+            for (history, at) in histories.iter().zip(0..) {
+                self.table.add(hash_of(&history.id), at);
+            }
+        } else if let Ok(at) = u32::try_from(at) {
+            self.table.add(hash_of(&newest.id), at);
+        }
+    }
+
+    /// Asks for what a look-up of these begins with, so that it is waited for together.
+    pub(super) fn load<'i>(&self, ids: impl Iterator<Item = &'i RequestId>) {
+        self.table.load(ids.map(hash_of));
+    }
+
+    /// What a look-up is likely to find.
+    pub(super) fn likely(&self, id: &RequestId) -> impl Iterator<Item = usize> {
+        self.table.likely(hash_of(id)).map(place)
     }
 
     /// In the order of ids.
     pub(super) fn positions(&self) -> impl Iterator<Item = usize> + use<'_> {
         self.sorted.values().copied()
     }
+}
+
+fn hash_of(id: &RequestId) -> u64 {
+    hash(id.as_str().as_bytes())
 }

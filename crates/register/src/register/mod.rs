@@ -53,10 +53,11 @@ pub struct Register {
     index: TargetIndex,
     /// Else the index is empty, and nobody asks it.
     is_indexed: bool,
-    /// Where the targets of `index` stand, in runs of numbers: the first of each, ascending, and where it
-    /// stands. Apart, for the search among the numbers goes through memory.
-    runs: Vec<TargetNumber>,
-    postings: Vec<Posting>,
+    /// Where each target of `index` stands, by its number. A search among the first numbers of requests is a
+    /// dozen waits for memory.
+    stands: Vec<Stand>,
+    /// Entries of lists, of which one stands behind the other.
+    listed: Vec<Run>,
     /// What the index held after each statement that added to it.
     extents: Vec<(u64, Extent)>,
     /// Statements whose items are withheld or erased.
@@ -93,11 +94,24 @@ struct EnteredBy<'s> {
     existence: Option<Existence>,
 }
 
-/// Where one target stands, or the first of a run of them.
+/// Where one target stands, in four bytes: the position of the history whose text it is in, or, where the
+/// highest bit is set, that of a [`Run`].
+#[derive(Debug, Clone, Copy)]
+struct Stand(u32);
+
+/// Entries of a list, of which one stands behind the other.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    first: TargetNumber,
+    list: usize,
+    member: usize,
+}
+
+/// Where one target stands.
 #[derive(Debug, Clone, Copy)]
 enum Posting {
     /// In the text of a request.
-    Own { history: usize, version: usize, target: usize },
+    Own { history: usize },
     /// In a list that a request covers.
     Listed { list: usize, member: usize },
 }
@@ -183,8 +197,8 @@ impl Register {
             by_list: BTreeMap::new(),
             index: TargetIndex::default(),
             is_indexed: true,
-            runs: Vec::new(),
-            postings: Vec::new(),
+            stands: Vec::new(),
+            listed: Vec::new(),
             extents: Vec::new(),
             withheld: Vec::new(),
             secret: Vec::new(),
@@ -466,18 +480,15 @@ impl Register {
         if request.targets.iter().any(|held| held.exception) {
             self.first_exception.get_or_insert(self.size);
         }
-        let Some(entry) = self.histories.get_mut(history) else { return };
-        let version = entry.versions.len();
         let blocked = || request.targets.iter().filter(|t| !t.exception);
         let blocked_count = blocked().count();
         let has_names = blocked().any(|t| name_of(&t.target).is_some());
         let first_number = self.index.count();
         if self.is_indexed {
-            self.runs.push(first_number);
-            self.postings.push(Posting::Own { history, version, target: 0 });
             for target in &request.targets {
                 self.index.insert(&target.target);
             }
+            self.stand_at(Stand::own(history));
         }
         let statement = self.size;
         let version = Version {
@@ -496,7 +507,9 @@ impl Register {
         if second.is_some_and(|second| second.approved.is_none()) {
             self.waiting.entry(statement).or_default().push(history);
         }
-        entry.versions.push(version);
+        if let Some(entry) = self.histories.get_mut(history) {
+            entry.versions.push(version);
+        }
     }
 
     /// Members of one list, one after the other as the list counts them.
@@ -507,25 +520,28 @@ impl Register {
         if !self.is_indexed {
             return;
         }
-        if let Some(Posted { list, member, .. }) = posted.first() {
-            let (list, member) = (*list, *member);
-            self.runs.push(self.index.count());
-            self.postings.push(Posting::Listed { list, member });
-        }
+        let first = self.index.count();
         for Posted { list: _, member: _, target } in &posted {
             self.index.insert(target);
         }
+        if let Some(Posted { list, member, .. }) = posted.first() {
+            self.stand_at(Stand::listed(self.listed.len()));
+            self.listed.push(Run { first, list: *list, member: *member });
+        }
+    }
+
+    /// The targets that came into the index last.
+    fn stand_at(&mut self, stand: Stand) {
+        self.stands.resize(place(self.index.count()), stand);
     }
 
     fn posting(&self, number: TargetNumber) -> Option<Posting> {
-        let at = self.runs.partition_point(|first| *first <= number).checked_sub(1)?;
-        let behind = usize::try_from(number.checked_sub(*self.runs.get(at)?)?).ok()?;
-        Some(match *self.postings.get(at)? {
-            Posting::Own { history, version, target } => {
-                Posting::Own { history, version, target: target.saturating_add(behind) }
-            }
-            Posting::Listed { list, member } => {
-                Posting::Listed { list, member: member.saturating_add(behind) }
+        Some(match self.stands.get(place(number))?.read() {
+            Ok(history) => Posting::Own { history },
+            Err(run) => {
+                let Run { first, list, member } = *self.listed.get(run)?;
+                let member = member.saturating_add(place(number.checked_sub(first)?));
+                Posting::Listed { list, member }
             }
         })
     }
@@ -617,6 +633,31 @@ impl Register {
         history.transitions = path;
         Ok(())
     }
+}
+
+impl Stand {
+    const LISTED: u32 = 1 << 31;
+
+    // A history takes more than a hundred bytes: of 2^31 there is no memory.
+    fn own(history: usize) -> Self {
+        Self(u32::try_from(history).unwrap_or(u32::MAX) & !Self::LISTED)
+    }
+
+    fn listed(run: usize) -> Self {
+        Self(u32::try_from(run).unwrap_or(u32::MAX) | Self::LISTED)
+    }
+
+    /// The position of a history, or that of a run.
+    fn read(self) -> Result<usize, usize> {
+        match place(self.0 & !Self::LISTED) {
+            run if self.0 & Self::LISTED != 0 => Err(run),
+            history => Ok(history),
+        }
+    }
+}
+
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// What lists may stand under.

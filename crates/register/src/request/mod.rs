@@ -12,7 +12,7 @@ mod read;
 mod validity;
 mod write;
 
-use std::sync::Arc;
+use std::{hint::black_box, sync::Arc};
 
 use evidence::RequestId;
 use remit_proto::v1::{self, BasisClass, BasisProof, Instrument, RequestForm, RequestStatus};
@@ -272,6 +272,16 @@ pub struct Decision {
 }
 
 impl Request {
+    /// Asks for all lines of memory in which it lies, so that they are waited for together: a verdict needs them
+    /// one after the other, and they are mostly in no cache.
+    pub(crate) fn load(&self) {
+        let lists = (self.targets.len(), self.windows.len(), self.lists.len());
+        let more = (self.covers_lists.len(), self.closed.len(), self.relations.len());
+        let times = (self.received_at_s, self.effective_until_s, self.confirm_by_s);
+        let rest = (self.version, self.time_zone.len(), self.decision.is_some(), self.to_publisher);
+        black_box((lists, more, times, rest, self.max_duration_s, self.removal));
+    }
+
     /// One of the three instruments that are the operator's or the user's own.
     pub fn is_own_measure(&self) -> bool {
         is_own_measure(self.instrument)
