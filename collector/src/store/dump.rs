@@ -68,8 +68,17 @@ const PART: [(&str, &str); 4] = [
     (
         "rule_sum",
         "SELECT node, generation.generation, number, form.rule, target.kind, target.key, target.value,
-             code, reason, request, events, hits, last_s - span_s, last_s, newest
-         FROM rule_sum JOIN rule ON rule.id = rule_sum.rule JOIN form ON form.id = form
+             code, reason, request, events,
+             -- Added up elsewhere, it ends at the largest number.
+             iif(high + (low >> 32) > 2147483647, 9223372036854775807,
+                 (high << 32) + low),
+             first_s, told.last_s, newest
+         FROM (SELECT rule, answer, sum(events) AS events, sum(hits >> 32) AS high,
+                 sum(hits & 4294967295) AS low, min(last_s - span_s) AS first_s,
+                 max(last_s) AS last_s, max(newest) AS newest
+             FROM (SELECT * FROM rule_sum UNION ALL SELECT * FROM sum_run)
+             GROUP BY rule, answer) AS told
+         JOIN rule ON rule.id = told.rule JOIN form ON form.id = form
          JOIN generation ON generation.id = rule.generation JOIN answer ON answer.id = answer
          LEFT JOIN target ON target.id = rule.target
          WHERE events > 0

@@ -17,14 +17,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     NewEvent, StoreError,
+    columns::decode,
     counts::{Counts, Runs},
-    dictionary::{Dictionary, form_of, number},
+    dictionary::{Dictionary, number},
 };
 
 pub(super) struct Hits {
     runs: Runs,
     generations: HashMap<AgentOrigin, usize>,
-    origins: Vec<AgentOrigin>,
+    /// With the generation as rows have it.
+    origins: Vec<(AgentOrigin, String)>,
+    /// By row of `rule_fact`, as far as rules were compared with them.
+    forms: HashMap<i64, v1::Rule>,
     rules: HashMap<(usize, u64), Sum>,
     /// In the order in which they first changed.
     changed: Vec<(usize, u64)>,
@@ -32,22 +36,27 @@ pub(super) struct Hits {
     last: Option<usize>,
 }
 
-/// A rule's row, as far as hits concern it.
+/// A rule's row, as far as hits concern it. There may be hundreds of thousands.
 struct Sum {
     /// `None`: there is no row yet.
     row: Option<Row>,
-    first: Option<FirstHit>,
+    first: Option<Box<FirstHit>>,
     counts: Counts,
     is_changed: bool,
 }
 
+#[derive(Clone, Copy)]
 struct Row {
     id: i64,
-    shown: bool,
-    form: Vec<u8>,
+    /// `None`: nothing has shown it.
+    shown: Option<Shown>,
+}
+
+#[derive(Clone, Copy)]
+struct Shown {
+    /// Row of `rule_fact`.
+    form: i64,
     installed_at_s: i64,
-    /// The rule as the hit before had it, and whether the rule stands in it.
-    compared: Option<(v1::Rule, bool)>,
 }
 
 /// What a row is made of that nothing but a hit shows.
@@ -67,6 +76,7 @@ impl Hits {
             runs: Runs::load(connection, told_max)?,
             generations: HashMap::new(),
             origins: Vec::new(),
+            forms: HashMap::new(),
             rules: HashMap::new(),
             changed: Vec::new(),
             last: None,
@@ -84,10 +94,10 @@ impl Hits {
         let alone = facts.other_candidates.is_empty();
         let (sure, shared) = if alone { (hits, 0) } else { (0, hits) };
         let number = facts.rule.number;
-        let sum = self.sum(connection, generation, number)?;
-        if sum.takes(facts) {
+        if self.takes(connection, generation, number, facts)? {
+            let sum = self.sum(connection, generation, number)?;
             if sum.row.is_none() && sum.first.is_none() {
-                sum.first = Some(FirstHit::of(facts));
+                sum.first = Some(Box::new(FirstHit::of(facts)));
             }
             let span = facts.span;
             let counts = &mut sum.counts;
@@ -146,6 +156,9 @@ impl Hits {
         if self.rules.len() > ROWS_MAX {
             self.rules.clear();
         }
+        if self.forms.len() > FORMS_MAX {
+            self.forms.clear();
+        }
         self.runs.write(connection)
     }
 
@@ -155,7 +168,7 @@ impl Hits {
         dictionary: &mut Dictionary<'_>,
     ) -> Result<(), StoreError> {
         for (generation, number) in self.changed.drain(..) {
-            let Some(origin) = self.origins.get(generation) else { continue };
+            let Some((origin, _)) = self.origins.get(generation) else { continue };
             let Some(sum) = self.rules.get_mut(&(generation, number)) else { continue };
             if let Some(rule) = sum.row(connection, dictionary, origin, number)? {
                 self.runs.set(rule, sum.counts);
@@ -167,7 +180,7 @@ impl Hits {
 
     fn generation(&mut self, origin: &AgentOrigin) -> usize {
         if let Some(at) = self.last
-            && self.origins.get(at) == Some(origin)
+            && self.origins.get(at).is_some_and(|(known, _)| known == origin)
         {
             return at;
         }
@@ -175,7 +188,7 @@ impl Hits {
             Some(at) => *at,
             None => {
                 let at = self.origins.len();
-                self.origins.push(origin.clone());
+                self.origins.push((origin.clone(), origin.generation.to_string()));
                 self.generations.insert(origin.clone(), at);
                 at
             }
@@ -194,16 +207,71 @@ impl Hits {
         match rules.entry((generation, rule)) {
             std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
             std::collections::hash_map::Entry::Vacant(vacant) => {
-                let origin =
-                    origins.get(generation).ok_or(StoreError::Damaged { what: "origin" })?;
-                Ok(vacant.insert(Sum::read(connection, runs, origin, rule)?))
+                let of = origins.get(generation).ok_or(StoreError::Damaged { what: "origin" })?;
+                Ok(vacant.insert(Sum::read(connection, runs, of, rule)?))
             }
         }
     }
+
+    /// Whether what the rule did counts for the form in which it stands.
+    fn takes(
+        &mut self,
+        connection: &Connection,
+        generation: usize,
+        rule: u64,
+        facts: &Facts,
+    ) -> Result<bool, StoreError> {
+        let row = self.sum(connection, generation, rule)?.row;
+        let Some(Shown { form, installed_at_s }) = row.and_then(|row| row.shown) else {
+            return Ok(true);
+        };
+        let known = match self.forms.entry(form) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(read_form(connection, form)?)
+            }
+        };
+        Ok(installed_at_s <= facts.span.last_s && are_alike(known, &facts.rule))
+    }
+}
+
+fn read_form(connection: &Connection, form: i64) -> Result<v1::Rule, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT rule FROM rule_fact WHERE id = ?1")?;
+    let bytes: Vec<u8> = statement.query_row([form], |row| row.get(0))?;
+    decode(&bytes, "rule_fact.rule")
+}
+
+/// But for the number, which is not part of a form.
+fn are_alike(one: &v1::Rule, other: &v1::Rule) -> bool {
+    let v1::Rule {
+        number: _,
+        source,
+        technique,
+        trigger,
+        direction,
+        actor,
+        claims,
+        claim_origin,
+        narrowed,
+        counted,
+        names_sampled,
+    } = one;
+    *source == other.source
+        && *technique == other.technique
+        && *trigger == other.trigger
+        && *direction == other.direction
+        && *actor == other.actor
+        && *claims == other.claims
+        && *claim_origin == other.claim_origin
+        && *narrowed == other.narrowed
+        && *counted == other.counted
+        && *names_sampled == other.names_sampled
 }
 
 /// Rows that are kept; more are read again.
 const ROWS_MAX: usize = 200_000;
+/// The same of forms.
+const FORMS_MAX: usize = 50_000;
 
 impl FirstHit {
     fn of(facts: &Facts) -> Self {
@@ -223,51 +291,25 @@ impl Sum {
     fn read(
         connection: &Connection,
         runs: &Runs,
-        origin: &AgentOrigin,
+        (origin, generation): &(AgentOrigin, String),
         rule: u64,
     ) -> Result<Self, StoreError> {
         let found = connection
             .prepare_cached(
-                "SELECT shown, rule_fact.rule, installed_at_s, rule.id
-                 FROM rule JOIN rule_fact ON rule_fact.id = fact
+                "SELECT id, shown, fact, installed_at_s FROM rule
                  WHERE node = ?1 AND generation = ?2 AND number = ?3",
             )?
-            .query_row(
-                params![origin.node.as_str(), origin.generation.to_string(), rule.cast_signed()],
-                |row| {
-                    Ok(Row {
-                        id: row.get(3)?,
-                        shown: row.get(0)?,
-                        form: row.get(1)?,
-                        installed_at_s: row.get(2)?,
-                        compared: None,
-                    })
-                },
-            )
+            .query_row(params![origin.node.as_str(), generation, rule.cast_signed()], |row| {
+                let shown: bool = row.get(1)?;
+                let stands = Shown { form: row.get(2)?, installed_at_s: row.get(3)? };
+                Ok(Row { id: row.get(0)?, shown: shown.then_some(stands) })
+            })
             .optional()?;
         let counts = match &found {
             Some(row) => runs.counts(connection, row.id)?,
             None => Counts::default(),
         };
         Ok(Self { row: found, first: None, counts, is_changed: false })
-    }
-
-    fn takes(&mut self, facts: &Facts) -> bool {
-        let Some(Row { id: _, shown, form, installed_at_s, compared }) = &mut self.row else {
-            return true;
-        };
-        if !*shown {
-            return true;
-        }
-        let same = match compared {
-            Some((before, same)) if *before == facts.rule => *same,
-            _ => {
-                let same = form_of(&facts.rule) == *form;
-                *compared = Some((facts.rule.clone(), same));
-                same
-            }
-        };
-        same && *installed_at_s <= facts.span.last_s
     }
 
     /// The rule's row, which is made if it was not there.
@@ -302,13 +344,7 @@ impl Sum {
                     first.before_act.map(number),
                     number(first.covered_by),
                 ])?;
-            self.row = Some(Row {
-                id: connection.last_insert_rowid(),
-                shown: false,
-                form: Vec::new(),
-                installed_at_s: 0,
-                compared: None,
-            });
+            self.row = Some(Row { id: connection.last_insert_rowid(), shown: None });
         }
         Ok(self.row.as_ref().map(|row| row.id))
     }

@@ -232,6 +232,12 @@ impl Part {
         judge: &JudgeNow<'_>,
         events_max: u64,
     ) -> Result<revise::Step, StoreError> {
+        if self.sums.has_runs() {
+            // Of what changes they are counted anew, in the rows.
+            self.begin()?;
+            self.sums.add_up(&self.connection)?;
+            self.connection.execute_batch("COMMIT")?;
+        }
         let here =
             In { connection: &self.connection, part: self.number, is_sealed: false, archive: None };
         let verdicts = &mut self.dictionaries.verdicts;
@@ -243,10 +249,12 @@ impl Part {
 
     /// Makes the indexes, and leaves one file without a log.
     pub(super) fn seal(self) -> Result<(), StoreError> {
-        let Self { connection, .. } = self;
+        let Self { connection, mut sums, .. } = self;
         // Sorting a million entries in memory instead of in files.
         connection.pragma_update(None, "cache_size", -settings::SEALING_CACHE_KIB)?;
         connection.execute_batch("BEGIN IMMEDIATE")?;
+        // First: the indexes take the pages that this gives back.
+        sums.add_up(&connection)?;
         connection.execute_batch(schema::INDEXES)?;
         connection.execute("UPDATE part SET sealed = 1", [])?;
         connection.execute_batch("COMMIT")?;

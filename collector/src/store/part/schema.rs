@@ -119,6 +119,16 @@ CREATE TABLE rule_sum (
     newest INTEGER NOT NULL,
     PRIMARY KEY (rule, answer)
 ) WITHOUT ROWID;
+-- What is to be added to it (`sums`).
+CREATE TABLE sum_run (
+    rule INTEGER NOT NULL,
+    answer INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    hits INTEGER NOT NULL,
+    span_s INTEGER NOT NULL,
+    last_s INTEGER NOT NULL,
+    newest INTEGER NOT NULL
+);
 -- Activities by the hour of their last hit. Without the request that speaks: by it, a day of many lists has
 -- nearly as many sums as events.
 CREATE TABLE hour_sum (
@@ -151,7 +161,7 @@ CREATE TABLE job (
 ";
 
 /// The tables that stay at hand when the events go into an archive: all but `ev`.
-pub(in crate::store) const KEPT: [&str; 14] = [
+pub(in crate::store) const KEPT: [&str; 15] = [
     "part",
     "generation",
     "run",
@@ -163,6 +173,7 @@ pub(in crate::store) const KEPT: [&str; 14] = [
     "answer",
     "verdict",
     "rule_sum",
+    "sum_run",
     "hour_sum",
     "revision",
     "job",

@@ -198,8 +198,9 @@ impl In<'_> {
         wanted: &Wanted,
         sums: &mut HashMap<(RowId, i32), Sum>,
     ) -> Result<(), StoreError> {
-        let sql = "SELECT rule, answer, code, hits, last_s - span_s, last_s, newest FROM rule_sum
-                   CROSS JOIN answer ON answer.id = rule_sum.answer WHERE events > 0";
+        let sql = "SELECT rule, answer, code, hits, last_s - span_s, last_s, newest
+                   FROM (SELECT * FROM rule_sum UNION ALL SELECT * FROM sum_run) AS told
+                   CROSS JOIN answer ON answer.id = told.answer WHERE events > 0";
         each(self.connection, sql, |row| {
             let (rule, answer): (RowId, RowId) = (row.get(0)?, row.get(1)?);
             if wanted.takes_sum(rule, answer) {

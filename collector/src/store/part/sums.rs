@@ -1,20 +1,26 @@
-//! Sums over the events of a partition, kept in memory beside it and written with it.
+//! Sums over the events of a partition, added up in memory over a run of events and written with it.
 //!
-//! By rule and answer, for findings; by hour, technique, code and reason, for reports. Each is written as it
-//! stands after a run of events, once, however many of them it counts.
+//! By rule and answer, for findings; by hour, technique, code and reason, for reports. Rules come at random, and
+//! their rows lie on pages of their own: what a run adds to them is appended (`sum_run`), and added to the rows
+//! (`rule_sum`) when the partition is sealed, when its events are judged again, or when that has become much.
+//! Whoever reads adds up both.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::dictionary::{AnswerOf, RowId, each};
 use crate::store::StoreError;
 
+/// Rows of `sum_run` before they are added up; a reader reads all of them.
+const TOLD_MAX: i64 = 200_000;
+
 #[derive(Default)]
 pub(super) struct Sums {
-    /// By rule and answer.
+    /// Of the transaction that is open, by rule and answer.
     rules: HashMap<(RowId, RowId), RuleSum>,
-    changed_rules: Vec<(RowId, RowId)>,
+    /// Rows of `sum_run`.
+    told: i64,
     hours: HashMap<Hour, HourSum>,
     changed_hours: Vec<Hour>,
 }
@@ -25,7 +31,6 @@ struct RuleSum {
     first_s: i64,
     last_s: i64,
     newest: RowId,
-    is_changed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,21 +58,8 @@ impl Hour {
 
 impl Sums {
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
-        let mut loaded = Self::default();
-        let sql =
-            "SELECT rule, answer, events, hits, last_s - span_s, last_s, newest FROM rule_sum";
-        each(connection, sql, |row| {
-            let sum = RuleSum {
-                events: row.get(2)?,
-                hits: row.get(3)?,
-                first_s: row.get(4)?,
-                last_s: row.get(5)?,
-                newest: row.get(6)?,
-                is_changed: false,
-            };
-            loaded.rules.insert((row.get(0)?, row.get(1)?), sum);
-            Ok(())
-        })?;
+        let told = connection.query_row("SELECT count(*) FROM sum_run", [], |row| row.get(0))?;
+        let mut loaded = Self { told, ..Self::default() };
         let sql = "SELECT hour, technique, code, reason, events, hits FROM hour_sum";
         each(connection, sql, |row| {
             let hour = Hour {
@@ -92,16 +84,8 @@ impl Sums {
         last_s: i64,
         event: RowId,
     ) {
-        let new = RuleSum { events: 0, hits: 0, first_s, last_s, newest: event, is_changed: false };
-        let sum = self.rules.entry((rule, answer)).or_insert(new);
-        sum.events = sum.events.saturating_add(1);
-        sum.hits = sum.hits.saturating_add(hits);
-        sum.first_s = sum.first_s.min(first_s);
-        sum.last_s = sum.last_s.max(last_s);
-        sum.newest = event;
-        if !std::mem::replace(&mut sum.is_changed, true) {
-            self.changed_rules.push((rule, answer));
-        }
+        let more = RuleSum { events: 1, hits, first_s, last_s, newest: event };
+        self.rules.entry((rule, answer)).and_modify(|sum| sum.add(&more)).or_insert(more);
     }
 
     pub(super) fn add_to_hour(&mut self, hour: Hour, hits: i64) {
@@ -114,17 +98,14 @@ impl Sums {
     }
 
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let mut write = connection.prepare_cached(
-            "INSERT OR REPLACE INTO rule_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
-        // In the order of the rows: neighbours are on one page.
-        self.changed_rules.sort_unstable();
-        for key in self.changed_rules.drain(..) {
-            let Some(sum) = self.rules.get_mut(&key) else { continue };
-            sum.is_changed = false;
-            let RuleSum { events, hits, first_s, last_s, newest, is_changed: _ } = &*sum;
-            let span_s = last_s.saturating_sub(*first_s);
-            write.execute(params![key.0, key.1, events, hits, span_s, last_s, newest])?;
+        let mut write =
+            connection.prepare_cached("INSERT INTO sum_run VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+        for ((rule, answer), sum) in self.rules.drain() {
+            sum.write(rule, answer, &mut write)?;
+            self.told = self.told.saturating_add(1);
+        }
+        if self.told > TOLD_MAX {
+            self.add_up(connection)?;
         }
         let mut write = connection
             .prepare_cached("INSERT OR REPLACE INTO hour_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
@@ -134,6 +115,68 @@ impl Sums {
             let Hour { hour, technique, code, reason } = key;
             write.execute(params![hour, technique, code, reason, sum.events, sum.hits])?;
         }
+        Ok(())
+    }
+
+    pub(super) fn has_runs(&self) -> bool {
+        self.told > 0
+    }
+
+    /// Adds what runs tell to the rows, in their order: neighbours are on one page.
+    pub(super) fn add_up(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let mut told: BTreeMap<(RowId, RowId), RuleSum> = BTreeMap::new();
+        let columns = "events, hits, last_s - span_s, last_s, newest";
+        each(connection, &format!("SELECT rule, answer, {columns} FROM sum_run"), |row| {
+            let more = RuleSum::read(row, 2)?;
+            let key = (row.get(0)?, row.get(1)?);
+            told.entry(key).and_modify(|sum| sum.add(&more)).or_insert(more);
+            Ok(())
+        })?;
+        let mut known = connection.prepare_cached(&format!(
+            "SELECT {columns} FROM rule_sum WHERE rule = ?1 AND answer = ?2"
+        ))?;
+        let mut write = connection.prepare_cached(
+            "INSERT OR REPLACE INTO rule_sum VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for ((rule, answer), mut sum) in told {
+            let before = known.query_row([rule, answer], |row| RuleSum::read(row, 0)).optional()?;
+            before.iter().for_each(|before| sum.add(before));
+            sum.write(rule, answer, &mut write)?;
+        }
+        connection.execute("DELETE FROM sum_run", [])?;
+        self.told = 0;
+        Ok(())
+    }
+}
+
+impl RuleSum {
+    fn read(row: &Row<'_>, at: usize) -> rusqlite::Result<Self> {
+        Ok(Self {
+            events: row.get(at)?,
+            hits: row.get(at + 1)?,
+            first_s: row.get(at + 2)?,
+            last_s: row.get(at + 3)?,
+            newest: row.get(at + 4)?,
+        })
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.events = self.events.saturating_add(more.events);
+        self.hits = self.hits.saturating_add(more.hits);
+        self.first_s = self.first_s.min(more.first_s);
+        self.last_s = self.last_s.max(more.last_s);
+        self.newest = self.newest.max(more.newest);
+    }
+
+    fn write(
+        &self,
+        rule: RowId,
+        answer: RowId,
+        into: &mut CachedStatement<'_>,
+    ) -> Result<(), StoreError> {
+        let Self { events, hits, first_s, last_s, newest } = self;
+        let span_s = last_s.saturating_sub(*first_s);
+        into.execute(params![rule, answer, events, hits, span_s, last_s, newest])?;
         Ok(())
     }
 }
