@@ -170,7 +170,7 @@ fn of_entry<'a>(
                 Breadth { target, method: Answer::Yes, licensed: false }
             } else {
                 let union = unions.contains(&part_of(t));
-                dimensions::breadth(measure, target, t.relation, union)
+                dimensions::breadth(measure, target, &t.target.target, t.relation, union)
             };
             let made = weighing.candidate(t.version, Some(t.target), breadth, t.bounds());
             let Some(listed) = t.listed else { return made };

@@ -6,13 +6,13 @@ use remit_proto::v1::{
     Dimension, NetworkType, NodeFacts, RequestPart, TransitionKind, VerdictCode,
 };
 
-use super::{Event, candidate::Candidate, claims::Claims, dimensions::Answer};
+use super::{Event, candidate::Candidate, claims::Claims, dimensions::Answer, licence};
 use crate::{
     list::{Accepted, ListView},
     register::View,
     request::{Request, Scope, Territories},
     state::Standing,
-    target::Known,
+    target::{Known, kind_word},
     verdict::Clause,
     words,
 };
@@ -25,7 +25,10 @@ pub(super) fn of(
 ) -> Clause {
     let request = candidate.request();
     let (mut request_says, event_shows) = match dimension {
-        Dimension::Target => (target_says(candidate, event), target_shows(event)),
+        Dimension::Target => {
+            let says = target_says(candidate, event);
+            (says + &licence_says(candidate), target_shows(event))
+        }
         Dimension::Time => (time_says(candidate, request), time_shows(event)),
         Dimension::Status => (status_says(candidate, request), time_shows(event)),
         Dimension::Place => (place_says(&request.scope), place_shows(event.place)),
@@ -122,6 +125,26 @@ fn target_says(candidate: &Candidate<'_>, event: &Event<'_>) -> String {
         says = format!("{says} in {}", claim(&listed.list(), version));
     }
     says
+}
+
+/// What is licensed beside what is named, where a block went beyond it. Whoever may not see the measure reads
+/// nothing of it here either.
+fn licence_says(candidate: &Candidate<'_>) -> String {
+    let request = candidate.request();
+    let measure = &request.measure;
+    let overbroad = candidate.breadth.target == Answer::No(VerdictCode::Overbroad);
+    let Some(held) = candidate.target.filter(|_| overbroad) else { return String::new() };
+    if request.closes(RequestPart::Measure) {
+        return String::new();
+    }
+    let limit = licence::limit(&held.target);
+    match (measure.outcome_only, measure.coarsest) {
+        (_, Some(kind)) => {
+            format!("; no coarser than {}, and no wider than {limit}", kind_word(kind))
+        }
+        (true, None) => format!("; the operator chooses the means, no wider than {limit}"),
+        (false, None) => String::new(),
+    }
 }
 
 fn claim(list: &ListView<'_>, version: &Accepted) -> String {

@@ -4,6 +4,7 @@ use remit_proto::v1::{
     NetworkType, NodeFacts, TargetKind, Technique, UndeterminedReason, VerdictCode,
 };
 
+use super::licence;
 use crate::{
     request::{Measure, Scope, Territories},
     target::{Relation, Target},
@@ -157,32 +158,53 @@ pub(crate) struct Breadth {
     pub licensed: bool,
 }
 
+/// `named` is the request's target, to which `event` stands in this relation.
 pub(crate) fn breadth(
     measure: &Measure,
     event: &Target,
+    named: &Target,
     relation: Relation,
     exact_union: bool,
 ) -> Breadth {
     let (target, method, licensed) = match relation {
         Relation::Equal | Relation::Inside => (Answer::Yes, Answer::Yes, false),
         Relation::Contains if exact_union => (Answer::Yes, Answer::Yes, false),
-        Relation::Contains => {
-            let within = match measure.coarsest {
-                Some(kind) => rank(event.kind()) <= rank(kind),
-                // A free choice of means is not a licence to cut everybody off.
-                None => measure.outcome_only && event.kind() != TargetKind::WholeService,
-            };
-            match (within, measure.outcome_only) {
-                (true, _) => (Answer::Yes, Answer::Yes, true),
-                (false, true) => (Answer::Yes, Answer::No(VerdictCode::WrongMethod), true),
-                (false, false) => (Answer::No(VerdictCode::Overbroad), Answer::Yes, false),
+        Relation::Contains => match licence(measure, event, named) {
+            Licence::Held => (Answer::Yes, Answer::Yes, true),
+            Licence::Coarser if measure.outcome_only => {
+                (Answer::Yes, Answer::No(VerdictCode::WrongMethod), true)
             }
-        }
+            Licence::Coarser | Licence::Wider | Licence::None => {
+                (Answer::No(VerdictCode::Overbroad), Answer::Yes, false)
+            }
+        },
         Relation::Partial | Relation::Disjoint => {
             (Answer::No(VerdictCode::OutOfScopeTarget), Answer::Yes, false)
         }
     };
     Breadth { target, method, licensed }
+}
+
+/// What the measure says of a block that contains what is named.
+enum Licence {
+    Held,
+    /// Than the kind that it gives as the coarsest.
+    Coarser,
+    /// Of a kind that is licensed, and wider than the means can need.
+    Wider,
+    None,
+}
+
+fn licence(measure: &Measure, event: &Target, named: &Target) -> Licence {
+    match measure.coarsest {
+        Some(kind) if kind == event.kind() && rank(kind) == RANK_COARSEST => Licence::Held,
+        Some(TargetKind::WholeService) => Licence::Held,
+        Some(kind) if rank(event.kind()) > rank(kind) => Licence::Coarser,
+        Some(_) if licence::reaches(event, named) => Licence::Held,
+        None if measure.outcome_only && licence::reaches(event, named) => Licence::Held,
+        None if !measure.outcome_only => Licence::None,
+        Some(_) | None => Licence::Wider,
+    }
 }
 
 /// Finest first: url, host, subtree, ip_port, ip, cidr, whole_service (DOMAIN.md 3a). Kinds that
@@ -205,6 +227,8 @@ fn rank(kind: TargetKind) -> u8 {
         | TargetKind::LineAccount
         | TargetKind::CellArea
         | TargetKind::CustomerToken
-        | TargetKind::NotUnderstood => 6,
+        | TargetKind::NotUnderstood => RANK_COARSEST,
     }
 }
+
+const RANK_COARSEST: u8 = 6;

@@ -36,6 +36,8 @@
 //!   verdict on such a rule says who attributed it, and when.
 //! - A baseline stands only in the place of NO_BASIS, for a rule that claims nothing: what is expired or
 //!   too wide is said at once. An event after the deadline is NO_BASIS, one before it stays as it was.
+//! - A free choice of means, and a coarser kind that a request permits, go as far as a technique can need it
+//!   ([`licence`], ADR 38): beyond it a block is OVERBROAD, and the clause names the limit.
 //! - A deed that a person recorded lasted from its first to its last second: across a bound it is not
 //!   undetermined, but judged by the part that was not covered.
 //! - An entry of a list is judged like a target of its request, with the instants of the versions that
@@ -61,6 +63,7 @@ mod candidate;
 mod claims;
 mod clause;
 mod dimensions;
+mod licence;
 
 pub use clause::part_of;
 pub(crate) use dimensions::{Answer, place};
@@ -87,7 +90,7 @@ use crate::{
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "7";
+pub const MATCHER_VERSION: &str = "8";
 /// The same, as entries of the log state it.
 pub const MATCHER_NUMBER: u32 = match u32::from_str_radix(MATCHER_VERSION, 10) {
     Ok(number) => number,

@@ -53,6 +53,15 @@ impl Name {
         psl::suffix(self.0.as_bytes())
     }
 
+    /// The public suffix and the label before it: what somebody registered. `None`: it is a public suffix, or
+    /// above one. Of a suffix that no rule of the list knows, the last label counts as one.
+    pub(crate) fn registrable(&self) -> Option<&str> {
+        let suffix_len = self.suffix()?.as_bytes().len();
+        let before = self.0.len().checked_sub(suffix_len.checked_add(1)?)?;
+        let start = self.0.get(..before)?.rfind('.').map_or(0, |dot| dot.saturating_add(1));
+        self.0.get(start..)
+    }
+
     /// A rule of the list knows its suffix.
     pub(crate) fn has_known_suffix(&self) -> bool {
         self.suffix().is_some_and(|suffix| suffix.is_known())

@@ -23,6 +23,32 @@ fn a_free_choice_of_means_has_the_bound_that_the_order_gives() {
 }
 
 #[test]
+fn a_block_beyond_the_licence_is_told_how_far_the_licence_goes() {
+    check_clause(
+        "block 0.0.0.0/0 for req-7",
+        "req-7 ip:192.0.2.7 by any",
+        "target: ip 192.0.2.7; the operator chooses the means, no wider than a /24 / cidr 0.0.0.0/0",
+    );
+    check_clause(
+        "block domain_subtree:org for req-7",
+        "req-7 url:https://www.example.org/page by any",
+        "target: url https://www.example.org/page; the operator chooses the means, no wider than \
+         domain_subtree example.org / domain_subtree org",
+    );
+    check_clause(
+        "block 0.0.0.0/0 for req-7",
+        "req-7 ip:192.0.2.7 coarsest cidr",
+        "target: ip 192.0.2.7; no coarser than cidr, and no wider than a /24 / cidr 0.0.0.0/0",
+    );
+    // The measure is not for everybody, so nothing of it is said beside the target.
+    check_clause(
+        "block 0.0.0.0/0 for req-7",
+        "req-7 ip:192.0.2.7 by any opening measure=secret",
+        "target: ip 192.0.2.7 / cidr 0.0.0.0/0",
+    );
+}
+
+#[test]
 fn what_must_stay_open() {
     let register = "req-7 domain_subtree:example.org except domain_exact:shop.example.org";
     check_clause(

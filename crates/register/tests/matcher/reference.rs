@@ -209,17 +209,34 @@ fn candidates(sets: &Sets, ask: &Ask, block: &Block, named: bool) -> Vec<Candida
     found
 }
 
-/// What is wider than asked may be licensed.
+/// What is wider than asked may be licensed, and no wider than the means can need.
 fn wider(sets: &Sets, ask: &Ask, block: &Block) -> (Is, Option<Is>) {
     let event = &sets.things[block.thing];
+    let coarser = ask.coarsest.is_some_and(|step| granularity(event) > step);
+    if coarser && ask.any_means {
+        return (Is::Yes, Some(Is::No(Code::WrongMethod)));
+    }
     let licensed = match ask.coarsest {
-        Some(step) => granularity(event) <= step,
-        None => ask.any_means && *event != Thing::Whole,
+        Some(WHOLE_SERVICE) => true,
+        Some(_) => !coarser && is_narrow(event),
+        None => ask.any_means && is_narrow(event),
     };
-    match (licensed, ask.any_means) {
-        (true, _) => (Is::Yes, None),
-        (false, true) => (Is::Yes, Some(Is::No(Code::WrongMethod))),
-        (false, false) => (Is::No(Code::Overbroad), None),
+    (if licensed { Is::Yes } else { Is::No(Code::Overbroad) }, None)
+}
+
+/// Every name of the cases with a dot in it was registered by somebody.
+fn is_narrow(event: &Thing) -> bool {
+    match event {
+        Thing::Subtree(name) | Thing::Below(name) => name.contains('.'),
+        Thing::Net(net, length) => *length >= if net.contains(':') { 48 } else { 24 },
+        Thing::Port(..) | Thing::Keyword(_) | Thing::Whole => false,
+        Thing::Exact(_)
+        | Thing::Sni(_)
+        | Thing::HttpHost(_)
+        | Thing::Url { .. }
+        | Thing::Prefix { .. }
+        | Thing::Ip(_)
+        | Thing::IpPort(..) => true,
     }
 }
 
@@ -242,6 +259,8 @@ fn makes_a_whole(sets: &Sets, block: &Block, parts: &[&Part], like: &Part) -> bo
     union == sets.sets[block.thing]
 }
 
+const WHOLE_SERVICE: u8 = 6;
+
 /// Finest first: url, host, subtree, ip_port, ip, cidr, whole_service.
 fn granularity(thing: &Thing) -> u8 {
     match thing {
@@ -251,7 +270,7 @@ fn granularity(thing: &Thing) -> u8 {
         Thing::IpPort(..) => 3,
         Thing::Ip(_) => 4,
         Thing::Net(..) => 5,
-        Thing::Port(..) | Thing::Keyword(_) | Thing::Whole => 6,
+        Thing::Port(..) | Thing::Keyword(_) | Thing::Whole => WHOLE_SERVICE,
     }
 }
 
