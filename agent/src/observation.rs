@@ -36,6 +36,8 @@ pub struct KnownRule {
     pub narrowed: bool,
     /// What it hit is known of a sample of its hits alone.
     pub names_sampled: bool,
+    /// Of a rule that slows down: what it leaves; `None`: not known.
+    pub rate_bits_per_s: Option<u64>,
     /// The separate counter that counts this rule's hits; several rules may share one (all elements
     /// of a set under the rule's counter).
     pub counter: Option<CounterKey>,

@@ -290,6 +290,7 @@ fn wire_rule(rule: &KnownRule, source: SourceKind) -> v1::Rule {
         claim_origin,
         narrowed,
         names_sampled,
+        rate_bits_per_s,
         counter,
         target: _,
         native: _,
@@ -314,6 +315,9 @@ fn wire_rule(rule: &KnownRule, source: SourceKind) -> v1::Rule {
         narrowed: *narrowed,
         counted: counter.is_some(),
         names_sampled: *names_sampled,
+        rate_bits_per_s: rate_bits_per_s
+            .filter(|_| *technique == v1::Technique::Throttle)
+            .unwrap_or(0),
     }
 }
 
@@ -437,6 +441,7 @@ mod tests {
                 claim_origin: number(origin),
                 narrowed,
                 names_sampled: false,
+                rate_bits_per_s: None,
                 counter: counted.then(|| "c".into()),
                 target: v1::Target { kind, value: value.repeat(1 + long * 1000) },
                 native: native.repeat(1 + long * 1000),

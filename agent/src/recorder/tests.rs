@@ -90,6 +90,7 @@ fn rules() -> Report {
         claim_origin: v1::ClaimOrigin::None,
         narrowed: false,
         names_sampled: false,
+        rate_bits_per_s: None,
         counter: None,
         target: v1::Target { kind: v1::TargetKind::Ip.into(), value: "203.0.113.1".into() },
         native: String::new(),

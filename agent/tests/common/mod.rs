@@ -120,6 +120,7 @@ pub fn rule(number: u64, claim: &str) -> KnownRule {
         },
         narrowed: false,
         names_sampled: false,
+        rate_bits_per_s: None,
         counter: Some("inet/t/c".into()),
         target: v1::Target {
             kind: v1::TargetKind::Ip.into(),

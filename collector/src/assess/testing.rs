@@ -84,6 +84,7 @@ impl Block {
             narrowed: false,
             counted: true,
             names_sampled: false,
+            rate_bits_per_s: 0,
         }
     }
 }

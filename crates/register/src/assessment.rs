@@ -32,6 +32,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    num::NonZeroU64,
     ops::Deref,
     sync::Arc,
 };
@@ -458,6 +459,7 @@ impl Grounds {
         let event = Event {
             target,
             technique: v1::Technique::try_from(rule.technique).unwrap_or_default(),
+            rate_bits_per_s: NonZeroU64::new(rule.rate_bits_per_s),
             trigger: v1::Trigger::try_from(rule.trigger).unwrap_or_default(),
             actor: v1::Actor::try_from(rule.actor).unwrap_or_default(),
             claims: &claims,

@@ -66,6 +66,7 @@ pub(crate) fn rule_of(action: &v1::ServiceAction) -> v1::Rule {
         narrowed: false,
         counted: false,
         names_sampled: false,
+        rate_bits_per_s: action.rate_bits_per_s,
     }
 }
 

@@ -205,6 +205,9 @@ fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> Str
         UndeterminedReason::Scope => {
             format!("whether request {id} holds there is not known ({says}; {shows})")
         }
+        UndeterminedReason::NotUnderstood if !says.is_empty() && names_request => {
+            format!("what the rule does is not known ({shows}); request {id} permits {says}")
+        }
         UndeterminedReason::NotUnderstood => {
             format!("what the rule does was not understood ({shows})")
         }

@@ -77,6 +77,7 @@ fn verdict(view: &View<'_>, target: &str, claims: &[&str], seen: &[&str]) -> Ver
     let event = Event {
         target: Known::Known(target.parse().unwrap()),
         technique: v1::Technique::DnsNxdomain,
+        rate_bits_per_s: None,
         trigger: v1::Trigger::Qname,
         actor: v1::Actor::OperatorStaff,
         claims: &claims,

@@ -259,6 +259,7 @@ proptest! {
         let event = Event {
             target: wanted,
             technique: v1::Technique::try_from(technique).unwrap(),
+            rate_bits_per_s: None,
             trigger: v1::Trigger::try_from(trigger).unwrap(),
             actor: v1::Actor::try_from(actor).unwrap(),
             claims: &claims,
@@ -299,6 +300,7 @@ proptest! {
             let event = Event {
                 target: Known::Known(wanted.clone()),
                 technique: v1::Technique::IpAclDrop,
+                rate_bits_per_s: None,
                 trigger: v1::Trigger::Destination,
                 actor: v1::Actor::OperatorStaff,
                 claims: &claims,

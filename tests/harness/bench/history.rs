@@ -182,6 +182,7 @@ fn rule(rank: u64) -> v1::Rule {
         narrowed: false,
         counted: true,
         names_sampled: false,
+        rate_bits_per_s: 0,
     }
 }
 

@@ -86,6 +86,7 @@ impl Question {
         let event = Event {
             target: Known::Known(self.target.clone()),
             technique: self.technique,
+            rate_bits_per_s: None,
             trigger: v1::Trigger::Other,
             actor: v1::Actor::OperatorAutomation,
             claims: &self.claims,

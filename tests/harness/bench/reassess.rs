@@ -147,6 +147,7 @@ fn judged(
     let event = register::Event {
         target: register::Known::from_wire(facts.target.as_ref()),
         technique: v1::Technique::try_from(facts.rule.technique).unwrap_or_default(),
+        rate_bits_per_s: None,
         trigger: v1::Trigger::try_from(facts.rule.trigger).unwrap_or_default(),
         actor: v1::Actor::try_from(facts.rule.actor).unwrap_or_default(),
         claims: &claims,

@@ -20,7 +20,7 @@ use std::fmt::Write as _;
 
 use super::fields::{self, Load, Piece};
 use super::model::{
-    Action, CounterUse, Family, Field, Log, Match, RejectWith, SetInfo, SetRef, Verdict,
+    Action, CounterUse, Family, Field, Log, Match, RejectWith, SetInfo, SetRef, Throttle, Verdict,
 };
 use super::snapshot::{self, Name};
 use super::wire::{self, Data, be_u16, be_u32, be_u64, data, data_value, ne_u32, text};
@@ -40,7 +40,11 @@ pub(super) struct Context {
 pub(super) enum Step {
     Match(Match),
     NotUnderstood(String),
-    Limit(String),
+    Limit {
+        text: String,
+        /// It holds for what exceeds the rate.
+        over: Option<Throttle>,
+    },
     Log(Log),
     Counter(CounterUse),
     Comment(String),
@@ -374,7 +378,9 @@ impl Reader<'_> {
             2 => self.push(Step::NotUnderstood(format!("quota \"{name}\""))),
             4 => {
                 self.limited = true;
-                self.push(Step::Limit(format!("limit name \"{name}\"")))
+                // What it says may change without a change of the rules: it is not read.
+                let text = format!("limit name \"{name}\"");
+                self.push(Step::Limit { text, over: None })
             }
             5 => self.push(Step::NotUnderstood(format!("ct count \"{name}\""))),
             10 => self.push(Step::Divert(format!("synproxy \"{name}\""))),
@@ -385,16 +391,22 @@ impl Reader<'_> {
     fn limit(&mut self, a: &Values) -> Done {
         self.limited = true;
         let rate = be_u64(a.need(1)?)?;
-        let unit = match be_u64(a.need(2)?)? {
+        let unit_s = be_u64(a.need(2)?)?;
+        let unit = match unit_s {
             1 => "second".into(),
             60 => "minute".into(),
             3600 => "hour".into(),
             86400 => "day".into(),
             seconds => format!("{seconds}s"),
         };
-        let over = if a.u32(5)?.unwrap_or(0) & 1 != 0 { "over " } else { "" };
-        let what = if a.u32(4)?.unwrap_or(0) == 1 { " bytes" } else { "" };
-        self.push(Step::Limit(format!("limit rate {over}{rate}{what}/{unit}")))
+        let is_over = a.u32(5)?.unwrap_or(0) & 1 != 0;
+        let bytes = a.u32(4)?.unwrap_or(0) == 1;
+        let over = if is_over { "over " } else { "" };
+        let what = if bytes { " bytes" } else { "" };
+        let text = format!("limit rate {over}{rate}{what}/{unit}");
+        let bits_per_s = rate.saturating_mul(8).checked_div(unit_s).filter(|_| bytes);
+        let throttle = Throttle { bits_per_s: bits_per_s.filter(|bits| *bits > 0) };
+        self.push(Step::Limit { text, over: is_over.then_some(throttle) })
     }
 
     fn reject(&mut self, a: &Values) -> Done {

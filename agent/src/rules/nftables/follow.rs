@@ -22,7 +22,7 @@ use super::expr::{self, Context, Step};
 use super::fields;
 use super::model::{
     Action, BaseChain, CounterUse, DropPath, Family, Log, Match, PolicyDrop, RuleId, Ruleset,
-    SetRef, Verdict,
+    SetRef, Throttle, Verdict,
 };
 use super::render;
 use super::snapshot::{Rule, Snapshot};
@@ -59,6 +59,7 @@ pub(super) fn follow(snapshot: &Snapshot, ruleset: &mut Ruleset) {
             matches: Vec::new(),
             not_understood: Vec::new(),
             limit: false,
+            throttle: None,
             depth: 0,
             said: Vec::new(),
         };
@@ -103,6 +104,7 @@ struct Path {
     matches: Vec<Match>,
     not_understood: Vec<String>,
     limit: bool,
+    throttle: Option<Throttle>,
     depth: usize,
     /// Comments of the rules that jumped here, outermost first.
     said: Vec<String>,
@@ -181,9 +183,13 @@ impl Walk<'_> {
                     visit.condition();
                     visit.path.not_understood.push(what.clone());
                 }
-                Step::Limit(_) => {
+                Step::Limit { text: _, over } => {
                     visit.condition();
                     visit.path.limit = true;
+                    visit.path.throttle = match (visit.path.throttle, *over) {
+                        (Some(_), Some(_)) => Some(Throttle { bits_per_s: None }),
+                        (before, over) => over.or(before),
+                    };
                 }
                 Step::Log(log) => visit.logs.push(log.clone()),
                 Step::Counter(counter) if !visit.counter_exact => {
@@ -333,6 +339,7 @@ impl Walk<'_> {
             mark_required,
             not_understood: path.not_understood.clone(),
             limit: path.limit,
+            throttle: path.throttle,
             comment: visit.comment.clone(),
             callers_said: path.said.clone(),
             logs,

@@ -56,7 +56,7 @@ pub use exchange::ReadError;
 pub use model::{
     Action, AddrSet, BaseChain, Count, CounterUse, DropPath, Element, Family, Field, Generation,
     Hook, KeyField, Log, Match, NamedCounter, PolicyDrop, PortSet, RejectWith, RuleId, Ruleset,
-    SetInfo, SetRef, Side, Verdict, Way,
+    SetInfo, SetRef, Side, Throttle, Verdict, Way,
 };
 pub use read::{ElementsRead, Reader, ruleset_of};
 pub use watch::{Watch, WatchError, generation};

@@ -36,6 +36,8 @@ pub struct DropPath {
     pub not_understood: Vec<String>,
     /// A rate limit is among the conditions: only some of the matching packets are dropped.
     pub limit: bool,
+    /// One of them says "over": what exceeds the rate is dropped, and the rest goes through.
+    pub throttle: Option<Throttle>,
     pub comment: Option<String>,
     /// Comments of the jump and goto rules on the way, outermost first.
     pub callers_said: Vec<String>,
@@ -47,6 +49,12 @@ pub struct DropPath {
     pub counter_exact: bool,
     /// The rule's own text, much as `nft list` shows it.
     pub native: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttle {
+    /// What goes through; `None`: the limit counts packets, or there are several.
+    pub bits_per_s: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -52,7 +52,7 @@ fn step(step: &Step, version: u8) -> String {
         }
         Step::Match(condition) => condition.to_string(),
         Step::NotUnderstood(what) => format!("[not understood: {what}]"),
-        Step::Limit(text) | Step::Statement(text) | Step::Divert(text) => text.clone(),
+        Step::Limit { text, over: _ } | Step::Statement(text) | Step::Divert(text) => text.clone(),
         Step::Reject { text, .. } => text.clone(),
         Step::Log(Log { group, prefix, .. }) => {
             format!("log prefix {:?} group {group}", String::from_utf8_lossy(prefix))

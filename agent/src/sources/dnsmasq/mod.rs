@@ -232,6 +232,7 @@ fn rules(found: &Found, config: &Dnsmasq, context: &SourceContext) -> Rules {
             claim_origin,
             narrowed: false,
             names_sampled: false,
+            rate_bits_per_s: None,
             counter: None,
             target: target(name, exact, context),
             native: context.privacy.redact(&shown),

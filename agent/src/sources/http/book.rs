@@ -290,6 +290,7 @@ fn known(
         claims,
         narrowed: false,
         names_sampled: false,
+        rate_bits_per_s: None,
         counter: None,
         target,
         native,

@@ -200,6 +200,7 @@ fn block(rule: &Rule, place: &str, key: &str, way: Reached, context: &SourceCont
         claim_origin,
         narrowed: !exact || way.narrowed,
         names_sampled: false,
+        rate_bits_per_s: None,
         counter: None,
         target,
         native: context.privacy.redact(&format!("{place}: {}", rule.text)),

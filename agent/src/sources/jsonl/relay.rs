@@ -243,6 +243,7 @@ impl Relay {
             claim_origin,
             narrowed: record.narrowed,
             names_sampled: false,
+            rate_bits_per_s: None,
             counter: counted.then(|| self.key(&record.rule)),
             target,
             native: context.privacy.redact(native.trim_end()),

@@ -382,6 +382,7 @@ impl<'a> Builder<'a> {
             claims,
             narrowed: true,
             names_sampled: false,
+            rate_bits_per_s: None,
             counter: None,
             target: Target { kind: TargetKind::WholeService.into(), value: "*".into() },
             native: native(&format!("chain {place}: policy drop"), &context.privacy),

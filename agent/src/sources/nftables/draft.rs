@@ -48,6 +48,8 @@ pub(super) fn rule(
     KnownRule {
         number,
         technique: match path.action {
+            // What exceeds a rate is dropped, and the rest goes through.
+            Action::Drop if path.throttle.is_some() => Technique::Throttle,
             Action::Drop => Technique::IpAclDrop,
             Action::Reject { .. } => Technique::IpAclReject,
             Action::Divert => Technique::Other,
@@ -59,6 +61,7 @@ pub(super) fn rule(
         claim_origin,
         narrowed: aim.narrowed,
         names_sampled: sampling_log(path, settings.groups).is_some(),
+        rate_bits_per_s: path.throttle.and_then(|throttle| throttle.bits_per_s),
         counter: None,
         target: aim.target.clone(),
         native: format!("{text}{}", native(&addition, privacy)),

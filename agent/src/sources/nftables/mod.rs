@@ -22,6 +22,8 @@
 //!   before the first rules are known.
 //! - What diverts (a queue, `dnat`, `redirect`, a target of iptables that we do not know) is a rule
 //!   and is not counted. A ruleset with more ways to a drop than we follow is said to be unstable.
+//! - A rule that drops what exceeds a rate (`limit rate over … drop`) slows down: THROTTLE, with the rate if the
+//!   limit counts bytes. Named limits and hashlimit of iptables are conditions that narrow, and no rates.
 //! - What counters show at a commit belongs to the rules before it; what comes between a commit and
 //!   its reading, too. A value that a counter brings with it is no hit (`account`).
 //! - A hit belongs to a rule only if the rule's log is about just what it drops and is not rate

@@ -113,6 +113,7 @@ impl Route {
             // Another table is asked only where a policy rule says so.
             narrowed: *tos != 0 || source.is_some() || !of_every_host,
             names_sampled: false,
+            rate_bits_per_s: None,
             counter: counter.cloned(),
             target,
             native: context.privacy.redact(&format!("{} proto {protocol}{realm}", self.key())),

@@ -321,6 +321,7 @@ impl Rules {
                     claim_origin: ClaimOrigin::None,
                     narrowed: false,
                     names_sampled: false,
+                    rate_bits_per_s: None,
                     counter: self.resolver.counter.clone(),
                     target: v1::Target {
                         kind: v1::TargetKind::NotUnderstood.into(),
@@ -519,6 +520,7 @@ fn known_rule(known: Known<'_>) -> KnownRule {
         claim_origin,
         narrowed: false,
         names_sampled: false,
+        rate_bits_per_s: None,
         counter,
         target: owner.target(&context.privacy),
         native,

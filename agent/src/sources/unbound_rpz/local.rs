@@ -311,6 +311,7 @@ fn rule(zone: &str, kind: Kind, instance: &str, context: &SourceContext) -> Know
         claim_origin,
         narrowed: false,
         names_sampled: false,
+        rate_bits_per_s: None,
         counter: None,
         target,
         native: format!("local-zone: \"{shown}.\" {kind:?}").to_lowercase(),

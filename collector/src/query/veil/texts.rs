@@ -186,6 +186,7 @@ fn task_texts<'r>(task: &'r mut v1::Task, found: &mut Texts<'r>) {
             derived_targets: _,
             notice_required: _,
             notice,
+            throttle_to_bits_per_s: _,
         } = measure;
         found.all.push(notice);
     }

@@ -125,13 +125,19 @@ fn deed_fields() -> Vec<Field<v1::EventRow>> {
         "deed_act" => row.deed.as_ref().map(words::deed_act),
         "deed_from" => row.deed.as_ref().map(|deed| time::utc(deed.from_s)),
         "deed_until" => row.deed.as_ref().map(|deed| time::utc(deed.until_s)),
-        "rate_bits_per_s" => row.deed.as_ref().map(|deed| deed.rate_bits_per_s),
+        "rate_bits_per_s" => rate(row),
         "recorded_by" => row.deed.as_ref().map(|deed| words::person_ref(deed.recorded_by.as_ref())),
         "recorded_at" => row.deed.as_ref().map(|deed| time::utc(deed.at_s)),
         "confirmed_by" => confirmed(row).map(|c| words::person_ref(c.by.as_ref())),
         "confirmed_at" => confirmed(row).map(|c| time::utc(c.at_s)),
         "attestation" => row.deed.as_ref().map(words::attestation),
     ]
+}
+
+/// Of a deed, what was left to its target; of a rule that slows down, what it leaves.
+fn rate(row: &v1::EventRow) -> Option<u64> {
+    let of_rule = || row.rule.as_ref().map(|rule| rule.rate_bits_per_s).filter(|rate| *rate > 0);
+    row.deed.as_ref().map(|deed| deed.rate_bits_per_s).or_else(of_rule)
 }
 
 fn confirmed(row: &v1::EventRow) -> Option<&v1::Confirmation> {

@@ -74,6 +74,7 @@ pub(super) fn layout() -> Layout<v1::RuleRow> {
         "native" => row.native,
         "claims" => words::claims(row.claims()),
         "claim_origin" => row.rule.as_ref().map(words::claim_origin),
+        "rate_bits_per_s" => row.rule.as_ref().map(|rule| rule.rate_bits_per_s).filter(|rate| *rate > 0),
         "names_sampled" => row.rule.as_ref().is_some_and(|rule| rule.names_sampled),
         "installed_at" => time::utc(row.installed_at_s),
         "installed_now" => row.installed_now,

@@ -113,7 +113,7 @@ fn read_rule_change(bytes: &[u8]) -> Result<OfRule<'_>, Malformed> {
 fn check_rule(rule: &[u8]) -> Result<(), Malformed> {
     let (mut own_number, mut source, mut technique, mut trigger) = (0, 0, 0, 0);
     let (mut direction, mut actor, mut claim_origin) = (0, 0, 0);
-    let mut claims = 0;
+    let (mut claims, mut rate_bits_per_s) = (0, 0);
     let mut fields = Fields::of(rule, &[7]);
     while let Some((number, value)) = fields.next()? {
         match number {
@@ -129,12 +129,15 @@ fn check_rule(rule: &[u8]) -> Result<(), Malformed> {
             }
             8 => claim_origin = value.enumeration()?,
             9..=11 => value.set_flag()?, // narrowed, counted, names_sampled
+            12 => rate_bits_per_s = value.uint64()?,
             _ => return Err(Malformed::NotCanonical),
         }
     }
     require(own_number > 0, "rule.number", "above 0")?;
     known::<v1::SourceKind>(source, "rule.source")?;
-    known::<v1::Technique>(technique, "rule.technique")?;
+    let technique = known::<v1::Technique>(technique, "rule.technique")?;
+    let throttle = technique == v1::Technique::Throttle;
+    require(throttle || rate_bits_per_s == 0, "rule.rate_bits_per_s", "0 unless it is a throttle")?;
     known::<v1::Trigger>(trigger, "rule.trigger")?;
     known::<v1::Direction>(direction, "rule.direction")?;
     known::<v1::Actor>(actor, "rule.actor")?;

@@ -78,12 +78,13 @@ prop_compose! {
         claims in claims(),
         claim_origin in -1_i32..5,
         flags: [bool; 3],
+        rate_bits_per_s in prop_oneof![4 => Just(0), 1 => edges_u64()],
     ) -> v1::Rule {
         let [source, technique, trigger, direction, actor] = numbers;
         let [narrowed, counted, names_sampled] = flags;
         v1::Rule {
             number, source, technique, trigger, direction, actor, claims, claim_origin, narrowed,
-            counted, names_sampled,
+            counted, names_sampled, rate_bits_per_s,
         }
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn rule() -> v1::Rule {
         narrowed: false,
         counted: true,
         names_sampled: false,
+        rate_bits_per_s: 0,
     }
 }
 

@@ -212,6 +212,20 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             }),
             "value: self_protection.chain",
         ),
+        (
+            "a rate of a rule that slows down",
+            activity(|a| {
+                let rule = a.rule.as_mut().unwrap();
+                rule.technique = v1::Technique::Throttle.into();
+                rule.rate_bits_per_s = 64_000;
+            }),
+            "ok",
+        ),
+        (
+            "a rate of a rule that drops",
+            activity(|a| a.rule.as_mut().unwrap().rate_bits_per_s = 64_000),
+            "value: rule.rate_bits_per_s",
+        ),
         ("a deed that a second person confirmed", deed(|_| {}), "ok"),
         ("a deed without an act", deed(|d| d.act = 0), "value: act"),
         ("a deed without a number", deed(|d| d.number = 0), "value: number"),

@@ -59,6 +59,8 @@ pub(super) struct Row {
     derived_targets: bool,
     /// What users are to be told; with "yes" it is not said what.
     notice: Option<String>,
+    /// What may be slowed down is left at least so much.
+    throttle_to_bits_per_s: Option<Rate>,
     territories: Vec<String>,
     nodes: Vec<String>,
     except_nodes: Vec<String>,
@@ -98,6 +100,27 @@ pub(super) struct Row {
     closed: Vec<ClosedRow>,
     time_zone: Option<String>,
     end_date: Option<EndDate>,
+}
+
+/// A number of bits in a second; a cell of a CSV is text.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Rate {
+    Number(u64),
+    Text(String),
+}
+
+impl Rate {
+    fn read(self) -> Result<u64, RowError> {
+        let (number, written) = match self {
+            Self::Number(number) => (Some(number), number.to_string()),
+            Self::Text(text) => (text.parse().ok(), text),
+        };
+        number.filter(|number| *number > 0).ok_or_else(|| {
+            let problem = format!("{written:?} is no number of bits in a second");
+            RowError::new("throttle_to_bits_per_s", problem, "write it as 64000, for 64 kbit/s")
+        })
+    }
 }
 
 /// What holds for a row that does not say it itself.
@@ -160,6 +183,7 @@ impl Row {
             coarsest,
             derived_targets,
             notice,
+            throttle_to_bits_per_s,
             territories,
             nodes,
             except_nodes,
@@ -344,6 +368,7 @@ impl Row {
             derived_targets,
             notice_required,
             notice: notice.filter(|text| text != "yes").unwrap_or_default(),
+            throttle_to_bits_per_s: throttle_to_bits_per_s.map_or(Ok(0), |rate| rate.read())?,
         };
         let scope = v1::Scope {
             territories,

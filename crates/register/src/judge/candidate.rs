@@ -397,7 +397,7 @@ impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
             audience: secret(RequestPart::Scope, dimensions::audience(&request.scope, event.place)),
             technique: secret(
                 RequestPart::Measure,
-                dimensions::technique(&request.measure, event.technique),
+                dimensions::technique(&request.measure, event.technique, event.rate_bits_per_s),
             ),
             accepted: accepted(event, request, target, transitions),
             standings: samples

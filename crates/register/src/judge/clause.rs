@@ -3,7 +3,8 @@
 
 use evidence::Claim;
 use remit_proto::v1::{
-    Dimension, NetworkType, NodeFacts, RequestPart, TransitionKind, VerdictCode,
+    Dimension, NetworkType, NodeFacts, RequestPart, Technique, TransitionKind, UndeterminedReason,
+    VerdictCode,
 };
 
 use super::{Event, candidate::Candidate, claims::Claims, dimensions::Answer, licence};
@@ -35,6 +36,16 @@ pub(super) fn of(
         Dimension::Audience => (audience_says(&request.scope), audience_shows(event.place)),
         Dimension::Method => {
             let mut shows = words::technique(event.technique).to_owned();
+            match event.rate_bits_per_s {
+                Some(rate) => shows = format!("{shows} to {rate} bit/s"),
+                None if candidate.technique
+                    == Answer::Unknown(UndeterminedReason::NotUnderstood)
+                    && event.technique == Technique::Throttle =>
+                {
+                    shows.push_str(" to a rate that is not known");
+                }
+                None => {}
+            }
             if candidate.breadth.method != Answer::Yes
                 && let Known::Known(target) = &event.target
             {

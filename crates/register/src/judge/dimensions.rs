@@ -1,5 +1,7 @@
 //! Place, audience, method and breadth of one request against one event: yes, no or unknown.
 
+use std::num::NonZeroU64;
+
 use remit_proto::v1::{
     NetworkType, NodeFacts, TargetKind, Technique, UndeterminedReason, VerdictCode,
 };
@@ -134,7 +136,23 @@ pub(crate) fn audience(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
     }
 }
 
-pub(crate) fn technique(measure: &Measure, technique: Technique) -> Answer {
+pub(crate) fn technique(
+    measure: &Measure,
+    technique: Technique,
+    rate_bits_per_s: Option<NonZeroU64>,
+) -> Answer {
+    let rate = match measure.throttle_to_bits_per_s {
+        Some(least) if technique == Technique::Throttle => match rate_bits_per_s {
+            Some(rate) if rate < least => Answer::No(VerdictCode::WrongMethod),
+            Some(_) => Answer::Yes,
+            None => Answer::Unknown(UndeterminedReason::NotUnderstood),
+        },
+        Some(_) | None => Answer::Yes,
+    };
+    permitted(measure, technique).and(rate)
+}
+
+fn permitted(measure: &Measure, technique: Technique) -> Answer {
     if measure.techniques.is_empty() && measure.outcome_only {
         return Answer::Yes;
     }

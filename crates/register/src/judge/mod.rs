@@ -38,6 +38,8 @@
 //!   too wide is said at once. An event after the deadline is NO_BASIS, one before it stays as it was.
 //! - A free choice of means, and a coarser kind that a request permits, go as far as a technique can need it
 //!   ([`licence`], ADR 38): beyond it a block is OVERBROAD, and the clause names the limit.
+//! - To throttle to less than a request leaves is WRONG_METHOD. Under a request that states a rate, throttling to
+//!   nobody knows what is UNDETERMINED(not_understood); under one that states none the technique alone counts.
 //! - A deed that a person recorded lasted from its first to its last second: across a bound it is not
 //!   undetermined, but judged by the part that was not covered.
 //! - An entry of a list is judged like a target of its request, with the instants of the versions that
@@ -67,6 +69,8 @@ mod licence;
 
 pub use clause::part_of;
 pub(crate) use dimensions::{Answer, place};
+
+use std::num::NonZeroU64;
 
 use evidence::Claim;
 use remit_proto::v1::{
@@ -108,6 +112,8 @@ pub struct Event<'a> {
     /// The rule's own target.
     pub target: Known<Target>,
     pub technique: v1::Technique,
+    /// What throttling leaves; `None`: not known, or it does not slow down.
+    pub rate_bits_per_s: Option<NonZeroU64>,
     pub trigger: v1::Trigger,
     pub actor: v1::Actor,
     /// Carried, mapped or attributed ([`View::claims_of`]).

@@ -12,7 +12,7 @@ mod read;
 mod validity;
 mod write;
 
-use std::{hint::black_box, sync::Arc};
+use std::{hint::black_box, num::NonZeroU64, sync::Arc};
 
 use evidence::RequestId;
 use remit_proto::v1::{self, BasisClass, BasisProof, Instrument, RequestForm, RequestStatus};
@@ -200,6 +200,8 @@ pub struct Measure {
     pub derived_targets: bool,
     pub notice_required: bool,
     pub notice: String,
+    /// What is slowed down is left at least so much.
+    pub throttle_to_bits_per_s: Option<NonZeroU64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -380,6 +382,9 @@ impl Measure {
         };
         if let Some(kind) = self.coarsest {
             text.push_str(&format!(", no coarser than {}", kind_word(kind)));
+        }
+        if let Some(rate) = self.throttle_to_bits_per_s {
+            text.push_str(&format!(", leaving at least {rate} bit/s where it slows down"));
         }
         text
     }

@@ -1,6 +1,6 @@
 //! From the wire: each message taken apart by field.
 
-use std::sync::Arc;
+use std::{num::NonZeroU64, sync::Arc};
 
 use remit_proto::v1;
 
@@ -221,6 +221,7 @@ impl TryFrom<v1::Measure> for Measure {
             derived_targets,
             notice_required,
             notice,
+            throttle_to_bits_per_s,
         } = wire;
         let techniques: Vec<v1::Technique> = techniques
             .into_iter()
@@ -236,7 +237,24 @@ impl TryFrom<v1::Measure> for Measure {
             0 => None,
             kind => Some(known(kind, "measure.coarsest")?),
         };
-        Ok(Self { techniques, outcome_only, coarsest, derived_targets, notice_required, notice })
+        let throttle_to_bits_per_s = NonZeroU64::new(throttle_to_bits_per_s);
+        let may_throttle = techniques.contains(&v1::Technique::Throttle)
+            || (outcome_only && techniques.is_empty());
+        if throttle_to_bits_per_s.is_some() && !may_throttle {
+            return Err(invalid(
+                "measure.throttle_to_bits_per_s",
+                "throttling is not permitted: name the technique throttle, or leave the rate out",
+            ));
+        }
+        Ok(Self {
+            techniques,
+            outcome_only,
+            coarsest,
+            derived_targets,
+            notice_required,
+            notice,
+            throttle_to_bits_per_s,
+        })
     }
 }
 
@@ -307,6 +325,7 @@ impl Measure {
             derived_targets: false,
             notice_required: false,
             notice: String::new(),
+            throttle_to_bits_per_s: None,
         }
     }
 }

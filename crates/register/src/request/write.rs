@@ -1,5 +1,7 @@
 //! Back to the wire: what was read is written as it was.
 
+use std::num::NonZeroU64;
+
 use remit_proto::v1;
 
 use super::{
@@ -197,6 +199,7 @@ impl From<Measure> for v1::Measure {
             derived_targets,
             notice_required,
             notice,
+            throttle_to_bits_per_s,
         } = measure;
         Self {
             techniques: techniques.into_iter().map(Into::into).collect(),
@@ -205,6 +208,7 @@ impl From<Measure> for v1::Measure {
             derived_targets,
             notice_required,
             notice,
+            throttle_to_bits_per_s: throttle_to_bits_per_s.map_or(0, NonZeroU64::get),
         }
     }
 }

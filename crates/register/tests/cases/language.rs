@@ -2,7 +2,7 @@
 //!
 //! Register, statements separated by ";" or line feeds:
 //! `<id> <kind>:<value>… [except <kind>:<value>] [from T] [until T] [in DE,FR|*|unstated]
-//! [by <technique>,…|any] [coarsest <kind>] [nodes a,group:b] [networks mobile] [asns 64500]
+//! [by <technique>,…|any] [throttle-to <bit/s>] [coarsest <kind>] [nodes a,group:b] [networks mobile] [asns 64500]
 //! [audience a,b] [grace 48h] [as <instrument>] [class <basis class>] [status <status>]
 //! [confirm-by T] [received T] [implement-by T] [proof <basis proof>] [list id@v] [branch <branch>]
 //! [version 2] [covers <list>,…] [effective T] [recorded T] [remove-by T] [within <from>..<until>]
@@ -21,7 +21,7 @@
 //!
 //! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
 //! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
-//! [actor …] [answering 15,…] [seeing a.org,b.org] [others n] [imported] [then] [size n] [before n]
+//! [actor …] [answering 15,…] [leaving <bit/s>] [seeing a.org,b.org] [others n] [imported] [then] [size n] [before n]
 //! [logged n] [grace n] [now T] [rule n] [old] [deed|confirmed-deed]`; `old`: the rule stood before the
 //! node was enrolled; `deed`: a person recorded it, and, where it says so, a second one confirmed it.
 //!
@@ -34,7 +34,7 @@ mod lists;
 #[path = "papers_language.rs"]
 mod papers;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, num::NonZeroU64};
 
 use register::{
     AsKnown, Claim, Claimed, Confirmed, Event, Known, KnownSizes, NodeId, Parameters, Register,
@@ -116,6 +116,7 @@ pub(crate) fn verdict_in(event: &str, register: &Register) -> Verdict {
     let event = Event {
         target: parts.target.clone(),
         technique: parts.technique,
+        rate_bits_per_s: parts.rate_bits_per_s,
         trigger: parts.trigger,
         actor: parts.actor,
         claims: &claims,
@@ -380,6 +381,7 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
                 measure.coarsest = register::target::kind_from_word(value).unwrap().into();
             }
             "grace" => task.remove_within_s = value.parse::<u64>().unwrap() * 3_600,
+            "throttle-to" => measure.throttle_to_bits_per_s = value.parse().unwrap(),
             "as" => {
                 let instrument = words::instrument_from(value).unwrap();
                 authorisation.instrument = instrument.into();
@@ -558,6 +560,7 @@ pub(crate) fn statement(
 struct EventText {
     target: Known<Target>,
     technique: v1::Technique,
+    rate_bits_per_s: Option<NonZeroU64>,
     trigger: v1::Trigger,
     actor: v1::Actor,
     claims: Vec<Claim>,
@@ -593,6 +596,7 @@ impl EventText {
         let mut event = Self {
             target,
             technique,
+            rate_bits_per_s: None,
             trigger,
             actor: v1::Actor::OperatorAutomation,
             claims: Vec::new(),
@@ -674,6 +678,7 @@ impl EventText {
                 let response = Some(v1::response::Response::Dns(dns));
                 self.response = Some(v1::Response { response });
             }
+            "leaving" => self.rate_bits_per_s = value.parse().ok(),
             "seeing" => self.seen = list(),
             "others" => self.others = value.parse().unwrap(),
             "rule" => self.rule = value.parse().unwrap(),

@@ -49,6 +49,22 @@ fn a_block_beyond_the_licence_is_told_how_far_the_licence_goes() {
 }
 
 #[test]
+fn a_rate_is_held_against_the_rate_that_the_request_leaves() {
+    let register = "req-7 ip:192.0.2.7 by throttle throttle-to 64000";
+    let says = "throttle, leaving at least 64000 bit/s where it slows down";
+    check_clause(
+        "block 192.0.2.7 by throttle leaving 32000 for req-7",
+        register,
+        &format!("method: {says} / throttle to 32000 bit/s"),
+    );
+    check_clause(
+        "block 192.0.2.7 by throttle for req-7",
+        register,
+        &format!("method: {says} / throttle to a rate that is not known"),
+    );
+}
+
+#[test]
 fn what_must_stay_open() {
     let register = "req-7 domain_subtree:example.org except domain_exact:shop.example.org";
     check_clause(

@@ -694,6 +694,7 @@ fn rule(claim: Option<&str>) -> v1::Rule {
         narrowed: false,
         counted: true,
         names_sampled: false,
+        rate_bits_per_s: 0,
     }
 }
 

@@ -86,6 +86,27 @@ fn targets() {
 }
 
 #[test]
+fn what_exceeds_a_rate_is_dropped_and_the_rest_goes_through() {
+    in_namespace(|| {
+        let check = |limit: &str, expected: (Technique, Option<u64>)| {
+            shown("", &format!("ip daddr 192.0.2.1 {limit} drop"));
+            let rule = state().rules.first().cloned().unwrap();
+            assert_eq!((rule.technique, rule.rate_bits_per_s), expected, "{limit}");
+        };
+        let kbyte = 1024 * 8;
+        check("limit rate over 8 kbytes/second", (Technique::Throttle, Some(8 * kbyte)));
+        check("limit rate over 60 kbytes/minute", (Technique::Throttle, Some(kbyte)));
+        // Packets have no size of their own; of two rates both must be exceeded.
+        check("limit rate over 10/second", (Technique::Throttle, None));
+        let two = "limit rate over 1 kbytes/second limit rate over 2 kbytes/second";
+        check(two, (Technique::Throttle, None));
+        // These are dropped, and what exceeds them goes through.
+        check("limit rate 8 kbytes/second", (Technique::IpAclDrop, None));
+        check("", (Technique::IpAclDrop, None));
+    });
+}
+
+#[test]
 fn customers_are_tokens_and_never_the_target_of_a_pair() {
     in_namespace(|| {
         check("ip saddr 100.64.0.7 ip daddr 192.0.2.1 drop", &["~ip 192.0.2.1"]);

@@ -221,6 +221,10 @@ fn task(pairs: &mut Pairs, request: &v1::Request, targets_beyond: u64) {
     if measure.derived_targets {
         pairs.push(("derived_targets", "addresses of the names may be blocked".to_owned()));
     }
+    if measure.throttle_to_bits_per_s > 0 {
+        let rate = format!("leave at least {} bit/s", measure.throttle_to_bits_per_s);
+        pairs.push(("throttle_to", rate));
+    }
     if measure.notice_required {
         pairs.push(("notice", join(["users are to be told".to_owned(), measure.notice])));
     }
