@@ -227,6 +227,7 @@ impl<'a> Entry<'a> {
         }
         match self.standing_at(at_s)? {
             standing @ (Standing::Revoked { .. }
+            | Standing::Dropped { .. }
             | Standing::Moot { .. }
             | Standing::Annulled { .. }) => Some(standing.word()),
             Standing::RemovalGrace { .. } => {

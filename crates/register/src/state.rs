@@ -52,6 +52,12 @@ pub enum Standing {
         until_s: i64,
     },
     NotAccepted(RequestStatus),
+    /// Withdrawn or revoked before anybody accepted it: it never was a basis, so nothing ended and no time to
+    /// remove runs.
+    Dropped {
+        at_s: i64,
+        how: TransitionKind,
+    },
     /// No second person has approved its entry.
     Unapproved,
     TooEarly {
@@ -89,6 +95,7 @@ impl Standing {
             Self::Active | Self::Provisional { .. } => true,
             Self::RemovalGrace { .. }
             | Self::NotAccepted(_)
+            | Self::Dropped { .. }
             | Self::Unapproved
             | Self::TooEarly { .. }
             | Self::Expired { .. }
@@ -112,10 +119,11 @@ impl Standing {
             Self::Unapproved => "awaits_approval",
             Self::TooEarly { .. } => "scheduled",
             Self::Expired { .. } => "expired",
-            Self::Revoked { how: TransitionKind::Withdraw, .. } => "withdrawn",
+            Self::Revoked { how: TransitionKind::Withdraw, .. }
+            | Self::Dropped { how: TransitionKind::Withdraw, .. } => "withdrawn",
             Self::Revoked { how: TransitionKind::Supersede, .. } => "superseded",
             Self::Revoked { how: TransitionKind::Annul, .. } => "annulled_ab_initio",
-            Self::Revoked { .. } => "revoked",
+            Self::Revoked { .. } | Self::Dropped { .. } => "revoked",
             Self::Suspended { .. } => "suspended",
             Self::Lapsed { .. } => "lapsed",
             Self::Moot { .. } => "moot",
@@ -374,6 +382,9 @@ fn by_time(
     confirmed_in_time: bool,
     at_s: i64,
 ) -> Standing {
+    if phase.place == Place::Dropped {
+        return Standing::Dropped { at_s: phase.since_s, how: phase.how };
+    }
     if let Some(status) = phase.not_accepted() {
         return Standing::NotAccepted(status);
     }
@@ -521,7 +532,7 @@ impl Phase {
 
     fn not_accepted(self) -> Option<RequestStatus> {
         Some(match self.place {
-            Place::Received | Place::Dropped => RequestStatus::Received,
+            Place::Received => RequestStatus::Received,
             Place::UnderReview => RequestStatus::UnderReview,
             Place::ClarificationSought => RequestStatus::ClarificationSought,
             Place::Challenged => RequestStatus::Challenged,
@@ -530,6 +541,7 @@ impl Phase {
             | Place::Provisional
             | Place::Suspended
             | Place::SuspendedProvisional
+            | Place::Dropped
             | Place::Ended => return None,
         })
     }

@@ -175,6 +175,7 @@ impl<'a> Case<'a> {
             }
             Some(
                 Standing::Revoked { .. }
+                | Standing::Dropped { .. }
                 | Standing::Lapsed { .. }
                 | Standing::Moot { .. }
                 | Standing::Annulled { .. },

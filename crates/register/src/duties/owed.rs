@@ -82,7 +82,10 @@ impl<'a> Owed<'a> {
             || match self.entry.standing_at(self.at_s) {
                 None
                 | Some(
-                    Standing::NotAccepted(_) | Standing::TooEarly { .. } | Standing::Unapproved,
+                    Standing::NotAccepted(_)
+                    | Standing::Dropped { .. }
+                    | Standing::TooEarly { .. }
+                    | Standing::Unapproved,
                 ) => true,
                 Some(
                     Standing::Active
@@ -224,7 +227,8 @@ impl<'a> Owed<'a> {
             | Standing::RemovalGrace { .. }
             | Standing::TooEarly { .. }
             | Standing::Unapproved
-            | Standing::NotAccepted(_) => return None,
+            | Standing::NotAccepted(_)
+            | Standing::Dropped { .. } => return None,
         };
         let stay_since_s = state::stay_since_s(&version.request, &self.known, self.at_s);
         let ended_s = stay_since_s.map_or(ended_s, |since_s| since_s.min(ended_s));

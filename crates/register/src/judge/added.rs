@@ -213,7 +213,10 @@ fn is_label_doubtful(
         let standing = touch.entry.standing_at(event.span.last_s);
         is_governmental(touch.version.request.instrument)
             && !touch.target.exception
-            && matches!(standing, Some(Standing::NotAccepted(_) | Standing::Unapproved))
+            && matches!(
+                standing,
+                Some(Standing::NotAccepted(_) | Standing::Dropped { .. } | Standing::Unapproved)
+            )
     })
 }
 

@@ -471,7 +471,9 @@ impl<'a> Candidate<'a> {
             }
         }
         match time {
-            Time::Outside(Standing::NotAccepted(_) | Standing::Unapproved) => {
+            Time::Outside(
+                Standing::NotAccepted(_) | Standing::Dropped { .. } | Standing::Unapproved,
+            ) => {
                 failed.add(VerdictCode::BasisNotAccepted, Dimension::Status);
             }
             // It excuses only what was otherwise covered.
@@ -635,7 +637,9 @@ fn code_of(standing: Standing) -> VerdictCode {
         Standing::Lapsed { .. } | Standing::Moot { .. } => VerdictCode::Lapsed,
         Standing::Annulled { .. } => VerdictCode::AnnulledRetroactively,
         Standing::RemovalGrace { .. } => VerdictCode::InRemovalGrace,
-        Standing::NotAccepted(_) | Standing::Unapproved => VerdictCode::BasisNotAccepted,
+        Standing::NotAccepted(_) | Standing::Dropped { .. } | Standing::Unapproved => {
+            VerdictCode::BasisNotAccepted
+        }
         Standing::Active => VerdictCode::Authorised,
         Standing::Provisional { .. } => VerdictCode::AuthorisedProvisional,
     }

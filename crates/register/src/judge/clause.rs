@@ -229,6 +229,7 @@ fn time_says(candidate: &Candidate<'_>, request: &Request) -> String {
             Standing::Active
             | Standing::Provisional { .. }
             | Standing::NotAccepted(_)
+            | Standing::Dropped { .. }
             | Standing::Unapproved,
         )
         | None => {
@@ -251,6 +252,9 @@ fn status_says(candidate: &Candidate<'_>, request: &Request) -> String {
     }
     match candidate.shown_standing() {
         Some(Standing::NotAccepted(status)) => words::status(status).to_owned(),
+        Some(standing @ Standing::Dropped { at_s, .. }) => {
+            format!("{} at {} before it was accepted", standing.word(), words::time(at_s))
+        }
         Some(Standing::Unapproved) => "waits for a second person's approval".to_owned(),
         Some(Standing::Provisional { confirm_by_s }) => {
             format!("provisional, to be confirmed by {}", words::time(confirm_by_s))

@@ -40,4 +40,10 @@ fn each_end_has_its_word() {
 fn enforced_before_it_was_accepted() {
     let refused = "req-7 ip:192.0.2.7 status received; req-7 refuses effective 2026-01-02";
     check_clause("block 192.0.2.7 for req-7", refused, "status: refused / 2026-01-15T12:00:00Z");
+    let dropped = "req-7 ip:192.0.2.7 status received; req-7 withdraws effective 2026-01-02";
+    check_clause(
+        "block 192.0.2.7 for req-7",
+        dropped,
+        "status: withdrawn at 2026-01-02T00:00:00Z before it was accepted / 2026-01-15T12:00:00Z",
+    );
 }

@@ -90,7 +90,8 @@ fn each_state_leads_where_the_table_says_and_nowhere_else() {
 fn what_a_court_or_the_authority_ended_is_not_entered_again() {
     let next = "req-7 version 2 ip:192.0.2.8 effective 2026-01-20 recorded 2026-01-20";
     for (state, path, _) in STATES {
-        let over = ["withdrawn", "moot", "annulled", "closed"].contains(&state);
+        let over = ["withdrawn", "withdrawn before it was accepted", "moot", "annulled", "closed"]
+            .contains(&state);
         assert_eq!(takes(&in_state(path), next), !over, "{state} and then a version");
     }
 }
@@ -102,7 +103,7 @@ fn a_state_has_its_word() {
         let register = in_state(path);
         let entry = register.view().request(&"req-7".parse().unwrap()).unwrap();
         let want = match state {
-            "withdrawn before it was accepted" => "received",
+            "withdrawn before it was accepted" => "withdrawn",
             "annulled" => "annulled_ab_initio",
             "closed" => "closed (withdrawn)",
             other => other,
