@@ -510,6 +510,23 @@ impl Stream {
         self.leaf(node, Body::Activity(activity));
     }
 
+    /// What a rule did in a window: twice, at its first and at its last second.
+    pub(crate) fn hits_between(&mut self, node: &str, block: &Block, first_s: i64, last_s: i64) {
+        let activity = v1::Activity {
+            rule: Some(block.rule()),
+            response: Some(v1::Response { response: Some(v1::response::Response::Silent(true)) }),
+            rule_target: vec![0; 32],
+            hits: 2,
+            window_start_s: first_s,
+            window_s: 900,
+            first_s,
+            last_s,
+            ..v1::Activity::default()
+        };
+        self.open(node, evidence::leaf::ACTIVITY_RULE_TARGET, &block.target);
+        self.leaf(node, Body::Activity(activity));
+    }
+
     /// A key for a person, as enrolment logs it.
     pub(crate) fn enrol_person(&mut self, id: &str) {
         let person = Some(v1::PersonRef { person: id.into(), role: v1::Role::Operator.into() });

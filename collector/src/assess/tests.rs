@@ -34,6 +34,37 @@ fn a_block_is_judged_by_the_register() {
 }
 
 #[test]
+fn a_bound_that_nobody_saw_is_a_gap_also_where_the_gap_is_told_of_late() {
+    let mut stream = router();
+    let (covered, _) = blocks();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.transition("req-7", TransitionKind::Revoke, NOON + 30);
+    stream.wait(60);
+    stream.hits_between("r1", &covered, NOON, NOON + 60);
+    stream.publish();
+    let mut world = World::of(&stream);
+    let reasons = |world: &World| {
+        let answer = world.query.list_events(v1::ListEventsRequest::default()).unwrap();
+        let [event] = &answer.events[..] else { panic!("{answer:?}") };
+        let of = |verdict: &Option<v1::Verdict>| verdict.as_ref().unwrap().undetermined();
+        (of(&event.as_known_then), of(&event.as_known_now))
+    };
+    use v1::UndeterminedReason::{Boundary, Gap};
+    assert_eq!(reasons(&world), (Boundary, Boundary));
+    let applied = stream.committed.len();
+    stream.wait(20);
+    stream.gap("r1", 5, NOON + 20, NOON + 40);
+    stream.publish();
+    let done = world.assessor.apply(stream.committed[applied..].to_vec()).unwrap();
+    assert_eq!((done.events, done.revised), (0, 1));
+    assert_eq!(reasons(&world), (Boundary, Gap));
+    world.check();
+    // Who builds the index anew comes to the same.
+    let anew = World::of(&stream);
+    assert_eq!(reasons(&anew), (Boundary, Gap));
+}
+
+#[test]
 fn leaves_that_no_head_covers_are_counted_and_not_judged() {
     let mut stream = router();
     let (covered, _) = blocks();

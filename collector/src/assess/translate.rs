@@ -65,6 +65,12 @@ pub(super) fn step(
             for assessed in assessment.take_assessed() {
                 leaf_ops(assessment, assessed, log_size, chunks, seals, wanted, &mut ops);
             }
+            let reached = assessment.take_reached();
+            if !reached.is_empty() {
+                let to_register = assessment.register_size_at(log_size);
+                let (from_register, selectors) = (to_register, reached);
+                ops.push(Op::Reassess(Job { log_size, from_register, to_register, selectors }));
+            }
             one_job(&mut ops);
         }
     }

@@ -19,6 +19,10 @@
 //!
 //! - *Confirmed* is a deed once a leaf of the same tree says so that a logged head covers, and the log knew
 //!   a key of both persons there (`deed`).
+//! - *Nobody looked* where a gap or a silence of the tree says so ([`unseen`](crate::unseen)). What is told of it by a later head
+//!   changes verdicts as known now, and is told of as [`reached`](Assessment::take_reached).
+//! - *Unverifiable* is a leaf above a head that a revocation leaves valid, and one whose time lies after the seal of its
+//!   own batch by more than that clock may be wrong (ADR 39): the node contradicts itself in what it signed as one.
 //! - *Before the node was enrolled* stood what the first snapshots of its first generation list. Numbers
 //!   of a later generation are others, and nothing says what stood before.
 //!
@@ -43,14 +47,17 @@ use remit_proto::v1::{self, leaf::Body, log_entry::Entry};
 use tlog::{Hash, checkpoint::Checkpoint, note::Note};
 
 pub use self::tree::CLOCK_ERROR_UNSYNCED_S;
-use self::tree::{Seen, Tree};
+use self::tree::{Seen, Told, Tree};
 use crate::{
     adoption::Claimed,
+    change::{Selected, Selector},
     deed::{Confirmed, is_deed},
     judge::{AsKnown, Event, KnownSizes, Parameters, Span, judge},
     register::{InvalidStatement, Items, Register, View},
     target::{Known, Target},
-    verdict::{Clause, Verdict},
+    unseen::{Shown, Unseen},
+    verdict::{Clause, ScreenWord, Verdict},
+    words,
 };
 
 /// What is known, and what is on its way to be.
@@ -62,6 +69,8 @@ pub struct Assessment {
     trees: BTreeMap<AgentOrigin, Tree>,
     /// The generation with which each node was enrolled.
     enrolled: BTreeMap<NodeId, AgentOrigin>,
+    /// What gaps that came late may say of events that were judged before, since the last call.
+    reached: Vec<Selector>,
     /// Keys of each person and role that are not revoked, as far as entries were read.
     persons: BTreeMap<(String, i32), BTreeSet<Vec<u8>>>,
     assessed: Vec<Assessed>,
@@ -84,6 +93,18 @@ impl Deref for Assessment {
     fn deref(&self) -> &Grounds {
         &self.grounds
     }
+}
+
+/// By what an event is judged, beside its facts.
+struct Asked<'a> {
+    view: &'a View<'a>,
+    place: Option<&'a v1::NodeFacts>,
+    as_known: AsKnown,
+    judged_at_s: i64,
+    /// What is known of confirmations and gaps below it.
+    log_size: u64,
+    /// A rule at an instant.
+    stands: bool,
 }
 
 /// A leaf that a logged head covers.
@@ -170,6 +191,7 @@ impl Assessment {
             published: HashMap::new(),
             trees: BTreeMap::new(),
             enrolled: BTreeMap::new(),
+            reached: Vec::new(),
             persons: BTreeMap::new(),
             assessed: Vec::new(),
         }
@@ -305,6 +327,11 @@ impl Assessment {
         std::mem::take(&mut self.assessed)
     }
 
+    /// What must be judged again because of gaps that were told of after the events that they touch.
+    pub fn take_reached(&mut self) -> Vec<Selector> {
+        std::mem::take(&mut self.reached)
+    }
+
     fn cover(&mut self, origin: &AgentOrigin, size: u64, log_index: u64) {
         // Taken out, so that the tree can be changed while the heads are read.
         let mut tree = self.trees.remove(origin).unwrap_or_default();
@@ -315,13 +342,18 @@ impl Assessment {
         let register_size = |checkpoint: &Hash| {
             self.published.get(checkpoint).map(|log_size| self.register_size_at(*log_size))
         };
-        let mut confirmations = Vec::new();
-        let confirm = |leaf, covered_by, action: &v1::ServiceAction| {
-            confirmations.push((leaf, covered_by, action.clone()));
-        };
-        let assessed = tree.cover(origin, size, log_index, register_size, known, confirm);
-        for (leaf, covered_by, action) in confirmations {
-            self.grounds.seen_mut(origin.clone()).confirm(leaf, covered_by, &action);
+        let judged_until_s = tree.judged_until_s;
+        let mut told = Vec::new();
+        let assessed =
+            tree.cover(origin, size, log_index, register_size, known, |one| told.push(one));
+        for one in told {
+            if let Told::Unseen(Shown { unseen, .. }) = &one
+                && unseen.from_s <= judged_until_s
+            {
+                let selected = Selected::Node(origin.node.clone());
+                self.reached.push(Selector { selected, since_s: unseen.from_s });
+            }
+            self.grounds.seen_mut(origin.clone()).told(log_index, one);
         }
         self.assessed.extend(assessed);
         self.trees.insert(origin.clone(), tree);
@@ -383,22 +415,35 @@ impl Grounds {
 
     /// As known then.
     pub fn then(&self, facts: &Facts) -> Verdict {
-        let place = self.facts_at(&facts.origin.node, facts.covered_by);
-        let view = self.register.at(self.register_size_at(facts.covered_by));
-        let confirmed = self.confirmed(facts, facts.covered_by.saturating_add(1));
-        self.judge(facts, &view, place, AsKnown::Then, facts.span.last_s, confirmed)
+        if let Some(why) = self.clock_fails(facts) {
+            return self.unverifiable(facts.covered_by, why);
+        }
+        let asked = Asked {
+            view: &self.register.at(self.register_size_at(facts.covered_by)),
+            place: self.facts_at(&facts.origin.node, facts.covered_by),
+            as_known: AsKnown::Then,
+            judged_at_s: facts.span.last_s,
+            log_size: facts.covered_by.saturating_add(1),
+            stands: false,
+        };
+        self.judge(facts, &asked)
     }
 
     /// As known at a size of the log; `judged_at_s` is the time of the node's last `Seal`.
     pub fn now(&self, facts: &Facts, log_size: u64, judged_at_s: i64) -> Verdict {
         let log_size = log_size.max(facts.covered_by);
-        if self.is_revoked(facts, log_size) {
-            return self.unverifiable(log_size);
+        if let Some(why) = self.fails(facts, log_size) {
+            return self.unverifiable(log_size, why);
         }
-        let place = self.facts_of_the_time(facts, log_size);
-        let view = self.register.at(self.register_size_at(log_size));
-        let confirmed = self.confirmed(facts, log_size);
-        self.judge(facts, &view, place, AsKnown::Now, judged_at_s, confirmed)
+        let asked = Asked {
+            view: &self.register.at(self.register_size_at(log_size)),
+            place: self.facts_of_the_time(facts, log_size),
+            as_known: AsKnown::Now,
+            judged_at_s,
+            log_size,
+            stands: false,
+        };
+        self.judge(facts, &asked)
     }
 
     /// A standing rule at an instant, by its facts as a leaf or a snapshot showed them. The node is
@@ -417,26 +462,24 @@ impl Grounds {
         at_s: i64,
         log_size: u64,
     ) -> Verdict {
-        if self.is_revoked(facts, log_size) {
-            return self.unverifiable(log_size);
+        if let Some(why) = self.fails(facts, log_size) {
+            return self.unverifiable(log_size, why);
         }
         let mut facts = facts.clone();
         facts.span.first_s = at_s;
         facts.span.last_s = at_s;
-        let place = self.facts_at(&facts.origin.node, log_size);
-        let confirmed = self.confirmed(&facts, log_size);
-        self.judge(&facts, view, place, AsKnown::Now, at_s, confirmed)
+        let asked = Asked {
+            view,
+            place: self.facts_at(&facts.origin.node, log_size),
+            as_known: AsKnown::Now,
+            judged_at_s: at_s,
+            log_size,
+            stands: true,
+        };
+        self.judge(&facts, &asked)
     }
 
-    fn judge(
-        &self,
-        facts: &Facts,
-        view: &View<'_>,
-        place: Option<&v1::NodeFacts>,
-        as_known: AsKnown,
-        judged_at_s: i64,
-        confirmed: Option<&Confirmed>,
-    ) -> Verdict {
+    fn judge(&self, facts: &Facts, asked: &Asked<'_>) -> Verdict {
         let Facts {
             origin,
             index,
@@ -450,6 +493,7 @@ impl Grounds {
             before_act,
             covered_by,
         } = facts;
+        let Asked { view, place, as_known, judged_at_s, log_size, stands } = *asked;
         let own = rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok()).collect();
         let Claimed { claims, attributed } = view.claims_of(&origin.node, rule.number, own);
         let stood = self.stood_before(origin, rule.number, *index);
@@ -471,13 +515,43 @@ impl Grounds {
             place,
             observed_names: &names,
             ambiguous: other_candidates.len(),
-            deed: is_deed(rule).then_some(confirmed),
+            unseen: &[],
+            stands,
+            deed: is_deed(rule).then(|| self.confirmed(facts, log_size)),
         };
         let sizes =
             KnownSizes { before_act: *before_act, when_logged: self.register_size_at(*covered_by) };
         let parameters =
             Parameters { as_known, judged_at_s: Some(judged_at_s), ..self.parameters.clone() };
-        judge(&event, view, &sizes, &parameters)
+        let verdict = judge(&event, view, &sizes, &parameters);
+        // Gaps are looked for only where one would change something.
+        let unseen = match verdict.undetermined {
+            Some(v1::UndeterminedReason::Boundary) => self.unseen(facts, log_size),
+            _ if stands && verdict.screen_word() != ScreenWord::Covered => {
+                self.hiding(facts, log_size).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        if unseen.is_empty() {
+            return verdict;
+        }
+        judge(&Event { unseen: &unseen, ..event }, view, &sizes, &parameters)
+    }
+
+    /// Times in the span of an event in which nobody looked at its source, as known below a size of the log.
+    fn unseen(&self, facts: &Facts, log_size: u64) -> Vec<Unseen> {
+        let Some(seen) = self.seen(&facts.origin) else { return Vec::new() };
+        let Span { first_s, last_s, clock_error_s } = facts.span;
+        let error_s = i64::from(clock_error_s);
+        let span = (first_s.saturating_sub(error_s), last_s.saturating_add(error_s));
+        seen.gaps.within(&facts.rule, span, |shown| seen.knows(shown, log_size))
+    }
+
+    /// The time in which nobody could have seen that the rule went.
+    fn hiding(&self, facts: &Facts, log_size: u64) -> Option<Unseen> {
+        let seen = self.seen(&facts.origin)?;
+        let known = |shown: &Shown| seen.knows(shown, log_size);
+        seen.gaps.hiding(&facts.rule, facts.span.last_s, known)
     }
 
     fn facts_of_the_time(&self, facts: &Facts, log_size: u64) -> Option<&v1::NodeFacts> {
@@ -491,11 +565,26 @@ impl Grounds {
         self.seen(origin).is_some_and(|seen| seen.stood_before(rule, index))
     }
 
-    fn is_revoked(&self, facts: &Facts, log_size: u64) -> bool {
-        self.seen(&facts.origin).is_some_and(|seen| seen.is_revoked(facts.index, log_size))
+    /// What of the evidence does not hold, in words.
+    fn fails(&self, facts: &Facts, log_size: u64) -> Option<String> {
+        let revoked = |seen: &Seen| seen.is_revoked(facts.index, log_size);
+        if self.seen(&facts.origin).is_some_and(revoked) {
+            return Some("key revoked".to_owned());
+        }
+        self.clock_fails(facts)
     }
 
-    fn unverifiable(&self, log_size: u64) -> Verdict {
+    /// It lies after the seal of its own batch, by more than the clock may be wrong.
+    fn clock_fails(&self, facts: &Facts) -> Option<String> {
+        if is_deed(&facts.rule) {
+            return None;
+        }
+        let sealed_s = self.seen(&facts.origin)?.sealed_before(facts.index, facts.span.last_s)?;
+        let (at, sealed) = (words::time(facts.span.last_s), words::time(sealed_s));
+        Some(format!("clock: at {at}, in a batch that was sealed at {sealed}"))
+    }
+
+    fn unverifiable(&self, log_size: u64, why: String) -> Verdict {
         Verdict {
             code: v1::VerdictCode::Unverifiable,
             undetermined: None,
@@ -503,7 +592,7 @@ impl Grounds {
                 dimension: v1::Dimension::Unspecified,
                 request: None,
                 request_says: String::new(),
-                event_shows: "key revoked".to_owned(),
+                event_shows: why,
                 time_zone: String::new(),
             },
             added: Vec::new(),

@@ -14,8 +14,11 @@ pub fn explain(verdict: &v1::Verdict) -> String {
     let size = verdict.register_size;
     let mut text = match code {
         VerdictCode::Unspecified => "There is no verdict.".to_owned(),
-        VerdictCode::Unverifiable => {
+        VerdictCode::Unverifiable if shows.is_empty() => {
             "The evidence does not verify, so nothing is said about the block.".to_owned()
+        }
+        VerdictCode::Unverifiable => {
+            format!("The evidence does not verify ({shows}), so nothing is said about the block.")
         }
         VerdictCode::Authorised => format!(
             "Covered by request {id} ({says}), which the block names; an accepted request in the \
@@ -195,7 +198,12 @@ fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> Str
         UndeterminedReason::LateRegister => {
             format!("the block names {shows}, and the time to enter it is not over")
         }
-        UndeterminedReason::Gap => "records are missing for this time".to_owned(),
+        UndeterminedReason::Gap if says.is_empty() => {
+            format!("whether the rule stood then is not known ({shows})")
+        }
+        UndeterminedReason::Gap => {
+            format!("a bound of request {id} ({says}) lies where nobody looked ({shows})")
+        }
         UndeterminedReason::Secret if id.is_empty() => {
             format!("the block names {shows}, and that some requests exist is secret")
         }

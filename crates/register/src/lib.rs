@@ -26,6 +26,7 @@
 //! | [`assessment`] | leaves in log order → verdicts as known then and now |
 //! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
 //! | [`silence`] | when a node said nothing: one rule for answers and reports |
+//! | [`unseen`] | times of which a node says that it did not look |
 //! | [`duties`](mod@duties) | the other direction: what requests demand and was not done |
 //! | [`defects`](mod@defects) | what is wrong with entries of the register themselves |
 //! | [`integrity`] | what of a node's word cannot be believed |
@@ -67,6 +68,7 @@ pub mod severity;
 pub mod silence;
 pub mod state;
 pub mod target;
+pub mod unseen;
 pub mod verdict;
 pub mod words;
 
@@ -91,4 +93,5 @@ pub use request::{InvalidRequest, ListVersion, Request, checklist};
 pub use severity::severity;
 pub use state::Standing;
 pub use target::{Known, Relation, Repair, Target, TargetError, relation};
+pub use unseen::{Unseen, Why};
 pub use verdict::{Clause, ScreenWord, Verdict, screen_word};

@@ -297,6 +297,18 @@ words!(part, part_from, parts, remit_proto::v1::RequestPart, {
     Remarks => "remarks",
 });
 
+words!(loss, loss_from, losses, remit_proto::v1::LossCause, {
+    AgentDown => "agent_down",
+    KernelQueue => "kernel_queue",
+    AgentQueue => "agent_queue",
+    NotParsed => "not_parsed",
+    SpoolFull => "spool_full",
+    SpoolDamaged => "spool_damaged",
+    CounterReset => "counter_reset",
+    FileLost => "file_lost",
+    CanaryLost => "canary_lost",
+});
+
 words!(precision, precision_from, precisions, remit_proto::v1::TimePrecision, {
     Date => "date",
     Minute => "minute",

@@ -89,6 +89,8 @@ fn verdict(view: &View<'_>, target: &str, claims: &[&str], seen: &[&str]) -> Ver
         place: None,
         observed_names: &seen,
         ambiguous: 0,
+        unseen: &[],
+        stands: false,
         deed: None,
     };
     judge(&event, view, &KnownSizes::default(), &Parameters::default())

@@ -271,6 +271,8 @@ proptest! {
             place: (place > 0).then_some(&facts),
             observed_names: &names,
             ambiguous: 0,
+            unseen: &[],
+            stands: false,
             deed: None,
         };
         let view = register.at(sizes.2);
@@ -312,6 +314,8 @@ proptest! {
                 place: Some(&facts),
                 observed_names: &[],
                 ambiguous: 0,
+                unseen: &[],
+                stands: false,
                 deed: None,
             };
             judge(&event, &register.view(), &KnownSizes::default(), &Parameters::default())

@@ -98,6 +98,8 @@ impl Question {
             place: Some(facts),
             observed_names: &[],
             ambiguous: 0,
+            unseen: &[],
+            stands: false,
             deed: None,
         };
         let (sizes, parameters) = (KnownSizes::default(), Parameters::default());

@@ -159,6 +159,8 @@ fn judged(
         place: None,
         observed_names: &[],
         ambiguous: 0,
+        unseen: &[],
+        stands: false,
         deed: None,
     };
     let sizes = register::KnownSizes { before_act: facts.before_act, when_logged: 1 };

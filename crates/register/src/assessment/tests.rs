@@ -466,3 +466,177 @@ fn a_confirmation_counts_only_of_persons_whom_the_log_knows() {
         assert_eq!(now.confirmed.is_some(), confirmed, "{enrolled:?}");
     }
 }
+
+impl Log {
+    /// A batch of leaves and a seal; what rules did is about the one target.
+    fn leaves(&mut self, bodies: Vec<Body>, seal_s: i64, stopping: bool) {
+        let mut openings = Vec::new();
+        for (index, body) in (self.leaves..).zip(&bodies) {
+            if matches!(body, Body::Activity(_)) {
+                let value = target().encode_to_vec();
+                let opening = Some(v1::Opening { field: 3, salt: vec![0; 16], value });
+                openings.push(v1::LeafOpening { index, opening });
+            }
+        }
+        let seal = v1::Seal {
+            at_s: seal_s,
+            clock: SYNCED.into(),
+            seal_interval_s: 30,
+            stopping,
+            ..Default::default()
+        };
+        let leaves: Vec<Leaf> =
+            bodies.into_iter().chain([Body::Seal(seal)]).map(Leaf::Known).collect();
+        let count = leaves.len() as u64;
+        self.assessment.leaves(&origin(), self.leaves, leaves, &openings);
+        self.leaves += count;
+    }
+
+    /// The request ends at an instant.
+    fn revoke(&mut self, id: &str, effective_at_s: i64) {
+        let transition = v1::Transition {
+            request_id: id.into(),
+            kind: v1::TransitionKind::Revoke.into(),
+            ..Default::default()
+        };
+        let mut statement = statement_of(statement::Body::Transition(transition));
+        (statement.recorded_at_s, statement.effective_at_s) = (effective_at_s, effective_at_s);
+        self.assessment.statement(&statement, None).unwrap();
+        self.statements += 1;
+        self.head(REGISTER, self.statements);
+    }
+}
+
+/// By rule 1 of a source, under the request.
+fn did(first_s: i64, last_s: i64) -> Body {
+    let claims = vec![(&"req-7".parse::<evidence::Claim>().unwrap()).into()];
+    let rule =
+        v1::Rule { number: 1, source: 1, technique: 10, actor: 1, claims, ..Default::default() };
+    let rule = Some(rule);
+    Body::Activity(v1::Activity { rule, first_s, last_s, hits: 2, ..Default::default() })
+}
+
+fn gap(source: i32, rule: u64, cause: v1::LossCause, from_s: i64, until_s: i64) -> Body {
+    let cause = cause.into();
+    Body::Gap(v1::Gap { source, rule, cause, from_s, until_s, ..Default::default() })
+}
+
+/// A request that ended at noon, and what a rule did from a minute before until a minute after it.
+fn across_the_end(with: impl FnOnce(&mut Log)) -> (Log, Facts) {
+    let mut log = Log::new();
+    log.declare("DE");
+    log.request("req-7");
+    log.revoke("req-7", NOON);
+    log.leaves(vec![], NOON - 90, false);
+    with(&mut log);
+    log.leaves(vec![did(NOON - 60, NOON + 60)], NOON + 65, false);
+    let facts = log.cover().remove(0);
+    (log, facts)
+}
+
+#[test]
+fn a_bound_in_a_time_that_the_node_did_not_see_is_a_gap() {
+    use v1::{LossCause::*, UndeterminedReason::*};
+    let (from_s, until_s) = (NOON - 30, NOON + 30);
+    let found = |body: Option<Body>| {
+        let (log, facts) = across_the_end(|log| {
+            log.leaves(body.into_iter().collect(), NOON - 1, false);
+            log.leaves(vec![], NOON + 40, false);
+        });
+        let (then, now) =
+            (log.assessment.then(&facts), log.assessment.now(&facts, log.size, NOON + 65));
+        assert_eq!(then.undetermined, now.undetermined);
+        now.undetermined.unwrap()
+    };
+    assert_eq!(found(None), Boundary);
+    for cause in [AgentDown, SpoolDamaged, FileLost, CanaryLost, CounterReset] {
+        assert_eq!(found(Some(gap(1, 0, cause, from_s, until_s))), Gap, "{cause:?}");
+    }
+    // Somebody looked, and could not keep up.
+    for cause in [KernelQueue, AgentQueue, NotParsed, SpoolFull] {
+        assert_eq!(found(Some(gap(1, 0, cause, from_s, until_s))), Boundary, "{cause:?}");
+    }
+    // Of this rule; of another rule, of another source, at another time.
+    assert_eq!(found(Some(gap(1, 1, AgentDown, from_s, until_s))), Gap);
+    assert_eq!(found(Some(gap(1, 2, AgentDown, from_s, until_s))), Boundary);
+    assert_eq!(found(Some(gap(2, 0, AgentDown, from_s, until_s))), Boundary);
+    assert_eq!(found(Some(gap(1, 0, AgentDown, NOON + 1, until_s))), Boundary);
+}
+
+#[test]
+fn a_silence_of_the_tree_is_a_gap_too() {
+    // Stopped for 40 seconds, and started again.
+    let (log, facts) = across_the_end(|log| {
+        log.leaves(vec![], NOON - 20, true);
+        log.leaves(vec![], NOON + 20, false);
+    });
+    let now = log.assessment.now(&facts, log.size, NOON + 65);
+    assert_eq!(now.undetermined, Some(v1::UndeterminedReason::Gap));
+    assert!(
+        now.clause.event_shows.ends_with(
+            "nothing was recorded from 2026-01-15T11:59:40Z to 2026-01-15T12:00:20Z (stopped)"
+        ),
+        "{}",
+        now.clause.event_shows
+    );
+    // What stands then is not known to have stood; a moment before the stop it is, and it is judged.
+    let standing = |at_s| log.assessment.standing(&facts, at_s, log.size);
+    assert_eq!(standing(NOON + 10).undetermined, Some(v1::UndeterminedReason::Gap));
+    assert_eq!(standing(NOON + 20).code, VerdictCode::Revoked);
+    assert_eq!(standing(NOON - 10).code, VerdictCode::Authorised, "if it stood, it was covered");
+}
+
+#[test]
+fn a_gap_that_is_told_of_later_changes_what_is_known_now() {
+    let (mut log, facts) = across_the_end(|log| log.leaves(vec![], NOON - 1, false));
+    assert!(log.assessment.take_reached().is_empty());
+    let before = log.size;
+    log.leaves(vec![gap(1, 0, v1::LossCause::AgentDown, NOON - 9, NOON + 9)], NOON + 80, false);
+    log.cover();
+    let reached = log.assessment.take_reached();
+    assert_eq!(reached.iter().map(|selector| selector.since_s).collect::<Vec<_>>(), [NOON - 9]);
+    assert!(log.assessment.take_reached().is_empty(), "once");
+    let reason = |verdict: crate::Verdict| verdict.undetermined.unwrap();
+    use v1::UndeterminedReason::{Boundary, Gap};
+    assert_eq!(reason(log.assessment.then(&facts)), Boundary);
+    assert_eq!(reason(log.assessment.now(&facts, before, NOON + 65)), Boundary);
+    assert_eq!(reason(log.assessment.now(&facts, log.size, NOON + 80)), Gap);
+    // One that lies after everything that was judged reaches nothing.
+    log.leaves(vec![gap(1, 0, v1::LossCause::AgentDown, NOON + 61, NOON + 90)], NOON + 99, false);
+    log.cover();
+    assert!(log.assessment.take_reached().is_empty());
+}
+
+#[test]
+fn what_lies_after_the_seal_of_its_own_batch_is_not_verifiable() {
+    let verdict = |last_s: i64, clock: v1::ClockState| {
+        let mut log = Log::new();
+        log.declare("DE");
+        log.request("req-7");
+        log.batch(&[last_s, NOON], NOON, 0, clock);
+        let events = log.cover();
+        let of = |facts: &Facts| {
+            let (then, now) =
+                (log.assessment.then(facts), log.assessment.now(facts, log.size, NOON));
+            assert_eq!(then.code, now.code);
+            now
+        };
+        // What else the batch holds is not in doubt for it.
+        assert_eq!(of(&events[1]).code, VerdictCode::Authorised);
+        of(&events[0])
+    };
+    let unset = v1::ClockState::Unsynced;
+    assert_eq!(verdict(NOON + 300, SYNCED).code, VerdictCode::Authorised);
+    assert_eq!(verdict(NOON + 600, unset).code, VerdictCode::Authorised);
+    assert_eq!(verdict(NOON + 601, unset).code, VerdictCode::Unverifiable);
+    let found = verdict(NOON + 301, SYNCED);
+    assert_eq!(
+        (found.code, found.screen_word().as_str()),
+        (VerdictCode::Unverifiable, "undetermined")
+    );
+    assert_eq!(
+        crate::explain(&found.to_wire()),
+        "The evidence does not verify (clock: at 2026-01-15T12:05:01Z, in a batch that was sealed at \
+         2026-01-15T12:00:00Z), so nothing is said about the block."
+    );
+}

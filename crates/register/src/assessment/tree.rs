@@ -13,7 +13,10 @@ use tlog::Hash;
 use super::{Assessed, Facts, Item};
 use crate::{
     deed::{self, Confirmed},
+    integrity::AHEAD_MAX_S,
     judge::Span,
+    silence::Watch,
+    unseen::{Gaps, Shown},
 };
 
 /// By so much a clock may be wrong that its node calls unsynchronised. Belongs to the matcher version.
@@ -28,6 +31,10 @@ pub(super) struct Tree {
     /// What seals prove to have known: time of the seal and the register size in the checkpoint that
     /// it names; only where that size grew.
     knew: Vec<(i64, u64)>,
+    /// The silences between its seals.
+    watch: Watch,
+    /// The last second of the events so far.
+    pub(super) judged_until_s: i64,
 }
 
 /// What is known of a tree beside its leaves.
@@ -40,6 +47,29 @@ pub(super) struct Seen {
     stood: Vec<Stood>,
     /// Second persons, in the order of leaves.
     confirmed: Vec<OfDeed>,
+    pub(super) gaps: Gaps,
+    /// Batches that hold what lies after their own seal, in order.
+    sealed_early: Vec<SealedEarly>,
+}
+
+/// What a tree tells of in passing.
+pub(super) enum Told {
+    /// A second person stood by a deed, by this leaf.
+    Confirmed {
+        leaf: u64,
+        action: Box<v1::ServiceAction>,
+    },
+    Unseen(Shown),
+    SealedEarly(SealedEarly),
+}
+
+/// The first and the last leaf of a batch, its seal's time, and how much later a leaf's may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SealedEarly {
+    first: u64,
+    last: u64,
+    sealed_s: i64,
+    allowed_s: i64,
 }
 
 /// A leaf that confirms a deed.
@@ -99,7 +129,7 @@ impl Tree {
         log_index: u64,
         register_size_of: impl Fn(&Hash) -> Option<u64>,
         is_known: impl Fn(&Option<v1::PersonRef>) -> bool,
-        mut confirm: impl FnMut(u64, u64, &v1::ServiceAction),
+        mut tell: impl FnMut(Told),
     ) -> Vec<Assessed> {
         let mut assessed = Vec::new();
         let mut batch = Vec::new();
@@ -114,13 +144,25 @@ impl Tree {
                 && is_known(&action.recorded_by)
                 && is_known(&action.confirmed_by)
             {
-                confirm(waiting.index, log_index, action);
+                let (leaf, action) = (waiting.index, Box::new(action.clone()));
+                tell(Told::Confirmed { leaf, action });
             }
+            if let Leaf::Known(Body::Gap(gap)) = &waiting.leaf {
+                let shown = Shown::of_leaf(waiting.index, log_index, gap);
+                shown.into_iter().for_each(|shown| tell(Told::Unseen(shown)));
+            }
+            let index = waiting.index;
             batch.push(waiting);
             if let Some(seal) = seal {
                 let error_s = clock_error(&seal);
+                let begin = assessed.len();
                 assessed
                     .extend(batch.drain(..).map(|w| self.assess(origin, w, log_index, error_s)));
+                let of_batch = assessed.get(begin..).unwrap_or_default();
+                sealed_early(of_batch, &seal).into_iter().for_each(|e| tell(Told::SealedEarly(e)));
+                if let Some(silence) = self.watch.seal(&origin.node, &seal) {
+                    tell(Told::Unseen(Shown::of_silence(index, log_index, &silence)));
+                }
                 self.learn(&seal, &register_size_of);
             }
         }
@@ -128,6 +170,8 @@ impl Tree {
         assessed
             .extend(unsealed.map(|w| self.assess(origin, w, log_index, CLOCK_ERROR_UNSYNCED_S)));
         self.logged_size = self.logged_size.max(size);
+        let last = assessed.iter().filter_map(last_second).max();
+        self.judged_until_s = self.judged_until_s.max(last.unwrap_or(i64::MIN));
         assessed
     }
 
@@ -222,8 +266,29 @@ impl Seen {
         known.any(|(_, from_size)| *from_size <= leaf)
     }
 
+    /// Takes in what the tree told of at this entry of the log.
+    pub(super) fn told(&mut self, covered_by: u64, told: Told) {
+        match told {
+            Told::Confirmed { leaf, action } => self.confirm(leaf, covered_by, &action),
+            Told::Unseen(shown) => self.gaps.add(shown),
+            Told::SealedEarly(batch) => self.sealed_early.push(batch),
+        }
+    }
+
+    /// Known below this size of the log, and not revoked.
+    pub(super) fn knows(&self, shown: &Shown, log_size: u64) -> bool {
+        shown.covered_by < log_size && !self.is_revoked(shown.leaf, log_size)
+    }
+
+    /// When the batch of a leaf was sealed, if what the leaf tells of came after that.
+    pub(super) fn sealed_before(&self, leaf: u64, last_s: i64) -> Option<i64> {
+        let at = self.sealed_early.partition_point(|batch| batch.last < leaf);
+        let batch = self.sealed_early.get(at).filter(|batch| batch.first <= leaf)?;
+        batch.contradicts(last_s).then_some(batch.sealed_s)
+    }
+
     /// Two persons whom the log knew stood by a deed, by this leaf.
-    pub(super) fn confirm(&mut self, leaf: u64, covered_by: u64, action: &v1::ServiceAction) {
+    fn confirm(&mut self, leaf: u64, covered_by: u64, action: &v1::ServiceAction) {
         let Some(by) = action.confirmed_by.clone() else { return };
         let confirmed =
             Confirmed { leaf, at_s: action.at_s, by, attestation: action.attestation() };
@@ -259,6 +324,33 @@ impl Seen {
     pub(super) fn stood_before(&self, rule: u64, index: u64) -> bool {
         let earlier = self.stood.iter().filter(|stood| stood.index <= index);
         earlier.into_iter().any(|stood| stood.numbers.binary_search(&rule).is_ok())
+    }
+}
+
+impl SealedEarly {
+    fn contradicts(&self, last_s: i64) -> bool {
+        last_s > self.sealed_s.saturating_add(self.allowed_s)
+    }
+}
+
+/// `None`: nothing in the batch lies after its seal by more than the clock may be wrong.
+fn sealed_early(batch: &[Assessed], seal: &v1::Seal) -> Option<SealedEarly> {
+    let (first, last) = (batch.first()?.index, batch.last()?.index);
+    let allowed_s = i64::from(clock_error(seal)).saturating_add(AHEAD_MAX_S);
+    let sealed = SealedEarly { first, last, sealed_s: seal.at_s, allowed_s };
+    let mut times = batch.iter().filter_map(last_second);
+    times.any(|last_s| sealed.contradicts(last_s)).then_some(sealed)
+}
+
+/// The last second of what a rule did, or of a change of one. A deed's times are a person's word.
+fn last_second(assessed: &Assessed) -> Option<i64> {
+    match &assessed.item {
+        Item::Activity { facts, .. } | Item::RuleChange { facts, .. } => Some(facts.span.last_s),
+        Item::Deed { .. }
+        | Item::Probe { .. }
+        | Item::Snapshot { .. }
+        | Item::Other(_)
+        | Item::NotUnderstood { .. } => None,
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     request::{Request, RequestTarget},
     state::{self, Bounds, Standing, Transition},
     target::{Known, Name, Relation, Target, relation},
+    unseen::Unseen,
 };
 
 pub(super) struct Candidate<'a> {
@@ -49,6 +50,8 @@ pub(super) struct Candidate<'a> {
     standings: SmallVec<[Option<Standing>; 2]>,
     /// Other versions or targets of the same request hold where this one does not.
     relieved: bool,
+    /// What it turns on lies in a time that nobody saw.
+    pub unseen: Option<Unseen>,
     /// The event went on from its first to its last second.
     lasting: bool,
 }
@@ -384,6 +387,10 @@ impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
         if breadth.target == Answer::No(VerdictCode::Overbroad) {
             breadth.target = secret(RequestPart::Measure, breadth.target);
         }
+        let standings: Vec<Option<Standing>> = samples
+            .iter()
+            .map(|at_s| entry.standing_of(version, bounds, transitions, *at_s))
+            .collect();
         Candidate {
             entry: *entry,
             version,
@@ -400,10 +407,8 @@ impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
                 dimensions::technique(&request.measure, event.technique, event.rate_bits_per_s),
             ),
             accepted: accepted(event, request, target, transitions),
-            standings: samples
-                .iter()
-                .map(|at_s| entry.standing_of(version, bounds, transitions, *at_s))
-                .collect(),
+            unseen: turns_unseen(samples, &standings, event.unseen),
+            standings,
             relieved: false,
             lasting: event.deed.is_some(),
         }
@@ -425,6 +430,29 @@ fn samples(span: Span, turning_points: impl IntoIterator<Item = i64>) -> SmallVe
         samples.dedup();
     }
     samples
+}
+
+/// Whether each instant at which it begins or ceases to hold lies where nobody looked: the first such time.
+fn turns_unseen(
+    samples: &[i64],
+    standings: &[Option<Standing>],
+    unseen: &[Unseen],
+) -> Option<Unseen> {
+    let covers = |standing: &Option<Standing>| match standing {
+        Some(Standing::RemovalGrace { .. }) => Some(false),
+        Some(standing) if standing.is_in_force() => Some(true),
+        Some(_) | None => None,
+    };
+    let mut found = None;
+    for (at_s, turn) in samples.iter().skip(1).zip(standings.windows(2)) {
+        if let [before, after] = turn
+            && covers(before) != covers(after)
+        {
+            let here = unseen.iter().find(|unseen| unseen.holds(*at_s))?;
+            found = found.or(Some(*here));
+        }
+    }
+    found
 }
 
 /// A window across an amendment is covered if one text covers it before and the other after: it is
@@ -480,7 +508,7 @@ impl<'a> Candidate<'a> {
             Time::Outside(Standing::Annulled { .. }) if failed.first.is_some() => {}
             Time::Outside(standing) => failed.add(code_of(standing), Dimension::Time),
             Time::Boundary => {
-                open = open.or(Some((UndeterminedReason::Boundary, Dimension::Time)));
+                open = open.or(Some((self.boundary(), Dimension::Time)));
             }
             Time::Grace | Time::InForce { .. } => {}
         }
@@ -493,8 +521,19 @@ impl<'a> Candidate<'a> {
             (None, Time::InForce { provisional }) => Outcome::Covers { provisional },
             // Both were turned into a failure or an open question above.
             (None, Time::Boundary | Time::Outside(_)) => {
-                Outcome::Might { reason: UndeterminedReason::Boundary, dimension: Dimension::Time }
+                Outcome::Might { reason: self.boundary(), dimension: Dimension::Time }
             }
+        }
+    }
+
+    pub(super) fn crosses_a_bound(&self) -> bool {
+        self.time() == Time::Boundary
+    }
+
+    fn boundary(&self) -> UndeterminedReason {
+        match self.unseen {
+            Some(_) => UndeterminedReason::Gap,
+            None => UndeterminedReason::Boundary,
         }
     }
 

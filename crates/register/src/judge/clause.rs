@@ -30,7 +30,11 @@ pub(super) fn of(
             let says = target_says(candidate, event);
             (says + &licence_says(candidate), target_shows(event))
         }
-        Dimension::Time => (time_says(candidate, request), time_shows(event)),
+        Dimension::Time => {
+            let unseen = candidate.unseen.filter(|_| candidate.crosses_a_bound());
+            let unseen = unseen.map_or_else(String::new, |unseen| format!("; {}", unseen.says()));
+            (time_says(candidate, request), time_shows(event) + &unseen)
+        }
         Dimension::Status => (status_says(candidate, request), time_shows(event)),
         Dimension::Place => (place_says(&request.scope), place_shows(event.place)),
         Dimension::Audience => (audience_says(&request.scope), audience_shows(event.place)),

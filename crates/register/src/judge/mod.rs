@@ -40,6 +40,9 @@
 //!   ([`licence`], ADR 38): beyond it a block is OVERBROAD, and the clause names the limit.
 //! - To throttle to less than a request leaves is WRONG_METHOD. Under a request that states a rate, throttling to
 //!   nobody knows what is UNDETERMINED(not_understood); under one that states none the technique alone counts.
+//! - A bound within a window leaves it undetermined. Where the bound lies in a time of which the node says that
+//!   nobody looked, that is the reason: UNDETERMINED(gap), and the clause names the time. A rule that stands is not judged
+//!   at an instant in such a time, unless it would be covered: that it stood then nobody saw.
 //! - A deed that a person recorded lasted from its first to its last second: across a bound it is not
 //!   undetermined, but judged by the part that was not covered.
 //! - An entry of a list is judged like a target of its request, with the instants of the versions that
@@ -89,6 +92,7 @@ use crate::{
     register::View,
     request::Request,
     target::{Known, Target},
+    unseen::Unseen,
     verdict::{Clause, Verdict},
     words,
 };
@@ -132,6 +136,10 @@ pub struct Event<'a> {
     pub observed_names: &'a [String],
     /// How many other rules could have caused it.
     pub ambiguous: usize,
+    /// Times in its span of which the node says that nobody looked ([`unseen`](crate::unseen)).
+    pub unseen: &'a [Unseen],
+    /// It is a rule that stands, and not what one did: whether it stood where nobody looked is not known.
+    pub stands: bool,
     /// A person recorded it (`deed`); with whoever confirmed it.
     pub deed: Option<Option<&'a Confirmed>>,
 }
@@ -225,6 +233,7 @@ pub fn judge(
     let candidates = judged.as_slice();
     let verdict = case
         .covered(candidates)
+        .or_else(|| case.not_seen())
         .or_else(|| case.own_measure(candidates))
         .or_else(|| case.might_be_covered(candidates))
         .or_else(|| case.too_many(cut_at))
@@ -265,6 +274,16 @@ impl<'a> Case<'_, 'a> {
         } else {
             self.speak(VerdictCode::AuthorisedMisreferenced, candidate, Dimension::Reference)
         })
+    }
+
+    /// It stood before and after, and nobody can say that it stood then. What would have been covered is.
+    fn not_seen(&self) -> Option<Verdict> {
+        let unseen = self.event.unseen.first().filter(|_| self.event.stands)?;
+        let shows = format!("{}; {}", clause::time_shows(self.event), unseen.says());
+        let reason = UndeterminedReason::Gap;
+        let mut verdict = self.undetermined(reason, Dimension::Time, "", &shows);
+        verdict.clause.request = self.claims.first_known();
+        Some(verdict)
     }
 
     fn own_measure(&self, candidates: &[Judged<'_, 'a>]) -> Option<Verdict> {

@@ -22,7 +22,8 @@
 //! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
 //! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
 //! [actor …] [answering 15,…] [leaving <bit/s>] [seeing a.org,b.org] [others n] [imported] [then] [size n] [before n]
-//! [logged n] [grace n] [now T] [rule n] [old] [deed|confirmed-deed]`; `old`: the rule stood before the
+//! [logged n] [grace n] [now T] [rule n] [old] [standing] [unseen <from>..<until>] [deed|confirmed-deed]`;
+//! `standing`: a rule at an instant; `unseen`: the agent was down; `old`: the rule stood before the
 //! node was enrolled; `deed`: a person recorded it, and, where it says so, a second one confirmed it.
 //!
 //! What is not said: from 2026-01-01, everywhere, by the plain techniques (a coarser one is not
@@ -38,7 +39,7 @@ use std::{collections::VecDeque, num::NonZeroU64};
 
 use register::{
     AsKnown, Claim, Claimed, Confirmed, Event, Known, KnownSizes, NodeId, Parameters, Register,
-    Span, Target, Verdict, judge, words,
+    Span, Target, Unseen, Verdict, Why, judge, words,
 };
 use remit_proto::v1::{
     self, AddedFinding, Dimension, TargetKind, UndeterminedReason, VerdictCode,
@@ -128,6 +129,8 @@ pub(crate) fn verdict_in(event: &str, register: &Register) -> Verdict {
         place: parts.place.as_ref(),
         observed_names: &parts.seen,
         ambiguous: parts.others,
+        unseen: &parts.unseen,
+        stands: parts.stands,
         deed: parts.deed.as_ref().map(Option::as_ref),
     };
     judge(&event, &view, &parts.sizes, &parts.parameters)
@@ -572,6 +575,8 @@ struct EventText {
     others: usize,
     rule: u64,
     old: bool,
+    unseen: Vec<Unseen>,
+    stands: bool,
     deed: Option<Option<Confirmed>>,
     size: u64,
     sizes: KnownSizes,
@@ -613,6 +618,8 @@ impl EventText {
             others: 0,
             rule: 1,
             old: false,
+            unseen: Vec::new(),
+            stands: false,
             deed: None,
             size,
             sizes: KnownSizes { before_act: None, when_logged: size },
@@ -628,6 +635,7 @@ impl EventText {
         match word {
             "imported" => return self.imported = true,
             "old" => return self.old = true,
+            "standing" => return self.stands = true,
             "deed" => return self.deed = Some(None),
             "confirmed-deed" => {
                 let by = v1::PersonRef { person: "p-2".into(), role: v1::Role::Operator.into() };
@@ -680,6 +688,12 @@ impl EventText {
             }
             "leaving" => self.rate_bits_per_s = value.parse().ok(),
             "seeing" => self.seen = list(),
+            "unseen" => {
+                let (from_s, until_s) = value.split_once("..").unwrap();
+                let (from_s, until_s) = (at(from_s), at(until_s));
+                let why = Why::Lost(v1::LossCause::AgentDown);
+                self.unseen.push(Unseen { from_s, until_s, why });
+            }
             "others" => self.others = value.parse().unwrap(),
             "rule" => self.rule = value.parse().unwrap(),
             "size" => self.size = value.parse().unwrap(),

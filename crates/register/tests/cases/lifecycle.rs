@@ -37,6 +37,17 @@ fn each_end_has_its_word() {
 }
 
 #[test]
+fn the_time_that_nobody_saw_is_named() {
+    check_clause(
+        "block 192.0.2.7 at 2026-01-15T12:00:00Z to 2026-01-15T12:10:00Z for req-7 \
+         unseen 2026-01-15T12:02:00Z..2026-01-15T12:08:00Z",
+        "req-7 ip:192.0.2.7 until 2026-01-15T12:05:00Z",
+        "time: until 2026-01-15T12:05:00Z / 2026-01-15T12:00:00Z to 2026-01-15T12:10:00Z; nothing was \
+         recorded from 2026-01-15T12:02:00Z to 2026-01-15T12:08:00Z (agent_down)",
+    );
+}
+
+#[test]
 fn enforced_before_it_was_accepted() {
     let refused = "req-7 ip:192.0.2.7 status received; req-7 refuses effective 2026-01-02";
     check_clause("block 192.0.2.7 for req-7", refused, "status: refused / 2026-01-15T12:00:00Z");

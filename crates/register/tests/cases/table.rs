@@ -4,9 +4,9 @@ use crate::language::{shown, verdict};
 
 const TABLE: &str = include_str!("verdicts.txt");
 
-/// Of DOMAIN.md: what the table must name. Codes that no case of the verdict function gives alone
-/// (UNVERIFIABLE, UNDETERMINED(gap)) are their callers'.
-const RULES: [&str; 54] = [
+/// Of DOMAIN.md: what the table must name. UNVERIFIABLE, which no case of the verdict function gives alone, is its
+/// caller's (`assessment`).
+const RULES: [&str; 55] = [
     "3f Secret request",
     "UNDETERMINED(secret)",
     "3a AUTHORISED",
@@ -36,6 +36,7 @@ const RULES: [&str; 54] = [
     "UNDETERMINED(erased",
     "UNDETERMINED(late_register)",
     "UNDETERMINED(scope)",
+    "UNDETERMINED(gap)",
     "not_understood",
     "3f Domain vs subdomain",
     "3f URL order, domain-level block",

@@ -132,6 +132,8 @@ fn verdict(world: &World, register: &Register, block: &Block) -> Answer {
         place: facts.as_ref(),
         observed_names: &[],
         ambiguous: 0,
+        unseen: &[],
+        stands: false,
         deed: None,
     };
     let verdict = judge(&event, &register.view(), &KnownSizes::default(), &Parameters::default());
