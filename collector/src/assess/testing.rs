@@ -510,6 +510,25 @@ impl Stream {
         self.leaf(node, Body::Activity(activity));
     }
 
+    /// A hit of which the node recorded by what name it came.
+    pub(crate) fn hit_by_name(&mut self, node: &str, block: &Block, name: &str) {
+        let activity = v1::Activity {
+            rule: Some(block.rule()),
+            response: Some(v1::Response { response: Some(v1::response::Response::Silent(true)) }),
+            rule_target: vec![0; 32],
+            hit_target: vec![0; 32],
+            hits: 1,
+            window_start_s: self.now_s,
+            first_s: self.now_s,
+            last_s: self.now_s,
+            ..v1::Activity::default()
+        };
+        self.open(node, evidence::leaf::ACTIVITY_RULE_TARGET, &block.target);
+        let name: Target = format!("domain_exact:{name}").parse().unwrap();
+        self.open(node, evidence::leaf::ACTIVITY_HIT_TARGET, &name.to_wire());
+        self.leaf(node, Body::Activity(activity));
+    }
+
     /// What a rule did in a window: twice, at its first and at its last second.
     pub(crate) fn hits_between(&mut self, node: &str, block: &Block, first_s: i64, last_s: i64) {
         let activity = v1::Activity {

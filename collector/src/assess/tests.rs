@@ -65,6 +65,41 @@ fn a_bound_that_nobody_saw_is_a_gap_also_where_the_gap_is_told_of_late() {
 }
 
 #[test]
+fn who_else_a_block_hit_is_counted_by_name() {
+    let mut stream = router();
+    let (covered, _) = blocks();
+    stream.request_with("req-7", "ip:192.0.2.7", |request| {
+        request.impact = Some(v1::ImpactAssessment {
+            collateral_estimate: "some forty shops".into(),
+            ..v1::ImpactAssessment::default()
+        });
+        let named: register::Target = "domain_exact:stream.example".parse().unwrap();
+        request.task.as_mut().unwrap().targets.push(v1::RequestTarget {
+            target: Some(named.to_wire()),
+            ..v1::RequestTarget::default()
+        });
+    });
+    for name in ["shop.example", "stream.example", "other.example", "shop.example"] {
+        stream.hit_by_name("r1", &covered, name);
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let answer = world.query.list_findings(v1::ListFindingsRequest::default()).unwrap();
+    let found: Vec<_> = answer.findings.iter().filter(|row| row.code == "COLLATERAL").collect();
+    let [finding] = &found[..] else { panic!("{answer:?}") };
+    let want = v1::CollateralRow {
+        // What the request names itself is no other.
+        names_seen: 2,
+        names_cut: false,
+        estimate: "some forty shops".into(),
+    };
+    assert_eq!(finding.collateral, Some(want.clone()));
+    let request = v1::GetFindingRequest { id: finding.id.clone() };
+    let one = world.query.get_finding(request).unwrap().finding.unwrap();
+    assert_eq!(one.collateral, Some(want));
+}
+
+#[test]
 fn leaves_that_no_head_covers_are_counted_and_not_judged() {
     let mut stream = router();
     let (covered, _) = blocks();

@@ -10,7 +10,7 @@ use remit_proto::v1::{self, FindingState, SeverityGrade, statement::Body};
 use tonic::Status;
 
 use super::{
-    QueryHandle, Scene,
+    QueryHandle, Scene, collateral,
     completeness::completeness,
     error::{QueryError, invalid},
     filter::Filter,
@@ -29,7 +29,10 @@ impl QueryHandle {
     fn finding(&self, id: &str) -> Result<v1::GetFindingResponse, QueryError> {
         let (filter, scene) = self.scene_for(None)?;
         let finding = match find(&scene, &filter, id)? {
-            Some(finding) => finding,
+            Some(mut finding) => {
+                collateral::complete(&scene, std::slice::from_mut(&mut finding))?;
+                finding
+            }
             None => former::finding(&scene, id)?.ok_or(QueryError::NoSuchFinding)?,
         };
         Ok(v1::GetFindingResponse {

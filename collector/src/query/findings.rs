@@ -15,7 +15,7 @@ use remit_proto::v1::{self, AddedFinding, FindingKind, VerdictCode};
 use tonic::Status;
 
 use super::{
-    QueryHandle, Scene, cases,
+    QueryHandle, Scene, cases, collateral,
     completeness::completeness,
     defects, duties,
     error::{QueryError, invalid},
@@ -72,8 +72,11 @@ impl QueryHandle {
         unreadable.map_or(Ok(()), Err)?;
         let (findings, next_page_token) =
             page.cut(found.into_iter().collect(), |(key, _)| key.clone());
+        let mut findings: Vec<v1::FindingRow> =
+            findings.into_iter().map(|(_, finding)| finding).collect();
+        collateral::complete(&scene, &mut findings)?;
         Ok(v1::ListFindingsResponse {
-            findings: findings.into_iter().map(|(_, finding)| finding).collect(),
+            findings,
             next_page_token,
             completeness: Some(completeness(&scene, &filter)?),
         })

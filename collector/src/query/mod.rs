@@ -20,6 +20,7 @@
 mod canaries;
 mod cases;
 pub mod clock;
+mod collateral;
 mod completeness;
 mod defects;
 #[cfg(test)]

@@ -49,6 +49,8 @@ mod sqlite;
 mod write;
 mod write_rules;
 
+use std::collections::HashMap;
+
 use parquet::errors::ParquetError;
 use register::{
     Target,
@@ -251,6 +253,13 @@ pub trait Reading {
     /// Events that may be findings (not plainly authorised, or something is added), activities,
     /// installations and deeds, gathered by rule and verdict as known now.
     fn groups(&self, query: &EventQuery) -> Result<Vec<Group>, StoreError>;
+    /// What hit each of these rules, where it was recorded: of each at most so many targets, once each. Without
+    /// the days that are in archives.
+    fn hit_names(
+        &self,
+        rules: &[RuleId],
+        count_max: usize,
+    ) -> Result<HashMap<RuleId, Vec<v1::Target>>, StoreError>;
     /// Activities by day and answer, of the days `since .. until`; read from sums alone.
     fn days(&self, since: i64, until: i64) -> Result<Vec<DaySum>, StoreError>;
     /// All verdicts of one event in the order in which they were added; true: as known then.

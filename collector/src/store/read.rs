@@ -7,7 +7,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     rc::Rc,
     sync::Arc,
 };
@@ -356,6 +356,52 @@ impl Reading for SqliteReading {
             found.push(Group { rule, code, hits, first_s, last_s, newest });
         }
         Ok(found)
+    }
+
+    fn hit_names(
+        &self,
+        rules: &[RuleId],
+        count_max: usize,
+    ) -> Result<HashMap<RuleId, Vec<v1::Target>>, StoreError> {
+        let mut found: HashMap<RuleId, BTreeSet<(i32, String)>> = HashMap::new();
+        for part in self.parts_of(&EventQuery::default()) {
+            let opened = self.part(&part)?;
+            if !opened.has_events() {
+                continue;
+            }
+            let connection = opened.get()?;
+            let mut of_rule: HashMap<i64, &RuleId> = HashMap::new();
+            let mut row_of = connection.prepare_cached(
+                "SELECT rule.id FROM generation JOIN rule ON rule.generation = generation.id
+                 WHERE generation.node = ?1 AND generation.generation = ?2 AND rule.number = ?3",
+            )?;
+            for rule in rules {
+                let key = params![rule.node, rule.generation, rule.number.cast_signed()];
+                let rows = row_of.query_map(key, |row| row.get::<_, i64>(0))?;
+                for row in rows {
+                    of_rule.insert(row?, rule);
+                }
+            }
+            let mut hits = connection.prepare_cached(
+                "SELECT DISTINCT ev.rule, target.kind, target.key, target.value
+                 FROM ev JOIN target ON target.id = ev.hit
+                 WHERE ev.hit IS NOT NULL AND ev.rule IN (SELECT value FROM json_each(?1))",
+            )?;
+            let mut rows = hits.query([json(&of_rule.keys().collect::<Vec<_>>())])?;
+            while let Some(row) = rows.next()? {
+                let Some(rule) = of_rule.get(&row.get::<_, i64>(0)?) else { continue };
+                let names = found.entry((*rule).clone()).or_default();
+                if names.len() < count_max {
+                    let target = target_from(row.get(1)?, row.get(2)?, row.get(3)?);
+                    names.insert((target.kind, target.value));
+                }
+            }
+        }
+        let target = |(kind, value)| v1::Target { kind, value };
+        Ok(found
+            .into_iter()
+            .map(|(rule, names)| (rule, names.into_iter().map(target).collect()))
+            .collect())
     }
 
     fn days(&self, since: i64, until: i64) -> Result<Vec<DaySum>, StoreError> {

@@ -115,6 +115,11 @@ impl Opened {
         self.lent.get()
     }
 
+    /// They are not in an archive.
+    pub(super) fn has_events(&self) -> bool {
+        self.archive.is_none()
+    }
+
     pub(super) fn inside(&self) -> Result<In<'_>, StoreError> {
         let (part, is_sealed) = (self.number, self.is_sealed);
         let archive = self.archive.as_deref();

@@ -223,6 +223,11 @@ impl Veil {
         }
     }
 
+    /// A text of a request that the reader is shown.
+    pub(super) fn text(&self, text: &mut String) {
+        self.names.withhold_from(text);
+    }
+
     pub(super) fn transition(&self, id: &str, row: &mut v1::TransitionRow) {
         self.names.withhold_from(&mut row.reason);
         if self.hides(&row.by_request_id) {

@@ -119,6 +119,7 @@ pub(super) fn layout() -> Layout<v1::FindingRow> {
         "due" => time::utc(row.due_s),
         "duty_nodes" => row.duty_nodes.iter().map(duties::node_json).collect::<Vec<_>>(),
         "silent_nodes" => row.silent_nodes,
+        "collateral" => row.collateral.as_ref().map(collateral_json),
         "stands" => !row.stands_no_more,
     ]);
     fields.extend(attribution_fields());
@@ -170,6 +171,7 @@ fn below(row: &v1::FindingRow) -> Vec<String> {
         Some(verdict) => sentences(Some(verdict), None),
         None => sentence_of(row).into_iter().collect(),
     };
+    below.extend(row.collateral.as_ref().map(collateral_sentence));
     below.extend(cases::sentences(row));
     if let Some(now) = row.verdict_now.as_ref().filter(|_| row.installed_now) {
         below.push(format!(
@@ -179,6 +181,34 @@ fn below(row: &v1::FindingRow) -> Vec<String> {
         ));
     }
     below
+}
+
+fn collateral_json(row: &v1::CollateralRow) -> serde_json::Value {
+    let v1::CollateralRow { names_seen, names_cut, estimate } = row;
+    serde_json::json!({ "names_seen": names_seen, "names_cut": names_cut, "estimate": estimate })
+}
+
+/// Where the number is from, and that it may be wrong, stands beside it.
+pub(super) fn collateral_sentence(row: &v1::CollateralRow) -> String {
+    let v1::CollateralRow { names_seen, names_cut, estimate } = row;
+    let seen = match (names_seen, names_cut) {
+        (0, _) => "No other name was recorded that hit the rule, which does not say that there is \
+                   none"
+            .to_owned(),
+        (1, _) => "At least 1 other name hit the rule".to_owned(),
+        (count, false) => format!("At least {count} other names hit the rule"),
+        (count, true) => {
+            format!("At least {count} other names hit the rule, and more than were counted")
+        }
+    };
+    let from = "by names that the node recorded with hits; few lines, sampled logs and archived days hide some";
+    match estimate.is_empty() {
+        true => format!("{seen} ({from}). The request holds no estimate that could be shown."),
+        false => format!(
+            "{seen} ({from}). The impact assessment of the request expected: {estimate} (made before, and \
+             nobody has checked it)."
+        ),
+    }
 }
 
 /// What is no verdict on a rule has a code alone.

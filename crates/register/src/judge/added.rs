@@ -1,5 +1,8 @@
 //! Findings that are added to a verdict and never are one (DOMAIN.md section 3, rule 5).
 
+use std::collections::BTreeSet;
+
+use evidence::RequestId;
 use remit_proto::v1::{
     Actor, AddedFinding, Instrument, RequestPart, Response, Technique, Trigger, VerdictCode,
     response,
@@ -7,10 +10,11 @@ use remit_proto::v1::{
 
 use super::{CONSIDERED_MAX, Event, candidate::Candidate, claims::Claims, dimensions::Answer};
 use crate::{
+    entry::{Entry, Version},
     register::View,
     request::{Request, is_own_measure},
     state::Standing,
-    target::{Known, Name, Relation, Target},
+    target::{Known, Name, Relation, Target, name_of},
     verdict::{ScreenWord, screen_word},
 };
 
@@ -86,24 +90,44 @@ fn is_collateral(
 
 /// A host name hit the rule that no target of the request holds.
 fn saw_other_names(event: &Event<'_>, candidate: &Candidate<'_>, view: &View<'_>) -> bool {
-    event.observed_names.iter().filter_map(|name| Name::canonical(name).ok()).any(|name| {
-        let name = Target::DomainExact(name);
-        let mut held = view.held_in(candidate.version, &name);
-        !held.any(|held| !held.exception) && !may_be_listed(&name, candidate, view)
-    })
+    event
+        .observed_names
+        .iter()
+        .filter_map(|name| Name::canonical(name).ok())
+        .any(|name| is_beside(name, candidate.entry, candidate.version, view))
+}
+
+/// The request does not name it, in this version.
+fn is_beside(name: Name, entry: Entry<'_>, version: &Version, view: &View<'_>) -> bool {
+    let name = Target::DomainExact(name);
+    let mut held = view.held_in(version, &name);
+    !held.any(|held| !held.exception) && !may_be_listed(&name, entry, version, view)
+}
+
+impl View<'_> {
+    /// How many different names of these the newest version of a request does not name: others that are hit by
+    /// what is blocked for it.
+    pub fn names_beside(&self, request: &RequestId, hit: &[Target]) -> usize {
+        let Some(entry) = self.request(request) else { return 0 };
+        let names: BTreeSet<&Name> = hit.iter().filter_map(name_of).collect();
+        names
+            .into_iter()
+            .filter(|name| is_beside((*name).clone(), entry, entry.newest(), self))
+            .count()
+    }
 }
 
 /// By a list that the request covers. Where not all of them could be looked at, it is not held against
 /// anybody that none was found.
-fn may_be_listed(name: &Target, candidate: &Candidate<'_>, view: &View<'_>) -> bool {
-    if candidate.request().covers_lists.is_empty() {
+fn may_be_listed(name: &Target, entry: Entry<'_>, version: &Version, view: &View<'_>) -> bool {
+    if version.request.covers_lists.is_empty() {
         return false;
     }
     let (touches, is_cut) = view.touching_some(name, &[], CONSIDERED_MAX);
     let held = touches
         .iter()
-        .filter(|t| t.listed.is_some() && t.entry.id() == candidate.entry.id())
-        .filter(|t| t.version.request.version == candidate.request().version)
+        .filter(|t| t.listed.is_some() && t.entry.id() == entry.id())
+        .filter(|t| t.version.request.version == version.request.version)
         .filter(|t| !t.target.exception)
         .any(|t| matches!(t.relation, Relation::Equal | Relation::Inside));
     held || is_cut

@@ -8,7 +8,7 @@ use remit_proto::v1::{self, AddedFinding, FindingKind};
 use super::{Places, cause::for_example, examples::Examples};
 use crate::{
     commands::{
-        findings::{INEFFECTIVE, UNSTATED, area_text},
+        findings::{INEFFECTIVE, UNSTATED, area_text, collateral_sentence},
         row::verdict_cell,
     },
     words,
@@ -37,12 +37,17 @@ pub(super) struct Deed {
     pub(super) verdict: Option<v1::Verdict>,
     /// Where the finding is added to a verdict, and not the verdict itself.
     pub(super) added: Option<AddedFinding>,
+    /// Of the rule that is known to have hit most others: names of several rules may be the same, and are not
+    /// added up.
+    collateral: Option<v1::CollateralRow>,
 }
 
 impl Deed {
     pub(super) fn sentences(&self) -> Vec<String> {
         let verdict = self.verdict.as_ref().map(register::explain);
-        verdict.map(|sentence| for_example(sentence, self.rules)).unwrap_or_default()
+        let others = self.collateral.as_ref().map(collateral_sentence);
+        let told = verdict.into_iter().chain(others);
+        told.flat_map(|sentence| for_example(sentence, self.rules)).collect()
     }
 
     fn add(&mut self, row: &v1::FindingRow, places: &Places) {
@@ -53,6 +58,10 @@ impl Deed {
         self.first_s = first_s.unwrap_or(0);
         self.last_s = self.last_s.max(row.last_seen_s);
         self.targets.add(words::target(row.target.as_ref()));
+        let names = |row: &Option<v1::CollateralRow>| row.as_ref().map(|row| row.names_seen);
+        if names(&self.collateral) < names(&row.collateral) {
+            self.collateral.clone_from(&row.collateral);
+        }
         if self.verdict.is_none() {
             self.verdict.clone_from(&row.verdict);
         }
@@ -92,6 +101,7 @@ pub(super) fn deeds(findings: &[v1::FindingRow], places: &Places) -> Vec<Deed> {
             targets: Examples::default(),
             verdict: None,
             added,
+            collateral: None,
         };
         deeds.entry(key.clone()).or_insert_with(|| new(key)).add(row, places);
     }
@@ -183,6 +193,27 @@ pub(super) mod tests {
         let rows = [finding(1, "EXPIRED", Expired), duty, row(UNSTATED, "")];
         assert_eq!(duties(&rows).len(), 1);
         assert_eq!(unstated(&rows, &Places::default()), ["edge-1"]);
+    }
+
+    #[test]
+    fn of_others_that_were_hit_the_rule_that_hit_most_speaks() {
+        let harm = |rule, names_seen| v1::FindingRow {
+            collateral: Some(v1::CollateralRow {
+                names_seen,
+                names_cut: false,
+                estimate: "some forty shops".into(),
+            }),
+            ..finding(rule, "COLLATERAL", Authorised)
+        };
+        let found = deeds(&[harm(1, 2), harm(2, 7), harm(3, 0)], &Places::default());
+        let [deed] = found.as_slice() else { panic!("{found:?}") };
+        let told = deed.sentences().pop().unwrap();
+        assert!(told.starts_with("For example: At least 7 other names hit the rule ("), "{told}");
+        assert!(told.contains("expected: some forty shops (made before"), "{told}");
+        let none = deeds(&[harm(3, 0)], &Places::default()).remove(0).sentences().pop().unwrap();
+        assert!(none.starts_with("No other name was recorded that hit the rule, which"), "{none}");
+        let other = deeds(&[finding(1, "EXPIRED", Expired)], &Places::default()).remove(0);
+        assert_eq!(other.sentences().len(), 1, "of other findings nothing is told of it");
     }
 
     #[test]
