@@ -17,10 +17,11 @@
 //!   A feed that grants another grace than the one before reaches what touches an entry that was removed, from
 //!   its removal on.
 //! - An attribution reaches the rules that it names, a baseline the rules of its nodes.
-//! - The end of a proceeding takes everything.
+//! - The end of a proceeding reaches what requests reach that depend on it in any of their versions, from the earliest
+//!   time on that was ever said of its end.
 //! - A statement that cannot be read may hold whatever is claimed and not known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use evidence::{Claim, NodeId, RequestId};
 use remit_proto::v1::TransitionKind;
@@ -95,13 +96,15 @@ impl Register {
         }
         let new = before.size..now.size;
         let of_lists = self.said_of_lists.iter().any(|(said, _)| new.contains(said));
-        let ended = self.proceedings_ended.iter().any(|at| new.contains(at));
-        if of_lists || ended {
+        if of_lists {
             return None;
         }
+        let ended = self.proceedings.ended_by(new.clone());
         let view = self.at(now.size);
         let is_told = |entry: &Entry<'_>| {
-            changed_since(entry, before.size).is_some() || erased.contains(entry.id())
+            changed_since(entry, before.size).is_some()
+                || ended_since(entry, &ended).is_some()
+                || erased.contains(entry.id())
         };
         let mut told = BTreeSet::new();
         for entry in view.requests().filter(is_told) {
@@ -127,14 +130,16 @@ impl Register {
         let unreadable = |view: &View<'_>| view.withheld_count() + view.not_understood_count();
         // An erased target might be any request's: the first request changes what that means.
         let first = before.requests().next().is_none() && after.requests().next().is_some();
-        // Requests lapse with a proceeding by what their texts say of it.
-        let ended = self.proceedings_ended.iter().any(|at| (from_size..to_size).contains(at));
-        if first || ended || unreadable(&before) != unreadable(&after) {
+        if first || unreadable(&before) != unreadable(&after) {
             return vec![Selector::always(Selected::Everything)];
         }
+        // Requests lapse with a proceeding by what their texts say of it.
+        let ended = self.proceedings.ended_by(from_size..to_size);
         let mut reach = Vec::new();
         for entry in after.requests() {
-            if let Some(since_s) = changed_since(&entry, from_size) {
+            let changed = changed_since(&entry, from_size);
+            let since_s = changed.into_iter().chain(ended_since(&entry, &ended)).min();
+            if let Some(since_s) = since_s {
                 of_request(&after, &entry, since_s, &mut reach);
             }
             if reach.len() > SELECTORS_MAX {
@@ -186,6 +191,19 @@ fn changed_since(entry: &Entry<'_>, from_size: u64) -> Option<i64> {
         | TransitionKind::Unspecified => i64::MIN,
     })
     .min()
+}
+
+/// When the first of these proceedings ended that the request depends on, in any of its versions.
+fn ended_since(entry: &Entry<'_>, ended: &HashMap<&str, i64>) -> Option<i64> {
+    if ended.is_empty() {
+        return None;
+    }
+    let versions = entry.all_versions();
+    versions
+        .flat_map(|version| version.request.proceedings())
+        .filter_map(|id| ended.get(id))
+        .min()
+        .copied()
 }
 
 fn of_request(view: &View<'_>, entry: &Entry<'_>, since_s: i64, reach: &mut Vec<Selector>) {

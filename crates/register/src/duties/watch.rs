@@ -1,10 +1,10 @@
 //! Duties kept up to date: looked at again is what a change of the register, of the rules or of a clock can
 //! reach.
 //!
-//! Reached are the requests that statements and erasures since the last look are about, and those that touch
+//! Reached are the requests that statements and erasures since the last look are about, or whose proceeding ended, and those that touch
 //! their targets; those that a rule touches or names which began, ended or changed its claims; and those whose own
-//! times have passed a bound. What cannot be told so takes everything: another version of a list, the end of
-//! a proceeding, other facts of nodes, a node that fell silent or is back, an older register, an earlier time. A
+//! times have passed a bound. What cannot be told so takes everything: another version of a list,
+//! other facts of nodes, a node that fell silent or is back, an older register, an earlier time. A
 //! test compares each step with looking at all.
 
 use std::collections::{BTreeMap, BTreeSet};

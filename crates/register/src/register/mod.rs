@@ -76,11 +76,9 @@ pub struct Register {
     not_understood: Vec<u64>,
     adoption: Adoption,
     lists: Lists,
-    proceedings: Proceedings,
+    pub(crate) proceedings: Proceedings,
     /// Statements about lists with versions, each with the position of its list.
     pub(crate) said_of_lists: Vec<(u64, usize)>,
-    /// Statements that a proceeding has ended.
-    pub(crate) proceedings_ended: Vec<u64>,
     /// The first statement that keeps something open, or may by a list.
     first_exception: Option<u64>,
 }
@@ -211,7 +209,6 @@ impl Register {
             lists: Lists::default(),
             proceedings: Proceedings::default(),
             said_of_lists: Vec::new(),
-            proceedings_ended: Vec::new(),
             first_exception: None,
         }
     }
@@ -339,7 +336,6 @@ impl Register {
             }
             Body::Proceeding(v1::Proceeding { id, outcome: _ }) => {
                 self.proceedings.close(id, self.size, *effective_at_s);
-                self.proceedings_ended.push(self.size);
             }
             Body::Decision(_) => return Err(InvalidStatement::NotOfTheRegister),
         }

@@ -1,6 +1,8 @@
 //! When a request holds: bounds, transitions, amendments, as known at each size of the register.
 
-use crate::language::check_clause;
+use register::Selected;
+
+use crate::language::{at, check_clause, register_of};
 
 #[test]
 fn request_ends_before_its_until_instant() {
@@ -34,6 +36,33 @@ fn each_end_has_its_word() {
         "req-7 ip:192.0.2.7 depends case-1; proceeding case-1 ends effective 2026-01-10",
         "time: lapsed with its proceeding at 2026-01-10T00:00:00Z / 2026-01-15T00:00:00Z",
     );
+}
+
+#[test]
+fn the_end_of_a_proceeding_reaches_what_depends_on_it_and_no_more() {
+    let register = register_of(
+        "a ip:192.0.2.1 depends case-1; b ip:192.0.2.2 depends case-2; c ip:192.0.2.3
+         d ip:192.0.2.4 outlives case-1; e ip:192.0.2.5; e version 2 ip:192.0.2.5 depends case-1
+         proceeding case-1 ends effective 2026-01-10; proceeding case-1 ends effective 2026-01-20",
+    );
+    let reached = |from_size: u64| -> Vec<String> {
+        let size = register.size();
+        let reach = register.reach(from_size, size).into_iter();
+        let targets = reach.filter_map(|selector| match selector.selected {
+            Selected::Target(target) => {
+                assert_eq!(selector.since_s, at("2026-01-10"), "of both words the earlier time");
+                Some(target.to_string())
+            }
+            Selected::Claim(_) => None,
+            other => panic!("{other:?}"),
+        });
+        targets.collect()
+    };
+    // Of a request that came to depend on it, in each of its versions.
+    assert_eq!(reached(6), ["192.0.2.1", "192.0.2.5", "192.0.2.5"]);
+    // What corrects the end moves it either way.
+    assert_eq!(reached(7), ["192.0.2.1", "192.0.2.5", "192.0.2.5"]);
+    assert_eq!(reached(8), Vec::<String>::new());
 }
 
 #[test]
