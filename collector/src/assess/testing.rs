@@ -594,6 +594,7 @@ impl Stream {
             asn,
             country: "DE".into(),
             target: vec![0; 32],
+            page: 0,
         };
         self.open(node, evidence::leaf::PROBE_TARGET, &target.to_wire());
         self.leaf(node, Body::Probe(probe));

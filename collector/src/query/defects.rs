@@ -91,7 +91,8 @@ fn seen(scene: &Scene) -> Result<Vec<Seen>, QueryError> {
             return None;
         };
         let v1::Probe { at_s, asn, .. } = stored.probe;
-        Some(Seen { at_s, result: stored.probe.result(), asn, target })
+        let (result, page) = (stored.probe.result(), stored.probe.page());
+        Some(Seen { at_s, result, page, asn, target })
     });
     Ok(seen.collect())
 }

@@ -33,7 +33,8 @@ fn own_networks(scene: &Scene) -> BTreeSet<u32> {
 
 fn row(stored: StoredProbe, own: &BTreeSet<u32>) -> v1::ProbeRow {
     let StoredProbe { id, target, probe } = stored;
-    let v1::Probe { at_s, result, technique, measurement_digest, asn, country, target: _ } = probe;
+    let v1::Probe { at_s, result, technique, measurement_digest, asn, country, target: _, page } =
+        probe;
     v1::ProbeRow {
         id: id.to_string(),
         at_s,
@@ -44,6 +45,7 @@ fn row(stored: StoredProbe, own: &BTreeSet<u32>) -> v1::ProbeRow {
         country,
         own_network: own.contains(&asn),
         measurement_digest,
+        page,
     }
 }
 
@@ -59,7 +61,13 @@ pub(super) fn findings(
             continue;
         };
         let v1::Probe { at_s, asn, .. } = probe.probe;
-        seen.push(Seen { at_s, result: probe.probe.result(), asn, target });
+        seen.push(Seen {
+            at_s,
+            result: probe.probe.result(),
+            page: probe.probe.page(),
+            asn,
+            target,
+        });
         rows.push(row(probe, &own));
     }
     if seen.is_empty() {

@@ -163,6 +163,7 @@ fn probe(agent: &mut Agent) -> v1::Batch {
         technique: v1::Technique::IpAclDrop.into(),
         measurement_digest: vec![1; 32],
         target,
+        page: 0,
     };
     let index = agent.edge.size();
     let mut batch = agent.batch(vec![Body::Probe(probe)]);

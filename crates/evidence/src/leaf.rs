@@ -216,8 +216,14 @@ fn check(body: &Body) -> Result<(), Malformed> {
             asn: _,
             country,
             target,
+            page,
         }) => {
             time(*at_s, "at_s")?;
+            let reached = *result == i32::from(v1::ProbeResult::Reached);
+            require(*page == 0 || reached, "page", "given only where it was reached")?;
+            if *page != 0 {
+                known::<v1::ProbePage>(*page, "page")?;
+            }
             match known::<v1::ProbeResult>(*result, "result")? {
                 v1::ProbeResult::Blocked => {
                     known::<v1::Technique>(*technique, "technique")?;

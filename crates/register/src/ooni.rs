@@ -7,12 +7,13 @@
 //! - *Reached*: `blocking` is false and `accessible` is true. *Gone*: both are false, as where the test
 //!   helper did not reach it either. *Blocked*: `blocking` names a layer. Everything else is inconclusive. It is the probe's own judgement against its test helper, taken over
 //!   as it stands.
+//! - What a page that was reached says of itself is told by a word ([`page`]); nothing else of it is kept.
 //! - The technique is what it looks like from outside; which rule did it, a probe cannot know.
 //! - The target is the URL that was tested, without its query, which might be somebody's.
 //! - Only `web_connectivity` says something of one target; `dnscheck` and the others measure resolvers,
 //!   applications and lines.
 
-use remit_proto::v1::{ProbeResult, TargetKind, Technique};
+use remit_proto::v1::{ProbePage, ProbeResult, TargetKind, Technique};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -32,6 +33,8 @@ pub struct Measured {
     pub result: ProbeResult,
     /// Unspecified unless it was blocked.
     pub technique: Technique,
+    /// Unspecified unless it was reached, and the page says that it is for sale or seized.
+    pub page: ProbePage,
     /// 0: the probe did not say.
     pub asn: u32,
     /// ISO 3166-1 alpha-2; empty: the probe did not say.
@@ -69,6 +72,22 @@ struct Keys {
     http_experiment_failure: Option<String>,
     #[serde(default)]
     tcp_connect: Option<Vec<TcpConnect>>,
+    /// Newest first, so that the page that was shown comes before what led to it.
+    #[serde(default)]
+    requests: Option<Vec<Request>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Request {
+    #[serde(default)]
+    response: Option<Response>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Response {
+    /// Text; bytes that are none are an object (df-001-httpt), and say nothing here.
+    #[serde(default)]
+    body: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,10 +114,18 @@ pub fn read(line: &[u8]) -> Result<Read, String> {
         return Ok(Read::OtherTest);
     }
     let (result, technique) = judged(&test_keys)?;
+    let page = match result {
+        ProbeResult::Reached => page(&test_keys),
+        ProbeResult::Blocked
+        | ProbeResult::Gone
+        | ProbeResult::Inconclusive
+        | ProbeResult::Unspecified => ProbePage::Unspecified,
+    };
     Ok(Read::Measured(Box::new(Measured {
         at_s: at(&measurement_start_time)?,
         result,
         technique,
+        page,
         asn: asn(probe_asn.as_deref())?,
         country: country(probe_cc.as_deref())?,
         target: target(input.as_deref())?,
@@ -107,8 +134,14 @@ pub fn read(line: &[u8]) -> Result<Read, String> {
 }
 
 fn judged(keys: &Keys) -> Result<(ProbeResult, Technique), String> {
-    let Keys { blocking, accessible, dns_experiment_failure, http_experiment_failure, tcp_connect } =
-        keys;
+    let Keys {
+        blocking,
+        accessible,
+        dns_experiment_failure,
+        http_experiment_failure,
+        tcp_connect,
+        requests: _,
+    } = keys;
     let blocked = |technique| Ok((ProbeResult::Blocked, technique));
     match blocking {
         Value::Bool(false) if *accessible == Some(true) => {
@@ -151,6 +184,42 @@ fn judged(keys: &Keys) -> Result<(ProbeResult, Technique), String> {
             Err("test_keys.blocking is neither a layer nor false nor null".to_owned())
         }
     }
+}
+
+/// Pieces of pages that sellers of names and hosts show instead of what stood there. They are those of the table
+/// of false positives of Censored Planet's analysis (censoredplanet/censoredplanet-analyzer, Apache-2.0) that name
+/// a parked or expired name and nothing else.
+const PARKED: [&str; 6] = [
+    "src=\"//sedoparking.com/frmpark/",
+    "1und1parking",
+    "a really cool domain parked on Park.io</title>",
+    "rg-erdr.php?",
+    "<title>Squarespace - Website Expired</title>",
+    "<title>Home - domain expired</title>",
+];
+
+/// What titles of seizure notices end in: "This website has been seized", "This domain name has been seized".
+const SEIZED: &str = "has been seized";
+
+/// By the page's own word: anybody can put up a notice of a seizure.
+fn page(keys: &Keys) -> ProbePage {
+    let shown = keys.requests.iter().flatten().next().and_then(|request| request.response.as_ref());
+    let Some(Value::String(body)) = shown.map(|response| &response.body) else {
+        return ProbePage::Unspecified;
+    };
+    if PARKED.iter().any(|piece| body.contains(piece)) {
+        return ProbePage::Parked;
+    }
+    let seized = title(body).is_some_and(|title| title.trim().to_lowercase().ends_with(SEIZED));
+    if seized { ProbePage::Seized } else { ProbePage::Unspecified }
+}
+
+/// What stands between the first `<title>` and its end.
+fn title(body: &str) -> Option<&str> {
+    let tag = |text: &str, tag: &str| text.to_ascii_lowercase().find(tag);
+    let after = body.get(tag(body, "<title")?..)?;
+    let text = after.get(after.find('>')?.checked_add(1)?..)?;
+    text.get(..tag(text, "</title")?)
 }
 
 /// "2021-03-22 15:01:01", UTC by df-000-base.
@@ -212,7 +281,9 @@ mod tests {
     #[test]
     fn what_is_kept_is_the_result_the_network_and_the_url_without_its_query() {
         let line = line("\"dns\"", "false");
-        let Measured { at_s, result, technique, asn, country, target, digest } = measured(&line);
+        let Measured { at_s, result, technique, page, asn, country, target, digest } =
+            measured(&line);
+        assert_eq!(page, ProbePage::Unspecified);
         assert_eq!((at_s, asn, country.as_str()), (1_616_425_261, 64_500, "DE"));
         assert_eq!((result, technique), (ProbeResult::Blocked, Technique::DnsForgedA));
         assert_eq!(target.to_string(), "https://a.example/page");
@@ -237,6 +308,38 @@ mod tests {
             assert_eq!(result, want, "{blocking} {accessible}");
             assert_eq!(technique == Technique::Unspecified, want != Blocked, "{blocking}");
         }
+    }
+
+    #[test]
+    fn a_page_that_was_reached_says_of_itself_what_it_is() {
+        let page = |blocking: &str, bodies: &str| {
+            let text = line(blocking, "true")
+                .replace("\"accessible\"", &format!("\"requests\":[{bodies}],\"accessible\""));
+            measured(&text).page
+        };
+        let body = |text: &str| {
+            serde_json::json!({ "response": { "body": text }, "request": {} }).to_string()
+        };
+        let parked = body("<html><script src=\"//sedoparking.com/frmpark/x.js\"></script>");
+        let seized = body("<HTML><Title lang=en> This Website Has Been Seized\n</TITLE>");
+        assert_eq!(page("false", &parked), ProbePage::Parked);
+        assert_eq!(page("false", &seized), ProbePage::Seized);
+        // The newest is the page; what led to it is not.
+        let other = body("<title>example</title>");
+        assert_eq!(page("false", &format!("{other},{seized}")), ProbePage::Unspecified);
+        // Somebody writes about one.
+        for text in ["<title>How a domain has been seized, and why</title>", "it has been seized"] {
+            assert_eq!(page("false", &body(text)), ProbePage::Unspecified, "{text}");
+        }
+        for text in ["<title>cut off", "<title", "", "<title></title>"] {
+            assert_eq!(page("false", &body(text)), ProbePage::Unspecified, "{text}");
+        }
+        // Bytes, or nothing.
+        for response in ["{\"body\":{\"format\":\"base64\",\"data\":\"AA==\"}}", "null", "{}"] {
+            let bodies = format!("{{\"response\":{response}}}");
+            assert_eq!(page("false", &bodies), ProbePage::Unspecified, "{response}");
+        }
+        assert_eq!(page("\"http-diff\"", &seized), ProbePage::Unspecified, "it was not reached");
     }
 
     #[test]

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::RequestId;
-use remit_proto::v1::{NodeFacts, ProbeResult};
+use remit_proto::v1::{NodeFacts, ProbePage, ProbeResult};
 
 use crate::{
     duties::Installed,
@@ -24,6 +24,8 @@ use crate::{
 pub struct Seen {
     pub at_s: i64,
     pub result: ProbeResult,
+    /// What the page that was reached says of itself.
+    pub page: ProbePage,
     /// 0: not said; it then says nothing of this operator.
     pub asn: u32,
     pub target: Target,

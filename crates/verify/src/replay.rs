@@ -266,7 +266,8 @@ fn probes(assessed: &[Assessed]) -> Vec<Seen> {
         let Opened::Known(target) = Opened::<Target>::from_wire(target.as_ref()) else {
             return None;
         };
-        Some(Seen { at_s: leaf.at_s, result: leaf.result(), asn: leaf.asn, target })
+        let (at_s, result, page, asn) = (leaf.at_s, leaf.result(), leaf.page(), leaf.asn);
+        Some(Seen { at_s, result, page, asn, target })
     });
     seen.collect()
 }

@@ -69,8 +69,13 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
         ),
         EntryCode::StaleTarget => (
             format!(
-                "names {} that probes and their controls find gone since {since}",
-                some(row, "target", "targets")
+                "names {} that probes find {} since {since}",
+                some(row, "target", "targets"),
+                match row.detail.as_str() {
+                    "parked" => "parked, by the page's own word,",
+                    "seized" => "seized, by the page's own word,",
+                    _ => "gone, as their controls do,",
+                }
             ),
             "Ask the issuer to withdraw it, and amend the entry.".to_owned(),
         ),

@@ -1,8 +1,8 @@
 //! `remit target NAME`: installed where, hit where, since when, under what, is it covered.
 
 use remit_proto::v1::{
-    GetTargetRequest, GetTargetResponse, ProbeResult, ProbeRow, RuleRow, TargetKind, Technique,
-    TouchingRow,
+    GetTargetRequest, GetTargetResponse, ProbePage, ProbeResult, ProbeRow, RuleRow, TargetKind,
+    Technique, TouchingRow,
 };
 use serde_json::json;
 
@@ -164,6 +164,7 @@ fn probe_layout() -> Layout<ProbeRow> {
         "at" => time::utc(row.at_s),
         "result" => words::word(row.result().as_str_name(), "PROBE_RESULT_"),
         "technique" => technique(row),
+        "page" => page(row),
         "target_kind" => words::target_kind(row.target.as_ref()),
         "target" => row.target.as_ref().map(|target| &target.value),
         "asn" => row.asn,
@@ -175,7 +176,9 @@ fn probe_layout() -> Layout<ProbeRow> {
     let cells = vec![
         Of::new("AT (UTC)", |row| time::utc_cell(row.at_s)),
         Of::new("RESULT", |row| words::word(row.result().as_str_name(), "PROBE_RESULT_")),
-        Of::new("LOOKS LIKE", |row| technique(row).unwrap_or_else(|| "-".to_owned())),
+        Of::new("LOOKS LIKE", |row| {
+            technique(row).or_else(|| page(row)).unwrap_or_else(|| "-".to_owned())
+        }),
         Of::new("NETWORK", network),
         Of::new("TARGET", |row| words::target(row.target.as_ref())),
         Of::new("NODE", |row| row.id.split('/').next().unwrap_or_default().to_owned())
@@ -188,6 +191,16 @@ fn technique(row: &ProbeRow) -> Option<String> {
     match row.technique() {
         Technique::Unspecified => None,
         technique => Some(words::technique(technique)),
+    }
+}
+
+/// What a page that was reached says of itself.
+fn page(row: &ProbeRow) -> Option<String> {
+    match row.page() {
+        ProbePage::Unspecified => None,
+        page @ (ProbePage::Parked | ProbePage::Seized) => {
+            Some(words::word(page.as_str_name(), "PROBE_PAGE_"))
+        }
     }
 }
 

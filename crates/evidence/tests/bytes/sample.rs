@@ -115,6 +115,7 @@ pub(crate) fn probe() -> v1::Probe {
         asn: 64_500,
         country: "DE".to_owned(),
         target: vec![1; 32],
+        page: 0,
     }
 }
 

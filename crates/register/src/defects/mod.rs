@@ -12,7 +12,7 @@
 //! | `CONFIRMATION_OVERDUE` | provisional, and not confirmed by `confirm_by` | |
 //! | `REVIEW_OVERDUE` | the date of review has passed | requests refused or over |
 //! | `OPEN_ENDED` | no end by time, duration, event, recurrence or proceeding | own measures, requests refused or over |
-//! | `STALE_TARGET` | probes and their controls found a target gone: see [`Gone`] | requests refused or over; a target that nobody probed is not known to be stale |
+//! | `STALE_TARGET` | probes found a target gone, parked or seized: see [`Gone`] | requests refused or over; a target that nobody probed is not known to be stale |
 //! | `PARENT_CASE_CLOSED` | a proceeding that it depends on has ended | texts that say that they hold on |
 //! | `CONFLICT(other)` | a target of it that is to be blocked is not disjoint from an exception of another, both in force, in places that may be the same | the request's own exceptions |
 //! | `DUPLICATE(other)` | an earlier entry of the same authority, also in force or to be, names one of its targets, under the same number or with the same targets | requests that name each other in their relations, or close what is compared, whoever sees it |
@@ -56,7 +56,7 @@ pub use watch::Watch;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
     pub code: EntryCode,
-    /// The element, the other request, or by what a target is overbroad; else empty.
+    /// The element, the other request, by what a target is overbroad, or what became of it; else empty.
     pub detail: String,
     pub since_s: i64,
     /// The first target that it is about.

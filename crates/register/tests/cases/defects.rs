@@ -6,7 +6,7 @@ use register::{
     Register, Seen, Target,
     defects::{Found, Watch, defects, gone},
 };
-use remit_proto::v1::{EntryCode, ProbeResult};
+use remit_proto::v1::{EntryCode, ProbePage, ProbeResult};
 
 use crate::language::{ORIGIN, at, register_of, replaces, statement_of};
 
@@ -58,7 +58,7 @@ fn name(code: EntryCode) -> &'static str {
     code.as_str_name().strip_prefix("ENTRY_CODE_").unwrap()
 }
 
-/// "<target> <reached|blocked|gone|inconclusive> <time>; …"
+/// "<target> <reached|parked|seized|blocked|gone|inconclusive> <time>; …"
 fn seen(text: &str) -> Vec<Seen> {
     let lines = text.split(';').map(str::trim).filter(|line| !line.is_empty());
     lines
@@ -66,8 +66,13 @@ fn seen(text: &str) -> Vec<Seen> {
             let words: Vec<&str> = line.split(' ').collect();
             Seen {
                 target: words[0].parse::<Target>().unwrap(),
+                page: match words[1] {
+                    "parked" => ProbePage::Parked,
+                    "seized" => ProbePage::Seized,
+                    _ => ProbePage::Unspecified,
+                },
                 result: match words[1] {
-                    "reached" => ProbeResult::Reached,
+                    "reached" | "parked" | "seized" => ProbeResult::Reached,
                     "blocked" => ProbeResult::Blocked,
                     "gone" => ProbeResult::Gone,
                     "inconclusive" => ProbeResult::Inconclusive,

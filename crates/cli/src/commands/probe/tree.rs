@@ -201,6 +201,7 @@ impl ProbeTree {
                 asn: probe.asn,
                 country: probe.country.clone(),
                 target,
+                page: probe.page.into(),
             })));
             index += 1;
         }
@@ -319,7 +320,7 @@ const K: u64 = 10;
 #[cfg(test)]
 mod tests {
     use register::Target;
-    use remit_proto::v1::{ProbeResult, Technique};
+    use remit_proto::v1::{ProbePage, ProbeResult, Technique};
 
     use super::*;
     use crate::{cli::Global, home::Home};
@@ -347,6 +348,7 @@ mod tests {
             at_s: 1_768_478_400,
             result: ProbeResult::Reached,
             technique: Technique::Unspecified,
+            page: ProbePage::Unspecified,
             asn: 64_500,
             country: "DE".into(),
             target: "url:https://a.example/".parse::<Target>().unwrap(),
