@@ -246,6 +246,53 @@ decision = { kind = "accept_narrowed", reason = "service_not_covered", territori
     world.is_refused(&back, "request narrow/1 cannot be superseded by asked/1");
 }
 
+/// Rows that were refused are on record, also where nothing else of the file is new.
+#[test]
+fn what_was_refused_of_a_file_stays_on_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path()).unwrap();
+    let request = |id: &str, from: &str| {
+        format!(
+            "[[request]]\nid = \"{id}\"\ninstrument = \"administrative_order\"\nform = \"letter\"\n\
+             from = {from}\nterritories = [\"DE\"]\ntechniques = [\"dns_nxdomain\"]\n\
+             targets = [\"domain_exact:{id}.example\"]\n"
+        )
+    };
+    let good = request("good", "2026-01-01T00:00:00Z");
+    let written = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let imports = |file: &str| {
+        let output = world.operator.output(&["requests", "import", file]).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let files = || world.operator.rows(&["requests", "files"]).unwrap();
+    let first = written("first.toml", &format!("{good}{}", request("bad", "\"yesterday\"")));
+    imports(&first);
+    let said = imports(&first);
+    assert!(said.contains("nothing was entered"), "the same file says nothing new: {said}");
+    let second = written(
+        "second.toml",
+        &format!("{}nobody = \"Erika\"\n{good}", request("worse", "2026-01-01T00:00:00Z")),
+    );
+    let said = imports(&second);
+    assert!(said.contains("entered as statement"), "it refuses another row: {said}");
+    let told: Vec<_> = files().iter().map(|f| f["refused"].clone()).collect();
+    let row = |at: usize| &told[at][0];
+    assert_eq!(
+        (&row(0)["row"], &row(0)["line"], &row(0)["field"]),
+        (&2.into(), &9.into(), &"from".into())
+    );
+    assert_eq!((&row(0)["fault"], &row(1)["fault"]), (&"value".into(), &"unknown_key".into()));
+    assert_eq!(told.len(), 2);
+    let page = world.operator.remit(&["requests", "files", "--statement", "1"]).unwrap();
+    assert!(page.contains("row 1, line 1, refused: it has a key that no row has"), "{page}");
+    assert!(!page.contains("line 9"), "{page}");
+}
+
 /// An answer has no room for its targets; whoever needs them all has them all.
 #[test]
 fn a_request_that_is_larger_than_an_answer() {

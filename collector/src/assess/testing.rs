@@ -251,6 +251,11 @@ impl Stream {
         self.feed(list, id);
     }
 
+    /// A request of a file, as its import tells of the file.
+    pub(crate) fn request_of_file(&mut self, import: v1::Import, id: &str, target: &str) {
+        self.request_in(import, &[], id, target, |_| {});
+    }
+
     /// A request of which parts are secret; the collector holds what opens them.
     pub(crate) fn request_closed(
         &mut self,

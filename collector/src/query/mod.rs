@@ -30,6 +30,7 @@ mod duties;
 mod duties_tests;
 mod error;
 mod events;
+mod files;
 mod filter;
 mod findings;
 mod former;

@@ -7,9 +7,10 @@ use remit_proto::v1::{
     ApproveStatementResponse, DecideRequest, DecideResponse, DeclareNodeRequest,
     DeclareNodeResponse, ErasePartsRequest, ErasePartsResponse, GetListRequest, GetListResponse,
     GetRequestRequest, GetRequestResponse, ListEntriesRequest, ListEntriesResponse,
-    ListListsRequest, ListListsResponse, ListRequestsRequest, ListRequestsResponse,
-    ListTargetsRequest, ListTargetsResponse, PreviewStatementRequest, PreviewStatementResponse,
-    PutChunkRequest, PutChunkResponse, RefusalCode, register_service_server::RegisterService,
+    ListFilesRequest, ListFilesResponse, ListListsRequest, ListListsResponse, ListRequestsRequest,
+    ListRequestsResponse, ListTargetsRequest, ListTargetsResponse, PreviewStatementRequest,
+    PreviewStatementResponse, PutChunkRequest, PutChunkResponse, RefusalCode,
+    register_service_server::RegisterService,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -165,6 +166,13 @@ impl RegisterService for RegisterEdge {
         request: Request<ListTargetsRequest>,
     ) -> Result<Response<ListTargetsResponse>, Status> {
         self.questions.answer(request, Operation::Query, QueryHandle::list_targets).await
+    }
+
+    async fn list_files(
+        &self,
+        request: Request<ListFilesRequest>,
+    ) -> Result<Response<ListFilesResponse>, Status> {
+        self.questions.answer(request, Operation::Query, QueryHandle::list_files).await
     }
 
     async fn list_lists(

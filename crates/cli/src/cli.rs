@@ -160,6 +160,8 @@ pub(crate) enum Requests {
         /// As `remit requests list` shows it
         id: String,
     },
+    /// Files that were read into the register, of lists too, and which of their rows were refused
+    Files(RequestFiles),
     /// Enter a provisional request from a call: few questions, under a minute; it lapses unless confirmed
     Quick(Quick),
     /// Enter the next version of a request
@@ -398,6 +400,16 @@ pub(crate) enum RequestsForm {
     RknCsv,
     /// The XML that operators fetch
     RknXml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RequestFiles {
+    /// Only the file that this statement entered
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) statement: Option<u64>,
+    /// At most so many rows
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
 }
 
 #[derive(Debug, Args)]

@@ -105,6 +105,7 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             existence,
             existence_until_s,
             awaits_approval: _,
+            refused,
         }) => {
             if *existence != 0 {
                 let tier = known::<v1::DisclosureTier>(*existence, "import.existence")?;
@@ -124,6 +125,7 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
                 "import.rows_read",
                 "at least the repaired and the refused rows",
             )?;
+            check_refused(refused, *rows_refused, *rows_read)?;
         }
         Body::Transition(transition) => check_transition(transition)?,
         Body::Proceeding(v1::Proceeding { id, outcome }) => {
@@ -302,6 +304,7 @@ fn check_version(version: &v1::ListVersion) -> Result<(), Malformed> {
         entries,
         added,
         removed,
+        refused,
     } = version;
     request(list_id, "list_version.list_id")?;
     request(version, "list_version.version")?;
@@ -317,8 +320,43 @@ fn check_version(version: &v1::ListVersion) -> Result<(), Malformed> {
         "list_version.rows_read",
         "at least the repaired and the refused rows",
     )?;
+    check_refused(refused, *rows_refused, *rows_read)?;
     require(added <= entries, "list_version.entries", "at least what was added")?;
     require(!previous.is_empty() || *removed == 0, "list_version.removed", "0 in the first version")
+}
+
+/// Refused rows that one statement names: beside the chunks of the largest import they fit an entry. Of a file that
+/// is wrong throughout, the first ones say what is wrong with it.
+pub const REFUSED_ROWS_MAX: usize = 100;
+/// Bytes of a refused row's field.
+pub const REFUSED_FIELD_SIZE_MAX: usize = 64;
+
+/// As many rows as were refused, or as a statement names; so what it names and what it counts are held against one
+/// another by whoever reads it.
+fn check_refused(
+    refused: &[v1::RefusedRow],
+    rows_refused: u64,
+    rows_read: u64,
+) -> Result<(), Malformed> {
+    let named = usize::try_from(rows_refused).unwrap_or(usize::MAX).min(REFUSED_ROWS_MAX);
+    require(refused.len() == named, "refused", "as many as rows_refused, at most 100")?;
+    let mut before = 0;
+    for v1::RefusedRow { row, line, field, fault, digest: of } in refused {
+        let goes_on = before < *row && *row <= rows_read;
+        require(goes_on, "refused.row", "ascending, from 1 to rows_read")?;
+        before = *row;
+        require(*line > 0, "refused.line", "from 1")?;
+        require(is_field(field), "refused.field", "at most 64 of a-z0-9_.")?;
+        known::<v1::RowFault>(*fault, "refused.fault")?;
+        digest(of, "refused.digest")?;
+    }
+    Ok(())
+}
+
+/// Whether it is written as the fields of files are.
+pub fn is_field(text: &str) -> bool {
+    let written = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.');
+    text.len() <= REFUSED_FIELD_SIZE_MAX && text.bytes().all(written)
 }
 
 /// The set of items that travels beside a statement of this kind, if it has one.

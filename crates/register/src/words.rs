@@ -1,6 +1,6 @@
 //! The words that files, clauses and sentences use for the values of the wire.
 
-use remit_proto::v1::{Instrument, NetworkType, RequestForm, RequestStatus, Technique};
+use remit_proto::v1::{Instrument, NetworkType, RequestForm, RequestStatus, RowFault, Technique};
 
 macro_rules! words {
     ($(#[$doc:meta])* $function:ident, $from:ident, $all:ident, $type:ty, { $($variant:ident => $word:literal,)+ }) => {
@@ -56,6 +56,18 @@ words!(technique, technique_from, techniques, Technique, {
     Disconnection => "disconnection",
     LineSuspend => "line_suspend",
     Other => "other",
+});
+
+words!(
+    /// What was wrong with a row that was refused.
+    row_fault, row_fault_from, row_faults, RowFault, {
+    Missing => "missing",
+    Value => "value",
+    UnknownKey => "unknown_key",
+    Form => "form",
+    TooLong => "too_long",
+    Duplicate => "duplicate",
+    Register => "register",
 });
 
 words!(instrument, instrument_from, instruments, Instrument, {

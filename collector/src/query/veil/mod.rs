@@ -137,7 +137,7 @@ impl Veil {
         self.parts.get(id).into_iter().flatten().find(|hidden| hidden.part == part)
     }
 
-    fn hides_list(&self, id: &str) -> bool {
+    pub(super) fn hides_list(&self, id: &str) -> bool {
         self.lists.contains(id)
     }
 

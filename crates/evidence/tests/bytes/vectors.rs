@@ -327,6 +327,57 @@ fn statements() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             version(|v| v.rows_refused = 8),
             "value: list_version.rows_read",
         ),
+        ("a version with a refused row", version(|v| refuse(v, 1)), "ok"),
+        ("a refused row that is not named", version(|v| v.rows_refused = 1), "value: refused"),
+        (
+            "a row named that was not refused",
+            version(|v| {
+                refuse(v, 1);
+                v.rows_refused = 0;
+            }),
+            "value: refused",
+        ),
+        (
+            "more refused rows than a statement names",
+            version(|v| {
+                v.rows_read = 2_000_000;
+                refuse(v, 100);
+                v.rows_refused = 1_500_000;
+            }),
+            "ok",
+        ),
+        (
+            "a refused row beyond those that were read",
+            version(|v| {
+                refuse(v, 1);
+                v.refused[0].row = 8;
+            }),
+            "value: refused.row",
+        ),
+        (
+            "a refused row named twice",
+            version(|v| {
+                refuse(v, 2);
+                v.refused[1].row = 1;
+            }),
+            "value: refused.row",
+        ),
+        (
+            "a refused row with words of its own",
+            version(|v| {
+                refuse(v, 1);
+                v.refused[0].field = "Erika Mustermann".to_owned();
+            }),
+            "value: refused.field",
+        ),
+        (
+            "a refused row without a digest",
+            version(|v| {
+                refuse(v, 1);
+                v.refused[0].digest.clear();
+            }),
+            "value: refused.digest",
+        ),
         (
             "a first version that removes",
             version(|v| v.previous.clear()),
@@ -365,9 +416,22 @@ fn version(change: impl FnOnce(&mut v1::ListVersion)) -> Vec<u8> {
         entries: 7,
         added: 2,
         removed: 1,
+        refused: Vec::new(),
     };
     change(&mut version);
     sample::statement(Statement::ListVersion(version))
+}
+
+fn refuse(version: &mut v1::ListVersion, count: u64) {
+    let row = |row| v1::RefusedRow {
+        row,
+        line: row + 1,
+        field: "targets".to_owned(),
+        fault: v1::RowFault::Value.into(),
+        digest: vec![5; 32],
+    };
+    version.rows_refused = count;
+    version.refused = (1..=count).map(row).collect();
 }
 
 fn approval(change: impl FnOnce(&mut v1::Approval)) -> Vec<u8> {

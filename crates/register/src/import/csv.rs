@@ -27,6 +27,7 @@
 
 use std::collections::BTreeMap;
 
+use remit_proto::v1::RowFault;
 use serde::Deserialize;
 
 use super::{
@@ -283,14 +284,16 @@ impl Positions {
                 "",
                 format!("it has {} fields, the header has {width}", record.len()),
                 "check quotation marks and delimiters in the row",
-            ));
+            )
+            .of_fault(RowFault::Form));
         }
         if record.as_slice().len() > ROW_SIZE_MAX {
             return Err(RowError::too_long());
         }
         if record.iter().any(|cell| cell.contains('\u{fffd}')) {
             let problem = format!("it holds bytes that are no {}", mapping.encoding);
-            return Err(RowError::new("encoding", problem, "name the file's encoding"));
+            return Err(RowError::new("encoding", problem, "name the file's encoding")
+                .of_fault(RowFault::Form));
         }
         let mut table = mapping.constants.clone();
         let mut numbered_as = None;

@@ -18,6 +18,7 @@
 
 use std::fmt;
 
+use remit_proto::v1::RowFault;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, SeqAccess, Visitor},
@@ -79,8 +80,14 @@ fn table(text: &str) -> Result<::toml::Table, RowError> {
     let read = serde_json::from_str::<Strict>(text);
     match read {
         Ok(Strict(::toml::Value::Table(table))) => Ok(table),
-        Ok(Strict(_)) => Err(RowError::new("", "it is no object", "write { \"id\": ... }")),
-        Err(error) => Err(RowError::new("", without_place(&error), "correct the value")),
+        Ok(Strict(_)) => {
+            Err(RowError::new("", "it is no object", "write { \"id\": ... }")
+                .of_fault(RowFault::Form))
+        }
+        Err(error) => {
+            Err(RowError::new("", without_place(&error), "correct the value")
+                .of_fault(RowFault::Form))
+        }
     }
 }
 

@@ -161,7 +161,8 @@ fn numbered(
             "id",
             format!("the request is {state}, and its {} differ", fields.join(", ")),
             "enter what is asked anew under an id of its own",
-        ));
+        )
+        .of_fault(v1::RowFault::Register));
     }
     let request = v1::Request { prev_hash: digest.clone(), ..request };
     let next = held.version.saturating_add(1);
@@ -176,7 +177,8 @@ fn numbered(
             "version",
             format!("{stated} is stated, and the register holds version {} of it", held.version),
             format!("leave the key out, or write {next}"),
-        )),
+        )
+        .of_fault(v1::RowFault::Register)),
     }
 }
 

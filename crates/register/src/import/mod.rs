@@ -35,6 +35,7 @@ mod json;
 mod merge;
 mod particulars;
 mod recurrence;
+mod refused;
 mod rkn;
 mod row;
 mod rpz;
@@ -49,7 +50,7 @@ use std::{
     fmt::{self, Write as _},
 };
 
-use remit_proto::v1;
+use remit_proto::v1::{self, RowFault};
 
 use self::row::{Defaults, Row};
 pub use self::{
@@ -57,6 +58,7 @@ pub use self::{
     items::{ITEM_SIZE_MAX, to_items},
     json::from_json,
     merge::{Held, Merged},
+    refused::refused_rows,
     rkn::{from_rkn_csv, from_rkn_xml},
     rpz::{from_rpz, list_from_rpz},
     settings::Settings,
@@ -88,6 +90,8 @@ pub struct RowReport {
     pub field: String,
     /// Of a refused row: what to do.
     pub remedy: String,
+    /// Of a refused row: what is wrong with it, in a word.
+    pub fault: RowFault,
     /// What a person should know about an accepted row.
     pub notes: Vec<String>,
 }
@@ -131,14 +135,14 @@ impl fmt::Display for RowReport {
 
 impl RowReport {
     pub(crate) fn accepted(line: u64) -> Self {
-        let (id, field, remedy) = Default::default();
-        Self { line, id, action: Action::Accepted, field, remedy, notes: Vec::new() }
+        let (id, field, remedy, fault, notes) = Default::default();
+        Self { line, id, action: Action::Accepted, field, remedy, fault, notes }
     }
 
     pub(crate) fn refuse(&mut self, error: RowError) {
-        let RowError { field, problem, remedy } = error;
+        let RowError { field, problem, remedy, fault } = error;
         self.action = Action::Refused(problem);
-        (self.field, self.remedy) = (field, remedy);
+        (self.field, self.remedy, self.fault) = (field, remedy, fault);
     }
 
     fn tell(&self, f: &mut String) -> fmt::Result {
@@ -192,20 +196,28 @@ pub(crate) struct RowError {
     pub field: String,
     pub problem: String,
     pub remedy: String,
+    pub fault: RowFault,
 }
 
 impl RowError {
+    /// A value that its field does not take; else say so by [`of_fault`](Self::of_fault).
     pub(crate) fn new(
         field: impl Into<String>,
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { field: field.into(), problem: problem.into(), remedy: remedy.into() }
+        let (field, problem, remedy) = (field.into(), problem.into(), remedy.into());
+        Self { field, problem, remedy, fault: RowFault::Value }
+    }
+
+    pub(crate) fn of_fault(self, fault: RowFault) -> Self {
+        Self { fault, ..self }
     }
 
     pub(crate) fn too_long() -> Self {
         let problem = format!("the row is longer than {} MiB", ROW_SIZE_MAX >> 20);
         Self::new("", problem, "split its targets into several requests")
+            .of_fault(RowFault::TooLong)
     }
 }
 
@@ -234,7 +246,8 @@ impl Gathered {
                     "id",
                     format!("{:?} stands already on line {first}", built.request.id),
                     "give each request its own id, or put all its targets into one row",
-                )),
+                )
+                .of_fault(RowFault::Duplicate)),
             }
         });
         let report = match built {
@@ -245,12 +258,12 @@ impl Gathered {
                     if repairs.is_empty() { Action::Accepted } else { Action::Repaired(repairs) };
                 let id = built.request.id.clone();
                 self.requests.push(built.request);
-                let (field, remedy) = Default::default();
-                RowReport { line, id, action, field, remedy, notes: built.notes }
+                RowReport { id, action, notes: built.notes, ..RowReport::accepted(line) }
             }
-            Err(RowError { field, problem, remedy }) => {
-                let (id, action) = (id.to_owned(), Action::Refused(problem));
-                RowReport { line, id, action, field, remedy, notes: Vec::new() }
+            Err(error) => {
+                let mut row = RowReport { id: id.to_owned(), ..RowReport::accepted(line) };
+                row.refuse(error);
+                row
             }
         };
         self.report.push(report);
@@ -280,6 +293,11 @@ fn shape_error(message: &str) -> RowError {
         .strip_prefix("unknown field `")
         .and_then(|rest| rest.split('`').next())
         .unwrap_or_default();
-    let remedy = if field.is_empty() { "correct the value" } else { "correct or remove the key" };
-    RowError::new(field, first_line, remedy)
+    if field.is_empty() {
+        // What serde says where a table of a row lacks a key.
+        let lacks = first_line.starts_with("missing field");
+        let fault = if lacks { RowFault::Missing } else { RowFault::Value };
+        return RowError::new(field, first_line, "correct the value").of_fault(fault);
+    }
+    RowError::new(field, first_line, "correct or remove the key").of_fault(RowFault::UnknownKey)
 }

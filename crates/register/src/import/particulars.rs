@@ -317,7 +317,9 @@ pub(super) fn validity(
                 .map_err(|e| RowError::new(&field, e.message().to_owned(), REMEDY))?,
         };
         let ValidityRow { state, by, at: found } = row;
-        let state = state.ok_or_else(|| RowError::new(&field, "state is missing", REMEDY))?;
+        let state = state.ok_or_else(|| {
+            RowError::new(&field, "state is missing", REMEDY).of_fault(v1::RowFault::Missing)
+        })?;
         let state = word(&field, &state, words::validity_states, words::validity_state)?;
         items.push(v1::ValidityItem {
             element: element.into(),

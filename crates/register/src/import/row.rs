@@ -538,7 +538,7 @@ fn unknown_word<'w>(field: &str, text: &str, known: impl Iterator<Item = &'w str
 }
 
 fn missing(field: &str, remedy: &str) -> RowError {
-    RowError::new(field, "missing", remedy)
+    RowError::new(field, "missing", remedy).of_fault(v1::RowFault::Missing)
 }
 
 fn in_words_of_the_file(error: InvalidRequest) -> RowError {

@@ -65,6 +65,6 @@ pub(super) fn syntax_error(text: &str, error: &::toml::de::Error) -> ImportError
 }
 
 pub(super) fn setting_error(error: super::RowError) -> ImportError {
-    let super::RowError { field, problem, remedy } = error;
+    let super::RowError { field, problem, remedy, fault: _ } = error;
     ImportError::Setting { field, problem, remedy }
 }

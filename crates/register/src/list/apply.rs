@@ -144,6 +144,7 @@ impl Lists {
             entries,
             added,
             removed,
+            refused: _,
         } = wire;
         let id = id(list_id, "list_version.list_id")?;
         let version = self::id(version, "list_version.version")?;

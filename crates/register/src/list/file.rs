@@ -16,9 +16,11 @@
 
 use std::collections::HashMap;
 
+use remit_proto::v1::RowFault;
+
 use super::ListEntry;
 use crate::{
-    import::{Action, ImportError, ROW_SIZE_MAX, RowReport, bounded},
+    import::{Action, ImportError, ROW_SIZE_MAX, RowError, RowReport, bounded},
     target::{Target, kind_from_word},
 };
 
@@ -50,17 +52,10 @@ pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
         let read = match std::str::from_utf8(line) {
             _ if line.len() > ROW_SIZE_MAX => Some(Err(too_long())),
             Ok(text) => read(text.trim()),
-            Err(_) => Some(Err(wrong("not UTF-8 text", "write it as UTF-8"))),
+            Err(_) => Some(Err(wrong("not UTF-8 text", "write it as UTF-8", RowFault::Form))),
         };
         let Some(read) = read else { continue };
-        let mut row = RowReport {
-            line: number,
-            id: String::new(),
-            action: Action::Accepted,
-            field: String::new(),
-            remedy: String::new(),
-            notes: Vec::new(),
-        };
+        let mut row = RowReport::accepted(number);
         match read {
             Ok((entry, mut repairs)) => {
                 row.id = entry.target.to_string();
@@ -75,28 +70,24 @@ pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
                     row.action = Action::Repaired(repairs);
                 }
             }
-            Err((problem, remedy)) => {
-                (row.action, row.remedy) = (Action::Refused(problem), remedy);
-            }
+            Err(error) => row.refuse(error),
         }
         file.report.push(row);
     }
     Ok(file)
 }
 
-type Wrong = (String, String);
-
-fn wrong(problem: impl Into<String>, remedy: &str) -> Wrong {
-    (problem.into(), remedy.to_owned())
+fn wrong(problem: impl Into<String>, remedy: &str, fault: RowFault) -> RowError {
+    RowError::new("", problem, remedy).of_fault(fault)
 }
 
-fn too_long() -> Wrong {
+fn too_long() -> RowError {
     let problem = format!("the line is longer than {} MiB", ROW_SIZE_MAX >> 20);
-    wrong(problem, "write one entry on a line")
+    wrong(problem, "write one entry on a line", RowFault::TooLong)
 }
 
 /// `None`: the line holds nothing.
-fn read(line: &str) -> Option<Result<(ListEntry, Vec<String>), Wrong>> {
+fn read(line: &str) -> Option<Result<(ListEntry, Vec<String>), RowError>> {
     let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
     let word = words.next()?;
     let (exception, text) = match word.strip_prefix('!') {
@@ -108,11 +99,13 @@ fn read(line: &str) -> Option<Result<(ListEntry, Vec<String>), Wrong>> {
         Some(Ok(id)) => Some(id),
         Some(Err(_)) => {
             let remedy = "after the target comes the id of a request, or a # and a comment";
-            return Some(Err(wrong("what follows the target is no request id", remedy)));
+            let problem = "what follows the target is no request id";
+            return Some(Err(wrong(problem, remedy, RowFault::Value)));
         }
     };
     if words.next().is_some() {
-        return Some(Err(wrong("more than a target and a request", "begin a comment with #")));
+        let problem = "more than a target and a request";
+        return Some(Err(wrong(problem, "begin a comment with #", RowFault::Form)));
     }
     let kind = text.split_once(':').and_then(|(kind, value)| Some((kind_from_word(kind)?, value)));
     let target = match kind {
@@ -121,7 +114,7 @@ fn read(line: &str) -> Option<Result<(ListEntry, Vec<String>), Wrong>> {
     };
     let remedy = "write a name, *.name, an address, a prefix or a URL, or <kind>:<value>";
     Some(match target {
-        Err(error) => Err(wrong(error.to_string(), remedy)),
+        Err(error) => Err(wrong(error.to_string(), remedy, RowFault::Value)),
         Ok((target, repairs)) => {
             let canonical = target.to_string();
             let raw = if text.ends_with(canonical.as_str()) { "" } else { text };

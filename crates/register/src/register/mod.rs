@@ -5,18 +5,20 @@
 //! answered then.
 
 mod erasure;
+mod files;
 mod ids;
 mod items;
 mod ledger;
 mod second;
 mod view;
 
-use self::{ids::Ids, items::Entered};
 pub use self::{
+    files::{FileRead, Held as HeldFile},
     items::{ItemReader, Items, version_digest},
     ledger::Ledger,
     view::{Touch, View},
 };
+use self::{ids::Ids, items::Entered};
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -77,6 +79,7 @@ pub struct Register {
     adoption: Adoption,
     lists: Lists,
     pub(crate) proceedings: Proceedings,
+    files: Vec<FileRead>,
     /// Statements about lists with versions, each with the position of its list.
     pub(crate) said_of_lists: Vec<(u64, usize)>,
     /// The first statement that keeps something open, or may by a list.
@@ -208,6 +211,7 @@ impl Register {
             adoption: Adoption::default(),
             lists: Lists::default(),
             proceedings: Proceedings::default(),
+            files: Vec::new(),
             said_of_lists: Vec::new(),
             first_exception: None,
         }
@@ -267,18 +271,21 @@ impl Register {
             recorded_at_s: *recorded_at_s,
         };
         match body.as_ref().ok_or(InvalidStatement::NoBody)? {
-            Body::Import(import) => match items {
-                None => {
-                    self.withheld.push(self.size);
-                    if import.existence() != v1::DisclosureTier::Unspecified {
-                        self.secret.push(self.size);
+            Body::Import(import) => {
+                match items {
+                    None => {
+                        self.withheld.push(self.size);
+                        if import.existence() != v1::DisclosureTier::Unspecified {
+                            self.secret.push(self.size);
+                        }
+                    }
+                    Some(items) => {
+                        let second = second::of(statement, import, &said);
+                        self.import(import, items, &said, *effective_at_s, second.as_ref())?;
                     }
                 }
-                Some(items) => {
-                    let second = second::of(statement, import, &said);
-                    self.import(import, items, &said, *effective_at_s, second.as_ref())?;
-                }
-            },
+                self.files.extend(FileRead::of_import(import, items, &said));
+            }
             Body::Transition(_)
             | Body::Attribution(_)
             | Body::Decision(_)
@@ -324,6 +331,7 @@ impl Register {
                 let posted = lists.version(version, changes, &proposal, &held)?;
                 self.post(posted);
                 self.withheld.extend(is_withheld.then_some(self.size));
+                self.files.push(FileRead::of_version(version, &said));
             }
             Body::Approval(approval) if self.waiting.contains_key(&approval.statement) => {
                 self.approve(approval, &said)?;

@@ -605,6 +605,7 @@ fn a_row_is_told_in_one_line_whatever_the_file_holds() {
         field: "targets.\r\nline 4: accepted".into(),
         action: Action::Refused("\u{1b}[2J".into()),
         remedy: "correct it".into(),
+        fault: v1::RowFault::Value,
         notes: vec!["a\nb".into()],
     };
     assert_eq!(

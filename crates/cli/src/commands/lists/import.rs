@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use register::import::{Action, list_from_rpz};
+use register::import::{Action, list_from_rpz, refused_rows};
 use register::list::{Delta, ListFile, from_lines, to_changes};
 use remit_proto::v1::{self, statement::Body};
 use sha2::{Digest, Sha256};
@@ -70,6 +70,7 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
         entries: delta.entries,
         added: delta.added.len() as u64,
         removed: delta.removed.len() as u64,
+        refused: refused_rows(&file.report, &bytes),
     });
     let signed_statement = statement::sign(config, body, now_s, effective_at_s)?;
     for chunk in chunks {

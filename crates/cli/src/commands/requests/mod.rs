@@ -8,6 +8,7 @@
 //! | `amend` | the next version of one request |
 //! | `lifecycle` | what became of a request, and of a proceeding |
 //! | `list`, `show`, `details`, `steps`, `targets` | reading |
+//! | `files` | which files were read, and what became of their rows |
 //!
 //! Promised: whatever enters something can be asked first what it would change of today's verdicts
 //! (`--dry-run`); the collector computes that from the same statement.
@@ -18,6 +19,7 @@ mod details;
 mod document;
 mod erase;
 mod file;
+mod files;
 mod lifecycle;
 mod list;
 mod quick;
@@ -28,7 +30,7 @@ mod targets;
 use std::{collections::HashSet, path::Path, time::Duration};
 
 use evidence::{canonical, chunk::SetBuilder, closed, commitment::Salt};
-use register::import::{Action, Held, Imported, Merged, RowReport, to_items};
+use register::import::{Action, Held, Imported, Merged, RowReport, refused_rows, to_items};
 use remit_proto::v1::{self, statement::Body};
 use sha2::{Digest, Sha256};
 
@@ -37,6 +39,7 @@ pub(crate) use self::{
     approve::{GiveApproval, RequestsApprove, approve, approved},
     document::{Document, anchors, document},
     erase::{Erase, erase},
+    files::files,
     lifecycle::{Stated, change, proceeding},
     list::list,
     quick::quick,
@@ -67,7 +70,11 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
     let held = newest(&mut client, &imported).await?;
     let merged = imported.merge(&held);
     tell(&args.file, &merged);
-    if merged.requests.is_empty() {
+    // What was refused of a file is on record, once, also where nothing else of it is new.
+    let tells_nothing = merged.refused_count() == 0 || merged.accepted_count() == 0;
+    if merged.requests.is_empty()
+        && (tells_nothing || files::is_known(&mut client, &digest(&bytes)).await?)
+    {
         return finished(&args.file, &merged, "the register holds it all");
     }
     let import = v1::Import {
@@ -76,6 +83,7 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
         rows_read: merged.report.len() as u64,
         rows_repaired: merged.repaired_count() as u64,
         rows_refused: merged.refused_count() as u64,
+        refused: refused_rows(&merged.report, &bytes),
         ..v1::Import::default()
     };
     let now_s = time::now_s();

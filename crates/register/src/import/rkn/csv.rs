@@ -16,6 +16,7 @@
 
 use std::collections::HashMap;
 
+use remit_proto::v1::RowFault;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -153,7 +154,8 @@ fn read(record: &::csv::ByteRecord) -> Result<Read, RowError> {
     }
     if record.len() != FIELDS {
         let problem = format!("it has {} fields, the form has {FIELDS}", record.len());
-        return Err(RowError::new("", problem, "fetch the file again: the line may be cut off"));
+        let remedy = "fetch the file again: the line may be cut off";
+        return Err(RowError::new("", problem, remedy).of_fault(RowFault::Form));
     }
     let cell = |at: usize| {
         let bytes = record.get(at).unwrap_or_default();
@@ -180,7 +182,7 @@ fn read(record: &::csv::ByteRecord) -> Result<Read, RowError> {
     }
     if found.is_empty() {
         let remedy = "an entry names a URL, a name or an address";
-        return Err(RowError::new("targets", "missing", remedy));
+        return Err(RowError::new("targets", "missing", remedy).of_fault(RowFault::Missing));
     }
     let mut repairs = Vec::new();
     for (kind, mended) in &found {

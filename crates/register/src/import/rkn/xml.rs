@@ -27,6 +27,8 @@ use quick_xml::{
     events::{BytesStart, Event},
 };
 
+use remit_proto::v1::RowFault;
+
 use super::{Decision, ZONE, form, instrument_stated, targets};
 use crate::import::{
     Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at, row::Row,
@@ -286,10 +288,13 @@ impl Content {
                 "content",
                 problem,
                 "ask for a newer version of this program",
-            ));
+            )
+            .of_fault(RowFault::Form));
         }
         if self.number.is_empty() {
-            return Err(RowError::new("id", "missing", "fetch the file again"));
+            return Err(
+                RowError::new("id", "missing", "fetch the file again").of_fault(RowFault::Missing)
+            );
         }
         let (targets, coarsest) = self.targets()?;
         let mut table = form(settings);
