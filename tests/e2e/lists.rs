@@ -123,6 +123,8 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
 
     // A feed counts once somebody else has approved it; here by being logged in.
     let list = path(dir, "list.txt");
+    first.remit(&[&FEED[..], &["--dry-run"]].concat()).unwrap();
+    assert!(first.rows(&["lists", "list"]).unwrap().is_empty(), "a dry run enters nothing");
     first.remit(&FEED).unwrap();
     let (code, said) = first.tried(&["lists", "import", "national@1", &list]);
     assert!(code == Some(2) && said.contains("no approved feed"), "{code:?} {said}");
@@ -248,6 +250,18 @@ fn a_list_is_taken_in_approved_compiled_loaded_and_judged() {
     // A small change enters under the standing approval, and says so.
     fs::write(&list, FIRST.replace("gambling.example\n", "") + "late.example\n").unwrap();
     let import = ["lists", "import", "national@2", &list, "--effective-at", "20m"];
+    // A dry run names the rules whose verdict would be another one, whoever may enter it.
+    let (code, said) = first.tried(&[&import[..], &["--dry-run"]].concat());
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let would = "gambling.example: AUTHORISED (reg/2026-001) would become IN_REMOVAL_GRACE";
+    assert!(code == Some(0) && said.contains(would), "{code:?} {said}");
+    let (code, said) = first.tried(&["requests", "withdraw", "court/2026-009", "--dry-run"]);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        code == Some(0) && said.contains("ip:203.0.113.7: AUTHORISED (court/2026-009)"),
+        "{said}"
+    );
+    assert!(!said.contains("gambling.example"), "{said}");
     let (code, said) = first.tried(&import);
     assert!(code == Some(0) && said.contains("under the standing approval"), "{code:?} {said}");
     let changes = first.rows(&["lists", "diff", "national@2"]).unwrap();

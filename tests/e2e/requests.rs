@@ -310,6 +310,8 @@ fn a_request_that_is_larger_than_an_answer() {
     );
     std::fs::write(&file, &text).unwrap();
     let file = file.to_str().unwrap();
+    let said = world.does(&["requests", "import", file, "--dry-run"]);
+    assert!(said.contains("no verdict on a rule that stands now changes"), "{said}");
     let said = world.does(&["requests", "import", file]);
     assert!(said.contains("1 accepted (1 new"), "{said}");
     let said = world.does(&["requests", "import", file]);

@@ -277,39 +277,9 @@ impl Stream {
         change: impl FnOnce(&mut v1::Request),
     ) {
         let target: Target = target.parse().unwrap();
-        let mut request = v1::Request {
-            id: id.into(),
-            version: 1,
-            authorisation: Some(v1::Authorisation {
-                instrument: v1::Instrument::CourtOrderFinal.into(),
-                basis_class: v1::BasisClass::Law.into(),
-                authority: Some(v1::Authority { id: "court".into(), ..v1::Authority::default() }),
-                ..v1::Authorisation::default()
-            }),
-            notification: Some(v1::Notification {
-                form: v1::RequestForm::Letter.into(),
-                ..v1::Notification::default()
-            }),
-            task: Some(v1::Task {
-                targets: vec![v1::RequestTarget {
-                    target: Some(target.to_wire()),
-                    ..v1::RequestTarget::default()
-                }],
-                measure: Some(v1::Measure {
-                    techniques: vec![
-                        v1::Technique::IpAclDrop.into(),
-                        v1::Technique::DnsNxdomain.into(),
-                    ],
-                    ..v1::Measure::default()
-                }),
-                scope: Some(v1::Scope { territories: vec!["DE".into()], ..v1::Scope::default() }),
-                effective_from_s: NOON - 1_000_000,
-                ..v1::Task::default()
-            }),
-            status: v1::RequestStatus::Accepted.into(),
-            basis_proof: v1::BasisProof::DocumentHeld.into(),
-            ..v1::Request::default()
-        };
+        let target = Some(target.to_wire());
+        let target = v1::RequestTarget { target, ..v1::RequestTarget::default() };
+        let mut request = plain(id, vec![target]);
         change(&mut request);
         let mut opened = Vec::new();
         for part in secret {
@@ -783,6 +753,40 @@ impl Stream {
     fn push(&mut self, what: What) {
         let position = self.committed.len() as u64;
         self.committed.push(Committed { position, at_s: self.now_s, what });
+    }
+}
+
+/// A request by authority "court", in force in DE for ever, for what these tests block with.
+pub(crate) fn plain(id: &str, targets: Vec<v1::RequestTarget>) -> v1::Request {
+    v1::Request {
+        id: id.into(),
+        version: 1,
+        authorisation: Some(v1::Authorisation {
+            instrument: v1::Instrument::CourtOrderFinal.into(),
+            basis_class: v1::BasisClass::Law.into(),
+            authority: Some(v1::Authority { id: "court".into(), ..v1::Authority::default() }),
+            ..v1::Authorisation::default()
+        }),
+        notification: Some(v1::Notification {
+            form: v1::RequestForm::Letter.into(),
+            ..v1::Notification::default()
+        }),
+        task: Some(v1::Task {
+            targets,
+            measure: Some(v1::Measure {
+                techniques: vec![
+                    v1::Technique::IpAclDrop.into(),
+                    v1::Technique::DnsNxdomain.into(),
+                ],
+                ..v1::Measure::default()
+            }),
+            scope: Some(v1::Scope { territories: vec!["DE".into()], ..v1::Scope::default() }),
+            effective_from_s: NOON - 1_000_000,
+            ..v1::Task::default()
+        }),
+        status: v1::RequestStatus::Accepted.into(),
+        basis_proof: v1::BasisProof::DocumentHeld.into(),
+        ..v1::Request::default()
     }
 }
 

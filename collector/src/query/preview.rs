@@ -1,85 +1,185 @@
 //! What a statement would change, before anybody signs it: the rules that stand now, judged by the
 //! register as it is and as it would be. Nothing is entered, and nothing is kept.
+//!
+//! A statement comes in parts, so that an import may be as long as one that is entered; items are read as they
+//! come, as those of an import are. One preview at a time has a register of its own.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::PoisonError,
+};
 
 use evidence::statement::item_set;
-use register::{InvalidStatement, Register};
-use remit_proto::v1::{self, VerdictCode};
+use prost::Message;
+use register::{InvalidStatement, ItemReader, Items, Register};
+use remit_proto::v1::{self, VerdictCode, register_item::Item};
 use tonic::Status;
 
 use super::{
-    QueryHandle,
+    QueryHandle, Scene,
     completeness::completeness,
     error::{QueryError, invalid},
     filter::Filter,
 };
 use crate::store::{RuleQuery, StoredRule};
 
+/// Bytes of items: as many as the chunks of a set may hold.
+const ITEMS_SIZE_MAX: usize = evidence::chunk::CHUNKS_MAX * evidence::CHUNK_SIZE_MAX;
+/// Rules that are named.
+const CHANGED_SHOWN_MAX: usize = 200;
+
 /// Rules by the verdict that they have and the one that they would have.
 #[derive(Default)]
 struct Changed {
     rules: u64,
     named: u64,
-    example: Option<StoredRule>,
+    /// Its node and its target.
+    example: Option<(String, Option<v1::Target>)>,
+}
+
+/// The rules whose verdict would be another one: the first of them by node, generation and number, and how many
+/// there are.
+#[derive(Default)]
+struct Others {
+    first: BTreeMap<(String, String, u64), v1::PreviewedRule>,
+    count: u64,
+}
+
+impl Others {
+    fn add(&mut self, rule: v1::PreviewedRule) {
+        self.count = self.count.saturating_add(1);
+        self.first.insert((rule.node.clone(), rule.generation.clone(), rule.rule), rule);
+        if self.first.len() > CHANGED_SHOWN_MAX {
+            self.first.pop_last();
+        }
+    }
 }
 
 impl QueryHandle {
     pub fn preview_statement(
         &self,
-        request: v1::PreviewStatementRequest,
+        parts: impl Iterator<Item = v1::PreviewStatementRequest>,
     ) -> Result<v1::PreviewStatementResponse, Status> {
-        Ok(self.preview(request)?)
+        Ok(self.preview(parts)?)
     }
 
     fn preview(
         &self,
-        request: v1::PreviewStatementRequest,
+        parts: impl Iterator<Item = v1::PreviewStatementRequest>,
     ) -> Result<v1::PreviewStatementResponse, QueryError> {
-        let v1::PreviewStatementRequest { statement, items } = request;
-        let statement = evidence::statement::decode(&statement)
-            .map_err(|error| invalid("statement", error.to_string()))?;
-        let items = item_set(statement.body.as_ref()).map(|_| items);
+        let (statement, items) = read(parts)?;
+        // A register is large. What a preview that broke off was about does not matter.
+        let one_at_a_time = self.previewing.lock().unwrap_or_else(PoisonError::into_inner);
         let scene = self.scene()?;
         let before = scene.grounds().register();
-        let after = applied(before, &statement, items)?;
+        let mut after = before.clone();
+        after.take_in(&statement, items.as_ref()).map_err(|error| refused(&error))?;
+        drop(items);
         let log_size = scene.position.log_size;
         let seals = scene.seal_times();
         let query = RuleQuery { installed_only: true, ..RuleQuery::default() };
         let mut found: BTreeMap<(i32, i32), Changed> = BTreeMap::new();
-        for rule in scene.reading.rules(&query)? {
+        let mut others = Others::default();
+        for mut rule in scene.reading.rules(&query)? {
             let at_s = seals.get(rule.id.node.as_str()).copied().unwrap_or(rule.shown_at_s);
             let judge = |register: &Register| {
                 scene.grounds().standing_under(&register.view(), &rule.facts, at_s, log_size)
             };
             let (was, would) = (judge(before), judge(&after));
-            let named = would.attributed.is_some_and(|said| said.statement >= before.size());
+            let named =
+                would.attributed.as_ref().is_some_and(|said| said.statement >= before.size());
             let changed = found.entry((was.code.into(), would.code.into())).or_default();
             changed.rules = changed.rules.saturating_add(1);
             changed.named = changed.named.saturating_add(u64::from(named));
-            changed.example.get_or_insert(rule);
+            scene.veil.rule(&mut rule);
+            changed
+                .example
+                .get_or_insert_with(|| (rule.id.node.clone(), rule.facts.target.clone()));
+            if was.code != would.code {
+                others.add(previewed(&scene, rule, was.to_wire(), would.to_wire()));
+            }
         }
+        drop(one_at_a_time);
         Ok(v1::PreviewStatementResponse {
             rows: found.into_iter().map(row).collect(),
             completeness: Some(completeness(&scene, &Filter::default())?),
+            changed: others.first.into_values().collect(),
+            changed_count: others.count,
         })
     }
 }
 
-fn applied(
-    register: &Register,
-    statement: &v1::Statement,
-    items: Option<Vec<v1::RegisterItem>>,
-) -> Result<Register, QueryError> {
-    let mut after = register.clone();
-    let refused = |error: InvalidStatement| invalid("statement", error.to_string());
-    after.apply(statement, items).map_err(refused)?;
-    Ok(after)
+fn previewed(
+    scene: &Scene,
+    rule: StoredRule,
+    mut before: v1::Verdict,
+    mut after: v1::Verdict,
+) -> v1::PreviewedRule {
+    scene.veil.verdict(&mut before);
+    scene.veil.verdict(&mut after);
+    let StoredRule { id, facts, .. } = rule;
+    v1::PreviewedRule {
+        node: id.node,
+        generation: id.generation,
+        rule: id.number,
+        target: facts.target,
+        before: Some(before),
+        after: Some(after),
+    }
+}
+
+/// The statement, and its items if it has a set of them.
+fn read(
+    parts: impl Iterator<Item = v1::PreviewStatementRequest>,
+) -> Result<(v1::Statement, Option<Items>), QueryError> {
+    let mut parts = parts.peekable();
+    let first = parts.peek().map(|part| part.statement.clone()).unwrap_or_default();
+    let statement = evidence::statement::decode(&first)
+        .map_err(|error| invalid("statement", error.to_string()))?;
+    let (mut reader, mut opened) = (ItemReader::default(), HashMap::new());
+    let mut size = 0_usize;
+    for (at, part) in parts.enumerate() {
+        let v1::PreviewStatementRequest { statement, items } = part;
+        if at > 0 && !statement.is_empty() {
+            return Err(invalid("statement", "only in the first message"));
+        }
+        for item in items {
+            size = size.saturating_add(item.encoded_len());
+            if size > ITEMS_SIZE_MAX {
+                return Err(invalid("items", "more than one import can hold; split the file"));
+            }
+            push(&mut reader, &mut opened, item)?;
+        }
+    }
+    let items = reader.finish().map_err(|error| refused(&error))?;
+    let items = item_set(statement.body.as_ref()).map(|_| items);
+    Ok((statement, items))
+}
+
+/// Reads one item. What closed parts say is kept until their request comes.
+fn push(
+    reader: &mut ItemReader,
+    opened: &mut HashMap<String, Vec<v1::OpenedPart>>,
+    item: v1::RegisterItem,
+) -> Result<(), QueryError> {
+    let parts = match &item.item {
+        Some(Item::Opened(part)) => {
+            opened.entry(part.request_id.clone()).or_default().push(part.clone());
+            return Ok(());
+        }
+        Some(Item::Request(request)) => opened.remove(&request.id).unwrap_or_default(),
+        Some(Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => Vec::new(),
+    };
+    reader.push(item, parts).map_err(|error| refused(&error))
+}
+
+fn refused(error: &InvalidStatement) -> QueryError {
+    invalid("statement", error.to_string())
 }
 
 fn row(((before, after), changed): ((i32, i32), Changed)) -> v1::PreviewRow {
     let Changed { rules, named, example } = changed;
-    let (node, target) = example.map(|rule| (rule.id.node, rule.facts.target)).unwrap_or_default();
+    let (node, target) = example.unwrap_or_default();
     let code = |code| VerdictCode::try_from(code).unwrap_or_default().into();
     v1::PreviewRow { before: code(before), after: code(after), rules, named, node, target }
 }

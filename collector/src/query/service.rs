@@ -57,11 +57,12 @@ where
     F: FnOnce(&QueryHandle, Q) -> Result<A, Status> + Send + 'static,
 {
     let answered = tokio::task::spawn_blocking(move || ask(&query, question)).await;
-    let interrupted = |_| {
-        let message = "the question was interrupted; try again".to_owned();
-        refuse(Code::Internal, "INTERRUPTED", message, &[])
-    };
-    answered.map_err(interrupted)?.map(Response::new)
+    answered.map_err(|_| interrupted())?.map(Response::new)
+}
+
+pub(crate) fn interrupted() -> Status {
+    let message = "the question was interrupted; try again".to_owned();
+    refuse(Code::Internal, "INTERRUPTED", message, &[])
 }
 
 #[tonic::async_trait]

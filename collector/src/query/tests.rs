@@ -684,7 +684,7 @@ fn a_preview_counts_what_would_change_and_changes_nothing() {
     let ask = |body| {
         let statement = prost::Message::encode_to_vec(&statement(body));
         let request = v1::PreviewStatementRequest { statement, ..Default::default() };
-        world.query.preview_statement(request)
+        world.query.preview_statement(std::iter::once(request))
     };
     let rows: Vec<String> = ask(body.clone())
         .unwrap()
@@ -701,10 +701,71 @@ fn a_preview_counts_what_would_change_and_changes_nothing() {
         "NO_BASIS OUT_OF_SCOPE_TARGET 1 1",
     ];
     assert_eq!(rows, want);
+    let answer = ask(body.clone()).unwrap();
+    let named: Vec<_> = answer.changed.iter().map(|rule| (rule.node.as_str(), rule.rule)).collect();
+    assert_eq!((named, answer.changed_count), (vec![("r1", 1), ("r1", 2)], 2));
+    let first = answer.changed[0].clone();
+    assert_eq!(first.target.unwrap().value, "192.0.2.7");
+    assert_eq!(first.before.unwrap().code(), v1::VerdictCode::AuthorisedMisreferenced);
+    assert_eq!(first.after.unwrap().clause.unwrap().request_id, "req-7");
     assert_eq!(world.rules()[1], "r1 2 NO_BASIS 0", "nothing was entered");
     let unknown = crate::assess::testing::attribution("r1", &[1], "req-9");
     let refused = ask(unknown).unwrap_err();
     assert!(refused.message().contains("attribution.claims"), "{}", refused.message());
+}
+
+#[test]
+fn a_preview_comes_in_parts_and_names_the_first_rules_of_many() {
+    let mut stream = network();
+    let rules: Vec<_> = (1..=250).map(|n| block(n, &format!("ip:198.51.100.{n}"))).collect();
+    for rule in &rules {
+        stream.install("r1", rule);
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let request = |id: &str, targets: &[String]| {
+        let target = |text: &String| v1::RequestTarget {
+            target: Some(text.parse::<register::Target>().unwrap().to_wire()),
+            ..v1::RequestTarget::default()
+        };
+        let request = crate::assess::testing::plain(id, targets.iter().map(target).collect());
+        v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) }
+    };
+    let names: Vec<String> = (1..=250).map(|n| format!("ip:198.51.100.{n}")).collect();
+    let items = [request("a", &names[..125]), request("b", &names[125..])];
+    let import = v1::Import {
+        items: Some(v1::ItemSet { count: 2, root: vec![0; 32], chunks: vec![vec![0; 32]] }),
+        ..v1::Import::default()
+    };
+    let statement = v1::Statement {
+        format: 1,
+        origin: "example.net/register".into(),
+        recorded_at_s: NOON,
+        effective_at_s: NOON,
+        author: Some(v1::PersonRef { person: "p1".into(), role: v1::Role::Operator.into() }),
+        body: Some(v1::statement::Body::Import(import)),
+        ..v1::Statement::default()
+    };
+    let statement = prost::Message::encode_to_vec(&statement);
+    let part = |statement: &[u8], items: &[v1::RegisterItem]| v1::PreviewStatementRequest {
+        statement: statement.to_vec(),
+        items: items.to_vec(),
+    };
+    let ask =
+        |parts: Vec<v1::PreviewStatementRequest>| world.query.preview_statement(parts.into_iter());
+    let whole =
+        ask(vec![part(&statement, &[]), part(&[], &items[..1]), part(&[], &items[1..])]).unwrap();
+    assert_eq!((whole.changed.len(), whole.changed_count), (200, 250));
+    let numbers: Vec<u64> = whole.changed.iter().map(|rule| rule.rule).collect();
+    assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
+
+    let cut = ask(vec![part(&statement, &items[..1])]).unwrap_err();
+    assert!(cut.message().contains("announces 2 items and 1 came"), "{}", cut.message());
+    let twice =
+        ask(vec![part(&statement, &items[..1]), part(&statement, &items[1..])]).unwrap_err();
+    assert!(twice.message().contains("only in the first message"), "{}", twice.message());
+    let nothing = ask(Vec::new()).unwrap_err();
+    assert!(nothing.message().contains("statement"), "{}", nothing.message());
 }
 
 /// A network whose operator has two persons, and a court that wants an area cut off until noon + 1000 s.

@@ -12,15 +12,21 @@ use remit_proto::v1::{
     PreviewStatementResponse, PutChunkRequest, PutChunkResponse, RefusalCode,
     register_service_server::RegisterService,
 };
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::{
     access::{Caller, Operation, clearance},
     ingest::ask,
     log::command::{Command, Refusal},
-    query::{QueryEdge, QueryHandle, service::off_the_runtime},
+    query::{
+        QueryEdge, QueryHandle,
+        service::{interrupted, off_the_runtime},
+    },
     status::refuse,
 };
+
+/// Parts of a preview that wait to be read; whoever sends more waits too.
+const PARTS_WAITING: usize = 2;
 
 pub struct RegisterEdge {
     pub writer: SyncSender<Command>,
@@ -138,13 +144,25 @@ impl RegisterService for RegisterEdge {
 
     async fn preview_statement(
         &self,
-        request: Request<PreviewStatementRequest>,
+        request: Request<Streaming<PreviewStatementRequest>>,
     ) -> Result<Response<PreviewStatementResponse>, Status> {
         // What a statement would change, or why it would be refused, tells of every request that it can name:
         // it is for those who may enter it.
-        self.questions
-            .answer(request, Operation::WriteRegister, QueryHandle::preview_statement)
-            .await
+        let caller = self.questions.access.check(&request, Operation::WriteRegister)?;
+        let query = self.questions.query.seen_by(clearance(&caller));
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(PARTS_WAITING);
+        let answer = tokio::spawn(off_the_runtime(query, (), move |query, ()| {
+            query.preview_statement(std::iter::from_fn(|| receiver.blocking_recv()))
+        }));
+        let mut parts = request.into_inner();
+        while let Some(part) = parts.message().await? {
+            // Nobody takes it in any more: the answer says why.
+            if sender.send(part).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        answer.await.map_err(|_| interrupted())?
     }
 
     async fn list_requests(

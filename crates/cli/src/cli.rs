@@ -469,6 +469,9 @@ pub(crate) struct ListsFeed {
     /// And so does one that changes a larger share of the version before: 5%, 0.5%
     #[arg(long, value_name = "PERCENT")]
     pub(crate) max_share: String,
+    /// Say whether it would be taken, and enter nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -118,7 +118,7 @@ pub fn close<E>(
 ) -> Result<Option<Vec<Vec<u8>>>, E> {
     let Some(fields) = take(request, closed.part()) else { return Ok(None) };
     let (mut builder, mut chunks) = (SetBuilder::new(), Vec::new());
-    for item in split(fields) {
+    for item in pieces(fields) {
         chunks.extend(builder.push(salt()?, canonical::encode(&item)));
     }
     let (set, last) = builder.finish();
@@ -127,7 +127,8 @@ pub fn close<E>(
     Ok(Some(chunks))
 }
 
-fn split(mut fields: v1::Request) -> Vec<v1::Request> {
+/// The fields of a part in pieces that a chunk has room for; merged in their order they are the part.
+pub fn pieces(mut fields: v1::Request) -> Vec<v1::Request> {
     let targets = fields.task.as_mut().map(|task| std::mem::take(&mut task.targets));
     let targets = targets.unwrap_or_default();
     if targets.is_empty() {

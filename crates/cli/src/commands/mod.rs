@@ -13,6 +13,7 @@ mod list;
 mod lists;
 mod nodes;
 mod points;
+mod preview;
 mod probe;
 mod reconcile;
 mod renew;

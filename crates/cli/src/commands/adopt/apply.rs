@@ -6,12 +6,13 @@ use remit_proto::v1::{self, register_item::Item, statement::Body};
 use super::{
     file::{Plan, Planned, To, read, select},
     rules,
-    statements::{Change, change, enter, import, preview, unsigned},
+    statements::{Change, change, enter, import, unsigned},
     traits::Traits,
 };
 use crate::{
     cli::{AdoptApply, Format},
     client::{self, RegisterClient},
+    commands::preview::preview,
     config::Config,
     exit::CliError,
     home,
@@ -178,7 +179,7 @@ async fn ask(
     let body = Body::Import(v1::Import { items: Some(set), ..v1::Import::default() });
     let now_s = time::now_s();
     let statement = canonical::encode(&unsigned(config, body, now_s, now_s)?);
-    Ok(change(&preview(client, statement, items.to_vec()).await?))
+    Ok(change(&preview(client, statement, items.to_vec()).await?.rows))
 }
 
 fn layout() -> Layout<Row> {

@@ -9,7 +9,10 @@ use sha2::{Digest, Sha256};
 use crate::{
     cli::{AdoptBaseline, AdoptBasisMap},
     client::{self, RegisterClient},
-    commands::requests::{item_set, wait_until_shown},
+    commands::{
+        preview::preview,
+        requests::{item_set, wait_until_shown},
+    },
     config::Config,
     exit::CliError,
     home, statement, time, words,
@@ -24,8 +27,8 @@ pub(crate) async fn baseline(config: &Config, args: &AdoptBaseline) -> Result<()
     let body = Body::Baseline(v1::Baseline { nodes: nodes(&args.nodes)?, until_s });
     let mut client = client::register(config).await?;
     let bytes = canonical::encode(&unsigned(config, body.clone(), now_s, now_s)?);
-    let change = change_of_all(&preview(&mut client, bytes, Vec::new()).await?);
-    eprintln!("{}", change.sentence(args.dry_run));
+    let answer = preview(&mut client, bytes, Vec::new()).await?;
+    eprintln!("{}", change_of_all(&answer.rows).sentence(args.dry_run));
     if args.dry_run {
         eprintln!("nothing was entered (--dry-run)");
         return Ok(());
@@ -70,15 +73,6 @@ pub(crate) fn unsigned(
     })
 }
 
-pub(crate) async fn preview(
-    client: &mut RegisterClient,
-    statement: Vec<u8>,
-    items: Vec<v1::RegisterItem>,
-) -> Result<Vec<v1::PreviewRow>, CliError> {
-    let request = v1::PreviewStatementRequest { statement, items };
-    Ok(client.preview_statement(request).await?.into_inner().rows)
-}
-
 /// All attributions of a plan as one import, with its chunks.
 pub(super) fn import(
     items: &[v1::RegisterItem],
@@ -116,29 +110,14 @@ pub(in crate::commands) async fn enter(
 /// What a statement changes of the verdicts on rules.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {
-    pub(super) rules: u64,
+    pub(in crate::commands) rules: u64,
     /// "3871 NO_BASIS"
-    pub(super) before: Vec<String>,
-    pub(super) after: Vec<String>,
+    pub(in crate::commands) before: Vec<String>,
+    pub(in crate::commands) after: Vec<String>,
     pub(super) leave_no_basis: u64,
 }
 
 impl Change {
-    /// Of a statement that is about requests, not rules.
-    pub(crate) fn told(&self, dry_run: bool) -> String {
-        let Self { rules, before, after, .. } = self;
-        if *rules == 0 {
-            return "no verdict on a rule that stands now changes".to_owned();
-        }
-        format!(
-            "{} of rules that stand now {}: {} become {}",
-            words::count(*rules, "verdict", "verdicts"),
-            if dry_run { "would change" } else { "change" },
-            before.join(", "),
-            after.join(", ")
-        )
-    }
-
     pub(crate) fn sentence(&self, dry_run: bool) -> String {
         let Self { rules, leave_no_basis, after, .. } = self;
         format!(

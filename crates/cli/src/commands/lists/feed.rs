@@ -3,7 +3,14 @@
 use remit_proto::v1::{self, statement::Body};
 
 use super::Named;
-use crate::{cli::ListsFeed, client, commands::adopt, config::Config, exit::CliError, time};
+use crate::{
+    cli::ListsFeed,
+    client,
+    commands::{adopt, preview},
+    config::Config,
+    exit::CliError,
+    time,
+};
 
 pub(crate) async fn feed(config: &Config, args: &ListsFeed) -> Result<(), CliError> {
     let Named { list, version } = args.list.parse()?;
@@ -22,6 +29,14 @@ pub(crate) async fn feed(config: &Config, args: &ListsFeed) -> Result<(), CliErr
         change_permille_max: permille(&args.max_share, "--max-share")?,
     });
     let mut client = client::register(config).await?;
+    if args.dry_run {
+        // It changes nothing before it is approved, and is refused for what it would be refused for.
+        preview::tell(config, &mut client, body, Vec::new(), time::now_s(), true).await?;
+        eprintln!(
+            "nothing was entered (--dry-run); the feed of {list} would wait for a second person"
+        );
+        return Ok(());
+    }
     adopt::enter(config, &mut client, body, Vec::new()).await?;
     eprintln!(
         "the feed of {list} counts once a second person has approved it: remit lists approve {list}"

@@ -11,7 +11,10 @@ use super::{Named, entries, get, read};
 use crate::{
     cli::{ListForm, ListsImport},
     client,
-    commands::requests::{item_set, wait_until_shown},
+    commands::{
+        preview,
+        requests::{item_set, wait_until_shown},
+    },
     config::Config,
     exit::{CliError, Code, chain},
     home,
@@ -47,16 +50,13 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
         delta.removed.len(),
         newest.map_or("no version before", |newest| newest.version.as_str())
     );
-    if args.dry_run {
-        eprintln!("nothing was entered (--dry-run)");
-        return Ok(code(&file, false));
-    }
     let now_s = time::now_s();
     let effective_at_s = match &args.effective_at {
         Some(text) => time::parse(text, "--effective-at", now_s)?,
         None => now_s,
     };
-    let (changes, chunks) = item_set(&to_changes(&delta))?;
+    let items = to_changes(&delta);
+    let (changes, chunks) = item_set(&items)?;
     let body = Body::ListVersion(v1::ListVersion {
         list_id: list.to_string(),
         version: version.to_string(),
@@ -72,6 +72,11 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
         removed: delta.removed.len() as u64,
         refused: refused_rows(&file.report, &bytes),
     });
+    if args.dry_run {
+        preview::tell(config, &mut client, body, items, effective_at_s, true).await?;
+        eprintln!("nothing was entered (--dry-run)");
+        return Ok(code(&file, false));
+    }
     let signed_statement = statement::sign(config, body, now_s, effective_at_s)?;
     for chunk in chunks {
         client.put_chunk(v1::PutChunkRequest { chunk }).await?;

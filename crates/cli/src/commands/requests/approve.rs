@@ -9,6 +9,7 @@ use remit_proto::v1::{self, ApprovalMeans, statement::Body};
 use super::wait_until_shown;
 use crate::{
     client::{self, RegisterClient},
+    commands::preview,
     config::Config,
     exit::CliError,
     statement as signing, time,
@@ -31,6 +32,9 @@ pub(crate) struct GiveApproval {
     /// request counts from its own times whenever it was approved
     #[arg(long, value_name = "TIME", conflicts_with = "by_login")]
     pub(crate) effective_at: Option<String>,
+    /// Show what it would change of today's verdicts, and of which rules; approve nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 pub(crate) async fn approve(config: &Config, args: &RequestsApprove) -> Result<(), CliError> {
@@ -57,6 +61,9 @@ impl GiveApproval {
         digest: Vec<u8>,
         what: &str,
     ) -> Result<(), CliError> {
+        if self.dry_run {
+            return self.preview(config, client, statement, digest, what).await;
+        }
         eprintln!("approving statement {statement}: {what}");
         if self.by_login {
             let request = v1::ApproveStatementRequest { statement, digest };
@@ -67,11 +74,7 @@ impl GiveApproval {
             );
             return wait_until_shown(client, response.register_size).await;
         }
-        let now_s = time::now_s();
-        let effective_at_s = match &self.effective_at {
-            Some(text) => time::parse(text, "--effective-at", now_s)?,
-            None => now_s,
-        };
+        let (now_s, effective_at_s) = self.times()?;
         let means = ApprovalMeans::SignedByPerson.into();
         let body = Body::Approval(v1::Approval { statement, digest, means });
         let signed_statement = signing::sign(config, body, now_s, effective_at_s)?;
@@ -82,6 +85,36 @@ impl GiveApproval {
             response.index, response.register_size
         );
         wait_until_shown(client, response.register_size).await
+    }
+
+    /// Now, and from when it counts.
+    fn times(&self) -> Result<(i64, i64), CliError> {
+        let now_s = time::now_s();
+        let effective_at_s = match &self.effective_at {
+            Some(text) => time::parse(text, "--effective-at", now_s)?,
+            None => now_s,
+        };
+        Ok((now_s, effective_at_s))
+    }
+
+    async fn preview(
+        &self,
+        config: &Config,
+        client: &mut RegisterClient,
+        statement: u64,
+        digest: Vec<u8>,
+        what: &str,
+    ) -> Result<(), CliError> {
+        let (_, effective_at_s) = self.times()?;
+        let means = match self.by_login {
+            true => ApprovalMeans::AttestedByCollector,
+            false => ApprovalMeans::SignedByPerson,
+        };
+        let approval = v1::Approval { statement, digest, means: means.into() };
+        let body = Body::Approval(approval);
+        preview::tell(config, client, body, Vec::new(), effective_at_s, true).await?;
+        eprintln!("statement {statement} was not approved (--dry-run): {what}");
+        Ok(())
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) use self::{
 pub(super) use self::{file::read_form, list::rows, targets::complete};
 
 use self::file::File;
-use super::adopt::statements::{change_of_all, preview, unsigned};
+use super::preview;
 use crate::{
     cli::Import,
     client::{self, RegisterClient},
@@ -159,11 +159,11 @@ async fn enter_requests_with(
 ) -> Result<Entered, CliError> {
     let Sealed { requests, mut chunks, opened } = seal(requests)?;
     chunks.extend(beside);
-    let mut items = to_items(requests);
-    let (set, of_items) = item_set(&items)?;
+    let own = to_items(requests);
+    let (set, of_items) = item_set(&own)?;
     chunks.extend(of_items);
-    // The collector judges with what it can open.
-    items.extend(opened);
+    // The collector judges with what it can open, and reads it before the request.
+    let items = opened.into_iter().chain(own).collect::<Vec<_>>();
     let import = v1::Import { items: Some(set), ..import };
     let body = Body::Import(import.clone());
     let entered =
@@ -212,10 +212,13 @@ fn seal(requests: Vec<v1::Request>) -> Result<Sealed, CliError> {
                 ))
             })?;
             sealed.chunks.extend(chunks);
-            let (request_id, part) = (request.id.clone(), part.part);
-            let opened = v1::OpenedPart { request_id, part, fields };
-            let item = Some(v1::register_item::Item::Opened(opened));
-            sealed.opened.push(v1::RegisterItem { item });
+            let opened = fields.into_iter().flat_map(closed::pieces).map(|fields| {
+                let (request_id, part) = (request.id.clone(), part.part);
+                let opened = v1::OpenedPart { request_id, part, fields: Some(fields) };
+                let item = Some(v1::register_item::Item::Opened(opened));
+                v1::RegisterItem { item }
+            });
+            sealed.opened.extend(opened);
         }
         sealed.requests.push(request);
     }
@@ -238,17 +241,14 @@ async fn enter(
     effective_at_s: i64,
     dry_run: bool,
 ) -> Result<(), CliError> {
-    let now_s = time::now_s();
-    if items.iter().map(prost::Message::encoded_len).sum::<usize>() <= PREVIEW_SIZE_MAX {
-        let bytes = canonical::encode(&unsigned(config, body.clone(), now_s, effective_at_s)?);
-        let change = change_of_all(&preview(client, bytes, items).await?);
-        eprintln!("{}", change.told(dry_run));
-    } else if dry_run {
-        eprintln!("too much to show what it would change of today's rules");
+    // A dry run is of any size. What is entered anyway is not sent twice where it is long.
+    if dry_run || items.iter().map(prost::Message::encoded_len).sum::<usize>() <= TOLD_SIZE_MAX {
+        preview::tell(config, client, body.clone(), items, effective_at_s, dry_run).await?;
     }
     if dry_run {
         return Ok(());
     }
+    let now_s = time::now_s();
     let signed_statement = statement::sign(config, body, now_s, effective_at_s)?;
     for chunk in chunks {
         client.put_chunk(v1::PutChunkRequest { chunk }).await?;
@@ -259,8 +259,8 @@ async fn enter(
     wait_until_shown(client, response.register_size).await
 }
 
-/// What a preview takes (`PreviewStatementRequest.items`), with room for the rest of the message.
-const PREVIEW_SIZE_MAX: usize = 900 * 1024;
+/// Some thousand requests.
+const TOLD_SIZE_MAX: usize = 1024 * 1024;
 
 /// The end of an import that enters nothing.
 fn finished(file: &Path, merged: &Merged, why: &str) -> Result<Code, CliError> {

@@ -1,0 +1,164 @@
+//! What a statement would change of today's verdicts, as the collector computes it: `--dry-run`, and before
+//! whatever is entered.
+
+use prost::Message;
+use remit_proto::v1::{self, statement::Body};
+
+use super::adopt::statements::{Change, change_of_all, unsigned};
+use crate::{
+    client::RegisterClient,
+    config::Config,
+    exit::CliError,
+    output::{escape, fitted},
+    time, words,
+};
+
+/// Bytes of items in one message: a collector takes 1 MiB, and an item may be 256 KiB.
+const PART_SIZE_MAX: usize = 512 * 1024;
+
+/// Asks, and says what it would change; of a dry run also of which rules.
+pub(super) async fn tell(
+    config: &Config,
+    client: &mut RegisterClient,
+    body: Body,
+    items: Vec<v1::RegisterItem>,
+    effective_at_s: i64,
+    dry_run: bool,
+) -> Result<(), CliError> {
+    let statement = unsigned(config, body, time::now_s(), effective_at_s)?;
+    let statement = evidence::canonical::encode(&statement);
+    let answer = preview(client, statement, items).await?;
+    eprintln!("{}", sentence(&change_of_all(&answer.rows), dry_run));
+    if dry_run {
+        for line in rules(&answer) {
+            eprintln!("{}", fitted(&escape(&line)));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn preview(
+    client: &mut RegisterClient,
+    statement: Vec<u8>,
+    items: Vec<v1::RegisterItem>,
+) -> Result<v1::PreviewStatementResponse, CliError> {
+    let parts = tokio_stream::iter(parts(statement, items));
+    Ok(client.preview_statement(parts).await?.into_inner())
+}
+
+/// The statement in the first message, and as many as the items need.
+fn parts(
+    statement: Vec<u8>,
+    items: Vec<v1::RegisterItem>,
+) -> impl Iterator<Item = v1::PreviewStatementRequest> {
+    let mut items = items.into_iter().peekable();
+    let mut statement = Some(statement);
+    std::iter::from_fn(move || {
+        if statement.is_none() && items.peek().is_none() {
+            return None;
+        }
+        let (mut size, mut part) = (0, Vec::new());
+        while let Some(item) = items.next_if(|item| {
+            size += item.encoded_len();
+            part.is_empty() || size <= PART_SIZE_MAX
+        }) {
+            part.push(item);
+        }
+        let statement = statement.take().unwrap_or_default();
+        Some(v1::PreviewStatementRequest { statement, items: part })
+    })
+}
+
+fn sentence(change: &Change, dry_run: bool) -> String {
+    let Change { rules, before, after, .. } = change;
+    if *rules == 0 {
+        return "no verdict on a rule that stands now changes".to_owned();
+    }
+    format!(
+        "{} of rules that stand now {}: {} become {}",
+        words::count(*rules, "verdict", "verdicts"),
+        if dry_run { "would change" } else { "change" },
+        before.join(", "),
+        after.join(", ")
+    )
+}
+
+/// "  edge-1 rule 7 domain_exact:bad.example: AUTHORISED (call/1) would become REVOKED (call/1)"
+fn rules(answer: &v1::PreviewStatementResponse) -> Vec<String> {
+    let v1::PreviewStatementResponse { changed, changed_count, .. } = answer;
+    let mut lines: Vec<String> = changed.iter().map(rule).collect();
+    let more = changed_count.saturating_sub(lines.len() as u64);
+    if more > 0 {
+        lines.push(format!("  and {}", words::count(more, "rule more", "rules more")));
+    }
+    lines
+}
+
+fn rule(changed: &v1::PreviewedRule) -> String {
+    let v1::PreviewedRule { node, generation: _, rule, target, before, after } = changed;
+    let target = target.as_ref();
+    let (kind, value) = (words::target_kind(target), words::target(target));
+    let said = |verdict: &Option<v1::Verdict>| {
+        let Some(verdict) = verdict else { return "no verdict".to_owned() };
+        let request = verdict.clause.as_ref().map_or("", |clause| clause.request_id.as_str());
+        let code = words::verdict_code(verdict);
+        if request.is_empty() { code } else { format!("{code} ({request})") }
+    };
+    format!("  {node} rule {rule} {kind}:{value}: {} would become {}", said(before), said(after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(size: usize) -> v1::RegisterItem {
+        let request = v1::Request { id: "x".repeat(size), ..v1::Request::default() };
+        let item = Some(v1::register_item::Item::Request(request));
+        v1::RegisterItem { item }
+    }
+
+    #[test]
+    fn a_long_import_is_asked_about_in_parts_and_nothing_of_it_is_lost() {
+        let sizes = |items: Vec<v1::RegisterItem>| -> Vec<(bool, usize)> {
+            let parts = parts(vec![1], items);
+            parts.map(|part| (part.statement.is_empty(), part.items.len())).collect()
+        };
+        assert_eq!(sizes(Vec::new()), [(false, 0)]);
+        assert_eq!(sizes(vec![item(10), item(10)]), [(false, 2)]);
+        let large = vec![item(200_000); 5];
+        assert_eq!(sizes(large), [(false, 2), (true, 2), (true, 1)]);
+        // One that is larger than a part goes alone.
+        assert_eq!(sizes(vec![item(600_000), item(1)]), [(false, 1), (true, 1)]);
+    }
+
+    #[test]
+    fn rules_are_named_and_those_that_are_only_counted_are_counted() {
+        let verdict = |code: v1::VerdictCode, request: &str| {
+            let clause = v1::Clause { request_id: request.to_owned(), ..v1::Clause::default() };
+            Some(v1::Verdict { code: code.into(), clause: Some(clause), ..v1::Verdict::default() })
+        };
+        let rule = v1::PreviewedRule {
+            node: "edge-1".to_owned(),
+            rule: 7,
+            target: Some(v1::Target {
+                kind: v1::TargetKind::Ip.into(),
+                value: "192.0.2.7".to_owned(),
+            }),
+            before: verdict(v1::VerdictCode::Authorised, "call/1"),
+            after: verdict(v1::VerdictCode::NoBasis, ""),
+            ..v1::PreviewedRule::default()
+        };
+        let answer = v1::PreviewStatementResponse {
+            changed: vec![rule],
+            changed_count: 3,
+            ..v1::PreviewStatementResponse::default()
+        };
+        assert_eq!(
+            rules(&answer),
+            [
+                "  edge-1 rule 7 ip:192.0.2.7: AUTHORISED (call/1) would become NO_BASIS",
+                "  and 2 rules more",
+            ]
+        );
+    }
+}
