@@ -9,7 +9,7 @@ use std::{
 
 use evidence::{AgentOrigin, Operator};
 use register::words;
-use remit_proto::v1::Instrument;
+use remit_proto::v1::{Instrument, TransitionKind};
 use serde::Deserialize;
 
 use crate::{listen::Patience, store::Hold};
@@ -74,6 +74,8 @@ struct HoldSection {
 struct RegisterSection {
     #[serde(default)]
     second_person_for: Vec<String>,
+    #[serde(default)]
+    second_person_for_transitions: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -101,10 +103,17 @@ pub struct Config {
     pub tiles_listen: Option<SocketAddr>,
     pub metrics_listen: Option<SocketAddr>,
     pub publish_interval: Duration,
-    /// Requests of these instruments count only once a second person has approved them.
-    pub second_person_for: Vec<Instrument>,
+    pub second_person_for: SecondPersonFor,
     pub limits: Limits,
     pub archive: Option<ArchiveAfter>,
+}
+
+/// What counts only once a second person has approved it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecondPersonFor {
+    /// Requests of these instruments.
+    pub instruments: Vec<Instrument>,
+    pub transitions: Vec<TransitionKind>,
 }
 
 /// When days of events go into files of their own, and what must stay.
@@ -287,18 +296,29 @@ fn check_archive(
     ArchiveAfter { days, holds }
 }
 
-fn check_register(section: RegisterSection, mistakes: &mut Vec<String>) -> Vec<Instrument> {
-    let RegisterSection { second_person_for } = section;
-    let known = |word: &String| {
-        let known = words::instrument_from(word);
-        if known.is_none() {
-            let all: Vec<_> = words::instruments().map(words::instrument).collect();
+fn check_register(section: RegisterSection, mistakes: &mut Vec<String>) -> SecondPersonFor {
+    let RegisterSection { second_person_for, second_person_for_transitions } = section;
+    let mut known = |field: &str, word: &str, is_known: bool, all: Vec<&str>| {
+        if !is_known {
             let all = all.join(", ");
-            mistakes.push(format!("register.second_person_for: {word:?} is none of {all}"));
+            mistakes.push(format!("register.{field}: {word:?} is none of {all}"));
         }
-        known
     };
-    second_person_for.iter().filter_map(known).collect()
+    let mut instruments = Vec::new();
+    for word in &second_person_for {
+        let instrument = words::instrument_from(word);
+        let all = words::instruments().map(words::instrument).collect();
+        known("second_person_for", word, instrument.is_some(), all);
+        instruments.extend(instrument);
+    }
+    let mut transitions = Vec::new();
+    for word in &second_person_for_transitions {
+        let kind = words::transition_from(word);
+        let all = words::transitions().map(words::transition).collect();
+        known("second_person_for_transitions", word, kind.is_some(), all);
+        transitions.extend(kind);
+    }
+    SecondPersonFor { instruments, transitions }
 }
 
 fn check_limits(section: LimitsSection, mistakes: &mut Vec<String>) -> Limits {
@@ -340,7 +360,7 @@ mod tests {
     #[test]
     fn every_mistake_is_reported_at_once_by_its_name() {
         let text = "operator = 'localhost'\nlisten = 'here'\npublish_interval_ms = 1\n\
-                    [register]\nsecond_person_for = ['a letter']\n[limits]\nconnections = 0\n[limits.node]\nbytes_per_day = 1\ngenerations_per_hour = 0\nunnamed_chunks = 1\n";
+                    [register]\nsecond_person_for = ['a letter']\nsecond_person_for_transitions = ['expire']\n[limits]\nconnections = 0\n[limits.node]\nbytes_per_day = 1\ngenerations_per_hour = 0\nunnamed_chunks = 1\n";
         let error = Config::parse(text, Path::new("c.toml")).unwrap_err().to_string();
         for key in [
             "operator:",
@@ -348,6 +368,7 @@ mod tests {
             "listen:",
             "publish_interval_ms:",
             "register.second_person_for:",
+            "register.second_person_for_transitions: \"expire\" is none of accept,",
             "limits.connections:",
             "limits.node.bytes_per_day:",
             "limits.node.generations_per_hour:",

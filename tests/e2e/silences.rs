@@ -102,7 +102,7 @@ fn collect(
         published: watch::channel(Exposed::default()).0,
         revoked_keys: RevokedKeys::default(),
         node_limits: NodeLimits::default(),
-        second_person_for: Vec::new(),
+        second_person_for: Default::default(),
     };
     let writer = Writer::open(dir, parts)?;
     let (commands, queue) = mpsc::sync_channel(64);

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     access::RevokedKeys,
     committed::{Committed, What},
-    config::NodeLimits,
+    config::{NodeLimits, SecondPersonFor},
     files,
 };
 
@@ -78,7 +78,7 @@ pub struct Writer {
     pub(super) looked_into: HashMap<NodeId, Instant>,
     pub(super) budgets: Budgets,
     /// Requests of these instruments need a second person's approval.
-    pub(crate) second_person_for: Vec<v1::Instrument>,
+    pub(crate) second_person_for: SecondPersonFor,
     /// Leaves that came since heads were last logged.
     pub(super) unlogged_leaves: u64,
     to_assess: SyncSender<Vec<Committed>>,
@@ -97,7 +97,7 @@ pub struct Parts {
     pub published: watch::Sender<Exposed>,
     pub revoked_keys: RevokedKeys,
     pub node_limits: NodeLimits,
-    pub second_person_for: Vec<v1::Instrument>,
+    pub second_person_for: SecondPersonFor,
 }
 
 impl Writer {

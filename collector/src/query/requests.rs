@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use evidence::RequestId;
 use prost::Message;
-use register::{Entry, Relation, Target, Version, request::RequestTarget, state::Transition};
+use register::{
+    Entry, Relation, Target, Version, entry::Second, request::RequestTarget, state::Transition,
+};
 use remit_proto::v1;
 use tonic::Status;
 
@@ -167,9 +169,12 @@ impl QueryHandle {
         let findings = others.into_iter().chain(of_rules).take_while(|row| room.has(row)).collect();
         let transitions = entry.transitions().into_iter();
         let transitions = transitions.map(|stated| transition(&scene, &id, stated)).collect();
+        let waiting = entry.waiting().into_iter();
+        let waiting_transitions = waiting.map(|stated| transition(&scene, &id, stated)).collect();
         Ok(v1::GetRequestResponse {
             versions,
             transitions,
+            waiting_transitions,
             rules,
             findings,
             lists: covered_by(&scene, entry.request()),
@@ -307,10 +312,7 @@ fn row(
             .next_back()
             .is_some_and(|newest| newest.request.version > version.request.version)
             && version.request.version == entry.request().version,
-        second_person: version.second.as_ref().map(|second| v1::SecondPerson {
-            digest: second.digest.to_vec(),
-            approval: second.approved.as_ref().map(approval),
-        }),
+        second_person: version.second.as_deref().map(second_person),
         erased: version
             .request
             .closed
@@ -323,6 +325,7 @@ fn row(
         recorded_at_s: version.recorded_at_s,
         author: author.cloned().unwrap_or_default(),
         target_count: 0,
+        waiting_transitions: entry.waiting().iter().map(|stated| stated.kind.into()).collect(),
     };
     scene.veil.request(&mut row);
     let shown = row.request.as_ref().and_then(|request| request.task.as_ref());
@@ -343,6 +346,13 @@ fn held_by(held: &[(Target, RequestId)]) -> Vec<v1::HeldBy> {
     held.iter().map(row).collect()
 }
 
+fn second_person(second: &Second) -> v1::SecondPerson {
+    v1::SecondPerson {
+        digest: second.digest.to_vec(),
+        approval: second.approved.as_ref().map(approval),
+    }
+}
+
 fn transition(scene: &Scene, id: &RequestId, stated: &Transition) -> v1::TransitionRow {
     let Transition {
         kind,
@@ -353,7 +363,13 @@ fn transition(scene: &Scene, id: &RequestId, stated: &Transition) -> v1::Transit
         decision,
         reason,
         back_covers,
+        proposed,
     } = stated;
+    // One that needs a second person counts since the approval, and is told as it was stated.
+    let (statement, recorded_at_s) = match proposed {
+        Some(proposed) => (&proposed.statement, &proposed.recorded_at_s),
+        None => (statement, recorded_at_s),
+    };
     let author = usize::try_from(*statement).ok().and_then(|at| scene.memory.authors.get(at));
     let mut row = v1::TransitionRow {
         kind: (*kind).into(),
@@ -365,6 +381,7 @@ fn transition(scene: &Scene, id: &RequestId, stated: &Transition) -> v1::Transit
         reason: reason.clone(),
         decision: decision.clone().map(Into::into),
         back_covers: *back_covers,
+        second_person: proposed.as_ref().map(|proposed| second_person(&proposed.second)),
     };
     scene.veil.transition(id.as_str(), &mut row);
     row

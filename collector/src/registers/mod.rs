@@ -218,15 +218,23 @@ impl Writer {
     /// Which instruments need a second person is the operator's policy; that a request waits for one is in
     /// the statement, so that every verifier sees it.
     fn check_second_person(&self, statement: &v1::Statement, items: &Items) -> Result<(), Refusal> {
+        if statement.approver.is_some() {
+            return Ok(());
+        }
+        if let Some(v1::statement::Body::Transition(stated)) = &statement.body {
+            return self.check_second_person_of(stated);
+        }
         let Some(v1::statement::Body::Import(import)) = &statement.body else { return Ok(()) };
-        if import.awaits_approval || statement.approver.is_some() {
+        if import.awaits_approval {
             return Ok(());
         }
         for request in items.requests() {
             // Nobody gets around it by calling the next version something else.
             let held =
                 self.state.register.request(&request.id).map(|entry| entry.request().instrument);
-            let needs = |instrument: &v1::Instrument| self.second_person_for.contains(instrument);
+            let needs = |instrument: &v1::Instrument| {
+                self.second_person_for.instruments.contains(instrument)
+            };
             if let Some(instrument) =
                 [Some(request.instrument), held].into_iter().flatten().find(needs)
             {
@@ -240,6 +248,18 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    fn check_second_person_of(&self, stated: &v1::Transition) -> Result<(), Refusal> {
+        if stated.awaits_approval || !self.second_person_for.transitions.contains(&stated.kind()) {
+            return Ok(());
+        }
+        let detail = format!(
+            "transition.awaits_approval: a second person must approve {:?} here; enter it so that it waits, or \
+             have both sign",
+            register::words::transition(stated.kind())
+        );
+        Err(Refusal::because("NEEDS_APPROVAL", detail))
     }
 
     /// The operator knows what its own register holds: withholding is for those who ask. What was erased

@@ -63,7 +63,7 @@ impl Collector {
         // Free a moment ago.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = Config {
-            second_person_for: Vec::new(),
+            second_person_for: Default::default(),
             operator: "example.net".parse().unwrap(),
             dir: dir.path().to_owned(),
             listen: port,

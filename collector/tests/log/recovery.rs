@@ -251,7 +251,7 @@ fn neither_another_key_nor_an_old_journal_is_taken_for_this_log() {
     let newest = checkpoint();
     fs::write(journal_file(dir.path()), old_copy).unwrap();
     let config = Config {
-        second_person_for: Vec::new(),
+        second_person_for: Default::default(),
         limits: Limits::default(),
         archive: None,
         operator: crate::rig::operator(),

@@ -85,7 +85,7 @@ impl Rig {
             published: watch::channel(Exposed::default()).0,
             revoked_keys: revoked_keys.clone(),
             node_limits,
-            second_person_for: Vec::new(),
+            second_person_for: Default::default(),
         };
         let writer = Writer::open(dir, parts)?;
         let (commands, queue) = mpsc::sync_channel(64);

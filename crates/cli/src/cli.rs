@@ -206,7 +206,7 @@ pub(crate) enum Requests {
     Moot(Step),
     /// Nothing more is to come of it
     Close(Step),
-    /// A second person lets a request, or its next version, count
+    /// A second person lets a request, its next version, or what was stated of it count
     Approve(RequestsApprove),
     /// Documents of a request, and signatures of authorities under them
     #[command(subcommand)]
@@ -227,6 +227,9 @@ pub(crate) struct Step {
     /// Why, in a few words, without names of persons
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+    /// It has no effect until a second person has approved it; what the collector wants so waits anyway
+    #[arg(long)]
+    pub(crate) awaits_approval: bool,
     /// Show what it would change of today's verdicts, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

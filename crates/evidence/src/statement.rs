@@ -229,8 +229,15 @@ pub enum NoteError {
 }
 
 fn check_transition(transition: &v1::Transition) -> Result<(), Malformed> {
-    let v1::Transition { request_id, kind, by_request_id, decision, reason, back_covers } =
-        transition;
+    let v1::Transition {
+        request_id,
+        kind,
+        by_request_id,
+        decision,
+        reason,
+        back_covers,
+        awaits_approval: _,
+    } = transition;
     request(request_id, "transition.request_id")?;
     let kind = known::<v1::TransitionKind>(*kind, "transition.kind")?;
     let superseded = kind == v1::TransitionKind::Supersede;

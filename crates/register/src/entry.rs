@@ -11,7 +11,7 @@ use crate::{
     list::Approved,
     proceedings::Proceedings,
     request::{Decision, Request, RequestTarget},
-    state::{self, Bounds, Standing, Transition},
+    state::{self, Bounds, NoSuchStep, Standing, Transition},
 };
 
 /// Everything the register knows about one request id; views show the part below their size.
@@ -22,6 +22,28 @@ pub(crate) struct History {
     pub versions: SmallVec<[Version; 1]>,
     /// In order of effect.
     pub transitions: Vec<Transition>,
+    /// Those that a second person must approve or has approved, in the order in which they were stated.
+    pub proposed: Vec<Transition>,
+}
+
+impl History {
+    /// The transitions that are known and one more, in order of effect, if that is a way through the lifecycle.
+    pub(crate) fn way_with(
+        &self,
+        stated: Transition,
+        known: impl Iterator<Item = Transition>,
+        proceedings: &Proceedings,
+    ) -> Result<Vec<Transition>, NoSuchStep> {
+        let mut way: Vec<Transition> = known.chain([stated]).collect();
+        state::in_order_of_effect(&mut way);
+        // An amendment enters the request anew, and the way goes on from there.
+        let legal = self.versions.iter().map(|version| {
+            let closed_s = proceedings.closed_at_s(&version.request, u64::MAX);
+            state::check_path(&version.request, closed_s, &way)
+        });
+        legal.reduce(Result::or).unwrap_or(Ok(()))?;
+        Ok(way)
+    }
 }
 
 impl History {
@@ -182,6 +204,18 @@ impl<'a> Entry<'a> {
     /// In order of effect.
     pub fn transitions(&self) -> Vec<&'a Transition> {
         self.history.transitions.iter().filter(|t| t.statement < self.size).collect()
+    }
+
+    /// Transitions that wait for a second person, in the order in which they were stated. One that does not
+    /// follow any more where the request stands waits for nothing.
+    pub fn waiting(&self) -> Vec<&'a Transition> {
+        let waits = |stated: &&Transition| stated.waits_at(self.size) && self.leads_on(stated);
+        self.history.proposed.iter().filter(waits).collect()
+    }
+
+    fn leads_on(&self, stated: &Transition) -> bool {
+        let known = self.transitions().into_iter().cloned();
+        self.history.way_with(stated.clone(), known, self.proceedings).is_ok()
     }
 
     /// The text that is judged at an instant.

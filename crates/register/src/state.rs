@@ -16,12 +16,13 @@ use evidence::RequestId;
 use remit_proto::v1::{RequestStatus, TransitionKind};
 
 use crate::{
+    entry::Second,
     request::{Decision, Request},
     words,
 };
 
 /// A statement of the register that changes where a request stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
     pub kind: TransitionKind,
     pub effective_at_s: i64,
@@ -35,6 +36,26 @@ pub struct Transition {
     pub reason: String,
     /// Of a late CONFIRM: the text covers the time since the oral request.
     pub back_covers: bool,
+    /// Of one that needs a second person: how it was stated. `statement` and `recorded_at_s` are those of the
+    /// approval then, since which it counts.
+    pub proposed: Option<Box<Proposed>>,
+}
+
+/// A transition as it was stated, for a second person to approve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposed {
+    /// Index of the statement in the register.
+    pub statement: u64,
+    pub recorded_at_s: i64,
+    pub second: Second,
+}
+
+impl Proposed {
+    /// Nobody had approved it at a size of the register that holds it.
+    fn waits_at(&self, size: u64) -> bool {
+        let approved = self.second.approved.as_ref();
+        self.statement < size && approved.is_none_or(|approved| approved.statement >= size)
+    }
 }
 
 /// Where a request stands at one instant.
@@ -206,6 +227,13 @@ impl fmt::Display for NoSuchStep {
         let kind = words::transition(*kind);
         write!(f, "{kind} does not follow where it stands then ({stands})")?;
         if can_follow.is_empty() { Ok(()) } else { write!(f, "; there: {}", can_follow.join(", ")) }
+    }
+}
+
+impl Transition {
+    /// It has no effect in a register of this size, which knows of it.
+    pub(crate) fn waits_at(&self, size: u64) -> bool {
+        self.proposed.as_ref().is_some_and(|proposed| proposed.waits_at(size))
     }
 }
 

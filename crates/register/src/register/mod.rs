@@ -38,7 +38,7 @@ use crate::{
     proceedings::Proceedings,
     relations,
     request::{Decision, InvalidRequest, ListVersion, Request},
-    state::{self, NoSuchStep, Transition},
+    state::{NoSuchStep, Proposed, Transition},
     target::{Target, name_of},
 };
 
@@ -70,6 +70,8 @@ pub struct Register {
     closed: BTreeSet<usize>,
     /// Requests that a statement entered which waits for a second person, by its index.
     waiting: BTreeMap<u64, Vec<usize>>,
+    /// The request of which a transition was stated that waits for a second person, by its statement.
+    waiting_steps: BTreeMap<u64, usize>,
     /// Chunks that were removed, with an `Erasure` entry.
     erased: BTreeSet<Vec<u8>>,
     /// Requests of which something was removed, in that order; who looks again counts them.
@@ -205,6 +207,7 @@ impl Register {
             secret: Vec::new(),
             closed: BTreeSet::new(),
             waiting: BTreeMap::new(),
+            waiting_steps: BTreeMap::new(),
             erased: BTreeSet::new(),
             erasures: Vec::new(),
             not_understood: Vec::new(),
@@ -280,7 +283,7 @@ impl Register {
                         }
                     }
                     Some(items) => {
-                        let second = second::of(statement, import, &said);
+                        let second = second::of(statement, import.awaits_approval, &said);
                         self.import(import, items, &said, *effective_at_s, second.as_ref())?;
                     }
                 }
@@ -299,7 +302,8 @@ impl Register {
                 return Err(InvalidStatement::UnexpectedItems);
             }
             Body::Transition(transition) => {
-                self.transition(transition, *recorded_at_s, *effective_at_s)?;
+                let second = second::of(statement, transition.awaits_approval, &said);
+                self.transition(transition, &said, *effective_at_s, second)?;
             }
             Body::Attribution(attribution) => {
                 let attribution = Attribution::read(attribution)?;
@@ -335,6 +339,9 @@ impl Register {
             }
             Body::Approval(approval) if self.waiting.contains_key(&approval.statement) => {
                 self.approve(approval, &said)?;
+            }
+            Body::Approval(approval) if self.waiting_steps.contains_key(&approval.statement) => {
+                self.approve_step(approval, &said)?;
             }
             Body::Approval(approval) => {
                 let Self { lists, histories, by_id, .. } = self;
@@ -470,6 +477,7 @@ impl Register {
                     id: request.id.clone(),
                     versions: SmallVec::new(),
                     transitions: Vec::new(),
+                    proposed: Vec::new(),
                 });
                 self.by_id.push(&self.histories);
                 self.histories.len().saturating_sub(1)
@@ -569,14 +577,24 @@ impl Register {
         false
     }
 
+    /// What was stated of a request. What waits for a second person is checked as if it counted, and has no
+    /// effect.
     fn transition(
         &mut self,
         wire: &v1::Transition,
-        recorded_at_s: i64,
+        said: &Said,
         effective_at_s: i64,
+        second: Option<Second>,
     ) -> Result<(), InvalidStatement> {
-        let v1::Transition { request_id, kind, by_request_id, decision, reason, back_covers } =
-            wire;
+        let v1::Transition {
+            request_id,
+            kind,
+            by_request_id,
+            decision,
+            reason,
+            back_covers,
+            awaits_approval: _,
+        } = wire;
         let unknown = |id: &str| InvalidStatement::UnknownRequest { id: id.to_owned() };
         let id: RequestId = request_id.parse().map_err(|_| unknown(request_id))?;
         let kind = TransitionKind::try_from(*kind)
@@ -590,9 +608,6 @@ impl Register {
                 if by == id || self.history(&by).is_none() {
                     return Err(unknown(by.as_str()));
                 }
-                if self.is_superseded_by(&by, &id) {
-                    return Err(InvalidStatement::SupersededInCircle { id, by });
-                }
                 Some(by)
             }
             (_, "") => None,
@@ -603,14 +618,11 @@ impl Register {
             .map(Decision::try_from)
             .transpose()
             .map_err(|why| InvalidStatement::Request { id: id.to_string(), why })?;
-        let statement = self.size;
         let position = self.by_id.get(&self.histories, &id).ok_or_else(|| unknown(request_id))?;
-        let history = self.histories.get_mut(position).ok_or_else(|| unknown(request_id))?;
-        if let Some(decision) = &decision {
-            check_decision(kind, decision, history)?;
-        }
-        let mut path = history.transitions.clone();
-        path.push(Transition {
+        let Said { by: _, statement, recorded_at_s } = *said;
+        let waits = second.as_ref().is_some_and(|second| second.approved.is_none());
+        let proposed = second.map(|second| Box::new(Proposed { statement, recorded_at_s, second }));
+        let stated = Transition {
             kind,
             effective_at_s,
             recorded_at_s,
@@ -619,23 +631,39 @@ impl Register {
             decision,
             reason: reason.clone(),
             back_covers: *back_covers,
-        });
-        state::in_order_of_effect(&mut path);
-        // An amendment enters the request anew, and the way goes on from there.
-        let proceedings = &self.proceedings;
-        let legal = history
-            .versions
-            .iter()
-            .map(|v| {
-                let closed_s = proceedings.closed_at_s(&v.request, u64::MAX);
-                state::check_path(&v.request, closed_s, &path)
-            })
-            .reduce(Result::or);
-        if let Some(Err(why)) = legal {
-            return Err(InvalidStatement::Transition { id, why });
+            proposed,
+        };
+        let way = self.way_with(position, stated.clone())?;
+        let Some(history) = self.histories.get_mut(position) else { return Ok(()) };
+        if waits {
+            history.proposed.push(stated);
+            self.waiting_steps.insert(statement, position);
+        } else {
+            history.transitions = way;
         }
-        history.transitions = path;
         Ok(())
+    }
+
+    /// The transitions of a request with one more, if they are a way through the lifecycle and it fits what the
+    /// register holds.
+    fn way_with(
+        &self,
+        position: usize,
+        stated: Transition,
+    ) -> Result<Vec<Transition>, InvalidStatement> {
+        let Some(history) = self.histories.get(position) else { return Ok(Vec::new()) };
+        let id = history.id.clone();
+        if let Some(by) = &stated.by
+            && self.is_superseded_by(by, &id)
+        {
+            return Err(InvalidStatement::SupersededInCircle { id, by: by.clone() });
+        }
+        if let Some(decision) = &stated.decision {
+            check_decision(stated.kind, decision, history)?;
+        }
+        let known = history.transitions.iter().cloned();
+        let way = history.way_with(stated, known, &self.proceedings);
+        way.map_err(|why| InvalidStatement::Transition { id, why })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests that a second person lets in: how an import says so, and the approval.
+//! What a second person lets count: how an import or a transition says so, and the approval.
 
 use remit_proto::v1;
 use sha2::{Digest, Sha256};
@@ -8,6 +8,7 @@ use crate::{
     adoption::Said,
     entry::Second,
     list::{Approved, InvalidList},
+    state::Transition,
 };
 
 impl Register {
@@ -18,7 +19,7 @@ impl Register {
         wire: &v1::Approval,
         said: &Said,
     ) -> Result<(), InvalidStatement> {
-        let v1::Approval { statement, digest, means } = wire;
+        let statement = &wire.statement;
         let Self { histories, waiting, .. } = self;
         let positions = waiting.get(statement).cloned().unwrap_or_default();
         let is_newest = |position: &usize| {
@@ -30,18 +31,7 @@ impl Register {
         let Some(second) = first.and_then(|version| version.second.as_ref()) else {
             return Err(InvalidStatement::Overtaken { statement: *statement });
         };
-        if second.digest.as_slice() != digest.as_slice() {
-            return Err(InvalidList::OtherStatement { statement: *statement }.into());
-        }
-        if second.entered_by == said.by.person {
-            return Err(InvalidList::OwnProposal { person: said.by.person.clone() }.into());
-        }
-        let approved = Approved {
-            by: said.by.clone(),
-            means: v1::ApprovalMeans::try_from(*means).unwrap_or_default(),
-            statement: said.statement,
-            recorded_at_s: said.recorded_at_s,
-        };
+        let approved = approved(second, wire, said)?;
         for position in positions {
             let versions = histories.get_mut(position).map(|history| &mut history.versions);
             let newest = versions.and_then(|versions| versions.last_mut());
@@ -52,17 +42,69 @@ impl Register {
         waiting.remove(statement);
         Ok(())
     }
+
+    /// A second person approves a transition. It counts from then on, by its own time of effect, and must still
+    /// follow where the request stands.
+    pub(super) fn approve_step(
+        &mut self,
+        wire: &v1::Approval,
+        said: &Said,
+    ) -> Result<(), InvalidStatement> {
+        let statement = wire.statement;
+        let overtaken = || InvalidStatement::Overtaken { statement };
+        let position = *self.waiting_steps.get(&statement).ok_or_else(overtaken)?;
+        let history = self.histories.get(position).ok_or_else(overtaken)?;
+        let is_it = |stated: &Transition| {
+            stated.proposed.as_ref().is_some_and(|proposed| proposed.statement == statement)
+        };
+        let at = history.proposed.iter().position(is_it).ok_or_else(overtaken)?;
+        let mut stated = history.proposed.get(at).cloned().ok_or_else(overtaken)?;
+        if let Some(proposed) = &mut stated.proposed {
+            proposed.second.approved = Some(approved(&proposed.second, wire, said)?);
+        }
+        (stated.statement, stated.recorded_at_s) = (said.statement, said.recorded_at_s);
+        let way = self.way_with(position, stated.clone())?;
+        if let Some(history) = self.histories.get_mut(position) {
+            history.transitions = way;
+            if let Some(proposed) = history.proposed.get_mut(at) {
+                *proposed = stated;
+            }
+        }
+        self.waiting_steps.remove(&statement);
+        Ok(())
+    }
 }
 
-/// Of an import that awaits a second person, or that two people have signed at once.
-pub(super) fn of(statement: &v1::Statement, import: &v1::Import, said: &Said) -> Option<Second> {
+/// An approval of what was looked at, by somebody else than its author.
+fn approved(
+    second: &Second,
+    wire: &v1::Approval,
+    said: &Said,
+) -> Result<Approved, InvalidStatement> {
+    let v1::Approval { statement, digest, means } = wire;
+    if second.digest.as_slice() != digest.as_slice() {
+        return Err(InvalidList::OtherStatement { statement: *statement }.into());
+    }
+    if second.entered_by == said.by.person {
+        return Err(InvalidList::OwnProposal { person: said.by.person.clone() }.into());
+    }
+    Ok(Approved {
+        by: said.by.clone(),
+        means: v1::ApprovalMeans::try_from(*means).unwrap_or_default(),
+        statement: said.statement,
+        recorded_at_s: said.recorded_at_s,
+    })
+}
+
+/// Of an import or a transition that awaits a second person, or that two people have signed at once.
+pub(super) fn of(statement: &v1::Statement, awaits_approval: bool, said: &Said) -> Option<Second> {
     let approved = statement.approver.as_ref().map(|by| Approved {
         by: by.clone(),
         means: v1::ApprovalMeans::SignedByPerson,
         statement: said.statement,
         recorded_at_s: said.recorded_at_s,
     });
-    (import.awaits_approval || approved.is_some()).then(|| Second {
+    (awaits_approval || approved.is_some()).then(|| Second {
         entered_by: said.by.person.clone(),
         // Canonical: these are the bytes that were signed.
         digest: Sha256::digest(evidence::canonical::encode(statement)).into(),

@@ -291,7 +291,7 @@ fn proceeding(mut words: VecDeque<&str>) -> v1::Statement {
 
 fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> v1::Statement {
     let mut recorded_at_s = at("2025-12-15");
-    let mut effective_at_s = None;
+    let (mut effective_at_s, mut approver) = (None, None);
     let mut stated = v1::Transition {
         request_id: id.to_owned(),
         kind: kind.into(),
@@ -304,6 +304,8 @@ fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> 
             "recorded" => recorded_at_s = at(value),
             "by" => stated.by_request_id = value.to_owned(),
             "back-covers" => stated.back_covers = true,
+            "awaits" => stated.awaits_approval = true,
+            "approver" => approver = Some(person(value)),
             "partly-not" => {
                 let target: Target = value.parse().unwrap();
                 stated.decision = Some(v1::OperatorDecision {
@@ -325,7 +327,13 @@ fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> 
             other => panic!("{other}?"),
         }
     }
-    statement(Body::Transition(stated), recorded_at_s, effective_at_s)
+    let mut made = statement(Body::Transition(stated), recorded_at_s, effective_at_s);
+    made.approver = approver;
+    made
+}
+
+fn person(id: &str) -> v1::PersonRef {
+    v1::PersonRef { person: id.to_owned(), role: v1::Role::Operator.into() }
 }
 
 fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1::RegisterItem>>) {

@@ -317,3 +317,55 @@ fn a_request_is_approved_once_by_somebody_else_and_as_it_was_seen() {
     };
     assert_eq!((state(before), state(after)), ("awaits_approval".to_owned(), "active".to_owned()));
 }
+
+fn states(register: &register::Register, sizes: &[u64]) -> Vec<(String, usize)> {
+    let id = "req-7".parse().unwrap();
+    let told = |size: &u64| {
+        let view = register.at(*size);
+        let entry = view.request(&id).unwrap();
+        (entry.state_at(at("2026-01-15")), entry.waiting().len())
+    };
+    sizes.iter().map(told).collect()
+}
+
+/// What is shown at each size of the register: the state, and how many steps wait.
+fn shown(want: &[(&str, usize)]) -> Vec<(String, usize)> {
+    want.iter().map(|(state, waiting)| ((*state).to_owned(), *waiting)).collect()
+}
+
+#[test]
+fn a_step_that_waits_has_no_effect_before_somebody_else_approves_it() {
+    let waits = "req-7 ip:192.0.2.7; req-7 revokes effective 2026-01-10 awaits approval";
+    let (register, _) = written(&format!("{waits}; approve 1"));
+    assert_eq!(
+        states(&register, &[1, 2, 3]),
+        shown(&[("active", 0), ("active", 1), ("revoked", 0)]),
+        "and a register of then goes on to say what it said then"
+    );
+    approval_refused(waits, "approve 1 by p-1", "somebody else must approve");
+    approval_refused(waits, "approve 1 another", "statement 1 is another one");
+    approval_refused(&format!("{waits}; approve 1"), "approve 1", "awaits no second person's");
+    let plain = "req-7 ip:192.0.2.7; req-7 revokes effective 2026-01-10";
+    approval_refused(plain, "approve 1", "awaits no second person's approval");
+    let both = "req-7 ip:192.0.2.7; req-7 revokes effective 2026-01-10 approver p-2";
+    let (register, _) = written(both);
+    assert_eq!(states(&register, &[1, 2]), shown(&[("active", 0), ("revoked", 0)]));
+}
+
+#[test]
+fn a_step_that_waits_is_one_of_the_table_when_it_is_stated_and_when_it_is_approved() {
+    refused("req-7 ip:192.0.2.7", "req-7 resumes awaits approval", "does not follow");
+    let overtaken = "req-7 ip:192.0.2.7; req-7 suspends effective 2026-01-10 awaits approval; \
+                     req-7 revokes effective 2026-01-05";
+    approval_refused(overtaken, "approve 1", "does not follow");
+    let (register, _) = written(overtaken);
+    assert_eq!(
+        states(&register, &[2, 3]),
+        shown(&[("active", 1), ("revoked", 0)]),
+        "what cannot be approved any more waits for nothing"
+    );
+    // Nobody closes a circle by approving.
+    let circle = "a ip:192.0.2.7; b ip:192.0.2.8; a supersedes by b awaits approval; \
+                  b supersedes by a";
+    approval_refused(circle, "approve 2", "superseded");
+}

@@ -4,6 +4,7 @@
 //! are said in other words wherever they are shown ([`approved`]).
 
 use clap::Args;
+use register::words as field;
 use remit_proto::v1::{self, ApprovalMeans, statement::Body};
 
 use super::wait_until_shown;
@@ -17,8 +18,12 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct RequestsApprove {
-    /// Its newest version is approved, and with it all that the same import entered
+    /// What waits of it is approved: its newest version, and with it all that the same import entered; or what was
+    /// stated of it
     pub(crate) id: String,
+    /// Which statement, where several wait
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) statement: Option<u64>,
     #[command(flatten)]
     pub(crate) approval: GiveApproval,
 }
@@ -38,18 +43,65 @@ pub(crate) struct GiveApproval {
 }
 
 pub(crate) async fn approve(config: &Config, args: &RequestsApprove) -> Result<(), CliError> {
-    let RequestsApprove { id, approval } = args;
+    let RequestsApprove { id, statement, approval } = args;
     let mut client = client::register(config).await?;
     let question = v1::GetRequestRequest { id: id.clone() };
-    let versions = client.get_request(question).await?.into_inner().versions;
-    let newest = versions.last().cloned().unwrap_or_default();
-    let waits = newest.second_person.filter(|second| second.approval.is_none());
-    let Some(v1::SecondPerson { digest, approval: _ }) = waits else {
-        return Err(CliError::Usage(format!("{id} does not wait for an approval")));
+    let answer = client.get_request(question).await?.into_inner();
+    let mut waiting = waiting(id, &answer);
+    waiting.retain(|waits| statement.is_none_or(|wanted| waits.statement == wanted));
+    let one = match (waiting.as_slice(), statement) {
+        ([one], _) => one,
+        ([], None) => {
+            return Err(CliError::Usage(format!("{id} does not wait for an approval")));
+        }
+        ([], Some(number)) => {
+            return Err(CliError::Usage(format!(
+                "statement {number} of {id} does not wait for an approval"
+            )));
+        }
+        (several, _) => {
+            let each: Vec<_> =
+                several.iter().map(|w| format!("{}: {}", w.statement, w.what)).collect();
+            return Err(CliError::Usage(format!(
+                "several statements wait; say which with --statement: {}",
+                each.join("; ")
+            )));
+        }
     };
-    let version = newest.request.unwrap_or_default().version;
-    let what = format!("version {version} of {id}, entered by {}", newest.author);
-    approval.give(config, &mut client, newest.statement_index, digest, &what).await
+    approval.give(config, &mut client, one.statement, one.digest.clone(), &one.what).await
+}
+
+/// A statement that waits for a second person.
+#[derive(Debug, PartialEq, Eq)]
+struct Waiting {
+    statement: u64,
+    digest: Vec<u8>,
+    what: String,
+}
+
+/// In the order of the register.
+fn waiting(id: &str, answer: &v1::GetRequestResponse) -> Vec<Waiting> {
+    let waits = |second: &Option<v1::SecondPerson>| {
+        let second = second.as_ref().filter(|second| second.approval.is_none());
+        second.map(|second| second.digest.clone())
+    };
+    let version = answer.versions.last().and_then(|row| {
+        let version = row.request.as_ref().map_or(0, |request| request.version);
+        let what = format!("version {version} of {id}, entered by {}", row.author);
+        Some(Waiting { statement: row.statement_index, digest: waits(&row.second_person)?, what })
+    });
+    let steps = answer.waiting_transitions.iter().filter_map(|row| {
+        let what = format!(
+            "{} {id} from {}, stated by {}",
+            field::transition(row.kind()),
+            time::utc(row.effective_at_s),
+            row.author
+        );
+        Some(Waiting { statement: row.statement_index, digest: waits(&row.second_person)?, what })
+    });
+    let mut all: Vec<Waiting> = version.into_iter().chain(steps).collect();
+    all.sort_by_key(|waits| waits.statement);
+    all
 }
 
 impl GiveApproval {
@@ -127,4 +179,50 @@ pub(crate) fn approved(approval: &v1::PersonApproval) -> String {
         ApprovalMeans::Unspecified => "approved by",
     };
     format!("{how} {} (statement {})", by.person, approval.statement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_and_what_was_stated_wait_side_by_side() {
+        let second = |approval| Some(v1::SecondPerson { digest: vec![1; 32], approval });
+        let version = |statement_index, second_person| v1::RequestRow {
+            request: Some(v1::Request { version: 2, ..v1::Request::default() }),
+            statement_index,
+            author: "p-1".to_owned(),
+            second_person,
+            ..v1::RequestRow::default()
+        };
+        let step = v1::TransitionRow {
+            kind: v1::TransitionKind::Revoke.into(),
+            effective_at_s: 1_772_618_400,
+            statement_index: 4,
+            author: "p-1".to_owned(),
+            second_person: second(None),
+            ..v1::TransitionRow::default()
+        };
+        let answer = v1::GetRequestResponse {
+            versions: vec![version(7, second(None))],
+            waiting_transitions: vec![step],
+            ..v1::GetRequestResponse::default()
+        };
+        let told: Vec<_> = waiting("req-7", &answer).into_iter().map(|w| w.what).collect();
+        assert_eq!(
+            told,
+            [
+                "revoke req-7 from 2026-03-04T10:00:00Z, stated by p-1",
+                "version 2 of req-7, entered by p-1",
+            ]
+        );
+        let approved = second(Some(v1::PersonApproval::default()));
+        for done in [approved, None] {
+            let answer = v1::GetRequestResponse {
+                versions: vec![version(7, done)],
+                ..v1::GetRequestResponse::default()
+            };
+            assert_eq!(waiting("req-7", &answer), []);
+        }
+    }
 }

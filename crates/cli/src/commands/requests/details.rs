@@ -47,6 +47,8 @@ pub(super) fn details(row: &v1::RequestRow) -> Pairs {
         second_person,
         target_count: _,
         newer_waits: _,
+        // Told with what became of it.
+        waiting_transitions: _,
     } = row;
     let request = request.clone().unwrap_or_default();
     let mut pairs: Pairs = vec![

@@ -4,10 +4,10 @@ use evidence::RequestId;
 use register::{Target, words as field};
 use remit_proto::v1::{self, statement::Body};
 
-use super::enter;
+use super::{Entered, enter};
 use crate::{
     cli::{Decide, Proceeding, Step},
-    client,
+    client::{self, RegisterClient},
     config::Config,
     exit::CliError,
     time,
@@ -27,31 +27,63 @@ pub(crate) async fn change(
     args: &Step,
     stated: Stated,
 ) -> Result<(), CliError> {
-    let Step { id, effective_at, reason, dry_run } = args;
+    let Step { id, effective_at, reason, awaits_approval, dry_run } = args;
     let id: RequestId = id.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
     let effective_at_s = effective(effective_at.as_deref())?;
     let Stated { by, back_covers, decision } = stated;
-    let body = Body::Transition(v1::Transition {
+    let transition = v1::Transition {
         request_id: id.to_string(),
         kind: kind.into(),
         by_request_id: by.unwrap_or_default(),
         decision,
         reason: reason.clone().unwrap_or_default(),
         back_covers,
-    });
+        awaits_approval: *awaits_approval,
+    };
     let mut client = client::register(config).await?;
-    let (items, chunks) = (Vec::new(), Vec::new());
-    enter(config, &mut client, body, items, chunks, effective_at_s, *dry_run).await?;
-    let would = if *dry_run { "would be: " } else { "" };
-    eprintln!("{id}: {would}{} from {}", field::transition(kind), time::utc(effective_at_s));
+    let entered = state(config, &mut client, transition, effective_at_s, *dry_run).await?;
+    let word = match entered {
+        Entered::Waits => {
+            eprintln!(
+                "it waits for a second person, and has no effect until then: remit requests approve {id}"
+            );
+            "will, once it is approved, be: "
+        }
+        Entered::Counts if *dry_run => "would be: ",
+        Entered::Counts => "",
+    };
+    eprintln!("{id}: {word}{} from {}", field::transition(kind), time::utc(effective_at_s));
     still_held(&mut client, &id).await
 }
 
+/// Enters it; so that it waits, where the collector wants that.
+async fn state(
+    config: &Config,
+    client: &mut RegisterClient,
+    transition: v1::Transition,
+    effective_at_s: i64,
+    dry_run: bool,
+) -> Result<Entered, CliError> {
+    let body = Body::Transition(transition.clone());
+    let (items, chunks) = (Vec::new(), Vec::new());
+    match enter(config, client, body, items, chunks, effective_at_s, dry_run).await {
+        Err(CliError::Refused(refused))
+            if refused.is("NEEDS_APPROVAL") && !transition.awaits_approval =>
+        {
+            eprintln!("{refused}");
+            let body = Body::Transition(v1::Transition { awaits_approval: true, ..transition });
+            let (items, chunks) = (Vec::new(), Vec::new());
+            enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
+            Ok(Entered::Waits)
+        }
+        Ok(()) if transition.awaits_approval => Ok(Entered::Waits),
+        Ok(()) => Ok(Entered::Counts),
+        Err(error) => Err(error),
+    }
+}
+
 /// Removal of one order does not free what another holds (DOMAIN.md 3f, "Overlapping orders").
-async fn still_held(
-    client: &mut crate::client::RegisterClient,
-    id: &RequestId,
-) -> Result<(), CliError> {
+async fn still_held(client: &mut RegisterClient, id: &RequestId) -> Result<(), CliError> {
     let request = v1::GetRequestRequest { id: id.to_string() };
     let versions = client.get_request(request).await?.into_inner().versions;
     let held = versions.into_iter().next_back().map(|row| row.held_by).unwrap_or_default();

@@ -84,12 +84,16 @@ pub(super) fn layout() -> Layout<v1::RequestRow> {
         "time_zone" => request(row).time_zone,
         "effective_from_local" => local(task(row).effective_from_s, &request(row)),
         "effective_until_local" => local(task(row).effective_until_s, &request(row)),
+        "waits_for_approval" => waits(row),
     ];
     type RequestCell = Cell<v1::RequestRow>;
     let cells = vec![
         RequestCell::new("REQUEST", |row| request(row).id),
         RequestCell::new("V", |row| request(row).version.to_string()),
-        RequestCell::new("STATE", |row| row.state.clone()),
+        RequestCell::new("STATE", |row| match waits(row).as_slice() {
+            [] => row.state.clone(),
+            waits => format!("{}; waits: {}", row.state, waits.join(", ")),
+        }),
         RequestCell::new("INSTRUMENT", |row| field::instrument(deed(row).instrument()).to_owned())
             .dispensable(1),
         RequestCell::new("AUTHORITY", |row| or_dash(&authority(&request(row)))).dispensable(2),
@@ -104,6 +108,12 @@ pub(super) fn layout() -> Layout<v1::RequestRow> {
         }),
     ];
     Layout { noun: "requests", fields, cells, below: |_| Vec::new() }
+}
+
+/// What of it waits for a second person beside what counts: a newer version, what was stated of it.
+fn waits(row: &v1::RequestRow) -> Vec<&'static str> {
+    let newer = row.newer_waits.then_some("a newer version");
+    newer.into_iter().chain(row.waiting_transitions().map(field::transition)).collect()
 }
 
 fn request(row: &v1::RequestRow) -> v1::Request {

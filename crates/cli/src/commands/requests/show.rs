@@ -32,6 +32,7 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
         rule_count,
         finding_count,
         version_count,
+        waiting_transitions: waiting,
     } = response;
     // Those before it are told with as many targets as the answer had room for.
     if let Some(newest) = versions.last_mut()
@@ -47,6 +48,7 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
                 "versions": layout().listing(&versions, None).objects(),
                 "details": details,
                 "transitions": transitions.iter().map(step).collect::<Vec<_>>(),
+                "waiting_transitions": waiting.iter().map(step).collect::<Vec<_>>(),
                 "lists": lists::versions_layout().listing(&covered, None).objects(),
                 "rules": rules::layout().listing(&installed, None).objects(),
                 "findings": findings::layout().listing(&found, None).objects(),
@@ -77,6 +79,12 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
             if !transitions.is_empty() {
                 text.push_str("what became of it\n");
                 let steps = transitions.iter().map(|t| format!("  {}\n", step(t)));
+                text.push_str(&steps.collect::<String>());
+                text.push('\n');
+            }
+            if !waiting.is_empty() {
+                text.push_str("what would become of it\n");
+                let steps = waiting.iter().map(|t| format!("  {}\n", step(t)));
                 text.push_str(&steps.collect::<String>());
                 text.push('\n');
             }

@@ -3,6 +3,7 @@
 use register::words as field;
 use remit_proto::v1;
 
+use super::approve::approved;
 use crate::{time, words};
 
 /// "2026-01-10T00:00:00Z suspend (recorded …, statement 4 by p-1): stay granted"
@@ -17,6 +18,7 @@ pub(super) fn step(row: &v1::TransitionRow) -> String {
         reason,
         decision,
         back_covers,
+        second_person,
     } = row;
     let mut text = format!("{} {}", time::utc(*effective_at_s), field::transition(row.kind()));
     if !by_request_id.is_empty() {
@@ -29,6 +31,13 @@ pub(super) fn step(row: &v1::TransitionRow) -> String {
         " (recorded {}, statement {statement_index} by {author})",
         time::utc(*recorded_at_s)
     ));
+    if let Some(second) = second_person {
+        let by = match &second.approval {
+            Some(approval) => approved(approval),
+            None => "waits for a second person, and has no effect until then".to_owned(),
+        };
+        text.push_str(&format!("; {by}"));
+    }
     if let Some(decision) = decision {
         text.push_str(&format!("; {}", decided(decision)));
     }
@@ -127,6 +136,34 @@ mod tests {
         let covering = "2026-03-04T10:00:00Z confirm, covering the time since it was asked";
         assert_eq!(told(true), format!("{covering} {recorded}"));
         assert_eq!(told(false), format!("2026-03-04T10:00:00Z confirm {recorded}"));
+    }
+
+    #[test]
+    fn who_approved_a_step_is_told_and_that_nobody_has() {
+        let told = |approval| {
+            step(&v1::TransitionRow {
+                kind: v1::TransitionKind::Revoke.into(),
+                effective_at_s: AT_S,
+                recorded_at_s: AT_S,
+                statement_index: 4,
+                author: "person-1".to_owned(),
+                second_person: Some(v1::SecondPerson { digest: vec![1; 32], approval }),
+                ..v1::TransitionRow::default()
+            })
+        };
+        let waits = told(None);
+        assert!(
+            waits.ends_with("; waits for a second person, and has no effect until then"),
+            "{waits}"
+        );
+        let by = Some(v1::PersonRef { person: "person-2".to_owned(), ..v1::PersonRef::default() });
+        let means = v1::ApprovalMeans::AttestedByCollector.into();
+        let approval = v1::PersonApproval { by, means, statement: 5, recorded_at_s: AT_S };
+        let approved = told(Some(approval));
+        assert!(
+            approved.ends_with("; attested by the collector for person-2 (statement 5)"),
+            "{approved}"
+        );
     }
 
     #[test]
