@@ -240,6 +240,42 @@ decision = { kind = "accept_narrowed", reason = "service_not_covered", territori
     let page = world.operator.remit(&["requests", "show", "narrow/1"]).unwrap();
     assert!(page.contains("only in DE-BE; only at nodes dns-1"), "{page}");
 
+    // Written out, read again, changed.
+    let out = |name: &str, more: &[&str]| {
+        let path = dir.path().join(name).to_string_lossy().into_owned();
+        let export = ["requests", "export", "asked/1", "interim/1", "narrow/1", "-o", &path];
+        world.operator.remit(&[&export[..], more].concat()).unwrap();
+        path
+    };
+    for path in [out("out.toml", &[]), out("out.json", &["--format", "json"])] {
+        let said = world.does(&["requests", "import", &path]);
+        assert!(said.contains("nothing was entered"), "{said}");
+        assert!(said.contains("3 unchanged"), "{said}");
+    }
+    let one = dir.path().join("one.toml").to_string_lossy().into_owned();
+    world.operator.remit(&["requests", "export", "narrow/1", "-o", &one]).unwrap();
+    let amend = ["requests", "amend", "narrow/1", "--file", &one, "--reason", "who issued it"];
+    world.is_refused(&amend, "nothing of narrow/1 changes by it");
+    let text = std::fs::read_to_string(&one).unwrap();
+    let text = text.replace(
+        "form = \"letter\"",
+        "form = \"letter\"\nauthority = { name = \"Police Berlin\", country = \"DE\" }",
+    );
+    std::fs::write(&one, text).unwrap();
+    world.does(&[&amend[..], &["--dry-run"]].concat());
+    assert_eq!(world.state("narrow/1").1, 1);
+    world.does(&amend);
+    assert_eq!(world.state("narrow/1"), ("active".to_owned(), 2));
+    world.is_refused(&["requests", "amend", "asked/1", "--file", &one], "cannot amend it");
+    let law = ["--legal-basis", "TKG section 5", "--competence", "competent,by=person-7"];
+    world.does(
+        &[&["requests", "amend", "narrow/1"][..], &law, &["--validity", "redress=absent"]].concat(),
+    );
+    let page = world.operator.remit(&["requests", "show", "narrow/1"]).unwrap();
+    for line in ["who issued it", "Police Berlin", "TKG section 5", "redress: absent"] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
+
     // One takes the place of the other, and not the other of the one.
     world.does(&["requests", "supersede", "asked/1", "--by", "narrow/1"]);
     let back = ["requests", "supersede", "narrow/1", "--by", "asked/1"];

@@ -160,12 +160,14 @@ pub(crate) enum Requests {
         /// As `remit requests list` shows it
         id: String,
     },
+    /// Write requests out as a file that enters them: to be changed, and read by import or amend --file
+    Export(ExportRequests),
     /// Files that were read into the register, of lists too, and which of their rows were refused
     Files(RequestFiles),
     /// Enter a provisional request from a call: few questions, under a minute; it lapses unless confirmed
     Quick(Quick),
     /// Enter the next version of a request
-    Amend(Amend),
+    Amend(Box<Amend>),
     /// It is being looked at
     Review(Step),
     /// The operator accepts it, all of it or in part
@@ -312,6 +314,17 @@ pub(crate) struct Quick {
 pub(crate) struct Amend {
     /// Which request
     pub(crate) id: String,
+    /// A requests file that holds it as it is to be, such as `remit requests export` writes; instead of what follows
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "until", "add_target", "remove_target", "territories", "techniques", "implement_by", "review_due",
+            "number", "reasons", "language", "redress", "report_to", "report_sent", "received", "authority",
+            "legal_basis", "competence", "validity",
+        ]
+    )]
+    pub(crate) file: Option<PathBuf>,
     /// Its new end; "never" is open-ended
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
@@ -351,6 +364,19 @@ pub(crate) struct Amend {
     /// When it was told
     #[arg(long, value_name = "TIME")]
     pub(crate) report_sent: Option<String>,
+    /// Who issued it, as id=..., name=..., branch=..., level=..., country=...; the others stay. May be repeated
+    #[arg(long, value_name = "KEY=TEXT")]
+    pub(crate) authority: Vec<String>,
+    /// The law that it rests on; may be repeated, and replaces those before
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) legal_basis: Vec<String>,
+    /// Whether the issuer may ask for this: competent, not_competent or unclear; by whose look: ...,by=<person id>
+    #[arg(long, value_name = "RESULT")]
+    pub(crate) competence: Option<String>,
+    /// What was found of an element of DSA Art. 9(2), such as redress=absent or redress=present,by=<person id>; may be
+    /// repeated
+    #[arg(long, value_name = "ELEMENT=STATE")]
+    pub(crate) validity: Vec<String>,
     /// When the amendment was received; the old text is judged until then [default: --effective-at]
     #[arg(long, value_name = "TIME")]
     pub(crate) received: Option<String>,
@@ -403,6 +429,28 @@ pub(crate) enum RequestsForm {
     RknCsv,
     /// The XML that operators fetch
     RknXml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportRequests {
+    /// Which requests, each in its newest version
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// Form of the file
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: RequestsText,
+    /// Where to write it; must not exist. Without it, on stdout
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum RequestsText {
+    /// For people
+    #[default]
+    Toml,
+    /// The same keys, for programs
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -870,7 +918,7 @@ Keys that say more, all of them optional:
   signature_status outcome_only coarsest derived_targets notice throttle_to_bits_per_s exceptions nodes
   except_nodes network_types asns audiences except_audiences until until_event windows recurrence max_duration
   confirm_by implement_by remove_within remove_by review_due redress report_effect_to status
-  basis_proof decision validity impact relations documents lists closed
+  basis_proof decision validity impact relations documents lists closed time_assumption
   recurrence = { days = ["sat"], from = "15:00", until = "17:30" }   # needs until, and time_zone
   relations = ["depends_on_proceeding:VG 12 K 345/26"]
   competence = { result = "competent", verified_by = "person-7" }    # a person's id, never a name

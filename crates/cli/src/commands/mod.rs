@@ -68,6 +68,7 @@ async fn step(config: &Config, command: Requests) -> Result<(), CliError> {
         | Requests::List(_)
         | Requests::Show { .. }
         | Requests::Files(_)
+        | Requests::Export(_)
         | Requests::Quick(_)
         | Requests::Amend(_)
         | Requests::Approve(_)
@@ -88,6 +89,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         Command::Requests(Requests::Import(args)) => return requests::import(&config, &args).await,
         Command::Requests(Requests::List(args)) => requests::list(&config, &args, output).await?,
         Command::Requests(Requests::Show { id }) => requests::show(&config, &id, output).await?,
+        Command::Requests(Requests::Export(args)) => requests::export(&config, &args).await?,
         Command::Requests(Requests::Files(args)) => requests::files(&config, &args, output).await?,
         Command::Requests(Requests::Quick(args)) => requests::quick(&config, &args).await?,
         Command::Requests(Requests::Amend(args)) => requests::amend(&config, &args).await?,

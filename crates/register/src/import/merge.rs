@@ -150,11 +150,12 @@ fn numbered(
         let version = if stated == VERSION_NOT_STATED { 1 } else { stated };
         return Ok(Numbered::New(v1::Request { version, ..request }));
     };
-    let request = with_what_is_known(request, known, notes);
+    let mut request = with_what_is_known(request, known, notes);
     let Held { request: held, digest, state, erased: _ } = known;
     let same_number =
         v1::Request { version: held.version, prev_hash: held.prev_hash.clone(), ..request.clone() };
     let fields = differences(&same_number, held);
+    request.time_notes = time_notes(request.time_notes, &held.time_notes, &fields);
     let over = OVER.contains(&state.as_str()) || state.starts_with("closed");
     if over && !fields.is_empty() {
         return Err(RowError::new(
@@ -216,12 +217,14 @@ fn with_what_is_known(
     }
     request.documents = all_documents(request.documents, &held.documents);
     let fields = |request: &v1::Request, part| closed::take(&mut request.clone(), part);
-    // What everybody has seen is no secret by being closed; what is new in it is.
+    // What everybody has seen is no secret by being closed, and what is in the clear cannot be erased by that; what
+    // is new in it is and can.
     let stays_open = |wanted: &v1::ClosedPart| {
-        let part = wanted.part();
-        let is_public = closed_there(part).is_none_or(|closed| closed.tier() == Tier::Public);
+        let (part, there) = (wanted.part(), closed_there(wanted.part()));
+        let is_public = there.is_none_or(|closed| closed.tier() == Tier::Public);
         let same = fields(held, part).filter(|held| fields(&request, part).as_ref() == Some(held));
-        wanted.tier() != Tier::Public && is_public && same.is_some()
+        let closes = wanted.tier() != Tier::Public || there.is_none();
+        closes && is_public && same.is_some()
     };
     let closed = request.closed.iter().filter_map(|wanted| match stays_open(wanted) {
         true => closed_there(wanted.part()).cloned(),
@@ -229,6 +232,19 @@ fn with_what_is_known(
     });
     let closed = closed.collect();
     v1::Request { closed, ..request }
+}
+
+/// How times were written: where a time is what it was, as its source wrote it the first time.
+fn time_notes(new: Vec<v1::TimeNote>, held: &[v1::TimeNote], differ: &[&str]) -> Vec<v1::TimeNote> {
+    let is_new = |note: &v1::TimeNote| {
+        let key = note.field.split('.').next().unwrap_or_default();
+        let known = |held: &v1::TimeNote| held.field.split('.').next() == Some(key);
+        differ.contains(&key) || !held.iter().any(known)
+    };
+    let stays =
+        |note: &&v1::TimeNote| !differ.contains(&note.field.split('.').next().unwrap_or_default());
+    let kept = held.iter().filter(stays).cloned();
+    kept.chain(new.into_iter().filter(is_new)).collect()
 }
 
 /// Of a part that was erased, and of which the file says something.
@@ -275,7 +291,9 @@ fn all_documents(mut new: Vec<v1::Document>, held: &[v1::Document]) -> Vec<v1::D
 
 /// What was kept and checked of the signature under a document, which a file cannot carry.
 fn with_its_signature(new: v1::Document, held: &v1::Document) -> v1::Document {
-    if new.signature.is_some() || held.signature.is_none() {
+    // Nothing was kept and nothing was found: what the file says of it stands.
+    let is_unknown = held.signature.is_none() && held.signature_note.is_empty();
+    if new.signature.is_some() || is_unknown {
         return new;
     }
     let signed = held.clone();

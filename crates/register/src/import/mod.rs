@@ -30,6 +30,7 @@
 //! Not done here: reading files, digests of them, signing.
 
 mod csv;
+mod export;
 mod items;
 mod json;
 mod merge;
@@ -55,6 +56,7 @@ use remit_proto::v1::{self, RowFault};
 use self::row::{Defaults, Row};
 pub use self::{
     csv::{Column, Mapping, TargetColumn, from_csv},
+    export::{Seen, to_json, to_toml},
     items::{ITEM_SIZE_MAX, to_items},
     json::from_json,
     merge::{Held, Merged},

@@ -253,18 +253,54 @@ pub(super) struct DecisionRow {
     territories: Vec<String>,
     #[serde(default)]
     nodes: Vec<String>,
+    #[serde(default)]
+    except_nodes: Vec<String>,
+    #[serde(default)]
+    network_types: Vec<String>,
+    #[serde(default)]
+    asns: Vec<u32>,
+    #[serde(default)]
+    audiences: Vec<String>,
+    #[serde(default)]
+    except_audiences: Vec<String>,
 }
 
 impl DecisionRow {
     pub(super) fn build(self) -> Result<v1::OperatorDecision, RowError> {
-        let Self { kind, reason, text, escalation, not_accepted, territories, nodes } = self;
+        let Self {
+            kind,
+            reason,
+            text,
+            escalation,
+            not_accepted,
+            territories,
+            nodes,
+            except_nodes,
+            network_types,
+            asns,
+            audiences,
+            except_audiences,
+        } = self;
         let kind = word("decision.kind", &kind, words::decisions, words::decision)?;
         let reason = reason
             .map(|text| {
                 word("decision.reason", &text, words::operator_reasons, words::operator_reason)
             })
             .transpose()?;
-        let narrowed = !(territories.is_empty() && nodes.is_empty());
+        let network = |text: &String| {
+            let field = "decision.network_types";
+            word(field, text, words::network_types, words::network_type).map(i32::from)
+        };
+        let scope = v1::Scope {
+            territories,
+            nodes,
+            network_types: network_types.iter().map(network).collect::<Result<_, _>>()?,
+            asns,
+            audiences,
+            except_nodes,
+            except_audiences,
+        };
+        let narrowed = scope != v1::Scope::default();
         Ok(v1::OperatorDecision {
             kind: kind.into(),
             reason: reason.unwrap_or_default().into(),
@@ -275,13 +311,12 @@ impl DecisionRow {
                 .map(|text| Ok(target::of_text("decision.not_accepted", text)?.to_wire()))
                 .collect::<Result<_, RowError>>()?,
             accepted_scope: narrowed.then(|| v1::Scope {
-                territories: if territories.is_empty() {
+                territories: if scope.territories.is_empty() {
                     vec!["*".to_owned()]
                 } else {
-                    territories
+                    scope.territories
                 },
-                nodes,
-                ..v1::Scope::default()
+                ..scope
             }),
         })
     }

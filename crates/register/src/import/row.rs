@@ -100,6 +100,10 @@ pub(super) struct Row {
     closed: Vec<ClosedRow>,
     time_zone: Option<String>,
     end_date: Option<EndDate>,
+    /// What was assumed of the times when they were read the first time, of a request that was written out.
+    time_assumption: String,
+    /// What whoever wrote the file out did not see of the request.
+    withheld: Vec<String>,
 }
 
 /// A number of bits in a second; a cell of a CSV is text.
@@ -220,12 +224,23 @@ impl Row {
             closed: closed_rows,
             time_zone,
             end_date,
+            time_assumption,
+            withheld,
         } = self;
+        if !withheld.is_empty() {
+            let problem =
+                format!("whoever wrote this out did not see all of it: {}", withheld.join(", "));
+            let remedy =
+                "have it written out by an operator; what is not in the file would be taken back";
+            return Err(RowError::new("withheld", problem, remedy));
+        }
+        let mut assumptions = defaults.assumptions.clone();
+        assumptions.extend((!time_assumption.is_empty()).then_some(time_assumption));
         let mut clock = Clock {
             zone: time_zone.as_deref().or(defaults.time_zone.as_deref()),
             end_date: end_date.or(defaults.end_date),
             format: defaults.date_format.as_deref(),
-            assumptions: defaults.assumptions.clone(),
+            assumptions,
             notes: Vec::new(),
         };
         if let Some(name) = clock.zone {

@@ -196,3 +196,116 @@ fn a_stated_version_must_be_the_next_one() {
     }
     refused("version = 0", "version", "begins at 1");
 }
+
+/// As an operator sees a request of the register, who sees all of it.
+fn seen(held: &Held) -> register::import::Seen {
+    let (request, erased) = (held.request.clone(), held.erased.clone());
+    register::import::Seen { request, erased, is_veiled: false }
+}
+
+/// The request is written out, read again in either form, and is the same.
+fn is_written_out_and_read_again(held: &[Held]) {
+    for one in held {
+        let seen = [seen(one)];
+        let json = register::import::to_json(&seen).unwrap();
+        let toml = register::import::to_toml(&seen);
+        for (imported, text) in [
+            (from_toml(&toml).unwrap(), &toml),
+            (register::import::from_json(&json).unwrap(), &json),
+        ] {
+            let merged = imported.merge(held);
+            assert_eq!(merged.unchanged_count, 1, "{:?}\n{text}", merged.report);
+            assert!(merged.requests.is_empty(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_request_is_written_out_as_the_file_that_enters_it() {
+    let everything = include_str!("../../testdata/everything.toml");
+    let many = include_str!("../../testdata/requests.toml");
+    let closed = format!(
+        "{KNOWN}\nauthority = {{ id = \"c\", officer = {{ name = \"N. N.\" }} }}\n\
+         until = \"2027-01-01T00:00:00Z\"\nremove_within = \"3d\"\nnotice = \"yes\"\noutcome_only = true"
+    );
+    let provisional = "form = \"telephone\"\nstatus = \"provisional\"\n\
+        received = \"2026-01-01T10:00:00Z\"\nconfirm_by = \"48h\"\nbasis_proof = \"oral\"";
+    let narrowed = "decision = { kind = \"accept_narrowed\", reason = \"service_not_covered\", \
+        except_nodes = [\"hospital\"], network_types = [\"fixed\"], asns = [64500], audiences = [\"a\"] }";
+    for text in [everything, many, &one(&closed), &one(provisional), &one(narrowed)] {
+        let held = held(&enter(from_toml(text).unwrap()), at("2026-01-02T00:00:00Z"));
+        assert!(!held.is_empty(), "{text}");
+        is_written_out_and_read_again(&held);
+    }
+}
+
+#[test]
+fn a_request_of_an_authoritys_list_is_written_out_too() {
+    let mapping = "[constants]\ninstrument = \"administrative_order\"\nform = \"portal_list\"\n\
+        territories = [\"DE\"]\ntechniques = [\"dns_nxdomain\"]\n[columns]\nid = \"id\"\n\
+        from = \"from\"\nstatement_of_reasons = \"why\"\n[[targets]]\ncolumn = \"name\"\n\
+        kind = \"domain_exact\"\n";
+    let mapping = Mapping::parse(mapping).unwrap();
+    let file = "id,name,from,why\na,HTTP://Example.ORG.,2026-01-01T00:00:00Z,counterfeit\n";
+    let imported = from_csv(file.as_bytes(), &mapping).unwrap();
+    assert_eq!(imported.accepted_count(), 1, "{:?}", imported.report);
+    let held = held(&enter(imported), at("2026-01-02T00:00:00Z"));
+    // Its reasons are in the clear, and stay so.
+    assert!(held[0].request.closed.is_empty());
+    is_written_out_and_read_again(&held);
+}
+
+#[test]
+fn a_document_with_its_signature_and_an_erased_part_come_through_a_file() {
+    let mut held = held(&enter(from_toml(&one(KNOWN)).unwrap()), at("2026-01-02T00:00:00Z"));
+    let request = &mut held[0].request;
+    request.documents.push(v1::Document {
+        digest: vec![3; 32],
+        kind: "order".to_owned(),
+        signature_status: v1::SignatureStatus::Valid.into(),
+        anchor_digest: vec![4; 32],
+        signature: Some(v1::ItemSet { count: 1, root: vec![1; 32], chunks: vec![vec![2; 32]] }),
+        ..v1::Document::default()
+    });
+    request.basis_proof = v1::BasisProof::AuthoritySigned.into();
+    request.authorisation.as_mut().unwrap().statement_of_reasons.clear();
+    for part in &mut request.closed {
+        part.opening = Some(v1::ItemSet { count: 1, root: vec![5; 32], chunks: vec![vec![6; 32]] });
+    }
+    held[0].erased.push(v1::RequestPart::Reasons);
+    is_written_out_and_read_again(&held);
+}
+
+#[test]
+fn what_was_not_seen_is_not_taken_back_by_a_file() {
+    let closed = "closed = [{ part = \"targets\", tier = \"secret\" }]";
+    let held = held(&enter(from_toml(&one(closed)).unwrap()), at("2026-01-02T00:00:00Z"));
+    let mut blind = seen(&held[0]);
+    blind.request.task.as_mut().unwrap().targets.clear();
+    let refused = |seen: register::import::Seen, want: &str| {
+        let imported = from_toml(&register::import::to_toml(&[seen])).unwrap();
+        let told = imported.report[0].to_string();
+        assert!(told.contains("refused: withheld: ") && told.contains(want), "{told}");
+    };
+    refused(blind, "did not see all of it: targets;");
+    refused(register::import::Seen { is_veiled: true, ..seen(&held[0]) }, "other requests");
+}
+
+#[test]
+fn a_time_that_is_what_it_was_stays_as_it_was_written() {
+    let dates = "time_zone = \"Europe/Berlin\"\nend_date = \"last_day\"\nuntil = \"2026-05-31\"\n\
+        review_due = \"2026-04-30\"";
+    let held = held(&enter(from_toml(&one(dates)).unwrap()), at("2026-01-02T00:00:00Z"));
+    let text = register::import::to_toml(&[seen(&held[0])]);
+    let changed = text
+        .replace("review_due = \"2026-04-30T22:00:00Z\"", "review_due = \"2026-06-01T00:00:00Z\"");
+    assert_ne!(text, changed, "{text}");
+    let merged = from_toml(&changed).unwrap().merge(&held);
+    assert!(merged.report[0].to_string().contains("review_due differ"), "{:?}", merged.report);
+    let written = |field: &str| {
+        let notes = &merged.requests[0].time_notes;
+        notes.iter().find(|note| note.field == field).map(|note| note.written.as_str())
+    };
+    assert_eq!(written("until"), Some("2026-05-31"));
+    assert_eq!(written("review_due"), Some("2026-06-01T00:00:00Z"));
+}

@@ -1,50 +1,75 @@
 //! The next version of one request: the newest one, with what has changed in it.
 
+use std::path::Path;
+
+use evidence::PersonId;
 use register::{Target, import::Held, words as field};
 use remit_proto::v1;
 
-use super::{complete, enter_requests, held};
+use super::{complete, digest, enter_requests, held, read_form, tell_rows};
 use crate::{
     cli::Amend,
     client::{self, RegisterClient},
     config::Config,
     exit::CliError,
-    time,
+    home, time,
 };
 
 pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError> {
     let mut client = client::register(config).await?;
     let newest = newest(&mut client, &args.id).await?;
     let now_s = time::now_s();
-    let mut next = follows(&newest);
-    args.change(&mut next, now_s)?;
-    let unchanged = v1::Request {
-        version: newest.request.version,
-        prev_hash: newest.request.prev_hash.clone(),
-        ..next.clone()
+    let Next { request, import } = match &args.file {
+        Some(file) => in_file(file, newest)?,
+        None => args.changed(&newest, now_s)?,
     };
-    if unchanged == newest.request {
-        let problem = "nothing changes: say what (--until, --add-target, ...)";
-        return Err(CliError::Usage(problem.to_owned()));
-    }
     let effective_at_s = match &args.effective_at {
         Some(text) => time::parse(text, "--effective-at", now_s)?,
         None => now_s,
     };
-    let (id, version) = (next.id.clone(), next.version);
-    register::Request::try_from(next.clone())
+    let (id, version) = (request.id.clone(), request.version);
+    register::Request::try_from(request.clone())
         .map_err(|error| CliError::Usage(format!("{id}: {error}")))?;
-    let import = v1::Import {
-        rows_read: 1,
-        reason: args.reason.clone().unwrap_or_default(),
-        ..v1::Import::default()
-    };
-    let (requests, dry_run) = (vec![next], args.dry_run);
+    let import = v1::Import { reason: args.reason.clone().unwrap_or_default(), ..import };
+    let (requests, dry_run) = (vec![request], args.dry_run);
     let entered =
         enter_requests(config, &mut client, import, requests, effective_at_s, dry_run).await?;
     let is = entered.verb(dry_run);
     eprintln!("{id}: version {version} {is} in effect from {}", time::utc(effective_at_s));
     Ok(())
+}
+
+/// The next version, and what its import says of where it comes from.
+#[derive(Debug)]
+struct Next {
+    request: v1::Request,
+    import: v1::Import,
+}
+
+/// The request as a file has it that holds it alone.
+fn in_file(file: &Path, newest: Held) -> Result<Next, CliError> {
+    let bytes = home::read_at_most(file, home::LIST_SIZE_MAX)?;
+    let imported = read_form(file, &bytes, None, None)?;
+    let id = newest.request.id.clone();
+    let wrong = |problem: String| CliError::Usage(format!("{}: {problem}", file.display()));
+    let mut merged = imported.merge(&[newest]);
+    tell_rows(&file.display().to_string(), &merged.report);
+    if merged.refused_count() > 0 {
+        return Err(wrong("nothing was entered: correct what was refused".to_owned()));
+    }
+    if merged.accepted_count() != 1 || merged.new_count > 0 {
+        let problem = format!("it holds {id} and no other request, or it cannot amend it");
+        return Err(wrong(problem));
+    }
+    let request =
+        merged.requests.pop().ok_or_else(|| wrong(format!("nothing of {id} changes by it")))?;
+    let import = v1::Import {
+        file_digest: digest(&bytes),
+        rows_read: merged.report.len() as u64,
+        rows_repaired: merged.repaired_count() as u64,
+        ..v1::Import::default()
+    };
+    Ok(Next { request, import })
 }
 
 /// The newest version of a request, one that waits for a second person too.
@@ -66,9 +91,26 @@ pub(super) fn follows(newest: &Held) -> v1::Request {
 }
 
 impl Amend {
+    fn changed(&self, newest: &Held, now_s: i64) -> Result<Next, CliError> {
+        let mut request = follows(newest);
+        self.change(&mut request, now_s)?;
+        let unchanged = v1::Request {
+            version: newest.request.version,
+            prev_hash: newest.request.prev_hash.clone(),
+            ..request.clone()
+        };
+        if unchanged == newest.request {
+            let problem = "nothing changes: say what (--until, --add-target, ..., or --file)";
+            return Err(CliError::Usage(problem.to_owned()));
+        }
+        let import = v1::Import { rows_read: 1, ..v1::Import::default() };
+        Ok(Next { request, import })
+    }
+
     fn change(&self, request: &mut v1::Request, now_s: i64) -> Result<(), CliError> {
         let Self {
             id: _,
+            file: _,
             until,
             add_target,
             remove_target,
@@ -83,6 +125,10 @@ impl Amend {
             report_to,
             report_sent,
             received,
+            authority,
+            legal_basis,
+            competence,
+            validity,
             effective_at: _,
             reason: _,
             dry_run: _,
@@ -137,6 +183,32 @@ impl Amend {
         if let Some(reasons) = reasons {
             deed.statement_of_reasons.clone_from(reasons);
         }
+        for text in authority {
+            say_of_issuer(deed.authority.get_or_insert_default(), text)?;
+        }
+        if !legal_basis.is_empty() {
+            let law = |law: &String| v1::LegalProvision {
+                instrument: law.clone(),
+                ..v1::LegalProvision::default()
+            };
+            deed.legal_provisions = legal_basis.iter().map(law).collect();
+        }
+        if let Some(text) = competence {
+            let (word, by) = found_by(text, "--competence")?;
+            let result = known(
+                word,
+                "--competence",
+                field::competence_from,
+                field::competences().map(field::competence),
+            )?;
+            let check = deed.competence_check.get_or_insert_default();
+            (check.result, check.verified_by) = (result.into(), by);
+        }
+        for text in validity {
+            let item = finding(text, now_s)?;
+            request.validity.retain(|held| held.element != item.element);
+            request.validity.push(item);
+        }
         let came = request.notification.get_or_insert_default();
         if let Some(language) = language {
             came.language.clone_from(language);
@@ -160,6 +232,60 @@ impl Amend {
         }
         Ok(())
     }
+}
+
+/// "country=DE"
+fn say_of_issuer(authority: &mut v1::Authority, text: &str) -> Result<(), CliError> {
+    let v1::Authority { id, name, branch, country, level, officer: _ } = authority;
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    let field = match key {
+        "id" => id,
+        "name" => name,
+        "branch" => branch,
+        "country" => country,
+        "level" => level,
+        _ => {
+            return Err(CliError::Usage(format!(
+                "--authority: {text:?} is none of id=..., name=..., branch=..., level=..., country=..."
+            )));
+        }
+    };
+    value.clone_into(field);
+    Ok(())
+}
+
+/// "redress=absent,by=person-7": found now.
+fn finding(text: &str, now_s: i64) -> Result<v1::ValidityItem, CliError> {
+    let (element, rest) = text.split_once('=').unwrap_or((text, ""));
+    let elements = field::validity_elements().map(field::validity_element);
+    let element = known(element, "--validity", field::validity_element_from, elements)?;
+    let (state, by) = found_by(rest, "--validity")?;
+    let states = field::validity_states().map(field::validity_state);
+    let state = known(state, "--validity", field::validity_state_from, states)?;
+    Ok(v1::ValidityItem { element: element.into(), state: state.into(), by, at_s: now_s })
+}
+
+/// "absent,by=person-7" in two.
+fn found_by<'t>(text: &'t str, flag: &str) -> Result<(&'t str, Option<v1::PersonRef>), CliError> {
+    let Some((word, by)) = text.split_once(",by=") else { return Ok((text, None)) };
+    // What is no id is not shown: it may be a name.
+    let id: PersonId = by.parse().map_err(|_| {
+        let wanted = "1 to 63 of a-z, 0-9 and '-'; never a name";
+        CliError::Usage(format!("{flag}: by= is the id of a person, {wanted}"))
+    })?;
+    Ok((word, Some(v1::PersonRef { person: id.to_string(), role: v1::Role::Unspecified.into() })))
+}
+
+fn known<T>(
+    word: &str,
+    flag: &str,
+    from: fn(&str) -> Option<T>,
+    all: impl Iterator<Item = &'static str>,
+) -> Result<T, CliError> {
+    from(word).ok_or_else(|| {
+        let all: Vec<_> = all.collect();
+        CliError::Usage(format!("{flag}: {word:?} is none of {}", all.join(", ")))
+    })
 }
 
 fn target(text: &str, flag: &str) -> Result<Target, CliError> {
@@ -229,6 +355,38 @@ mod tests {
         );
         let refused = whole(|a| a.report_sent = Some("2026-01-20T00:00:00Z".into())).unwrap_err();
         assert!(refused.contains("asks for no report"), "{refused}");
+    }
+
+    #[test]
+    fn issuer_law_competence_and_elements_are_said_one_by_one() {
+        let amended = whole(|a| {
+            a.authority = vec!["name=Landgericht".into(), "country=DE".into()];
+            a.legal_basis = vec!["UrhG, section 97".into()];
+            a.competence = Some("competent,by=person-7".into());
+            a.validity = vec!["redress=absent,by=person-8".into(), "redress=present".into()];
+        });
+        let amended = amended.unwrap();
+        let deed = amended.authorisation.unwrap();
+        let issuer = deed.authority.unwrap();
+        assert_eq!((issuer.name.as_str(), issuer.country.as_str()), ("Landgericht", "DE"));
+        assert_eq!(deed.legal_provisions[0].instrument, "UrhG, section 97");
+        let check = deed.competence_check.unwrap();
+        assert_eq!(check.result(), v1::CompetenceResult::Competent);
+        assert_eq!(check.verified_by.unwrap().person, "person-7");
+        let [item] = amended.validity.as_slice() else { panic!("the newer finding of an element") };
+        assert_eq!((item.state(), item.at_s), (v1::ValidityState::Present, 1_768_478_400));
+        for (change, want) in [
+            (Amend { authority: vec!["judge=X".into()], ..Amend::default() }, "is none of id="),
+            (Amend { competence: Some("yes".into()), ..Amend::default() }, "is none of competent"),
+            (Amend { validity: vec!["redress".into()], ..Amend::default() }, "is none of present"),
+            (
+                Amend { validity: vec!["redress=absent,by=Erika M.".into()], ..Amend::default() },
+                "never a name",
+            ),
+        ] {
+            let refused = change.change(&mut request(), 0).unwrap_err().to_string();
+            assert!(refused.contains(want) && !refused.contains("Erika"), "{refused}");
+        }
     }
 
     #[test]

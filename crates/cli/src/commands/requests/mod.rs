@@ -6,6 +6,7 @@
 //! | here | requests of a file → one import |
 //! | `quick` | one provisional request, at two in the morning |
 //! | `amend` | the next version of one request |
+//! | `export` | requests as a file, for `amend` and for an import |
 //! | `lifecycle` | what became of a request, and of a proceeding |
 //! | `list`, `show`, `details`, `steps`, `targets` | reading |
 //! | `files` | which files were read, and what became of their rows |
@@ -18,6 +19,7 @@ mod approve;
 mod details;
 mod document;
 mod erase;
+mod export;
 mod file;
 mod files;
 mod lifecycle;
@@ -39,6 +41,7 @@ pub(crate) use self::{
     approve::{GiveApproval, RequestsApprove, approve, approved},
     document::{Document, anchors, document},
     erase::{Erase, erase},
+    export::export,
     files::files,
     lifecycle::{Stated, change, proceeding},
     list::list,
