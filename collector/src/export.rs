@@ -489,7 +489,8 @@ fn chunks_of_statement(
             Some(Item::Targets(block)) => {
                 found.targets_of.insert(block.request_id);
             }
-            Some(Item::Opened(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => {}
+            Some(Item::Opened(_) | Item::Attribution(_) | Item::ListChanges(_) | Item::Said(_))
+            | None => {}
         }
         Ok(())
     });

@@ -159,17 +159,28 @@ fn secrecy_is_not_absence() {
         world.officer.tried(&["requests", "erase", "court/1", "--part", "reference", "--for-good"]);
     assert_eq!(code, Some(4));
 
+    // So can the words of its steps.
+    let stated = ["requests", "suspend", "court/1", "--reason", "on the word of Erika M."];
+    world.operator.remit(&stated).unwrap();
+    world.operator.remit(&["requests", "resume", "court/1", "--reason", "stay over"]).unwrap();
+    let page = world.operator.remit(&["requests", "show", "court/1"]).unwrap();
+    assert!(page.contains("on the word of Erika M.") && page.contains("stay over"), "{page}");
+    let (code, text) = erase("remarks");
+    assert_eq!((code, text.contains("2 parts erased")), (Some(0), true), "{text}");
+
     // So it stays, also for a collector that begins anew.
     world.collector.stop().unwrap();
     world.collector.serve(&world.network, &world.programs).unwrap();
     let page = world.operator.remit(&["requests", "show", "court/1"]).unwrap();
     assert!(page.contains("officer: erased") && page.contains("reasons: erased"), "{page}");
     assert!(!page.contains("N. N.") && !page.contains("second schedule"), "{page}");
+    assert!(!page.contains("Erika") && !page.contains("stay over"), "{page}");
+    assert_eq!(page.matches("what was said of it is erased").count(), 2, "{page}");
     let bundle = path(dir, "erased.tar");
     world.operator.remit(&["export", "--clearance", "secret", "-o", &bundle]).unwrap();
     let (code, report) = verified(&world.operator, &bundle);
     assert_eq!(code, Some(0), "{report}");
-    assert!(report.contains("2 parts of requests are erased, as logged"), "{report}");
+    assert!(report.contains("4 parts of requests are erased, as logged"), "{report}");
 
     // The next version keeps what is erased erased.
     world.operator.remit(&["requests", "amend", "court/1", "--until", "2099-01-01"]).unwrap();

@@ -168,7 +168,8 @@ fn push(
             return Ok(());
         }
         Some(Item::Request(request)) => opened.remove(&request.id).unwrap_or_default(),
-        Some(Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => Vec::new(),
+        Some(Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_) | Item::Said(_))
+        | None => Vec::new(),
     };
     reader.push(item, parts).map_err(|error| refused(&error))
 }

@@ -364,6 +364,7 @@ fn transition(scene: &Scene, id: &RequestId, stated: &Transition) -> v1::Transit
         reason,
         back_covers,
         proposed,
+        committed,
     } = stated;
     // One that needs a second person counts since the approval, and is told as it was stated.
     let (statement, recorded_at_s) = match proposed {
@@ -382,6 +383,7 @@ fn transition(scene: &Scene, id: &RequestId, stated: &Transition) -> v1::Transit
         decision: decision.clone().map(Into::into),
         back_covers: *back_covers,
         second_person: proposed.as_ref().map(|proposed| second_person(&proposed.second)),
+        erased: committed.as_ref().is_some_and(|committed| committed.is_erased),
     };
     scene.veil.transition(id.as_str(), &mut row);
     row

@@ -26,6 +26,18 @@ struct Found {
     parts: u64,
 }
 
+impl Found {
+    /// Those that are held. One that two versions share goes once.
+    fn take<'i>(&mut self, held: &dyn Chunks, ids: impl IntoIterator<Item = &'i Vec<u8>>) {
+        for id in ids {
+            let is_held = Hash::from_slice(id).and_then(|id| held.chunk(&id)).is_some();
+            if is_held && !self.chunks.contains(id) {
+                self.chunks.push(id.clone());
+            }
+        }
+    }
+}
+
 impl Writer {
     pub(crate) fn erase(
         &mut self,
@@ -93,14 +105,16 @@ impl Writer {
                 }
                 found.parts += 1;
                 found.statements.insert(version.statement);
-                for id in ids {
-                    let held = Hash::from_slice(id).and_then(|id| self.chunks.chunk(&id));
-                    // One that two versions share goes once.
-                    if held.is_some() && !found.chunks.contains(id) {
-                        found.chunks.push(id.clone());
-                    }
-                }
+                found.take(&self.chunks, ids);
             }
+        }
+        let words = wanted.contains(&(RequestPart::Remarks as i32));
+        for stated in entry.stated().into_iter().filter(|_| words) {
+            let committed = stated.committed.as_ref().filter(|committed| !committed.is_erased);
+            let Some(committed) = committed else { continue };
+            found.parts += 1;
+            found.statements.insert(stated.stated_by());
+            found.take(&self.chunks, &committed.chunks);
         }
         if found.parts == 0 {
             let detail = "parts: the request has no such closed part that is not erased already; what was \

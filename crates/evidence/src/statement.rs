@@ -237,6 +237,7 @@ fn check_transition(transition: &v1::Transition) -> Result<(), Malformed> {
         reason,
         back_covers,
         awaits_approval: _,
+        said,
     } = transition;
     request(request_id, "transition.request_id")?;
     let kind = known::<v1::TransitionKind>(*kind, "transition.kind")?;
@@ -252,6 +253,14 @@ fn check_transition(transition: &v1::Transition) -> Result<(), Malformed> {
     short_text(reason, 1000, "transition.reason")?;
     let confirms = kind == v1::TransitionKind::Confirm;
     require(confirms || !back_covers, "transition.back_covers", "of a confirmation only")?;
+    if let Some(said) = said {
+        check_set(said)?;
+        let is_one = said.count == 1 && said.chunks.len() == 1;
+        require(is_one, "transition.said", "one item in one chunk")?;
+        let in_the_clear = decision.iter().flat_map(|d| [&d.text, &d.escalation]).chain([reason]);
+        let is_empty = in_the_clear.into_iter().all(String::is_empty);
+        require(is_empty, "transition.reason", "empty beside what is committed")?;
+    }
     let Some(decision) = decision else { return Ok(()) };
     let v1::OperatorDecision {
         kind,
@@ -267,6 +276,14 @@ fn check_transition(transition: &v1::Transition) -> Result<(), Malformed> {
     }
     short_text(text, 4000, "transition.decision.text")?;
     short_text(escalation, 1000, "transition.decision.escalation")
+}
+
+/// The words of a transition, as its set holds them.
+pub fn check_texts(texts: &v1::StatedTexts) -> Result<(), Malformed> {
+    let v1::StatedTexts { reason, text, escalation } = texts;
+    short_text(reason, 1000, "said.reason")?;
+    short_text(text, 4000, "said.text")?;
+    short_text(escalation, 1000, "said.escalation")
 }
 
 /// Nodes that one statement may name: as many as fit an entry.
@@ -372,8 +389,8 @@ pub fn item_set(body: Option<&Body>) -> Option<&v1::ItemSet> {
         Body::Import(import) => import.items.as_ref(),
         Body::ListVersion(version) => version.changes.as_ref(),
         Body::Decision(decision) => decision.note.as_ref(),
-        Body::Transition(_)
-        | Body::Attribution(_)
+        Body::Transition(transition) => transition.said.as_ref(),
+        Body::Attribution(_)
         | Body::Proceeding(_)
         | Body::Baseline(_)
         | Body::BasisMap(_)

@@ -1,6 +1,6 @@
 //! One request through time: its versions, and what was stated about it since.
 
-use std::{hint::black_box, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, hint::black_box, ops::Range, sync::Arc};
 
 use evidence::RequestId;
 use remit_proto::v1::{self, DisclosureTier};
@@ -204,6 +204,15 @@ impl<'a> Entry<'a> {
     /// In order of effect.
     pub fn transitions(&self) -> Vec<&'a Transition> {
         self.history.transitions.iter().filter(|t| t.statement < self.size).collect()
+    }
+
+    /// Everything that was stated of it, what waits or waited for a second person too, in the order of the
+    /// register.
+    pub fn stated(&self) -> Vec<&'a Transition> {
+        let History { transitions, proposed, .. } = self.history;
+        let all = transitions.iter().chain(proposed).map(|stated| (stated.stated_by(), stated));
+        let all: BTreeMap<u64, &Transition> = all.collect();
+        all.into_values().filter(|stated| stated.stated_by() < self.size).collect()
     }
 
     /// Transitions that wait for a second person, in the order in which they were stated. One that does not

@@ -10,7 +10,7 @@
 //! time, the lapse of a provisional request and that of one whose proceeding has ended are not
 //! transitions: they follow from the request's own times and from the proceeding.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use evidence::RequestId;
 use remit_proto::v1::{RequestStatus, TransitionKind};
@@ -39,6 +39,19 @@ pub struct Transition {
     /// Of one that needs a second person: how it was stated. `statement` and `recorded_at_s` are those of the
     /// approval then, since which it counts.
     pub proposed: Option<Box<Proposed>>,
+    /// Its words are committed, and may be erased; `None`: they stand in the clear.
+    pub committed: Option<Committed>,
+}
+
+/// The words of a transition, where they are committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// What opens them.
+    pub chunks: Vec<Vec<u8>>,
+    /// They are held.
+    pub is_open: bool,
+    /// What opens them was removed, with an `Erasure` entry.
+    pub is_erased: bool,
 }
 
 /// A transition as it was stated, for a second person to approve.
@@ -234,6 +247,29 @@ impl Transition {
     /// It has no effect in a register of this size, which knows of it.
     pub(crate) fn waits_at(&self, size: u64) -> bool {
         self.proposed.as_ref().is_some_and(|proposed| proposed.waits_at(size))
+    }
+
+    /// Index of the statement that stated it, whoever approved it since.
+    pub fn stated_by(&self) -> u64 {
+        self.proposed.as_ref().map_or(self.statement, |proposed| proposed.statement)
+    }
+
+    /// Takes out its words if they are erased, and says whether that was anything.
+    pub(crate) fn forget(&mut self, erased: &BTreeSet<Vec<u8>>) -> bool {
+        let Some(committed) = self.committed.as_mut().filter(|committed| !committed.is_erased)
+        else {
+            return false;
+        };
+        if !committed.chunks.iter().any(|id| erased.contains(id)) {
+            return false;
+        }
+        (committed.is_open, committed.is_erased) = (false, true);
+        self.reason.clear();
+        if let Some(decision) = &mut self.decision {
+            decision.text.clear();
+            decision.escalation.clear();
+        }
+        true
     }
 }
 

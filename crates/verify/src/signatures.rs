@@ -99,7 +99,10 @@ pub(crate) fn check(
                     let documents = fields.map_or(&[][..], |fields| fields.documents.as_slice());
                     (part.request_id.as_str(), documents)
                 }
-                Some(Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => {
+                Some(
+                    Item::Targets(_) | Item::Attribution(_) | Item::ListChanges(_) | Item::Said(_),
+                )
+                | None => {
                     continue;
                 }
             };

@@ -174,6 +174,14 @@ fn statements(
                 }
                 Some(items)
             }
+            // The words of a transition: no verdict rests on them.
+            Items::Withheld if is_transition(&statement) => {
+                match set.chunks.iter().any(|id| closed.erased.contains(id)) {
+                    true => closed.erased_parts += 1,
+                    false => closed.withheld += 1,
+                }
+                None
+            }
             Items::Withheld => {
                 match hides_existence(&statement) {
                     true => secret += 1,
@@ -259,6 +267,10 @@ fn erased_chunks(entries: &[Known]) -> BTreeSet<Vec<u8>> {
         _ => None,
     });
     erased.flatten().cloned().collect()
+}
+
+fn is_transition(statement: &v1::Statement) -> bool {
+    matches!(statement.body, Some(v1::statement::Body::Transition(_)))
 }
 
 fn hides_existence(statement: &v1::Statement) -> bool {

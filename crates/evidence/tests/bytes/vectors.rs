@@ -383,6 +383,23 @@ fn statements() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             version(|v| v.previous.clear()),
             "value: list_version.removed",
         ),
+        ("a transition whose words are committed", transition(|_| {}), "ok"),
+        (
+            "a transition with words beside those that are committed",
+            transition(|t| t.reason = "stay granted".to_owned()),
+            "value: transition.reason",
+        ),
+        (
+            "a transition with a decision's words beside those that are committed",
+            transition(|t| t.decision.as_mut().unwrap().text = "as ordered".to_owned()),
+            "value: transition.reason",
+        ),
+        (
+            "a transition with words in two items",
+            transition(|t| t.said.as_mut().unwrap().count = 2),
+            "value: transition.said",
+        ),
+        ("a transition that waits", transition(|t| t.awaits_approval = true), "ok"),
         ("an approval", approval(|_| {}), "ok"),
         ("an approval by no means", approval(|a| a.means = 0), "value: approval.means"),
         ("an approval of whatever it is", approval(|a| a.digest.clear()), "value: approval.digest"),
@@ -432,6 +449,21 @@ fn refuse(version: &mut v1::ListVersion, count: u64) {
     };
     version.rows_refused = count;
     version.refused = (1..=count).map(row).collect();
+}
+
+fn transition(change: impl FnOnce(&mut v1::Transition)) -> Vec<u8> {
+    let mut transition = v1::Transition {
+        request_id: "reg/2026-001".to_owned(),
+        kind: v1::TransitionKind::Accept.into(),
+        decision: Some(v1::OperatorDecision {
+            kind: v1::DecisionKind::Accept.into(),
+            ..v1::OperatorDecision::default()
+        }),
+        said: Some(v1::ItemSet { count: 1, root: vec![1; 32], chunks: vec![vec![2; 32]] }),
+        ..v1::Transition::default()
+    };
+    change(&mut transition);
+    sample::statement(Statement::Transition(transition))
 }
 
 fn approval(change: impl FnOnce(&mut v1::Approval)) -> Vec<u8> {

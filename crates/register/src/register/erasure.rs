@@ -6,7 +6,10 @@ use evidence::closed;
 use remit_proto::v1;
 
 use super::Register;
-use crate::request::{Closed, Request, moves_verdicts};
+use crate::{
+    entry::History,
+    request::{Closed, Request, moves_verdicts},
+};
 
 impl Register {
     /// What opened parts of requests was removed: their fields are gone, at every size, and no verdict
@@ -19,6 +22,10 @@ impl Register {
             let mut is_told = false;
             for version in &mut history.versions {
                 is_told |= forget(&mut version.request, erased);
+            }
+            let History { transitions, proposed, .. } = history;
+            for stated in transitions.iter_mut().chain(proposed) {
+                is_told |= stated.forget(erased);
             }
             erasures.extend(is_told.then(|| history.id.clone()));
         }

@@ -29,8 +29,11 @@ struct Content {
     requests: Vec<Entered>,
     attributions: Vec<Attribution>,
     changes: Vec<v1::ListChanges>,
-    /// Where the first of the changes of lists stands, and the first that is none.
+    /// The words of a transition.
+    said: Option<v1::StatedTexts>,
+    /// Where the first of the changes of lists stands, the first words, and the first that is neither.
     first_change: Option<usize>,
+    first_said: Option<usize>,
     first_other: Option<usize>,
 }
 
@@ -79,7 +82,7 @@ impl Items {
         announced: u64,
     ) -> Result<(&[Entered], &[Attribution]), InvalidStatement> {
         self.check_count(announced)?;
-        match self.0.first_change {
+        match self.0.first_change.or(self.0.first_said) {
             Some(item) => Err(InvalidStatement::StrayItem { item }),
             None => Ok((&self.0.requests, &self.0.attributions)),
         }
@@ -88,9 +91,24 @@ impl Items {
     /// Those of a list's version.
     pub(super) fn changes(&self, announced: u64) -> Result<&[v1::ListChanges], InvalidStatement> {
         self.check_count(announced)?;
-        match self.0.first_other {
+        match self.0.first_other.or(self.0.first_said) {
             Some(item) => Err(InvalidStatement::StrayItem { item }),
             None => Ok(&self.0.changes),
+        }
+    }
+
+    /// Those of a transition: its words, if it has some.
+    pub(super) fn said(
+        &self,
+        announced: u64,
+    ) -> Result<Option<&v1::StatedTexts>, InvalidStatement> {
+        if announced == 0 && self.0.count > 0 {
+            return Err(InvalidStatement::UnexpectedItems);
+        }
+        self.check_count(announced)?;
+        match self.0.first_other.or(self.0.first_change) {
+            Some(item) => Err(InvalidStatement::StrayItem { item }),
+            None => Ok(self.0.said.as_ref()),
         }
     }
 
@@ -120,9 +138,15 @@ impl ItemReader {
         let at = usize::try_from(self.read.count).unwrap_or(usize::MAX);
         self.read.count = self.read.count.saturating_add(1);
         let item = item.item.ok_or(InvalidStatement::EmptyItem { item: at })?;
-        let is_change = matches!(item, Item::ListChanges(_));
-        let Content { first_change, first_other, .. } = &mut self.read;
-        if is_change { first_change } else { first_other }.get_or_insert(at);
+        let Content { first_change, first_said, first_other, .. } = &mut self.read;
+        let first = match item {
+            Item::ListChanges(_) => first_change,
+            Item::Said(_) => first_said,
+            Item::Request(_) | Item::Targets(_) | Item::Attribution(_) | Item::Opened(_) => {
+                first_other
+            }
+        };
+        first.get_or_insert(at);
         match item {
             Item::Request(request) => {
                 self.close()?;
@@ -141,6 +165,11 @@ impl ItemReader {
             Item::ListChanges(changes) => {
                 self.close()?;
                 self.read.changes.push(changes);
+            }
+            Item::Said(texts) => {
+                self.close()?;
+                evidence::statement::check_texts(&texts)?;
+                self.read.said = Some(texts);
             }
             Item::Opened(_) => return Err(InvalidStatement::StrayItem { item: at }),
         }

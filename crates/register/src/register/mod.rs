@@ -38,7 +38,7 @@ use crate::{
     proceedings::Proceedings,
     relations,
     request::{Decision, InvalidRequest, ListVersion, Request},
-    state::{NoSuchStep, Proposed, Transition},
+    state::{Committed, NoSuchStep, Proposed, Transition},
     target::{Target, name_of},
 };
 
@@ -289,8 +289,7 @@ impl Register {
                 }
                 self.files.extend(FileRead::of_import(import, items, &said));
             }
-            Body::Transition(_)
-            | Body::Attribution(_)
+            Body::Attribution(_)
             | Body::Decision(_)
             | Body::Baseline(_)
             | Body::BasisMap(_)
@@ -303,7 +302,9 @@ impl Register {
             }
             Body::Transition(transition) => {
                 let second = second::of(statement, transition.awaits_approval, &said);
-                self.transition(transition, &said, *effective_at_s, second)?;
+                let announced = transition.said.as_ref().map_or(0, |set| set.count);
+                let texts = items.map(|items| items.said(announced)).transpose()?.flatten();
+                self.transition(transition, texts, &said, *effective_at_s, second)?;
             }
             Body::Attribution(attribution) => {
                 let attribution = Attribution::read(attribution)?;
@@ -578,10 +579,11 @@ impl Register {
     }
 
     /// What was stated of a request. What waits for a second person is checked as if it counted, and has no
-    /// effect.
+    /// effect. `texts`: its words, where they are committed and held.
     fn transition(
         &mut self,
         wire: &v1::Transition,
+        texts: Option<&v1::StatedTexts>,
         said: &Said,
         effective_at_s: i64,
         second: Option<Second>,
@@ -594,6 +596,7 @@ impl Register {
             reason,
             back_covers,
             awaits_approval: _,
+            said: set,
         } = wire;
         let unknown = |id: &str| InvalidStatement::UnknownRequest { id: id.to_owned() };
         let id: RequestId = request_id.parse().map_err(|_| unknown(request_id))?;
@@ -613,11 +616,28 @@ impl Register {
             (_, "") => None,
             (_, _) => return Err(InvalidStatement::Field { field: "transition.by_request_id" }),
         };
-        let decision = decision
+        let mut decision = decision
             .clone()
             .map(Decision::try_from)
             .transpose()
             .map_err(|why| InvalidStatement::Request { id: id.to_string(), why })?;
+        let mut reason = reason.clone();
+        if let Some(v1::StatedTexts { reason: why, text, escalation }) = texts {
+            reason.clone_from(why);
+            match &mut decision {
+                Some(decision) => {
+                    decision.text.clone_from(text);
+                    decision.escalation.clone_from(escalation);
+                }
+                None if text.is_empty() && escalation.is_empty() => {}
+                None => return Err(InvalidStatement::Field { field: "transition.decision" }),
+            }
+        }
+        let committed = set.as_ref().map(|set| Committed {
+            chunks: set.chunks.clone(),
+            is_open: texts.is_some(),
+            is_erased: false,
+        });
         let position = self.by_id.get(&self.histories, &id).ok_or_else(|| unknown(request_id))?;
         let Said { by: _, statement, recorded_at_s } = *said;
         let waits = second.as_ref().is_some_and(|second| second.approved.is_none());
@@ -629,10 +649,14 @@ impl Register {
             statement,
             by,
             decision,
-            reason: reason.clone(),
+            reason,
             back_covers: *back_covers,
             proposed,
+            committed,
         };
+        if stated.committed.is_some() {
+            self.closed.insert(position);
+        }
         let way = self.way_with(position, stated.clone())?;
         let Some(history) = self.histories.get_mut(position) else { return Ok(()) };
         if waits {

@@ -369,3 +369,72 @@ fn a_step_that_waits_is_one_of_the_table_when_it_is_stated_and_when_it_is_approv
                   b supersedes by a";
     approval_refused(circle, "approve 2", "superseded");
 }
+
+/// A stay of which the words are committed in the chunk of this name.
+fn stay_with_words(chunk: u8, words: &v1::StatedTexts) -> (v1::Statement, v1::RegisterItem) {
+    let said = v1::ItemSet { count: 1, root: vec![0; 32], chunks: vec![vec![chunk; 32]] };
+    let stated = v1::Transition {
+        request_id: "req-7".to_owned(),
+        kind: v1::TransitionKind::Suspend.into(),
+        said: Some(said),
+        ..v1::Transition::default()
+    };
+    let day = at("2026-01-10");
+    let statement = statement(v1::statement::Body::Transition(stated), day, None);
+    let item = Some(v1::register_item::Item::Said(words.clone()));
+    (statement, v1::RegisterItem { item })
+}
+
+#[test]
+fn the_words_of_a_step_can_go_and_the_step_stays() {
+    let words = v1::StatedTexts { reason: "stay granted".to_owned(), ..Default::default() };
+    let (stated, item) = stay_with_words(7, &words);
+    let (mut register, _) = written("req-7 ip:192.0.2.7");
+    let mut without = register.clone();
+    register.apply(&stated, Some(vec![item])).unwrap();
+    // Who does not hold them takes the same step.
+    without.apply(&stated, None).unwrap();
+    let told = |register: &register::Register| {
+        let id = "req-7".parse().unwrap();
+        let view = register.view();
+        let entry = view.request(&id).unwrap();
+        let step = entry.transitions()[0];
+        let committed = step.committed.as_ref().unwrap();
+        let state = entry.state_at(at("2026-01-15"));
+        (state, step.reason.clone(), committed.is_open, committed.is_erased)
+    };
+    assert_eq!(told(&register), ("suspended".to_owned(), "stay granted".to_owned(), true, false));
+    assert_eq!(told(&without), ("suspended".to_owned(), String::new(), false, false));
+    for register in [&mut register, &mut without] {
+        register.erase(&[vec![8; 32]]);
+        assert!(!told(register).3, "another chunk");
+        register.erase(&[vec![7; 32]]);
+        assert_eq!(told(register), ("suspended".to_owned(), String::new(), false, true));
+    }
+}
+
+#[test]
+fn the_words_of_a_step_are_what_its_set_holds_and_nothing_else() {
+    let refused = |items: Option<Vec<v1::RegisterItem>>, stated: &v1::Statement, want: &str| {
+        let (mut register, _) = written("req-7 ip:192.0.2.7");
+        let error = register.apply(stated, items).unwrap_err();
+        assert!(chain(&error).contains(want), "{}", chain(&error));
+        assert_eq!(register.size(), 1);
+    };
+    let said = |words: &v1::StatedTexts| stay_with_words(7, words);
+    let decided = v1::StatedTexts { text: "of a decision".to_owned(), ..Default::default() };
+    let (stated, item) = said(&decided);
+    refused(Some(vec![item.clone()]), &stated, "transition.decision");
+    refused(Some(vec![item.clone(), item.clone()]), &stated, "announces 1 items and 2 came");
+    let long = v1::StatedTexts { reason: "x".repeat(1001), ..Default::default() };
+    let (stated, long) = said(&long);
+    refused(Some(vec![long]), &stated, "said.reason");
+    let attribution = v1::register_item::Item::ListChanges(v1::ListChanges::default());
+    let other = v1::RegisterItem { item: Some(attribution) };
+    refused(Some(vec![other]), &stated, "is not of the kind that this statement holds");
+    // Words are items of a transition alone.
+    let set = v1::ItemSet { count: 1, root: vec![0; 32], chunks: vec![vec![0; 32]] };
+    let import = v1::Import { items: Some(set), ..v1::Import::default() };
+    let import = statement(v1::statement::Body::Import(import), at("2026-01-10"), None);
+    refused(Some(vec![item]), &import, "is not of the kind that this statement holds");
+}

@@ -10,7 +10,8 @@ use crate::{client, config::Config, exit::CliError, words};
 #[derive(Debug, Args)]
 pub(crate) struct Erase {
     pub(crate) id: String,
-    /// officer, reasons, remarks, parties, reference, authority or documents, of all versions
+    /// officer, reasons, remarks, parties, reference, authority or documents, of all versions; with remarks goes what
+    /// was said of its steps
     #[arg(long = "part", required = true, value_delimiter = ',')]
     pub(crate) parts: Vec<String>,
     /// It cannot be undone; say that you know

@@ -4,7 +4,7 @@ use evidence::RequestId;
 use register::{Target, words as field};
 use remit_proto::v1::{self, statement::Body};
 
-use super::{Entered, enter};
+use super::{Entered, enter, item_set};
 use crate::{
     cli::{Decide, Proceeding, Step},
     client::{self, RegisterClient},
@@ -39,6 +39,7 @@ pub(crate) async fn change(
         reason: reason.clone().unwrap_or_default(),
         back_covers,
         awaits_approval: *awaits_approval,
+        said: None,
     };
     let mut client = client::register(config).await?;
     let entered = state(config, &mut client, transition, effective_at_s, *dry_run).await?;
@@ -64,15 +65,16 @@ async fn state(
     effective_at_s: i64,
     dry_run: bool,
 ) -> Result<Entered, CliError> {
+    let Committed { transition, items, chunks } = commit_texts(transition)?;
     let body = Body::Transition(transition.clone());
-    let (items, chunks) = (Vec::new(), Vec::new());
-    match enter(config, client, body, items, chunks, effective_at_s, dry_run).await {
+    let entered =
+        enter(config, client, body, items.clone(), chunks.clone(), effective_at_s, dry_run).await;
+    match entered {
         Err(CliError::Refused(refused))
             if refused.is("NEEDS_APPROVAL") && !transition.awaits_approval =>
         {
             eprintln!("{refused}");
             let body = Body::Transition(v1::Transition { awaits_approval: true, ..transition });
-            let (items, chunks) = (Vec::new(), Vec::new());
             enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
             Ok(Entered::Waits)
         }
@@ -80,6 +82,31 @@ async fn state(
         Ok(()) => Ok(Entered::Counts),
         Err(error) => Err(error),
     }
+}
+
+/// A transition with what opens its words: the item of their set, and its chunk.
+struct Committed {
+    transition: v1::Transition,
+    items: Vec<v1::RegisterItem>,
+    chunks: Vec<Vec<u8>>,
+}
+
+/// What is said of it in words is committed, so that it can be erased.
+fn commit_texts(mut transition: v1::Transition) -> Result<Committed, CliError> {
+    let reason = std::mem::take(&mut transition.reason);
+    let decision = transition.decision.as_mut();
+    let (text, escalation) = decision.map_or_else(Default::default, |decision| {
+        (std::mem::take(&mut decision.text), std::mem::take(&mut decision.escalation))
+    });
+    let texts = v1::StatedTexts { reason, text, escalation };
+    if texts == v1::StatedTexts::default() {
+        return Ok(Committed { transition, items: Vec::new(), chunks: Vec::new() });
+    }
+    let said = Some(v1::register_item::Item::Said(texts));
+    let items = vec![v1::RegisterItem { item: said }];
+    let (set, chunks) = item_set(&items)?;
+    let transition = v1::Transition { said: Some(set), ..transition };
+    Ok(Committed { transition, items, chunks })
 }
 
 /// Removal of one order does not free what another holds (DOMAIN.md 3f, "Overlapping orders").

@@ -19,6 +19,7 @@ pub(super) fn step(row: &v1::TransitionRow) -> String {
         decision,
         back_covers,
         second_person,
+        erased,
     } = row;
     let mut text = format!("{} {}", time::utc(*effective_at_s), field::transition(row.kind()));
     if !by_request_id.is_empty() {
@@ -43,6 +44,9 @@ pub(super) fn step(row: &v1::TransitionRow) -> String {
     }
     if !reason.is_empty() {
         text.push_str(&format!(": {reason}"));
+    }
+    if *erased {
+        text.push_str("; what was said of it is erased");
     }
     text
 }
