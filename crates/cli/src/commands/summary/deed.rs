@@ -150,6 +150,7 @@ pub(super) mod tests {
     pub(crate) fn finding(rule: u64, code: &str, verdict: v1::VerdictCode) -> v1::FindingRow {
         v1::FindingRow {
             code: code.into(),
+            kind: v1::FindingKind::Rule.into(),
             rule,
             node: "edge-1".into(),
             hits: 2,
