@@ -255,6 +255,7 @@ fn are_alike(one: &v1::Rule, other: &v1::Rule) -> bool {
         narrowed,
         counted,
         names_sampled,
+        rate_bits_per_s,
     } = one;
     *source == other.source
         && *technique == other.technique
@@ -266,6 +267,7 @@ fn are_alike(one: &v1::Rule, other: &v1::Rule) -> bool {
         && *narrowed == other.narrowed
         && *counted == other.counted
         && *names_sampled == other.names_sampled
+        && *rate_bits_per_s == other.rate_bits_per_s
 }
 
 /// Rows that are kept; more are read again.

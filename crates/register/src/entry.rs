@@ -50,7 +50,7 @@ impl History {
     /// Asks for all lines of memory in which it lies, so that they are waited for together: a verdict needs them
     /// one after the other, and they are mostly in no cache.
     pub(crate) fn load(&self) {
-        let Self { id, versions, transitions } = self;
+        let Self { id, versions, transitions, proposed: _ } = self;
         let first = versions.first();
         let first = first.map(|v| (v.statement, v.recorded_at_s, v.second.is_some(), v.has_names));
         black_box((id.as_str().len(), first, transitions.len()));

@@ -367,11 +367,16 @@ fn of_measure(keys: &mut Keys, measure: &v1::Measure) {
         derived_targets,
         notice_required,
         notice,
+        throttle_to_bits_per_s,
     } = measure;
     keys.list("techniques", measure.techniques().map(words::technique).map(Into::into).collect());
     keys.flag("outcome_only", *outcome_only);
     keys.word("coarsest", *coarsest, crate::target::kind_word(measure.coarsest()));
     keys.flag("derived_targets", *derived_targets);
+    if *throttle_to_bits_per_s != 0 {
+        // As text: a number of this size may be none of TOML's.
+        keys.say("throttle_to_bits_per_s", throttle_to_bits_per_s.to_string());
+    }
     match (notice_required, notice.as_str()) {
         (false, _) => {}
         (true, "") => keys.say("notice", "yes"),

@@ -387,7 +387,7 @@ impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
         if breadth.target == Answer::No(VerdictCode::Overbroad) {
             breadth.target = secret(RequestPart::Measure, breadth.target);
         }
-        let standings: Vec<Option<Standing>> = samples
+        let standings: SmallVec<[Option<Standing>; 2]> = samples
             .iter()
             .map(|at_s| entry.standing_of(version, bounds, transitions, *at_s))
             .collect();
