@@ -195,7 +195,10 @@ async fn a_revocation_ends_open_streams_and_no_certificate_of_that_key_is_given_
     stream.ask(hello(ORIGIN, &key)).await;
     stream.ask(submit_request::Message::Batch(first_batch(ORIGIN, &key))).await;
     assert_eq!(collector.revoke("node", "edge-1").await, Outcome::Revoked);
-    let refused = stream.ask(submit_request::Message::Chunk(vec![0xff; 10].into())).await;
+    // Whether it can be asked still or has ended the stream by then, it has said why.
+    let message = Some(submit_request::Message::Chunk(vec![0xff; 10].into()));
+    drop(stream.requests.send(SubmitRequest { message }).await);
+    let refused = stream.answer().await.unwrap();
     assert_eq!(code(&refused), RefusalCode::RevokedKey);
     assert_eq!(stream.next().await.unwrap(), None, "and the stream ends");
     let again = crate::rig::Submit::open(collector.connect(Some(&agent)).await).await;
