@@ -81,7 +81,9 @@ impl QueryHandle {
         let mut found: BTreeMap<(i32, i32), Changed> = BTreeMap::new();
         let mut others = Others::default();
         for mut rule in scene.reading.rules(&query)? {
+            // What takes effect after the newest seal would else change nothing.
             let at_s = seals.get(rule.id.node.as_str()).copied().unwrap_or(rule.shown_at_s);
+            let at_s = at_s.max(statement.effective_at_s);
             let judge = |register: &Register| {
                 scene.grounds().standing_under(&register.view(), &rule.facts, at_s, log_size)
             };
