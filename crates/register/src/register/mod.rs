@@ -9,7 +9,9 @@ mod files;
 mod ids;
 mod items;
 mod ledger;
+mod postings;
 mod second;
+mod steps;
 mod view;
 
 pub use self::{
@@ -18,7 +20,11 @@ pub use self::{
     ledger::Ledger,
     view::{Touch, View},
 };
-use self::{ids::Ids, items::Entered};
+use self::{
+    ids::Ids,
+    items::Entered,
+    postings::{Posting, Run, Stand, place},
+};
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -26,20 +32,20 @@ use std::{
 };
 
 use evidence::{Claim, NodeId, RequestId, canonical::Malformed};
-use remit_proto::v1::{self, DecisionKind, TransitionKind, statement::Body};
+use remit_proto::v1::{self, statement::Body};
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
 use crate::{
     adoption::{Adoption, Attribution, BASELINE_MAX_S, Said},
     entry::{Entry, Existence, History, Second, Version},
-    index::{Extent, TargetIndex, TargetNumber},
-    list::{Covering, InvalidList, Lists, Posted, Proposal},
+    index::{Extent, TargetIndex},
+    list::{Covering, InvalidList, Lists, Proposal},
     proceedings::Proceedings,
     relations,
-    request::{Decision, InvalidRequest, ListVersion, Request},
-    state::{Committed, NoSuchStep, Proposed, Transition},
-    target::{Target, name_of},
+    request::{InvalidRequest, ListVersion, Request},
+    state::NoSuchStep,
+    target::name_of,
 };
 
 /// The format of statements that this version understands.
@@ -95,28 +101,6 @@ struct EnteredBy<'s> {
     second: Option<&'s Second>,
     reason: Arc<str>,
     existence: Option<Existence>,
-}
-
-/// Where one target stands, in four bytes: the position of the history whose text it is in, or, where the
-/// highest bit is set, that of a [`Run`].
-#[derive(Debug, Clone, Copy)]
-struct Stand(u32);
-
-/// Entries of a list, of which one stands behind the other.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    first: TargetNumber,
-    list: usize,
-    member: usize,
-}
-
-/// Where one target stands.
-#[derive(Debug, Clone, Copy)]
-enum Posting {
-    /// In the text of a request.
-    Own { history: usize },
-    /// In a list that a request covers.
-    Listed { list: usize, member: usize },
 }
 
 /// The statement is refused as a whole; the register is as it was.
@@ -524,196 +508,6 @@ impl Register {
             entry.versions.push(version);
         }
     }
-
-    /// Members of one list, one after the other as the list counts them.
-    fn post(&mut self, posted: Vec<Posted>) {
-        if !posted.is_empty() {
-            self.first_exception.get_or_insert(self.size);
-        }
-        if !self.is_indexed {
-            return;
-        }
-        let first = self.index.count();
-        for Posted { list: _, member: _, target } in &posted {
-            self.index.insert(target);
-        }
-        if let Some(Posted { list, member, .. }) = posted.first() {
-            self.stand_at(Stand::listed(self.listed.len()));
-            self.listed.push(Run { first, list: *list, member: *member });
-        }
-    }
-
-    /// The targets that came into the index last.
-    fn stand_at(&mut self, stand: Stand) {
-        self.stands.resize(place(self.index.count()), stand);
-    }
-
-    fn posting(&self, number: TargetNumber) -> Option<Posting> {
-        Some(match self.stands.get(place(number))?.read() {
-            Ok(history) => Posting::Own { history },
-            Err(run) => {
-                let Run { first, list, member } = *self.listed.get(run)?;
-                let member = member.saturating_add(place(number.checked_sub(first)?));
-                Posting::Listed { list, member }
-            }
-        })
-    }
-
-    /// Whether another request took the place of this one, at once or by way of others. Withheld and unknown
-    /// requests lead nowhere, so whoever sees less refuses no more.
-    fn is_superseded_by(&self, id: &RequestId, other: &RequestId) -> bool {
-        let mut followed: HashSet<&RequestId> = HashSet::new();
-        let mut open = vec![id];
-        while let Some(at) = open.pop() {
-            let transitions = self.history(at).map(|history| &history.transitions);
-            for by in transitions.into_iter().flatten().filter_map(|stated| stated.by.as_ref()) {
-                if by == other {
-                    return true;
-                }
-                if followed.insert(by) {
-                    open.push(by);
-                }
-            }
-        }
-        false
-    }
-
-    /// What was stated of a request. What waits for a second person is checked as if it counted, and has no
-    /// effect. `texts`: its words, where they are committed and held.
-    fn transition(
-        &mut self,
-        wire: &v1::Transition,
-        texts: Option<&v1::StatedTexts>,
-        said: &Said,
-        effective_at_s: i64,
-        second: Option<Second>,
-    ) -> Result<(), InvalidStatement> {
-        let v1::Transition {
-            request_id,
-            kind,
-            by_request_id,
-            decision,
-            reason,
-            back_covers,
-            awaits_approval: _,
-            said: set,
-        } = wire;
-        let unknown = |id: &str| InvalidStatement::UnknownRequest { id: id.to_owned() };
-        let id: RequestId = request_id.parse().map_err(|_| unknown(request_id))?;
-        let kind = TransitionKind::try_from(*kind)
-            .map_err(|_| InvalidStatement::Field { field: "transition.kind" })?;
-        let by = match (kind, by_request_id.as_str()) {
-            (TransitionKind::Supersede, "") => {
-                return Err(InvalidStatement::Field { field: "transition.by_request_id" });
-            }
-            (TransitionKind::Supersede, by) => {
-                let by: RequestId = by.parse().map_err(|_| unknown(by))?;
-                if by == id || self.history(&by).is_none() {
-                    return Err(unknown(by.as_str()));
-                }
-                Some(by)
-            }
-            (_, "") => None,
-            (_, _) => return Err(InvalidStatement::Field { field: "transition.by_request_id" }),
-        };
-        let mut decision = decision
-            .clone()
-            .map(Decision::try_from)
-            .transpose()
-            .map_err(|why| InvalidStatement::Request { id: id.to_string(), why })?;
-        let mut reason = reason.clone();
-        if let Some(v1::StatedTexts { reason: why, text, escalation }) = texts {
-            reason.clone_from(why);
-            match &mut decision {
-                Some(decision) => {
-                    decision.text.clone_from(text);
-                    decision.escalation.clone_from(escalation);
-                }
-                None if text.is_empty() && escalation.is_empty() => {}
-                None => return Err(InvalidStatement::Field { field: "transition.decision" }),
-            }
-        }
-        let committed = set.as_ref().map(|set| Committed {
-            chunks: set.chunks.clone(),
-            is_open: texts.is_some(),
-            is_erased: false,
-        });
-        let position = self.by_id.get(&self.histories, &id).ok_or_else(|| unknown(request_id))?;
-        let Said { by: _, statement, recorded_at_s } = *said;
-        let waits = second.as_ref().is_some_and(|second| second.approved.is_none());
-        let proposed = second.map(|second| Box::new(Proposed { statement, recorded_at_s, second }));
-        let stated = Transition {
-            kind,
-            effective_at_s,
-            recorded_at_s,
-            statement,
-            by,
-            decision,
-            reason,
-            back_covers: *back_covers,
-            proposed,
-            committed,
-        };
-        if stated.committed.is_some() {
-            self.closed.insert(position);
-        }
-        let way = self.way_with(position, stated.clone())?;
-        let Some(history) = self.histories.get_mut(position) else { return Ok(()) };
-        if waits {
-            history.proposed.push(stated);
-            self.waiting_steps.insert(statement, position);
-        } else {
-            history.transitions = way;
-        }
-        Ok(())
-    }
-
-    /// The transitions of a request with one more, if they are a way through the lifecycle and it fits what the
-    /// register holds.
-    fn way_with(
-        &self,
-        position: usize,
-        stated: Transition,
-    ) -> Result<Vec<Transition>, InvalidStatement> {
-        let Some(history) = self.histories.get(position) else { return Ok(Vec::new()) };
-        let id = history.id.clone();
-        if let Some(by) = &stated.by
-            && self.is_superseded_by(by, &id)
-        {
-            return Err(InvalidStatement::SupersededInCircle { id, by: by.clone() });
-        }
-        if let Some(decision) = &stated.decision {
-            check_decision(stated.kind, decision, history)?;
-        }
-        let known = history.transitions.iter().cloned();
-        let way = history.way_with(stated, known, &self.proceedings);
-        way.map_err(|why| InvalidStatement::Transition { id, why })
-    }
-}
-
-impl Stand {
-    const LISTED: u32 = 1 << 31;
-
-    // A history takes more than a hundred bytes: of 2^31 there is no memory.
-    fn own(history: usize) -> Self {
-        Self(u32::try_from(history).unwrap_or(u32::MAX) & !Self::LISTED)
-    }
-
-    fn listed(run: usize) -> Self {
-        Self(u32::try_from(run).unwrap_or(u32::MAX) | Self::LISTED)
-    }
-
-    /// The position of a history, or that of a run.
-    fn read(self) -> Result<usize, usize> {
-        match place(self.0 & !Self::LISTED) {
-            run if self.0 & Self::LISTED != 0 => Err(run),
-            history => Ok(history),
-        }
-    }
-}
-
-fn place(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// What lists may stand under.
@@ -744,32 +538,4 @@ fn proposal<'s>(
 fn node_ids(nodes: &[String], field: &'static str) -> Result<Vec<NodeId>, InvalidStatement> {
     let ids = nodes.iter().map(|node| node.parse().map_err(|_| InvalidStatement::Field { field }));
     ids.collect()
-}
-
-/// A decision says the same as the transition that carries it, about targets that the request has.
-fn check_decision(
-    kind: TransitionKind,
-    decision: &Decision,
-    history: &History,
-) -> Result<(), InvalidStatement> {
-    let fits = match decision.kind {
-        DecisionKind::Accept | DecisionKind::AcceptNarrowed | DecisionKind::Partial => {
-            kind == TransitionKind::Accept
-        }
-        DecisionKind::Clarify => kind == TransitionKind::Clarify,
-        DecisionKind::Challenge => kind == TransitionKind::Challenge,
-        DecisionKind::Refuse => kind == TransitionKind::Refuse,
-        DecisionKind::Unspecified => false,
-    };
-    let named = |target: &Target| {
-        let mut versions = history.versions.iter();
-        versions.any(|v| v.request.targets.iter().any(|held| held.target == *target))
-    };
-    if !fits {
-        return Err(InvalidStatement::Field { field: "transition.decision.kind" });
-    }
-    if !decision.not_accepted.iter().all(named) {
-        return Err(InvalidStatement::Field { field: "transition.decision.not_accepted" });
-    }
-    Ok(())
 }
