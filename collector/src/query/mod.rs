@@ -22,6 +22,8 @@ mod cases;
 pub mod clock;
 mod collateral;
 mod completeness;
+#[cfg(test)]
+mod deeds_tests;
 mod defects;
 #[cfg(test)]
 mod defects_tests;
@@ -37,13 +39,19 @@ mod former;
 #[cfg(test)]
 mod former_tests;
 mod integrity;
+#[cfg(test)]
+mod integrity_tests;
 mod lists;
 mod nodes;
 mod page;
 #[cfg(test)]
 mod past_tests;
 mod preview;
+#[cfg(test)]
+mod preview_tests;
 mod probes;
+#[cfg(test)]
+mod probes_tests;
 mod requests;
 #[cfg(test)]
 mod requests_tests;

@@ -1,5 +1,6 @@
 //! What a statement would change, before anybody signs it: the rules that stand now, judged by the
-//! register as it is and as it would be. Nothing is entered, and nothing is kept.
+//! register as it is and as it would be, at the newest seal of their node or when the statement takes effect,
+//! whichever is later. Nothing is entered, and nothing is kept.
 //!
 //! A statement comes in parts, so that an import may be as long as one that is entered; items are read as they
 //! come, as those of an import are. One preview at a time has a register of its own.
@@ -74,6 +75,7 @@ impl QueryHandle {
         let before = scene.grounds().register();
         let mut after = before.clone();
         after.take_in(&statement, items.as_ref()).map_err(|error| refused(&error))?;
+        let effective_at_s = before.effective_at_s(&statement);
         drop(items);
         let log_size = scene.position.log_size;
         let seals = scene.seal_times();
@@ -83,7 +85,7 @@ impl QueryHandle {
         for mut rule in scene.reading.rules(&query)? {
             // What takes effect after the newest seal would else change nothing.
             let at_s = seals.get(rule.id.node.as_str()).copied().unwrap_or(rule.shown_at_s);
-            let at_s = at_s.max(statement.effective_at_s);
+            let at_s = at_s.max(effective_at_s);
             let judge = |register: &Register| {
                 scene.grounds().standing_under(&register.view(), &rule.facts, at_s, log_size)
             };

@@ -7,10 +7,7 @@ use prost::Message;
 use remit_proto::v1::{self, DisclosureTier, FindingKind, RequestPart};
 use tonic::Status;
 
-use super::{
-    QueryHandle,
-    tests::{network, network_with_probes},
-};
+use super::{QueryHandle, probes_tests::network_with_probes, tests::network};
 use crate::assess::testing::{NOON, Stream, World, block, operator};
 
 /// Words that stand in secret parts only.

@@ -195,6 +195,13 @@ impl Lists {
         }
     }
 
+    /// From when on a version that waits for an approval would hold.
+    pub(crate) fn held_from_s(&self, statement: u64) -> Option<i64> {
+        let list = self.lists.get(*self.proposals.get(&statement)?)?;
+        let held = list.held.iter().find(|held| held.proposed.statement == statement)?;
+        Some(held.proposed.effective_at_s)
+    }
+
     pub(crate) fn approve(
         &mut self,
         wire: &v1::Approval,

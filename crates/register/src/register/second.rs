@@ -43,6 +43,18 @@ impl Register {
         Ok(())
     }
 
+    /// When a statement would take effect; of an approval, when that which it approves would.
+    pub fn effective_at_s(&self, statement: &v1::Statement) -> i64 {
+        let own = statement.effective_at_s;
+        let Some(v1::statement::Body::Approval(approval)) = &statement.body else { return own };
+        let named = approval.statement;
+        let history = self.waiting_steps.get(&named).and_then(|at| self.histories.get(*at));
+        let mut proposed = history.into_iter().flat_map(|history| &history.proposed);
+        let step = proposed.find(|stated| stated.stated_by() == named);
+        let version = self.lists.held_from_s(named);
+        step.map(|stated| stated.effective_at_s).into_iter().chain(version).fold(own, i64::max)
+    }
+
     /// A second person approves a transition. It counts from then on, by its own time of effect, and must still
     /// follow where the request stands.
     pub(super) fn approve_step(

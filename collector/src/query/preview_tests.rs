@@ -1,0 +1,152 @@
+//! What a statement would change, before anybody signs it.
+
+use remit_proto::v1;
+
+use super::tests::network;
+use crate::assess::testing::{NOON, World, block};
+
+#[test]
+fn a_preview_counts_what_would_change_and_changes_nothing() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    let rules =
+        [block(1, "ip:192.0.2.7"), block(2, "ip:198.51.100.1"), block(3, "ip:198.51.100.2")];
+    for rule in &rules {
+        stream.install("r1", rule);
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let body = crate::assess::testing::attribution("r1", &[1, 2], "req-7");
+    let statement = |body| v1::Statement {
+        format: 1,
+        origin: "example.net/register".into(),
+        recorded_at_s: NOON,
+        effective_at_s: NOON,
+        author: Some(v1::PersonRef { person: "p1".into(), role: v1::Role::Operator.into() }),
+        body: Some(v1::statement::Body::Attribution(body)),
+        ..v1::Statement::default()
+    };
+    let ask = |body| {
+        let statement = prost::Message::encode_to_vec(&statement(body));
+        let request = v1::PreviewStatementRequest { statement, ..Default::default() };
+        world.query.preview_statement(std::iter::once(request))
+    };
+    let rows: Vec<String> = ask(body.clone())
+        .unwrap()
+        .rows
+        .iter()
+        .map(|row| {
+            let word = |code: v1::VerdictCode| code.as_str_name().replace("VERDICT_CODE_", "");
+            format!("{} {} {} {}", word(row.before()), word(row.after()), row.rules, row.named)
+        })
+        .collect();
+    let want = [
+        "AUTHORISED_MISREFERENCED AUTHORISED 1 1",
+        "NO_BASIS NO_BASIS 1 0",
+        "NO_BASIS OUT_OF_SCOPE_TARGET 1 1",
+    ];
+    assert_eq!(rows, want);
+    let answer = ask(body.clone()).unwrap();
+    let named: Vec<_> = answer.changed.iter().map(|rule| (rule.node.as_str(), rule.rule)).collect();
+    assert_eq!((named, answer.changed_count), (vec![("r1", 1), ("r1", 2)], 2));
+    let first = answer.changed[0].clone();
+    assert_eq!(first.target.unwrap().value, "192.0.2.7");
+    assert_eq!(first.before.unwrap().code(), v1::VerdictCode::AuthorisedMisreferenced);
+    assert_eq!(first.after.unwrap().clause.unwrap().request_id, "req-7");
+    assert_eq!(world.rules()[1], "r1 2 NO_BASIS 0", "nothing was entered");
+    let unknown = crate::assess::testing::attribution("r1", &[1], "req-9");
+    let refused = ask(unknown).unwrap_err();
+    assert!(refused.message().contains("attribution.claims"), "{}", refused.message());
+}
+
+#[test]
+fn a_preview_comes_in_parts_and_names_the_first_rules_of_many() {
+    let mut stream = network();
+    let rules: Vec<_> = (1..=250).map(|n| block(n, &format!("ip:198.51.100.{n}"))).collect();
+    for rule in &rules {
+        stream.install("r1", rule);
+    }
+    stream.publish();
+    let world = World::of(&stream);
+    let request = |id: &str, targets: &[String]| {
+        let target = |text: &String| v1::RequestTarget {
+            target: Some(text.parse::<register::Target>().unwrap().to_wire()),
+            ..v1::RequestTarget::default()
+        };
+        let request = crate::assess::testing::plain(id, targets.iter().map(target).collect());
+        v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) }
+    };
+    let names: Vec<String> = (1..=250).map(|n| format!("ip:198.51.100.{n}")).collect();
+    let items = [request("a", &names[..125]), request("b", &names[125..])];
+    let import = v1::Import {
+        items: Some(v1::ItemSet { count: 2, root: vec![0; 32], chunks: vec![vec![0; 32]] }),
+        ..v1::Import::default()
+    };
+    let statement = v1::Statement {
+        format: 1,
+        origin: "example.net/register".into(),
+        recorded_at_s: NOON,
+        effective_at_s: NOON,
+        author: Some(v1::PersonRef { person: "p1".into(), role: v1::Role::Operator.into() }),
+        body: Some(v1::statement::Body::Import(import)),
+        ..v1::Statement::default()
+    };
+    let statement = prost::Message::encode_to_vec(&statement);
+    let part = |statement: &[u8], items: &[v1::RegisterItem]| v1::PreviewStatementRequest {
+        statement: statement.to_vec(),
+        items: items.to_vec(),
+    };
+    let ask =
+        |parts: Vec<v1::PreviewStatementRequest>| world.query.preview_statement(parts.into_iter());
+    let whole =
+        ask(vec![part(&statement, &[]), part(&[], &items[..1]), part(&[], &items[1..])]).unwrap();
+    assert_eq!((whole.changed.len(), whole.changed_count), (200, 250));
+    let numbers: Vec<u64> = whole.changed.iter().map(|rule| rule.rule).collect();
+    assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
+
+    let cut = ask(vec![part(&statement, &items[..1])]).unwrap_err();
+    assert!(cut.message().contains("announces 2 items and 1 came"), "{}", cut.message());
+    let twice =
+        ask(vec![part(&statement, &items[..1]), part(&statement, &items[1..])]).unwrap_err();
+    assert!(twice.message().contains("only in the first message"), "{}", twice.message());
+    let nothing = ask(Vec::new()).unwrap_err();
+    assert!(nothing.message().contains("statement"), "{}", nothing.message());
+}
+
+#[test]
+fn an_approval_is_previewed_by_when_that_which_it_approves_takes_effect() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.install("r1", &block(1, "ip:192.0.2.7"));
+    let revoke = v1::Transition {
+        request_id: "req-7".into(),
+        kind: v1::TransitionKind::Revoke.into(),
+        awaits_approval: true,
+        ..v1::Transition::default()
+    };
+    stream.state(revoke, NOON + 86_400);
+    stream.publish();
+    let world = World::of(&stream);
+    let question = v1::GetRequestRequest { id: "req-7".into() };
+    let waiting = world.query.get_request(question).unwrap().waiting_transitions;
+    let [step] = waiting.as_slice() else { panic!("{waiting:?}") };
+    let approval = v1::Approval {
+        statement: step.statement_index,
+        digest: step.second_person.clone().unwrap().digest,
+        means: v1::ApprovalMeans::SignedByPerson.into(),
+    };
+    let statement = v1::Statement {
+        format: 1,
+        origin: "example.net/register".into(),
+        recorded_at_s: NOON,
+        effective_at_s: NOON,
+        author: Some(v1::PersonRef { person: "p2".into(), role: v1::Role::Operator.into() }),
+        body: Some(v1::statement::Body::Approval(approval)),
+        ..v1::Statement::default()
+    };
+    let statement = prost::Message::encode_to_vec(&statement);
+    let request = v1::PreviewStatementRequest { statement, ..Default::default() };
+    let answer = world.query.preview_statement(std::iter::once(request)).unwrap();
+    let [rule] = answer.changed.as_slice() else { panic!("{:?}", answer.changed) };
+    assert_eq!(rule.after.as_ref().unwrap().code(), v1::VerdictCode::Revoked);
+}
