@@ -231,6 +231,7 @@ impl Recorder {
         let Some(known) = known else { return Ok(()) };
         known.needs_snapshot = true;
         let (state, without_claim) = (known.newest.clone(), known.without_claim());
+        let now_s = self.clock.now_s();
         let mut set = SetBuilder::new();
         let mut stored = Vec::new();
         let mut unstable = state.unstable;
@@ -258,7 +259,8 @@ impl Recorder {
         let without_claim = without_claim.min(rules.count);
         let leaf = leaf::encode(Body::RuleSnapshot(v1::RuleSnapshot {
             source: source.into(),
-            at_s: in_range(state.at_s),
+            // One for control says how things stand now, as far as the source has told.
+            at_s: in_range(if control { now_s.max(state.at_s) } else { state.at_s }),
             source_generation: state.generation,
             rules: Some(rules),
             without_claim,

@@ -232,6 +232,8 @@ fn leaf_ops(
             let set = leaf.rules.clone().unwrap_or_default();
             let Some(rules) = open_snapshot(&set, |id| chunks.chunk(id)) else {
                 tracing::warn!(node = %origin.node, index, "rules of a snapshot are not held");
+                let source = v1::SourceKind::try_from(leaf.source).unwrap_or_default();
+                ops.extend(wanted.then_some(Op::SnapshotMissed { origin, source }));
                 return;
             };
             assessment.snapshot(&origin, index, &leaf, &rules);

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// What each line is, and the question that gives them, in order. All are constants.
-const CATALOG: [(&str, &str); 14] = [
+const CATALOG: [(&str, &str); 15] = [
     ("projection", "SELECT * FROM projection"),
     ("generation", "SELECT * FROM generation ORDER BY node, generation"),
     ("fork", "SELECT * FROM fork ORDER BY node"),
@@ -40,6 +40,7 @@ const CATALOG: [(&str, &str); 14] = [
     ),
     ("log_time", "SELECT * FROM log_time ORDER BY at_s"),
     ("snapshot", "SELECT * FROM snapshot ORDER BY node, generation, source"),
+    ("snapshot_missed", "SELECT * FROM snapshot_missed ORDER BY node, generation, source"),
     (
         "part",
         "SELECT number, day, nth, sealed, events, first_s, last_s, manifest FROM part ORDER BY number",

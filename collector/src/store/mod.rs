@@ -157,6 +157,11 @@ pub enum Op {
         /// As above.
         covered_by: u64,
     },
+    /// Its rules are not held. It may have stood for any changes: the next one contradicts nothing.
+    SnapshotMissed {
+        origin: AgentOrigin,
+        source: v1::SourceKind,
+    },
     LogSize(u64),
     RegisterSize(u64),
     /// Events before this may have to be judged again ([`Store::reassess`]).

@@ -6,7 +6,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 10;
+pub const SCHEMA: i64 = 11;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -133,6 +133,13 @@ CREATE TABLE snapshot (
     generation TEXT NOT NULL,
     source INTEGER NOT NULL,
     at_s INTEGER NOT NULL,
+    PRIMARY KEY (node, generation, source)
+) WITHOUT ROWID;
+-- Of these, those whose last snapshot's rules are not held.
+CREATE TABLE snapshot_missed (
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    source INTEGER NOT NULL,
     PRIMARY KEY (node, generation, source)
 ) WITHOUT ROWID;
 CREATE TABLE part (

@@ -175,6 +175,15 @@ fn apply_one(
             };
             apply_snapshot(connection, dictionary, hits, &snapshot)?;
         }
+        Op::SnapshotMissed { origin, source } => {
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO snapshot_missed VALUES (?1, ?2, ?3)")?
+                .execute(params![
+                    origin.node.as_str(),
+                    origin.generation.to_string(),
+                    i32::from(*source)
+                ])?;
+        }
         Op::LogSize(size) => {
             connection
                 .prepare_cached("UPDATE projection SET log_size = max(log_size, ?1)")?

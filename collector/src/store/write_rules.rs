@@ -242,6 +242,13 @@ pub(super) fn apply_snapshot(
         .prepare_cached("INSERT OR IGNORE INTO snapshot VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![node, generation, source, at_s])?
         == 1;
+    let missed = connection
+        .prepare_cached(
+            "DELETE FROM snapshot_missed WHERE node = ?1 AND generation = ?2 AND source = ?3",
+        )?
+        .execute(params![node, generation, source])?
+        == 1;
+    let control = *control && !first && !missed;
     if first {
         end(
             connection,
@@ -251,7 +258,7 @@ pub(super) fn apply_snapshot(
     }
     if !unstable {
         let listed: Vec<i64> = rules.iter().map(|r| r.facts.rule.number.cast_signed()).collect();
-        if *control && !first {
+        if control {
             connection
                 .prepare_cached(&format!(
                     "UPDATE standing SET phantom = 1
@@ -279,7 +286,7 @@ pub(super) fn apply_snapshot(
             // Its installation was not seen; it happened before this snapshot and after the last.
             rule.installed_at_s = Some(*at_s);
         }
-        let begun = match (first, *control) {
+        let begun = match (first, control) {
             (true, _) => Begun::Before,
             (false, true) => Begun::Untold,
             (false, false) => Begun::Found,

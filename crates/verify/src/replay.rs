@@ -246,8 +246,9 @@ fn stood(bundle: &mut Bundle<'_>, assessed: &[Assessed]) -> Timeline {
             }
             Item::Snapshot { leaf, before_act: _ } => {
                 let set = leaf.rules.clone().unwrap_or_default();
-                if let Items::All(rules) = items::<v1::SnapshotRule>(bundle, &set) {
-                    timeline.snapshot(origin, leaf, &rules);
+                match items::<v1::SnapshotRule>(bundle, &set) {
+                    Items::All(rules) => timeline.snapshot(origin, leaf, &rules),
+                    _ => timeline.missed(origin, leaf),
                 }
             }
             Item::Activity { .. }

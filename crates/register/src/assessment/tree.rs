@@ -342,15 +342,14 @@ fn sealed_early(batch: &[Assessed], seal: &v1::Seal) -> Option<SealedEarly> {
     times.any(|last_s| sealed.contradicts(last_s)).then_some(sealed)
 }
 
-/// The last second of what a rule did, or of a change of one. A deed's times are a person's word.
+/// The last second of what a rule did, of a change of one, or of a list of all. A deed's times are a person's word.
 fn last_second(assessed: &Assessed) -> Option<i64> {
     match &assessed.item {
         Item::Activity { facts, .. } | Item::RuleChange { facts, .. } => Some(facts.span.last_s),
-        Item::Deed { .. }
-        | Item::Probe { .. }
-        | Item::Snapshot { .. }
-        | Item::Other(_)
-        | Item::NotUnderstood { .. } => None,
+        Item::Snapshot { leaf, .. } => Some(leaf.at_s),
+        Item::Deed { .. } | Item::Probe { .. } | Item::Other(_) | Item::NotUnderstood { .. } => {
+            None
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Timeline {
     open: BTreeMap<(AgentOrigin, u64), usize>,
     /// Sources of which a generation has sent a snapshot.
     seen: BTreeSet<(AgentOrigin, i32)>,
+    /// Of these, those whose last snapshot was not to be had: what stands since is not known as it was told.
+    missed: BTreeSet<(AgentOrigin, i32)>,
 }
 
 #[derive(Debug, Clone)]
@@ -79,6 +81,12 @@ impl Timeline {
         self.show(origin, rule, target, leaf.from_s, Begun::Seen);
     }
 
+    /// A snapshot whose rules are withheld, erased or not held. It may have stood for any changes, so that the
+    /// next one contradicts nothing.
+    pub fn missed(&mut self, origin: &AgentOrigin, leaf: &v1::RuleSnapshot) {
+        self.missed.insert((origin.clone(), leaf.source));
+    }
+
     /// All rules of one source: what it does not list is gone, unless the ruleset did not hold still.
     pub fn snapshot(
         &mut self,
@@ -87,6 +95,8 @@ impl Timeline {
         rules: &[v1::SnapshotRule],
     ) {
         let first = self.seen.insert((origin.clone(), leaf.source));
+        let missed = self.missed.remove(&(origin.clone(), leaf.source));
+        let control = leaf.control && !first && !missed;
         let listed: BTreeSet<u64> =
             rules.iter().filter_map(|rule| Some(rule.rule.as_ref()?.number)).collect();
         let gone: Vec<_> = self
@@ -103,12 +113,12 @@ impl Timeline {
             .collect();
         for key in gone {
             let span = self.open.get(&key).and_then(|at| self.spans.get_mut(*at));
-            if let Some(span) = span.filter(|_| leaf.control && key.0 == *origin) {
+            if let Some(span) = span.filter(|_| control) {
                 span.phantom = true;
             }
             self.end(key, leaf.at_s);
         }
-        let begun = match (first, leaf.control) {
+        let begun = match (first, control) {
             (true, _) => Begun::Before,
             (false, true) => Begun::Untold,
             (false, false) => Begun::Found,

@@ -356,5 +356,21 @@ fn a_control_snapshot_contradicts_what_was_told_and_no_other_snapshot_does() {
     assert_eq!(told(true, false, Some(&target)), both);
     assert_eq!(told(false, false, Some(&target)), [], "it stands for changes");
     assert_eq!(told(true, true, Some(&target)), both, "the first has nothing before it");
+    // Told of before the first snapshot, or before one that nobody can read.
+    let after_install = |read_before: bool| {
+        let mut timeline = Timeline::default();
+        let control =
+            v1::RuleSnapshot { source: 1, at_s: 300, control: true, ..Default::default() };
+        if read_before {
+            timeline.snapshot(&origin, &v1::RuleSnapshot { at_s: 100, ..control.clone() }, &[]);
+        }
+        timeline.change(&origin, &rule(2), Some(&target), 200, true);
+        if read_before {
+            timeline.missed(&origin, &v1::RuleSnapshot { at_s: 250, ..control.clone() });
+        }
+        timeline.snapshot(&origin, &control, &[listed(4)]);
+        timeline.contradictions().count()
+    };
+    assert_eq!((after_install(false), after_install(true)), (0, 0));
     assert_eq!(told(true, false, None), both, "a target that was withheld is no other form");
 }
