@@ -201,7 +201,8 @@ pub fn make(
     let statements: Vec<OfStatement> = statements
         .map(|statement| chunks_of_statement(chunks, statement, request.clearance(), now_s))
         .collect();
-    let veil = if statements.iter().any(|found| found.hides_targets) {
+    let is_veiled = |found: &OfStatement| found.hides_targets || found.parts_withheld > 0;
+    let veil = if statements.iter().any(is_veiled) {
         veil(chunks, &gathered.statements, request.clearance(), now_s)?
     } else {
         Veil::default()
@@ -221,13 +222,19 @@ pub fn make(
             hides_targets: _,
             targets_of,
             changes_of,
+            words_of,
         } = found;
         let named = targets_of.iter().any(|id| veil.hides_targets(id));
         let listed = changes_of.is_some_and(|list| veil.hides_targets_of_list(&list));
         manifest.imports_withheld += u64::from(import_withheld || named);
         manifest.list_versions_withheld += u64::from(listed);
         manifest.closed_parts_withheld += parts_withheld;
-        let withheld = request.withhold_openings || named || listed;
+        // They go with the remarks of their request, and nothing is said beside a request without targets.
+        let unsaid = words_of.is_some_and(|id| {
+            veil.hides_part(&id, v1::RequestPart::Remarks) || veil.hides_targets(&id)
+        });
+        manifest.closed_parts_withheld += u64::from(unsaid);
+        let withheld = request.withhold_openings || named || listed || unsaid;
         chunks.into_iter().for_each(|id| want(id, withheld));
     }
     let mut named: BTreeSet<Hash> = BTreeSet::new();
@@ -431,6 +438,8 @@ struct OfStatement {
     targets_of: BTreeSet<String>,
     /// The list of which they are entries.
     changes_of: Option<String>,
+    /// The request of a step whose words are its items.
+    words_of: Option<String>,
 }
 
 /// The items of a statement and the closed parts in them, as far as the clearance reaches.
@@ -460,6 +469,9 @@ fn chunks_of_statement(
         }
         Some(v1::statement::Body::ListVersion(version)) => {
             found.changes_of = Some(version.list_id.clone());
+        }
+        Some(v1::statement::Body::Transition(stated)) => {
+            found.words_of = stated.said.is_some().then(|| stated.request_id.clone());
         }
         _ => {}
     }

@@ -165,6 +165,15 @@ fn secrecy_is_not_absence() {
     world.operator.remit(&["requests", "resume", "court/1", "--reason", "stay over"]).unwrap();
     let page = world.operator.remit(&["requests", "show", "court/1"]).unwrap();
     assert!(page.contains("on the word of Erika M.") && page.contains("stay over"), "{page}");
+    // They are in a bundle for whoever sees what they are about, and in no other.
+    let said = |person: &Person, name: &str, clearance: &str| {
+        let bundle = path(dir, name);
+        person.remit(&["export", "--clearance", clearance, "-o", &bundle]).unwrap();
+        let words = b"on the word of Erika M.";
+        fs::read(&bundle).unwrap().windows(words.len()).any(|bytes| bytes == words)
+    };
+    assert!(said(&world.operator, "said.tar", "secret"));
+    assert!(!said(&world.assessor, "unsaid.tar", "restricted"));
     let (code, text) = erase("remarks");
     assert_eq!((code, text.contains("2 parts erased")), (Some(0), true), "{text}");
 

@@ -268,6 +268,21 @@ impl Stream {
         self.request_in(import, parts, id, target, |request| by(request, authority));
     }
 
+    /// The next version of a request, of which parts are secret.
+    pub(crate) fn amended_closed(
+        &mut self,
+        held: &v1::Request,
+        target: &str,
+        parts: &[v1::RequestPart],
+        change: impl FnOnce(&mut v1::Request),
+    ) {
+        let prev_hash = register::version_digest(held).to_vec();
+        self.request_in(v1::Import::default(), parts, &held.id, target, |request| {
+            (request.version, request.prev_hash) = (held.version + 1, prev_hash);
+            change(request);
+        });
+    }
+
     fn request_in(
         &mut self,
         import: v1::Import,

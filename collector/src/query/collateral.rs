@@ -23,11 +23,11 @@ pub(super) fn complete(scene: &Scene, rows: &mut [v1::FindingRow]) -> Result<(),
         return Ok(());
     }
     let rules: Vec<RuleId> = found.iter().map(|row| rule_of(row)).collect();
-    // Of what was known once, names are not kept.
-    let mut names = match scene.past {
-        None => scene.reading.hit_names(&rules, NAMES_MAX.saturating_add(1))?,
-        Some(_) => Default::default(),
-    };
+    // Of what was known once, names are not kept: nothing is said of how many there were.
+    if scene.past.is_some() {
+        return Ok(());
+    }
+    let mut names = scene.reading.hit_names(&rules, NAMES_MAX.saturating_add(1))?;
     let view = scene.whole();
     for (row, rule) in found.iter_mut().zip(&rules) {
         let Ok(request) = row.request_id.parse() else { continue };
@@ -45,7 +45,7 @@ pub(super) fn complete(scene: &Scene, rows: &mut [v1::FindingRow]) -> Result<(),
                 Some(entry.request().particulars.impact.as_ref()?.collateral_estimate.clone())
             });
         let mut estimate = estimate.unwrap_or_default();
-        scene.veil.text(&mut estimate);
+        scene.veil.text_beside_target(&mut estimate);
         row.collateral = Some(v1::CollateralRow {
             names_seen: others.min(NAMES_MAX) as u64,
             names_cut: hit.len() > NAMES_MAX,

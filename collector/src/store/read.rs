@@ -364,7 +364,11 @@ impl Reading for SqliteReading {
         count_max: usize,
     ) -> Result<HashMap<RuleId, Vec<v1::Target>>, StoreError> {
         let mut found: HashMap<RuleId, BTreeSet<(i32, String)>> = HashMap::new();
+        let mut full = 0;
         for part in self.parts_of(&EventQuery::default()) {
+            if full == rules.len() {
+                break;
+            }
             let opened = self.part(&part)?;
             if !opened.has_events() {
                 continue;
@@ -383,7 +387,7 @@ impl Reading for SqliteReading {
                 }
             }
             let mut hits = connection.prepare_cached(
-                "SELECT DISTINCT ev.rule, target.kind, target.key, target.value
+                "SELECT ev.rule, target.kind, target.key, target.value
                  FROM ev JOIN target ON target.id = ev.hit
                  WHERE ev.hit IS NOT NULL AND ev.rule IN (SELECT value FROM json_each(?1))",
             )?;
@@ -394,6 +398,10 @@ impl Reading for SqliteReading {
                 if names.len() < count_max {
                     let target = target_from(row.get(1)?, row.get(2)?, row.get(3)?);
                     names.insert((target.kind, target.value));
+                    full += usize::from(names.len() == count_max);
+                    if full == rules.len() {
+                        break;
+                    }
                 }
             }
         }

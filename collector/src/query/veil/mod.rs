@@ -19,7 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::closed;
 use register::{View, judge::part_of, request::Closed};
-use remit_proto::v1::{self, DisclosureTier, EntryCode, FindingKind, RequestPart};
+use remit_proto::v1::{
+    self, Dimension, DisclosureTier, EntryCode, FindingKind, RequestPart, VerdictCode,
+};
 
 pub(super) use self::shown::Shown;
 use self::{
@@ -114,7 +116,7 @@ impl Veil {
     }
 
     /// A part of the request, or all of it.
-    pub(super) fn hides_part(&self, id: &str, part: RequestPart) -> bool {
+    pub(crate) fn hides_part(&self, id: &str, part: RequestPart) -> bool {
         self.hides(id) || self.hidden_part(id, part).is_some()
     }
 
@@ -177,6 +179,14 @@ impl Veil {
             clause.request_says = format!("withheld: {}", register::words::tier(*tier));
             return;
         }
+        // How far the means reach is told beside the target that a block went beyond.
+        let tells_measure = clause.dimension() == Dimension::Target
+            && verdict.code == i32::from(VerdictCode::Overbroad);
+        if tells_measure
+            && let Some(part) = self.hidden_part(&clause.request_id, RequestPart::Measure)
+        {
+            clause.request_says = part.says();
+        }
         let Some(part) = part_of(clause.dimension()) else { return };
         if let Some(part) = self.hidden_part(&clause.request_id, part) {
             clause.request_says = part.says();
@@ -223,13 +233,16 @@ impl Veil {
         }
     }
 
-    /// A text of a request that the reader is shown.
-    pub(super) fn text(&self, text: &mut String) {
-        self.names.withhold_from(text);
+    /// A text of a request, shown beside the target of a rule.
+    pub(super) fn text_beside_target(&self, text: &mut String) {
+        self.targetless_names.withhold_from(text);
     }
 
     pub(super) fn transition(&self, id: &str, row: &mut v1::TransitionRow) {
         self.names.withhold_from(&mut row.reason);
+        if self.hides_part(id, RequestPart::Remarks) {
+            row.reason.clear();
+        }
         if self.hides(&row.by_request_id) {
             row.by_request_id.clear();
         }
