@@ -125,7 +125,7 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
                 "import.rows_read",
                 "at least the repaired and the refused rows",
             )?;
-            check_refused(refused, *rows_refused, *rows_read)?;
+            check_refused(refused, *rows_refused, *rows_read, items.as_ref())?;
         }
         Body::Transition(transition) => check_transition(transition)?,
         Body::Proceeding(v1::Proceeding { id, outcome }) => {
@@ -344,16 +344,28 @@ fn check_version(version: &v1::ListVersion) -> Result<(), Malformed> {
         "list_version.rows_read",
         "at least the repaired and the refused rows",
     )?;
-    check_refused(refused, *rows_refused, *rows_read)?;
+    check_refused(refused, *rows_refused, *rows_read, changes.as_ref())?;
     require(added <= entries, "list_version.entries", "at least what was added")?;
     require(!previous.is_empty() || *removed == 0, "list_version.removed", "0 in the first version")
 }
 
-/// Refused rows that one statement names: beside the chunks of the largest import they fit an entry. Of a file that
-/// is wrong throughout, the first ones say what is wrong with it.
+/// Refused rows that one statement names at most. Of a file that is wrong throughout, the first ones say what is
+/// wrong with it.
 pub const REFUSED_ROWS_MAX: usize = 100;
+/// And beside the names of more chunks than [`CHUNKS_BESIDE_ROWS_MAX`], for which an entry has hardly room.
+pub const REFUSED_ROWS_BESIDE_CHUNKS_MAX: usize = 5;
+pub const CHUNKS_BESIDE_ROWS_MAX: usize = 500;
 /// Bytes of a refused row's field.
 pub const REFUSED_FIELD_SIZE_MAX: usize = 64;
+
+/// How many refused rows a statement names that has so many chunks of items.
+pub fn refused_rows_max(chunk_count: usize) -> usize {
+    if chunk_count > CHUNKS_BESIDE_ROWS_MAX {
+        REFUSED_ROWS_BESIDE_CHUNKS_MAX
+    } else {
+        REFUSED_ROWS_MAX
+    }
+}
 
 /// As many rows as were refused, or as a statement names; so what it names and what it counts are held against one
 /// another by whoever reads it.
@@ -361,9 +373,12 @@ fn check_refused(
     refused: &[v1::RefusedRow],
     rows_refused: u64,
     rows_read: u64,
+    items: Option<&v1::ItemSet>,
 ) -> Result<(), Malformed> {
-    let named = usize::try_from(rows_refused).unwrap_or(usize::MAX).min(REFUSED_ROWS_MAX);
-    require(refused.len() == named, "refused", "as many as rows_refused, at most 100")?;
+    let most = refused_rows_max(items.map_or(0, |set| set.chunks.len()));
+    let named = usize::try_from(rows_refused).unwrap_or(usize::MAX).min(most);
+    let wanted = "as many as rows_refused, at most 100, or 5 beside more than 500 chunks";
+    require(refused.len() == named, "refused", wanted)?;
     let mut before = 0;
     for v1::RefusedRow { row, line, field, fault, digest: of } in refused {
         let goes_on = before < *row && *row <= rows_read;
@@ -431,4 +446,43 @@ fn check_node(node: &str, field: &'static str) -> Result<(), Malformed> {
 
 fn request(id: &str, field: &'static str) -> Result<(), Malformed> {
     require(id.parse::<RequestId>().is_ok(), field, "1 to 48 of A-Za-z0-9._/-")
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn what_is_refused_of_the_largest_import_fits_an_entry() {
+        let size = |chunks: usize| {
+            let row = v1::RefusedRow {
+                row: u64::from(u32::MAX),
+                line: u64::from(u32::MAX),
+                field: "f".repeat(REFUSED_FIELD_SIZE_MAX),
+                fault: 1,
+                digest: vec![1; 32],
+            };
+            let items = v1::ItemSet {
+                count: u64::from(u32::MAX),
+                root: vec![1; 32],
+                chunks: vec![vec![1; 32]; chunks],
+            };
+            let import = v1::Import {
+                items: Some(items),
+                file_digest: vec![1; 32],
+                mapping_digest: vec![1; 32],
+                reason: "r".repeat(1000),
+                refused: vec![row; refused_rows_max(chunks)],
+                ..v1::Import::default()
+            };
+            import.encoded_len()
+        };
+        // Beside it stand the names of register and persons, times and signatures.
+        for chunks in [CHUNKS_BESIDE_ROWS_MAX, CHUNKS_BESIDE_ROWS_MAX + 1, crate::chunk::CHUNKS_MAX]
+        {
+            assert!(size(chunks) + 400 <= crate::ENTRY_SIZE_MAX, "{chunks}: {}", size(chunks));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use evidence::statement::refused_rows_max;
 use register::import::{Action, list_from_rpz, refused_rows};
 use register::list::{Delta, ListFile, from_lines, to_changes};
 use remit_proto::v1::{self, statement::Body};
@@ -57,6 +58,8 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
     };
     let items = to_changes(&delta);
     let (changes, chunks) = item_set(&items)?;
+    let mut refused = refused_rows(&file.report, &bytes);
+    refused.truncate(refused_rows_max(changes.chunks.len()));
     let body = Body::ListVersion(v1::ListVersion {
         list_id: list.to_string(),
         version: version.to_string(),
@@ -70,7 +73,7 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
         entries: delta.entries,
         added: delta.added.len() as u64,
         removed: delta.removed.len() as u64,
-        refused: refused_rows(&file.report, &bytes),
+        refused,
     });
     if args.dry_run {
         preview::tell(config, &mut client, body, items, effective_at_s, true).await?;

@@ -31,7 +31,9 @@ mod targets;
 
 use std::{collections::HashSet, path::Path, time::Duration};
 
-use evidence::{canonical, chunk::SetBuilder, closed, commitment::Salt};
+use evidence::{
+    canonical, chunk::SetBuilder, closed, commitment::Salt, statement::refused_rows_max,
+};
 use register::import::{Action, Held, Imported, Merged, RowReport, refused_rows, to_items};
 use remit_proto::v1::{self, statement::Body};
 use sha2::{Digest, Sha256};
@@ -167,7 +169,9 @@ async fn enter_requests_with(
     chunks.extend(of_items);
     // The collector judges with what it can open, and reads it before the request.
     let items = opened.into_iter().chain(own).collect::<Vec<_>>();
-    let import = v1::Import { items: Some(set), ..import };
+    let mut import = v1::Import { items: None, ..import };
+    import.refused.truncate(refused_rows_max(set.chunks.len()));
+    import.items = Some(set);
     let body = Body::Import(import.clone());
     let entered =
         enter(config, client, body, items.clone(), chunks.clone(), effective_at_s, dry_run).await;
