@@ -347,10 +347,14 @@ impl Assessment {
         let assessed =
             tree.cover(origin, size, log_index, register_size, known, |one| told.push(one));
         for one in told {
-            if let Told::Unseen(Shown { unseen, .. }) = &one
+            if let Told::Unseen(Shown { unseen, rule, .. }) = &one
                 && unseen.from_s <= judged_until_s
             {
-                let selected = Selected::Node(origin.node.clone());
+                let node = origin.node.clone();
+                let selected = match rule {
+                    Some(number) => Selected::Rule { node, number: *number },
+                    None => Selected::Node(node),
+                };
                 self.reached.push(Selector { selected, since_s: unseen.from_s });
             }
             self.grounds.seen_mut(origin.clone()).told(log_index, one);
@@ -526,7 +530,7 @@ impl Grounds {
         let verdict = judge(&event, view, &sizes, &parameters);
         // Gaps are looked for only where one would change something.
         let unseen = match verdict.undetermined {
-            Some(v1::UndeterminedReason::Boundary) => self.unseen(facts, log_size),
+            Some(v1::UndeterminedReason::Boundary) if !stands => self.unseen(facts, log_size),
             _ if stands && verdict.screen_word() != ScreenWord::Covered => {
                 self.hiding(facts, log_size).into_iter().collect()
             }

@@ -44,9 +44,7 @@ impl History {
         legal.reduce(Result::or).unwrap_or(Ok(()))?;
         Ok(way)
     }
-}
 
-impl History {
     /// Asks for all lines of memory in which it lies, so that they are waited for together: a verdict needs them
     /// one after the other, and they are mostly in no cache.
     pub(crate) fn load(&self) {

@@ -13,8 +13,8 @@ use remit_proto::v1::{self, LossCause};
 
 use crate::{silence::Silence, words};
 
-/// So many of a span are looked at.
-const LOOKED_AT_MAX: usize = 64;
+/// So many of a span are told of.
+const TOLD_MAX: usize = 64;
 
 /// Both ends belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(crate) struct Shown {
     /// `None`: all of the node.
     source: Option<i32>,
     /// `None`: all of the source.
-    rule: Option<u64>,
+    pub(crate) rule: Option<u64>,
     pub(crate) leaf: u64,
     pub(crate) covered_by: u64,
 }
@@ -133,7 +133,7 @@ impl Gaps {
         self.ending_from(first_s)
             .filter(|shown| shown.unseen.from_s <= last_s && shown.is_of(rule) && is_known(shown))
             .map(|shown| shown.unseen)
-            .take(LOOKED_AT_MAX)
+            .take(TOLD_MAX)
             .collect()
     }
 

@@ -405,7 +405,8 @@ impl Reader<'_> {
         let what = if bytes { " bytes" } else { "" };
         let text = format!("limit rate {over}{rate}{what}/{unit}");
         let bits_per_s = rate.saturating_mul(8).checked_div(unit_s).filter(|_| bytes);
-        let throttle = Throttle { bits_per_s: bits_per_s.filter(|bits| *bits > 0) };
+        // Less than a bit a second is next to nothing, and not unknown.
+        let throttle = Throttle { bits_per_s: bits_per_s.map(|bits| bits.max(1)) };
         self.push(Step::Limit { text, over: is_over.then_some(throttle) })
     }
 

@@ -178,7 +178,7 @@ fn claims(input: &Input, entry: Option<&ListEntry>) -> Vec<Claim> {
     std::iter::once(list).chain(request).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

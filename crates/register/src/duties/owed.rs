@@ -117,6 +117,7 @@ impl<'a> Owed<'a> {
         } else {
             Vec::new()
         };
+        let spared = self.spared();
         let by_list = self.by_list.iter().map(Listed::target);
         let targets = request.targets.iter().chain(by_list).filter(|held| {
             // What it resolves to is blocked instead of a name, not beside it.
@@ -144,7 +145,7 @@ impl<'a> Owed<'a> {
                 let extent = at
                     .iter()
                     .filter_map(|(node, spans)| {
-                        Some((*node, self.extent_now(&held.target, spans)?))
+                        Some((*node, self.extent_now(&held.target, spans, &spared)?))
                     })
                     .collect();
                 let at = at.into_iter().map(|(node, spans)| (node, joined(spans, self.at_s)));
@@ -155,7 +156,7 @@ impl<'a> Owed<'a> {
     }
 
     /// How much of a target the rules of one node carry now; `None`: they are gone.
-    fn extent_now(&self, target: &Target, spans: &[&Stood]) -> Option<Extent> {
+    fn extent_now(&self, target: &Target, spans: &[&Stood], spared: &[&Target]) -> Option<Extent> {
         let standing = spans.iter().filter(|stood| !is_over(stood.until_s, self.at_s));
         let rules: Vec<&Target> = standing.map(|stood| &stood.rule.target).collect();
         if rules.is_empty() {
@@ -169,19 +170,19 @@ impl<'a> Owed<'a> {
         match extent(target, &rules) {
             Extent::Whole => Some(Extent::Whole),
             Extent::Part => {
-                let spared = self.spared().filter(|spared| !is_other_means(spared));
-                let with_spared: Vec<&Target> = spared.chain(rules.iter().copied()).collect();
+                let near = spared.iter().filter(|spared| !is_other_means(spared));
+                let with_spared: Vec<&Target> = near.chain(&rules).copied().collect();
                 Some(extent(target, &with_spared))
             }
         }
     }
 
     /// What must stay open, and what was agreed not to be carried out.
-    fn spared(&self) -> impl Iterator<Item = &'a Target> {
+    fn spared(&self) -> Vec<&'a Target> {
         let exceptions = self.request().targets.iter().filter(|held| held.exception);
         let decision = self.entry.decision_at(self.at_s);
         let not_accepted = decision.into_iter().flat_map(|decision| &decision.not_accepted);
-        exceptions.map(|held| &held.target).chain(not_accepted)
+        exceptions.map(|held| &held.target).chain(not_accepted).collect()
     }
 
     /// What is found may be another from this instant on.

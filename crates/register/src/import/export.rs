@@ -13,7 +13,10 @@ use std::fmt::Write as _;
 use remit_proto::v1;
 use toml::{Table, Value};
 
-use crate::words::{self, time};
+use crate::{
+    compile::hex,
+    words::{self, time},
+};
 
 /// A request as a reader sees it.
 #[derive(Debug, Clone)]
@@ -526,10 +529,6 @@ fn of_document(document: &v1::Document) -> Value {
     }
     table.text("custody", custody);
     table.into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn of_closed(closed: &v1::ClosedPart) -> Value {

@@ -236,13 +236,16 @@ fn with_what_is_known(
 
 /// How times were written: where a time is what it was, as its source wrote it the first time.
 fn time_notes(new: Vec<v1::TimeNote>, held: &[v1::TimeNote], differ: &[&str]) -> Vec<v1::TimeNote> {
-    let is_new = |note: &v1::TimeNote| {
-        let key = note.field.split('.').next().unwrap_or_default();
-        let known = |held: &v1::TimeNote| held.field.split('.').next() == Some(key);
-        differ.contains(&key) || !held.iter().any(known)
+    // What must stay open is among the targets.
+    let key_of = |note: &v1::TimeNote| match note.field.split('.').next().unwrap_or_default() {
+        "exceptions" => "targets".to_owned(),
+        key => key.to_owned(),
     };
-    let stays =
-        |note: &&v1::TimeNote| !differ.contains(&note.field.split('.').next().unwrap_or_default());
+    let differs = |note: &v1::TimeNote| differ.contains(&key_of(note).as_str());
+    let is_new = |note: &v1::TimeNote| {
+        differs(note) || !held.iter().any(|held| key_of(held) == key_of(note))
+    };
+    let stays = |note: &&v1::TimeNote| !differs(note);
     let kept = held.iter().filter(stays).cloned();
     kept.chain(new.into_iter().filter(is_new)).collect()
 }

@@ -235,7 +235,8 @@ impl Row {
             return Err(RowError::new("withheld", problem, remedy));
         }
         let mut assumptions = defaults.assumptions.clone();
-        assumptions.extend((!time_assumption.is_empty()).then_some(time_assumption));
+        let said = time_assumption.split("; ").filter(|said| !said.is_empty());
+        assumptions.extend(said.map(str::to_owned));
         let mut clock = Clock {
             zone: time_zone.as_deref().or(defaults.time_zone.as_deref()),
             end_date: end_date.or(defaults.end_date),
@@ -562,6 +563,7 @@ fn in_words_of_the_file(error: InvalidRequest) -> RowError {
         ("effective_from_s", "from"),
         ("confirm_by_s", "confirm_by"),
         ("measure", "techniques"),
+        ("measure.throttle_to_bits_per_s", "throttle_to_bits_per_s"),
         ("scope.territories", "territories"),
         ("targets.removed_at_s", "targets.removed"),
         ("acknowledged_at_s", "acknowledged"),
