@@ -9,10 +9,9 @@ use std::{
 
 use evidence::{AgentOrigin, Operator};
 use register::words;
-use remit_proto::v1::{Instrument, TransitionKind};
 use serde::Deserialize;
 
-use crate::{listen::Patience, store::Hold};
+use crate::{listen::Patience, registers::SecondPersonFor, store::Hold};
 
 /// A new head is in the log within a second or so; a checkpoint a second is what a log bears.
 const PUBLISH_INTERVAL_MS: u64 = 1000;
@@ -106,14 +105,6 @@ pub struct Config {
     pub second_person_for: SecondPersonFor,
     pub limits: Limits,
     pub archive: Option<ArchiveAfter>,
-}
-
-/// What counts only once a second person has approved it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SecondPersonFor {
-    /// Requests of these instruments.
-    pub instruments: Vec<Instrument>,
-    pub transitions: Vec<TransitionKind>,
 }
 
 /// When days of events go into files of their own, and what must stay.

@@ -19,7 +19,7 @@ use remit_proto::v1::{
     register_service_server::RegisterServiceServer,
 };
 use rustls::{SupportedCipherSuite, crypto};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use crate::{
@@ -423,7 +423,12 @@ async fn router(
         turns: Turns::default(),
     };
     let questions = QueryEdge { access: access.clone(), query: query.clone() };
-    let register = RegisterEdge { writer: writer.clone(), questions: questions.clone() };
+    let register = RegisterEdge {
+        writer: writer.clone(),
+        questions: questions.clone(),
+        second_person_for: config.second_person_for.clone(),
+        previewing: Arc::new(Semaphore::new(1)),
+    };
     let evidence =
         EvidenceEdge { access, writer, dir: config.dir.clone(), chunks, query, published, vkeys };
     let (health_reporter, health) = tonic_health::server::health_reporter();

@@ -30,8 +30,9 @@ use super::{
 use crate::{
     access::RevokedKeys,
     committed::{Committed, What},
-    config::{NodeLimits, SecondPersonFor},
+    config::NodeLimits,
     files,
+    registers::SecondPersonFor,
 };
 
 /// Commands that may wait.

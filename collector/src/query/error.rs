@@ -24,6 +24,9 @@ pub enum QueryError {
     NoSuchList,
     #[error("the list has no such version; `remit lists show` names them")]
     NoSuchListVersion,
+    /// The caller is gone, or its stream broke.
+    #[error("the question broke off before all of it had come")]
+    BrokenOff,
     /// Try again soon.
     #[error("the collector is starting and still reading its log")]
     Starting,
@@ -61,6 +64,7 @@ impl From<QueryError> for Status {
             QueryError::NoSuchListVersion => {
                 refuse(Code::NotFound, "LIST_VERSION_NOT_FOUND", text, &[("field", "version")])
             }
+            QueryError::BrokenOff => refuse(Code::Cancelled, "BROKEN_OFF", text, &[]),
             QueryError::Starting => refuse(Code::Unavailable, "STARTING", text, &[]),
             QueryError::Store(error) => {
                 tracing::error!(%error, "the index could not be read");

@@ -101,16 +101,13 @@ pub struct QueryHandle {
     defects: Arc<Mutex<register::defects::Watch>>,
     /// The same of what requests demand.
     duties: Arc<Mutex<duties::Memo>>,
-    /// A preview holds a register of its own: one at a time.
-    previewing: Arc<Mutex<()>>,
 }
 
 impl QueryHandle {
     pub(crate) fn new(index: Arc<dyn Index>, shared: Shared, clock: Clock) -> Self {
         let (defects, duties) = (Arc::default(), Arc::default());
         let clearance = v1::DisclosureTier::Public;
-        let previewing = Arc::default();
-        Self { index, shared, clock, clearance, defects, duties, previewing }
+        Self { index, shared, clock, clearance, defects, duties }
     }
 
     /// The same for a reader with this clearance.

@@ -3,12 +3,10 @@
 //! whichever is later. Nothing is entered, and nothing is kept.
 //!
 //! A statement comes in parts, so that an import may be as long as one that is entered; items are read as they
-//! come, as those of an import are. One preview at a time has a register of its own.
+//! come, as those of an import are. What would wait for a second person is judged as if one had approved it, and
+//! that it waits is said.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::PoisonError,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use evidence::statement::item_set;
 use prost::Message;
@@ -22,7 +20,10 @@ use super::{
     error::{QueryError, invalid},
     filter::Filter,
 };
-use crate::store::{RuleQuery, StoredRule};
+use crate::{
+    registers::SecondPersonFor,
+    store::{RuleQuery, StoredRule},
+};
 
 /// Bytes of items: as many as the chunks of a set may hold.
 const ITEMS_SIZE_MAX: usize = evidence::chunk::CHUNKS_MAX * evidence::CHUNK_SIZE_MAX;
@@ -57,24 +58,26 @@ impl Others {
 }
 
 impl QueryHandle {
+    /// Holds a register of its own meanwhile, and the items: not for many at a time.
     pub fn preview_statement(
         &self,
-        parts: impl Iterator<Item = v1::PreviewStatementRequest>,
+        parts: impl Iterator<Item = Result<v1::PreviewStatementRequest, QueryError>>,
+        second_person_for: &SecondPersonFor,
     ) -> Result<v1::PreviewStatementResponse, Status> {
-        Ok(self.preview(parts)?)
+        Ok(self.preview(parts, second_person_for)?)
     }
 
     fn preview(
         &self,
-        parts: impl Iterator<Item = v1::PreviewStatementRequest>,
+        parts: impl Iterator<Item = Result<v1::PreviewStatementRequest, QueryError>>,
+        second_person_for: &SecondPersonFor,
     ) -> Result<v1::PreviewStatementResponse, QueryError> {
         let (statement, items) = read(parts)?;
-        // A register is large. What a preview that broke off was about does not matter.
-        let one_at_a_time = self.previewing.lock().unwrap_or_else(PoisonError::into_inner);
         let scene = self.scene()?;
         let before = scene.grounds().register();
-        let mut after = before.clone();
-        after.take_in(&statement, items.as_ref()).map_err(|error| refused(&error))?;
+        let must_wait = second_person_for.missing(&statement, items.as_ref(), before).is_some();
+        let (after, waits) =
+            before.with(&statement, items.as_ref()).map_err(|error| refused(&error))?;
         let effective_at_s = before.effective_at_s(&statement);
         drop(items);
         let log_size = scene.position.log_size;
@@ -103,12 +106,12 @@ impl QueryHandle {
                 others.add(previewed(&scene, rule, was.to_wire(), would.to_wire()));
             }
         }
-        drop(one_at_a_time);
         Ok(v1::PreviewStatementResponse {
             rows: found.into_iter().map(row).collect(),
             completeness: Some(completeness(&scene, &Filter::default())?),
             changed: others.first.into_values().collect(),
             changed_count: others.count,
+            waits: waits || must_wait,
         })
     }
 }
@@ -134,17 +137,17 @@ fn previewed(
 
 /// The statement, and its items if it has a set of them.
 fn read(
-    parts: impl Iterator<Item = v1::PreviewStatementRequest>,
+    mut parts: impl Iterator<Item = Result<v1::PreviewStatementRequest, QueryError>>,
 ) -> Result<(v1::Statement, Option<Items>), QueryError> {
-    let mut parts = parts.peekable();
-    let first = parts.peek().map(|part| part.statement.clone()).unwrap_or_default();
-    let statement = evidence::statement::decode(&first)
+    let first = parts.next().transpose()?.unwrap_or_default();
+    let statement = evidence::statement::decode(&first.statement)
         .map_err(|error| invalid("statement", error.to_string()))?;
+    let first = v1::PreviewStatementRequest { statement: Vec::new(), ..first };
     let (mut reader, mut opened) = (ItemReader::default(), HashMap::new());
     let mut size = 0_usize;
-    for (at, part) in parts.enumerate() {
-        let v1::PreviewStatementRequest { statement, items } = part;
-        if at > 0 && !statement.is_empty() {
+    for part in std::iter::once(Ok(first)).chain(parts) {
+        let v1::PreviewStatementRequest { statement, items } = part?;
+        if !statement.is_empty() {
             return Err(invalid("statement", "only in the first message"));
         }
         for item in items {

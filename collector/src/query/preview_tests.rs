@@ -1,9 +1,37 @@
 //! What a statement would change, before anybody signs it.
 
-use remit_proto::v1;
+use remit_proto::v1::{self, statement::Body};
+use tonic::Status;
 
-use super::tests::network;
-use crate::assess::testing::{NOON, World, block};
+use super::{QueryError, tests::network};
+use crate::{
+    assess::testing::{NOON, World, attribution, block, plain},
+    registers::SecondPersonFor,
+};
+
+fn statement(body: Body) -> Vec<u8> {
+    prost::Message::encode_to_vec(&v1::Statement {
+        format: 1,
+        origin: "example.net/register".into(),
+        recorded_at_s: NOON,
+        effective_at_s: NOON,
+        author: Some(v1::PersonRef { person: "p2".into(), role: v1::Role::Operator.into() }),
+        body: Some(body),
+        ..v1::Statement::default()
+    })
+}
+
+fn ask(
+    world: &World,
+    parts: Vec<v1::PreviewStatementRequest>,
+) -> Result<v1::PreviewStatementResponse, Status> {
+    world.query.preview_statement(parts.into_iter().map(Ok), &SecondPersonFor::default())
+}
+
+fn ask_of(world: &World, body: Body) -> Result<v1::PreviewStatementResponse, Status> {
+    let statement = statement(body);
+    ask(world, vec![v1::PreviewStatementRequest { statement, ..Default::default() }])
+}
 
 #[test]
 fn a_preview_counts_what_would_change_and_changes_nothing() {
@@ -16,22 +44,8 @@ fn a_preview_counts_what_would_change_and_changes_nothing() {
     }
     stream.publish();
     let world = World::of(&stream);
-    let body = crate::assess::testing::attribution("r1", &[1, 2], "req-7");
-    let statement = |body| v1::Statement {
-        format: 1,
-        origin: "example.net/register".into(),
-        recorded_at_s: NOON,
-        effective_at_s: NOON,
-        author: Some(v1::PersonRef { person: "p1".into(), role: v1::Role::Operator.into() }),
-        body: Some(v1::statement::Body::Attribution(body)),
-        ..v1::Statement::default()
-    };
-    let ask = |body| {
-        let statement = prost::Message::encode_to_vec(&statement(body));
-        let request = v1::PreviewStatementRequest { statement, ..Default::default() };
-        world.query.preview_statement(std::iter::once(request))
-    };
-    let rows: Vec<String> = ask(body.clone())
+    let body = Body::Attribution(attribution("r1", &[1, 2], "req-7"));
+    let rows: Vec<String> = ask_of(&world, body.clone())
         .unwrap()
         .rows
         .iter()
@@ -46,7 +60,7 @@ fn a_preview_counts_what_would_change_and_changes_nothing() {
         "NO_BASIS OUT_OF_SCOPE_TARGET 1 1",
     ];
     assert_eq!(rows, want);
-    let answer = ask(body.clone()).unwrap();
+    let answer = ask_of(&world, body.clone()).unwrap();
     let named: Vec<_> = answer.changed.iter().map(|rule| (rule.node.as_str(), rule.rule)).collect();
     assert_eq!((named, answer.changed_count), (vec![("r1", 1), ("r1", 2)], 2));
     let first = answer.changed[0].clone();
@@ -54,8 +68,8 @@ fn a_preview_counts_what_would_change_and_changes_nothing() {
     assert_eq!(first.before.unwrap().code(), v1::VerdictCode::AuthorisedMisreferenced);
     assert_eq!(first.after.unwrap().clause.unwrap().request_id, "req-7");
     assert_eq!(world.rules()[1], "r1 2 NO_BASIS 0", "nothing was entered");
-    let unknown = crate::assess::testing::attribution("r1", &[1], "req-9");
-    let refused = ask(unknown).unwrap_err();
+    let unknown = Body::Attribution(attribution("r1", &[1], "req-9"));
+    let refused = ask_of(&world, unknown).unwrap_err();
     assert!(refused.message().contains("attribution.claims"), "{}", refused.message());
 }
 
@@ -73,7 +87,7 @@ fn a_preview_comes_in_parts_and_names_the_first_rules_of_many() {
             target: Some(text.parse::<register::Target>().unwrap().to_wire()),
             ..v1::RequestTarget::default()
         };
-        let request = crate::assess::testing::plain(id, targets.iter().map(target).collect());
+        let request = plain(id, targets.iter().map(target).collect());
         v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) }
     };
     let names: Vec<String> = (1..=250).map(|n| format!("ip:198.51.100.{n}")).collect();
@@ -82,34 +96,24 @@ fn a_preview_comes_in_parts_and_names_the_first_rules_of_many() {
         items: Some(v1::ItemSet { count: 2, root: vec![0; 32], chunks: vec![vec![0; 32]] }),
         ..v1::Import::default()
     };
-    let statement = v1::Statement {
-        format: 1,
-        origin: "example.net/register".into(),
-        recorded_at_s: NOON,
-        effective_at_s: NOON,
-        author: Some(v1::PersonRef { person: "p1".into(), role: v1::Role::Operator.into() }),
-        body: Some(v1::statement::Body::Import(import)),
-        ..v1::Statement::default()
-    };
-    let statement = prost::Message::encode_to_vec(&statement);
+    let statement = statement(Body::Import(import));
     let part = |statement: &[u8], items: &[v1::RegisterItem]| v1::PreviewStatementRequest {
         statement: statement.to_vec(),
         items: items.to_vec(),
     };
-    let ask =
-        |parts: Vec<v1::PreviewStatementRequest>| world.query.preview_statement(parts.into_iter());
     let whole =
-        ask(vec![part(&statement, &[]), part(&[], &items[..1]), part(&[], &items[1..])]).unwrap();
+        ask(&world, vec![part(&statement, &[]), part(&[], &items[..1]), part(&[], &items[1..])])
+            .unwrap();
     assert_eq!((whole.changed.len(), whole.changed_count), (200, 250));
     let numbers: Vec<u64> = whole.changed.iter().map(|rule| rule.rule).collect();
     assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
 
-    let cut = ask(vec![part(&statement, &items[..1])]).unwrap_err();
+    let cut = ask(&world, vec![part(&statement, &items[..1])]).unwrap_err();
     assert!(cut.message().contains("announces 2 items and 1 came"), "{}", cut.message());
-    let twice =
-        ask(vec![part(&statement, &items[..1]), part(&statement, &items[1..])]).unwrap_err();
+    let twice = ask(&world, vec![part(&statement, &items[..1]), part(&statement, &items[1..])])
+        .unwrap_err();
     assert!(twice.message().contains("only in the first message"), "{}", twice.message());
-    let nothing = ask(Vec::new()).unwrap_err();
+    let nothing = ask(&world, Vec::new()).unwrap_err();
     assert!(nothing.message().contains("statement"), "{}", nothing.message());
 }
 
@@ -135,18 +139,55 @@ fn an_approval_is_previewed_by_when_that_which_it_approves_takes_effect() {
         digest: step.second_person.clone().unwrap().digest,
         means: v1::ApprovalMeans::SignedByPerson.into(),
     };
-    let statement = v1::Statement {
-        format: 1,
-        origin: "example.net/register".into(),
-        recorded_at_s: NOON,
-        effective_at_s: NOON,
-        author: Some(v1::PersonRef { person: "p2".into(), role: v1::Role::Operator.into() }),
-        body: Some(v1::statement::Body::Approval(approval)),
-        ..v1::Statement::default()
-    };
-    let statement = prost::Message::encode_to_vec(&statement);
-    let request = v1::PreviewStatementRequest { statement, ..Default::default() };
-    let answer = world.query.preview_statement(std::iter::once(request)).unwrap();
+    let answer = ask_of(&world, Body::Approval(approval)).unwrap();
+    assert!(!answer.waits);
     let [rule] = answer.changed.as_slice() else { panic!("{:?}", answer.changed) };
     assert_eq!(rule.after.as_ref().unwrap().code(), v1::VerdictCode::Revoked);
+}
+
+#[test]
+fn what_waits_for_a_second_person_is_judged_as_if_approved_and_says_so() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.install("r1", &block(1, "ip:192.0.2.7"));
+    stream.publish();
+    let world = World::of(&stream);
+    let revoke = |awaits_approval| {
+        Body::Transition(v1::Transition {
+            request_id: "req-7".into(),
+            kind: v1::TransitionKind::Revoke.into(),
+            awaits_approval,
+            ..v1::Transition::default()
+        })
+    };
+    let becomes = |answer: v1::PreviewStatementResponse| {
+        let [rule] = answer.changed.as_slice() else { panic!("{:?}", answer.changed) };
+        (rule.after.as_ref().unwrap().code(), answer.waits)
+    };
+    let revoked = v1::VerdictCode::Revoked;
+    assert_eq!(becomes(ask_of(&world, revoke(false)).unwrap()), (revoked, false));
+    assert_eq!(becomes(ask_of(&world, revoke(true)).unwrap()), (revoked, true));
+    let policy = SecondPersonFor {
+        transitions: vec![v1::TransitionKind::Revoke],
+        ..SecondPersonFor::default()
+    };
+    let part =
+        v1::PreviewStatementRequest { statement: statement(revoke(false)), ..Default::default() };
+    let parts = std::iter::once(Ok(part));
+    let by_policy = world.query.preview_statement(parts, &policy).unwrap();
+    assert_eq!(becomes(by_policy), (revoked, true));
+}
+
+#[test]
+fn a_preview_that_broke_off_is_not_answered() {
+    let mut stream = network();
+    stream.publish();
+    let world = World::of(&stream);
+    let first = v1::PreviewStatementRequest {
+        statement: statement(Body::Attribution(attribution("r1", &[1], "req-7"))),
+        ..Default::default()
+    };
+    let parts = [Ok(first), Err(QueryError::BrokenOff)].into_iter();
+    let error = world.query.preview_statement(parts, &SecondPersonFor::default()).unwrap_err();
+    assert_eq!(error.code(), tonic::Code::Cancelled);
 }

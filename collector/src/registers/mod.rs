@@ -11,8 +11,10 @@
 //! signed by the register's key as *attested*, never as that person's.
 
 mod erase;
+mod second;
 mod service;
 
+pub use second::SecondPersonFor;
 pub use service::RegisterEdge;
 
 use std::collections::BTreeSet;
@@ -212,54 +214,10 @@ impl Writer {
             }
         })?;
         self.check_opened(&items)?;
-        self.check_second_person(&statement, &items)
-    }
-
-    /// Which instruments need a second person is the operator's policy; that a request waits for one is in
-    /// the statement, so that every verifier sees it.
-    fn check_second_person(&self, statement: &v1::Statement, items: &Items) -> Result<(), Refusal> {
-        if statement.approver.is_some() {
-            return Ok(());
+        match self.second_person_for.missing(&statement, Some(&items), &self.state.register) {
+            Some(detail) => Err(Refusal::because("NEEDS_APPROVAL", detail)),
+            None => Ok(()),
         }
-        if let Some(v1::statement::Body::Transition(stated)) = &statement.body {
-            return self.check_second_person_of(stated);
-        }
-        let Some(v1::statement::Body::Import(import)) = &statement.body else { return Ok(()) };
-        if import.awaits_approval {
-            return Ok(());
-        }
-        for request in items.requests() {
-            // Nobody gets around it by calling the next version something else.
-            let held =
-                self.state.register.request(&request.id).map(|entry| entry.request().instrument);
-            let needs = |instrument: &v1::Instrument| {
-                self.second_person_for.instruments.contains(instrument)
-            };
-            if let Some(instrument) =
-                [Some(request.instrument), held].into_iter().flatten().find(needs)
-            {
-                let detail = format!(
-                    "import.awaits_approval: request {} is a {}, which a second person must approve here; \
-                     enter it so that it waits, or have both sign",
-                    request.id,
-                    register::words::instrument(instrument)
-                );
-                return Err(Refusal::because("NEEDS_APPROVAL", detail));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_second_person_of(&self, stated: &v1::Transition) -> Result<(), Refusal> {
-        if stated.awaits_approval || !self.second_person_for.transitions.contains(&stated.kind()) {
-            return Ok(());
-        }
-        let detail = format!(
-            "transition.awaits_approval: a second person must approve {:?} here; enter it so that it waits, or \
-             have both sign",
-            register::words::transition(stated.kind())
-        );
-        Err(Refusal::because("NEEDS_APPROVAL", detail))
     }
 
     /// The operator knows what its own register holds: withholding is for those who ask. What was erased

@@ -1,6 +1,9 @@
 //! `remit.v1.RegisterService`: writes go to the log's writer, reads to `query`.
 
-use std::sync::mpsc::SyncSender;
+use std::{
+    sync::{Arc, mpsc::SyncSender},
+    time::Duration,
+};
 
 use remit_proto::v1::{
     AppendStatementRequest, AppendStatementResponse, ApproveStatementRequest,
@@ -12,6 +15,7 @@ use remit_proto::v1::{
     PreviewStatementResponse, PutChunkRequest, PutChunkResponse, RefusalCode,
     register_service_server::RegisterService,
 };
+use tokio::sync::Semaphore;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::{
@@ -19,18 +23,25 @@ use crate::{
     ingest::ask,
     log::command::{Command, Refusal},
     query::{
-        QueryEdge, QueryHandle,
+        QueryEdge, QueryError, QueryHandle,
         service::{interrupted, off_the_runtime},
     },
+    registers::SecondPersonFor,
     status::refuse,
 };
 
 /// Parts of a preview that wait to be read; whoever sends more waits too.
 const PARTS_WAITING: usize = 2;
 
+/// So long a preview waits for its next part before another one gets its turn.
+const PART_WAIT: Duration = Duration::from_secs(30);
+
 pub struct RegisterEdge {
     pub writer: SyncSender<Command>,
     pub questions: QueryEdge,
+    pub second_person_for: SecondPersonFor,
+    /// A preview has a register of its own and all of its items in memory: one at a time.
+    pub previewing: Arc<Semaphore>,
 }
 
 fn status(refusal: Refusal) -> Status {
@@ -150,18 +161,28 @@ impl RegisterService for RegisterEdge {
         // it is for those who may enter it.
         let caller = self.questions.access.check(&request, Operation::WriteRegister)?;
         let query = self.questions.query.seen_by(clearance(&caller));
+        let turn = self.previewing.clone().acquire_owned().await.map_err(|_| interrupted())?;
+        let policy = self.second_person_for.clone();
         let (sender, mut receiver) = tokio::sync::mpsc::channel(PARTS_WAITING);
-        let answer = tokio::spawn(off_the_runtime(query, (), move |query, ()| {
-            query.preview_statement(std::iter::from_fn(|| receiver.blocking_recv()))
+        let answer = tokio::spawn(off_the_runtime(query, turn, move |query, turn| {
+            // The end is said: a stream that broke off has none.
+            let parts = std::iter::from_fn(|| {
+                receiver.blocking_recv().unwrap_or(Some(Err(QueryError::BrokenOff)))
+            });
+            let answer = query.preview_statement(parts, &policy);
+            drop(turn);
+            answer
         }));
         let mut parts = request.into_inner();
-        while let Some(part) = parts.message().await? {
+        loop {
+            let part = tokio::time::timeout(PART_WAIT, parts.message());
+            let part = part.await.map_err(|_| QueryError::BrokenOff)??;
+            let is_last = part.is_none();
             // Nobody takes it in any more: the answer says why.
-            if sender.send(part).await.is_err() {
+            if sender.send(part.map(Ok)).await.is_err() || is_last {
                 break;
             }
         }
-        drop(sender);
         answer.await.map_err(|_| interrupted())?
     }
 

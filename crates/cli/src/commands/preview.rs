@@ -29,6 +29,11 @@ pub(super) async fn tell(
     let statement = evidence::canonical::encode(&statement);
     let answer = preview(client, statement, items).await?;
     eprintln!("{}", sentence(&change_of_all(&answer.rows), dry_run));
+    if answer.waits {
+        eprintln!(
+            "this waits for a second person: nothing changes until somebody else has approved it"
+        );
+    }
     if dry_run {
         for line in rules(&answer) {
             eprintln!("{}", fitted(&escape(&line)));

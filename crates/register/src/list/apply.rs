@@ -195,6 +195,16 @@ impl Lists {
         }
     }
 
+    /// A feed or a version that nobody has approved.
+    pub(crate) fn waits(&self, statement: u64) -> bool {
+        let list = self.proposals.get(&statement).and_then(|number| self.lists.get(*number));
+        let of = |proposed: &Proposed| proposed.statement == statement;
+        list.is_some_and(|list| {
+            list.feeds.iter().any(|feed| of(&feed.proposed) && feed.approved.is_none())
+                || list.held.iter().any(|held| of(&held.proposed) && held.closed_by.is_none())
+        })
+    }
+
     /// From when on a version that waits for an approval would hold.
     pub(crate) fn held_from_s(&self, statement: u64) -> Option<i64> {
         let list = self.lists.get(*self.proposals.get(&statement)?)?;

@@ -3,7 +3,7 @@
 use remit_proto::v1;
 use sha2::{Digest, Sha256};
 
-use super::{InvalidStatement, Register};
+use super::{InvalidStatement, Items, Register};
 use crate::{
     adoption::Said,
     entry::Second,
@@ -41,6 +41,33 @@ impl Register {
         }
         waiting.remove(statement);
         Ok(())
+    }
+
+    /// The register as it would be with a statement. If that would wait for a second person, as if one had approved
+    /// it, and the flag says so.
+    pub fn with(
+        &self,
+        statement: &v1::Statement,
+        items: Option<&Items>,
+    ) -> Result<(Self, bool), InvalidStatement> {
+        let (mut with, entered) = (self.clone(), self.size);
+        with.take_in(statement, items)?;
+        let waits = with.waiting.contains_key(&entered)
+            || with.waiting_steps.contains_key(&entered)
+            || with.lists.waits(entered);
+        if waits {
+            let approval = v1::Approval {
+                statement: entered,
+                digest: digest(statement).to_vec(),
+                means: v1::ApprovalMeans::AttestedByCollector.into(),
+            };
+            let body = Some(v1::statement::Body::Approval(approval));
+            // By nobody: whoever has entered it cannot approve it.
+            let approved =
+                v1::Statement { author: None, approver: None, body, ..statement.clone() };
+            with.take_in(&approved, None)?;
+        }
+        Ok((with, waits))
     }
 
     /// When a statement would take effect; of an approval, when that which it approves would.
@@ -119,7 +146,11 @@ pub(super) fn of(statement: &v1::Statement, awaits_approval: bool, said: &Said) 
     (awaits_approval || approved.is_some()).then(|| Second {
         entered_by: said.by.person.clone(),
         // Canonical: these are the bytes that were signed.
-        digest: Sha256::digest(evidence::canonical::encode(statement)).into(),
+        digest: digest(statement),
         approved,
     })
+}
+
+fn digest(statement: &v1::Statement) -> [u8; 32] {
+    Sha256::digest(evidence::canonical::encode(statement)).into()
 }
