@@ -257,7 +257,7 @@ pub(crate) enum ProbeCommand {
 
 const PROBES: &str = "An import of probes is a node of its own, with a directory of its own:
   remit-collector enrol node probe-1                      # the operator: prints a token
-  remit --dir probe-1 enrol --ca ca.pem --token TOKEN
+  remit --dir probe-1 --collector https://collector.example.net:8443 --ca ca.pem enrol --token TOKEN
   remit --dir probe-1 probe import measurements.jsonl
 
 Of each web_connectivity measurement are kept: when, reached or blocked (and how it looks), the network
