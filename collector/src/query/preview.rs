@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use evidence::statement::item_set;
+use evidence::{RequestId, statement::item_set};
 use prost::Message;
 use register::{InvalidStatement, ItemReader, Items, Register};
 use remit_proto::v1::{self, VerdictCode, register_item::Item};
@@ -75,7 +75,9 @@ impl QueryHandle {
         let (statement, items) = read(parts)?;
         let scene = self.scene()?;
         let before = scene.grounds().register();
-        let must_wait = second_person_for.missing(&statement, items.as_ref(), before).is_some();
+        let view = before.view();
+        let held = |id: &RequestId| Some(view.request(id)?.request().instrument);
+        let must_wait = second_person_for.missing(&statement, items.as_ref(), held).is_some();
         let (after, waits) =
             before.with(&statement, items.as_ref()).map_err(|error| refused(&error))?;
         let effective_at_s = before.effective_at_s(&statement);

@@ -20,7 +20,7 @@ pub use service::RegisterEdge;
 use std::collections::BTreeSet;
 
 use evidence::{
-    Malformed, PersonId, canonical,
+    Malformed, PersonId, RequestId, canonical,
     chunk::{SetError, SetReader},
     closed,
     statement::{
@@ -214,7 +214,8 @@ impl Writer {
             }
         })?;
         self.check_opened(&items)?;
-        match self.second_person_for.missing(&statement, Some(&items), &self.state.register) {
+        let held = |id: &RequestId| Some(self.state.register.request(id)?.request().instrument);
+        match self.second_person_for.missing(&statement, Some(&items), held) {
             Some(detail) => Err(Refusal::because("NEEDS_APPROVAL", detail)),
             None => Ok(()),
         }
