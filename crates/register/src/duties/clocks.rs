@@ -88,8 +88,7 @@ pub(super) fn removed_early<'a>(owed: &'a Owed<'_>, reach: &Reach) -> Removed<'a
     for carried in &owed.targets {
         for (node, spans) in &carried.at {
             let ended_s = spans.last().and_then(|span| span.until_s);
-            let Some(ended_s) = ended_s.filter(|ended_s| owed.is_owed(carried.held, *ended_s))
-            else {
+            let Some(ended_s) = ended_s.filter(|ended_s| owed.is_owed(carried, *ended_s)) else {
                 continue;
             };
             // Silent nodes are not held to lack it, and who is not surely in scope owes nothing.
@@ -98,7 +97,7 @@ pub(super) fn removed_early<'a>(owed: &'a Owed<'_>, reach: &Reach) -> Removed<'a
                 continue;
             }
             // Of a request that has ended since, until it might have been removed in any case.
-            let until_s = owed.removal_due_s(carried.held);
+            let until_s = owed.removal_due_s(carried);
             removed.parts.add(&carried.held.target, node, ended_s, until_s);
             removed.by_target.entry(&carried.held.target).or_default().insert(node);
         }
@@ -149,8 +148,7 @@ fn late_start<'a>(
     late: &mut Parts<'a>,
 ) {
     let (Some(_), Some(first)) = (owed.request().implement_by_s, spans.first()) else { return };
-    // A target that was added later is due when it was added.
-    let due_s = owed.owed_from_s(carried.held);
+    let due_s = carried.due_s;
     let timed = match first.first.begun {
         Begun::Seen | Begun::Found => !silences
             .get(node)
@@ -160,7 +158,7 @@ fn late_start<'a>(
         // It may have stood long before.
         Begun::Before | Begun::Untold => false,
     };
-    if timed && due_s < first.from_s && owed.is_owed(carried.held, due_s) {
+    if timed && due_s < first.from_s && owed.is_owed(carried, due_s) {
         late.add(&carried.held.target, node, due_s, Some(first.from_s));
         late.due_s = Some(late.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
     }
@@ -175,7 +173,7 @@ fn interrupted<'a>(
 ) {
     for (before, after) in spans.iter().zip(spans.iter().skip(1)) {
         let Some(ended_s) = before.until_s else { continue };
-        if owed.is_owed(carried.held, ended_s) {
+        if owed.is_owed(carried, ended_s) {
             paused.add(&carried.held.target, node, ended_s, Some(after.from_s));
         }
     }
@@ -191,7 +189,9 @@ fn late_removal<'a>(
     stood: &mut Parts<'a>,
 ) {
     let held = carried.held;
-    let Some(due_s) = owed.removal_due_s(held).filter(|due_s| *due_s < owed.at_s()) else { return };
+    let Some(due_s) = owed.removal_due_s(carried).filter(|due_s| *due_s < owed.at_s()) else {
+        return;
+    };
     for span in spans {
         let until_s = span.gone_s.unwrap_or_else(|| owed.at_s());
         let over = due_s.saturating_add(RELOAD_S) < until_s;

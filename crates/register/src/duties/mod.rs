@@ -56,10 +56,10 @@ use std::{
 use evidence::RequestId;
 use remit_proto::v1::{DutyCode, NodeFacts};
 
-use crate::{register::View, request::Scope, silence::Silence, target::Target};
+use crate::{register::View, silence::Silence, target::Target};
 
 use owed::Owed;
-use reach::Reach;
+use reach::{Reach, Where};
 
 pub use reach::lines_in_scope;
 pub use rules::{Begun, Installed, Rules, SpanId, Stood};
@@ -133,7 +133,7 @@ pub struct Ground<'a> {
 /// Of every request, in their order.
 pub fn duties(ground: &Ground<'_>, rules: &Rules) -> Vec<Duty> {
     let mut asked = Asked::new(ground);
-    let by_list = ground.view.listed_at(ground.at_s);
+    let by_list = ground.view.listed_until(ground.at_s);
     let ids: Vec<&RequestId> = ground.view.requests().map(|entry| entry.id()).collect();
     ids.into_iter().flat_map(|id| asked.of(id, rules, &by_list).0).collect()
 }
@@ -142,7 +142,7 @@ pub fn duties(ground: &Ground<'_>, rules: &Rules) -> Vec<Duty> {
 struct Asked<'a> {
     ground: &'a Ground<'a>,
     /// Many requests share few scopes.
-    reaches: HashMap<Scope, Rc<Reach>>,
+    reaches: HashMap<Where, Rc<Reach>>,
     /// Silences by node.
     silences: BTreeMap<&'a str, Vec<&'a Silence>>,
 }
@@ -169,10 +169,10 @@ impl<'a> Asked<'a> {
         if owed.is_exempt() {
             return (Vec::new(), owed.next_s());
         }
-        let scope = owed.scope();
         let silences = &self.silences;
-        let reach = self.reaches.entry(scope.clone()).or_insert_with(|| {
-            Rc::new(Reach::of(scope, nodes, &|node| {
+        let at = owed.at();
+        let reach = self.reaches.entry(at.clone()).or_insert_with(|| {
+            Rc::new(Reach::of(&at, nodes, &|node| {
                 silences.get(node).is_some_and(|of| of.iter().any(|silence| silence.open))
             }))
         });

@@ -1,19 +1,23 @@
 //! One request: what of it is owed when, and at which nodes it was carried when.
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use evidence::RequestId;
 use remit_proto::v1::RequestPart;
 
 use super::{
-    RELOAD_S, Reach, Rules, Stood,
+    RELOAD_S, Reach, Rules, Stood, Where,
     extent::{Extent, extent},
 };
 use crate::{
     entry::{Entry, Version},
     list::Listed,
-    request::{Request, RequestTarget, Scope},
-    state::{self, Standing, Transition},
+    request::{Request, RequestTarget},
+    state::{self, Bounds, Standing, Transition},
     target::{Relation, Target, relation},
 };
 
@@ -23,15 +27,20 @@ pub(super) struct Owed<'a> {
     at_s: i64,
     by_list: &'a [Listed<'a>],
     known: Vec<&'a Transition>,
+    /// Since when a version names them, of those that the first one did not name.
+    joined: HashMap<&'a Target, i64>,
     /// Each with the nodes at which it was carried; filled by [`find`](Self::find).
     pub(super) targets: Vec<Carried<'a>>,
     /// When something else than its own times makes another answer.
     again_s: Cell<Option<i64>>,
 }
 
-/// One target, and when it was carried where.
+/// One target, since when it is owed, and when it was carried where.
 pub(super) struct Carried<'a> {
     pub(super) held: &'a RequestTarget,
+    pub(super) due_s: i64,
+    /// Of an entry of a list: by so much the list may reach a node later.
+    list_grace_s: i64,
     pub(super) at: BTreeMap<&'a str, Vec<Span<'a>>>,
     /// How much of it rules carry now, by node; a node that carries nothing now is not in it.
     pub(super) extent: BTreeMap<&'a str, Extent>,
@@ -52,7 +61,9 @@ impl<'a> Owed<'a> {
     pub(super) fn new(entry: &'a Entry<'a>, at_s: i64, by_list: &'a [Listed<'a>]) -> Self {
         let known = entry.transitions();
         let version = entry.version_at(at_s);
-        Self { entry, version, at_s, by_list, known, targets: Vec::new(), again_s: Cell::new(None) }
+        let joined = version.map(|version| joined_since(entry, version)).unwrap_or_default();
+        let (targets, again_s) = (Vec::new(), Cell::new(None));
+        Self { entry, version, at_s, by_list, known, joined, targets, again_s }
     }
 
     pub(super) fn id(&self) -> &'a RequestId {
@@ -102,33 +113,48 @@ impl<'a> Owed<'a> {
     }
 
     /// Agreed narrowing is no failure to carry out.
-    pub(super) fn scope(&self) -> &'a Scope {
+    pub(super) fn at(&self) -> Where {
         let decision = self.entry.decision_at(self.at_s);
-        let narrowed = decision.and_then(|decision| decision.accepted_scope.as_ref());
-        narrowed.unwrap_or(&self.request().scope)
+        let accepted = decision.and_then(|decision| decision.accepted_scope.clone());
+        Where { asked: Arc::clone(&self.request().scope), accepted }
+    }
+
+    /// What is to be blocked, and the grace of the list that names it.
+    fn named(&self) -> impl Iterator<Item = (&'a RequestTarget, i64)> {
+        let own = self.request().targets.iter().map(|held| (held, 0));
+        own.chain(self.by_list.iter().map(|listed| (listed.target(), listed.list().grace_s())))
     }
 
     /// Looks up the rules that carried each target at nodes where it may be owed.
     pub(super) fn find(&mut self, rules: &'a Rules, reach: &Reach) {
         let decision = self.entry.decision_at(self.at_s);
         let request = self.request();
-        let by_name: Vec<&Stood> = if request.measure.outcome_only {
-            rules.naming(self.id()).collect()
-        } else {
-            Vec::new()
-        };
+        let other_means = request.measure.permits_derived();
+        let by_name: Vec<&Stood> =
+            if other_means { rules.naming(self.id()).collect() } else { Vec::new() };
+        let mut addresses: HashMap<&Target, Vec<&Target>> = HashMap::new();
+        for held in request.targets.iter().filter(|_| other_means) {
+            let (from_s, until_s) = held.bounds(request);
+            let holds = from_s <= self.at_s && until_s.is_none_or(|until_s| self.at_s < until_s);
+            if let Some(derived) = held.derived().filter(|_| holds) {
+                addresses.entry(&derived.from).or_default().push(&held.target);
+            }
+        }
         let spared = self.spared();
-        let by_list = self.by_list.iter().map(Listed::target);
-        let targets = request.targets.iter().chain(by_list).filter(|held| {
+        let targets = self.named().filter(|(held, _)| {
             // What it resolves to is blocked instead of a name, not beside it.
             !held.exception
                 && held.derived().is_none()
                 && !decision.is_some_and(|d| d.not_accepted.contains(&held.target))
         });
         let found = targets
-            .map(|held| {
+            .map(|(held, list_grace_s)| {
                 let mut at: BTreeMap<&str, Vec<&Stood>> = BTreeMap::new();
-                let spans = rules.touching(&held.target).chain(by_name.iter().copied());
+                let resolved = addresses.get(&held.target).into_iter().flatten();
+                let spans = rules
+                    .touching(&held.target)
+                    .chain(resolved.flat_map(|address| rules.touching(address)))
+                    .chain(by_name.iter().copied());
                 for stood in spans {
                     if !reach.may_include(stood.rule.node.as_str()) {
                         continue;
@@ -149,7 +175,8 @@ impl<'a> Owed<'a> {
                     })
                     .collect();
                 let at = at.into_iter().map(|(node, spans)| (node, joined(spans, self.at_s)));
-                Carried { held, at: at.collect(), extent }
+                let due_s = self.due_s(held, list_grace_s);
+                Carried { held, due_s, list_grace_s, at: at.collect(), extent }
             })
             .collect();
         self.targets = found;
@@ -194,26 +221,36 @@ impl<'a> Owed<'a> {
     }
 
     /// In force at an instant, with this target, and due.
-    pub(super) fn is_owed(&self, held: &RequestTarget, at_s: i64) -> bool {
-        let request = self.request();
-        let (from_s, until_s) = held.bounds(request);
-        from_s <= at_s
+    pub(super) fn is_owed(&self, carried: &Carried<'_>, at_s: i64) -> bool {
+        let (_, until_s) = carried.held.bounds(self.request());
+        carried.due_s <= at_s
             && until_s.is_none_or(|until_s| at_s < until_s)
-            && request.implement_by_s.is_none_or(|by_s| by_s <= at_s)
             && self.entry.standing_at(at_s).is_some_and(Standing::is_in_force)
     }
 
-    /// Since when it is owed, at the earliest.
-    pub(super) fn owed_from_s(&self, held: &RequestTarget) -> i64 {
-        let (from_s, _) = held.bounds(self.request());
-        from_s.max(self.request().implement_by_s.unwrap_or(i64::MIN))
+    /// Since when it is owed, at the earliest. What joins a request later has as long as the others had from when
+    /// it was received, and what joins a list as long as the list needs to reach a node (DOMAIN.md 3f, "List
+    /// feeds"): the delay is not the operator's.
+    fn due_s(&self, held: &RequestTarget, list_grace_s: i64) -> i64 {
+        let request = self.request();
+        let (from_s, _) = held.bounds(request);
+        let joined_s =
+            self.joined.get(&held.target).map_or(from_s, |joined_s| from_s.max(*joined_s));
+        let begun_s = request.effective_from_s.max(request.received_at_s.unwrap_or(i64::MIN));
+        let granted_s = match request.implement_by_s {
+            Some(by_s) if begun_s < joined_s => by_s.saturating_sub(begun_s).max(0),
+            Some(_) | None => 0,
+        };
+        let by_s = request.implement_by_s.unwrap_or(i64::MIN);
+        joined_s.saturating_add(granted_s.max(list_grace_s)).max(by_s)
     }
 
     /// When a target's time to be removed had passed, and the end that it followed; `None`: it may stand.
     /// The time counts from a stay that the end found, and from when either was stated, if that was later.
-    pub(super) fn removal_due_s(&self, held: &RequestTarget) -> Option<i64> {
+    pub(super) fn removal_due_s(&self, carried: &Carried<'_>) -> Option<i64> {
         let version = self.version?;
-        let bounds = self.entry.bounds(version, Some(held));
+        let Carried { held, list_grace_s, .. } = *carried;
+        let bounds = Bounds { list_grace_s, ..self.entry.bounds(version, Some(held)) };
         let standing = self.entry.standing_of(version, bounds, &self.known, self.at_s)?;
         let ended_s = match standing {
             Standing::Expired { at_s }
@@ -235,7 +272,11 @@ impl<'a> Owed<'a> {
         let ended_s = stay_since_s.map_or(ended_s, |since_s| since_s.min(ended_s));
         let stated = self.known.iter().filter(|step| step.effective_at_s == ended_s);
         let known_s = stated.map(|step| step.recorded_at_s).fold(ended_s, i64::max);
-        Some(self.request().removal_until_s(known_s))
+        Some(self.removal_until_s(known_s, list_grace_s))
+    }
+
+    fn removal_until_s(&self, end_s: i64, list_grace_s: i64) -> i64 {
+        self.request().removal_until_s(end_s).max(end_s.saturating_add(list_grace_s))
     }
 
     /// The next instant at which its own times change something.
@@ -245,15 +286,14 @@ impl<'a> Owed<'a> {
         let mut points = Vec::new();
         let bounds = self.entry.bounds(version, None);
         points.extend(self.entry.turning_points(version, bounds, &self.known));
-        points.extend(request.implement_by_s);
         for step in &self.known {
             points.push(request.removal_until_s(step.recorded_at_s));
         }
-        for held in request.targets.iter().chain(self.by_list.iter().map(Listed::target)) {
+        for (held, list_grace_s) in self.named() {
             let (from_s, until_s) = held.bounds(request);
-            points.push(from_s);
+            points.extend([from_s, self.due_s(held, list_grace_s)]);
             points.extend(until_s);
-            points.extend(until_s.map(|until_s| request.removal_until_s(until_s)));
+            points.extend(until_s.map(|until_s| self.removal_until_s(until_s, list_grace_s)));
         }
         // A pause is told from a reload only after so long; so is a removal that is too late.
         let with_reload: Vec<i64> =
@@ -280,6 +320,27 @@ impl Span<'_> {
     fn holds(&self, at_s: i64) -> bool {
         self.from_s <= at_s && self.until_s.is_none_or(|until_s| at_s < until_s)
     }
+}
+
+/// Since when versions up to this one name, without a break, what the first of them did not name. Only where a time
+/// to carry it out is stated that they could have missed.
+fn joined_since<'a>(entry: &'a Entry<'a>, version: &'a Version) -> HashMap<&'a Target, i64> {
+    let mut joined = HashMap::new();
+    let is_later = |one: &&Version| one.request.version > version.request.version;
+    if version.request.implement_by_s.is_none() {
+        return joined;
+    }
+    let mut versions = entry.versions().take_while(|one| !is_later(one));
+    let names = |version: &'a Version| version.request.targets.iter().map(|held| &held.target);
+    let Some(first) = versions.next() else { return joined };
+    let mut named: HashSet<&Target> = names(first).collect();
+    for version in versions {
+        let names: HashSet<&Target> = names(version).collect();
+        joined.retain(|target, _| names.contains(target));
+        joined.extend(names.difference(&named).map(|target| (*target, version.applies_from_s)));
+        named = names;
+    }
+    joined
 }
 
 /// It went, and so long ago that it is no reload.

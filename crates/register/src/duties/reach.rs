@@ -1,14 +1,41 @@
 //! The points at which a request must or may be carried out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use remit_proto::v1::{NodeFacts, Observation};
+use remit_proto::v1::{NodeFacts, Observation, UndeterminedReason};
 
 use super::UnobservedPoint;
 use crate::{
-    judge::{Answer, place},
+    judge::{Answer, audience, place},
     request::Scope,
 };
+
+/// Where a request holds, and what the operator agreed to of it: both are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Where {
+    pub(super) asked: Arc<Scope>,
+    pub(super) accepted: Option<Scope>,
+}
+
+impl Where {
+    fn is_at(&self, facts: &NodeFacts) -> Answer {
+        let scopes = std::iter::once(&*self.asked).chain(&self.accepted);
+        scopes.map(|scope| within(scope, facts)).fold(Answer::Yes, Answer::and)
+    }
+}
+
+/// A node that serves lines which are not meant cannot be held to block for all of them; what is blocked there
+/// may be for those that are.
+fn within(scope: &Scope, facts: &NodeFacts) -> Answer {
+    let of_lines = match audience(scope, Some(facts)) {
+        Answer::No(_) => Answer::Unknown(UndeterminedReason::Scope),
+        answer => answer,
+    };
+    place(scope, Some(facts)).and(of_lines)
+}
 
 pub(super) struct Reach {
     /// Surely in scope, and looked at.
@@ -29,7 +56,7 @@ struct Kind {
 }
 
 impl Reach {
-    pub(super) fn of(scope: &Scope, nodes: &[NodeFacts], is_silent: &dyn Fn(&str) -> bool) -> Self {
+    pub(super) fn of(at: &Where, nodes: &[NodeFacts], is_silent: &dyn Fn(&str) -> bool) -> Self {
         let mut reach = Self {
             observed: Vec::new(),
             unobserved: Vec::new(),
@@ -38,7 +65,7 @@ impl Reach {
             kinds: BTreeMap::new(),
         };
         for facts in nodes {
-            match place(scope, Some(facts)) {
+            match at.is_at(facts) {
                 Answer::Yes => {}
                 // What is installed there is not held against the operator as missing.
                 Answer::Unknown(_) => {
@@ -101,6 +128,6 @@ impl Reach {
 
 /// Lines that nodes serve at which a request holds, as far as they are declared.
 pub fn lines_in_scope(scope: &Scope, nodes: &[NodeFacts]) -> u64 {
-    let held = nodes.iter().filter(|facts| place(scope, Some(facts)) == Answer::Yes);
+    let held = nodes.iter().filter(|facts| within(scope, facts) == Answer::Yes);
     held.fold(0, |lines, facts| lines.saturating_add(facts.lines_served))
 }

@@ -20,7 +20,7 @@ pub(super) fn check(owed: &Owed<'_>, reach: &Reach, removed: &Removed<'_>, found
     }
     let at_s = owed.at_s();
     let due: Vec<&Carried<'_>> =
-        owed.targets.iter().filter(|carried| owed.is_owed(carried.held, at_s)).collect();
+        owed.targets.iter().filter(|carried| owed.is_owed(carried, at_s)).collect();
     let (carried, missing): (Vec<&Carried<'_>>, Vec<&Carried<'_>>) =
         due.iter().copied().partition(|one| one.carrying(at_s).next().is_some());
     let never: Vec<&Carried<'_>> =
@@ -62,7 +62,7 @@ fn not_carried(owed: &Owed<'_>, reach: &Reach, missing: &[&Carried<'_>], is_all:
 }
 
 fn about(owed: &Owed<'_>, reach: &Reach, finding: DutyFinding, targets: &[&Carried<'_>]) -> Duty {
-    let since_s = targets.iter().map(|one| owed.owed_from_s(one.held)).min();
+    let since_s = targets.iter().map(|one| one.due_s).min();
     Duty {
         targets: targets.iter().take(NAMED_MAX).map(|one| one.target().clone()).collect(),
         target_count: targets.len() as u64,
@@ -95,7 +95,7 @@ fn among_peers(
             extent.get(node) < of_peers && !removed.names_at(one.target(), node)
         });
         let lacks: Vec<&Carried<'_>> = lacks.map(|(one, _)| *one).collect();
-        let since_s = lacks.iter().map(|one| owed.owed_from_s(one.held)).min();
+        let since_s = lacks.iter().map(|one| one.due_s).min();
         let Some(from_s) = since_s else { continue };
         let part =
             DutyNode { node: node.to_owned(), from_s, until_s: None, targets: lacks.len() as u64 };

@@ -90,7 +90,7 @@ impl Watch {
             self.next.clear();
             view.requests().map(|entry| entry.id().clone()).collect()
         });
-        let by_list = if ids.is_empty() { BTreeMap::new() } else { view.listed_at(at_s) };
+        let by_list = if ids.is_empty() { BTreeMap::new() } else { view.listed_until(at_s) };
         let ground = Ground { view: &view, at_s, nodes, silences };
         let mut asked = Asked::new(&ground);
         for id in &ids {

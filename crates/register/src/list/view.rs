@@ -1,6 +1,6 @@
 //! Lists as a size of the register knows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use evidence::RequestId;
 
@@ -96,6 +96,18 @@ impl<'a> ListView<'a> {
         Some(held.filter(|listed| listed.is_in(at)).collect())
     }
 
+    /// What a version or one before it holds. What was taken out and is there again counts as it is now.
+    fn entries_until(&self, version: &RequestId) -> Vec<Listed<'a>> {
+        let Some(at) = self.position(version) else { return Vec::new() };
+        let view = *self;
+        let begun = self.list.members.iter().filter(|member| member.added <= at);
+        let (stand, gone): (Vec<_>, Vec<_>) =
+            begun.map(|member| Listed { view, member }).partition(|listed| listed.is_in(at));
+        let again: HashSet<&Target> = stand.iter().map(|one| &one.member.open.target).collect();
+        let gone = gone.into_iter().filter(|one| !again.contains(&one.member.open.target));
+        gone.chain(stand).collect()
+    }
+
     /// What a version holds that waits for a person; `None` where its changes are withheld.
     pub fn entries_of_held(&self, held: &Held) -> Option<Vec<ListEntry>> {
         let changes = held.changes.as_ref()?;
@@ -103,8 +115,7 @@ impl<'a> ListView<'a> {
             Some(previous) => self.entries(previous)?.iter().map(Listed::entry).collect(),
             None => Vec::new(),
         };
-        let gone: std::collections::HashSet<_> =
-            changes.removed.iter().map(super::Key::of).collect();
+        let gone: HashSet<_> = changes.removed.iter().map(super::Key::of).collect();
         let kept = before.into_iter().filter(|entry| !gone.contains(&super::Key::of(entry)));
         Some(kept.chain(changes.added.iter().cloned()).collect())
     }
@@ -271,10 +282,23 @@ impl<'a> View<'a> {
 
     /// What stands under each request by the versions in force at an instant.
     pub fn listed_at(&self, at_s: i64) -> BTreeMap<&'a RequestId, Vec<Listed<'a>>> {
+        self.listed_with(at_s, |view, version| view.entries(version).unwrap_or_default())
+    }
+
+    /// The same, and what stood there before and was taken out.
+    pub(crate) fn listed_until(&self, at_s: i64) -> BTreeMap<&'a RequestId, Vec<Listed<'a>>> {
+        self.listed_with(at_s, |view, version| view.entries_until(version))
+    }
+
+    fn listed_with(
+        &self,
+        at_s: i64,
+        entries: impl Fn(ListView<'a>, &RequestId) -> Vec<Listed<'a>>,
+    ) -> BTreeMap<&'a RequestId, Vec<Listed<'a>>> {
         let mut found: BTreeMap<&RequestId, Vec<Listed<'a>>> = BTreeMap::new();
         for view in self.lists() {
-            let in_force = view.in_force_at(at_s);
-            for listed in in_force.and_then(|v| view.entries(&v.version)).unwrap_or_default() {
+            let Some(in_force) = view.in_force_at(at_s) else { continue };
+            for listed in entries(view, &in_force.version) {
                 let entry = self.entry(listed.history());
                 let covers = |entry: &Entry<'_>| {
                     entry

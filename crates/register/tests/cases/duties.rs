@@ -60,7 +60,7 @@ fn lines(text: &str) -> Vec<Vec<&str>> {
     lines.filter(|words| !words.is_empty()).collect()
 }
 
-/// "<node> <country> [as <role number>] <technology>[=unobserved|relayed]…; …"
+/// "<node> <country> [as <role number>] [serving <class>,…] <technology>[=unobserved|relayed]…; …"
 fn nodes(text: &str) -> Vec<NodeFacts> {
     let node = |words: Vec<&str>| {
         let mut facts = NodeFacts {
@@ -70,6 +70,11 @@ fn nodes(text: &str) -> Vec<NodeFacts> {
         };
         let mut rest = words[2..].iter();
         while let Some(word) = rest.next() {
+            if *word == "serving" {
+                let classes = rest.next().unwrap().split(',');
+                facts.audiences = classes.map(str::to_owned).collect();
+                continue;
+            }
             if *word == "as" {
                 facts.role = rest.next().unwrap().parse().unwrap();
                 continue;
