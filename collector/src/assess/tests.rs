@@ -92,6 +92,8 @@ fn who_else_a_block_hit_is_counted_by_name() {
         names_seen: 2,
         names_cut: false,
         estimate: "some forty shops".into(),
+        estimate_made_at_s: 0,
+        request_from_s: NOON - 1_000_000,
     };
     assert_eq!(finding.collateral, Some(want.clone()));
     let request = v1::GetFindingRequest { id: finding.id.clone() };

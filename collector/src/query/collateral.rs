@@ -38,18 +38,22 @@ pub(super) fn complete(scene: &Scene, rows: &mut [v1::FindingRow]) -> Result<(),
             .filter_map(|target| Target::from_wire(target).ok())
             .collect();
         let others = view.names_beside(&request, &hit);
-        let estimate = view
-            .request(&request)
-            .filter(|_| !scene.veil.hides_part(&row.request_id, RequestPart::Remarks))
-            .and_then(|entry| {
-                Some(entry.request().particulars.impact.as_ref()?.collateral_estimate.clone())
-            });
-        let mut estimate = estimate.unwrap_or_default();
+        let is_hidden = scene.veil.hides_part(&row.request_id, RequestPart::Remarks);
+        let entry = view.request(&request).filter(|_| !is_hidden);
+        let text = entry.as_ref().map(|entry| entry.request());
+        let impact = text.and_then(|text| text.particulars.impact.as_ref());
+        let mut estimate =
+            impact.map(|impact| impact.collateral_estimate.clone()).unwrap_or_default();
         scene.veil.text_beside_target(&mut estimate);
+        let told = !estimate.is_empty();
+        let made_at_s = impact.map(|impact| impact.made_at_s).filter(|_| told);
+        let from_s = text.map(|text| text.effective_from_s).filter(|_| told);
         row.collateral = Some(v1::CollateralRow {
             names_seen: others.min(NAMES_MAX) as u64,
             names_cut: hit.len() > NAMES_MAX,
             estimate,
+            estimate_made_at_s: made_at_s.unwrap_or_default(),
+            request_from_s: from_s.unwrap_or_default(),
         });
     }
     Ok(())

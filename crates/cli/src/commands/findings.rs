@@ -184,13 +184,21 @@ fn below(row: &v1::FindingRow) -> Vec<String> {
 }
 
 fn collateral_json(row: &v1::CollateralRow) -> serde_json::Value {
-    let v1::CollateralRow { names_seen, names_cut, estimate } = row;
-    serde_json::json!({ "names_seen": names_seen, "names_cut": names_cut, "estimate": estimate })
+    let v1::CollateralRow { names_seen, names_cut, estimate, estimate_made_at_s, request_from_s } =
+        row;
+    serde_json::json!({
+        "names_seen": names_seen,
+        "names_cut": names_cut,
+        "estimate": estimate,
+        "estimate_made_at_s": estimate_made_at_s,
+        "request_from_s": request_from_s,
+    })
 }
 
 /// Where the number is from, and that it may be wrong, stands beside it.
 pub(super) fn collateral_sentence(row: &v1::CollateralRow) -> String {
-    let v1::CollateralRow { names_seen, names_cut, estimate } = row;
+    let v1::CollateralRow { names_seen, names_cut, estimate, estimate_made_at_s, request_from_s } =
+        row;
     let seen = match (names_seen, names_cut) {
         (0, _) => "No other name was recorded that hit the rule, which does not say that there is \
                    none"
@@ -204,10 +212,23 @@ pub(super) fn collateral_sentence(row: &v1::CollateralRow) -> String {
     let from = "by names that the node recorded with hits; few lines, sampled logs and archived days hide some";
     match estimate.is_empty() {
         true => format!("{seen} ({from}). The request holds no estimate that could be shown."),
-        false => format!(
-            "{seen} ({from}). The impact assessment of the request expected: {estimate} (made before, and \
-             nobody has checked it)."
-        ),
+        false => {
+            let made = match *estimate_made_at_s {
+                0 => "when it was made is not stated".to_owned(),
+                made_at_s if made_at_s < *request_from_s => {
+                    format!("made before the request took effect, at {}", time::utc(made_at_s))
+                }
+                made_at_s => format!(
+                    "made only at {}, when the request was in effect since {}",
+                    time::utc(made_at_s),
+                    time::utc(*request_from_s)
+                ),
+            };
+            format!(
+                "{seen} ({from}). The impact assessment of the request expected: {estimate} ({made}; the \
+                 operator's word, and nobody has checked it)."
+            )
+        }
     }
 }
 

@@ -203,6 +203,8 @@ pub(super) mod tests {
                 names_seen,
                 names_cut: false,
                 estimate: "some forty shops".into(),
+                estimate_made_at_s: 1_000,
+                request_from_s: 2_000,
             }),
             ..finding(rule, "COLLATERAL", Authorised)
         };
@@ -210,7 +212,7 @@ pub(super) mod tests {
         let [deed] = found.as_slice() else { panic!("{found:?}") };
         let told = deed.sentences().pop().unwrap();
         assert!(told.starts_with("For example: At least 7 other names hit the rule ("), "{told}");
-        assert!(told.contains("expected: some forty shops (made before"), "{told}");
+        assert!(told.contains("expected: some forty shops (made before the request took effect, at 1970-01-01T00:16:40Z;"), "{told}");
         let none = deeds(&[harm(3, 0)], &Places::default()).remove(0).sentences().pop().unwrap();
         assert!(none.starts_with("No other name was recorded that hit the rule, which"), "{none}");
         let other = deeds(&[finding(1, "EXPIRED", Expired)], &Places::default()).remove(0);
