@@ -61,7 +61,7 @@ fn a_verdict_is_the_one_of_the_register_that_was_known() {
     assert_eq!((rests_on.log_size_at_s, rests_on.register_size), (NOON + 60, 1));
     assert_eq!(events(&world, known_at(NOON + 3659)).0, then);
     let (now, rests_on) = events(&world, v1::Filter::default());
-    assert_eq!(now, ["3 REVOKED"]);
+    assert_eq!(now, ["3 ANNULLED_RETROACTIVELY"]);
     assert_eq!((rests_on.as_known_at_s, rests_on.log_size_at_s), (0, 0));
 }
 
@@ -93,7 +93,7 @@ fn a_rule_stood_by_what_was_known() {
     let at = |at_s| target(&world, "192.0.2.7", at_s).0;
     assert_eq!(at(NOON + 10), ["1 stands UNKNOWN_BASIS"]);
     assert_eq!(at(NOON + 60), ["1 stands AUTHORISED"]);
-    assert_eq!(at(0), ["1 gone REVOKED"]);
+    assert_eq!(at(0), ["1 gone ANNULLED_RETROACTIVELY"]);
     let (_, answer) = target(&world, "192.0.2.7", NOON + 60);
     assert_eq!(answer.requests, ["req-7"]);
     assert_eq!(answer.rules[0].hits, 0, "of then they are not kept");
@@ -133,7 +133,7 @@ fn findings_were_fewer() {
     let world = World::of(&one_request());
     assert_eq!(world.findings_of(known_at(NOON + 10)), ["r1 1 UNKNOWN_BASIS - 3 standing"]);
     assert!(world.findings_of(known_at(NOON + 60)).is_empty());
-    assert_eq!(world.findings(), ["r1 1 REVOKED req-7 3 gone"]);
+    assert_eq!(world.findings(), ["r1 1 ANNULLED_RETROACTIVELY req-7 3 gone"]);
 }
 
 #[test]

@@ -320,7 +320,7 @@ fn row(
             .filter(|part| part.is_erased)
             .map(|part| part.part.into())
             .collect(),
-        secrecy_expired_at_s: version.request.secrecy_expired_at_s(scene.now_s).unwrap_or_default(),
+        secrecy_expired_at_s: version.secrecy_expired_at_s(scene.now_s).unwrap_or_default(),
         statement_index: version.statement,
         recorded_at_s: version.recorded_at_s,
         author: author.cloned().unwrap_or_default(),

@@ -506,6 +506,7 @@ impl Grounds {
         let names = other_names(&target, hit_target.as_ref());
         let event = Event {
             target,
+            narrowed: rule.narrowed,
             technique: v1::Technique::try_from(rule.technique).unwrap_or_default(),
             rate_bits_per_s: NonZeroU64::new(rule.rate_bits_per_s),
             trigger: v1::Trigger::try_from(rule.trigger).unwrap_or_default(),

@@ -10,7 +10,7 @@ use crate::{
     index::TargetNumber,
     list::Approved,
     proceedings::Proceedings,
-    request::{Decision, Request, RequestTarget},
+    request::{Decision, Request, RequestTarget, hides},
     state::{self, Bounds, NoSuchStep, Standing, Transition},
 };
 
@@ -83,6 +83,18 @@ pub struct Version {
 }
 
 impl Version {
+    /// When the first secrecy of it ended that has (SECRECY_EXPIRED, DOMAIN.md 3c): somebody should say
+    /// that it is over, or why it goes on.
+    pub fn secrecy_expired_at_s(&self, at_s: i64) -> Option<i64> {
+        self.secrecy_ends().filter(|until_s| *until_s <= at_s).min()
+    }
+
+    /// When what is restricted or secret of it ends: that it exists, and what its text says.
+    pub(crate) fn secrecy_ends(&self) -> impl Iterator<Item = i64> {
+        let existence = self.existence.filter(|existence| hides(existence.tier));
+        self.request.secrecy_ends().chain(existence.and_then(|existence| existence.until_s))
+    }
+
     pub(crate) fn numbers(&self) -> Range<TargetNumber> {
         let count = TargetNumber::try_from(self.request.targets.len()).unwrap_or(TargetNumber::MAX);
         self.first_number..self.first_number.saturating_add(count)

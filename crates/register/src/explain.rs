@@ -3,7 +3,7 @@
 use evidence::Claim;
 use remit_proto::v1::{self, AddedFinding, Dimension, UndeterminedReason, VerdictCode};
 
-use crate::words;
+use crate::{verdict::screen_word, words};
 
 pub fn explain(verdict: &v1::Verdict) -> String {
     let code = VerdictCode::try_from(verdict.code).unwrap_or_default();
@@ -106,6 +106,12 @@ pub fn explain(verdict: &v1::Verdict) -> String {
     }
     if dimension == i32::from(Dimension::Unspecified) && code == VerdictCode::Unspecified {
         return text;
+    }
+    if !text.contains("in the register at size") {
+        let word = screen_word(code);
+        if let Some(qualification) = word.qualification(size) {
+            text.push_str(&format!(" {} {qualification}.", capitalised(word.as_str())));
+        }
     }
     if let Some(attributed) = &verdict.attributed {
         text.push_str(&format!(" {}.", attributed_later(attributed)));
@@ -232,6 +238,11 @@ fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> Str
     format!("Undetermined: {why}.")
 }
 
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
 fn added_sentence(finding: AddedFinding) -> &'static str {
     match finding {
         AddedFinding::Unspecified => "",
@@ -253,6 +264,7 @@ fn added_sentence(finding: AddedFinding) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::ScreenWord;
 
     fn sentence(says: &str, zone: &str) -> String {
         explain(&v1::Verdict {
@@ -266,6 +278,26 @@ mod tests {
             }),
             ..v1::Verdict::default()
         })
+    }
+
+    #[test]
+    fn what_is_always_said_with_a_word_is_said_with_every_code_of_it() {
+        for code in (0..).map_while(|code| VerdictCode::try_from(code).ok()) {
+            let verdict =
+                v1::Verdict { code: code.into(), register_size: 7, ..v1::Verdict::default() };
+            let said = explain(&verdict);
+            let (covered, none) = match screen_word(code) {
+                ScreenWord::Covered => (true, false),
+                ScreenWord::NoCoveringRequest => (false, true),
+                _ => (false, false),
+            };
+            assert_eq!(
+                said.contains("nothing about lawfulness or proportionality"),
+                covered,
+                "{said}"
+            );
+            assert!(!(covered || none) || said.contains("in the register at size 7"), "{said}");
+        }
     }
 
     #[test]

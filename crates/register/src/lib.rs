@@ -68,6 +68,7 @@ pub mod severity;
 pub mod silence;
 pub mod state;
 pub mod target;
+pub mod territory;
 pub mod unseen;
 pub mod verdict;
 pub mod words;

@@ -14,6 +14,7 @@ use std::{collections::BTreeSet, fmt};
 
 use evidence::RequestId;
 use remit_proto::v1::{RequestStatus, TransitionKind};
+use smallvec::SmallVec;
 
 use crate::{
     entry::Second,
@@ -249,6 +250,11 @@ impl Transition {
         self.proposed.as_ref().is_some_and(|proposed| proposed.waits_at(size))
     }
 
+    /// Since when the register has it and it is in effect.
+    pub(crate) fn known_s(&self) -> i64 {
+        self.effective_at_s.max(self.recorded_at_s)
+    }
+
     /// Index of the statement that stated it, whoever approved it since.
     pub fn stated_by(&self) -> u64 {
         self.proposed.as_ref().map_or(self.statement, |proposed| proposed.statement)
@@ -373,8 +379,6 @@ pub(crate) fn standing_at(
     known: &[&Transition],
     at_s: i64,
 ) -> Standing {
-    let annulled = known.iter().find(|t| t.kind == TransitionKind::Annul);
-    let phase = Phase::at(request, known, at_s);
     let mut bounds = bounds;
     let provisional = request.status == RequestStatus::Provisional;
     if provisional {
@@ -382,23 +386,31 @@ pub(crate) fn standing_at(
         // the oral request itself (DOMAIN.md 3f "Oral then written").
         bounds.from_s = bounds.from_s.max(request.received_at_s.unwrap_or(entered_at_s));
     }
-    let plain = by_time(request, bounds, phase, confirmed_in_time(request, known), at_s);
-    match annulled {
-        Some(annul) if plain.is_in_force() => {
-            if at_s < annul.effective_at_s {
-                Standing::Annulled { at_s: annul.effective_at_s }
-            } else {
-                // After the annulment everybody knew: what goes on is no longer excused by it.
-                ended(
-                    request,
-                    annul.effective_at_s,
-                    Standing::Revoked { at_s: annul.effective_at_s, how: TransitionKind::Annul },
-                    at_s,
-                )
-            }
-        }
-        Some(_) | None => plain,
+    let by_steps = |steps: &[&Transition], at_s| {
+        let (phase, confirmed) =
+            (Phase::at(request, steps, at_s), confirmed_in_time(request, steps));
+        by_time(request, bounds, phase, confirmed, at_s)
+    };
+    let Some(annul) = known.iter().find(|t| t.kind == TransitionKind::Annul) else {
+        return by_steps(known, at_s);
+    };
+    // Whatever it was dated, until then the register had the request in force.
+    let known_s = annul.known_s();
+    let annulled_s = annul.effective_at_s;
+    // What is stated of it afterwards changes nothing: no time to remove begins anew.
+    let before: SmallVec<[&Transition; 8]> =
+        known.iter().copied().filter(|step| step.effective_at_s <= known_s).collect();
+    let plain = by_steps(&before, at_s);
+    if at_s < known_s {
+        return if plain.is_in_force() { Standing::Annulled { at_s: annulled_s } } else { plain };
     }
+    let until_then = by_steps(&before, known_s);
+    if until_then.is_in_force() || plain.is_in_force() {
+        // Since then everybody knew: what goes on is no longer excused by it.
+        let revoked = Standing::Revoked { at_s: annulled_s, how: TransitionKind::Annul };
+        return ended(request, known_s, revoked, at_s);
+    }
+    plain
 }
 
 /// Since when a request is stayed, or was when it ended: the time to remove it runs from then on.
@@ -432,7 +444,7 @@ pub(crate) fn turning_points(
         .into_iter()
         .chain(ends)
         .flatten()
-        .chain(known.iter().map(|t| t.effective_at_s))
+        .chain(known.iter().flat_map(|t| [t.effective_at_s, t.known_s()]))
         .chain(request.windows.iter().flat_map(|w| [w.from_s, w.until_s]))
         // Each may also end a grace.
         .flat_map(|point_s| [point_s, request.removal_until_s(point_s)])

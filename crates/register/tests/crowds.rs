@@ -76,6 +76,7 @@ fn verdict(view: &View<'_>, target: &str, claims: &[&str], seen: &[&str]) -> Ver
     let seen: Vec<String> = seen.iter().map(|name| (*name).to_owned()).collect();
     let event = Event {
         target: Known::Known(target.parse().unwrap()),
+        narrowed: false,
         technique: v1::Technique::DnsNxdomain,
         rate_bits_per_s: None,
         trigger: v1::Trigger::Qname,

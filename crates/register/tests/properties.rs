@@ -258,6 +258,7 @@ proptest! {
         let names = ["other.example".to_owned(), "not a name".to_owned()];
         let event = Event {
             target: wanted,
+            narrowed: false,
             technique: v1::Technique::try_from(technique).unwrap(),
             rate_bits_per_s: None,
             trigger: v1::Trigger::try_from(trigger).unwrap(),
@@ -301,6 +302,7 @@ proptest! {
         let of = |first_s: i64, last_s: i64| {
             let event = Event {
                 target: Known::Known(wanted.clone()),
+                narrowed: false,
                 technique: v1::Technique::IpAclDrop,
                 rate_bits_per_s: None,
                 trigger: v1::Trigger::Destination,

@@ -224,7 +224,7 @@ impl<'a> Case<'a> {
         points.extend(file.review_due_s);
         points.extend(file.report_effect_to.as_ref().map(|report| report.due_s));
         points.extend(file.report_effect_to.as_ref().map(|report| report.sent_at_s));
-        points.extend(request.secrecy_ends());
+        points.extend(self.entry.newest().secrecy_ends());
         points.extend(bounds.case_closed_s);
         for held in request.targets.iter().chain(self.by_list.iter().map(Listed::target)) {
             points.extend(held.added_at_s());

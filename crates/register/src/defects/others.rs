@@ -105,14 +105,22 @@ fn share<T: PartialEq>(some: &[T], others: &[T]) -> bool {
     some.is_empty() || others.is_empty() || some.iter().any(|one| others.contains(one))
 }
 
+/// So many targets of a request with a number are asked for in others of that number.
+const SHARED_ASKED_MAX: usize = 1_000;
+
 fn duplicates(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: &mut Vec<Defect>) {
     let authority = case.request.authority.as_ref().map_or("", |authority| authority.id.as_str());
-    let Some(first) = case.request.targets.iter().find(|held| !held.exception) else { return };
     if authority.is_empty() || !is_comparable(case.request) {
         return;
     }
+    let own = case.request.targets.iter().filter(|held| !held.exception);
+    // Under one number they may share any of them; else all, the first too.
+    let asked = if has_number(case.request) { SHARED_ASKED_MAX } else { 1 };
     let mut seen: BTreeSet<&RequestId> = BTreeSet::new();
-    for touch in view.touching(&first.target) {
+    let touches = own
+        .take(asked)
+        .flat_map(|own| view.touching(&own.target).into_iter().map(move |touch| (own, touch)));
+    for (own, touch) in touches {
         let other = touch.entry;
         let same_target = touch.relation == Relation::Equal
             && !touch.target.exception
@@ -133,7 +141,7 @@ fn duplicates(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found:
                 code: EntryCode::Duplicate,
                 detail: other.id().to_string(),
                 since_s: since_s(view, case, other.id()),
-                target: Some(first.target.clone()),
+                target: Some(own.target.clone()),
                 target_count: 0,
             });
         }
@@ -161,6 +169,11 @@ fn shows(request: &Request, parts: &[RequestPart]) -> bool {
 
 fn names(request: &Request, other: &RequestId) -> bool {
     request.relations.iter().any(|relation| relation.to == other.as_str())
+}
+
+fn has_number(request: &Request) -> bool {
+    let file = &request.particulars;
+    [&file.external_ref, &file.docket, &file.ecli].iter().any(|number| !number.is_empty())
 }
 
 fn same_number(one: &Request, other: &Request) -> bool {

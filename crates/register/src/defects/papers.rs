@@ -107,7 +107,7 @@ fn effect_report(case: &Case<'_>) -> Option<Defect> {
 }
 
 fn secrecy(case: &Case<'_>) -> Option<Defect> {
-    let since_s = case.request.secrecy_expired_at_s(case.at_s)?;
+    let since_s = case.entry.newest().secrecy_expired_at_s(case.at_s)?;
     Some(Defect::of(EntryCode::SecrecyExpired, since_s))
 }
 

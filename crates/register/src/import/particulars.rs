@@ -12,7 +12,7 @@ use super::{
     target,
     times::{Clock, Side, duration_s},
 };
-use crate::words;
+use crate::{territory, words};
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -287,6 +287,9 @@ impl DecisionRow {
                 word("decision.reason", &text, words::operator_reasons, words::operator_reason)
             })
             .transpose()?;
+        if let Some((problem, remedy)) = territories.iter().find_map(|t| territory::problem(t)) {
+            return Err(RowError::new("decision.territories", problem, remedy));
+        }
         let network = |text: &String| {
             let field = "decision.network_types";
             word(field, text, words::network_types, words::network_type).map(i32::from)

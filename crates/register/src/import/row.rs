@@ -19,7 +19,7 @@ use super::{
 use crate::{
     request::{InvalidRequest, Request, granularity_from_word},
     target::kind_words,
-    words,
+    territory, words,
 };
 
 /// Keys as people write them; every one of them may come from a column, a constant or the default.
@@ -363,6 +363,9 @@ impl Row {
         }
         if !category.is_empty() && !words::CATEGORIES.contains(&category.as_str()) {
             notes.push(format!("category {category:?} is not one of the DSA's; kept as it is"));
+        }
+        if let Some((problem, remedy)) = territories.iter().find_map(|t| territory::problem(t)) {
+            return Err(RowError::new("territories", problem, remedy));
         }
         if territories.is_empty() {
             notes.push(

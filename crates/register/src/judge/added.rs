@@ -23,6 +23,7 @@ const EDE_BLOCKED: u32 = 15;
 const EDE_CENSORED: u32 = 16;
 const EDE_FILTERED: u32 = 17;
 const EDE_PROHIBITED: u32 = 18;
+const HTTP_UNAVAILABLE_FOR_LEGAL_REASONS: u32 = 451;
 
 pub(super) fn findings(
     event: &Event<'_>,
@@ -35,9 +36,15 @@ pub(super) fn findings(
     if speaks.is_some_and(|c| is_collateral(event, c, code, view)) {
         added.push(AddedFinding::Collateral);
     }
-    if speaks.is_some_and(|c| {
-        is_misleading(event.response, c.request()) || hides_what_is_due(event, c.request())
-    }) {
+    let misleads = match speaks {
+        Some(candidate) => {
+            let request = candidate.request();
+            is_misleading(event.response, Some(request.instrument))
+                || hides_what_is_due(event, request)
+        }
+        None => is_unfounded(code) && is_misleading(event.response, None),
+    };
+    if misleads {
         added.push(AddedFinding::MisleadingResponse);
     }
     if speaks.is_some_and(|c| is_label_doubtful(event, c, code, view, claims)) {
@@ -133,13 +140,37 @@ fn may_be_listed(name: &Target, entry: Entry<'_>, version: &Version, view: &View
     held || is_cut
 }
 
-/// The extended error names another will than the one behind the request. 15: the operator's own
-/// policy; 16: an external requirement; 17: the client's choice; 18: an unauthorised client.
-fn is_misleading(response: Option<&Response>, request: &Request) -> bool {
-    let Some(response::Response::Dns(dns)) = response.and_then(|r| r.response.as_ref()) else {
-        return false;
+/// No request speaks: nobody is known to have required it.
+fn is_unfounded(code: VerdictCode) -> bool {
+    matches!(code, VerdictCode::NoBasis | VerdictCode::UnknownBasis)
+}
+
+/// The response names another will than the one behind the request, or one where there is none. An extended error
+/// of 15: the operator's own policy; 16: an external requirement; 17: the client's choice; 18: an unauthorised
+/// client. HTTP 451: legal demands (RFC 7725 section 3).
+fn is_misleading(response: Option<&Response>, instrument: Option<Instrument>) -> bool {
+    match response.and_then(|r| r.response.as_ref()) {
+        Some(response::Response::Dns(dns)) => {
+            let truthful = truthful(instrument);
+            dns.extended_errors
+                .iter()
+                .filter(|code| (EDE_BLOCKED..=EDE_PROHIBITED).contains(code))
+                .any(|code| !truthful.contains(code))
+        }
+        Some(response::Response::Http(http)) => {
+            http.status == HTTP_UNAVAILABLE_FOR_LEGAL_REASONS
+                && instrument.is_none_or(is_own_measure)
+        }
+        Some(_) | None => false,
+    }
+}
+
+fn truthful(instrument: Option<Instrument>) -> &'static [u32] {
+    let Some(instrument) = instrument else {
+        // Whose will it was is not known; that it was required is not so.
+        return &[EDE_BLOCKED, EDE_FILTERED, EDE_PROHIBITED];
     };
-    let truthful: &[u32] = match request.instrument {
+    match instrument {
         Instrument::CourtOrderFinal
         | Instrument::CourtOrderInterim
         | Instrument::AdministrativeOrder
@@ -154,11 +185,7 @@ fn is_misleading(response: Option<&Response>, request: &Request) -> bool {
         Instrument::TosMeasure | Instrument::SecurityMeasure => &[EDE_BLOCKED],
         Instrument::UserChoice => &[EDE_FILTERED],
         Instrument::Unspecified => &[],
-    };
-    dns.extended_errors
-        .iter()
-        .filter(|code| (EDE_BLOCKED..=EDE_PROHIBITED).contains(code))
-        .any(|code| !truthful.contains(code))
+    }
 }
 
 /// Users are to be told, and what they get looks like a fault of the network. What a response said is
@@ -227,7 +254,12 @@ fn is_label_doubtful(
     let claims_an_order = claims.requests.iter().any(|id| {
         view.request(id).is_some_and(|entry| is_governmental(entry.request().instrument))
     });
-    if claims_an_order {
+    // "Extends an order", "merged into one", and the like.
+    let leads_to_an_order = request.relations.iter().any(|relation| {
+        let to = relation.to.parse().ok().and_then(|id| view.request(&id));
+        to.is_some_and(|entry| is_governmental(entry.request().instrument))
+    });
+    if claims_an_order || leads_to_an_order {
         return true;
     }
     // A government has asked for this target, and the request is refused or not yet accepted.

@@ -336,8 +336,7 @@ fn accepted(
         return Answer::No(VerdictCode::BasisNotAccepted);
     }
     let Some(scope) = &decision.accepted_scope else { return Answer::Yes };
-    let within =
-        dimensions::place(scope, event.place).and(dimensions::audience(scope, event.place));
+    let within = dimensions::place(scope, event.place).and(dimensions::audience_of(scope, event));
     match within {
         Answer::No(_) => Answer::No(VerdictCode::BasisNotAccepted),
         Answer::Yes | Answer::Unknown(_) => within,
@@ -401,7 +400,7 @@ impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
             outdated: false,
             breadth,
             place: secret(RequestPart::Scope, dimensions::place(&request.scope, event.place)),
-            audience: secret(RequestPart::Scope, dimensions::audience(&request.scope, event.place)),
+            audience: secret(RequestPart::Scope, dimensions::audience_of(&request.scope, event)),
             technique: secret(
                 RequestPart::Measure,
                 dimensions::technique(&request.measure, event.technique, event.rate_bits_per_s),

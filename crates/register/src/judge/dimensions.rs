@@ -6,10 +6,11 @@ use remit_proto::v1::{
     NetworkType, NodeFacts, TargetKind, Technique, UndeterminedReason, VerdictCode,
 };
 
-use super::licence;
+use super::{Event, licence};
 use crate::{
     request::{Measure, Scope, Territories},
     target::{Relation, Target},
+    territory::{EU, is_country, is_in_eu},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(crate) enum Answer {
 
 impl Answer {
     /// One "no" decides; one "unknown" leaves it open.
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::No(code), _) | (_, Self::No(code)) => Self::No(code),
             (Self::Unknown(reason), _) | (_, Self::Unknown(reason)) => Self::Unknown(reason),
@@ -89,15 +90,21 @@ pub(crate) fn place(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
         .fold(Answer::place(in_territory), Answer::and)
 }
 
-/// "DE" or "DE-BE" against what the node has declared.
+/// "DE", "DE-BE" or "EU" against what the node has declared. Of what is no country nobody knows where it is.
 fn in_territory(code: &str, facts: &NodeFacts) -> Option<bool> {
     fn declared(value: &str) -> Option<&str> {
         (!value.is_empty()).then_some(value)
     }
     let region = declared(&facts.region);
     let country = declared(&facts.country).or_else(|| region?.split('-').next());
+    if country == Some(code) {
+        return Some(true);
+    }
+    let country = country.filter(|country| is_country(country));
     match code.split_once('-') {
-        None => country.map(|c| c == code),
+        None if code == EU => country.map(is_in_eu),
+        None => country.filter(|_| is_country(code)).map(|country| country == code),
+        Some((of, _)) if !is_country(of) => None,
         Some((of, _)) => match (country, region) {
             (_, Some(region)) => Some(region == code),
             (Some(country), None) if country != of => Some(false),
@@ -133,6 +140,14 @@ pub(crate) fn audience(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
         Answer::Yes
     } else {
         Answer::No(VerdictCode::WrongAudience)
+    }
+}
+
+/// The same of a rule: what its further conditions leave of the lines is not known.
+pub(super) fn audience_of(scope: &Scope, event: &Event<'_>) -> Answer {
+    match audience(scope, event.place) {
+        Answer::No(_) if event.narrowed => Answer::Unknown(UndeterminedReason::Scope),
+        answer => answer,
     }
 }
 

@@ -12,7 +12,7 @@
 //!    first, and of each claimed request as many more. Where that is not all, the verdict says so
 //!    ([`Verdict::considered`]); and it then says of what was not looked at neither that it covers nor that
 //!    it does not: without a covering request it is UNDETERMINED(too_many).
-//! 3. The first that applies speaks: covered · own measure · undetermined (one might cover) · in
+//! 3. The first that applies speaks: covered · undetermined (one might cover) · own measure · in
 //!    removal grace · a claim that the register does not know · the failing request that is
 //!    claimed, else the one that fails fewest dimensions · no basis.
 //!
@@ -34,6 +34,9 @@
 //!   the rules is judged as it stands.
 //! - An attribution adds to what a rule claims, and is judged like a claim that the rule carries. Every
 //!   verdict on such a rule says who attributed it, and when.
+//! - A node that serves lines which a request does not mean is the wrong audience; but of a rule with further
+//!   conditions nobody can say which lines it is for, and that is UNDETERMINED(scope).
+//! - The European Union is its members. Of a territory that is no country nobody knows where it is: UNDETERMINED(scope).
 //! - A baseline stands only in the place of NO_BASIS, for a rule that claims nothing: what is expired or
 //!   too wide is said at once. An event after the deadline is NO_BASIS, one before it stays as it was.
 //! - A free choice of means, and a coarser kind that a request permits, go as far as a technique can need it
@@ -71,7 +74,7 @@ mod dimensions;
 mod licence;
 
 pub use clause::part_of;
-pub(crate) use dimensions::{Answer, place};
+pub(crate) use dimensions::{Answer, audience, place};
 
 use std::num::NonZeroU64;
 
@@ -98,7 +101,7 @@ use crate::{
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "8";
+pub const MATCHER_VERSION: &str = "9";
 /// The same, as entries of the log state it.
 pub const MATCHER_NUMBER: u32 = match u32::from_str_radix(MATCHER_VERSION, 10) {
     Ok(number) => number,
@@ -115,6 +118,9 @@ pub const CONSIDERED_MAX: usize = 64;
 pub struct Event<'a> {
     /// The rule's own target.
     pub target: Known<Target>,
+    /// The rule has further conditions (`Rule.narrowed`), of which the evidence does not tell which: it may hit less
+    /// than its target, and fewer of the lines that its node serves.
+    pub narrowed: bool,
     pub technique: v1::Technique,
     /// What throttling leaves; `None`: not known, or it does not slow down.
     pub rate_bits_per_s: Option<NonZeroU64>,
@@ -234,8 +240,8 @@ pub fn judge(
     let verdict = case
         .covered(candidates)
         .or_else(|| case.not_seen())
-        .or_else(|| case.own_measure(candidates))
         .or_else(|| case.might_be_covered(candidates))
+        .or_else(|| case.own_measure(candidates))
         .or_else(|| case.too_many(cut_at))
         .or_else(|| case.in_grace(candidates))
         .or_else(|| case.unknown_basis())
@@ -287,6 +293,11 @@ impl<'a> Case<'_, 'a> {
     }
 
     fn own_measure(&self, candidates: &[Judged<'_, 'a>]) -> Option<Verdict> {
+        let candidate = self.own_measure_of(candidates)?;
+        Some(self.speak(own_code(candidate.request()), candidate, Dimension::Target))
+    }
+
+    fn own_measure_of<'j>(&self, candidates: &'j [Judged<'j, 'a>]) -> Option<&'j Candidate<'a>> {
         let (_, candidate) = candidates
             .iter()
             .filter(|(_, c)| c.request().is_own_measure())
@@ -295,12 +306,15 @@ impl<'a> Case<'_, 'a> {
                 Outcome::Might { .. } | Outcome::Grace | Outcome::Fails { .. } => false,
             })
             .min_by_key(|(_, c)| c.preference())?;
-        Some(self.speak(own_code(candidate.request()), candidate, Dimension::Target))
+        Some(candidate)
     }
 
+    /// An own measure that covers is not undetermined by another one.
     fn might_be_covered(&self, candidates: &[Judged<'_, 'a>]) -> Option<Verdict> {
+        let is_own = self.own_measure_of(candidates).is_some();
         let best = candidates
             .iter()
+            .filter(|(_, c)| !is_own || !c.request().is_own_measure())
             .filter_map(|(outcome, c)| match *outcome {
                 Outcome::Might { reason, dimension } => Some((c, reason, dimension)),
                 Outcome::Covers { .. } | Outcome::Grace | Outcome::Fails { .. } => None,

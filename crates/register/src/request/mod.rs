@@ -299,12 +299,6 @@ impl Request {
         self.closed.iter().any(|closed| closed.part == part)
     }
 
-    /// When the first secrecy of it ended that has (SECRECY_EXPIRED, DOMAIN.md 3c): somebody should say
-    /// that it is over, or why it goes on.
-    pub fn secrecy_expired_at_s(&self, at_s: i64) -> Option<i64> {
-        self.secrecy_ends().filter(|until_s| *until_s <= at_s).min()
-    }
-
     /// When what is restricted or secret of it ends: by the clause, and by each closed part.
     pub(crate) fn secrecy_ends(&self) -> impl Iterator<Item = i64> {
         let clause = self.particulars.confidentiality.as_ref();

@@ -21,7 +21,7 @@
 //!
 //! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
 //! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
-//! [actor …] [answering 15,…] [leaving <bit/s>] [seeing a.org,b.org] [others n] [imported] [then] [size n] [before n]
+//! [actor …] [answering 15,…] [answering-http 451] [leaving <bit/s>] [seeing a.org,b.org] [others n] [imported] [narrowed] [then] [size n] [before n]
 //! [logged n] [grace n] [now T] [rule n] [old] [standing] [unseen <from>..<until>] [deed|confirmed-deed]`;
 //! `standing`: a rule at an instant; `unseen`: the agent was down; `old`: the rule stood before the
 //! node was enrolled; `deed`: a person recorded it, and, where it says so, a second one confirmed it.
@@ -116,6 +116,7 @@ pub(crate) fn verdict_in(event: &str, register: &Register) -> Verdict {
     let Claimed { claims, attributed } = view.claims_of(&node, parts.rule, parts.claims.clone());
     let event = Event {
         target: parts.target.clone(),
+        narrowed: parts.narrowed,
         technique: parts.technique,
         rate_bits_per_s: parts.rate_bits_per_s,
         trigger: parts.trigger,
@@ -578,6 +579,7 @@ struct EventText {
     response: Option<v1::Response>,
     span: Span,
     imported: bool,
+    narrowed: bool,
     place: Option<v1::NodeFacts>,
     seen: Vec<String>,
     others: usize,
@@ -616,6 +618,7 @@ impl EventText {
             response: None,
             span: Span { first_s: noon, last_s: noon, clock_error_s: 0 },
             imported: false,
+            narrowed: false,
             place: Some(v1::NodeFacts {
                 node: "router-1".into(),
                 country: "DE".into(),
@@ -642,6 +645,7 @@ impl EventText {
     fn word(&mut self, word: &str, words: &mut VecDeque<&str>) {
         match word {
             "imported" => return self.imported = true,
+            "narrowed" => return self.narrowed = true,
             "old" => return self.old = true,
             "standing" => return self.stands = true,
             "deed" => return self.deed = Some(None),
@@ -692,6 +696,11 @@ impl EventText {
                 let extended_errors = list().iter().map(|c| c.parse().unwrap()).collect();
                 let dns = v1::DnsResponse { rcode: 3, extended_errors };
                 let response = Some(v1::response::Response::Dns(dns));
+                self.response = Some(v1::Response { response });
+            }
+            "answering-http" => {
+                let http = v1::HttpResponse { status: value.parse().unwrap(), blocked_by: false };
+                let response = Some(v1::response::Response::Http(http));
                 self.response = Some(v1::Response { response });
             }
             "leaving" => self.rate_bits_per_s = value.parse().ok(),

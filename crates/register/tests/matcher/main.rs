@@ -115,6 +115,7 @@ fn verdict(world: &World, register: &Register, block: &Block) -> Answer {
     });
     let event = Event {
         target: Known::Known(world.targets[block.thing].clone()),
+        narrowed: false,
         technique: if block.dns { v1::Technique::DnsNxdomain } else { v1::Technique::IpAclDrop },
         rate_bits_per_s: None,
         trigger: v1::Trigger::Other,

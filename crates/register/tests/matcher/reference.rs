@@ -104,15 +104,16 @@ pub(crate) fn verdict(sets: &Sets, asks: &[Ask], block: &Block) -> Answer {
     if orders().next().is_some() {
         return (Code::AuthorisedProvisional, None);
     }
-    if !covers.is_empty() {
-        return (Code::TosMeasure, None);
-    }
-    let might = considered.iter().filter_map(|(_, named, outcome)| match outcome {
-        Outcome::Might(reason) => Some((!named, *reason as i32, *reason)),
+    let is_own = !covers.is_empty();
+    let might = considered.iter().filter_map(|(ask, named, outcome)| match outcome {
+        Outcome::Might(reason) if !is_own || !ask.own => Some((!named, *reason as i32, *reason)),
         _ => None,
     });
     if let Some((_, _, reason)) = might.min() {
         return (Code::Undetermined, Some(reason));
+    }
+    if is_own {
+        return (Code::TosMeasure, None);
     }
     if considered.iter().any(|(_, _, outcome)| matches!(outcome, Outcome::Grace)) {
         return (Code::InRemovalGrace, None);
@@ -322,22 +323,27 @@ fn stands(ask: &Ask, part: Option<&Part>, at: i64) -> Stands {
     if ask.status == Status::UnderReview {
         return Stands::Not(Code::BasisNotAccepted);
     }
-    let without_annulment = not_annulled(ask, part, at);
     let annulled = ask.acts.iter().find(|(act, _)| *act == Act::Annul);
-    match annulled {
-        Some((_, since)) if in_force(without_annulment) => {
-            if at < *since {
-                Stands::Not(Code::AnnulledRetroactively)
-            } else {
-                ended(ask, *since, Code::Revoked, at)
-            }
+    // Since when everybody knew; what is stated of it later changes nothing.
+    let known = annulled.map(|(_, since)| (*since).max(RECORDED_S));
+    let counts = |since: i64| known.is_none_or(|known| since <= known);
+    let acts: Vec<_> = ask.acts.iter().filter(|(_, since)| counts(*since)).copied().collect();
+    let without_annulment = |at| not_annulled(ask, acts.clone(), part, at);
+    match known {
+        Some(known) if at < known && in_force(without_annulment(at)) => {
+            Stands::Not(Code::AnnulledRetroactively)
         }
-        _ => without_annulment,
+        Some(known)
+            if at >= known
+                && (in_force(without_annulment(known)) || in_force(without_annulment(at))) =>
+        {
+            ended(ask, known, Code::Revoked, at)
+        }
+        _ => without_annulment(at),
     }
 }
 
-fn not_annulled(ask: &Ask, part: Option<&Part>, at: i64) -> Stands {
-    let mut acts = ask.acts.clone();
+fn not_annulled(ask: &Ask, mut acts: Vec<(Act, i64)>, part: Option<&Part>, at: i64) -> Stands {
     acts.sort_by_key(|(_, since)| *since);
     let confirmed_in_time =
         acts.iter().any(|(act, since)| *act == Act::Confirm && *since <= ask.confirm_by);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use evidence::PersonId;
-use register::{Target, import::Held, words as field};
+use register::{Target, import::Held, territory, words as field};
 use remit_proto::v1;
 
 use super::{complete, digest, enter_requests, held, read_form, tell_rows};
@@ -156,6 +156,11 @@ impl Amend {
             if !task.targets.iter().any(|held| held.target == target) {
                 task.targets.push(v1::RequestTarget { target, ..v1::RequestTarget::default() });
             }
+        }
+        if let Some((problem, remedy)) =
+            territories.iter().find_map(|text| territory::problem(text))
+        {
+            return Err(CliError::Usage(format!("--in: {problem}: {remedy}")));
         }
         if !territories.is_empty() {
             task.scope.get_or_insert_default().territories = territories.clone();

@@ -1,7 +1,7 @@
 //! What became of a request, and of the proceeding that it depends on.
 
 use evidence::RequestId;
-use register::{Target, words as field};
+use register::{Target, territory, words as field};
 use remit_proto::v1::{self, statement::Body};
 
 use super::{Entered, enter, item_set};
@@ -157,6 +157,9 @@ impl Decide {
                 text.parse().map_err(|error| wrong("--not", format!("{text:?}: {error}")))?;
             Ok(target.to_wire())
         });
+        if let Some((problem, remedy)) = only_in.iter().find_map(|text| territory::problem(text)) {
+            return Err(wrong("--only-in", format!("{problem}: {remedy}")));
+        }
         if kind == v1::DecisionKind::Accept && code.is_none() && text.is_none() {
             return Ok(None);
         }
