@@ -87,6 +87,9 @@ pub struct Coverage {
     pub reassessments_checked: u64,
     /// Screen word → events, as known now.
     pub verdicts: BTreeMap<String, u64>,
+    /// Of the covered and the operator's own: "<screen word>, <proof of the request>, registered <before the act>" →
+    /// events (DOMAIN.md section 3, "Two qualities").
+    pub proofs: BTreeMap<String, u64>,
     /// What requests demand and was not done, code → requests; apart from verdicts on purpose (DOMAIN.md 3b).
     pub duties: BTreeMap<String, Vec<String>>,
     /// What is wrong with requests themselves, code → requests (DOMAIN.md 3c).
@@ -430,6 +433,9 @@ impl fmt::Display for Coverage {
         let verdicts: Vec<String> =
             self.verdicts.iter().map(|(word, count)| format!("{count} {word}")).collect();
         row("events", format!("{} judged: {}", self.events_judged, list(&verdicts)))?;
+        for (at, (quality, count)) in self.proofs.iter().enumerate() {
+            row(if at == 0 { "by proof" } else { "" }, format!("{count} {quality}"))?;
+        }
         row(
             "judged again",
             format!(

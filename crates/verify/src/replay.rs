@@ -12,9 +12,10 @@ use register::{
     duties::{Ground, Timeline},
     integrity::Contradiction,
     silence::{Silence, Watch},
-    verdict::Verdict,
+    verdict::{ScreenWord, Verdict},
+    words,
 };
-use remit_proto::v1::{self, leaf::Body};
+use remit_proto::v1::{self, Ternary, leaf::Body};
 use serde::Deserialize;
 use tlog::Hash;
 
@@ -93,7 +94,20 @@ pub(crate) fn verdicts(
     let (computed, found) = compute(bundle, trust, past, coverage, findings);
     silences(coverage, found, past.facts, &past.agents.sealed());
     for Computed { now, .. } in computed.values() {
-        *coverage.verdicts.entry(now.screen_word().to_string()).or_default() += 1;
+        let word = now.screen_word();
+        *coverage.verdicts.entry(word.to_string()).or_default() += 1;
+        if let ScreenWord::Covered | ScreenWord::OwnMeasure = word {
+            let quality = format!(
+                "{word}, {}, registered before the act: {}",
+                words::basis_proof(now.basis_proof),
+                match now.registered_before_act {
+                    Ternary::Yes => "yes",
+                    Ternary::No => "no",
+                    Ternary::Unknown | Ternary::Unspecified => "not known",
+                }
+            );
+            *coverage.proofs.entry(quality).or_default() += 1;
+        }
     }
     coverage.events_judged = computed.len() as u64;
     let Some(bytes) = bundle.get(VERDICTS) else {

@@ -146,6 +146,7 @@ fn judged(
         facts.rule.claims.iter().filter_map(|claim| claim.try_into().ok()).collect();
     let event = register::Event {
         target: register::Known::from_wire(facts.target.as_ref()),
+        narrowed: facts.rule.narrowed,
         technique: v1::Technique::try_from(facts.rule.technique).unwrap_or_default(),
         rate_bits_per_s: None,
         trigger: v1::Trigger::try_from(facts.rule.trigger).unwrap_or_default(),

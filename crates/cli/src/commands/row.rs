@@ -183,15 +183,22 @@ fn basis(verdict: &v1::Verdict) -> Option<String> {
         | ScreenWord::Undetermined => return None,
     }
     let before = match verdict.registered_before_act() {
-        Ternary::Yes => "yes",
+        Ternary::Yes => REGISTERED_BEFORE,
         Ternary::No => "NO",
         Ternary::Unknown | Ternary::Unspecified => "not known",
     };
     Some(basis_sentence(proof(verdict)?, before))
 }
 
+/// No answer of a collector holds a cosignature of a witness.
+pub(super) const REGISTERED_BEFORE: &str = "yes, by the operator's word";
+
 pub(super) fn proof(verdict: &v1::Verdict) -> Option<&'static str> {
-    match verdict.basis_proof() {
+    proof_word(verdict.basis_proof())
+}
+
+pub(super) fn proof_word(proof: BasisProof) -> Option<&'static str> {
+    match proof {
         BasisProof::Unspecified => None,
         BasisProof::AuthoritySigned => Some("signed by the authority"),
         BasisProof::DocumentHeld => Some("the operator holds the document"),

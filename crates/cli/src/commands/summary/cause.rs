@@ -4,11 +4,11 @@
 use std::{collections::BTreeMap, fmt};
 
 use register::{ScreenWord, screen_word};
-use remit_proto::v1::{self, Ternary};
+use remit_proto::v1::{self, BasisProof, Ternary};
 
 use super::{Places, examples::Examples};
 use crate::{
-    commands::row::{Judged, basis_sentence, proof},
+    commands::row::{Judged, REGISTERED_BEFORE, basis_sentence, proof_word},
     words,
 };
 
@@ -98,8 +98,9 @@ pub(super) struct Cause {
     pub(super) targets: Examples,
     /// Of one of the rules; the others have the same code and request.
     pub(super) verdict: Option<v1::Verdict>,
-    /// Rules whose covering request was registered before the act, after it, and who knows.
-    pub(super) registered: Registered,
+    /// Rules whose covering request was registered before the act, after it, and who knows; by how well the request
+    /// is proved.
+    pub(super) registered: BTreeMap<BasisProof, Registered>,
     /// Rules of which a person said later what they rest on, and the newest such word.
     pub(super) attributed: u64,
     pub(super) newest: Option<v1::AttributedLater>,
@@ -122,20 +123,42 @@ impl Registered {
     }
 }
 
+impl std::iter::Sum for Registered {
+    fn sum<I: Iterator<Item = Self>>(each: I) -> Self {
+        each.fold(Self::default(), |sum, one| Self {
+            before: sum.before + one.before,
+            after: sum.after + one.after,
+            unknown: sum.unknown + one.unknown,
+        })
+    }
+}
+
 impl fmt::Display for Registered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self { after: 0, unknown: 0, .. } => f.write_str("yes"),
+            Self { after: 0, unknown: 0, .. } => f.write_str(REGISTERED_BEFORE),
             Self { before: 0, unknown: 0, .. } => f.write_str("NO"),
             Self { before: 0, after: 0, .. } => f.write_str("not known"),
             Self { before, after, unknown } => {
-                write!(f, "yes {before}, NO {after}, not known {unknown} of these rules")
+                write!(
+                    f,
+                    "{REGISTERED_BEFORE}, {before}, NO {after}, not known {unknown} of these rules"
+                )
             }
         }
     }
 }
 
 impl Cause {
+    pub(super) fn all_registered(&self) -> Registered {
+        self.registered.values().copied().sum()
+    }
+
+    /// How well the request is proved that speaks for these rules; several words where its versions differ.
+    pub(super) fn proofs(&self) -> Vec<&'static str> {
+        self.registered.keys().filter_map(|proof| proof_word(*proof)).collect()
+    }
+
     fn new(key: Key) -> Self {
         Self {
             key,
@@ -148,7 +171,7 @@ impl Cause {
             last_hit_s: 0,
             targets: Examples::default(),
             verdict: None,
-            registered: Registered::default(),
+            registered: BTreeMap::new(),
             attributed: 0,
             newest: None,
         }
@@ -166,7 +189,8 @@ impl Cause {
         }
         self.last_hit_s = self.last_hit_s.max(row.last_hit_s);
         self.targets.add(words::target(row.target()));
-        self.registered.add(row.verdict.as_ref());
+        let proof = row.verdict.as_ref().map_or(BasisProof::Unspecified, v1::Verdict::basis_proof);
+        self.registered.entry(proof).or_default().add(row.verdict.as_ref());
         if let Some(later) = row.verdict.as_ref().and_then(|v| v.attributed.as_ref()) {
             self.attributed += 1;
             if self.newest.as_ref().is_none_or(|known| known.statement < later.statement) {
@@ -197,8 +221,9 @@ impl Cause {
             });
         }
         if matches!(self.key.part, Part::Covered | Part::OwnMeasure) {
-            let before = self.registered.to_string();
-            sentences.extend(proof(verdict).map(|proof| basis_sentence(proof, &before)));
+            sentences.extend(self.registered.iter().filter_map(|(proof, registered)| {
+                Some(basis_sentence(proof_word(*proof)?, &registered.to_string()))
+            }));
         }
         sentences
     }
@@ -341,8 +366,11 @@ pub(super) mod tests {
         };
         let (yes, no) = (covered(Ternary::Yes), covered(Ternary::No));
         check(std::slice::from_ref(&no), "NO");
-        check(&[yes.clone(), yes.clone()], "yes");
-        check(&[yes.clone(), no, yes], "yes 2, NO 1, not known 0 of these rules");
+        check(&[yes.clone(), yes.clone()], "yes, by the operator's word");
+        check(
+            &[yes.clone(), no, yes],
+            "yes, by the operator's word, 2, NO 1, not known 0 of these rules",
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use remit_proto::v1;
 
 use super::{
-    cause::{Cause, Part, for_example},
+    cause::{Cause, Part, Registered, for_example},
     deed::Deed,
     defect::{Defects, States},
     examples::some,
@@ -47,6 +47,33 @@ pub(super) fn totals() -> Layout<Total> {
     Layout { noun: "totals", fields, cells, below: |_| Vec::new() }
 }
 
+/// Rules of one word whose requests are proved in one way.
+#[derive(Debug)]
+pub(super) struct Proved {
+    pub(super) part: Part,
+    pub(super) proof: &'static str,
+    pub(super) registered: Registered,
+}
+
+pub(super) fn proved() -> Layout<Proved> {
+    let fields = fields![row: Proved;
+        "verdict_word" => row.part.word(),
+        "basis_proof" => row.proof,
+        "registered_before_act" => row.registered.before,
+        "registered_after_act" => row.registered.after,
+        "registered_unknown" => row.registered.unknown,
+    ];
+    type Of = Cell<Proved>;
+    let cells = vec![
+        Of::new("INSTALLED NOW", |row| row.part.word().to_owned()),
+        Of::new("PROOF OF THE REQUEST", |row| row.proof.to_owned()),
+        Of::new("BEFORE", |row| row.registered.before.to_string()),
+        Of::new("AFTER", |row| row.registered.after.to_string()),
+        Of::new("NOT KNOWN", |row| row.registered.unknown.to_string()).dispensable(1),
+    ];
+    Layout { noun: "proofs", fields, cells, below: |_| Vec::new() }
+}
+
 pub(super) fn causes() -> Layout<Cause> {
     let fields = fields![row: Cause;
         "verdict_word" => row.key.part.word(),
@@ -65,9 +92,10 @@ pub(super) fn causes() -> Layout<Cause> {
         "last_hit" => utc(row.last_hit_s),
         "targets" => row.targets.shown(),
         "reason" => row.verdict.as_ref().map(register::explain),
-        "registered_before_act" => row.registered.before,
-        "registered_after_act" => row.registered.after,
-        "registered_unknown" => row.registered.unknown,
+        "basis_proof" => row.proofs(),
+        "registered_before_act" => row.all_registered().before,
+        "registered_after_act" => row.all_registered().after,
+        "registered_unknown" => row.all_registered().unknown,
         "attributed_later" => row.attributed,
         "baseline_until" => utc(row.verdict.as_ref().map(|v| v.baseline_until_s).unwrap_or_default()),
     ];

@@ -19,17 +19,17 @@ mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use remit_proto::v1;
+use remit_proto::v1::{self, BasisProof};
 use serde_json::{Value, json};
 
 use self::{
-    cause::{Cause, Part, causes},
+    cause::{Cause, Part, Registered, causes},
     deed::{Deed, deeds, duties, not_done, reached, silent_areas, unstated},
     defect::{Defects, States, defects, states},
-    layouts::Total,
+    layouts::{Proved, Total},
     unseen::{Unseen, unseen},
 };
-use super::list;
+use super::{list, row::proof_word};
 use crate::{
     cli::{Format, SummaryArgs},
     client,
@@ -200,6 +200,27 @@ impl Summary {
         Part::ALL.map(total).into()
     }
 
+    /// What is covered, and the operator's own: by how well the requests are proved, and by when they were registered
+    /// (DOMAIN.md 3a), so that one wide request of the operator's own makes not everything green.
+    fn proved(&self) -> Vec<Proved> {
+        let mut found: BTreeMap<(usize, BasisProof), Vec<Registered>> = BTreeMap::new();
+        let parts = [Part::Covered, Part::OwnMeasure];
+        for cause in &self.causes {
+            let Some(at) = parts.iter().position(|part| *part == cause.key.part) else { continue };
+            for (proof, registered) in &cause.registered {
+                found.entry((at, *proof)).or_default().push(*registered);
+            }
+        }
+        let rows = found.into_iter().filter_map(|((at, proof), registered)| {
+            Some(Proved {
+                part: *parts.get(at)?,
+                proof: proof_word(proof).unwrap_or("not stated"),
+                registered: registered.into_iter().sum(),
+            })
+        });
+        rows.collect()
+    }
+
     fn json(&self) -> Value {
         json!({
             "operator": self.operator,
@@ -207,6 +228,7 @@ impl Summary {
             "asked_at": time::utc(self.asked_at_s),
             "register_moved": self.moved.is_some(),
             "totals": layouts::totals().listing(&self.totals(), None).objects(),
+            "proofs": layouts::proved().listing(&self.proved(), None).objects(),
             "causes": layouts::causes().listing(&self.causes, None).objects(),
             "not_enforced": layouts::duties().listing(&self.duties, None).objects(),
             "reached": layouts::reached().listing(&self.reached, None).objects(),

@@ -57,6 +57,7 @@ const ROWS_MAX: usize = 20;
 pub(super) fn page(summary: &Summary) -> Page {
     let totals = summary.totals();
     let mut sections = vec![glance(&totals)];
+    sections.extend(proved(summary));
     sections.extend(totals.iter().filter(|t| t.rules > 0).map(|total| part(summary, total)));
     sections.push(duties(summary));
     sections.extend(reached(summary));
@@ -114,7 +115,7 @@ fn lead(summary: &Summary, totals: &[Total]) -> Vec<String> {
 
 fn registered_after(summary: &Summary) -> u64 {
     let covered = summary.causes.iter().filter(|cause| cause.key.part == Part::Covered);
-    covered.map(|cause| cause.registered.after).sum()
+    covered.map(|cause| cause.all_registered().after).sum()
 }
 
 fn glance(totals: &[Total]) -> Section {
@@ -127,6 +128,25 @@ fn glance(totals: &[Total]) -> Section {
         after: Vec::new(),
         terms: Vec::new(),
     }
+}
+
+/// Only where anything is covered, or the operator's own.
+fn proved(summary: &Summary) -> Option<Section> {
+    let rows = summary.proved();
+    (!rows.is_empty()).then(|| Section {
+        id: "proved",
+        heading: "How well that is proved".to_owned(),
+        tone: Tone::Figures,
+        lead: vec![
+            "Rules that are covered, or the operator's own, by what proves their request and by when the \
+             register had it. What rests on the operator's word alone the operator may have written for \
+             these rules. \"Before\" is the operator's word too: no independent witness has confirmed it."
+                .to_owned(),
+        ],
+        table: Some(layouts::proved().table(&rows)),
+        after: Vec::new(),
+        terms: Vec::new(),
+    })
 }
 
 fn part(summary: &Summary, total: &Total) -> Section {
