@@ -32,6 +32,9 @@ enum Command {
     Test,
     /// What the programs need, over what nobody can do without: a table of ratios, and the targets.
     Bench(bench::Arguments),
+    /// For the bench: KiB that the names of a comparison need, in a process of their own.
+    #[command(hide = true)]
+    Held { what: String },
     /// Gives every parser inputs that nobody thought of (docs/adr/0026-fuzzing.md).
     Fuzz(fuzz::Arguments),
     /// Formatting, lints, licences: what needs no service and no root.
@@ -43,6 +46,9 @@ fn main() -> ExitCode {
         Command::Demo { once, json } => demo::run(once, json.as_deref()),
         Command::Test => check::test(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Held { what } => {
+            remit_tests::bench::matcher::held(&what).map(|kib| println!("{kib}"))
+        }
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Check => check::check(),
     };

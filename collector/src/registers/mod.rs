@@ -60,6 +60,23 @@ pub enum NoItems {
     Invalid(#[from] InvalidStatement),
 }
 
+/// What the register asks of documents that everybody sees is asked of closed ones while they can be seen: whoever
+/// reads the register later may not see them.
+fn check_proof(request: &register::Request) -> Result<(), Refusal> {
+    let documents = request.closed.iter().find(|part| part.part == v1::RequestPart::Documents);
+    let is_seen = documents.is_some_and(|part| part.is_open);
+    let mut held = request.particulars.documents.iter();
+    if request.basis_proof != v1::BasisProof::AuthoritySigned
+        || !is_seen
+        || held.any(|document| document.signature_status() == v1::SignatureStatus::Valid)
+    {
+        return Ok(());
+    }
+    let detail = "basis_proof: authority_signed needs a document whose signature was checked and holds: remit \
+                  requests document add";
+    Err(Refusal::because("MALFORMED_IMPORT", detail))
+}
+
 /// The items of a statement's set; a statement without a set has none.
 pub fn items_of(chunks: &dyn Chunks, statement: &v1::Statement) -> Result<Items, NoItems> {
     let mut reader = ItemReader::default();
@@ -232,6 +249,7 @@ impl Writer {
         let mut missing = 0_usize;
         for request in items.requests() {
             self.check_signatures(&request.particulars.documents, &erased)?;
+            check_proof(request)?;
             missing += request.closed.iter().filter(is_missing).count();
         }
         if missing == 0 {
@@ -367,5 +385,67 @@ impl Writer {
         let (signatures, roles) = (&signed.signatures, &[v1::Role::Operator]);
         self.check_people(origin, &signed.facts, signatures, (author, None), caller, roles)?;
         Ok(signed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evidence::commitment::Salt;
+
+    use super::*;
+    use crate::assess::testing::plain;
+
+    /// Signed by an authority, as is said, with a document whose signature has this status: who refuses it.
+    fn request(
+        status: v1::SignatureStatus,
+        is_closed: bool,
+        is_seen: bool,
+    ) -> Result<(), &'static str> {
+        let target: register::Target = "ip:192.0.2.7".parse().unwrap();
+        let target =
+            v1::RequestTarget { target: Some(target.to_wire()), ..v1::RequestTarget::default() };
+        let document = v1::Document {
+            digest: vec![1; 32],
+            signature_status: status.into(),
+            anchor_digest: vec![2; 32],
+            signature: Some(v1::ItemSet { count: 1, root: vec![3; 32], chunks: vec![vec![3; 32]] }),
+            ..v1::Document::default()
+        };
+        let mut request = v1::Request {
+            basis_proof: v1::BasisProof::AuthoritySigned.into(),
+            documents: vec![document],
+            ..plain("req-7", vec![target])
+        };
+        let part = v1::RequestPart::Documents;
+        let fields = closed::take(&mut request.clone(), part);
+        let mut opened = Vec::new();
+        if is_closed {
+            let closed = v1::ClosedPart {
+                part: part.into(),
+                tier: v1::DisclosureTier::Secret.into(),
+                ..v1::ClosedPart::default()
+            };
+            let salt = || Ok::<_, std::convert::Infallible>(Salt([7; 16]));
+            closed::close(&mut request, closed, salt).unwrap();
+        }
+        if is_closed && is_seen {
+            opened.push(v1::OpenedPart { request_id: "req-7".into(), part: part.into(), fields });
+        }
+        let mut reader = ItemReader::default();
+        let item = v1::RegisterItem { item: Some(Item::Request(request)) };
+        reader.push(item, opened).unwrap();
+        let items = reader.finish().map_err(|_| "by the register")?;
+        items.requests().try_for_each(check_proof).map_err(|_| "here")
+    }
+
+    #[test]
+    fn what_an_authority_signed_is_asked_of_closed_documents_while_they_are_seen() {
+        use v1::SignatureStatus::{NotChecked, Valid};
+        assert_eq!(request(Valid, false, true), Ok(()));
+        assert_eq!(request(NotChecked, false, true), Err("by the register"));
+        assert_eq!(request(Valid, true, true), Ok(()));
+        assert_eq!(request(NotChecked, true, true), Err("here"));
+        // A reader who does not see them takes the register as it is.
+        assert_eq!(request(NotChecked, true, false), Ok(()));
     }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn change(
 ) -> Result<(), CliError> {
     let Step { id, effective_at, reason, awaits_approval, dry_run } = args;
     let id: RequestId = id.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
-    let effective_at_s = effective(effective_at.as_deref())?;
+    let effective_at_s = effective(effective_at.as_deref(), "--effective-at")?;
     let Stated { by, back_covers, decision } = stated;
     let transition = v1::Transition {
         request_id: id.to_string(),
@@ -44,6 +44,7 @@ pub(crate) async fn change(
     let mut client = client::register(config).await?;
     let entered = state(config, &mut client, transition, effective_at_s, *dry_run).await?;
     let word = match entered {
+        Entered::Waits if *dry_run => "would, once somebody else had approved it, be: ",
         Entered::Waits => {
             eprintln!(
                 "it waits for a second person, and has no effect until then: remit requests approve {id}"
@@ -139,7 +140,10 @@ impl Decide {
             (false, true) if plain == v1::DecisionKind::Accept => v1::DecisionKind::Partial,
             (true, false) if plain == v1::DecisionKind::Accept => v1::DecisionKind::AcceptNarrowed,
             (false, false) => return Err(wrong("--only-in", "stands beside --not".to_owned())),
-            (_, _) => return Err(wrong("--not", "narrows an acceptance only".to_owned())),
+            (true, false) => {
+                return Err(wrong("--only-in", "narrows an acceptance only".to_owned()));
+            }
+            (false, true) => return Err(wrong("--not", "narrows an acceptance only".to_owned())),
         };
         let reason = match code {
             None if kind == v1::DecisionKind::Accept => v1::OperatorReason::Unspecified,
@@ -160,7 +164,8 @@ impl Decide {
         if let Some((problem, remedy)) = only_in.iter().find_map(|text| territory::problem(text)) {
             return Err(wrong("--only-in", format!("{problem}: {remedy}")));
         }
-        if kind == v1::DecisionKind::Accept && code.is_none() && text.is_none() {
+        let says_nothing = code.is_none() && text.is_none() && escalation.is_none();
+        if kind == v1::DecisionKind::Accept && says_nothing {
             return Ok(None);
         }
         Ok(Some(v1::OperatorDecision {
@@ -178,7 +183,7 @@ impl Decide {
 /// A proceeding has ended: what depends on it lapses.
 pub(crate) async fn proceeding(config: &Config, args: &Proceeding) -> Result<(), CliError> {
     let Proceeding { id, ended_at, outcome, dry_run } = args;
-    let effective_at_s = effective(ended_at.as_deref())?;
+    let effective_at_s = effective(ended_at.as_deref(), "--ended-at")?;
     let outcome = outcome.clone().unwrap_or_default();
     let body = Body::Proceeding(v1::Proceeding { id: id.clone(), outcome });
     let mut client = client::register(config).await?;
@@ -186,7 +191,7 @@ pub(crate) async fn proceeding(config: &Config, args: &Proceeding) -> Result<(),
     enter(config, &mut client, body, items, chunks, effective_at_s, *dry_run).await
 }
 
-fn effective(text: Option<&str>) -> Result<i64, CliError> {
+fn effective(text: Option<&str>, flag: &'static str) -> Result<i64, CliError> {
     let now_s = time::now_s();
-    text.map_or(Ok(now_s), |text| time::parse(text, "--effective-at", now_s))
+    text.map_or(Ok(now_s), |text| time::parse(text, flag, now_s))
 }
