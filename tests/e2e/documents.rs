@@ -213,6 +213,12 @@ fn an_authority_signs_and_everybody_with_the_anchor_can_see_it() {
         "--anchor",
         &state,
     ];
+    // Before anybody had the anchor; the same document is then the signed one.
+    let unchecked = &first[..first.len() - 2];
+    let (code, text) = world.operator.tried(unchecked);
+    assert_eq!((code, text.contains("proved by document_held")), (Some(0), true), "{text}");
+    let (code, text) = world.operator.tried(unchecked);
+    assert_eq!((code, text.contains("--anchor FILE checks it")), (Some(2), true), "{text}");
     let (code, text) = world.operator.tried(&first);
     assert_eq!((code, text.contains("proved by authority_signed")), (Some(0), true), "{text}");
     let said = "not checked: whether the document asks what the request says";

@@ -27,6 +27,12 @@ pub(crate) async fn findings(
     let states = cases::states(&args.state)?;
     let kinds = cases::kinds(&args.kind)?;
     let severity_min = cases::severity_min(args.severity.as_deref())?.into();
+    let asks_of_nodes = kinds.is_empty() || kinds.contains(&v1::FindingKind::Integrity.into());
+    if filter.as_known_at_s != 0 && asks_of_nodes {
+        eprintln!(
+            "findings about nodes (--kind integrity) are not kept of the past: none is listed"
+        );
+    }
     let mut client = client::query(config).await?;
     let (rows, completeness) =
         list::all(args.filtered.page.limit, async |page_size, page_token| {

@@ -97,17 +97,26 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
     let came_s = next.notification.as_ref().map_or(0, |came| came.received_at_s);
     let bytes = home::read(&signed.file)?;
     let digest = authority::digest(&bytes).to_vec();
-    if next.documents.iter().any(|held| held.digest == digest) {
-        let problem = format!("{}: the request has this document already", signed.file.display());
-        return Err(CliError::Usage(problem));
-    }
-    let mut document = v1::Document {
-        digest,
-        media_type: media_type.clone(),
-        kind: kind.clone(),
-        language: language.clone(),
-        custody: custody.clone(),
-        ..v1::Document::default()
+    let held = next.documents.iter().position(|held| held.digest == digest);
+    let before = held.and_then(|at| next.documents.get(at)).cloned();
+    // Of one that the request has, what is known of its signature is new.
+    let mut document = match before.clone() {
+        Some(held) => v1::Document {
+            signature: None,
+            signature_status: v1::SignatureStatus::Unspecified.into(),
+            signature_digest: Vec::new(),
+            signature_note: String::new(),
+            anchor_digest: Vec::new(),
+            ..held
+        },
+        None => v1::Document {
+            digest,
+            media_type: media_type.clone(),
+            kind: kind.clone(),
+            language: language.clone(),
+            custody: custody.clone(),
+            ..v1::Document::default()
+        },
     };
     let mut chunks = Vec::new();
     let mut stored = String::new();
@@ -120,8 +129,21 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
             ", and of its signature the CMS structure and the digest of what it covers".to_owned();
     }
     let unchecked = not_checked(&document);
+    if let Some(before) = &before
+        && !says_more(before, &document)
+    {
+        let file = signed.file.display();
+        let problem = format!(
+            "{file}: the request has this document already, and of its signature nothing more is known by now; \
+             --anchor FILE checks it"
+        );
+        return Err(CliError::Usage(problem));
+    }
     prove(&mut next, &document);
-    next.documents.push(document);
+    match held.and_then(|at| next.documents.get_mut(at)) {
+        Some(held) => *held = document,
+        None => next.documents.push(document),
+    }
     // Else the officer's name in the certificate would be everybody's.
     let part = v1::RequestPart::Documents;
     if !public && !next.closed.iter().any(|closed| closed.part() == part) {
@@ -142,6 +164,19 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
     eprintln!("{id}: not checked: {unchecked}");
     eprintln!("{id}: its basis is proved by {proof}");
     Ok(())
+}
+
+/// Of the same document: its signature was not looked at before, or not found, and is now.
+fn says_more(before: &v1::Document, now: &v1::Document) -> bool {
+    let decided = |document: &v1::Document| {
+        use v1::SignatureStatus as Status;
+        match document.signature_status() {
+            Status::Valid | Status::Invalid => 2,
+            Status::NotChecked | Status::Unsupported => 1,
+            Status::Unspecified | Status::None | Status::NotMachineReadable => 0,
+        }
+    };
+    decided(before) < decided(now)
 }
 
 /// What nobody looked at when the document was entered.
