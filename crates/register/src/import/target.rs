@@ -8,7 +8,7 @@ use super::{
     particulars::DerivedRow,
     times::{Clock, Side},
 };
-use crate::target::{Target, kind_from_word};
+use crate::target::{Target, kind_from_word, name_of};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,7 +80,7 @@ pub(super) fn read(
         derived: derived.map(|row| row.build(clock)).transpose()?,
     };
     let public_suffix = target.is_public_suffix();
-    let mixed_scripts = mixed_scripts(&wire.raw);
+    let mixed_scripts = mixed_scripts(&target);
     Ok(ReadTarget { wire, text: canonical, said, public_suffix, mixed_scripts })
 }
 
@@ -104,8 +104,9 @@ pub(super) fn of_text(field: &str, text: &str) -> Result<Target, RowError> {
 }
 
 /// Letters of two scripts in one label, as names have that are made to look like others (UTS 39). It may
-/// be just what is to be blocked, so it is said and not refused.
-fn mixed_scripts(raw: &str) -> Option<String> {
+/// be just what is to be blocked, so it is said and not refused. Looked at is the name as people see it, whether
+/// the file writes it so or as "xn--".
+fn mixed_scripts(target: &Target) -> Option<String> {
     let script = |c: char| match c {
         'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' => Some("Latin"),
         '\u{370}'..='\u{3ff}' => Some("Greek"),
@@ -113,7 +114,7 @@ fn mixed_scripts(raw: &str) -> Option<String> {
         '\u{530}'..='\u{58f}' => Some("Armenian"),
         _ => None,
     };
-    raw.split(['.', '/', ':', '@']).find_map(|label| {
+    name_of(target)?.as_seen().split('.').find_map(|label| {
         let mut scripts: Vec<&str> = label.chars().filter_map(script).collect();
         scripts.sort_unstable();
         scripts.dedup();

@@ -566,6 +566,16 @@ fn letters_of_two_scripts_in_one_label_are_noted() {
     assert!(
         notes("domain_exact:p\u{0430}ypal.example").contains("Cyrillic and Latin in one label")
     );
+    for written in ["domain_exact:xn--pypal-4ve.example", "url:https://www.xn--pypal-4ve.example/a"]
+    {
+        assert!(notes(written).contains("Cyrillic and Latin in one label"), "{written}");
+    }
+    assert_eq!(
+        notes("url:https://news.example/новости-news"),
+        "",
+        "only names are taken for others"
+    );
+    assert_eq!(notes("domain_exact:xn--bcher-kva.example"), "");
     assert_eq!(notes("domain_exact:пример.example"), "");
     assert_eq!(notes("domain_exact:bücher.example"), "");
 }
