@@ -22,6 +22,9 @@
 //! instrument = "regulator_order"
 //! ```
 //!
+//! A last line without a line end is refused: it may be cut off. A quotation that is not closed is refused, and so is
+//! each line that it swallowed.
+//!
 //! An empty cell says nothing: the constant holds, if there is one. Rows are accepted requests
 //! unless a status column says otherwise.
 
@@ -31,7 +34,7 @@ use remit_proto::v1::RowFault;
 use serde::Deserialize;
 
 use super::{
-    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at,
+    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded, line_at,
     row::{Defaults, Row},
     times::{self, EndDate},
     toml::{setting_error, syntax_error},
@@ -181,17 +184,101 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
     };
     let mut gathered = Gathered::default();
     let mut lines = Lines::new(&text, body);
-    for record in reader.records() {
+    let mut records = reader.records();
+    let mut swallowed = Vec::new();
+    while let Some(record) = records.next() {
         let record = record.map_err(|e| unreadable(&e))?;
-        let line = lines.at(record.position().map_or(0, csv::Position::byte));
+        let start = record.position().map_or(0, csv::Position::byte);
+        let line = lines.at(start);
         let mut repairs = Vec::new();
-        let table = columns.read(&record, header.len(), mapping, &mut repairs);
+        let is_last = records.reader().position().byte() == body.len() as u64;
+        let end = match is_last {
+            true => RowEnd::of(body.as_bytes(), start, mapping.delimiter_byte()?),
+            false => RowEnd::Whole,
+        };
+        let table = match end {
+            RowEnd::Whole => columns.read(&record, header.len(), mapping, &mut repairs),
+            RowEnd::Unended => {
+                let problem = "its line does not end, as one that was cut off";
+                let remedy = "fetch the file again, or, if it is whole, add a line end";
+                Err(RowError::new("", problem, remedy).of_fault(RowFault::Form))
+            }
+            RowEnd::OpenQuote { at } => {
+                let opened = lines.peek(at);
+                swallowed = behind(body.as_bytes(), at, opened);
+                let problem = open_quote(opened);
+                Err(RowError::new("", problem, OPEN_QUOTE_REMEDY).of_fault(RowFault::Form))
+            }
+        };
         let named = |t: &::toml::Table| t.get("id").and_then(|i| i.as_str()).map(str::to_owned);
         let id = table.as_ref().ok().and_then(named);
         let id = id.or_else(|| columns.cell_of("id", &record)).unwrap_or_default();
         gathered.take(line, &id, table.and_then(Row::read), repairs, &defaults);
     }
+    gathered.report.extend(swallowed);
     Ok(gathered.finish())
+}
+
+/// How the last row of a file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowEnd {
+    Whole,
+    /// Without a line end: what its last cell says may be cut off.
+    Unended,
+    /// Inside a quotation that begins at this byte: whatever stands behind it was read as its text.
+    OpenQuote {
+        at: usize,
+    },
+}
+
+impl RowEnd {
+    /// Of the row that begins at this byte and goes to the end. Quotation marks mean what they mean to the reader: one
+    /// opens a cell at its beginning, and two stand for one inside it.
+    pub(super) fn of(body: &[u8], start: u64, delimiter: u8) -> Self {
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let mut open = None;
+        let mut is_first = true;
+        let mut row = (start..).zip(body.get(start..).unwrap_or_default()).peekable();
+        while let Some((at, byte)) = row.next() {
+            match (open, *byte) {
+                (Some(_), b'"') if row.next_if(|(_, next)| **next == b'"').is_some() => {}
+                (Some(_), b'"') => open = None,
+                (Some(_), _) => {}
+                (None, b'"') if is_first => open = Some(at),
+                (None, byte) => {
+                    is_first = byte == delimiter || matches!(byte, b'\r' | b'\n');
+                    continue;
+                }
+            }
+            is_first = false;
+        }
+        match (open, body.last()) {
+            (Some(at), _) => Self::OpenQuote { at },
+            (None, None | Some(b'\n' | b'\r')) => Self::Whole,
+            (None, Some(_)) => Self::Unended,
+        }
+    }
+}
+
+pub(super) fn open_quote(line: u64) -> String {
+    format!(
+        "a quotation mark opened on line {line} is not closed: the rest of the file is its text"
+    )
+}
+
+pub(super) const OPEN_QUOTE_REMEDY: &str = "close it, or, if the file is cut off, fetch it again";
+
+/// The lines behind an open quotation: each was to be a row, and is refused and counted.
+fn behind(body: &[u8], at: usize, opened: u64) -> Vec<RowReport> {
+    let rest = body.get(at..).unwrap_or_default().split(|byte| *byte == b'\n');
+    let lines = (opened..).zip(rest).skip(1);
+    let refused = |line| {
+        let mut row = RowReport::accepted(line);
+        let problem = format!("it was read as text of the quotation that line {opened} opens");
+        row.refuse(RowError::new("", problem, "close that one").of_fault(RowFault::Form));
+        row
+    };
+    lines.filter(|(_, text)| !text.trim_ascii().is_empty()).map(|(line, _)| refused(line)).collect()
 }
 
 /// Counts lines as the reader goes on. Its own count is one too low where lines end in CR LF.
@@ -218,6 +305,13 @@ impl<'t> Lines<'t> {
         self.seen += (passed.len() + end.len()) as u64;
         self.rest = rest;
         self.line
+    }
+
+    /// The line of a byte of the record that begins here.
+    fn peek(&self, byte: usize) -> u64 {
+        let ahead = byte.saturating_sub(usize::try_from(self.seen).unwrap_or(usize::MAX));
+        let passed = self.rest.get(..ahead).unwrap_or_default();
+        self.line + passed.iter().filter(|b| **b == b'\n').count() as u64
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 
 mod again;
+mod cut;
 mod persons;
 
 use std::convert::Infallible;
@@ -188,7 +189,7 @@ fn one(lines: &str) -> String {
             text.push_str(&format!("{key} = {usual}\n"));
         }
     }
-    text + lines
+    text + lines + "\n"
 }
 
 fn refused(lines: &str, field: &str, words: &str) {
