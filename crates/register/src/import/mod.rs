@@ -67,6 +67,7 @@ pub use self::{
     rkn::{from_rkn_csv, from_rkn_xml},
     rpz::{from_rpz, list_from_rpz},
     settings::Settings,
+    target::{TypedTarget, typed, typed_kind},
     times::EndDate,
     toml::from_toml,
 };

@@ -21,8 +21,8 @@ use remit_proto::v1::RowFault;
 
 use super::ListEntry;
 use crate::{
-    import::{Action, ImportError, ROW_SIZE_MAX, RowError, RowReport, bounded, ended},
-    target::{Target, kind_from_word},
+    import::{Action, ImportError, ROW_SIZE_MAX, RowError, RowReport, bounded, ended, typed_kind},
+    target::Target,
 };
 
 /// What was read of a file.
@@ -110,18 +110,15 @@ fn read(line: &str) -> Option<Result<(ListEntry, Vec<String>), RowError>> {
         let problem = "more than a target and a request";
         return Some(Err(wrong(problem, "begin a comment with #", RowFault::Form)));
     }
-    let kind = text.split_once(':').and_then(|(kind, value)| Some((kind_from_word(kind)?, value)));
-    let target = match kind {
-        Some((kind, value)) => Target::parse(kind, value),
-        None => Target::guess(text),
-    };
+    let target = typed_kind(text).and_then(|(kind, value)| {
+        let (target, repairs) = Target::parse(kind, value)?;
+        let raw = if value == target.to_string() { "" } else { text };
+        Ok((target, repairs, raw))
+    });
     let remedy = "write a name, *.name, an address, a prefix or a URL, or <kind>:<value>";
     Some(match target {
         Err(error) => Err(wrong(error.to_string(), remedy, RowFault::Value)),
-        Ok((target, repairs)) => {
-            let canonical = target.to_string();
-            let value = kind.map_or(text, |(_, value)| value);
-            let raw = if value == canonical { "" } else { text };
+        Ok((target, repairs, raw)) => {
             let repairs = repairs.iter().map(ToString::to_string).collect();
             Ok((ListEntry { target, request, exception, raw: raw.to_owned() }, repairs))
         }
