@@ -47,6 +47,7 @@ mod settings;
 mod target;
 mod times;
 mod toml;
+mod whole;
 mod zone;
 
 use std::{
@@ -57,6 +58,7 @@ use std::{
 use remit_proto::v1::{self, RowFault};
 
 use self::row::{Defaults, Row};
+pub(crate) use self::whole::ended;
 pub use self::{
     csv::{Column, Mapping, TargetColumn, from_csv},
     export::{Seen, to_json, to_toml},
@@ -291,18 +293,6 @@ impl Gathered {
 pub(crate) fn bounded(bytes: &[u8], row: &[u8]) -> Result<(), ImportError> {
     let rows = bytes.windows(row.len()).filter(|part| *part == row).count();
     if rows > ROWS_MAX { Err(ImportError::TooManyRows) } else { Ok(()) }
-}
-
-/// Refuses a file that ends inside a line. Where many lines make one thing, it cannot be seen in any of them that the
-/// rest is missing, and a name that is cut off is another name.
-pub(crate) fn ended(bytes: &[u8]) -> Result<(), ImportError> {
-    match bytes.last() {
-        None | Some(b'\n' | b'\r') => Ok(()),
-        Some(_) => {
-            let before = bytes.iter().filter(|byte| **byte == b'\n').count();
-            Err(ImportError::Unended { line: 1 + before as u64 })
-        }
-    }
 }
 
 /// Counts lines as the rows of a text go on, and passes over none of it twice.

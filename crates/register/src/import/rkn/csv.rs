@@ -25,12 +25,11 @@ use super::{
     table,
 };
 use crate::import::{
-    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded,
-    csv::{OPEN_QUOTE_REMEDY, RowEnd, open_quote},
-    ended,
+    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded, ended,
     row::Row,
     settings::Settings,
     target,
+    whole::{OPEN_QUOTE_REMEDY, RowEnd, open_quote},
 };
 
 const FIELDS: usize = 6;
