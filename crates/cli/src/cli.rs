@@ -322,6 +322,17 @@ pub(crate) struct Page {
     pub(crate) limit: Option<usize>,
 }
 
+/// What whoever made a file says of it, beside it.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Sent {
+    /// The file has so many rows, or nothing of it is entered
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<u64>,
+    /// This is the file's digest, or nothing of it is entered
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha256: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Filtered {
     /// From this time on: RFC 3339, a date (UTC), or 30m, 24h, 7d ago

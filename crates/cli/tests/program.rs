@@ -13,6 +13,7 @@ use std::{
 };
 
 use operator::{Lie, Operator};
+use sha2::{Digest, Sha256};
 
 struct Desk(PathBuf);
 
@@ -213,6 +214,35 @@ targets = ["domain_exact:example.org"]
     let last = "2 rows: 1 accepted (1 new, 0 changed, 0 unchanged and not entered again), 0 repaired, 1 \
                 refused";
     assert_eq!(text.lines().last(), Some(last), "{text}");
+}
+
+#[test]
+fn a_file_that_is_not_the_one_that_was_sent_is_refused_whole() {
+    let desk = Desk::new("sent");
+    let head = "[[request]]\nid = \"a\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
+                from = 2026-02-01T00:00:00Z\nterritories = [\"*\"]\ntechniques = [\"dns_nxdomain\"]\n\
+                targets = [\"domain_exact:example.org\"]\n";
+    // A cut between two lines: a request that never ends.
+    let whole = format!("{head}until = 2026-03-01T00:00:00Z\n");
+    desk.put("whole.toml", whole.as_bytes());
+    desk.put("cut.toml", head.as_bytes());
+    desk.put("inside.toml", format!("{head}until = 2026-03-01").as_bytes());
+    let digest: String = Sha256::digest(&whole).iter().map(|b| format!("{b:02x}")).collect();
+    let import = |file: &str, more: &[&str]| {
+        let output = desk.remit(&[&["requests", "import", file, "--dry-run"], more].concat());
+        (code(&output), stderr(&output))
+    };
+    let stated = ["--sha256", digest.as_str(), "--rows", "1"];
+    assert_eq!(import("whole.toml", &stated).0, 0);
+    assert_eq!(import("cut.toml", &[]).0, 0, "nothing in it shows what is missing");
+    for (file, more, said) in [
+        ("cut.toml", &stated[..2], "and not the one that --sha256 states"),
+        ("whole.toml", &["--rows", "2"], "it has 1 row, and --rows states 2"),
+        ("inside.toml", &[], "line 9: the file ends inside a line"),
+    ] {
+        let (code, text) = import(file, more);
+        assert!(code == 2 && text.contains(said) && text.contains("fetch it again"), "{text}");
+    }
 }
 
 #[test]

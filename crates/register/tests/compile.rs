@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 const NFT: Format = Format::Nft { group: 7 };
 
 fn input(lines: &str) -> Input {
-    let ListFile { entries, report } = from_lines(lines.as_bytes()).unwrap();
+    let ListFile { entries, report } = from_lines(format!("{lines}\n").as_bytes()).unwrap();
     assert!(report.iter().all(|row| !matches!(row.action, Action::Refused(_))), "{report:?}");
     Input {
         list: "rkn".parse().unwrap(),
@@ -227,6 +227,22 @@ fn lines_of_a_list_are_taken_or_refused_each() {
 }
 
 #[test]
+fn what_a_line_says_is_kept_where_it_is_not_what_was_read() {
+    for (line, raw) in [
+        ("http://http://example.org/", "http://http://example.org/"),
+        (".example.org", ".example.org"),
+        ("domain_exact:http://example.org", "domain_exact:http://example.org"),
+        ("EXAMPLE.org", "EXAMPLE.org"),
+        ("example.org", ""),
+        ("!domain_subtree:example.org court/7 # why", ""),
+        ("*.example.org", ""),
+    ] {
+        let file = from_lines(format!("{line}\n").as_bytes()).unwrap();
+        assert_eq!(file.entries[0].raw, raw, "{line}");
+    }
+}
+
+#[test]
 fn a_line_is_bounded_and_so_is_their_number() {
     let long = format!("a.example # {}", "x".repeat(ROW_SIZE_MAX));
     let ListFile { entries, report } =
@@ -236,7 +252,7 @@ fn a_line_is_bounded_and_so_is_their_number() {
         report[0].to_string(),
         "line 1: refused: the line is longer than 16 MiB; write one entry on a line"
     );
-    let fits = from_lines(&long.as_bytes()[..ROW_SIZE_MAX]).unwrap();
+    let fits = from_lines(format!("{}\n", &long[..ROW_SIZE_MAX]).as_bytes()).unwrap();
     assert_eq!((fits.entries.len(), fits.refused_count()), (1, 0));
     let many = "\n".repeat(ROWS_MAX);
     assert_eq!(from_lines(many.as_bytes()).unwrap().report, []);
@@ -247,7 +263,7 @@ fn a_line_is_bounded_and_so_is_their_number() {
 
 #[test]
 fn a_difference_is_in_canonical_order_and_names_each_entry_once() {
-    let read = |lines: &str| from_lines(lines.as_bytes()).unwrap();
+    let read = |lines: &str| from_lines(format!("{lines}\n").as_bytes()).unwrap();
     let (old, new) = (read("a.example\nb.example"), read("c.example\nb.example\nc.example"));
     let delta = Delta::between(&old.entries, &new.entries);
     assert_eq!((delta.added.len(), delta.removed.len(), delta.entries), (1, 1, 2));

@@ -439,6 +439,7 @@ fn a_file_with_too_many_rows_is_refused_before_any_is_read() {
         list_from_rpz(lines.as_bytes()).unwrap_err(),
         from_rkn_xml(many("<content").as_bytes(), &rkn()).unwrap_err(),
         from_toml(&many("[[request]]\n")).unwrap_err(),
+        from_toml(&format!("request = [{}]\n", many("{},"))).unwrap_err(),
         from_json(&format!("{{\"requests\": [{}0]}}", many("0,"))).unwrap_err(),
     ] {
         assert_eq!(refused.to_string(), "the file has more than 2000000 rows; split it");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::Sent;
 use crate::commands::{Document, Erase, RequestsApprove};
 
 #[derive(Debug, Subcommand)]
@@ -259,6 +260,8 @@ pub(crate) struct Import {
     /// What the columns of a CSV file mean; with rpz and rkn-…, what the form itself does not say
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sent: Sent,
     /// Read and report, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -394,6 +397,8 @@ Keys that say more, all of them optional:
                                    # targets scope measure reasons reference authority officer parties
                                    # documents; tier: restricted or secret
 
+A file that ends inside a line is refused, of a CSV file its last row: it may be cut off. A cut between two
+lines is seen by --rows and --sha256 alone: state what whoever made the file says of it.
 Rows that are refused are named with line, field and remedy; the others are entered, and the exit code
 is 3. The same list may be imported again: what is unchanged is not entered again, what differs becomes
 the next version of its request, and what is no longer in the file is named and left as it is."#;

@@ -23,6 +23,7 @@ mod rules;
 mod summary;
 mod target;
 mod verify;
+mod whole;
 
 use remit_proto::v1::DecisionAct;
 pub(crate) use requests::{Document, Erase, GiveApproval, RequestsApprove};

@@ -22,6 +22,9 @@
 //! instrument = "regulator_order"
 //! ```
 //!
+//! A last line without a line end is refused: it may be cut off. A quotation that is not closed is refused, and so is
+//! each line that it swallowed.
+//!
 //! An empty cell says nothing: the constant holds, if there is one. Rows are accepted requests
 //! unless a status column says otherwise.
 
@@ -35,6 +38,7 @@ use super::{
     row::{Defaults, Row},
     times::{self, EndDate},
     toml::{setting_error, syntax_error},
+    whole::{OPEN_QUOTE_REMEDY, RowEnd, behind, open_quote},
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -181,16 +185,38 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
     };
     let mut gathered = Gathered::default();
     let mut lines = Lines::new(&text, body);
-    for record in reader.records() {
+    let mut records = reader.records();
+    let mut swallowed = Vec::new();
+    while let Some(record) = records.next() {
         let record = record.map_err(|e| unreadable(&e))?;
-        let line = lines.at(record.position().map_or(0, csv::Position::byte));
+        let start = record.position().map_or(0, csv::Position::byte);
+        let line = lines.at(start);
         let mut repairs = Vec::new();
-        let table = columns.read(&record, header.len(), mapping, &mut repairs);
+        let is_last = records.reader().position().byte() == body.len() as u64;
+        let end = match is_last {
+            true => RowEnd::of(body.as_bytes(), start, mapping.delimiter_byte()?),
+            false => RowEnd::Whole,
+        };
+        let table = match end {
+            RowEnd::Whole => columns.read(&record, header.len(), mapping, &mut repairs),
+            RowEnd::Unended => {
+                let problem = "its line does not end, as one that was cut off";
+                let remedy = "fetch the file again, or, if it is whole, add a line end";
+                Err(RowError::new("", problem, remedy).of_fault(RowFault::Form))
+            }
+            RowEnd::OpenQuote { at } => {
+                let opened = lines.peek(at);
+                swallowed = behind(body.as_bytes(), at, opened);
+                let problem = open_quote(opened);
+                Err(RowError::new("", problem, OPEN_QUOTE_REMEDY).of_fault(RowFault::Form))
+            }
+        };
         let named = |t: &::toml::Table| t.get("id").and_then(|i| i.as_str()).map(str::to_owned);
         let id = table.as_ref().ok().and_then(named);
         let id = id.or_else(|| columns.cell_of("id", &record)).unwrap_or_default();
         gathered.take(line, &id, table.and_then(Row::read), repairs, &defaults);
     }
+    gathered.report.extend(swallowed);
     Ok(gathered.finish())
 }
 
@@ -218,6 +244,13 @@ impl<'t> Lines<'t> {
         self.seen += (passed.len() + end.len()) as u64;
         self.rest = rest;
         self.line
+    }
+
+    /// The line of a byte of the record that begins here.
+    fn peek(&self, byte: usize) -> u64 {
+        let ahead = byte.saturating_sub(usize::try_from(self.seen).unwrap_or(usize::MAX));
+        let passed = self.rest.get(..ahead).unwrap_or_default();
+        self.line + passed.iter().filter(|b| **b == b'\n').count() as u64
     }
 }
 

@@ -26,7 +26,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    Gathered, ImportError, Imported, ROW_SIZE_MAX, ROWS_MAX, RowError, line_at,
+    Gathered, ImportError, Imported, LinesAhead, ROW_SIZE_MAX, ROWS_MAX, RowError,
     row::{Defaults, Row},
     times::{self, EndDate},
     toml::setting_error,
@@ -62,9 +62,11 @@ pub fn from_json(text: &str) -> Result<Imported, ImportError> {
     }
     let defaults = Defaults { time_zone, end_date, commits_text: true, ..Defaults::default() };
     let mut gathered = Gathered::default();
-    let mut lines = Lines { text, seen: 0, line: 1 };
+    let mut lines = LinesAhead::of(text);
     for raw in requests {
-        let line = lines.of(raw.get());
+        // Each is a part of the text.
+        let start = (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+        let line = lines.at(start);
         let table = table(raw.get());
         let id = table.as_ref().ok().and_then(|t| t.get("id")).and_then(|id| id.as_str());
         let id = id.unwrap_or_default().to_owned();
@@ -95,23 +97,6 @@ fn table(text: &str) -> Result<::toml::Table, RowError> {
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()
-}
-
-/// Counts lines as the requests go on, each a part of the text.
-struct Lines<'t> {
-    text: &'t str,
-    seen: usize,
-    line: u64,
-}
-
-impl Lines<'_> {
-    fn of(&mut self, part: &str) -> u64 {
-        let at = (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        let passed = self.text.get(self.seen..at).unwrap_or_default();
-        self.line += line_at(passed, passed.len()) - 1;
-        self.seen = at;
-        self.line
-    }
 }
 
 /// A JSON value as the rest of the import reads it; nothing of it is dropped or guessed.

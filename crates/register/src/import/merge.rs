@@ -5,7 +5,7 @@
 //! file does not bring back, and a note says what was left out of it for that; parts that everybody may see by now, which are not closed again while they say the
 //! same.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use evidence::closed;
 use remit_proto::v1::{self, DisclosureTier as Tier, RequestPart};
@@ -74,7 +74,7 @@ impl Merged {
 impl Imported {
     /// `held`: every request in the register.
     pub fn merge(self, held: &[Held]) -> Merged {
-        let Self { requests, mut report } = self;
+        let Self { requests, mut report, of_one } = self;
         let held_by_id: BTreeMap<&str, &Held> =
             held.iter().map(|held| (held.request.id.as_str(), held)).collect();
         let absent = absent(&requests, &report, held);
@@ -86,13 +86,16 @@ impl Imported {
             unchanged_count: 0,
             absent,
         };
-        let accepted = |(at, row): (usize, &RowReport)| {
-            (!matches!(row.action, Action::Refused(_))).then(|| (row.id.clone(), at))
-        };
-        let row_of: HashMap<String, usize> =
-            report.iter().enumerate().filter_map(accepted).collect();
+        let mut rows_of: HashMap<String, Vec<usize>> = HashMap::with_capacity(requests.len());
+        for (at, row) in report.iter().enumerate() {
+            if matches!(row.action, Action::Refused(_)) {
+                continue;
+            }
+            let of = requests.first().filter(|_| of_one).map_or(&row.id, |request| &request.id);
+            rows_of.entry(of.clone()).or_default().push(at);
+        }
         for request in requests {
-            let line = row_of.get(&request.id).copied();
+            let rows = rows_of.remove(&request.id).unwrap_or_default();
             let id = request.id.clone();
             let mut notes = Vec::new();
             match numbered(request, &held_by_id, &mut notes) {
@@ -104,17 +107,27 @@ impl Imported {
                     let number = request.version;
                     let fields = fields.join(", ");
                     notes.push(format!("version {number}: {fields} differ"));
+                    notes.extend(held_by_id.get(id.as_str()).and_then(|held| gone(&request, held)));
                     merged.changed_count += 1;
                     merged.requests.push(request);
                 }
                 Ok(Numbered::Unchanged) => merged.unchanged_count += 1,
+                // All of its lines: none of them is in the register.
                 Err(error) => {
-                    row(&mut report, line, id).refuse(error);
+                    for at in at_least_one(&mut report, rows, id) {
+                        report[at].refuse(error.clone());
+                    }
                     continue;
                 }
             }
-            if !notes.is_empty() {
-                row(&mut report, line, id).notes.extend(notes);
+            if notes.is_empty() {
+                continue;
+            }
+            if of_one {
+                notes = notes.iter().map(|note| format!("{id}: {note}")).collect();
+            }
+            if let Some(at) = at_least_one(&mut report, rows, id).first() {
+                report[*at].notes.extend(notes);
             }
         }
         merged.report = report;
@@ -122,14 +135,30 @@ impl Imported {
     }
 }
 
-/// The row of a request. Where many rows make one, it has no row of its own until there is something
-/// to say of it.
-fn row(report: &mut Vec<RowReport>, at: Option<usize>, id: String) -> &mut RowReport {
-    let at = at.filter(|at| *at < report.len()).unwrap_or_else(|| {
-        report.push(RowReport { id, ..RowReport::accepted(1) });
-        report.len() - 1
-    });
-    &mut report[at]
+/// The rows of a request, or one of its own where it has none and there is something to say of it: as of a zone in which
+/// every record is refused.
+fn at_least_one(report: &mut Vec<RowReport>, rows: Vec<usize>, id: String) -> Vec<usize> {
+    if !rows.is_empty() {
+        return rows;
+    }
+    report.push(RowReport { id, ..RowReport::accepted(1) });
+    vec![report.len() - 1]
+}
+
+/// How many targets the register holds and the file does not: nobody sees in a file that lines of it are missing.
+fn gone(new: &v1::Request, held: &Held) -> Option<String> {
+    let key = |target: &v1::RequestTarget| {
+        let v1::Target { kind, value } = target.target.clone().unwrap_or_default();
+        (kind, value, target.exception)
+    };
+    let targets = |request: &v1::Request| request.task.clone().unwrap_or_default().targets;
+    let named: HashSet<_> = targets(new).iter().map(key).collect();
+    let gone = targets(&held.request).iter().filter(|held| !named.contains(&key(held))).count();
+    match gone {
+        0 => None,
+        1 => Some("1 target of it is no longer in the file".to_owned()),
+        gone => Some(format!("{gone} targets of it are no longer in the file")),
+    }
 }
 
 enum Numbered {

@@ -7,12 +7,15 @@
 //!
 //! | Form | a row is | cut in the middle | a person adds |
 //! |---|---|---|---|
-//! | [`from_toml`] | a request | nothing is imported, unless the cut falls between two tables | – |
+//! | [`from_toml`] | a request | nothing is imported, unless the cut falls between two lines | – |
 //! | [`from_json`] | a request | nothing is imported | – |
 //! | [`from_csv`] | a line, which is a request | its last line is refused | [`Mapping`] of columns |
-//! | [`from_rpz`] | a record of a zone, which is one request | nothing, where a parenthesis or record is open | [`Settings`] |
-//! | [`from_rkn_csv`] | a line; lines of one decision are one request | its last line is refused | [`Settings`] |
+//! | [`from_rpz`] | a record of a zone, which is one request | nothing is imported, unless the cut falls between two records | [`Settings`] |
+//! | [`from_rkn_csv`] | a line; lines of one decision are one request | nothing is imported, unless the cut falls between two lines | [`Settings`] |
 //! | [`from_rkn_xml`] | a `content`, which is a request | nothing is imported | [`Settings`] |
+//!
+//! A cut between two lines leaves a file that is whole by its form: only its digest, or the number of its rows, tells it
+//! from the one that was sent. Whoever has either of them compares it; here it is not known.
 //!
 //! Bounds: a row of more than [`ROW_SIZE_MAX`] bytes is refused by itself, a file of more than
 //! [`ROWS_MAX`] rows as a whole; work and memory grow with the size of the file and no faster.
@@ -25,7 +28,7 @@
 //! A list is imported again and again. [`Imported::merge`] compares it with what the register holds:
 //! what is the same is left out, what differs becomes the next version of its request, and what is
 //! only in the register is named and left as it is: that a list no longer has it does not say that
-//! its authority withdrew it.
+//! its authority withdrew it. Of a request that has fewer targets than before, their number is said.
 //!
 //! Not done here: reading files, digests of them, signing.
 
@@ -44,6 +47,7 @@ mod settings;
 mod target;
 mod times;
 mod toml;
+mod whole;
 mod zone;
 
 use std::{
@@ -54,6 +58,7 @@ use std::{
 use remit_proto::v1::{self, RowFault};
 
 use self::row::{Defaults, Row};
+pub(crate) use self::whole::ended;
 pub use self::{
     csv::{Column, Mapping, TargetColumn, from_csv},
     export::{Seen, to_json, to_toml},
@@ -64,6 +69,7 @@ pub use self::{
     rkn::{from_rkn_csv, from_rkn_xml},
     rpz::{from_rpz, list_from_rpz},
     settings::Settings,
+    target::{TypedTarget, typed, typed_kind},
     times::EndDate,
     toml::from_toml,
 };
@@ -79,6 +85,8 @@ pub struct Imported {
     pub requests: Vec<v1::Request>,
     /// One per row, in the order of the file.
     pub report: Vec<RowReport>,
+    /// All rows are lines of the one request, and are named by what they hold.
+    pub(crate) of_one: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,6 +195,11 @@ pub enum ImportError {
     TooManyRows,
     #[error("line {line}: the file is cut off inside <{element}>; fetch it again")]
     CutOff { line: u64, element: String },
+    #[error(
+        "line {line}: the file ends inside a line, as one does that was cut off; fetch it again, or, if it is \
+         whole, add a line end"
+    )]
+    Unended { line: u64 },
 }
 
 /// Of a request whose row states no version.
@@ -272,7 +285,7 @@ impl Gathered {
     }
 
     fn finish(self) -> Imported {
-        Imported { requests: self.requests, report: self.report }
+        Imported { requests: self.requests, report: self.report, of_one: false }
     }
 }
 
@@ -280,6 +293,27 @@ impl Gathered {
 pub(crate) fn bounded(bytes: &[u8], row: &[u8]) -> Result<(), ImportError> {
     let rows = bytes.windows(row.len()).filter(|part| *part == row).count();
     if rows > ROWS_MAX { Err(ImportError::TooManyRows) } else { Ok(()) }
+}
+
+/// Counts lines as the rows of a text go on, and passes over none of it twice.
+struct LinesAhead<'t> {
+    text: &'t str,
+    seen: usize,
+    line: u64,
+}
+
+impl<'t> LinesAhead<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { text, seen: 0, line: 1 }
+    }
+
+    /// The line of a position; positions come in order.
+    fn at(&mut self, position: usize) -> u64 {
+        let passed = self.text.get(self.seen..position).unwrap_or_default();
+        self.line += line_at(passed, passed.len()) - 1;
+        self.seen = self.seen.max(position);
+        self.line
+    }
 }
 
 /// 1 for a position in the first line.

@@ -343,17 +343,8 @@ impl Row {
             let field = if exception { "exceptions" } else { "targets" };
             for value in values {
                 let read = target::read(field, value, exception, &mut clock)?;
-                repairs.extend(read.said.iter().cloned());
-                if let Some(scripts) = &read.mixed_scripts {
-                    notes.push(format!("{} mixes {scripts} in one label", read.text));
-                }
-                if read.public_suffix && !read.wire.exception {
-                    notes.push(format!(
-                        "{} is a public suffix: others than the one meant are hit \
-                         (TARGET_OVERBROAD_ON_FACE)",
-                        read.text
-                    ));
-                }
+                repairs.extend(read.said);
+                notes.extend(read.notes);
                 wire_targets.push(read.wire);
             }
         }

@@ -7,7 +7,7 @@
 //! target, and no address of a subscriber enters the register. The text of an owner is not shown for them.
 //!
 //! A record is taken whole or refused whole. `$INCLUDE` and `$GENERATE`, and a zone that ends inside a
-//! quotation or a parenthesis, import nothing: what is missing cannot be known.
+//! quotation, a parenthesis or a line, import nothing: what is missing cannot be known.
 
 use std::collections::HashMap;
 
@@ -21,12 +21,14 @@ use crate::{
     list::{ListEntry, ListFile},
     target::{Repair, Target},
 };
-use remit_proto::v1::TargetKind;
+use remit_proto::v1::{RowFault, TargetKind};
 
 /// One rule of a zone.
 struct Rule {
     target: Target,
     repairs: Vec<Repair>,
+    /// The owner below the zone, as written; empty where that is the target's canonical value.
+    raw: String,
     /// The word for what a resolver does; `None`: it lets the name through.
     technique: Option<&'static str>,
 }
@@ -51,6 +53,9 @@ pub fn from_rpz(bytes: &[u8], settings: &Settings) -> Result<Imported, ImportErr
         table.insert("kind".to_owned(), kind.into());
         table.insert("value".to_owned(), rule.target.to_string().into());
         table.insert("exception".to_owned(), rule.technique.is_none().into());
+        let repairs = rule.repairs.iter().map(|repair| repair.to_string().into());
+        table.insert("raw".to_owned(), rule.raw.clone().into());
+        table.insert("repaired".to_owned(), ::toml::Value::Array(repairs.collect()));
         ::toml::Value::from(table)
     };
     let mut form = ::toml::Table::new();
@@ -61,11 +66,38 @@ pub fn from_rpz(bytes: &[u8], settings: &Settings) -> Result<Imported, ImportErr
     table.insert("targets".to_owned(), targets.into());
     let mut gathered = Gathered::default();
     gathered.take(1, id, Row::read(table), Vec::new(), &settings.defaults(None));
-    let mut imported = gathered.finish();
-    // Of the request itself a line only if there is something to say.
-    imported.report.retain(|row| row.action != Action::Accepted || !row.notes.is_empty());
-    imported.report.extend(report);
+    let Imported { requests, report: whole, of_one: _ } = gathered.finish();
+    let mut imported = Imported { requests, report, of_one: true };
+    // What is repaired in it stands with its records already.
+    for whole in whole {
+        if let Action::Refused(_) = whole.action {
+            refuse(&mut imported.report, whole);
+        } else if !whole.notes.is_empty() {
+            note(&mut imported.report, whole);
+        }
+    }
     Ok(imported)
+}
+
+/// A request that is not taken is none of its records.
+fn refuse(report: &mut Vec<RowReport>, whole: RowReport) {
+    let is_taken = |row: &&mut RowReport| !matches!(row.action, Action::Refused(_));
+    let mut taken = report.iter_mut().filter(is_taken).peekable();
+    if taken.peek().is_none() {
+        report.push(whole);
+        return;
+    }
+    for row in taken {
+        let (id, line) = (std::mem::take(&mut row.id), row.line);
+        *row = RowReport { id, line, ..whole.clone() };
+    }
+}
+
+/// What is to be said of the request stands with its first record.
+fn note(report: &mut Vec<RowReport>, whole: RowReport) {
+    let first = report.iter_mut().find(|row| !matches!(row.action, Action::Refused(_)));
+    let Some(first) = first else { return report.push(whole) };
+    first.notes.extend(whole.notes.iter().map(|note| format!("{}: {note}", whole.id)));
 }
 
 /// The zone as a version of a list.
@@ -75,7 +107,7 @@ pub fn list_from_rpz(bytes: &[u8]) -> Result<ListFile, ImportError> {
         exception: rule.technique.is_none(),
         target: rule.target,
         request: None,
-        raw: String::new(),
+        raw: rule.raw,
     };
     Ok(ListFile { entries: rules.into_iter().map(entry).collect(), report })
 }
@@ -113,11 +145,12 @@ fn read(bytes: &[u8]) -> Result<(Vec<Rule>, Vec<RowReport>), ImportError> {
 
 /// `None`: the record is no rule.
 fn rule(record: &Record) -> Option<Result<Rule, RowError>> {
-    let Record { line: _, owner, kind, data, size } = record;
+    let Record { line: _, owner, written, kind, data, size } = record;
+    let said = data.as_deref().unwrap_or_default();
     let technique = match kind.as_str() {
         "SOA" | "NS" | "DNAME" | "ZONEMD" | "DNSKEY" | "DS" | "RRSIG" | "NSEC" | "NSEC3"
         | "NSEC3PARAM" => return None,
-        "CNAME" => match data.to_ascii_lowercase().as_str() {
+        "CNAME" => match said.to_ascii_lowercase().as_str() {
             "." => Some("dns_nxdomain"),
             "*." => Some("dns_nodata"),
             "rpz-passthru." => None,
@@ -139,6 +172,13 @@ fn rule(record: &Record) -> Option<Result<Rule, RowError>> {
     };
     if owner.is_empty() {
         return None;
+    }
+    // "x CNAME" is what is left of "x CNAME rpz-passthru.", which keeps open what a redirection would block.
+    if data.is_none() {
+        let remedy =
+            "write what it answers, or take it out; if the file is cut off, fetch it again";
+        return Some(Err(RowError::new(kind.as_str(), "the record has no data", remedy)
+            .of_fault(RowFault::Missing)));
     }
     let (labels, by) = match owner.rsplit_once('.') {
         Some((labels, last)) => (labels, last),
@@ -167,7 +207,9 @@ fn rule(record: &Record) -> Option<Result<Rule, RowError>> {
     Some(read.map(|(target, repairs)| {
         // Every address is written as a prefix here; one of full length is no repair.
         let repairs = repairs.into_iter().filter(|r| *r != Repair::SingleAddress).collect();
-        Rule { target, repairs, technique }
+        let raw = written.as_deref().unwrap_or(owner);
+        let raw = if raw == target.to_string() { String::new() } else { raw.to_owned() };
+        Rule { target, repairs, raw, technique }
     }))
 }
 

@@ -1,6 +1,6 @@
 //! A target as a requests file writes it: "domain_exact:example.org", or a table with kind and value.
 
-use remit_proto::v1;
+use remit_proto::v1::{self, TargetKind};
 use serde::Deserialize;
 
 use super::{
@@ -8,7 +8,7 @@ use super::{
     particulars::DerivedRow,
     times::{Clock, Side},
 };
-use crate::target::{Target, kind_from_word};
+use crate::target::{Target, TargetError, kind_from_word, name_of};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,10 +29,55 @@ struct TargetRow {
 
 pub(super) struct ReadTarget {
     pub(super) wire: v1::RequestTarget,
-    pub(super) text: String,
     pub(super) said: Vec<String>,
-    pub(super) public_suffix: bool,
-    pub(super) mixed_scripts: Option<String>,
+    pub(super) notes: Vec<String>,
+}
+
+/// A target as somebody typed it, on record as one of a file is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TypedTarget {
+    pub target: v1::RequestTarget,
+    /// What was repaired in it.
+    pub repairs: Vec<String>,
+    /// What a person should know about it.
+    pub notes: Vec<String>,
+}
+
+/// Reads what somebody typed: "<kind>:<value>", or what [`Target::guess`] makes of it.
+pub fn typed(text: &str) -> Result<TypedTarget, TargetError> {
+    let (kind, value) = typed_kind(text)?;
+    let (target, repairs) = Target::parse(kind, value)?;
+    let repairs: Vec<String> = repairs.iter().map(ToString::to_string).collect();
+    let notes = notes_of(&target, false);
+    Ok(TypedTarget { target: recorded(&target, value.to_owned(), &repairs), repairs, notes })
+}
+
+/// The kind of what somebody typed, and its value as it was typed.
+pub fn typed_kind(text: &str) -> Result<(TargetKind, &str), TargetError> {
+    match text.split_once(':').and_then(|(kind, value)| Some((kind_from_word(kind)?, value))) {
+        Some(stated) => Ok(stated),
+        None => Target::guess(text).map(|(target, _)| (target.kind(), text)),
+    }
+}
+
+/// With what was written, where that is something else, and what was done about it.
+fn recorded(target: &Target, raw: String, repairs: &[String]) -> v1::RequestTarget {
+    let raw = if raw == target.to_string() { String::new() } else { raw };
+    let (target, repair) = (Some(target.to_wire()), repairs.join("; "));
+    v1::RequestTarget { target, raw, repair, ..v1::RequestTarget::default() }
+}
+
+fn notes_of(target: &Target, exception: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(scripts) = mixed_scripts(target) {
+        notes.push(format!("{target} mixes {scripts} in one label"));
+    }
+    if target.is_public_suffix() && !exception {
+        notes.push(format!(
+            "{target} is a public suffix: others than the one meant are hit (TARGET_OVERBROAD_ON_FACE)"
+        ));
+    }
+    notes
 }
 
 /// "domain_subtree:example.org", or a table with kind and value.
@@ -61,7 +106,6 @@ pub(super) fn read(
     let (target, repairs) = Target::parse(kind, &value).map_err(|e| {
         RowError::new(field, format!("{value:?}: {e}"), "correct the value or its kind")
     })?;
-    let canonical = target.to_string();
     let read = repairs.iter().map(ToString::to_string);
     let words: Vec<String> = repaired.into_iter().chain(read).collect();
     let raw = if raw.is_empty() { value } else { raw };
@@ -71,17 +115,14 @@ pub(super) fn read(
         Some(text) => clock.instant(&format!("{field}.{name}"), &text, side),
     };
     let wire = v1::RequestTarget {
-        target: Some(target.to_wire()),
-        raw: if raw == canonical { String::new() } else { raw },
-        repair: words.join("; "),
         added_at_s: time("added", added, Side::Start)?,
         removed_at_s: time("removed", removed, Side::End)?,
         exception: exception || own,
         derived: derived.map(|row| row.build(clock)).transpose()?,
+        ..recorded(&target, raw, &words)
     };
-    let public_suffix = target.is_public_suffix();
-    let mixed_scripts = mixed_scripts(&wire.raw);
-    Ok(ReadTarget { wire, text: canonical, said, public_suffix, mixed_scripts })
+    let notes = notes_of(&target, wire.exception);
+    Ok(ReadTarget { wire, said, notes })
 }
 
 /// What is repaired in a target, or why it is none; for forms that put several rows into one request.
@@ -104,8 +145,9 @@ pub(super) fn of_text(field: &str, text: &str) -> Result<Target, RowError> {
 }
 
 /// Letters of two scripts in one label, as names have that are made to look like others (UTS 39). It may
-/// be just what is to be blocked, so it is said and not refused.
-fn mixed_scripts(raw: &str) -> Option<String> {
+/// be just what is to be blocked, so it is said and not refused. Looked at is the name as people see it, whether
+/// the file writes it so or as "xn--".
+fn mixed_scripts(target: &Target) -> Option<String> {
     let script = |c: char| match c {
         'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' => Some("Latin"),
         '\u{370}'..='\u{3ff}' => Some("Greek"),
@@ -113,7 +155,7 @@ fn mixed_scripts(raw: &str) -> Option<String> {
         '\u{530}'..='\u{58f}' => Some("Armenian"),
         _ => None,
     };
-    raw.split(['.', '/', ':', '@']).find_map(|label| {
+    name_of(target)?.as_seen().split('.').find_map(|label| {
         let mut scripts: Vec<&str> = label.chars().filter_map(script).collect();
         scripts.sort_unstable();
         scripts.dedup();

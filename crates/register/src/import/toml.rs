@@ -15,12 +15,16 @@
 //! techniques = ["dns_nxdomain"]
 //! targets = ["domain_exact:example.org", "domain_subtree:example.net"]
 //! ```
+//!
+//! The form has no end of its own: a file that ends inside a line imports nothing, and one that was cut between two
+//! lines is a whole file with less in it. Who must know it states the digest of the file beside it.
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at,
+    Gathered, ImportError, Imported, LinesAhead, ROW_SIZE_MAX, ROWS_MAX, RowError, bounded, ended,
+    line_at,
     row::{Defaults, Row},
     times::{self, EndDate},
 };
@@ -37,19 +41,25 @@ struct File {
 /// Reads a requests file. Each request is taken or refused by itself.
 pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // Before anything is parsed, for what people write; "request = [{ ... }]" is counted behind it.
     bounded(text.as_bytes(), b"[[request]]")?;
     let file: File = ::toml::from_str(text).map_err(|e| syntax_error(text, &e))?;
     let File { time_zone, end_date, request } = file;
+    if request.len() > ROWS_MAX {
+        return Err(ImportError::TooManyRows);
+    }
     if let Some(name) = &time_zone {
         times::zone(name).map_err(setting_error)?;
     }
+    ended(text.as_bytes())?;
     let defaults = Defaults { time_zone, end_date, commits_text: true, ..Defaults::default() };
     let mut gathered = Gathered::default();
     // What a span names is the header; a request goes on to the next one.
     let starts: Vec<usize> = request.iter().map(|spanned| spanned.span().start).collect();
     let ends = starts.iter().copied().skip(1).chain([text.len()]);
+    let mut lines = LinesAhead::of(text);
     for ((spanned, start), end) in request.into_iter().zip(&starts).zip(ends) {
-        let line = line_at(text, *start);
+        let line = lines.at(*start);
         let size = end.saturating_sub(*start);
         let table = spanned.into_inner();
         let id = table.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();

@@ -1,7 +1,7 @@
 //! Records of a zone's master file (RFC 1035 section 5.1), each with the line on which it begins and its
 //! owner relative to the zone.
 
-use super::ImportError;
+use super::{ImportError, ended};
 
 /// One resource record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,10 +10,12 @@ pub(super) struct Record {
     /// Lower case, without the zone's name and without a dot at the end; escapes as written. `None`: it lies
     /// outside the zone.
     pub owner: Option<String>,
+    /// The owner as the file writes it, where its letters are not all small.
+    pub written: Option<String>,
     /// "CNAME", "A", ...
     pub kind: String,
-    /// The first word of its data, as written.
-    pub data: String,
+    /// The first word of its data, as written; `None`: it has no data.
+    pub data: Option<String>,
     /// Of all its words together, in bytes.
     pub size: usize,
 }
@@ -60,27 +62,32 @@ pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record>, ImportError> {
             return Err(ImportError::Syntax { line, message });
         };
         let kind = kind.to_ascii_uppercase();
+        let small = owner.to_ascii_lowercase();
         if kind == "SOA" {
-            apex.get_or_insert_with(|| owner.clone());
+            apex.get_or_insert_with(|| small.clone());
         }
-        first_origin.get_or_insert_with(|| origin.clone());
-        let data = words.next().unwrap_or_default();
-        found.push(Record { line, owner: Some(owner.clone()), kind, data, size });
+        first_origin.get_or_insert_with(|| origin.to_ascii_lowercase());
+        let data = words.next();
+        let written = (small != *owner).then(|| owner.clone());
+        found.push(Record { line, owner: Some(small), written, kind, data, size });
     }
+    ended(bytes)?;
     let apex = apex.or(first_origin).unwrap_or_default();
     for record in &mut found {
         record.owner = record.owner.take().and_then(|owner| relative(&owner, &apex));
+        if let (Some(owner), Some(written)) = (&record.owner, &mut record.written) {
+            written.truncate(owner.len());
+        }
     }
     Ok(found)
 }
 
 /// "a" at "example.org." is "a.example.org."; without an origin it stays as it is.
 fn absolute(name: &str, origin: &str) -> String {
-    let name = name.to_ascii_lowercase();
     if name == "@" {
         origin.to_owned()
     } else if name.ends_with('.') || origin.is_empty() {
-        name
+        name.to_owned()
     } else if origin == "." {
         format!("{name}.")
     } else {

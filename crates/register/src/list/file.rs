@@ -9,7 +9,8 @@
 //! !www.example.com             must stay open
 //! ```
 //!
-//! A line is taken whole or refused whole. An entry that stands twice counts once, and that is said.
+//! A line is taken whole or refused whole, in a file whose last line ends; one without that line end may be cut off, and
+//! is refused as a whole. An entry that stands twice counts once, and that is said.
 //!
 //! Bounds are those of files of requests: a line of more than [`ROW_SIZE_MAX`] bytes is refused by itself, a file of
 //! more than [`ROWS_MAX`](crate::import::ROWS_MAX) lines as a whole.
@@ -20,8 +21,8 @@ use remit_proto::v1::RowFault;
 
 use super::ListEntry;
 use crate::{
-    import::{Action, ImportError, ROW_SIZE_MAX, RowError, RowReport, bounded},
-    target::{Target, kind_from_word},
+    import::{Action, ImportError, ROW_SIZE_MAX, RowError, RowReport, bounded, ended, typed_kind},
+    target::Target,
 };
 
 /// What was read of a file.
@@ -45,6 +46,8 @@ impl ListFile {
 /// Reads the bytes of a list. Bytes that are not UTF-8 make their own line wrong and no other.
 pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
     bounded(bytes, b"\n")?;
+    // A version is all of its lines: what is cut off of it would count as removed.
+    ended(bytes)?;
     let mut file = ListFile { entries: Vec::new(), report: Vec::new() };
     let mut first: HashMap<ListEntry, u64> = HashMap::new();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -107,17 +110,15 @@ fn read(line: &str) -> Option<Result<(ListEntry, Vec<String>), RowError>> {
         let problem = "more than a target and a request";
         return Some(Err(wrong(problem, "begin a comment with #", RowFault::Form)));
     }
-    let kind = text.split_once(':').and_then(|(kind, value)| Some((kind_from_word(kind)?, value)));
-    let target = match kind {
-        Some((kind, value)) => Target::parse(kind, value),
-        None => Target::guess(text),
-    };
+    let target = typed_kind(text).and_then(|(kind, value)| {
+        let (target, repairs) = Target::parse(kind, value)?;
+        let raw = if value == target.to_string() { "" } else { text };
+        Ok((target, repairs, raw))
+    });
     let remedy = "write a name, *.name, an address, a prefix or a URL, or <kind>:<value>";
     Some(match target {
         Err(error) => Err(wrong(error.to_string(), remedy, RowFault::Value)),
-        Ok((target, repairs)) => {
-            let canonical = target.to_string();
-            let raw = if text.ends_with(canonical.as_str()) { "" } else { text };
+        Ok((target, repairs, raw)) => {
             let repairs = repairs.iter().map(ToString::to_string).collect();
             Ok((ListEntry { target, request, exception, raw: raw.to_owned() }, repairs))
         }

@@ -1,6 +1,6 @@
 //! Names as they are compared: A-labels, lower case, no trailing dot.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use compact_str::CompactString;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
@@ -39,6 +39,15 @@ impl Name {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// With its letters, where it stands for some: "xn--bcher-kva.example" is "bücher.example".
+    pub(crate) fn as_seen(&self) -> Cow<'_, str> {
+        if !self.0.contains("xn--") {
+            return Cow::Borrowed(&self.0);
+        }
+        // What is no label of IDNA in it stays as it is; nothing is decided by this text.
+        Uts46::new().to_unicode(self.0.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow).0
     }
 
     /// Strictly below `other`: "www.example.org" is below "example.org".

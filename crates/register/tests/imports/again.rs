@@ -1,5 +1,7 @@
 //! A file that is imported again: what it changes, and what it leaves as it is.
 
+use register::import::{Settings, from_rkn_csv, from_rpz};
+
 use super::*;
 
 #[test]
@@ -308,4 +310,91 @@ fn a_time_that_is_what_it_was_stays_as_it_was_written() {
     };
     assert_eq!(written("until"), Some("2026-05-31"));
     assert_eq!(written("review_due"), Some("2026-06-01T00:00:00Z"));
+}
+
+/// As the register holds what a file says, in a state.
+fn held_as(imported: &Imported, state: &str) -> Vec<Held> {
+    let of = |request: v1::Request| {
+        let digest = register::version_digest(&request).to_vec();
+        Held { request, digest, state: state.to_owned(), erased: Vec::new() }
+    };
+    imported.clone().merge(&[]).requests.into_iter().map(of).collect()
+}
+
+const DECISIONS: &str = "Updated: x\n;a.example;;o;1;2018-04-01\n;b.example;;o;2;2018-04-01\n\
+                         ;c.example;;o;1;2018-04-01\n;d.example;;o;1;2018-04-01\n";
+
+fn decisions(text: &str) -> Imported {
+    let settings = Settings::parse(include_str!("../../testdata/rkn.toml")).unwrap();
+    from_rkn_csv(text.as_bytes(), &settings).unwrap()
+}
+
+fn zone(text: &str) -> Imported {
+    let settings = "[constants]\nid = \"hotline/1\"\ninstrument = \"private_list\"\nform = \"portal_list\"\n\
+                    from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\ntechniques = [\"dns_nxdomain\"]\n";
+    from_rpz(text.as_bytes(), &Settings::parse(settings).unwrap()).unwrap()
+}
+
+#[test]
+fn targets_that_are_no_longer_in_the_file_are_counted() {
+    let held = held_as(&decisions(DECISIONS), "active");
+    let shorter = "Updated: x\n;a.example;;o;1;2018-04-01\n;e.example;;o;1;2018-04-01\n;b.example;;o;2;2018-04-01\n";
+    let merged = decisions(shorter).merge(&held);
+    let rows: Vec<_> = merged.report.iter().map(ToString::to_string).collect();
+    assert!(
+        rows[0].ends_with(
+            "; note: version 2: targets differ; note: 2 targets of it are no longer in the file"
+        ),
+        "{rows:#?}"
+    );
+    assert!(rows[1].ends_with(": accepted") && rows[2].ends_with(": accepted"), "{rows:#?}");
+
+    let held = held_as(&zone("a.example CNAME .\nb.example CNAME .\n"), "active");
+    let merged = zone("b.example CNAME .\nc.example CNAME .\n").merge(&held);
+    let rows: Vec<_> = merged.report.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        rows,
+        [
+            "line 1, b.example: accepted; note: hotline/1: version 2: targets differ; note: hotline/1: 1 target of \
+             it is no longer in the file",
+            "line 2, c.example: accepted",
+        ]
+    );
+    let more = zone("a.example CNAME .\nb.example CNAME .\nc.example CNAME .\n").merge(&held);
+    assert_eq!(more.report[0].notes, ["hotline/1: version 2: targets differ"]);
+}
+
+#[test]
+fn a_request_of_several_lines_that_is_refused_is_refused_with_all_of_them() {
+    let held = held_as(&decisions(DECISIONS), "withdrawn");
+    let longer = format!("{DECISIONS};e.example;;o;1;2018-04-01\n");
+    let merged = decisions(&longer).merge(&held);
+    let lines: Vec<u64> = merged
+        .report
+        .iter()
+        .filter(|row| matches!(row.action, Action::Refused(_)))
+        .map(|row| row.line)
+        .collect();
+    assert_eq!((lines.as_slice(), merged.refused_count()), (&[2, 4, 5, 6][..], 4));
+    assert_eq!((merged.unchanged_count, merged.requests.len()), (1, 0));
+
+    let held = held_as(&zone("a.example CNAME .\n"), "withdrawn");
+    let merged = zone("a.example CNAME .\nb.example CNAME .\nb.example NS\n").merge(&held);
+    assert_eq!((merged.report.len(), merged.refused_count()), (2, 2), "{:?}", merged.report);
+    // The form's own refusal is that of its records, too.
+    let settings = Settings::parse("[constants]\nid = \"hotline/1\"\n").unwrap();
+    let refused = from_rpz(b"a.example CNAME .\nb.example CNAME .\n", &settings).unwrap();
+    assert_eq!((refused.report.len(), refused.refused_count()), (2, 2), "{:?}", refused.report);
+    let refused = from_rpz(b"@ SOA a b 1 2 3 4 5\n", &settings).unwrap();
+    assert_eq!((refused.report.len(), refused.refused_count()), (1, 1), "{:?}", refused.report);
+}
+
+#[test]
+fn what_a_record_says_is_kept_beside_what_was_read() {
+    let imported = zone("News.Example CNAME .\n24.0.2.0.192.rpz-ip CNAME .\nb.example CNAME .\n");
+    let raw: Vec<_> =
+        task(&imported.requests[0]).targets.iter().map(|target| target.raw.as_str()).collect();
+    assert_eq!(raw, ["News.Example", "24.0.2.0.192.rpz-ip", ""]);
+    let of_list = register::import::list_from_rpz(b"$ORIGIN X.\nNews.Example CNAME .\n").unwrap();
+    assert_eq!(of_list.entries[0].raw, "News.Example");
 }

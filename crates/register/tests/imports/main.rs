@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 
 mod again;
+mod cut;
 mod persons;
 
 use std::convert::Infallible;
@@ -188,7 +189,7 @@ fn one(lines: &str) -> String {
             text.push_str(&format!("{key} = {usual}\n"));
         }
     }
-    text + lines
+    text + lines + "\n"
 }
 
 fn refused(lines: &str, field: &str, words: &str) {
@@ -566,6 +567,16 @@ fn letters_of_two_scripts_in_one_label_are_noted() {
     assert!(
         notes("domain_exact:p\u{0430}ypal.example").contains("Cyrillic and Latin in one label")
     );
+    for written in ["domain_exact:xn--pypal-4ve.example", "url:https://www.xn--pypal-4ve.example/a"]
+    {
+        assert!(notes(written).contains("Cyrillic and Latin in one label"), "{written}");
+    }
+    assert_eq!(
+        notes("url:https://news.example/новости-news"),
+        "",
+        "only names are taken for others"
+    );
+    assert_eq!(notes("domain_exact:xn--bcher-kva.example"), "");
     assert_eq!(notes("domain_exact:пример.example"), "");
     assert_eq!(notes("domain_exact:bücher.example"), "");
 }

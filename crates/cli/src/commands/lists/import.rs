@@ -26,11 +26,13 @@ use crate::{
 pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, CliError> {
     let (list, version) = Named::whole(&args.list)?;
     let bytes = home::read_at_most(&args.file, home::LIST_SIZE_MAX)?;
+    args.sent.check_digest(&args.file, &bytes)?;
     let file = match args.format {
         ListForm::Lines => from_lines(&bytes),
         ListForm::Rpz => list_from_rpz(&bytes),
     }
     .map_err(|error| CliError::Malformed(format!("{}: {}", args.file.display(), chain(&error))))?;
+    args.sent.check_rows(&args.file, file.report.len())?;
     tell(&args.file, &file);
     if file.entries.is_empty() {
         return Err(CliError::Malformed(format!("{}: no entry to enter", args.file.display())));

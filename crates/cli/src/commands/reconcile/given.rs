@@ -116,7 +116,7 @@ fn requests(
     mapping: Option<(&Path, &str)>,
     at_s: i64,
 ) -> Result<Read, CliError> {
-    let Imported { requests, report } = read_form(&args.list, bytes, form, mapping)?;
+    let Imported { requests, report, .. } = read_form(&args.list, bytes, form, mapping)?;
     let word = match form {
         Some(RequestsForm::Toml) => "toml",
         Some(RequestsForm::Json) => "json",

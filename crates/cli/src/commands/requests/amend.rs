@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use evidence::PersonId;
-use register::{Target, import::Held, territory, words as field};
+use register::{
+    import::{Held, TypedTarget, typed},
+    territory, words as field,
+};
 use remit_proto::v1;
 
 use super::{complete, digest, enter_requests, held, read_form, tell_rows};
@@ -12,14 +15,16 @@ use crate::{
     client::{self, RegisterClient},
     config::Config,
     exit::CliError,
-    home, time,
+    home,
+    output::escape,
+    time,
 };
 
 pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError> {
     let mut client = client::register(config).await?;
     let newest = newest(&mut client, &args.id).await?;
     let now_s = time::now_s();
-    let Next { request, import } = match &args.file {
+    let Next { request, import, said } = match &args.file {
         Some(file) => in_file(file, newest)?,
         None => args.changed(&newest, now_s)?,
     };
@@ -27,6 +32,9 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
         Some(text) => time::parse(text, "--effective-at", now_s)?,
         None => now_s,
     };
+    for told in said {
+        eprintln!("{}: {}", args.id, escape(&told));
+    }
     let (id, version) = (request.id.clone(), request.version);
     register::Request::try_from(request.clone())
         .map_err(|error| CliError::Usage(format!("{id}: {error}")))?;
@@ -44,6 +52,8 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
 struct Next {
     request: v1::Request,
     import: v1::Import,
+    /// What was repaired in what was typed, and what a person should know about it.
+    said: Vec<String>,
 }
 
 /// The request as a file has it that holds it alone.
@@ -69,7 +79,7 @@ fn in_file(file: &Path, newest: Held) -> Result<Next, CliError> {
         rows_repaired: merged.repaired_count() as u64,
         ..v1::Import::default()
     };
-    Ok(Next { request, import })
+    Ok(Next { request, import, said: Vec::new() })
 }
 
 /// The newest version of a request, one that waits for a second person too.
@@ -93,7 +103,7 @@ pub(super) fn follows(newest: &Held) -> v1::Request {
 impl Amend {
     fn changed(&self, newest: &Held, now_s: i64) -> Result<Next, CliError> {
         let mut request = follows(newest);
-        self.change(&mut request, now_s)?;
+        let Told { repairs, notes } = self.change(&mut request, now_s)?;
         let unchanged = v1::Request {
             version: newest.request.version,
             prev_hash: newest.request.prev_hash.clone(),
@@ -103,11 +113,14 @@ impl Amend {
             let problem = "nothing changes: say what (--until, --add-target, ..., or --file)";
             return Err(CliError::Usage(problem.to_owned()));
         }
-        let import = v1::Import { rows_read: 1, ..v1::Import::default() };
-        Ok(Next { request, import })
+        let rows_repaired = u64::from(!repairs.is_empty());
+        let import = v1::Import { rows_read: 1, rows_repaired, ..v1::Import::default() };
+        let repairs = repairs.iter().map(|repair| format!("repaired: {repair}"));
+        let notes = notes.iter().map(|note| format!("note: {note}"));
+        Ok(Next { request, import, said: repairs.chain(notes).collect() })
     }
 
-    fn change(&self, request: &mut v1::Request, now_s: i64) -> Result<(), CliError> {
+    fn change(&self, request: &mut v1::Request, now_s: i64) -> Result<Told, CliError> {
         let Self {
             id: _,
             file: _,
@@ -136,6 +149,7 @@ impl Amend {
         let at = |text: &Option<String>, flag: &str| {
             text.as_deref().map(|text| time::parse(text, flag, now_s)).transpose()
         };
+        let mut told = Told::default();
         let task = request.task.get_or_insert_default();
         match until.as_deref() {
             None => {}
@@ -143,18 +157,21 @@ impl Amend {
             Some(text) => task.effective_until_s = time::parse(text, "--until", now_s)?,
         }
         for text in remove_target {
-            let target = target(text, "--remove-target")?.to_wire();
+            let target = target(text, "--remove-target")?.target.target;
             let before = task.targets.len();
-            task.targets.retain(|held| held.target.as_ref() != Some(&target));
+            task.targets.retain(|held| held.target != target);
             if task.targets.len() == before {
                 let problem = format!("--remove-target: {text:?} is no target of the request");
                 return Err(CliError::Usage(problem));
             }
         }
         for text in add_target {
-            let target = Some(target(text, "--add-target")?.to_wire());
-            if !task.targets.iter().any(|held| held.target == target) {
-                task.targets.push(v1::RequestTarget { target, ..v1::RequestTarget::default() });
+            let TypedTarget { target, repairs, notes } = target(text, "--add-target")?;
+            if !task.targets.iter().any(|held| held.target == target.target) {
+                let repaired = |repair| format!("--add-target: {text:?}: {repair}");
+                told.repairs.extend(repairs.into_iter().map(repaired));
+                told.notes.extend(notes);
+                task.targets.push(target);
             }
         }
         if let Some((problem, remedy)) =
@@ -235,8 +252,15 @@ impl Amend {
         if let Some(at_s) = at(received, "--received")? {
             request.notification.get_or_insert_default().received_at_s = at_s;
         }
-        Ok(())
+        Ok(told)
     }
+}
+
+/// What there is to say of the targets that were typed.
+#[derive(Debug, Default)]
+struct Told {
+    repairs: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// "country=DE"
@@ -293,9 +317,9 @@ fn known<T>(
     })
 }
 
-fn target(text: &str, flag: &str) -> Result<Target, CliError> {
-    let read = text.parse::<Target>().or_else(|_| Target::guess(text).map(|(target, _)| target));
-    read.map_err(|error| CliError::Usage(format!("{flag}: {text:?}: {error}")))
+/// As an import reads it, with what was typed and what was repaired in it.
+fn target(text: &str, flag: &str) -> Result<TypedTarget, CliError> {
+    typed(text).map_err(|error| CliError::Usage(format!("{flag}: {text:?}: {error}")))
 }
 
 #[cfg(test)]
@@ -303,15 +327,12 @@ mod tests {
     use super::*;
 
     fn request() -> v1::Request {
-        let target = target("192.0.2.7", "").unwrap().to_wire();
+        let target = target("192.0.2.7", "").unwrap().target;
         v1::Request {
             id: "req-7".into(),
             version: 1,
             task: Some(v1::Task {
-                targets: vec![v1::RequestTarget {
-                    target: Some(target),
-                    ..v1::RequestTarget::default()
-                }],
+                targets: vec![target],
                 effective_until_s: 100,
                 ..v1::Task::default()
             }),
@@ -408,6 +429,36 @@ mod tests {
         .unwrap();
         let values: Vec<_> = task.targets.iter().map(|t| t.target.clone().unwrap().value).collect();
         assert_eq!(values, ["192.0.2.8"]);
+    }
+
+    #[test]
+    fn what_was_typed_is_on_record_with_what_was_repaired_in_it() {
+        let newest = Held {
+            request: request(),
+            digest: vec![0; 32],
+            state: "active".to_owned(),
+            erased: Vec::new(),
+        };
+        let add_target = [".Example.ORG", "domain_exact:xn--pypal-4ve.example", "192.0.2.7/32"];
+        let add_target = add_target.map(str::to_owned).to_vec();
+        let amend = Amend { add_target, ..Amend::default() };
+        let Next { request, import, said } = amend.changed(&newest, 0).unwrap();
+        let targets = request.task.unwrap().targets;
+        let told: Vec<_> = targets.iter().map(|t| (t.raw.as_str(), t.repair.as_str())).collect();
+        let dot = "leading dot read as \"the name and everything below it\"";
+        assert_eq!(
+            told,
+            [("", ""), (".Example.ORG", dot), ("", "")],
+            "and 192.0.2.7 was there already"
+        );
+        assert_eq!((import.rows_read, import.rows_repaired), (1, 1));
+        assert_eq!(
+            said,
+            [
+                format!("repaired: --add-target: \".Example.ORG\": {dot}"),
+                "note: xn--pypal-4ve.example mixes Cyrillic and Latin in one label".to_owned(),
+            ]
+        );
     }
 
     #[test]

@@ -22,10 +22,12 @@ pub(super) struct File {
 
 pub(super) fn read(args: &Import) -> Result<File, CliError> {
     let bytes = home::read_at_most(&args.file, home::LIST_SIZE_MAX)?;
+    args.sent.check_digest(&args.file, &bytes)?;
     let mapping = args.mapping.as_deref().map(home::read_text).transpose()?;
     let mapping_digest = mapping.as_deref().map(|text| super::digest(text.as_bytes()));
     let mapping = args.mapping.as_deref().zip(mapping.as_deref());
     let imported = read_form(&args.file, &bytes, args.format, mapping)?;
+    args.sent.check_rows(&args.file, imported.report.len())?;
     Ok(File { bytes, imported, mapping_digest: mapping_digest.unwrap_or_default() })
 }
 

@@ -25,13 +25,16 @@ use super::{
     table,
 };
 use crate::import::{
-    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded, row::Row,
-    settings::Settings, target,
+    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded, ended,
+    row::Row,
+    settings::Settings,
+    target,
+    whole::{OPEN_QUOTE_REMEDY, RowEnd, open_quote},
 };
 
 const FIELDS: usize = 6;
 
-/// Reads the published CSV. Each line is taken or refused by itself.
+/// Reads the published CSV. Each line is taken or refused by itself, in a file that is whole.
 pub fn from_rkn_csv(bytes: &[u8], settings: &Settings) -> Result<Imported, ImportError> {
     bounded(bytes, b"\n")?;
     let (first, body) = match bytes.iter().position(|b| *b == b'\n') {
@@ -59,9 +62,22 @@ pub fn from_rkn_csv(bytes: &[u8], settings: &Settings) -> Result<Imported, Impor
             break;
         }
         let line = record.position().map_or(line, |at| 1 + at.line());
+        if reader.position().byte() == body.len() as u64 {
+            whole(first, body, record.position().map_or(0, ::csv::Position::byte))?;
+        }
         groups.take(line, &record);
     }
+    ended(bytes)?;
     groups.finish(settings)
+}
+
+/// What a quotation swallowed are lines of decisions that then look smaller than they are.
+fn whole(first: &[u8], body: &[u8], start: u64) -> Result<(), ImportError> {
+    let RowEnd::OpenQuote { at } = RowEnd::of(body, start, b';') else { return Ok(()) };
+    let passed = first.iter().chain(body.get(..at).unwrap_or_default());
+    let line = 1 + passed.filter(|byte| **byte == b'\n').count() as u64;
+    let message = format!("{}; {OPEN_QUOTE_REMEDY}", open_quote(line));
+    Err(ImportError::Syntax { line, message })
 }
 
 #[derive(Default)]

@@ -1,0 +1,65 @@
+//! Whether a file is the one that was sent. Where it was cut between two lines nothing in it shows that; whoever made it
+//! knows its digest, and whoever published it how many rows it has.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::{cli::Sent, exit::CliError, words};
+
+impl Sent {
+    /// Before anything of the file is read.
+    pub(super) fn check_digest(&self, file: &Path, bytes: &[u8]) -> Result<(), CliError> {
+        let Some(stated) = &self.sha256 else { return Ok(()) };
+        if stated.len() != 64 || !stated.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(CliError::Usage("--sha256: it is not 64 hex digits".to_owned()));
+        }
+        let found = words::hex(&Sha256::digest(bytes));
+        if found.eq_ignore_ascii_case(stated) {
+            return Ok(());
+        }
+        let problem = format!("its SHA-256 is {found}, and not the one that --sha256 states");
+        Err(other(file, &problem))
+    }
+
+    /// `read`: as many rows as the file has, with those that are refused.
+    pub(super) fn check_rows(&self, file: &Path, read: usize) -> Result<(), CliError> {
+        match self.rows {
+            Some(stated) if stated != read as u64 => {
+                let read = words::count(read as u64, "row", "rows");
+                Err(other(file, &format!("it has {read}, and --rows states {stated}")))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn other(file: &Path, problem: &str) -> CliError {
+    let remedy = "nothing of it is entered; fetch it again";
+    CliError::Malformed(format!("{}: {problem}: {remedy}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_the_one_that_was_sent() {
+        let file = Path::new("list.txt");
+        let digest = words::hex(&Sha256::digest(b"a\nb\n"));
+        let sent = |rows, sha256: &str| Sent { rows, sha256: Some(sha256.to_owned()) };
+        let whole = sent(Some(2), &digest.to_uppercase());
+        assert!(whole.check_digest(file, b"a\nb\n").is_ok() && whole.check_rows(file, 2).is_ok());
+        let cut = whole.check_digest(file, b"a\n").unwrap_err().to_string();
+        assert!(cut.starts_with("list.txt: its SHA-256 is 87428fc5"), "{cut}");
+        let cut = whole.check_rows(file, 1).unwrap_err().to_string();
+        assert_eq!(
+            cut,
+            "list.txt: it has 1 row, and --rows states 2: nothing of it is entered; fetch it again"
+        );
+        let mistyped = sent(None, &digest[1..]).check_digest(file, b"").unwrap_err();
+        assert!(matches!(mistyped, CliError::Usage(_)), "{mistyped}");
+        let silent = Sent::default();
+        assert!(silent.check_digest(file, b"a").is_ok() && silent.check_rows(file, 0).is_ok());
+    }
+}

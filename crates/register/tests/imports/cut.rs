@@ -1,0 +1,155 @@
+//! A file that was cut off: nothing of it is taken that it did not say.
+
+use register::{
+    import::{Settings, from_rkn_csv, from_rpz, list_from_rpz},
+    list::from_lines,
+};
+
+use super::*;
+
+/// Each place at which a file may be cut, but those between two lines, where it cannot be seen.
+fn inside_lines(text: &str) -> impl Iterator<Item = &str> {
+    let cuts = (1..text.len()).filter_map(|size| text.get(..size));
+    cuts.filter(|cut| !cut.ends_with('\n'))
+}
+
+const MAPPING: &str = "time_zone = \"UTC\"\n[columns]\nid = \"id\"\n[constants]\n\
+    instrument = \"regulator_order\"\nform = \"portal_list\"\nfrom = \"2026-01-01\"\nterritories = [\"DE\"]\n\
+    techniques = [\"dns_nxdomain\"]\n[[targets]]\ncolumn = \"name\"\nkind = \"domain_exact\"\n";
+
+#[test]
+fn of_a_requests_file_nothing() {
+    let request = |id: &str| {
+        one(&format!(
+            "id = \"{id}\"\ntargets = [\"domain_exact:example.org\"]\nexceptions = [\"domain_exact:www.example.org\"]\n\
+             until = \"2026-02-01T00:00:00Z\""
+        ))
+    };
+    let text = request("a") + &request("b");
+    assert_eq!(from_toml(&text).unwrap().requests.len(), 2);
+    for cut in inside_lines(&text) {
+        assert!(from_toml(cut).is_err(), "{cut}");
+    }
+    let error = from_toml(text.trim_end()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 20: the file ends inside a line, as one does that was cut off; fetch it again, or, if it is whole, \
+         add a line end"
+    );
+}
+
+#[test]
+fn of_a_csv_the_rows_before() {
+    let mapping = Mapping::parse(MAPPING).unwrap();
+    let rows = [
+        "id,why,name\n",
+        "a,fraud,example.org\n",
+        "b,\"several\nlines, and \"\"marks\"\"\",www.example.org\n",
+        "c,,\"example.org.example\"\n",
+        "d,\"\",shop.example.com\n",
+    ];
+    for line_end in ["\n", "\r\n"] {
+        let rows = rows.map(|row| row.replace('\n', line_end));
+        let text = rows.concat();
+        let whole = from_csv(text.as_bytes(), &mapping).unwrap();
+        assert_eq!(whole.requests.len(), 4, "{:?}", report(&whole));
+        for size in 0..=text.len() {
+            let Ok(cut) = from_csv(&text.as_bytes()[..size], &mapping) else {
+                assert!(size < rows[0].len(), "{size}");
+                continue;
+            };
+            let (mut end, mut before) = (0, 0_usize);
+            for row in &rows {
+                end += row.len();
+                // A row is whole with the first byte of its line end.
+                before += usize::from(end < size + line_end.len());
+            }
+            let before = before.saturating_sub(1);
+            assert_eq!(cut.requests, whole.requests[..before], "{size}: {:?}", report(&cut));
+        }
+    }
+    let unended = from_csv(rows.concat().trim_end().as_bytes(), &mapping).unwrap();
+    assert_eq!(
+        report(&unended)[3],
+        "line 6, d: refused: its line does not end, as one that was cut off; fetch the file again, or, if it is \
+         whole, add a line end"
+    );
+}
+
+#[test]
+fn a_quotation_that_is_not_closed_is_refused_with_what_it_swallowed() {
+    let mapping = Mapping::parse(MAPPING).unwrap();
+    let text = "id,why,name\na,,a.example\nb,,\"b.example\nc,,c.example\n\nd,,d.example\n";
+    let imported = from_csv(text.as_bytes(), &mapping).unwrap();
+    assert_eq!((imported.requests.len(), imported.refused_count()), (1, 3));
+    let refused = "it was read as text of the quotation that line 3 opens; close that one";
+    assert_eq!(
+        report(&imported)[1..],
+        [
+            "line 3, b: refused: a quotation mark opened on line 3 is not closed: the rest of the file is its text; \
+             close it, or, if the file is cut off, fetch it again"
+                .to_owned(),
+            format!("line 4: refused: {refused}"),
+            format!("line 6: refused: {refused}"),
+        ]
+    );
+    let settings = Settings::parse(include_str!("../../testdata/rkn.toml")).unwrap();
+    let text = "Updated: x\n;a.example;;o;1;2018-04-01\n;b.example;;o;1;\"2018-04-01\n;c.example;;o;1;2018-04-01\n";
+    let error = from_rkn_csv(text.as_bytes(), &settings).unwrap_err().to_string();
+    assert!(
+        error.starts_with("line 3: a quotation mark opened on line 3 is not closed"),
+        "{error}"
+    );
+}
+
+#[test]
+fn of_lines_that_make_one_request_nothing() {
+    let settings = Settings::parse(include_str!("../../testdata/rkn.toml")).unwrap();
+    let text = "Updated: x\n;a.example;;o;1;2018-04-01\n;b.example.org;;\"o; p\";2;2018-04-01\n";
+    assert_eq!(from_rkn_csv(text.as_bytes(), &settings).unwrap().requests.len(), 2);
+    for cut in inside_lines(text) {
+        assert!(from_rkn_csv(cut.as_bytes(), &settings).is_err(), "{cut}");
+    }
+}
+
+const ZONE: &str = "$ORIGIN rpz.example.\n@ SOA a b ( 1 2\n3 4 5 )\nshop.example CNAME .\n\
+                    www.shop.example CNAME rpz-passthru.\n24.0.2.0.192.rpz-ip CNAME .\nx.example A 192.0.2.1\n";
+const CONSTANTS: &str = "[constants]\nid = \"hotline/1\"\ninstrument = \"private_list\"\nform = \"portal_list\"\n\
+                         from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\n";
+
+#[test]
+fn of_a_zone_nothing() {
+    let settings = Settings::parse(CONSTANTS).unwrap();
+    assert_eq!(task(&from_rpz(ZONE.as_bytes(), &settings).unwrap().requests[0]).targets.len(), 4);
+    for cut in inside_lines(ZONE) {
+        assert!(from_rpz(cut.as_bytes(), &settings).is_err(), "{cut}");
+        assert!(list_from_rpz(cut.as_bytes()).is_err(), "{cut}");
+    }
+}
+
+#[test]
+fn of_a_record_without_data_nothing() {
+    let kept = "www.shop.example CNAME rpz-passthru.\n";
+    for (left, kind) in
+        [("www.shop.example CNAME\n", "CNAME"), ("www.shop.example 60 IN A ; x\n", "A")]
+    {
+        let file = list_from_rpz(ZONE.replace(kept, left).as_bytes()).unwrap();
+        assert_eq!(file.entries.len(), 3);
+        let row = file.report[1].to_string();
+        assert!(
+            row.starts_with(&format!("line 5: refused: {kind}: the record has no data; ")),
+            "{row}"
+        );
+    }
+    let empty = list_from_rpz(b"a.example TXT \"\"\n").unwrap();
+    assert_eq!(empty.entries.len(), 1, "an empty text is one");
+}
+
+#[test]
+fn of_a_list_nothing() {
+    let text = "# list\nexample.org\n!www.example.org court/7\n192.0.2.0/24\n";
+    assert_eq!(from_lines(text.as_bytes()).unwrap().entries.len(), 3);
+    for cut in inside_lines(text) {
+        assert!(from_lines(cut.as_bytes()).is_err(), "{cut}");
+    }
+}
