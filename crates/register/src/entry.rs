@@ -284,9 +284,11 @@ impl<'a> Entry<'a> {
             | Standing::Moot { .. }
             | Standing::Annulled { .. }) => Some(standing.word()),
             Standing::RemovalGrace { .. } => {
-                // The grace hides how it ended.
-                let ended = self.transitions().into_iter().rfind(|t| t.effective_at_s <= at_s)?;
-                state::word_of_end(ended.kind)
+                // The grace hides how it ended: by its annulment, whatever came after it, else by the last step.
+                let mut steps = self.transitions();
+                steps.retain(|step| step.effective_at_s <= at_s);
+                let annulled = steps.iter().find(|step| step.kind == v1::TransitionKind::Annul);
+                state::word_of_end(annulled.or(steps.last())?.kind)
             }
             Standing::Active
             | Standing::Provisional { .. }

@@ -397,9 +397,10 @@ pub(crate) fn standing_at(
     // Whatever it was dated, until then the register had the request in force.
     let known_s = annul.known_s();
     let annulled_s = annul.effective_at_s;
-    // What is stated of it afterwards changes nothing: no time to remove begins anew.
-    let before: SmallVec<[&Transition; 8]> =
-        known.iter().copied().filter(|step| step.effective_at_s <= known_s).collect();
+    // What is stated of it afterwards, or for a time after it, changes nothing: no time to remove begins anew.
+    let counts =
+        |step: &&Transition| step.statement < annul.statement && step.effective_at_s <= known_s;
+    let before: SmallVec<[&Transition; 8]> = known.iter().copied().filter(counts).collect();
     let plain = by_steps(&before, at_s);
     if at_s < known_s {
         return if plain.is_in_force() { Standing::Annulled { at_s: annulled_s } } else { plain };

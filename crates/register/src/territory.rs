@@ -35,6 +35,12 @@ pub(crate) fn is_in_eu(country: &str) -> bool {
     is_one_of(IN_EU, country)
 }
 
+/// Whether all of one territory lies in another.
+pub(crate) fn holds(wide: &str, narrow: &str) -> bool {
+    let country = narrow.split('-').next().unwrap_or_default();
+    wide == narrow || wide == country || (wide == EU && is_in_eu(country))
+}
+
 /// What is wrong with a territory, and what to write instead; `None`: everybody knows where that is. Which
 /// subdivisions a country has changes, and is not looked at.
 pub fn problem(territory: &str) -> Option<(String, &'static str)> {
@@ -64,6 +70,16 @@ mod tests {
         assert!(IN_EU.split(' ').all(is_country));
         assert_eq!(IN_EU.split(' ').count(), 27 + 7);
         assert!(!is_in_eu("GB") && !is_in_eu("CH") && is_in_eu("GR"));
+    }
+
+    #[test]
+    fn a_country_lies_in_itself_and_a_member_in_the_union() {
+        for (wide, narrow) in [("DE", "DE"), ("DE", "DE-BE"), ("EU", "DE"), ("EU", "FI-01")] {
+            assert!(holds(wide, narrow), "{narrow} in {wide}");
+        }
+        for (wide, narrow) in [("DE-BE", "DE"), ("DE", "EU"), ("EU", "CH"), ("D", "DE")] {
+            assert!(!holds(wide, narrow), "{narrow} in {wide}");
+        }
     }
 
     #[test]

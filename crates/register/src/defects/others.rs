@@ -12,6 +12,7 @@ use crate::{
     request::{Request, Scope, Territories, hides},
     state::Standing,
     target::{Relation, Target},
+    territory,
 };
 
 pub(super) fn check(view: &View<'_>, case: &Case<'_>, found: &mut Found) {
@@ -80,12 +81,7 @@ fn may_meet(one: &Scope, other: &Scope) -> bool {
     let Scope { territories, nodes, network_types, asns, audiences, .. } = one;
     let places = match (territories, &other.territories) {
         (Territories::Listed(some), Territories::Listed(others)) => {
-            let meet = |a: &str, b: &str| {
-                let holds = |a: &str, b: &str| {
-                    b.strip_prefix(a).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-                };
-                holds(a, b) || holds(b, a)
-            };
+            let meet = |a: &str, b: &str| territory::holds(a, b) || territory::holds(b, a);
             some.iter().any(|a| others.iter().any(|b| meet(a, b)))
         }
         (_, _) => true,
@@ -124,7 +120,7 @@ fn duplicates(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found:
         let other = touch.entry;
         let same_target = touch.relation == Relation::Equal
             && !touch.target.exception
-            && is_comparable(&touch.version.request)
+            && touch.version.request.version == other.request().version
             && is_comparable(other.request());
         if !same_target || other.id() == case.id() || !seen.insert(other.id()) {
             continue;

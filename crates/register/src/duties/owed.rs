@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap, HashSet},
+    ptr,
     sync::Arc,
 };
 
@@ -17,7 +18,7 @@ use crate::{
     entry::{Entry, Version},
     list::Listed,
     request::{Request, RequestTarget},
-    state::{self, Bounds, Standing, Transition},
+    state::{self, Standing, Transition},
     target::{Relation, Target, relation},
 };
 
@@ -27,12 +28,19 @@ pub(super) struct Owed<'a> {
     at_s: i64,
     by_list: &'a [Listed<'a>],
     known: Vec<&'a Transition>,
-    /// Since when a version names them, of those that the first one did not name.
-    joined: HashMap<&'a Target, i64>,
+    /// Targets that the first version did not name.
+    joined: HashMap<&'a Target, Joined>,
     /// Each with the nodes at which it was carried; filled by [`find`](Self::find).
     pub(super) targets: Vec<Carried<'a>>,
     /// When something else than its own times makes another answer.
     again_s: Cell<Option<i64>>,
+}
+
+/// A target that a later version brought in.
+struct Joined {
+    since_s: i64,
+    /// That version says anew by when, and it holds as it is.
+    has_own_bound: bool,
 }
 
 /// One target, since when it is owed, and when it was carried where.
@@ -130,14 +138,19 @@ impl<'a> Owed<'a> {
         let decision = self.entry.decision_at(self.at_s);
         let request = self.request();
         let other_means = request.measure.permits_derived();
-        let by_name: Vec<&Stood> =
+        let mut by_name: Vec<&Stood> =
             if other_means { rules.naming(self.id()).collect() } else { Vec::new() };
-        let mut addresses: HashMap<&Target, Vec<&Target>> = HashMap::new();
+        if !by_name.is_empty() {
+            // By other means than a target itself: which of them it is for, the rule does not say.
+            let own = self.named().filter(|(held, _)| held.derived().is_none());
+            let own: HashSet<*const Stood> =
+                own.flat_map(|(held, _)| rules.touching(&held.target)).map(ptr::from_ref).collect();
+            by_name.retain(|stood| !own.contains(&ptr::from_ref(*stood)));
+        }
+        let mut addresses: HashMap<&Target, Vec<&RequestTarget>> = HashMap::new();
         for held in request.targets.iter().filter(|_| other_means) {
-            let (from_s, until_s) = held.bounds(request);
-            let holds = from_s <= self.at_s && until_s.is_none_or(|until_s| self.at_s < until_s);
-            if let Some(derived) = held.derived().filter(|_| holds) {
-                addresses.entry(&derived.from).or_default().push(&held.target);
+            if let Some(derived) = held.derived() {
+                addresses.entry(&derived.from).or_default().push(held);
             }
         }
         let spared = self.spared();
@@ -153,7 +166,7 @@ impl<'a> Owed<'a> {
                 let resolved = addresses.get(&held.target).into_iter().flatten();
                 let spans = rules
                     .touching(&held.target)
-                    .chain(resolved.flat_map(|address| rules.touching(address)))
+                    .chain(resolved.flat_map(|address| self.for_its_name(address, rules)))
                     .chain(by_name.iter().copied());
                 for stood in spans {
                     if !reach.may_include(stood.rule.node.as_str()) {
@@ -180,6 +193,23 @@ impl<'a> Owed<'a> {
             })
             .collect();
         self.targets = found;
+    }
+
+    /// Rules on an address that a name resolved to, which stood, or stand, while the answer held.
+    fn for_its_name<'r>(
+        &self,
+        address: &'r RequestTarget,
+        rules: &'r Rules,
+    ) -> impl Iterator<Item = &'r Stood> {
+        let (from_s, until_s) = address.bounds(self.request());
+        let (now_s, is_over) = (self.at_s, until_s.is_some_and(|until_s| until_s <= self.at_s));
+        rules.touching(&address.target).filter(move |stood| {
+            // One that stands on when the answer holds no more is for nothing any more.
+            let gone = stood.until_s.is_some_and(|gone_s| gone_s <= now_s);
+            let begun = until_s.is_none_or(|until_s| stood.from_s < until_s);
+            let ended = stood.until_s.is_none_or(|gone_s| from_s < gone_s);
+            begun && ended && (gone || !is_over)
+        })
     }
 
     /// How much of a target the rules of one node carry now; `None`: they are gone.
@@ -228,29 +258,32 @@ impl<'a> Owed<'a> {
             && self.entry.standing_at(at_s).is_some_and(Standing::is_in_force)
     }
 
-    /// Since when it is owed, at the earliest. What joins a request later has as long as the others had from when
-    /// it was received, and what joins a list as long as the list needs to reach a node (DOMAIN.md 3f, "List
+    /// Since when it is owed, at the earliest. What joins a request later has as long as the first targets had from
+    /// when it was received, and what joins a list as long as the list needs to reach a node (DOMAIN.md 3f, "List
     /// feeds"): the delay is not the operator's.
     fn due_s(&self, held: &RequestTarget, list_grace_s: i64) -> i64 {
         let request = self.request();
         let (from_s, _) = held.bounds(request);
-        let joined_s =
-            self.joined.get(&held.target).map_or(from_s, |joined_s| from_s.max(*joined_s));
-        let begun_s = request.effective_from_s.max(request.received_at_s.unwrap_or(i64::MIN));
-        let granted_s = match request.implement_by_s {
-            Some(by_s) if begun_s < joined_s => by_s.saturating_sub(begun_s).max(0),
+        let joined = self.joined.get(&held.target);
+        let since_s = joined.map_or(from_s, |joined| from_s.max(joined.since_s));
+        let first = self.entry.versions().next().map_or(request, |first| &first.request);
+        let begun_s = first.effective_from_s.max(first.received_at_s.unwrap_or(i64::MIN));
+        let granted_s = match first.implement_by_s {
+            Some(by_s) if begun_s < since_s && !joined.is_some_and(|one| one.has_own_bound) => {
+                by_s.saturating_sub(begun_s).max(0)
+            }
             Some(_) | None => 0,
         };
         let by_s = request.implement_by_s.unwrap_or(i64::MIN);
-        joined_s.saturating_add(granted_s.max(list_grace_s)).max(by_s)
+        since_s.saturating_add(granted_s.max(list_grace_s)).max(by_s)
     }
 
     /// When a target's time to be removed had passed, and the end that it followed; `None`: it may stand.
     /// The time counts from a stay that the end found, and from when either was stated, if that was later.
     pub(super) fn removal_due_s(&self, carried: &Carried<'_>) -> Option<i64> {
         let version = self.version?;
-        let Carried { held, list_grace_s, .. } = *carried;
-        let bounds = Bounds { list_grace_s, ..self.entry.bounds(version, Some(held)) };
+        let held = carried.held;
+        let bounds = self.entry.bounds(version, Some(held));
         let standing = self.entry.standing_of(version, bounds, &self.known, self.at_s)?;
         let ended_s = match standing {
             Standing::Expired { at_s }
@@ -272,6 +305,10 @@ impl<'a> Owed<'a> {
         let ended_s = stay_since_s.map_or(ended_s, |since_s| since_s.min(ended_s));
         let stated = self.known.iter().filter(|step| step.effective_at_s == ended_s);
         let known_s = stated.map(|step| step.recorded_at_s).fold(ended_s, i64::max);
+        // It follows on what the list itself took out, and on no other end (as `Touch::bounds` has it).
+        let by_list =
+            matches!(standing, Standing::Expired { at_s } if held.removed_at_s() == Some(at_s));
+        let list_grace_s = if by_list { carried.list_grace_s } else { 0 };
         Some(self.removal_until_s(known_s, list_grace_s))
     }
 
@@ -322,23 +359,23 @@ impl Span<'_> {
     }
 }
 
-/// Since when versions up to this one name, without a break, what the first of them did not name. Only where a time
-/// to carry it out is stated that they could have missed.
-fn joined_since<'a>(entry: &'a Entry<'a>, version: &'a Version) -> HashMap<&'a Target, i64> {
+/// What versions up to this one name without a break, and the first of them did not name.
+fn joined_since<'a>(entry: &'a Entry<'a>, version: &'a Version) -> HashMap<&'a Target, Joined> {
     let mut joined = HashMap::new();
     let is_later = |one: &&Version| one.request.version > version.request.version;
-    if version.request.implement_by_s.is_none() {
-        return joined;
-    }
-    let mut versions = entry.versions().take_while(|one| !is_later(one));
-    let names = |version: &'a Version| version.request.targets.iter().map(|held| &held.target);
-    let Some(first) = versions.next() else { return joined };
-    let mut named: HashSet<&Target> = names(first).collect();
-    for version in versions {
-        let names: HashSet<&Target> = names(version).collect();
-        joined.retain(|target, _| names.contains(target));
-        joined.extend(names.difference(&named).map(|target| (*target, version.applies_from_s)));
-        named = names;
+    let versions: Vec<&Version> = entry.versions().take_while(|one| !is_later(one)).collect();
+    let names = |version: &'a Version| -> HashSet<&'a Target> {
+        version.request.targets.iter().map(|held| &held.target).collect()
+    };
+    for pair in versions.windows(2) {
+        let [before, after] = pair else { continue };
+        let (named, now) = (names(before), names(after));
+        joined.retain(|target, _| now.contains(target));
+        let has_own_bound = before.request.implement_by_s != after.request.implement_by_s;
+        let since_s = after.applies_from_s;
+        joined.extend(
+            now.difference(&named).map(|target| (*target, Joined { since_s, has_own_bound })),
+        );
     }
     joined
 }

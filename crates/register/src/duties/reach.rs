@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use remit_proto::v1::{NodeFacts, Observation, UndeterminedReason};
+use remit_proto::v1::{NodeFacts, Observation};
 
 use super::UnobservedPoint;
 use crate::{
-    judge::{Answer, audience, place},
+    judge::{Answer, audience_of_some, place},
     request::Scope,
 };
 
@@ -30,11 +30,7 @@ impl Where {
 /// A node that serves lines which are not meant cannot be held to block for all of them; what is blocked there
 /// may be for those that are.
 fn within(scope: &Scope, facts: &NodeFacts) -> Answer {
-    let of_lines = match audience(scope, Some(facts)) {
-        Answer::No(_) => Answer::Unknown(UndeterminedReason::Scope),
-        answer => answer,
-    };
-    place(scope, Some(facts)).and(of_lines)
+    place(scope, Some(facts)).and(audience_of_some(scope, Some(facts)))
 }
 
 pub(super) struct Reach {

@@ -254,12 +254,7 @@ fn is_label_doubtful(
     let claims_an_order = claims.requests.iter().any(|id| {
         view.request(id).is_some_and(|entry| is_governmental(entry.request().instrument))
     });
-    // "Extends an order", "merged into one", and the like.
-    let leads_to_an_order = request.relations.iter().any(|relation| {
-        let to = relation.to.parse().ok().and_then(|id| view.request(&id));
-        to.is_some_and(|entry| is_governmental(entry.request().instrument))
-    });
-    if claims_an_order || leads_to_an_order {
+    if claims_an_order {
         return true;
     }
     // A government has asked for this target, and the request is refused or not yet accepted.

@@ -127,16 +127,13 @@ fn any(facts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 }
 
 /// A node serves classes of line; all of them must be meant. A node that declares none serves all.
-pub(crate) fn audience(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
+pub(super) fn audience(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
     let Scope { audiences, except_audiences, .. } = scope;
     if audiences.is_empty() && except_audiences.is_empty() {
         return Answer::Yes;
     }
     let Some(facts) = facts else { return Answer::Unknown(UndeterminedReason::Scope) };
-    let meant = |class: &String| {
-        (audiences.is_empty() || audiences.contains(class)) && !except_audiences.contains(class)
-    };
-    if !facts.audiences.is_empty() && facts.audiences.iter().all(meant) {
+    if !facts.audiences.is_empty() && facts.audiences.iter().all(|class| scope.means(class)) {
         Answer::Yes
     } else {
         Answer::No(VerdictCode::WrongAudience)
@@ -145,10 +142,22 @@ pub(crate) fn audience(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
 
 /// The same of a rule: what its further conditions leave of the lines is not known.
 pub(super) fn audience_of(scope: &Scope, event: &Event<'_>) -> Answer {
-    match audience(scope, event.place) {
-        Answer::No(_) if event.narrowed => Answer::Unknown(UndeterminedReason::Scope),
+    if event.narrowed { audience_of_some(scope, event.place) } else { audience(scope, event.place) }
+}
+
+/// Of what may be for some of a node's lines only: unknown, where some of them are meant.
+pub(crate) fn audience_of_some(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
+    match audience(scope, facts) {
+        Answer::No(_) if facts.is_none_or(|facts| serves_any(scope, facts)) => {
+            Answer::Unknown(UndeterminedReason::Scope)
+        }
         answer => answer,
     }
+}
+
+/// A node that declares no classes serves all.
+fn serves_any(scope: &Scope, facts: &NodeFacts) -> bool {
+    facts.audiences.is_empty() || facts.audiences.iter().any(|class| scope.means(class))
 }
 
 pub(crate) fn technique(

@@ -74,7 +74,7 @@ mod dimensions;
 mod licence;
 
 pub use clause::part_of;
-pub(crate) use dimensions::{Answer, audience, place};
+pub(crate) use dimensions::{Answer, audience_of_some, place};
 
 use std::num::NonZeroU64;
 
@@ -241,8 +241,8 @@ pub fn judge(
         .covered(candidates)
         .or_else(|| case.not_seen())
         .or_else(|| case.might_be_covered(candidates))
-        .or_else(|| case.own_measure(candidates))
         .or_else(|| case.too_many(cut_at))
+        .or_else(|| case.own_measure(candidates))
         .or_else(|| case.in_grace(candidates))
         .or_else(|| case.unknown_basis())
         .or_else(|| case.held_version())

@@ -103,9 +103,12 @@ impl<'a> ListView<'a> {
         let begun = self.list.members.iter().filter(|member| member.added <= at);
         let (stand, gone): (Vec<_>, Vec<_>) =
             begun.map(|member| Listed { view, member }).partition(|listed| listed.is_in(at));
-        let again: HashSet<&Target> = stand.iter().map(|one| &one.member.open.target).collect();
-        let gone = gone.into_iter().filter(|one| !again.contains(&one.member.open.target));
-        gone.chain(stand).collect()
+        // In the order in which they came in: the last of each is what became of it.
+        let key =
+            |one: &Listed<'a>| (&one.member.open.target, one.member.open.exception, one.history());
+        let mut seen: HashSet<_> = stand.iter().map(key).collect();
+        let gone = gone.into_iter().rev().filter(|one| seen.insert(key(one)));
+        gone.collect::<Vec<_>>().into_iter().rev().chain(stand).collect()
     }
 
     /// What a version holds that waits for a person; `None` where its changes are withheld.

@@ -182,6 +182,14 @@ impl RequestTarget {
 /// A register of two million targets is to fit into some hundred megabytes.
 const _: () = assert!(size_of::<RequestTarget>() <= 56);
 
+impl Scope {
+    /// A class of lines.
+    pub(crate) fn means(&self, class: &String) -> bool {
+        let Self { audiences, except_audiences, .. } = self;
+        (audiences.is_empty() || audiences.contains(class)) && !except_audiences.contains(class)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Derived {
     pub from: Target,

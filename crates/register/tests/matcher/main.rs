@@ -19,7 +19,7 @@ use register::{
 use remit_proto::v1::{self, register_item::Item, statement::Body};
 
 use self::{
-    reference::{Act, Answer, Ask, Block, Part, RECORDED_S, Status, Territory},
+    reference::{Act, Answer, Ask, Block, Part, RECORDED_S, Status, Territory, recorded_s},
     traffic::{Lies, Sets},
 };
 
@@ -172,7 +172,10 @@ fn enter(world: &World, asks: &mut [Ask]) -> Register {
             let request_id = id.clone();
             let transition =
                 v1::Transition { request_id, kind: kind.into(), ..v1::Transition::default() };
-            let stated = statement(Body::Transition(transition), *effective_at_s);
+            let stated = v1::Statement {
+                recorded_at_s: recorded_s(*effective_at_s),
+                ..statement(Body::Transition(transition), *effective_at_s)
+            };
             register.apply(&stated, None).is_ok()
         });
     }

@@ -58,8 +58,13 @@ pub(crate) enum Act {
     Annul,
 }
 
-/// When the register heard of everything.
+/// When the register heard of every request.
 pub(crate) const RECORDED_S: i64 = 990;
+
+/// When it heard of an act that takes effect then: at once, or a little late.
+pub(crate) fn recorded_s(since: i64) -> i64 {
+    since + if since % 2 == 0 { 0 } else { 17 }
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
@@ -323,11 +328,15 @@ fn stands(ask: &Ask, part: Option<&Part>, at: i64) -> Stands {
     if ask.status == Status::UnderReview {
         return Stands::Not(Code::BasisNotAccepted);
     }
-    let annulled = ask.acts.iter().find(|(act, _)| *act == Act::Annul);
-    // Since when everybody knew; what is stated of it later changes nothing.
-    let known = annulled.map(|(_, since)| (*since).max(RECORDED_S));
-    let counts = |since: i64| known.is_none_or(|known| since <= known);
-    let acts: Vec<_> = ask.acts.iter().filter(|(_, since)| counts(*since)).copied().collect();
+    // They are stated in this order.
+    let annulled = ask.acts.iter().position(|(act, _)| *act == Act::Annul);
+    // Since when everybody knew; what is stated of it later, or for later, changes nothing.
+    let known = annulled.map(|at| recorded_s(ask.acts[at].1));
+    let counts = |at: usize, since: i64| {
+        annulled.is_none_or(|annulled| at < annulled) && known.is_none_or(|known| since <= known)
+    };
+    let acts = ask.acts.iter().enumerate().filter(|(at, (_, since))| counts(*at, *since));
+    let acts: Vec<_> = acts.map(|(_, act)| *act).collect();
     let without_annulment = |at| not_annulled(ask, acts.clone(), part, at);
     match known {
         Some(known) if at < known && in_force(without_annulment(at)) => {
