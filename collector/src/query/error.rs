@@ -27,6 +27,9 @@ pub enum QueryError {
     /// The caller is gone, or its stream broke.
     #[error("the question broke off before all of it had come")]
     BrokenOff,
+    /// Previews take turns.
+    #[error("another preview is under way; try again")]
+    Busy,
     /// Try again soon.
     #[error("the collector is starting and still reading its log")]
     Starting,
@@ -65,6 +68,7 @@ impl From<QueryError> for Status {
                 refuse(Code::NotFound, "LIST_VERSION_NOT_FOUND", text, &[("field", "version")])
             }
             QueryError::BrokenOff => refuse(Code::Cancelled, "BROKEN_OFF", text, &[]),
+            QueryError::Busy => refuse(Code::Unavailable, "BUSY", text, &[]),
             QueryError::Starting => refuse(Code::Unavailable, "STARTING", text, &[]),
             QueryError::Store(error) => {
                 tracing::error!(%error, "the index could not be read");

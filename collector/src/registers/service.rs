@@ -33,8 +33,10 @@ use crate::{
 /// Parts of a preview that wait to be read; whoever sends more waits too.
 const PARTS_WAITING: usize = 2;
 
-/// So long a preview waits for its next part before another one gets its turn.
-const PART_WAIT: Duration = Duration::from_secs(30);
+/// So long the parts of a preview may take to come, before another one gets its turn; and half as long somebody waits
+/// for a turn.
+const UPLOAD_WAIT: Duration = Duration::from_secs(240);
+const TURN_WAIT: Duration = Duration::from_secs(120);
 
 pub struct RegisterEdge {
     pub writer: SyncSender<Command>,
@@ -161,10 +163,11 @@ impl RegisterService for RegisterEdge {
         // it is for those who may enter it.
         let caller = self.questions.access.check(&request, Operation::WriteRegister)?;
         let query = self.questions.query.seen_by(clearance(&caller));
-        let turn = self.previewing.clone().acquire_owned().await.map_err(|_| interrupted())?;
+        let turn = tokio::time::timeout(TURN_WAIT, self.previewing.clone().acquire_owned());
+        let turn = turn.await.map_err(|_| QueryError::Busy)?.map_err(|_| interrupted())?;
         let policy = self.second_person_for.clone();
         let (sender, mut receiver) = tokio::sync::mpsc::channel(PARTS_WAITING);
-        let answer = tokio::spawn(off_the_runtime(query, turn, move |query, turn| {
+        let mut answer = tokio::spawn(off_the_runtime(query, turn, move |query, turn| {
             // The end is said: a stream that broke off has none.
             let parts = std::iter::from_fn(|| {
                 receiver.blocking_recv().unwrap_or(Some(Err(QueryError::BrokenOff)))
@@ -174,9 +177,14 @@ impl RegisterService for RegisterEdge {
             answer
         }));
         let mut parts = request.into_inner();
+        let until = tokio::time::Instant::now() + UPLOAD_WAIT;
         loop {
-            let part = tokio::time::timeout(PART_WAIT, parts.message());
-            let part = part.await.map_err(|_| QueryError::BrokenOff)??;
+            let part = tokio::select! {
+                part = tokio::time::timeout_at(until, parts.message()) => part,
+                // It is refused before all of it has come.
+                refused = &mut answer => return refused.map_err(|_| interrupted())?,
+            };
+            let part = part.map_err(|_| QueryError::BrokenOff)??;
             let is_last = part.is_none();
             // Nobody takes it in any more: the answer says why.
             if sender.send(part.map(Ok)).await.is_err() || is_last {

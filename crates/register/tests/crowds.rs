@@ -121,6 +121,20 @@ fn what_a_block_claims_is_found_among_thousands() {
 }
 
 #[test]
+fn an_own_measure_is_not_said_where_an_order_may_be_behind_it() {
+    let mut register = ended(CROWD, |_| "domain_exact:example.org".to_owned());
+    let mut own = request("spam", &["domain_exact:example.org".to_owned()], 0);
+    own.authorisation = Some(v1::Authorisation {
+        instrument: v1::Instrument::TosMeasure.into(),
+        basis_class: v1::BasisClass::ContractTos.into(),
+        ..v1::Authorisation::default()
+    });
+    enter(&mut register, vec![own]);
+    let found = verdict(&register.view(), "domain_exact:example.org", &["spam"], &[]);
+    check(&found, VerdictCode::Undetermined, true);
+}
+
+#[test]
 fn up_to_the_limit_everything_is_looked_at() {
     let mut register = ended(CONSIDERED_MAX - 1, |_| "domain_exact:example.org".to_owned());
     let found = verdict(&register.view(), "domain_exact:example.org", &[], &[]);

@@ -6,8 +6,10 @@
 //! when nodes were silent. Out: what is owed of each request and was not done.
 //!
 //! *Owed* is a target of an accepted request at an instant if the request is in force then, the target is
-//! listed then, and `implement_by` has passed. *Carried* it is at a node while a rule stands there that is
-//! not disjoint from it, or, where the operator chooses the means, a rule that names the request. *Observed*
+//! listed then, and `implement_by` has passed; what joins later has as long as the first targets had, and what
+//! joins a list at least the list's own time. *Carried* it is at a node while a rule stands there that is
+//! not disjoint from it, or, where the operator chooses the means or may block addresses for a name, a rule that
+//! names the request and none of its targets, or one on an address that the name resolved to. *Observed*
 //! are the nodes in scope with at least one point that is looked at. *Peers* are observed nodes of the same
 //! role with a technology in common: if one of them carries a request, the others are expected to.
 //!
@@ -26,7 +28,7 @@
 //! | undetermined | nobody looks where it would be, or all who look are silent now |
 //!
 //! Exempt: requests that are refused, challenged, suspended or never accepted; agreed narrowing; nodes outside
-//! the scope; exceptions; the operator's and users' own measures, which nobody is owed; orders against the
+//! the scope, or for other lines; exceptions; the operator's and users' own measures, which nobody is owed; orders against the
 //! publisher; a request whose measure is withheld; a request whose territory is not stated binds no particular
 //! point. The time to remove counts from the end, or from a stay that the end found, or, if that was stated
 //! later, from the statement. What another request in force wants blocked
