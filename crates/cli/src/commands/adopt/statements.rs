@@ -104,7 +104,8 @@ pub(in crate::commands) async fn enter(
     let request = v1::AppendStatementRequest { signed_statement };
     let response = client.append_statement(request).await?.into_inner();
     eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
-    wait_until_shown(client, response.register_size).await
+    wait_until_shown(client, response.register_size).await;
+    Ok(())
 }
 
 /// What a statement changes of the verdicts on rules.
