@@ -40,7 +40,7 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
         .map_err(|error| CliError::Usage(format!("{id}: {error}")))?;
     let import = v1::Import { reason: args.reason.clone().unwrap_or_default(), ..import };
     let import = args.secrecy.of(import, now_s)?;
-    args.secrecy.tell(&id);
+    args.secrecy.of_next(&request, now_s)?;
     let (requests, dry_run) = (vec![request], args.dry_run);
     let entered =
         enter_requests(config, &mut client, import, requests, effective_at_s, dry_run).await?;

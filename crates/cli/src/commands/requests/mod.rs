@@ -124,11 +124,25 @@ impl Secrecy {
     }
 
     /// Before the next version of a request is entered. What an import said of the one before does not hold for it, and
-    /// answers do not show it.
-    fn tell(&self, id: &str) {
-        if self.existence.is_none() {
-            eprintln!("{id}: {EXISTENCE_PUBLIC}");
+    /// answers do not show it: where the request itself says that its existence is confidential, it is asked for.
+    fn of_next(&self, next: &v1::Request, now_s: i64) -> Result<(), CliError> {
+        if self.existence.is_some() {
+            return Ok(());
         }
+        let secrecy = next.authorisation.as_ref().and_then(|deed| deed.confidentiality.as_ref());
+        let holds = |said: &&v1::Confidentiality| {
+            said.scopes().any(|scope| scope == v1::ConfidentialScope::Existence)
+                && (said.expires_at_s == 0 || said.expires_at_s > now_s)
+        };
+        if let Some(said) = secrecy.filter(holds) {
+            return Err(CliError::Usage(format!(
+                "--existence: the request says that it is {} that it exists, and this version would make that public; \
+                 say --existence again, or amend its confidentiality with --file",
+                register::words::tier(said.tier())
+            )));
+        }
+        eprintln!("{}: {EXISTENCE_PUBLIC}", next.id);
+        Ok(())
     }
 }
 
@@ -458,6 +472,27 @@ mod tests {
         let silent = Secrecy::default().of(v1::Import::default(), 0).unwrap();
         assert_eq!(silent, v1::Import::default());
         assert!(secrecy("public").of(v1::Import::default(), 0).is_err());
+        let next = |scopes: &[v1::ConfidentialScope], expires_at_s| {
+            let confidentiality = Some(v1::Confidentiality {
+                tier: v1::DisclosureTier::Secret.into(),
+                scopes: scopes.iter().map(|scope| i32::from(*scope)).collect(),
+                expires_at_s,
+                ..v1::Confidentiality::default()
+            });
+            let deed = v1::Authorisation { confidentiality, ..v1::Authorisation::default() };
+            v1::Request { authorisation: Some(deed), ..v1::Request::default() }
+        };
+        use v1::ConfidentialScope::{Content, Existence};
+        let secret = next(&[Content, Existence], 0);
+        let refused = Secrecy::default().of_next(&secret, 100).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("--existence: ") && refused.contains("it is secret"),
+            "{refused}"
+        );
+        assert!(secrecy("secret").of_next(&secret, 100).is_ok());
+        for other in [next(&[Content], 0), next(&[Existence], 50)] {
+            assert!(Secrecy::default().of_next(&other, 100).is_ok());
+        }
     }
 
     #[test]
