@@ -102,8 +102,8 @@ impl fmt::Display for CliError {
             Self::Unanswered(Refused { message, reason, .. }) => write!(
                 f,
                 "it is not known whether it was entered: the collector's answer was lost: {message} \
-                 [{reason}]; before you enter it again, see with remit requests list whether the register \
-                 has it"
+                 [{reason}]; before you enter it again, see with remit requests list or remit lists list \
+                 whether the register has it"
             ),
             Self::Expired { days, person, role } => write!(
                 f,

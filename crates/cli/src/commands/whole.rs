@@ -56,6 +56,9 @@ mod tests {
         let digest = words::hex(&Sha256::digest(b"a\nb\n"));
         let sent = |rows, sha256: &str| Sent { rows, sha256: Some(sha256.to_owned()) };
         let whole = sent(Some(2), &digest.to_uppercase());
+        // A digest proves that nothing is missing, and a number of rows does not.
+        assert_eq!(&*whole.ended(b"a\nb", None), b"a\nb\n");
+        assert_eq!(&*Sent { rows: Some(2), sha256: None }.ended(b"a\nb", None), b"a\nb");
         assert!(whole.check_digest(file, b"a\nb\n").is_ok() && whole.check_rows(file, 2).is_ok());
         let cut = whole.check_digest(file, b"a\n").unwrap_err().to_string();
         assert!(cut.starts_with("list.txt: its SHA-256 is 87428fc5"), "{cut}");

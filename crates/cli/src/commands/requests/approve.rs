@@ -119,7 +119,8 @@ impl GiveApproval {
         eprintln!("approving statement {statement}: {what}");
         if self.by_login {
             let request = v1::ApproveStatementRequest { statement, digest };
-            let response = client.approve_statement(request).await?.into_inner();
+            let response =
+                client.approve_statement(request).await.map_err(CliError::of_entry)?.into_inner();
             eprintln!(
                 "attested by the collector as statement {}; register size {}",
                 response.index, response.register_size
