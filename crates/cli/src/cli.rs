@@ -14,7 +14,7 @@ pub(crate) use self::{
     reconcile::{Reconcile, ReconcileForm, TrustArgs},
     requests::{
         Amend, Decide, ExportRequests, Import, ListRequests, Proceeding, Quick, RequestFiles,
-        Requests, RequestsForm, RequestsText, Step,
+        Requests, RequestsForm, RequestsText, Secrecy, Step,
     },
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -66,6 +66,8 @@ pub(crate) enum CliError {
         source: tonic::transport::Error,
     },
     Refused(Refused),
+    /// Something was to be entered, and the answer to that was lost.
+    Unanswered(Refused),
     /// The person's certificate is over; nobody was asked.
     Expired {
         days: i64,
@@ -97,6 +99,12 @@ impl fmt::Display for CliError {
                 "cannot reach the collector at {url}; is it running, and is this its address?"
             ),
             Self::Refused(refused) => write!(f, "{refused}"),
+            Self::Unanswered(Refused { message, reason, .. }) => write!(
+                f,
+                "it is not known whether it was entered: the collector's answer was lost: {message} \
+                 [{reason}]; before you enter it again, see with remit requests list or remit lists list \
+                 whether the register has it"
+            ),
             Self::Expired { days, person, role } => write!(
                 f,
                 "your certificate ended {days} day(s) ago; ask the operator for a token \
@@ -118,6 +126,7 @@ impl std::error::Error for CliError {
             | Self::Malformed(_)
             | Self::Contradicted(_)
             | Self::Refused(_)
+            | Self::Unanswered(_)
             | Self::Expired { .. }
             | Self::Random => None,
         }
@@ -125,6 +134,22 @@ impl std::error::Error for CliError {
 }
 
 impl CliError {
+    /// Of a call that enters something: whether it did is not known where no answer of the collector's came back.
+    pub(crate) fn of_entry(status: tonic::Status) -> Self {
+        use tonic::Code as Grpc;
+        let is_lost = matches!(
+            status.code(),
+            Grpc::Unavailable | Grpc::DeadlineExceeded | Grpc::Cancelled | Grpc::Unknown
+        );
+        // What the collector itself refuses has a reason code of its own. One that stops no longer waits for its writer.
+        let info = status.get_details_error_info();
+        let is_lost = is_lost && info.is_none_or(|info| info.reason == "STOPPING");
+        match Self::from(status) {
+            Self::Refused(refused) if is_lost => Self::Unanswered(refused),
+            other => other,
+        }
+    }
+
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Refused(refused) if refused.not_authorised => Code::NotAuthorised,
@@ -133,6 +158,7 @@ impl CliError {
             // A reader that has seen enough (`| head`) is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Ok,
             Self::Refused(_)
+            | Self::Unanswered(_)
             | Self::Usage(_)
             | Self::File { .. }
             | Self::Malformed(_)
@@ -279,6 +305,25 @@ mod tests {
         for code in [tonic::Code::PermissionDenied, tonic::Code::Unauthenticated] {
             assert_eq!(CliError::from(tonic::Status::new(code, "no")).code().number(), 4);
         }
+    }
+
+    #[test]
+    fn an_entry_whose_answer_was_lost_may_have_been_entered() {
+        for code in
+            [tonic::Code::Unavailable, tonic::Code::DeadlineExceeded, tonic::Code::Cancelled]
+        {
+            let error = CliError::of_entry(tonic::Status::new(code, "broken pipe"));
+            let text = error.to_string();
+            assert!(text.starts_with("it is not known whether it was entered"), "{text}");
+            assert_eq!(error.code().number(), 2);
+        }
+        let refused = |reason| {
+            let details = ErrorDetails::with_error_info(reason, "remit.v1", []);
+            let code = tonic::Code::Unavailable;
+            CliError::of_entry(tonic::Status::with_error_details(code, "wait", details)).to_string()
+        };
+        assert!(refused("STARTING").contains("refuses: wait [STARTING]"));
+        assert!(refused("STOPPING").starts_with("it is not known"));
     }
 
     #[test]

@@ -138,7 +138,7 @@ const LIST_FILE: &str = "One entry on a line; what follows a # is a comment:
 With --format rpz, a zone: its names and addresses, and rpz-passthru as what must stay open. Records that
 name a server or a client are refused.
 
-A file that ends inside a line is refused: it may be cut off. A cut between two lines is seen by --rows and
---sha256 alone: state what whoever made the file says of it.
+A file that ends inside a line is refused, unless --sha256 states its digest: it may be cut off. A cut between
+two lines is seen by --rows and --sha256 alone: state what whoever made the file says of it.
 Lines that are refused are named with their remedy; the others are entered, and the exit code is 3. It is
 3, too, if the version waits for a second person: then it is no basis for anything yet.";

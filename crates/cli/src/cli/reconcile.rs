@@ -68,6 +68,9 @@ pub(crate) struct Reconcile {
     /// As `remit requests import --mapping`
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
+    /// This is the list's digest, or it is not compared; a list that is proven whole by it needs no line end
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha256: Option<String>,
     /// Of which time the list speaks [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,

@@ -239,6 +239,8 @@ pub(crate) struct Amend {
     /// When the amendment was received; the old text is judged until then [default: --effective-at]
     #[arg(long, value_name = "TIME")]
     pub(crate) received: Option<String>,
+    #[command(flatten)]
+    pub(crate) secrecy: Secrecy,
     /// When it takes effect [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) effective_at: Option<String>,
@@ -265,13 +267,19 @@ pub(crate) struct Import {
     /// Read and report, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// That these requests exist is itself restricted or secret: an export may leave all of them out
-    #[arg(long, value_name = "TIER")]
-    pub(crate) existence: Option<String>,
+    #[command(flatten)]
+    pub(crate) secrecy: Secrecy,
     /// They count only once a second person has approved them; what the collector wants so waits anyway
     #[arg(long)]
     pub(crate) awaits_approval: bool,
-    /// From then on it is public that they exist
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct Secrecy {
+    /// That what is entered exists is itself restricted or secret: an export may leave it out
+    #[arg(long, value_name = "TIER")]
+    pub(crate) existence: Option<String>,
+    /// From then on it is public that it exists
     #[arg(long, value_name = "TIME", requires = "existence")]
     pub(crate) existence_until: Option<String>,
 }
@@ -397,8 +405,9 @@ Keys that say more, all of them optional:
                                    # targets scope measure reasons reference authority officer parties
                                    # documents; tier: restricted or secret
 
-A file that ends inside a line is refused, of a CSV file its last row: it may be cut off. A cut between two
-lines is seen by --rows and --sha256 alone: state what whoever made the file says of it.
+A file that ends inside a line is refused, of a CSV file its last row: it may be cut off. JSON and rkn-xml show
+by themselves whether they are whole, and a file is whole whose digest --sha256 states. A cut between two lines
+is seen by --rows and --sha256 alone: state what whoever made the file says of it.
 Rows that are refused are named with line, field and remedy; the others are entered, and the exit code
 is 3. The same list may be imported again: what is unchanged is not entered again, what differs becomes
 the next version of its request, and what is no longer in the file is named and left as it is."#;

@@ -1,8 +1,9 @@
 //! Whether a file is the one that was sent. Where it was cut between two lines nothing in it shows that; whoever made it
 //! knows its digest, and whoever published it how many rows it has.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
+use register::import::{Mapping, line_ended};
 use sha2::{Digest, Sha256};
 
 use crate::{cli::Sent, exit::CliError, words};
@@ -20,6 +21,12 @@ impl Sent {
         }
         let problem = format!("its SHA-256 is {found}, and not the one that --sha256 states");
         Err(other(file, &problem))
+    }
+
+    /// What is to be read of a file that [`check_digest`](Self::check_digest) has passed: where its digest was stated,
+    /// nothing of it is missing, however it ends.
+    pub(super) fn ended<'f>(&self, file: &'f [u8], mapping: Option<&Mapping>) -> Cow<'f, [u8]> {
+        if self.sha256.is_some() { line_ended(file, mapping) } else { Cow::Borrowed(file) }
     }
 
     /// `read`: as many rows as the file has, with those that are refused.
@@ -49,6 +56,9 @@ mod tests {
         let digest = words::hex(&Sha256::digest(b"a\nb\n"));
         let sent = |rows, sha256: &str| Sent { rows, sha256: Some(sha256.to_owned()) };
         let whole = sent(Some(2), &digest.to_uppercase());
+        // A digest proves that nothing is missing, and a number of rows does not.
+        assert_eq!(&*whole.ended(b"a\nb", None), b"a\nb\n");
+        assert_eq!(&*Sent { rows: Some(2), sha256: None }.ended(b"a\nb", None), b"a\nb");
         assert!(whole.check_digest(file, b"a\nb\n").is_ok() && whole.check_rows(file, 2).is_ok());
         let cut = whole.check_digest(file, b"a\n").unwrap_err().to_string();
         assert!(cut.starts_with("list.txt: its SHA-256 is 87428fc5"), "{cut}");

@@ -22,8 +22,8 @@
 //! instrument = "regulator_order"
 //! ```
 //!
-//! A last line without a line end is refused: it may be cut off. A quotation that is not closed is refused, and so is
-//! each line that it swallowed.
+//! A last line without a line end is refused: it may be cut off. A quotation that is not closed, or whose closing mark
+//! is followed by text, is refused, and so is each line that it swallowed.
 //!
 //! An empty cell says nothing: the constant holds, if there is one. Rows are accepted requests
 //! unless a status column says otherwise.
@@ -38,7 +38,10 @@ use super::{
     row::{Defaults, Row},
     times::{self, EndDate},
     toml::{setting_error, syntax_error},
-    whole::{OPEN_QUOTE_REMEDY, RowEnd, behind, open_quote},
+    whole::{
+        Lines, OPEN_QUOTE_REMEDY, RowEnd, STRAY_QUOTE_REMEDY, UNENDED_REMEDY, behind, open_quote,
+        place, stray_quote,
+    },
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -164,17 +167,45 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// As the file's encoding writes it; that of a mapping that was read is known.
+    pub(super) fn line_end(&self) -> &'static [u8] {
+        match encoding_rs::Encoding::for_label(self.encoding.as_bytes()) {
+            Some(encoding) if encoding == encoding_rs::UTF_16LE => b"\n\0",
+            Some(encoding) if encoding == encoding_rs::UTF_16BE => b"\0\n",
+            Some(_) | None => b"\n",
+        }
+    }
+}
+
 /// Reads a CSV by its mapping. Each row is taken or refused by itself.
 pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError> {
     bounded(bytes, b"\n")?;
     let (text, _) = mapping.encoding()?.decode_with_bom_removal(bytes);
     let body = after_lines(&text, mapping.skip_lines);
+    let delimiter = mapping.delimiter_byte()?;
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(mapping.delimiter_byte()?)
+        .delimiter(delimiter)
         .has_headers(true)
         .flexible(true)
         .from_reader(body.as_bytes());
     let header = reader.headers().map_err(|e| unreadable(&e))?.clone();
+    let mut lines =
+        Lines::new(body.as_bytes(), line_at(&text, text.len().saturating_sub(body.len())));
+    let header_size = place(reader.position());
+    let in_header = lines.at(0);
+    match RowEnd::of(body.as_bytes(), 0, header_size, delimiter) {
+        RowEnd::Whole | RowEnd::Unended => {}
+        RowEnd::OpenQuote { at } => {
+            let message = format!("{}; {OPEN_QUOTE_REMEDY}", open_quote(lines.peek(at)));
+            return Err(ImportError::Syntax { line: in_header, message });
+        }
+        RowEnd::StrayQuote { at, closed } => {
+            let problem = stray_quote(lines.peek(at), lines.peek(closed));
+            let message = format!("{problem}; {STRAY_QUOTE_REMEDY}");
+            return Err(ImportError::Syntax { line: in_header, message });
+        }
+    }
     let columns = Positions::find(mapping, &header)?;
     let defaults = Defaults {
         time_zone: mapping.time_zone.clone(),
@@ -184,74 +215,37 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
         commits_text: false,
     };
     let mut gathered = Gathered::default();
-    let mut lines = Lines::new(&text, body);
     let mut records = reader.records();
-    let mut swallowed = Vec::new();
     while let Some(record) = records.next() {
         let record = record.map_err(|e| unreadable(&e))?;
-        let start = record.position().map_or(0, csv::Position::byte);
+        let start = record.position().map_or(0, place);
+        let end = place(records.reader().position());
         let line = lines.at(start);
         let mut repairs = Vec::new();
-        let is_last = records.reader().position().byte() == body.len() as u64;
-        let end = match is_last {
-            true => RowEnd::of(body.as_bytes(), start, mapping.delimiter_byte()?),
-            false => RowEnd::Whole,
+        let mut swallowed = Vec::new();
+        let mut quote = |at: usize, problem: String, remedy: &str| {
+            let row = body.as_bytes().get(..end).unwrap_or_default();
+            swallowed = behind(row, at, lines.peek(at));
+            Err(RowError::new("", problem, remedy).of_fault(RowFault::Form))
         };
-        let table = match end {
+        let table = match RowEnd::of(body.as_bytes(), start, end, delimiter) {
             RowEnd::Whole => columns.read(&record, header.len(), mapping, &mut repairs),
             RowEnd::Unended => {
                 let problem = "its line does not end, as one that was cut off";
-                let remedy = "fetch the file again, or, if it is whole, add a line end";
-                Err(RowError::new("", problem, remedy).of_fault(RowFault::Form))
+                Err(RowError::new("", problem, UNENDED_REMEDY).of_fault(RowFault::Form))
             }
-            RowEnd::OpenQuote { at } => {
-                let opened = lines.peek(at);
-                swallowed = behind(body.as_bytes(), at, opened);
-                let problem = open_quote(opened);
-                Err(RowError::new("", problem, OPEN_QUOTE_REMEDY).of_fault(RowFault::Form))
+            RowEnd::OpenQuote { at } => quote(at, open_quote(lines.peek(at)), OPEN_QUOTE_REMEDY),
+            RowEnd::StrayQuote { at, closed } => {
+                quote(at, stray_quote(lines.peek(at), lines.peek(closed)), STRAY_QUOTE_REMEDY)
             }
         };
         let named = |t: &::toml::Table| t.get("id").and_then(|i| i.as_str()).map(str::to_owned);
         let id = table.as_ref().ok().and_then(named);
         let id = id.or_else(|| columns.cell_of("id", &record)).unwrap_or_default();
         gathered.take(line, &id, table.and_then(Row::read), repairs, &defaults);
+        gathered.report.extend(swallowed);
     }
-    gathered.report.extend(swallowed);
     Ok(gathered.finish())
-}
-
-/// Counts lines as the reader goes on. Its own count is one too low where lines end in CR LF.
-struct Lines<'t> {
-    rest: &'t [u8],
-    seen: u64,
-    line: u64,
-}
-
-impl<'t> Lines<'t> {
-    fn new(text: &str, body: &'t str) -> Self {
-        let head = text.len().saturating_sub(body.len());
-        Self { rest: body.as_bytes(), seen: 0, line: line_at(text, head) }
-    }
-
-    /// The line on which the record at this byte of the body begins; records come in order.
-    fn at(&mut self, byte: u64) -> u64 {
-        let ahead = usize::try_from(byte.saturating_sub(self.seen)).unwrap_or(usize::MAX);
-        let (passed, rest) = self.rest.split_at(ahead.min(self.rest.len()));
-        // What ends the line before may still stand in front of the record.
-        let gap = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        let (end, rest) = rest.split_at(gap);
-        self.line += passed.iter().chain(end).filter(|b| **b == b'\n').count() as u64;
-        self.seen += (passed.len() + end.len()) as u64;
-        self.rest = rest;
-        self.line
-    }
-
-    /// The line of a byte of the record that begins here.
-    fn peek(&self, byte: usize) -> u64 {
-        let ahead = byte.saturating_sub(usize::try_from(self.seen).unwrap_or(usize::MAX));
-        let passed = self.rest.get(..ahead).unwrap_or_default();
-        self.line + passed.iter().filter(|b| **b == b'\n').count() as u64
-    }
 }
 
 /// Where the columns of the mapping stand in the file.

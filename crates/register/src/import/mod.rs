@@ -15,7 +15,8 @@
 //! | [`from_rkn_xml`] | a `content`, which is a request | nothing is imported | [`Settings`] |
 //!
 //! A cut between two lines leaves a file that is whole by its form: only its digest, or the number of its rows, tells it
-//! from the one that was sent. Whoever has either of them compares it; here it is not known.
+//! from the one that was sent. Whoever has either of them compares it; here it is not known. A file whose digest agrees
+//! is whole, whether or not its last line ends: [`line_ended`].
 //!
 //! Bounds: a row of more than [`ROW_SIZE_MAX`] bytes is refused by itself, a file of more than
 //! [`ROWS_MAX`] rows as a whole; work and memory grow with the size of the file and no faster.
@@ -72,6 +73,7 @@ pub use self::{
     target::{TypedTarget, typed, typed_kind},
     times::EndDate,
     toml::from_toml,
+    whole::line_ended,
 };
 
 /// A row is a request, and the largest request that lists are known to hold has some ten thousand targets.
@@ -104,6 +106,8 @@ pub struct RowReport {
     pub fault: RowFault,
     /// What a person should know about an accepted row.
     pub notes: Vec<String>,
+    /// Of a line that was to be a row, and was read as text of a quotation: the line that opens it.
+    pub text_of: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,8 +149,8 @@ impl fmt::Display for RowReport {
 
 impl RowReport {
     pub(crate) fn accepted(line: u64) -> Self {
-        let (id, field, remedy, fault, notes) = Default::default();
-        Self { line, id, action: Action::Accepted, field, remedy, fault, notes }
+        let (id, field, remedy, fault, notes, text_of) = Default::default();
+        Self { line, id, action: Action::Accepted, field, remedy, fault, notes, text_of }
     }
 
     pub(crate) fn refuse(&mut self, error: RowError) {
@@ -197,7 +201,7 @@ pub enum ImportError {
     CutOff { line: u64, element: String },
     #[error(
         "line {line}: the file ends inside a line, as one does that was cut off; fetch it again, or, if it is \
-         whole, add a line end"
+         whole, read it with --sha256, or add a line end"
     )]
     Unended { line: u64 },
 }

@@ -43,7 +43,7 @@ pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // Before anything is parsed, for what people write; "request = [{ ... }]" is counted behind it.
     bounded(text.as_bytes(), b"[[request]]")?;
-    let file: File = ::toml::from_str(text).map_err(|e| syntax_error(text, &e))?;
+    let file: File = ::toml::from_str(text).map_err(|e| cut_error(text, &e))?;
     let File { time_zone, end_date, request } = file;
     if request.len() > ROWS_MAX {
         return Err(ImportError::TooManyRows);
@@ -67,6 +67,18 @@ pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
         gathered.take(line, &id, row, Vec::new(), &defaults);
     }
     Ok(gathered.finish())
+}
+
+/// Where it breaks off at its end, it may be cut off; a cut may also make a key of a half one.
+fn cut_error(text: &str, error: &::toml::de::Error) -> ImportError {
+    let at_end = error.span().is_some_and(|span| span.end >= text.trim_end().len());
+    match syntax_error(text, error) {
+        ImportError::Syntax { line, message } if at_end || ended(text.as_bytes()).is_err() => {
+            let message = format!("{message}; if the file is cut off, fetch it again");
+            ImportError::Syntax { line, message }
+        }
+        error => error,
+    }
 }
 
 pub(super) fn syntax_error(text: &str, error: &::toml::de::Error) -> ImportError {

@@ -5,6 +5,8 @@ use register::{
     list::from_lines,
 };
 
+use sha2::{Digest, Sha256};
+
 use super::*;
 
 /// Each place at which a file may be cut, but those between two lines, where it cannot be seen.
@@ -28,13 +30,14 @@ fn of_a_requests_file_nothing() {
     let text = request("a") + &request("b");
     assert_eq!(from_toml(&text).unwrap().requests.len(), 2);
     for cut in inside_lines(&text) {
-        assert!(from_toml(cut).is_err(), "{cut}");
+        let error = from_toml(cut).unwrap_err().to_string();
+        assert!(error.contains("fetch it again"), "{cut}: {error}");
     }
     let error = from_toml(text.trim_end()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "line 20: the file ends inside a line, as one does that was cut off; fetch it again, or, if it is whole, \
-         add a line end"
+         read it with --sha256, or add a line end"
     );
 }
 
@@ -72,7 +75,7 @@ fn of_a_csv_the_rows_before() {
     assert_eq!(
         report(&unended)[3],
         "line 6, d: refused: its line does not end, as one that was cut off; fetch the file again, or, if it is \
-         whole, add a line end"
+         whole, read it with --sha256, or add a line end"
     );
 }
 
@@ -100,6 +103,58 @@ fn a_quotation_that_is_not_closed_is_refused_with_what_it_swallowed() {
         error.starts_with("line 3: a quotation mark opened on line 3 is not closed"),
         "{error}"
     );
+}
+
+/// The reader goes on behind a closing quotation mark that text follows: a stray mark, and whatever the next quoted cell
+/// opens with, would make one cell of all rows between them.
+#[test]
+fn a_stray_quotation_mark_is_refused_with_what_it_swallowed() {
+    let mapping = Mapping::parse(MAPPING).unwrap();
+    let rows = "a,\"fraud,example.org\nb,,www.example.org\nc,\"phishing\",bad.example\n";
+    for line_end in ["\n", "\r\n"] {
+        let text =
+            format!("id,why,name\n{rows}d,\"x \"\"y\"\"\nz\",d.example\ne,5\" x,e.example\n");
+        let imported = from_csv(text.replace('\n', line_end).as_bytes(), &mapping).unwrap();
+        assert_eq!((imported.requests.len(), imported.refused_count()), (2, 3));
+        let refused = "it was read as text of the quotation that line 2 opens; close that one";
+        assert_eq!(
+            report(&imported),
+            [
+                "line 2, a: refused: text follows the quotation mark on line 4 that closes the one on line 2: one of \
+                 the two is stray; quote the whole cell, and write each quotation mark inside it twice"
+                    .to_owned(),
+                format!("line 3: refused: {refused}"),
+                format!("line 4: refused: {refused}"),
+                "line 5, d: accepted".to_owned(),
+                "line 7, e: accepted".to_owned(),
+            ]
+        );
+    }
+    let header = "id,name,\"why\na,a.example,x\nb,\"b.example\",y\nc,c.example,z\n";
+    let error = from_csv(header.as_bytes(), &mapping).unwrap_err().to_string();
+    assert!(error.starts_with("line 1: text follows the quotation mark on line 3"), "{error}");
+    let settings = Settings::parse(include_str!("../../testdata/rkn.toml")).unwrap();
+    let text = "Updated: x\n;a.example;;o;1;2018-04-01\n;b.example;;\"o;1;2018-04-01\n;c.example;;\"o\";1;2018-04-01\n";
+    let error = from_rkn_csv(text.as_bytes(), &settings).unwrap_err().to_string();
+    assert!(error.starts_with("line 3: text follows the quotation mark on line 4"), "{error}");
+}
+
+/// The digest of a refused row is found by its line.
+#[test]
+fn lines_are_counted_as_an_editor_does() {
+    let settings = Settings::parse(include_str!("../../testdata/rkn.toml")).unwrap();
+    let text = "Updated: x\n;a.example;;o;1;2018-04-01\n\n;b.example;;o;1;soon\n;c.example;;o;1;2018-04-01\n";
+    let row = ";b.example;;o;1;soon\n";
+    for line_end in ["\n", "\r\n"] {
+        let [text, row] = [text, row].map(|text| text.replace('\n', line_end));
+        let imported = from_rkn_csv(text.as_bytes(), &settings).unwrap();
+        let lines: Vec<_> = imported.report.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [2, 4, 5]);
+        let refused = register::import::refused_rows(&imported.report, text.as_bytes());
+        let key = Sha256::digest(format!("remit/file/v1\n{text}"));
+        let whole = [b"remit/row/v1\n", key.as_slice(), row.as_bytes()].concat();
+        assert_eq!((refused[0].line, &refused[0].digest), (4, &Sha256::digest(whole).to_vec()));
+    }
 }
 
 #[test]

@@ -618,6 +618,7 @@ fn a_row_is_told_in_one_line_whatever_the_file_holds() {
         remedy: "correct it".into(),
         fault: v1::RowFault::Value,
         notes: vec!["a\nb".into()],
+        text_of: None,
     };
     assert_eq!(
         row.to_string(),

@@ -102,9 +102,10 @@ pub(in crate::commands) async fn enter(
         client.put_chunk(v1::PutChunkRequest { chunk }).await?;
     }
     let request = v1::AppendStatementRequest { signed_statement };
-    let response = client.append_statement(request).await?.into_inner();
+    let response = client.append_statement(request).await.map_err(CliError::of_entry)?.into_inner();
     eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
-    wait_until_shown(client, response.register_size).await
+    wait_until_shown(client, response.register_size).await;
+    Ok(())
 }
 
 /// What a statement changes of the verdicts on rules.

@@ -27,9 +27,10 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
     let (list, version) = Named::whole(&args.list)?;
     let bytes = home::read_at_most(&args.file, home::LIST_SIZE_MAX)?;
     args.sent.check_digest(&args.file, &bytes)?;
+    let ended = args.sent.ended(&bytes, None);
     let file = match args.format {
-        ListForm::Lines => from_lines(&bytes),
-        ListForm::Rpz => list_from_rpz(&bytes),
+        ListForm::Lines => from_lines(&ended),
+        ListForm::Rpz => list_from_rpz(&ended),
     }
     .map_err(|error| CliError::Malformed(format!("{}: {}", args.file.display(), chain(&error))))?;
     args.sent.check_rows(&args.file, file.report.len())?;
@@ -87,9 +88,9 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
         client.put_chunk(v1::PutChunkRequest { chunk }).await?;
     }
     let request = v1::AppendStatementRequest { signed_statement };
-    let response = client.append_statement(request).await?.into_inner();
+    let response = client.append_statement(request).await.map_err(CliError::of_entry)?.into_inner();
     eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
-    wait_until_shown(&mut client, response.register_size).await?;
+    wait_until_shown(&mut client, response.register_size).await;
     let entered = get(&mut client, &list).await?.versions;
     let entered = entered.iter().rev().find(|row| row.version == version.as_str());
     let feed = row.and_then(|row| row.feed).and_then(|row| row.feed).unwrap_or_default();

@@ -10,8 +10,8 @@ use register::{
 
 use super::digest;
 use crate::{
-    cli::{Reconcile, ReconcileForm, RequestsForm},
-    commands::requests::read_form,
+    cli::{Reconcile, ReconcileForm, RequestsForm, Sent},
+    commands::requests::read_form_of,
     exit::{CliError, chain},
     home,
 };
@@ -51,6 +51,9 @@ impl Given {
 
 pub(super) fn read(args: &Reconcile, at_s: i64) -> Result<Given, CliError> {
     let bytes = home::read_at_most(&args.list, home::LIST_SIZE_MAX)?;
+    let sent = Sent { rows: None, sha256: args.sha256.clone() };
+    sent.check_digest(&args.list, &bytes)?;
+    let ended = sent.ended(&bytes, None);
     let mapping = args.mapping.as_deref().map(home::read_text).transpose()?;
     let named = args.mapping.as_deref().zip(mapping.as_deref());
     let wrong = |why: String| CliError::Malformed(format!("{}: {why}", args.list.display()));
@@ -71,12 +74,12 @@ pub(super) fn read(args: &Reconcile, at_s: i64) -> Result<Given, CliError> {
         }
         Some(ReconcileForm::Lines) => {
             unmapped("lines")?;
-            of_file("lines", from_lines(&bytes).map_err(|error| wrong(chain(&error)))?)
+            of_file("lines", from_lines(&ended).map_err(|error| wrong(chain(&error)))?)
         }
         // A zone is a list here: nobody has to say under which request.
         Some(ReconcileForm::Rpz) => {
             unmapped("rpz")?;
-            of_file("rpz", list_from_rpz(&bytes).map_err(|error| wrong(chain(&error)))?)
+            of_file("rpz", list_from_rpz(&ended).map_err(|error| wrong(chain(&error)))?)
         }
         Some(ReconcileForm::Toml) => requests(args, &bytes, Some(RequestsForm::Toml), named, at_s)?,
         Some(ReconcileForm::Json) => requests(args, &bytes, Some(RequestsForm::Json), named, at_s)?,
@@ -116,7 +119,8 @@ fn requests(
     mapping: Option<(&Path, &str)>,
     at_s: i64,
 ) -> Result<Read, CliError> {
-    let Imported { requests, report, .. } = read_form(&args.list, bytes, form, mapping)?;
+    let sent = Sent { rows: None, sha256: args.sha256.clone() };
+    let Imported { requests, report, .. } = read_form_of(&args.list, bytes, form, mapping, &sent)?;
     let word = match form {
         Some(RequestsForm::Toml) => "toml",
         Some(RequestsForm::Json) => "json",

@@ -39,6 +39,8 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
     register::Request::try_from(request.clone())
         .map_err(|error| CliError::Usage(format!("{id}: {error}")))?;
     let import = v1::Import { reason: args.reason.clone().unwrap_or_default(), ..import };
+    let import = args.secrecy.of(import, now_s)?;
+    args.secrecy.of_next(&request, now_s)?;
     let (requests, dry_run) = (vec![request], args.dry_run);
     let entered =
         enter_requests(config, &mut client, import, requests, effective_at_s, dry_run).await?;
@@ -142,6 +144,7 @@ impl Amend {
             legal_basis,
             competence,
             validity,
+            secrecy: _,
             effective_at: _,
             reason: _,
             dry_run: _,

@@ -119,24 +119,28 @@ impl GiveApproval {
         eprintln!("approving statement {statement}: {what}");
         if self.by_login {
             let request = v1::ApproveStatementRequest { statement, digest };
-            let response = client.approve_statement(request).await?.into_inner();
+            let response =
+                client.approve_statement(request).await.map_err(CliError::of_entry)?.into_inner();
             eprintln!(
                 "attested by the collector as statement {}; register size {}",
                 response.index, response.register_size
             );
-            return wait_until_shown(client, response.register_size).await;
+            wait_until_shown(client, response.register_size).await;
+            return Ok(());
         }
         let (now_s, effective_at_s) = self.times()?;
         let means = ApprovalMeans::SignedByPerson.into();
         let body = Body::Approval(v1::Approval { statement, digest, means });
         let signed_statement = signing::sign(config, body, now_s, effective_at_s)?;
         let request = v1::AppendStatementRequest { signed_statement };
-        let response = client.append_statement(request).await?.into_inner();
+        let response =
+            client.append_statement(request).await.map_err(CliError::of_entry)?.into_inner();
         eprintln!(
             "signed as statement {}; register size {}",
             response.index, response.register_size
         );
-        wait_until_shown(client, response.register_size).await
+        wait_until_shown(client, response.register_size).await;
+        Ok(())
     }
 
     /// Now, and from when it counts.

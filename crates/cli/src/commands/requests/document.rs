@@ -17,6 +17,7 @@ use super::{
     enter_requests_with, salt,
 };
 use crate::{
+    cli::Secrecy,
     client,
     config::Config,
     exit::{CliError, Code, chain},
@@ -49,17 +50,10 @@ pub(crate) struct DocumentAdd {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) signed: Signed,
-    /// order, confirmation, appeal, translation, ...
-    #[arg(long, default_value = "order")]
-    pub(crate) kind: String,
-    #[arg(long, default_value = "")]
-    pub(crate) media_type: String,
-    /// BCP 47
-    #[arg(long, default_value = "")]
-    pub(crate) language: String,
-    /// Who keeps it, and where
-    #[arg(long, default_value = "")]
-    pub(crate) custody: String,
+    #[command(flatten)]
+    pub(crate) said: Said,
+    #[command(flatten)]
+    pub(crate) secrecy: Secrecy,
     /// Everybody may see that there are documents, and who signed them; else it is restricted
     #[arg(long)]
     pub(crate) public: bool,
@@ -69,6 +63,22 @@ pub(crate) struct DocumentAdd {
     /// Check and report, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// What is said of a document that the request does not have yet.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Said {
+    /// order, confirmation, appeal, translation, ... [default: order]
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    #[arg(long)]
+    pub(crate) media_type: Option<String>,
+    /// BCP 47
+    #[arg(long)]
+    pub(crate) language: Option<String>,
+    /// Who keeps it, and where
+    #[arg(long)]
+    pub(crate) custody: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -88,18 +98,24 @@ pub(crate) async fn document(config: &Config, command: &Document) -> Result<Code
 }
 
 async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
-    let DocumentAdd { id, signed, kind, media_type, language, custody, public, reason, dry_run } =
-        args;
+    let DocumentAdd { id, signed, said, secrecy, public, reason, dry_run } = args;
+    let now_s = time::now_s();
+    let import = v1::Import { rows_read: 1, reason: reason.clone(), ..v1::Import::default() };
+    let import = secrecy.of(import, now_s)?;
     let mut client = client::register(config).await?;
     let newest = newest(&mut client, id).await?;
-    let now_s = time::now_s();
     let mut next = follows(&newest);
+    secrecy.of_next(&next, now_s)?;
     let came_s = next.notification.as_ref().map_or(0, |came| came.received_at_s);
     let bytes = home::read(&signed.file)?;
     let digest = authority::digest(&bytes).to_vec();
     let held = next.documents.iter().position(|held| held.digest == digest);
     let before = held.and_then(|at| next.documents.get(at)).cloned();
     // Of one that the request has, what is known of its signature is new.
+    if let Some(before) = &before {
+        said.agrees(before)
+            .map_err(|why| CliError::Usage(format!("{}: {why}", signed.file.display())))?;
+    }
     let mut document = match before.clone() {
         Some(held) => v1::Document {
             signature: None,
@@ -109,14 +125,7 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
             anchor_digest: Vec::new(),
             ..held
         },
-        None => v1::Document {
-            digest,
-            media_type: media_type.clone(),
-            kind: kind.clone(),
-            language: language.clone(),
-            custody: custody.clone(),
-            ..v1::Document::default()
-        },
+        None => v1::Document { digest, ..said.document() },
     };
     let mut chunks = Vec::new();
     let mut stored = String::new();
@@ -132,10 +141,15 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
     if let Some(before) = &before
         && !says_more(before, &document)
     {
+        let remedy = match (&document.signature, before.signature_status()) {
+            (None, _) => "--signature FILE gives it, and --anchor FILE checks it",
+            (Some(_), v1::SignatureStatus::Valid) => "it is valid already",
+            (Some(_), _) => "--anchor FILE checks it, and --signature FILE gives another one",
+        };
         let file = signed.file.display();
         let problem = format!(
             "{file}: the request has this document already, and of its signature nothing more is known by now; \
-             --anchor FILE checks it"
+             {remedy}"
         );
         return Err(CliError::Usage(problem));
     }
@@ -153,7 +167,6 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
     register::Request::try_from(next.clone())
         .map_err(|error| CliError::Usage(format!("{id}: {error}")))?;
     let proof = field::basis_proof(next.basis_proof());
-    let import = v1::Import { rows_read: 1, reason: reason.clone(), ..v1::Import::default() };
     let requests = vec![next];
     enter_requests_with(config, &mut client, import, requests, chunks, now_s, *dry_run).await?;
     let file = signed.file.display();
@@ -166,17 +179,53 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Of the same document: its signature was not looked at before, or not found, and is now.
+/// Of the same document: its signature was not looked at before, or not found, or did not hold, and now it is known
+/// better; or it is another signature, for a wrong file may have been given, unless the one before holds.
 fn says_more(before: &v1::Document, now: &v1::Document) -> bool {
     let decided = |document: &v1::Document| {
         use v1::SignatureStatus as Status;
         match document.signature_status() {
-            Status::Valid | Status::Invalid => 2,
+            Status::Valid => 3,
+            Status::Invalid => 2,
             Status::NotChecked | Status::Unsupported => 1,
             Status::Unspecified | Status::None | Status::NotMachineReadable => 0,
         }
     };
-    decided(before) < decided(now)
+    let is_another = now.signature.is_some() && before.signature_digest != now.signature_digest;
+    let may_go = before.signature_status() != v1::SignatureStatus::Valid;
+    decided(before) < decided(now) || (is_another && may_go)
+}
+
+impl Said {
+    fn document(&self) -> v1::Document {
+        let Self { kind, media_type, language, custody } = self;
+        v1::Document {
+            kind: kind.clone().unwrap_or_else(|| "order".to_owned()),
+            media_type: media_type.clone().unwrap_or_default(),
+            language: language.clone().unwrap_or_default(),
+            custody: custody.clone().unwrap_or_default(),
+            ..v1::Document::default()
+        }
+    }
+
+    /// Of a document that the request has, only what is known of its signature is replaced.
+    fn agrees(&self, held: &v1::Document) -> Result<(), String> {
+        let Self { kind, media_type, language, custody } = self;
+        for (flag, said, held) in [
+            ("--kind", kind, &held.kind),
+            ("--media-type", media_type, &held.media_type),
+            ("--language", language, &held.language),
+            ("--custody", custody, &held.custody),
+        ] {
+            if said.as_ref().is_some_and(|said| said != held) {
+                return Err(format!(
+                    "{flag}: the request has this document already, with {held:?} for it, and only what is known of \
+                     its signature can be replaced; leave it out, and say otherwise with remit requests amend --file"
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What nobody looked at when the document was entered.
@@ -291,4 +340,48 @@ pub(crate) fn anchors(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, CliError> {
         anchors.extend(read);
     }
     Ok(anchors)
+}
+
+#[cfg(test)]
+mod tests {
+    use v1::SignatureStatus as Status;
+
+    use super::*;
+
+    fn signed(status: Status, signature: u8) -> v1::Document {
+        v1::Document {
+            signature: Some(v1::ItemSet::default()),
+            signature_status: status.into(),
+            signature_digest: vec![signature; 32],
+            ..Said::default().document()
+        }
+    }
+
+    #[test]
+    fn a_signature_is_replaced_by_one_that_says_more_and_a_wrong_one_by_another() {
+        let unsigned = Said::default().document();
+        for (before, now, replaces) in [
+            (unsigned.clone(), signed(Status::NotChecked, 1), true),
+            (signed(Status::NotChecked, 1), signed(Status::Invalid, 1), true),
+            (signed(Status::Invalid, 1), signed(Status::Valid, 1), true),
+            (signed(Status::Invalid, 1), signed(Status::Valid, 2), true),
+            (signed(Status::Invalid, 1), signed(Status::NotChecked, 2), true),
+            (signed(Status::Invalid, 1), signed(Status::Invalid, 1), false),
+            (signed(Status::NotChecked, 1), signed(Status::NotChecked, 1), false),
+            (signed(Status::Valid, 1), signed(Status::Valid, 2), false),
+            (signed(Status::Valid, 1), signed(Status::Invalid, 2), false),
+            (signed(Status::Invalid, 1), unsigned, false),
+        ] {
+            assert_eq!(says_more(&before, &now), replaces, "{before:?} {now:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_otherwise_of_a_document_that_is_there_is_refused() {
+        let kind = |kind: &str| Said { kind: Some(kind.to_owned()), ..Said::default() };
+        let held = kind("appeal").document();
+        assert_eq!((Said::default().agrees(&held), kind("appeal").agrees(&held)), (Ok(()), Ok(())));
+        let refused = kind("order").agrees(&held).unwrap_err();
+        assert!(refused.starts_with("--kind: ") && refused.contains("\"appeal\""), "{refused}");
+    }
 }

@@ -8,7 +8,7 @@ use register::import::{
 };
 
 use crate::{
-    cli::{Import, RequestsForm},
+    cli::{Import, RequestsForm, Sent},
     exit::{CliError, chain},
     home,
 };
@@ -26,7 +26,7 @@ pub(super) fn read(args: &Import) -> Result<File, CliError> {
     let mapping = args.mapping.as_deref().map(home::read_text).transpose()?;
     let mapping_digest = mapping.as_deref().map(|text| super::digest(text.as_bytes()));
     let mapping = args.mapping.as_deref().zip(mapping.as_deref());
-    let imported = read_form(&args.file, &bytes, args.format, mapping)?;
+    let imported = read_form_of(&args.file, &bytes, args.format, mapping, &args.sent)?;
     args.sent.check_rows(&args.file, imported.report.len())?;
     Ok(File { bytes, imported, mapping_digest: mapping_digest.unwrap_or_default() })
 }
@@ -37,6 +37,17 @@ pub(in crate::commands) fn read_form(
     bytes: &[u8],
     form: Option<RequestsForm>,
     mapping: Option<(&Path, &str)>,
+) -> Result<Imported, CliError> {
+    read_form_of(file, bytes, form, mapping, &Sent::default())
+}
+
+/// With what was stated of the file, and has been compared with it.
+pub(in crate::commands) fn read_form_of(
+    file: &Path,
+    bytes: &[u8],
+    form: Option<RequestsForm>,
+    mapping: Option<(&Path, &str)>,
+    sent: &Sent,
 ) -> Result<Imported, CliError> {
     let wrong = |file: &Path, error: ImportError| {
         CliError::Malformed(format!("{}: {}", file.display(), chain(&error)))
@@ -56,12 +67,18 @@ pub(in crate::commands) fn read_form(
         None => Ok(Settings::default()),
         Some((path, text)) => Settings::parse(text).map_err(|error| wrong(path, error)),
     };
+    let mut columns = None;
+    if let (RequestsForm::Csv, Some((path, text))) = (form, mapping) {
+        columns = Some(Mapping::parse(text).map_err(|error| wrong(path, error))?);
+    }
+    let ended = sent.ended(bytes, columns.as_ref());
+    let bytes = &*ended;
     let imported = match form {
         RequestsForm::Toml => no_mapping().and(text(file, bytes)).map(from_toml)?,
         RequestsForm::Json => no_mapping().and(text(file, bytes)).map(from_json)?,
         RequestsForm::Csv => {
-            let Some((path, text)) = mapping else { return Err(no_form(file)) };
-            from_csv(bytes, &Mapping::parse(text).map_err(|error| wrong(path, error))?)
+            let Some(mapping) = &columns else { return Err(no_form(file)) };
+            from_csv(bytes, mapping)
         }
         RequestsForm::Rpz => from_rpz(bytes, &settings()?),
         RequestsForm::RknCsv => from_rkn_csv(bytes, &settings()?),
@@ -93,4 +110,42 @@ fn no_form(file: &Path) -> CliError {
 fn text<'b>(file: &Path, bytes: &'b [u8]) -> Result<&'b str, CliError> {
     std::str::from_utf8(bytes)
         .map_err(|_| CliError::Malformed(format!("{}: not UTF-8 text", file.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_proven_whole_needs_no_line_end() {
+        let requests = "[[request]]\nid = \"a\"";
+        let zone = "[constants]\nid = \"a\"\n";
+        let csv =
+            "[columns]\nid = \"id\"\n[[targets]]\ncolumn = \"name\"\nkind = \"domain_exact\"\n";
+        let utf_16 = format!("encoding = \"utf-16le\"\n{csv}");
+        let table = "id,name\na,a.example";
+        let wide: Vec<u8> = table.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let mapping = Path::new("mapping.toml");
+        let cases = [
+            (RequestsForm::Toml, requests.as_bytes(), None),
+            (RequestsForm::Rpz, b"a.example CNAME .".as_slice(), Some(zone)),
+            (RequestsForm::Csv, table.as_bytes(), Some(csv)),
+            (RequestsForm::Csv, wide.as_slice(), Some(utf_16.as_str())),
+        ];
+        for (form, bytes, text) in cases {
+            let read = |sha256: Option<String>| {
+                let sent = Sent { rows: None, sha256 };
+                let mapping = text.map(|text| (mapping, text));
+                let read = read_form_of(Path::new("f"), bytes, Some(form), mapping, &sent);
+                match read {
+                    Err(error) => error.to_string(),
+                    Ok(imported) => imported.report.iter().map(ToString::to_string).collect(),
+                }
+            };
+            // Of the row something else is missing: that is told then, and it was read to its end.
+            let (before, now) = (read(None), read(Some(String::new())));
+            assert!(before.contains("--sha256"), "{form:?}: {before}");
+            assert!(now.contains("instrument") && !now.contains("line end"), "{form:?}: {now}");
+        }
+    }
 }

@@ -50,12 +50,12 @@ pub(crate) use self::{
     quick::quick,
     show::show,
 };
-pub(super) use self::{file::read_form, list::rows, targets::complete};
+pub(super) use self::{file::read_form_of, list::rows, targets::complete};
 
-use self::file::File;
+use self::file::{File, read_form};
 use super::preview;
 use crate::{
-    cli::Import,
+    cli::{Import, Secrecy},
     client::{self, RegisterClient},
     config::Config,
     exit::{CliError, Code},
@@ -92,14 +92,8 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
         ..v1::Import::default()
     };
     let now_s = time::now_s();
-    let until = args.existence_until.as_deref();
-    let until_s = until.map(|text| time::parse(text, "--existence-until", now_s)).transpose()?;
-    let import = v1::Import {
-        awaits_approval: args.awaits_approval,
-        existence: existence(args)?.into(),
-        existence_until_s: until_s.unwrap_or_default(),
-        ..import
-    };
+    let import = v1::Import { awaits_approval: args.awaits_approval, ..import };
+    let import = args.secrecy.of(import, now_s)?;
     let requests = merged.requests.clone();
     enter_requests(config, &mut client, import, requests, now_s, args.dry_run).await?;
     if args.dry_run {
@@ -109,16 +103,51 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
     Ok(code_of(&merged))
 }
 
-/// Whether it is a secret that the requests exist.
-fn existence(args: &Import) -> Result<v1::DisclosureTier, CliError> {
-    let Some(word) = args.existence.as_deref() else { return Ok(v1::DisclosureTier::Unspecified) };
-    match register::words::tier_from(word) {
-        Some(tier @ (v1::DisclosureTier::Restricted | v1::DisclosureTier::Secret)) => Ok(tier),
-        Some(v1::DisclosureTier::Public | v1::DisclosureTier::Unspecified) | None => {
-            Err(CliError::Usage(format!("--existence: {word:?} is neither restricted nor secret")))
+impl Secrecy {
+    /// Says of an import whether it is a secret that its requests exist.
+    fn of(&self, import: v1::Import, now_s: i64) -> Result<v1::Import, CliError> {
+        use v1::DisclosureTier as Tier;
+        let Self { existence, existence_until } = self;
+        let tier = match existence.as_deref().map(|word| (word, register::words::tier_from(word))) {
+            None => Tier::Unspecified,
+            Some((_, Some(tier @ (Tier::Restricted | Tier::Secret)))) => tier,
+            Some((word, Some(Tier::Public | Tier::Unspecified) | None)) => {
+                let problem = format!("--existence: {word:?} is neither restricted nor secret");
+                return Err(CliError::Usage(problem));
+            }
+        };
+        let until = existence_until.as_deref();
+        let until_s =
+            until.map(|text| time::parse(text, "--existence-until", now_s)).transpose()?;
+        let existence_until_s = until_s.unwrap_or_default();
+        Ok(v1::Import { existence: tier.into(), existence_until_s, ..import })
+    }
+
+    /// Before the next version of a request is entered. What an import said of the one before does not hold for it, and
+    /// answers do not show it: where the request itself says that its existence is confidential, it is asked for.
+    fn of_next(&self, next: &v1::Request, now_s: i64) -> Result<(), CliError> {
+        if self.existence.is_some() {
+            return Ok(());
         }
+        let secrecy = next.authorisation.as_ref().and_then(|deed| deed.confidentiality.as_ref());
+        let holds = |said: &&v1::Confidentiality| {
+            said.scopes().any(|scope| scope == v1::ConfidentialScope::Existence)
+                && (said.expires_at_s == 0 || said.expires_at_s > now_s)
+        };
+        if let Some(said) = secrecy.filter(holds) {
+            return Err(CliError::Usage(format!(
+                "--existence: the request says that it is {} that it exists, and this version would make that public; \
+                 say --existence again, or amend its confidentiality with --file",
+                register::words::tier(said.tier())
+            )));
+        }
+        eprintln!("{}: {EXISTENCE_PUBLIC}", next.id);
+        Ok(())
     }
 }
+
+const EXISTENCE_PUBLIC: &str = "that it exists is public from this version on: say --existence again where it is \
+                                restricted or secret, for what was said of the version before does not go on";
 
 /// Whether what was entered counts at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,9 +290,10 @@ async fn enter(
         client.put_chunk(v1::PutChunkRequest { chunk }).await?;
     }
     let request = v1::AppendStatementRequest { signed_statement };
-    let response = client.append_statement(request).await?.into_inner();
+    let response = client.append_statement(request).await.map_err(CliError::of_entry)?.into_inner();
     eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
-    wait_until_shown(client, response.register_size).await
+    wait_until_shown(client, response.register_size).await;
+    Ok(())
 }
 
 /// Some thousand requests.
@@ -333,14 +363,25 @@ fn tell(file: &Path, merged: &Merged) {
 }
 
 fn tell_rows(whose: &str, report: &[RowReport]) {
-    for row in report {
-        match &row.action {
-            Action::Accepted if row.notes.is_empty() => {}
-            Action::Accepted | Action::Repaired(_) | Action::Refused(_) => {
-                eprintln!("{whose}: {}", escape(&row.to_string()));
-            }
-        }
+    for line in told(report) {
+        eprintln!("{whose}: {}", escape(&line));
     }
+}
+
+/// Lines that one quotation mark swallowed are told as one, however many they are.
+fn told(report: &[RowReport]) -> impl Iterator<Item = String> {
+    let rows = report.chunk_by(|row, next| row.text_of.is_some() && row.text_of == next.text_of);
+    rows.filter_map(|rows| match rows {
+        [first, .., last] => {
+            Some(format!("lines {}-{} were read as its text", first.line, last.line))
+        }
+        [row] if row.text_of.is_some() => Some(format!("line {} was read as its text", row.line)),
+        [row] => match &row.action {
+            Action::Accepted if row.notes.is_empty() => None,
+            Action::Accepted | Action::Repaired(_) | Action::Refused(_) => Some(row.to_string()),
+        },
+        [] => None,
+    })
 }
 
 /// The last line of an import.
@@ -384,24 +425,89 @@ fn digest(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Answers follow the register at the next publish. Whoever has entered something sees it in the next
-/// answer, and a list that is imported twice in a row is compared with itself.
-pub(super) async fn wait_until_shown(
-    client: &mut RegisterClient,
-    size: u64,
-) -> Result<(), CliError> {
+/// answer, and a list that is imported twice in a row is compared with itself. It is entered whatever becomes of that.
+pub(super) async fn wait_until_shown(client: &mut RegisterClient, size: u64) {
     for _ in 0..SHOWN_ATTEMPTS {
         let request =
             v1::ListRequestsRequest { page_size: 1, ..v1::ListRequestsRequest::default() };
-        let answer = client.list_requests(request).await?.into_inner();
+        let answer = match client.list_requests(request).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) => {
+                let error = escape(&CliError::from(status).to_string());
+                eprintln!(
+                    "it is in the register; whether answers show it yet is not known: {error}"
+                );
+                return;
+            }
+        };
         if answer.completeness.is_some_and(|answer| answer.register_size >= size) {
-            return Ok(());
+            return;
         }
         tokio::time::sleep(SHOWN_EVERY).await;
     }
     eprintln!("it is in the register; answers do not show it yet");
-    Ok(())
 }
 
 /// Ten publishes at the default interval.
 const SHOWN_ATTEMPTS: u32 = 50;
 const SHOWN_EVERY: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use register::import::{Mapping, from_csv};
+
+    use super::*;
+
+    #[test]
+    fn that_a_request_exists_is_said_of_its_next_version_as_of_its_first() {
+        let secrecy = |tier: &str| Secrecy {
+            existence: Some(tier.to_owned()),
+            existence_until: Some("2026-02-01T00:00:00Z".to_owned()),
+        };
+        let import = secrecy("secret").of(v1::Import::default(), 0).unwrap();
+        assert_eq!(
+            (import.existence(), import.existence_until_s),
+            (v1::DisclosureTier::Secret, 1_769_904_000)
+        );
+        let silent = Secrecy::default().of(v1::Import::default(), 0).unwrap();
+        assert_eq!(silent, v1::Import::default());
+        assert!(secrecy("public").of(v1::Import::default(), 0).is_err());
+        let next = |scopes: &[v1::ConfidentialScope], expires_at_s| {
+            let confidentiality = Some(v1::Confidentiality {
+                tier: v1::DisclosureTier::Secret.into(),
+                scopes: scopes.iter().map(|scope| i32::from(*scope)).collect(),
+                expires_at_s,
+                ..v1::Confidentiality::default()
+            });
+            let deed = v1::Authorisation { confidentiality, ..v1::Authorisation::default() };
+            v1::Request { authorisation: Some(deed), ..v1::Request::default() }
+        };
+        use v1::ConfidentialScope::{Content, Existence};
+        let secret = next(&[Content, Existence], 0);
+        let refused = Secrecy::default().of_next(&secret, 100).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("--existence: ") && refused.contains("it is secret"),
+            "{refused}"
+        );
+        assert!(secrecy("secret").of_next(&secret, 100).is_ok());
+        for other in [next(&[Content], 0), next(&[Existence], 50)] {
+            assert!(Secrecy::default().of_next(&other, 100).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_a_quotation_mark_swallowed_is_told_in_one_line() {
+        let mapping =
+            "[columns]\nid = \"id\"\n[[targets]]\ncolumn = \"name\"\nkind = \"domain_exact\"\n";
+        let rows: String = (0..1_000).map(|n| format!("r{n},x,{n}.example\n")).collect();
+        let text = format!("id,why,name\na,\"x,a.example\n{rows}");
+        let imported = from_csv(text.as_bytes(), &Mapping::parse(mapping).unwrap()).unwrap();
+        assert_eq!(imported.refused_count(), 1_001, "each is counted");
+        let told: Vec<String> = told(&imported.report).collect();
+        assert_eq!(told[1..], ["lines 3-1002 were read as its text"]);
+        assert!(
+            told[0].starts_with("line 2, a: refused: a quotation mark opened on line 2"),
+            "{told:?}"
+        );
+    }
+}

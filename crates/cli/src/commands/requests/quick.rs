@@ -32,43 +32,100 @@ pub(crate) async fn quick(config: &Config, args: &Quick) -> Result<(), CliError>
     let stdin = io::stdin();
     let asks = stdin.is_terminal();
     // Whoever cannot reach the register learns it before they have typed anything.
-    let client = if asks { Some(client::register(config).await?) } else { None };
-    let mut person = Person { lines: stdin.lock(), asks };
     let now_s = time::now_s();
-    let told = Told::of(args, &mut person, now_s)?;
-    let text = told.file(args, now_s)?;
-    let entered = enter(config, args, client, &text, now_s).await;
-    if entered.is_err() && asks {
-        eprintln!(
-            "not entered. What you said, as a file for remit requests import:\n\n{}",
-            lines(&text)
-        );
+    let id = args.id.clone().unwrap_or_else(|| provisional_id(now_s));
+    let mut client = if asks { Some(client::register(config).await?) } else { None };
+    if let Some(client) = &mut client
+        && is_known(client, &id).await?
+    {
+        return Err(taken());
     }
-    entered
-}
-
-/// Each line as it is, without what a terminal would obey.
-fn lines(text: &str) -> String {
-    text.lines().map(escape).collect::<Vec<_>>().join("\n")
-}
-
-async fn enter(
-    config: &Config,
-    args: &Quick,
-    client: Option<RegisterClient>,
-    text: &str,
-    now_s: i64,
-) -> Result<(), CliError> {
-    let imported = read(text)?;
+    let mut person = Person { lines: stdin.lock(), asks };
+    let mut told = Told::default();
+    if let Err(error) = told.ask(args, &mut person, now_s) {
+        if asks && told.says_something() {
+            let text = told.file(args, &id);
+            eprintln!(
+                "not entered. What you said, to be completed for remit requests import:\n\n{text}"
+            );
+        }
+        return Err(error);
+    }
     let mut client = match client {
         Some(client) => client,
         None => client::register(config).await?,
     };
-    if let Some(request) = imported.requests.first()
-        && is_known(&mut client, &request.id).await?
+    let entered = enter(config, args, &mut client, &told.file(args, &id), now_s).await;
+    if let Err(error) = &entered
+        && asks
     {
-        let problem = "--id: this one is in the register already; amend it, or take another";
-        return Err(CliError::Usage(problem.to_owned()));
+        let became = match error {
+            CliError::Unanswered(_) => Became::Unknown,
+            // Of somebody else, who entered it since the first question.
+            _ if is_known(&mut client, &id).await.unwrap_or(false) => Became::Taken,
+            _ => Became::Nothing,
+        };
+        eprintln!("{}\n\n{}", became.told(&id), told.file(args, became.kept_id(&id)));
+    }
+    entered
+}
+
+/// What became of a request that was to be entered, and was not, or may not have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Became {
+    Nothing,
+    /// The register has another one of this id.
+    Taken,
+    Unknown,
+}
+
+impl Became {
+    fn told(self, id: &str) -> String {
+        match self {
+            Self::Nothing => {
+                "not entered. What you said, as a file for remit requests import:".to_owned()
+            }
+            Self::Taken => {
+                "not entered: its id is taken. What you said, as a file for remit requests import; \
+                            give it an id that the register does not have:"
+                    .to_owned()
+            }
+            Self::Unknown => format!(
+                "it is not known whether it was entered: remit requests show {}. What you said, as a file for \
+                 remit requests import, if the register does not have it:",
+                escape(id)
+            ),
+        }
+    }
+
+    /// An id that is taken would make the file the next version of another request. Of one that may have been entered, an
+    /// import compares what it reads with what the register has, and enters the same request once.
+    fn kept_id(self, id: &str) -> &str {
+        match self {
+            Self::Taken => "",
+            Self::Nothing | Self::Unknown => id,
+        }
+    }
+}
+
+fn taken() -> CliError {
+    CliError::Usage(TAKEN.to_owned())
+}
+
+const TAKEN: &str = "--id: this one is in the register already; amend it, or take another";
+
+async fn enter(
+    config: &Config,
+    args: &Quick,
+    client: &mut RegisterClient,
+    text: &str,
+    now_s: i64,
+) -> Result<(), CliError> {
+    let imported = read(text)?;
+    if let Some(request) = imported.requests.first()
+        && is_known(client, &request.id).await?
+    {
+        return Err(taken());
     }
     let merged = imported.merge(&[]);
     tell_rows("this request", &merged.report);
@@ -78,8 +135,7 @@ async fn enter(
     let rows_repaired = merged.repaired_count() as u64;
     let import = v1::Import { rows_read: 1, rows_repaired, ..v1::Import::default() };
     let requests = vec![request.clone()];
-    let entered =
-        enter_requests(config, &mut client, import, requests, now_s, args.dry_run).await?;
+    let entered = enter_requests(config, client, import, requests, now_s, args.dry_run).await?;
     let task = request.task.clone().unwrap_or_default();
     let techniques = task.measure.unwrap_or_default();
     let techniques: Vec<_> = techniques.techniques().map(field::technique).collect();
@@ -116,11 +172,23 @@ struct Person<R> {
 }
 
 impl<R: BufRead> Person<R> {
+    /// `None`: the end. What is not UTF-8 is asked again where somebody sits there.
     fn line(&mut self) -> Result<Option<String>, CliError> {
-        let mut line = String::new();
-        let read = self.lines.read_line(&mut line);
-        let read = read.map_err(|error| CliError::Usage(format!("standard input: {error}")))?;
-        Ok((read > 0).then(|| line.trim().to_owned()))
+        loop {
+            let mut line = Vec::new();
+            let read = self.lines.read_until(b'\n', &mut line);
+            let read = read.map_err(|error| CliError::Usage(format!("standard input: {error}")))?;
+            if read == 0 {
+                return Ok(None);
+            }
+            match String::from_utf8(line) {
+                Ok(line) => return Ok(Some(line.trim().to_owned())),
+                Err(_) if self.asks => eprintln!("that is not UTF-8 text; the line once more:"),
+                Err(_) => {
+                    return Err(CliError::Usage("standard input: not UTF-8 text".to_owned()));
+                }
+            }
+        }
     }
 
     /// What was typed as a flag, else what is answered; `usual` answers for an empty line. What cannot be
@@ -166,14 +234,15 @@ impl<R: BufRead> Person<R> {
         &mut self,
         given: &[String],
         take: impl Fn(&str) -> Result<Typed, CliError>,
-    ) -> Result<Vec<Typed>, CliError> {
+        targets: &mut Vec<Typed>,
+    ) -> Result<(), CliError> {
         if !given.is_empty() {
-            return given.iter().map(|text| take(text)).collect();
+            *targets = given.iter().map(|text| take(text)).collect::<Result<_, _>>()?;
+            return Ok(());
         }
         if self.asks {
             eprintln!("What is to be blocked? One per line, an empty line ends:");
         }
-        let mut targets = Vec::new();
         while let Some(line) = self.line()? {
             if line.is_empty() && self.asks {
                 if targets.is_empty() {
@@ -195,7 +264,7 @@ impl<R: BufRead> Person<R> {
         if targets.is_empty() {
             return Err(CliError::Usage("--target: nothing to block was named".to_owned()));
         }
-        Ok(targets)
+        Ok(())
     }
 }
 
@@ -215,26 +284,33 @@ impl Typed {
     }
 }
 
-#[derive(Debug, Clone)]
+/// What was said by now; what is empty was not asked yet.
+#[derive(Debug, Clone, Default)]
 struct Told {
     authority: String,
     form: String,
-    received_at_s: i64,
+    received_at_s: Option<i64>,
     territories: Vec<String>,
     targets: Vec<Typed>,
 }
 
 impl Told {
-    fn of<R: BufRead>(args: &Quick, person: &mut Person<R>, now_s: i64) -> Result<Self, CliError> {
+    /// Where it fails, what was answered before is kept.
+    fn ask<R: BufRead>(
+        &mut self,
+        args: &Quick,
+        person: &mut Person<R>,
+        now_s: i64,
+    ) -> Result<(), CliError> {
         let received = |text: &str| time::parse(text, "--received", now_s);
         if !person.asks {
-            return Self::asked(args, person, received, |_| Ok(()));
+            return self.asked(args, person, received, |_| Ok(()));
         }
         // What flags say is read before anything is asked: nobody answers five questions for nothing.
         let flags = Self {
             authority: args.authority.clone().unwrap_or_else(|| "somebody".to_owned()),
             form: args.form.clone().unwrap_or_else(|| USUAL_FORM.to_owned()),
-            received_at_s: args.received.as_deref().map_or(Ok(now_s), received)?,
+            received_at_s: Some(args.received.as_deref().map_or(Ok(now_s), received)?),
             territories: places(args.territories.as_deref().unwrap_or("*")),
             targets: match args.targets.as_slice() {
                 [] => vec![Typed { kind: TargetKind::WholeService, value: "*".to_owned() }],
@@ -242,7 +318,14 @@ impl Told {
             },
         };
         flags.check(args, now_s)?;
-        Self::asked(args, person, received, |change| {
+        *self = Self {
+            authority: args.authority.clone().unwrap_or_default(),
+            form: args.form.clone().unwrap_or_default(),
+            received_at_s: args.received.as_ref().and(flags.received_at_s),
+            territories: args.territories.as_deref().map(places).unwrap_or_default(),
+            targets: if args.targets.is_empty() { Vec::new() } else { flags.targets.clone() },
+        };
+        self.asked(args, person, received, |change| {
             let mut told = flags.clone();
             change(&mut told);
             told.check(args, now_s)
@@ -251,59 +334,61 @@ impl Told {
 
     /// `check`: whether a request could say so.
     fn asked<R: BufRead>(
+        &mut self,
         args: &Quick,
         person: &mut Person<R>,
         received: impl Fn(&str) -> Result<i64, CliError>,
         check: impl Fn(&dyn Fn(&mut Self)) -> Result<(), CliError>,
-    ) -> Result<Self, CliError> {
+    ) -> Result<(), CliError> {
         let text = |put: fn(&mut Self, String), text: &str| {
             check(&|told| put(told, text.to_owned())).map(|()| text.to_owned())
         };
-        Ok(Self {
-            authority: person.answer(
-                "--authority",
-                args.authority.as_ref(),
-                "Who asks",
-                None,
-                |answer| text(|told, answer| told.authority = answer, answer),
-            )?,
-            form: person.answer(
-                "--form",
-                args.form.as_ref(),
-                "How (telephone, oral, email)",
-                Some(USUAL_FORM),
-                |answer| text(|told, answer| told.form = answer, answer),
-            )?,
-            received_at_s: person.answer(
-                "--received",
-                args.received.as_ref(),
-                "When it came (10m ago: 10m; or 2026-01-31T02:10:00Z)",
-                Some("0m"),
-                |answer| {
-                    let at_s = received(answer)?;
-                    check(&|told| told.received_at_s = at_s).map(|()| at_s)
-                },
-            )?,
-            territories: person.answer(
-                "--in",
-                args.territories.as_ref(),
-                "Where (DE, DE-BE; * is everywhere)",
-                None,
-                |answer| {
-                    let places = places(answer);
-                    check(&|told| told.territories.clone_from(&places)).map(|()| places)
-                },
-            )?,
-            targets: person.targets(&args.targets, |text| {
-                let target = Typed::of(text)?;
-                check(&|told| told.targets = vec![target.clone()]).map(|()| target)
-            })?,
-        })
+        self.authority =
+            person.answer("--authority", args.authority.as_ref(), "Who asks", None, |answer| {
+                text(|told, answer| told.authority = answer, answer)
+            })?;
+        self.form = person.answer(
+            "--form",
+            args.form.as_ref(),
+            "How (telephone, oral, email)",
+            Some(USUAL_FORM),
+            |answer| text(|told, answer| told.form = answer, answer),
+        )?;
+        self.received_at_s = Some(person.answer(
+            "--received",
+            args.received.as_ref(),
+            "When it came (10m ago: 10m; or 2026-01-31T02:10:00Z)",
+            Some("0m"),
+            |answer| {
+                let at_s = received(answer)?;
+                check(&|told| told.received_at_s = Some(at_s)).map(|()| at_s)
+            },
+        )?);
+        self.territories = person.answer(
+            "--in",
+            args.territories.as_ref(),
+            "Where (DE, DE-BE; * is everywhere)",
+            None,
+            |answer| {
+                let places = places(answer);
+                check(&|told| told.territories.clone_from(&places)).map(|()| places)
+            },
+        )?;
+        let take = |text: &str| {
+            let target = Typed::of(text)?;
+            check(&|told| told.targets = vec![target.clone()]).map(|()| target)
+        };
+        person.targets(&args.targets, take, &mut self.targets)
+    }
+
+    fn says_something(&self) -> bool {
+        !self.authority.is_empty()
     }
 
     /// What the reader of files refuses of it.
     fn check(&self, args: &Quick, now_s: i64) -> Result<(), CliError> {
-        let imported = read(&self.file(args, now_s)?)?;
+        let id = args.id.clone().unwrap_or_else(|| provisional_id(now_s));
+        let imported = read(&self.file(args, &id))?;
         let refused = imported.report.into_iter().find_map(|row| match row.action {
             Action::Refused(problem) => Some(format!("{}: {problem}; {}", row.field, row.remedy)),
             Action::Accepted | Action::Repaired(_) => None,
@@ -311,48 +396,68 @@ impl Told {
         refused.map_or(Ok(()), |problem| Err(CliError::Usage(problem)))
     }
 
-    /// As a requests file: the same reader, the same refusals as for any import.
-    fn file(&self, args: &Quick, now_s: i64) -> Result<String, CliError> {
+    /// As a requests file: the same reader, the same refusals as for any import. What is empty is left out.
+    fn file(&self, args: &Quick, id: &str) -> String {
         let Self { authority, form, received_at_s, territories, targets } = self;
-        let received = time::utc(*received_at_s);
-        let mut row = toml::Table::new();
-        let mut put = |key: &str, value: toml::Value| row.insert(key.to_owned(), value);
-        let id = args.id.clone().unwrap_or_else(|| provisional_id(now_s));
-        put("id", id.into());
-        put("status", "provisional".into());
-        put(
-            "instrument",
-            args.instrument.clone().unwrap_or_else(|| USUAL_INSTRUMENT.into()).into(),
-        );
-        put("form", form.clone().into());
-        let mut issuer = toml::Table::new();
-        issuer.insert("name".to_owned(), authority.clone().into());
-        put("authority", issuer.into());
-        put("received", received.clone().into());
-        put("from", received.into());
-        put(
-            "confirm_by",
-            args.confirm_within.clone().unwrap_or_else(|| CONFIRM_WITHIN.into()).into(),
-        );
-        put("territories", texts(territories));
+        let mut text = "[[request]]\n".to_owned();
+        let mut put = |key: &str, value: String| text.push_str(&format!("{key} = {value}\n"));
+        let said = |given: &Option<String>, usual: &str| quoted(given.as_deref().unwrap_or(usual));
+        if !id.is_empty() {
+            put("id", quoted(id));
+        }
+        put("status", quoted("provisional"));
+        put("instrument", said(&args.instrument, USUAL_INSTRUMENT));
+        if !form.is_empty() {
+            put("form", quoted(form));
+        }
+        if !authority.is_empty() {
+            put("authority", format!("{{ name = {} }}", quoted(authority)));
+        }
+        if let Some(at_s) = received_at_s {
+            let received = quoted(&time::utc(*at_s));
+            put("received", received.clone());
+            put("from", received);
+        }
+        put("confirm_by", said(&args.confirm_within, CONFIRM_WITHIN));
+        if !territories.is_empty() {
+            put("territories", texts(territories.iter().map(|place| quoted(place))));
+        }
         let techniques = match args.techniques.is_empty() {
             true => plain_techniques(targets.iter().map(|target| target.kind)),
             false => args.techniques.clone(),
         };
-        put("techniques", texts(&techniques));
-        put("external_ref", args.external_ref.clone().unwrap_or_default().into());
+        if !techniques.is_empty() {
+            put("techniques", texts(techniques.iter().map(|word| quoted(word))));
+        }
+        put("external_ref", said(&args.external_ref, ""));
         let target = |Typed { kind, value }: &Typed| {
-            let mut target = toml::Table::new();
-            target.insert("kind".to_owned(), kind_word(*kind).into());
-            target.insert("value".to_owned(), value.as_str().into());
-            toml::Value::Table(target)
+            format!("{{ kind = {}, value = {} }}", quoted(kind_word(*kind)), quoted(value))
         };
-        put("targets", toml::Value::Array(targets.iter().map(target).collect()));
-        let mut file = toml::Table::new();
-        file.insert("request".to_owned(), toml::Value::Array(vec![row.into()]));
-        toml::to_string(&file)
-            .map_err(|error| CliError::Malformed(format!("the request cannot be written: {error}")))
+        if !targets.is_empty() {
+            put("targets", texts(targets.iter().map(target)));
+        }
+        text
     }
+}
+
+/// As TOML writes a text. What a terminal would obey, or would not show, stands in escapes of TOML's own.
+fn quoted(text: &str) -> String {
+    let mut quoted = "\"".to_owned();
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            _ if escape(letter.encode_utf8(&mut [0; 4])).starts_with('\\') => {
+                quoted.push_str(&format!("\\U{:08X}", u32::from(letter)));
+            }
+            _ => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn texts(quoted: impl Iterator<Item = String>) -> String {
+    format!("[{}]", quoted.collect::<Vec<_>>().join(", "))
 }
 
 /// Nobody has shown a paper yet.
@@ -362,10 +467,6 @@ const USUAL_FORM: &str = "telephone";
 
 fn places(text: &str) -> Vec<String> {
     text.split([',', ' ']).filter(|place| !place.is_empty()).map(str::to_owned).collect()
-}
-
-fn texts(texts: &[String]) -> toml::Value {
-    toml::Value::Array(texts.iter().map(|text| text.as_str().into()).collect())
 }
 
 /// "quick/20260131-021005": to the second; two in one second are refused by the register.
@@ -414,9 +515,17 @@ mod tests {
     const NOW_S: i64 = 1_769_825_405;
 
     fn told(args: &Quick, typed: &str, asks: bool) -> Result<String, String> {
-        let mut person = Person { lines: typed.as_bytes(), asks };
-        let told = Told::of(args, &mut person, NOW_S).map_err(|error| error.to_string())?;
-        told.file(args, NOW_S).map_err(|error| error.to_string())
+        let (told, asked) = answered(args, typed.as_bytes(), asks);
+        asked.map(|()| told)
+    }
+
+    /// The file as far as it got, and how that ended.
+    fn answered(args: &Quick, typed: &[u8], asks: bool) -> (String, Result<(), String>) {
+        let mut person = Person { lines: typed, asks };
+        let mut told = Told::default();
+        let asked = told.ask(args, &mut person, NOW_S).map_err(|error| error.to_string());
+        let id = args.id.clone().unwrap_or_else(|| provisional_id(NOW_S));
+        (told.file(args, &id), asked)
     }
 
     fn entered(text: &str) -> v1::Request {
@@ -485,6 +594,51 @@ mod tests {
         let named = task.targets.iter().map(|target| target.target.clone().unwrap().value);
         let named: Vec<_> = named.collect();
         assert_eq!(named, ["first.example", "second.example", "third.example"]);
+    }
+
+    #[test]
+    fn what_was_answered_before_the_end_is_shown_as_a_file() {
+        let typed = b"Pol\xefce\nPolice \"Berlin\"\n\n30m\nDE\n";
+        let (text, asked) = answered(&Quick::default(), typed, true);
+        assert!(asked.unwrap_err().contains("nothing to block was named"));
+        assert!(text.contains("name = \"Police \\\"Berlin\\\"\""), "{text}");
+        assert!(text.contains("territories = [\"DE\"]") && !text.contains("targets"), "{text}");
+        let (text, asked) = answered(&Quick::default(), b"Police\n", true);
+        assert!(asked.unwrap_err().contains("--form: not answered") && text.contains("Police"));
+        let args = Quick {
+            authority: Some("A".into()),
+            territories: Some("DE".into()),
+            ..Quick::default()
+        };
+        let (_, asked) = answered(&args, b"a.example\n\xff\n", false);
+        assert!(asked.unwrap_err().contains("not UTF-8"));
+    }
+
+    #[test]
+    fn the_file_is_toml_whatever_was_typed() {
+        let name = "a\u{200b}\u{202e}\u{1b}[2J\t\"'\\ \u{e0001}\u{7f}";
+        let args = Quick {
+            authority: Some(name.into()),
+            territories: Some("DE".into()),
+            targets: vec!["domain_exact:a.example".into()],
+            ..Quick::default()
+        };
+        let text = told(&args, "", false).unwrap();
+        assert!(!text.contains(['\u{200b}', '\u{202e}', '\u{1b}', '\t']), "{text}");
+        let read: toml::Table = toml::from_str(&text).unwrap();
+        assert_eq!(read["request"][0]["authority"]["name"].as_str(), Some(name));
+    }
+
+    #[test]
+    fn no_file_is_shown_with_an_id_that_the_register_has() {
+        assert_eq!(Became::Taken.kept_id("court/7"), "");
+        let without = Told::default().file(&Quick::default(), "");
+        assert!(!without.contains("id ="), "{without}");
+        assert!(Became::Taken.told("court/7").contains("give it an id"));
+        // An import of the same request enters it once.
+        assert_eq!(Became::Unknown.kept_id("court/7"), "court/7");
+        let said = Became::Unknown.told("court/7");
+        assert!(said.contains("not known whether it was entered: remit requests show court/7"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::import::{
     row::Row,
     settings::Settings,
     target,
-    whole::{OPEN_QUOTE_REMEDY, RowEnd, open_quote},
+    whole::{Lines, OPEN_QUOTE_REMEDY, RowEnd, STRAY_QUOTE_REMEDY, open_quote, place, stray_quote},
 };
 
 const FIELDS: usize = 6;
@@ -52,19 +52,20 @@ pub fn from_rkn_csv(bytes: &[u8], settings: &Settings) -> Result<Imported, Impor
         .flexible(true)
         .from_reader(body);
     let mut groups = Groups::default();
+    // The first line is that of the time.
+    let mut lines = Lines::new(body, 2);
     let mut record = ::csv::ByteRecord::new();
     loop {
-        let line = 1 + reader.position().line();
-        let more = reader
-            .read_byte_record(&mut record)
-            .map_err(|error| ImportError::Syntax { line, message: error.to_string() })?;
+        let start = place(reader.position());
+        let more = reader.read_byte_record(&mut record).map_err(|error| ImportError::Syntax {
+            line: lines.peek(start),
+            message: error.to_string(),
+        })?;
         if !more {
             break;
         }
-        let line = record.position().map_or(line, |at| 1 + at.line());
-        if reader.position().byte() == body.len() as u64 {
-            whole(first, body, record.position().map_or(0, ::csv::Position::byte))?;
-        }
+        let line = lines.at(start);
+        whole(body, (start, place(reader.position())), &lines)?;
         groups.take(line, &record);
     }
     ended(bytes)?;
@@ -72,12 +73,15 @@ pub fn from_rkn_csv(bytes: &[u8], settings: &Settings) -> Result<Imported, Impor
 }
 
 /// What a quotation swallowed are lines of decisions that then look smaller than they are.
-fn whole(first: &[u8], body: &[u8], start: u64) -> Result<(), ImportError> {
-    let RowEnd::OpenQuote { at } = RowEnd::of(body, start, b';') else { return Ok(()) };
-    let passed = first.iter().chain(body.get(..at).unwrap_or_default());
-    let line = 1 + passed.filter(|byte| **byte == b'\n').count() as u64;
-    let message = format!("{}; {OPEN_QUOTE_REMEDY}", open_quote(line));
-    Err(ImportError::Syntax { line, message })
+fn whole(body: &[u8], (start, end): (usize, usize), lines: &Lines<'_>) -> Result<(), ImportError> {
+    let (at, problem, remedy) = match RowEnd::of(body, start, end, b';') {
+        RowEnd::Whole | RowEnd::Unended => return Ok(()),
+        RowEnd::OpenQuote { at } => (at, open_quote(lines.peek(at)), OPEN_QUOTE_REMEDY),
+        RowEnd::StrayQuote { at, closed } => {
+            (at, stray_quote(lines.peek(at), lines.peek(closed)), STRAY_QUOTE_REMEDY)
+        }
+    };
+    Err(ImportError::Syntax { line: lines.peek(at), message: format!("{problem}; {remedy}") })
 }
 
 #[derive(Default)]
