@@ -326,6 +326,8 @@ fn row(
         author: author.cloned().unwrap_or_default(),
         target_count: 0,
         waiting_transitions: entry.waiting().iter().map(|stated| stated.kind.into()).collect(),
+        existence: version.existence.map_or(0, |existence| existence.tier.into()),
+        existence_until_s: version.existence.and_then(|one| one.until_s).unwrap_or_default(),
     };
     scene.veil.request(&mut row);
     let shown = row.request.as_ref().and_then(|request| request.task.as_ref());

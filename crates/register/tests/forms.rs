@@ -57,7 +57,14 @@ fn again(first: &Imported, second: Imported) -> (usize, usize, usize) {
         .into_iter()
         .map(|request| {
             let digest = register::version_digest(&request).to_vec();
-            Held { request, digest, state: "active".to_owned(), erased: Vec::new() }
+            Held {
+                request,
+                digest,
+                state: "active".to_owned(),
+                erased: Vec::new(),
+                existence: v1::DisclosureTier::Unspecified,
+                existence_until_s: 0,
+            }
         })
         .collect();
     let merged = second.merge(&held);

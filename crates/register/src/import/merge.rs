@@ -24,6 +24,9 @@ pub struct Held {
     pub state: String,
     /// Closed parts whose opening was removed.
     pub erased: Vec<v1::RequestPart>,
+    /// That this version exists is not for everybody, until a time; 0: without end.
+    pub existence: v1::DisclosureTier,
+    pub existence_until_s: i64,
 }
 
 impl Held {
@@ -36,6 +39,8 @@ impl Held {
             digest: newest.digest.to_vec(),
             state: entry.state_at(at_s),
             erased: newest.request.closed.iter().filter(|p| p.is_erased).map(|p| p.part).collect(),
+            existence: newest.existence.map_or(v1::DisclosureTier::Unspecified, |one| one.tier),
+            existence_until_s: newest.existence.and_then(|one| one.until_s).unwrap_or_default(),
         }
     }
 }
@@ -180,7 +185,7 @@ fn numbered(
         return Ok(Numbered::New(v1::Request { version, ..request }));
     };
     let mut request = with_what_is_known(request, known, notes);
-    let Held { request: held, digest, state, erased: _ } = known;
+    let Held { request: held, digest, state, .. } = known;
     let same_number =
         v1::Request { version: held.version, prev_hash: held.prev_hash.clone(), ..request.clone() };
     let fields = differences(&same_number, held);

@@ -316,7 +316,14 @@ fn a_time_that_is_what_it_was_stays_as_it_was_written() {
 fn held_as(imported: &Imported, state: &str) -> Vec<Held> {
     let of = |request: v1::Request| {
         let digest = register::version_digest(&request).to_vec();
-        Held { request, digest, state: state.to_owned(), erased: Vec::new() }
+        Held {
+            request,
+            digest,
+            state: state.to_owned(),
+            erased: Vec::new(),
+            existence: v1::DisclosureTier::Unspecified,
+            existence_until_s: 0,
+        }
     };
     imported.clone().merge(&[]).requests.into_iter().map(of).collect()
 }

@@ -25,7 +25,7 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
     let newest = newest(&mut client, &args.id).await?;
     let now_s = time::now_s();
     let Next { request, import, said } = match &args.file {
-        Some(file) => in_file(file, newest)?,
+        Some(file) => in_file(file, newest.clone())?,
         None => args.changed(&newest, now_s)?,
     };
     let effective_at_s = match &args.effective_at {
@@ -39,8 +39,7 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
     register::Request::try_from(request.clone())
         .map_err(|error| CliError::Usage(format!("{id}: {error}")))?;
     let import = v1::Import { reason: args.reason.clone().unwrap_or_default(), ..import };
-    let import = args.secrecy.of(import, now_s)?;
-    args.secrecy.of_next(&request, now_s)?;
+    let import = args.secrecy.of_next(&newest, import, now_s)?;
     let (requests, dry_run) = (vec![request], args.dry_run);
     let entered =
         enter_requests(config, &mut client, import, requests, effective_at_s, dry_run).await?;
@@ -441,6 +440,8 @@ mod tests {
             digest: vec![0; 32],
             state: "active".to_owned(),
             erased: Vec::new(),
+            existence: v1::DisclosureTier::Unspecified,
+            existence_until_s: 0,
         };
         let add_target = [".Example.ORG", "domain_exact:xn--pypal-4ve.example", "192.0.2.7/32"];
         let add_target = add_target.map(str::to_owned).to_vec();

@@ -49,6 +49,8 @@ pub(super) fn details(row: &v1::RequestRow) -> Pairs {
         newer_waits: _,
         // Told with what became of it.
         waiting_transitions: _,
+        existence: _,
+        existence_until_s,
     } = row;
     let request = request.clone().unwrap_or_default();
     let mut pairs: Pairs = vec![
@@ -95,6 +97,13 @@ pub(super) fn details(row: &v1::RequestRow) -> Pairs {
         let tier = field::tier(closed.tier()).to_owned();
         let text = join([format!("{part}: {seen}"), tier, until, closed.ground.clone()]);
         pairs.push(("closed", text));
+    }
+    if row.existence() != v1::DisclosureTier::Unspecified {
+        let until = match *existence_until_s {
+            0 => "without end".to_owned(),
+            until_s => format!("until {}", instant(until_s, &request)),
+        };
+        pairs.push(("existence", join([field::tier(row.existence()).to_owned(), until])));
     }
     if *secrecy_expired_at_s != 0 {
         let text = format!("since {}", instant(*secrecy_expired_at_s, &request));

@@ -101,11 +101,10 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
     let DocumentAdd { id, signed, said, secrecy, public, reason, dry_run } = args;
     let now_s = time::now_s();
     let import = v1::Import { rows_read: 1, reason: reason.clone(), ..v1::Import::default() };
-    let import = secrecy.of(import, now_s)?;
     let mut client = client::register(config).await?;
     let newest = newest(&mut client, id).await?;
     let mut next = follows(&newest);
-    secrecy.of_next(&next, now_s)?;
+    let import = secrecy.of_next(&newest, import, now_s)?;
     let came_s = next.notification.as_ref().map_or(0, |came| came.received_at_s);
     let bytes = home::read(&signed.file)?;
     let digest = authority::digest(&bytes).to_vec();

@@ -92,6 +92,7 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
         ..v1::Import::default()
     };
     let now_s = time::now_s();
+    args.secrecy.check_all(&held, &merged.requests, now_s)?;
     let import = v1::Import { awaits_approval: args.awaits_approval, ..import };
     let import = args.secrecy.of(import, now_s)?;
     let requests = merged.requests.clone();
@@ -123,31 +124,40 @@ impl Secrecy {
         Ok(v1::Import { existence: tier.into(), existence_until_s, ..import })
     }
 
-    /// Before the next version of a request is entered. What an import said of the one before does not hold for it, and
-    /// answers do not show it: where the request itself says that its existence is confidential, it is asked for.
-    fn of_next(&self, next: &v1::Request, now_s: i64) -> Result<(), CliError> {
-        if self.existence.is_some() {
-            return Ok(());
+    /// The same of the next version of a request: where nothing is said, what was said of the one before goes on.
+    fn of_next(&self, held: &Held, import: v1::Import, now_s: i64) -> Result<v1::Import, CliError> {
+        if self.existence.is_some() || !is_hidden(held, now_s) {
+            return self.of(import, now_s);
         }
-        let secrecy = next.authorisation.as_ref().and_then(|deed| deed.confidentiality.as_ref());
-        let holds = |said: &&v1::Confidentiality| {
-            said.scopes().any(|scope| scope == v1::ConfidentialScope::Existence)
-                && (said.expires_at_s == 0 || said.expires_at_s > now_s)
-        };
-        if let Some(said) = secrecy.filter(holds) {
-            return Err(CliError::Usage(format!(
-                "--existence: the request says that it is {} that it exists, and this version would make that public; \
-                 say --existence again, or amend its confidentiality with --file",
-                register::words::tier(said.tier())
-            )));
-        }
-        eprintln!("{}: {EXISTENCE_PUBLIC}", next.id);
-        Ok(())
+        eprintln!(
+            "{}: that it exists stays {}, as it was",
+            held.request.id,
+            register::words::tier(held.existence)
+        );
+        let (existence, existence_until_s) = (held.existence.into(), held.existence_until_s);
+        Ok(v1::Import { existence, existence_until_s, ..import })
+    }
+
+    /// And of many: they have one word in common, which must be said.
+    fn check_all(&self, held: &[Held], next: &[v1::Request], now_s: i64) -> Result<(), CliError> {
+        let hidden = held.iter().find(|held| {
+            is_hidden(held, now_s) && next.iter().any(|next| next.id == held.request.id)
+        });
+        let Some(hidden) = hidden.filter(|_| self.existence.is_none()) else { return Ok(()) };
+        Err(CliError::Usage(format!(
+            "--existence: that {} exists is {}, and its next version would make it public; say --existence again, or \
+             enter it apart with remit requests amend {} --file FILE",
+            hidden.request.id,
+            register::words::tier(hidden.existence),
+            hidden.request.id
+        )))
     }
 }
 
-const EXISTENCE_PUBLIC: &str = "that it exists is public from this version on: say --existence again where it is \
-                                restricted or secret, for what was said of the version before does not go on";
+fn is_hidden(held: &Held, now_s: i64) -> bool {
+    let is_over = held.existence_until_s != 0 && held.existence_until_s <= now_s;
+    held.existence != v1::DisclosureTier::Unspecified && !is_over
+}
 
 /// Whether what was entered counts at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -342,9 +352,9 @@ async fn newest(client: &mut RegisterClient, imported: &Imported) -> Result<Vec<
 }
 
 fn held(row: v1::RequestRow) -> Option<Held> {
-    let erased = row.erased().collect();
-    let v1::RequestRow { request, state, digest, .. } = row;
-    Some(Held { request: request?, digest, state, erased })
+    let (erased, existence) = (row.erased().collect(), row.existence());
+    let v1::RequestRow { request, state, digest, existence_until_s, .. } = row;
+    Some(Held { request: request?, digest, state, erased, existence, existence_until_s })
 }
 
 /// Every row that a person should look at, and what the file no longer has.
@@ -472,27 +482,26 @@ mod tests {
         let silent = Secrecy::default().of(v1::Import::default(), 0).unwrap();
         assert_eq!(silent, v1::Import::default());
         assert!(secrecy("public").of(v1::Import::default(), 0).is_err());
-        let next = |scopes: &[v1::ConfidentialScope], expires_at_s| {
-            let confidentiality = Some(v1::Confidentiality {
-                tier: v1::DisclosureTier::Secret.into(),
-                scopes: scopes.iter().map(|scope| i32::from(*scope)).collect(),
-                expires_at_s,
-                ..v1::Confidentiality::default()
-            });
-            let deed = v1::Authorisation { confidentiality, ..v1::Authorisation::default() };
-            v1::Request { authorisation: Some(deed), ..v1::Request::default() }
+        let held = |existence, existence_until_s| Held {
+            request: v1::Request { id: "req-7".to_owned(), ..v1::Request::default() },
+            digest: Vec::new(),
+            state: String::new(),
+            erased: Vec::new(),
+            existence,
+            existence_until_s,
         };
-        use v1::ConfidentialScope::{Content, Existence};
-        let secret = next(&[Content, Existence], 0);
-        let refused = Secrecy::default().of_next(&secret, 100).unwrap_err().to_string();
-        assert!(
-            refused.starts_with("--existence: ") && refused.contains("it is secret"),
-            "{refused}"
-        );
-        assert!(secrecy("secret").of_next(&secret, 100).is_ok());
-        for other in [next(&[Content], 0), next(&[Existence], 50)] {
-            assert!(Secrecy::default().of_next(&other, 100).is_ok());
-        }
+        let of_next = |said: &Secrecy, held: &Held| {
+            let import = said.of_next(held, v1::Import::default(), 100).unwrap();
+            (import.existence(), import.existence_until_s)
+        };
+        use v1::DisclosureTier::{Restricted, Secret, Unspecified};
+        assert_eq!(of_next(&Secrecy::default(), &held(Secret, 200)), (Secret, 200));
+        assert_eq!(of_next(&Secrecy::default(), &held(Secret, 50)), (Unspecified, 0), "over");
+        assert_eq!(of_next(&Secrecy::default(), &held(Unspecified, 0)), (Unspecified, 0));
+        assert_eq!(of_next(&secrecy("restricted"), &held(Secret, 0)).0, Restricted);
+        let (one, next) = (held(Secret, 0), held(Secret, 0).request);
+        let refused = Secrecy::default().check_all(&[one], &[next], 100).unwrap_err().to_string();
+        assert!(refused.contains("req-7") && refused.contains("secret"), "{refused}");
     }
 
     #[test]
