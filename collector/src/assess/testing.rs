@@ -276,8 +276,19 @@ impl Stream {
         parts: &[v1::RequestPart],
         change: impl FnOnce(&mut v1::Request),
     ) {
+        self.amended_in(v1::Import::default(), held, target, parts, change);
+    }
+
+    pub(crate) fn amended_in(
+        &mut self,
+        import: v1::Import,
+        held: &v1::Request,
+        target: &str,
+        parts: &[v1::RequestPart],
+        change: impl FnOnce(&mut v1::Request),
+    ) {
         let prev_hash = register::version_digest(held).to_vec();
-        self.request_in(v1::Import::default(), parts, &held.id, target, |request| {
+        self.request_in(import, parts, &held.id, target, |request| {
             (request.version, request.prev_hash) = (held.version + 1, prev_hash);
             change(request);
         });

@@ -115,9 +115,9 @@ impl QueryHandle {
         let register = scene.register();
         let entry = register.request(&id).ok_or(QueryError::NoSuchRequest)?;
         let mut versions = Vec::new();
-        let version_count = entry.all_versions().count() as u64;
+        let version_count = shown_versions(&scene, &entry).count() as u64;
         let mut room = Room(VERSIONS_SIZE_MAX);
-        for version in entry.all_versions().rev() {
+        for version in shown_versions(&scene, &entry).rev() {
             // Of those before the newest, a glimpse.
             let size_max =
                 if versions.is_empty() { TARGETS_SIZE_MAX } else { TARGETS_SIZE_MAX / 32 };
@@ -207,7 +207,7 @@ impl QueryHandle {
             request_id.parse().map_err(|e| invalid("request_id", format!("{e}")))?;
         let scene = self.scene()?;
         let entry = scene.register().request(&id).ok_or(QueryError::NoSuchRequest)?;
-        let wanted = entry.all_versions().find(|held| held.request.version == version);
+        let wanted = shown_versions(&scene, &entry).find(|held| held.request.version == version);
         let wanted = wanted.ok_or_else(|| invalid("version", "the request has no such version"))?;
         let is_first = page.after.is_none();
         let completeness =
@@ -289,6 +289,15 @@ fn next_position(key: &[u8]) -> Option<usize> {
     std::str::from_utf8(key).ok()?.parse::<usize>().ok()?.checked_add(1)
 }
 
+/// Those that are there for the reader.
+fn shown_versions<'a>(
+    scene: &'a Scene,
+    entry: &'a Entry<'_>,
+) -> impl DoubleEndedIterator<Item = &'a Version> {
+    let id = entry.id().as_str();
+    entry.all_versions().filter(move |held| !scene.veil.hides_version(id, held.request.version))
+}
+
 /// With as many of its targets as have room.
 fn row(
     scene: &Scene,
@@ -307,8 +316,7 @@ fn row(
         decision: entry.decision_at(scene.now_s).cloned().map(Into::into),
         held_by: Vec::new(),
         reason: version.reason.as_ref().to_owned(),
-        newer_waits: entry
-            .all_versions()
+        newer_waits: shown_versions(scene, entry)
             .next_back()
             .is_some_and(|newest| newest.request.version > version.request.version)
             && version.request.version == entry.request().version,

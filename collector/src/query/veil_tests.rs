@@ -590,3 +590,36 @@ fn how_far_the_means_reach_is_not_told_of_then_where_the_measure_is_closed_since
     let shown = says(&stream, v1::DisclosureTier::Public);
     assert!(!shown.contains(limit) && shown.contains("withheld"), "{shown}");
 }
+
+#[test]
+fn a_version_that_is_more_secret_than_the_one_that_counts_is_not_there_for_others() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    let question = || v1::GetRequestRequest { id: "req-7".into() };
+    let world = World::of(&stream);
+    let held = world.query.get_request(question()).unwrap().versions.remove(0).request.unwrap();
+    stream.wait(5);
+    let secret = v1::Import {
+        awaits_approval: true,
+        existence: DisclosureTier::Secret.into(),
+        ..v1::Import::default()
+    };
+    stream.amended_in(secret, &held, "ip:192.0.2.8", &[], |_| {});
+    stream.publish();
+    let world = World::of(&stream);
+    let shown = |clearance| {
+        let reader = world.query.seen_by(clearance);
+        let one = reader.get_request(question()).unwrap();
+        let all = reader.list_requests(v1::ListRequestsRequest::default()).unwrap().requests;
+        let targets = v1::ListTargetsRequest {
+            request_id: "req-7".into(),
+            version: 2,
+            ..v1::ListTargetsRequest::default()
+        };
+        let waits = all.iter().any(|row| row.newer_waits);
+        (one.versions.len(), one.version_count, waits, reader.list_targets(targets).is_ok())
+    };
+    assert_eq!(shown(DisclosureTier::Secret), (2, 2, true, true));
+    assert_eq!(shown(DisclosureTier::Public), (1, 1, false, false));
+}

@@ -139,7 +139,11 @@ impl CliError {
         use tonic::Code as Grpc;
         let is_lost = matches!(
             status.code(),
-            Grpc::Unavailable | Grpc::DeadlineExceeded | Grpc::Cancelled | Grpc::Unknown
+            Grpc::Unavailable
+                | Grpc::DeadlineExceeded
+                | Grpc::Cancelled
+                | Grpc::Unknown
+                | Grpc::Internal
         );
         // What the collector itself refuses has a reason code of its own. One that stops no longer waits for its writer.
         let info = status.get_details_error_info();

@@ -40,6 +40,9 @@ pub(crate) struct Veil {
     parts: BTreeMap<String, Vec<Closed>>,
     /// Requests that are not there for this reader.
     requests: BTreeSet<String>,
+    /// Versions of others that are not: one that waits for a second person may be more secret than the one before,
+    /// and one that was replaced may have been.
+    versions: BTreeSet<(String, u32)>,
     /// Lists that stand under such a request.
     lists: BTreeSet<String>,
     /// Requests that stand beside no target, with how secret that is: theirs are hidden, or they are not there.
@@ -69,6 +72,11 @@ impl Veil {
                 veil.requests.insert(id.clone());
                 veil.targetless.insert(id.clone(), secrecy.tier);
             }
+            let hidden = entry.all_versions().filter(|version| {
+                let secrecy = version.existence;
+                secrecy.is_some_and(|one| !sees(clearance, one.tier, one.until_s, now_s))
+            });
+            veil.versions.extend(hidden.map(|version| (id.clone(), version.request.version)));
             let parts: Vec<Closed> = entry
                 .all_versions()
                 .flat_map(|version| &version.request.closed)
@@ -113,6 +121,10 @@ impl Veil {
     /// The request is not there.
     pub(super) fn hides(&self, id: &str) -> bool {
         self.requests.contains(id)
+    }
+
+    pub(super) fn hides_version(&self, id: &str, version: u32) -> bool {
+        !self.versions.is_empty() && self.versions.contains(&(id.to_owned(), version))
     }
 
     /// A part of the request, or all of it.

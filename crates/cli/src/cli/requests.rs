@@ -276,7 +276,7 @@ pub(crate) struct Import {
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct Secrecy {
-    /// That what is entered exists is itself restricted or secret: an export may leave it out
+    /// That what is entered exists is itself restricted or secret: an export may leave it out. public: no more
     #[arg(long, value_name = "TIER")]
     pub(crate) existence: Option<String>,
     /// From then on it is public that it exists

@@ -142,7 +142,7 @@ impl<'a> Owed<'a> {
             if other_means { rules.naming(self.id()).collect() } else { Vec::new() };
         if !by_name.is_empty() {
             // By other means than a target itself: which of them it is for, the rule does not say.
-            let own = self.named().filter(|(held, _)| held.derived().is_none());
+            let own = self.named().filter(|(held, _)| !held.exception);
             let own: HashSet<*const Stood> =
                 own.flat_map(|(held, _)| rules.touching(&held.target)).map(ptr::from_ref).collect();
             by_name.retain(|stood| !own.contains(&ptr::from_ref(*stood)));
@@ -202,13 +202,14 @@ impl<'a> Owed<'a> {
         rules: &'r Rules,
     ) -> impl Iterator<Item = &'r Stood> {
         let (from_s, until_s) = address.bounds(self.request());
-        let (now_s, is_over) = (self.at_s, until_s.is_some_and(|until_s| until_s <= self.at_s));
+        let is_over = until_s.is_some_and(|until_s| until_s <= self.at_s);
         rules.touching(&address.target).filter(move |stood| {
-            // One that stands on when the answer holds no more is for nothing any more.
-            let gone = stood.until_s.is_some_and(|gone_s| gone_s <= now_s);
-            let begun = until_s.is_none_or(|until_s| stood.from_s < until_s);
-            let ended = stood.until_s.is_none_or(|gone_s| from_s < gone_s);
-            begun && ended && (gone || !is_over)
+            let begun = until_s.is_none_or(|end_s| stood.from_s < end_s);
+            let not_before = stood.until_s.is_none_or(|gone_s| from_s < gone_s);
+            // One that stood on when the answer held no more was for nothing any more.
+            let within =
+                stood.until_s.is_some_and(|gone_s| until_s.is_none_or(|end_s| gone_s <= end_s));
+            begun && not_before && (within || !is_over)
         })
     }
 
@@ -269,7 +270,10 @@ impl<'a> Owed<'a> {
         let first = self.entry.versions().next().map_or(request, |first| &first.request);
         let begun_s = first.effective_from_s.max(first.received_at_s.unwrap_or(i64::MIN));
         let granted_s = match first.implement_by_s {
-            Some(by_s) if begun_s < since_s && !joined.is_some_and(|one| one.has_own_bound) => {
+            Some(by_s)
+                if begun_s.max(request.effective_from_s) < since_s
+                    && !joined.is_some_and(|one| one.has_own_bound) =>
+            {
                 by_s.saturating_sub(begun_s).max(0)
             }
             Some(_) | None => 0,
@@ -365,17 +369,20 @@ fn joined_since<'a>(entry: &'a Entry<'a>, version: &'a Version) -> HashMap<&'a T
     let is_later = |one: &&Version| one.request.version > version.request.version;
     let versions: Vec<&Version> = entry.versions().take_while(|one| !is_later(one)).collect();
     let names = |version: &'a Version| -> HashSet<&'a Target> {
-        version.request.targets.iter().map(|held| &held.target).collect()
+        let blocked = version.request.targets.iter().filter(|held| !held.exception);
+        blocked.map(|held| &held.target).collect()
     };
+    let mut named = versions.first().map(|first| names(first)).unwrap_or_default();
     for pair in versions.windows(2) {
         let [before, after] = pair else { continue };
-        let (named, now) = (names(before), names(after));
+        let now = names(after);
         joined.retain(|target, _| now.contains(target));
         let has_own_bound = before.request.implement_by_s != after.request.implement_by_s;
         let since_s = after.applies_from_s;
         joined.extend(
             now.difference(&named).map(|target| (*target, Joined { since_s, has_own_bound })),
         );
+        named = now;
     }
     joined
 }

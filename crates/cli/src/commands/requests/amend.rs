@@ -9,7 +9,7 @@ use register::{
 };
 use remit_proto::v1;
 
-use super::{complete, digest, enter_requests, held, read_form, tell_rows};
+use super::{as_secret_as, complete, digest, enter_requests, held, read_form, tell_rows};
 use crate::{
     cli::Amend,
     client::{self, RegisterClient},
@@ -88,7 +88,14 @@ pub(super) async fn newest(client: &mut RegisterClient, id: &str) -> Result<Held
     let question = v1::GetRequestRequest { id: id.to_owned() };
     let versions = client.get_request(question).await?.into_inner().versions;
     let missing = || CliError::Malformed("the answer holds no version".to_owned());
+    let waits = |row: &&v1::RequestRow| {
+        row.second_person.as_ref().is_some_and(|second| second.approval.is_none())
+    };
+    let counts = versions.iter().rfind(|row| !waits(row)).cloned();
     let mut newest = versions.into_iter().next_back().ok_or_else(missing)?;
+    if let Some(counts) = counts {
+        newest = as_secret_as(newest, &counts);
+    }
     complete(client, &mut newest).await?;
     held(newest).ok_or_else(missing)
 }

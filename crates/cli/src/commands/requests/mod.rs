@@ -112,15 +112,18 @@ impl Secrecy {
         let tier = match existence.as_deref().map(|word| (word, register::words::tier_from(word))) {
             None => Tier::Unspecified,
             Some((_, Some(tier @ (Tier::Restricted | Tier::Secret)))) => tier,
-            Some((word, Some(Tier::Public | Tier::Unspecified) | None)) => {
-                let problem = format!("--existence: {word:?} is neither restricted nor secret");
+            // Said on purpose, where it was secret before.
+            Some((_, Some(Tier::Public))) => Tier::Unspecified,
+            Some((word, Some(Tier::Unspecified) | None)) => {
+                let problem =
+                    format!("--existence: {word:?} is none of restricted, secret and public");
                 return Err(CliError::Usage(problem));
             }
         };
         let until = existence_until.as_deref();
         let until_s =
             until.map(|text| time::parse(text, "--existence-until", now_s)).transpose()?;
-        let existence_until_s = until_s.unwrap_or_default();
+        let existence_until_s = until_s.filter(|_| tier != Tier::Unspecified).unwrap_or_default();
         Ok(v1::Import { existence: tier.into(), existence_until_s, ..import })
     }
 
@@ -145,7 +148,7 @@ impl Secrecy {
         });
         let Some(hidden) = hidden.filter(|_| self.existence.is_none()) else { return Ok(()) };
         Err(CliError::Usage(format!(
-            "--existence: that {} exists is {}, and its next version would make it public; say --existence again, or \
+            "--existence: that {} exists is {}, and its next version would make it public; say --existence again, or --existence public, or \
              enter it apart with remit requests amend {} --file FILE",
             hidden.request.id,
             register::words::tier(hidden.existence),
@@ -154,9 +157,24 @@ impl Secrecy {
     }
 }
 
+/// A version that waits for a second person, and is not less secret than the one that counts: it may never count.
+fn as_secret_as(mut waiting: v1::RequestRow, counts: &v1::RequestRow) -> v1::RequestRow {
+    let now_s = time::now_s();
+    let lasts = |row: &v1::RequestRow| is_secret(row.existence(), row.existence_until_s, now_s);
+    if lasts(counts) && !lasts(&waiting) {
+        (waiting.existence, waiting.existence_until_s) =
+            (counts.existence, counts.existence_until_s);
+    }
+    waiting
+}
+
 fn is_hidden(held: &Held, now_s: i64) -> bool {
-    let is_over = held.existence_until_s != 0 && held.existence_until_s <= now_s;
-    held.existence != v1::DisclosureTier::Unspecified && !is_over
+    is_secret(held.existence, held.existence_until_s, now_s)
+}
+
+/// And not any more once its time is over; 0: without end.
+fn is_secret(tier: v1::DisclosureTier, until_s: i64, now_s: i64) -> bool {
+    tier != v1::DisclosureTier::Unspecified && (until_s == 0 || now_s < until_s)
 }
 
 /// Whether what was entered counts at once.
@@ -289,7 +307,13 @@ async fn enter(
 ) -> Result<(), CliError> {
     // A dry run is of any size. What is entered anyway is not sent twice where it is long.
     if dry_run || items.iter().map(prost::Message::encoded_len).sum::<usize>() <= TOLD_SIZE_MAX {
-        preview::tell(config, client, body.clone(), items, effective_at_s, dry_run).await?;
+        match preview::tell(config, client, body.clone(), items, effective_at_s, dry_run).await {
+            // It only tells what will change: nobody waits with an order for that.
+            Err(CliError::Refused(busy)) if !dry_run && busy.is("BUSY") => {
+                eprintln!("what it changes is not told: {busy}");
+            }
+            told => told?,
+        }
     }
     if dry_run {
         return Ok(());
@@ -338,7 +362,8 @@ async fn newest(client: &mut RegisterClient, imported: &Imported) -> Result<Vec<
         let id = row.request.as_ref().map(|request| request.id.clone()).unwrap_or_default();
         let row = if row.newer_waits {
             let question = v1::GetRequestRequest { id };
-            client.get_request(question).await?.into_inner().versions.pop()
+            let waiting = client.get_request(question).await?.into_inner().versions.pop();
+            waiting.map(|waiting| as_secret_as(waiting, &row))
         } else {
             Some(row)
         };
@@ -481,7 +506,9 @@ mod tests {
         );
         let silent = Secrecy::default().of(v1::Import::default(), 0).unwrap();
         assert_eq!(silent, v1::Import::default());
-        assert!(secrecy("public").of(v1::Import::default(), 0).is_err());
+        let public = secrecy("public").of(v1::Import::default(), 0).unwrap();
+        assert_eq!(public.existence(), v1::DisclosureTier::Unspecified);
+        assert!(secrecy("hidden").of(v1::Import::default(), 0).is_err());
         let held = |existence, existence_until_s| Held {
             request: v1::Request { id: "req-7".to_owned(), ..v1::Request::default() },
             digest: Vec::new(),
