@@ -124,6 +124,6 @@ impl Reach {
 
 /// Lines that nodes serve at which a request holds, as far as they are declared.
 pub fn lines_in_scope(scope: &Scope, nodes: &[NodeFacts]) -> u64 {
-    let held = nodes.iter().filter(|facts| within(scope, facts) == Answer::Yes);
+    let held = nodes.iter().filter(|facts| place(scope, Some(facts)) == Answer::Yes);
     held.fold(0, |lines, facts| lines.saturating_add(facts.lines_served))
 }

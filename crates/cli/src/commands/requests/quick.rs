@@ -5,7 +5,9 @@
 //! flag. Usual values are as narrow as they can be, and each is said. What cannot be taken is asked again at once,
 //! and what was answered is shown as a file if it cannot be entered.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+mod person;
+
+use std::io::{self, BufRead, IsTerminal};
 
 use register::{
     Target,
@@ -15,6 +17,7 @@ use register::{
 };
 use remit_proto::v1::{self, TargetKind};
 
+use self::person::Person;
 use super::{enter_requests, tell_rows};
 use crate::{
     cli::Quick,
@@ -162,109 +165,6 @@ async fn is_known(client: &mut RegisterClient, id: &str) -> Result<bool, CliErro
         Ok(_) => Ok(true),
         Err(CliError::Refused(refused)) if refused.is("REQUEST_NOT_FOUND") => Ok(false),
         Err(error) => Err(error),
-    }
-}
-
-/// Whoever answers, or a file that is piped in: its lines are the targets.
-struct Person<R> {
-    lines: R,
-    asks: bool,
-}
-
-impl<R: BufRead> Person<R> {
-    /// `None`: the end. What is not UTF-8 is asked again where somebody sits there.
-    fn line(&mut self) -> Result<Option<String>, CliError> {
-        loop {
-            let mut line = Vec::new();
-            let read = self.lines.read_until(b'\n', &mut line);
-            let read = read.map_err(|error| CliError::Usage(format!("standard input: {error}")))?;
-            if read == 0 {
-                return Ok(None);
-            }
-            match String::from_utf8(line) {
-                Ok(line) => return Ok(Some(line.trim().to_owned())),
-                Err(_) if self.asks => eprintln!("that is not UTF-8 text; the line once more:"),
-                Err(_) => {
-                    return Err(CliError::Usage("standard input: not UTF-8 text".to_owned()));
-                }
-            }
-        }
-    }
-
-    /// What was typed as a flag, else what is answered; `usual` answers for an empty line. What cannot be
-    /// taken is said, and asked again where somebody sits there.
-    fn answer<T>(
-        &mut self,
-        flag: &str,
-        given: Option<&String>,
-        question: &str,
-        usual: Option<&str>,
-        take: impl Fn(&str) -> Result<T, CliError>,
-    ) -> Result<T, CliError> {
-        if let Some(given) = given {
-            return take(given);
-        }
-        if !self.asks {
-            let missing =
-                || CliError::Usage(format!("{flag}: missing, and nobody is there to ask"));
-            return usual.ok_or_else(missing).and_then(take);
-        }
-        loop {
-            let hint = usual.map_or_else(String::new, |usual| format!(" [{usual}]"));
-            eprint!("{question}{hint}: ");
-            // A prompt that cannot be shown is no reason to lose the answer.
-            let _ = io::stderr().flush();
-            let Some(text) = self.line()? else {
-                return Err(CliError::Usage(format!("{flag}: not answered")));
-            };
-            let text = match (text.is_empty(), usual) {
-                (true, None) => continue,
-                (true, Some(usual)) => usual,
-                (false, _) => &text,
-            };
-            match take(text) {
-                Ok(taken) => return Ok(taken),
-                Err(error) => eprintln!("{}; once more", escape(&error.to_string())),
-            }
-        }
-    }
-
-    /// Pasted lines, until an empty one or the end. One that is no target is said, and the others stay.
-    fn targets(
-        &mut self,
-        given: &[String],
-        take: impl Fn(&str) -> Result<Typed, CliError>,
-        targets: &mut Vec<Typed>,
-    ) -> Result<(), CliError> {
-        if !given.is_empty() {
-            *targets = given.iter().map(|text| take(text)).collect::<Result<_, _>>()?;
-            return Ok(());
-        }
-        if self.asks {
-            eprintln!("What is to be blocked? One per line, an empty line ends:");
-        }
-        while let Some(line) = self.line()? {
-            if line.is_empty() && self.asks {
-                if targets.is_empty() {
-                    eprintln!("nothing to block was named yet:");
-                    continue;
-                }
-                break;
-            }
-            for text in line.split([' ', '\t']).filter(|text| !text.is_empty()) {
-                match take(text) {
-                    Ok(target) => targets.push(target),
-                    Err(error) if self.asks => {
-                        eprintln!("{}; once more, the others are kept", escape(&error.to_string()));
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        if targets.is_empty() {
-            return Err(CliError::Usage("--target: nothing to block was named".to_owned()));
-        }
-        Ok(())
     }
 }
 
