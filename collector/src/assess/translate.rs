@@ -18,6 +18,9 @@ use crate::{
     store::{EventKind, Job, NewEvent, NewGap, NewHeard, NewProbe, Op, RuleId, ShownRule},
 };
 
+/// Events whose verdicts are prepared together.
+const EXPECTED_MAX: usize = 32;
+
 /// Feeds the assessment. With `wanted` false only memory is filled, and nothing is judged.
 pub(super) fn step(
     state: &mut State,
@@ -62,8 +65,15 @@ pub(super) fn step(
             ops.push(Op::LogSize(log_size));
             entry_ops(assessment, &entry, index, at_s, &mut ops);
             ops.extend(job.and_then(|change| change.reach(assessment, log_size)).map(Op::Reassess));
-            for assessed in assessment.take_assessed() {
-                leaf_ops(assessment, assessed, log_size, chunks, seals, wanted, &mut ops);
+            let mut assessed = assessment.take_assessed().into_iter().peekable();
+            while assessed.peek().is_some() {
+                let some: Vec<Assessed> = assessed.by_ref().take(EXPECTED_MAX).collect();
+                if wanted {
+                    assessment.expect(some.iter().filter_map(facts_of));
+                }
+                for one in some {
+                    leaf_ops(assessment, one, log_size, chunks, seals, wanted, &mut ops);
+                }
             }
             let reached = assessment.take_reached();
             if !reached.is_empty() {
@@ -182,6 +192,19 @@ impl Change {
             Self::Node(node) => (to_register, vec![Selector::always(Selected::Node(node))]),
         };
         (!selectors.is_empty()).then_some(Job { log_size, from_register, to_register, selectors })
+    }
+}
+
+/// Of what is judged at once.
+fn facts_of(assessed: &Assessed) -> Option<&Facts> {
+    match &assessed.item {
+        Item::Activity { facts, .. }
+        | Item::RuleChange { facts, .. }
+        | Item::Deed { facts, .. } => Some(facts),
+        Item::Probe { .. }
+        | Item::Snapshot { .. }
+        | Item::Other(_)
+        | Item::NotUnderstood { .. } => None,
     }
 }
 

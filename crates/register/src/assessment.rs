@@ -417,6 +417,17 @@ impl Grounds {
         self.facts.keys().filter_map(|node| self.facts_at(node, log_size).cloned()).collect()
     }
 
+    /// Asks for what verdicts on these events will need, for all of them together ([`View::load`]). Worth it for
+    /// a few dozen: what is asked for thousands is not in the caches any more when the last one's turn comes.
+    pub fn expect<'f>(&self, events: impl Iterator<Item = &'f Facts>) {
+        let asked = events.filter_map(|Facts { rule, target, .. }| {
+            let claims = rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
+            Some((Target::from_wire(target.as_ref()?).ok()?, claims.collect()))
+        });
+        let asked: Vec<(Target, Vec<Claim>)> = asked.collect();
+        self.register.view().load(asked.iter().map(|(target, claims)| (target, claims.as_slice())));
+    }
+
     /// As known then.
     pub fn then(&self, facts: &Facts) -> Verdict {
         if let Some(why) = self.clock_fails(facts) {

@@ -45,6 +45,11 @@ impl History {
         Ok(way)
     }
 
+    /// In whose text a target of it stands: numbers are given to one version after the other.
+    pub(crate) fn version_of(&self, number: TargetNumber) -> Option<&Version> {
+        self.versions.iter().rfind(|version| version.first_number <= number)
+    }
+
     /// Asks for all lines of memory in which it lies, so that they are waited for together: a verdict needs them
     /// one after the other, and they are mostly in no cache.
     pub(crate) fn load(&self) {
@@ -98,6 +103,12 @@ impl Version {
     pub(crate) fn numbers(&self) -> Range<TargetNumber> {
         let count = TargetNumber::try_from(self.request.targets.len()).unwrap_or(TargetNumber::MAX);
         self.first_number..self.first_number.saturating_add(count)
+    }
+
+    /// Its target with this number.
+    pub(crate) fn target(&self, number: TargetNumber) -> Option<&RequestTarget> {
+        let at = usize::try_from(number.checked_sub(self.first_number)?).ok()?;
+        self.request.targets.get(at)
     }
 }
 

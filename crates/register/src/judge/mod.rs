@@ -214,9 +214,6 @@ pub fn judge(
     sizes: &KnownSizes,
     parameters: &Parameters,
 ) -> Verdict {
-    if let Known::Known(target) = &event.target {
-        view.load(target, event.claims);
-    }
     let case = Case { event, view, sizes, parameters, claims: Claims::read(event.claims, view) };
     if event.imported && parameters.as_known == AsKnown::Then {
         return case.undetermined(UndeterminedReason::Imported, Dimension::Time, "", "imported");

@@ -88,27 +88,48 @@ impl<'a> View<'a> {
             .filter(move |e| e.standing_at(at_s).is_some_and(state::Standing::is_in_force))
     }
 
-    /// Asks for most of what a verdict on this target and these claims will need, one step further on all
-    /// ways at once: two million targets are in no cache, and one wait for several lines is not longer than
-    /// one for one.
-    pub(crate) fn load(&self, target: &Target, claims: &[Claim]) {
+    /// Asks for most of what verdicts on these targets and claims will need, one step further on all ways of all
+    /// of them at once: two million targets are in no cache, and waiting for many lines of memory takes hardly
+    /// longer than waiting for one. What it reads is used for nothing else, so a verdict is the same without it.
+    pub fn load<'q>(&self, asked: impl Iterator<Item = (&'q Target, &'q [Claim])>) {
         let Register { by_id, histories, index, stands, .. } = self.register;
-        let trails = index.trails(target);
-        let ids = claims.iter().filter_map(|claim| match claim {
-            Claim::Request(id) => Some(id),
-            Claim::List { .. } | Claim::Class(_) => None,
-        });
-        by_id.load(ids.clone());
-        index.load_lines(&trails);
-        let claimed = ids.flat_map(|id| by_id.likely(id)).filter_map(|at| histories.get(at));
-        let claimed: SmallVec<[&History; 4]> = claimed.collect();
-        claimed.iter().for_each(|history| history.load());
-        let numbers = index.load_nodes(&trails);
-        for history in claimed {
-            history.versions.iter().take(1).for_each(|version| version.request.load());
+        let (mut trails, mut ids) = (Vec::new(), Vec::new());
+        for (target, claims) in asked {
+            trails.push(index.trails(target));
+            ids.extend(claims.iter().filter_map(|claim| match claim {
+                Claim::Request(id) => Some(id),
+                Claim::List { .. } | Claim::Class(_) => None,
+            }));
         }
-        let found = numbers.iter().filter_map(|number| stands.get(place(*number)));
-        black_box(found.fold(0, |read, stand| read ^ stand.0));
+        by_id.load(ids.iter().copied());
+        trails.iter().for_each(|trails| index.load_lines(trails));
+        let claimed = ids.into_iter().flat_map(|id| by_id.likely(id));
+        let claimed: Vec<&History> = claimed.filter_map(|at| histories.get(at)).collect();
+        claimed.iter().for_each(|history| history.load());
+        let numbers: Vec<TargetNumber> =
+            trails.iter().flat_map(|trails| index.load_nodes(trails)).collect();
+        let texts = claimed.iter().filter_map(|history| history.versions.first());
+        texts.for_each(|version| version.request.load());
+        black_box(
+            numbers
+                .iter()
+                .filter_map(|n| stands.get(place(*n)))
+                .fold(0, |read, stand| read ^ stand.0),
+        );
+        let found =
+            numbers.into_iter().filter_map(|number| match self.register.posting(number)? {
+                Posting::Own { history } => Some((number, histories.get(history)?)),
+                Posting::Listed { .. } => None,
+            });
+        let found: Vec<(TargetNumber, &History)> = found.collect();
+        found.iter().for_each(|(_, history)| history.load());
+        let texts: Vec<(TargetNumber, &Version)> = found
+            .into_iter()
+            .filter_map(|(number, history)| Some((number, history.version_of(number)?)))
+            .collect();
+        texts.iter().for_each(|(_, version)| version.request.load());
+        let held = texts.into_iter().filter_map(|(number, version)| version.target(number));
+        black_box(held.fold(false, |read, held| read ^ held.exception));
     }
 
     /// Every target of every version that equals, holds, lies in or overlaps this one, exceptions
@@ -221,11 +242,9 @@ impl<'a> View<'a> {
     ) -> Option<Touch<'a>> {
         let history = self.register.histories.get(history)?;
         history.load();
-        // Numbers are given to one version after the other.
-        let version = history.versions.iter().rfind(|v| v.first_number <= number)?;
+        let version = history.version_of(number)?;
         version.request.load();
-        let held = usize::try_from(number.checked_sub(version.first_number)?).ok()?;
-        let held = version.request.targets.get(held)?;
+        let held = version.target(number)?;
         let relation = relation(target, &held.target);
         let proceedings = &self.register.proceedings;
         let entry = Entry::known(history, proceedings, self.size)
