@@ -310,7 +310,7 @@ pub(crate) struct FindingAct {
     /// Why, in a word that can be counted; a wrong one is answered with those that fit
     #[arg(long, value_name = "WORD")]
     pub(crate) reason: String,
-    /// Why, in a sentence: at most 2,000 bytes, names nobody; it can be erased later
+    /// Why, in a sentence: at most 2,000 bytes. Name nobody: the entry only commits to it, but no command erases it
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
 }
