@@ -184,6 +184,12 @@ pub(crate) struct Amend {
         ]
     )]
     pub(crate) file: Option<PathBuf>,
+    /// With --file: it has so many rows, or nothing of it is entered
+    #[arg(long, value_name = "N", requires = "file")]
+    pub(crate) rows: Option<u64>,
+    /// With --file: this is its digest, or nothing of it is entered; a file that is proven whole by it needs no line end
+    #[arg(long, value_name = "HEX", requires = "file")]
+    pub(crate) sha256: Option<String>,
     /// Its new end; "never" is open-ended
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
@@ -262,6 +268,9 @@ pub(crate) struct Import {
     /// What the columns of a CSV file mean; with rpz and rkn-…, what the form itself does not say
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
+    /// This is the mapping's digest, or nothing is entered
+    #[arg(long, value_name = "HEX", requires = "mapping")]
+    pub(crate) mapping_sha256: Option<String>,
     #[command(flatten)]
     pub(crate) sent: Sent,
     /// Read and report, and enter nothing

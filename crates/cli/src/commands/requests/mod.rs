@@ -50,9 +50,9 @@ pub(crate) use self::{
     quick::quick,
     show::show,
 };
-pub(super) use self::{file::read_form_of, list::rows, targets::complete};
+pub(super) use self::{file::read_form, list::rows, targets::complete};
 
-use self::file::{File, read_form};
+use self::file::File;
 use super::preview;
 use crate::{
     cli::{Import, Secrecy},
@@ -177,6 +177,22 @@ fn is_secret(tier: v1::DisclosureTier, until_s: i64, now_s: i64) -> bool {
     tier != v1::DisclosureTier::Unspecified && (until_s == 0 || now_s < until_s)
 }
 
+/// Whether the register takes the next version of a request; what there is to say of it is said.
+fn check_next(next: &v1::Request, before: &Held) -> Result<(), CliError> {
+    let id = &next.id;
+    let wrong = |error: &dyn std::fmt::Display| CliError::Usage(format!("{id}: {error}"));
+    let next = register::Request::try_from(next.clone()).map_err(|error| wrong(&error))?;
+    let before = register::Request::try_from(before.request.clone()).ok();
+    if let Some(refused) = next.refused_after(before.as_ref()) {
+        return Err(wrong(&refused));
+    }
+    let known = before.map(|before| before.intake().noted).unwrap_or_default();
+    for note in next.intake().noted.iter().filter(|note| !known.contains(note)) {
+        eprintln!("{id}: note: {}", escape(note));
+    }
+    Ok(())
+}
+
 /// Whether what was entered counts at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entered {
@@ -236,7 +252,7 @@ async fn enter_requests_with(
         Err(CliError::Refused(refused))
             if refused.is("NEEDS_APPROVAL") && !import.awaits_approval =>
         {
-            eprintln!("{refused}");
+            eprintln!("{}", escape(&refused.to_string()));
             let body = Body::Import(v1::Import { awaits_approval: true, ..import });
             enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
             eprintln!(
