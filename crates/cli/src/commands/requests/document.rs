@@ -71,6 +71,7 @@ pub(crate) struct Said {
     /// order, confirmation, appeal, translation, ... [default: order]
     #[arg(long)]
     pub(crate) kind: Option<String>,
+    /// Such as application/pdf
     #[arg(long)]
     pub(crate) media_type: Option<String>,
     /// BCP 47

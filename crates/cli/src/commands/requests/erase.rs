@@ -9,6 +9,7 @@ use crate::{client, config::Config, exit::CliError, words};
 
 #[derive(Debug, Args)]
 pub(crate) struct Erase {
+    /// Which request
     pub(crate) id: String,
     /// officer, reasons, remarks, parties, reference, authority or documents, of all versions; with remarks goes what
     /// was said of its steps
