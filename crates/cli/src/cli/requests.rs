@@ -421,6 +421,8 @@ Rows that are refused are named with line, field and remedy; the others are ente
 is 3. The same list may be imported again: what is unchanged is not entered again, what differs becomes
 the next version of its request, and what is no longer in the file is named and left as it is."#;
 
-pub(super) const WHO: &str = "Officers and assessors read: list, show, files, export, document check. All else is entered by the operator: each \
-a signed statement, which is added to the register and takes nothing out of it. What one says happened to a request; it asks \
-nothing of an authority and changes no rule in the network. With --dry-run it shows what it would change.";
+pub(super) const WHO: &str = "\
+Officers and assessors read: list, show, files, export, document check. All else is the operator's: a statement that
+is signed and added to the register; erase alone takes something away. What is stated of a request is what happened
+to it: no command here asks anything of an authority, or changes a rule in the network. --dry-run shows what a
+statement would change of verdicts, and enters nothing.";
