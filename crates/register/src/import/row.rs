@@ -576,7 +576,10 @@ fn in_words_of_the_file(error: InvalidRequest) -> RowError {
         }
         _ => "correct the value",
     };
-    RowError::new(field, error.problem, remedy)
+    // What it is compared with, too.
+    let times = names.iter().filter(|(wire, _)| wire.ends_with("_s"));
+    let problem = times.fold(error.problem, |problem, (wire, file)| problem.replace(wire, file));
+    RowError::new(field, problem, remedy)
 }
 
 fn dates_to_text(value: &mut ::toml::Value) {

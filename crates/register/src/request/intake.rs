@@ -105,7 +105,6 @@ fn strange(letter: char) -> Option<String> {
 /// A time, and how well it is known.
 #[derive(Debug, Clone, Copy)]
 struct Told {
-    field: &'static str,
     at_s: i64,
     /// It lies in this many seconds from `at_s` on: a date is a day.
     width_s: i64,
@@ -164,7 +163,8 @@ const ORDER: [(&str, &str, Weight); 20] = [
     ("received", "until", Noted("it was over before it was received")),
     ("from", "implement_by", NotedAsWritten("it is owed when it holds")),
     ("from", "remove_by", Bad(CORRECT_BOUNDS)),
-    ("until", "remove_by", Bad(CORRECT_BOUNDS)),
+    // Of an order that ends earlier than it says, as by a withdrawal.
+    ("until", "remove_by", Noted("it grants no time to remove what stands until then")),
 ];
 
 /// Clocks of two zones differ by at most so much (UTC-12 and UTC+14).
@@ -179,17 +179,23 @@ impl Request {
             RequestStatus::Provisional,
         };
         let by_word = matches!(self.form, Oral | Telephone) || self.status == Provisional;
-        let told = self.told();
-        let each = |field| told.iter().filter(move |told| told.field == field);
+        let times = self.times();
+        let each = |wanted| times.iter().filter(move |(field, _)| *field == wanted);
         for (first, second, weight) in ORDER {
             let pairs =
-                each(first).flat_map(|first| each(second).map(move |second| (first, second)));
-            for (earlier, later) in pairs.filter(|(earlier, later)| later.is_before(earlier)) {
+                each(first).flat_map(|first| each(second).map(move |second| (*first, *second)));
+            // How well they are known is looked up for the few that are out of order at all.
+            for (earlier, later) in pairs.filter(|(earlier, later)| later.1 < earlier.1) {
+                let (earlier, later) =
+                    (Told::of(earlier.0, earlier.1, self), Told::of(later.0, later.1, self));
+                if !later.is_before(&earlier) {
+                    continue;
+                }
                 let at = crate::words::time;
                 let (then, before) = (at(later.at_s), at(earlier.at_s));
                 let problem = format!("{then} is before {first}, {before}");
                 let note = |why: &str| format!("{second}: {problem}: {why}");
-                let sure = later.is_surely_before(earlier);
+                let sure = later.is_surely_before(&earlier);
                 match weight {
                     Noted(why) if sure => found.noted.push(note(why)),
                     NotedAsWritten(why) if sure && later.as_written => found.noted.push(note(why)),
@@ -216,7 +222,7 @@ impl Request {
             0 => (DATE_S, Zone::Unknown),
             _ => (1, Zone::Written),
         };
-        let decided = Told { field: "effective_at", at_s, width_s, zone, as_written: true };
+        let decided = Told { at_s, width_s, zone, as_written: true };
         let at = crate::words::time;
         decided.is_surely_before(&received).then(|| {
             format!(
@@ -228,7 +234,8 @@ impl Request {
         })
     }
 
-    fn told(&self) -> Vec<Told> {
+    /// Each that is stated, by its name in a file.
+    fn times(&self) -> Vec<(&'static str, i64)> {
         let file = &*self.particulars;
         let report = file.report_effect_to.as_ref().map(|report| report.sent_at_s);
         let removed_by = match self.removal {
@@ -251,9 +258,7 @@ impl Request {
             ("report_effect_to.sent", report),
         ];
         let stated = times.into_iter().chain(deadlines);
-        let stated =
-            stated.filter_map(|(field, at_s)| Some((field, at_s.filter(|at_s| *at_s != 0)?)));
-        stated.map(|(field, at_s)| Told::of(field, at_s, self)).collect()
+        stated.filter_map(|(field, at_s)| Some((field, at_s.filter(|at_s| *at_s != 0)?))).collect()
     }
 }
 
@@ -274,7 +279,7 @@ impl Told {
             false if time_assumption.is_empty() && own().next().is_some() => Zone::Written,
             false => Zone::Unknown,
         };
-        Self { field, at_s, width_s, zone, as_written: own().next().is_some() }
+        Self { at_s, width_s, zone, as_written: own().next().is_some() }
     }
 
     /// Its last instant lies before the other one's first.

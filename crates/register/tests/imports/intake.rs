@@ -42,7 +42,6 @@ fn a_time_that_lies_before_what_comes_first_is_refused_with_its_field() {
         ("decided", "received"),
         ("received", "acknowledged"),
         ("received", "confirm_by"),
-        ("until", "remove_by"),
     ] {
         let lines =
             |one: u32, other: u32| format!("{first} = {}\n{second} = {}", on(one), on(other));
@@ -79,6 +78,8 @@ fn what_real_orders_do_is_taken_and_noted() {
         "carried out before",
     );
     noted(&format!("decided = {at}\nissued = \"2025-12-30T12:00:00Z\""), "before it was decided");
+    let end = "remove_by = \"2026-01-20T12:00:00Z\"";
+    noted(&format!("{late}\n{end}"), "it grants no time to remove what stands until then");
     // The call came first, and the writing brings the number.
     let call =
         "status = \"provisional\"\nconfirm_by = \"48h\"\nreceived = \"2026-01-01T02:00:00Z\"";
