@@ -96,9 +96,12 @@ impl Writer {
                 let detail = "note_chunk: the decision names no note; leave the chunk out";
                 Err(Refusal::because("MALFORMED_NOTE", detail))
             }
-            (Some(set), chunk) => open_note(set, chunk).map(drop).map_err(|error| {
-                Refusal::because("MALFORMED_NOTE", format!("note_chunk: {error}"))
-            }),
+            (Some(set), chunk) => {
+                let malformed =
+                    |why: String| Refusal::because("MALFORMED_NOTE", format!("note_chunk: {why}"));
+                let text = open_note(set, chunk).map_err(|error| malformed(error.to_string()))?;
+                register::request::strange_text(&text).map_or(Ok(()), |why| Err(malformed(why)))
+            }
         }
     }
 }

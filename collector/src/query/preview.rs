@@ -78,6 +78,11 @@ impl QueryHandle {
         let view = before.view();
         let held = |id: &RequestId| Some(view.request(id)?.request().instrument);
         let must_wait = second_person_for.missing(&statement, items.as_ref(), held).is_some();
+        if let Some(detail) =
+            register::register::refused(&statement, items.as_ref(), |id| view.request(id))
+        {
+            return Err(invalid("statement", detail));
+        }
         let (after, waits) =
             before.with(&statement, items.as_ref()).map_err(|error| refused(&error))?;
         let effective_at_s = before.effective_at_s(&statement);

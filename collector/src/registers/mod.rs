@@ -231,6 +231,11 @@ impl Writer {
             }
         })?;
         self.check_opened(&items)?;
+        if let Some(detail) = register::register::refused(&statement, Some(&items), |id| {
+            self.state.register.request(id)
+        }) {
+            return Err(Refusal::because("REFUSED_BY_REGISTER", detail));
+        }
         let held = |id: &RequestId| Some(self.state.register.request(id)?.request().instrument);
         match self.second_person_for.missing(&statement, Some(&items), held) {
             Some(detail) => Err(Refusal::because("NEEDS_APPROVAL", detail)),

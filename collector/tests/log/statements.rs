@@ -64,7 +64,11 @@ pub(crate) fn request(id: &str) -> v1::Request {
 
 /// An import of one request, with its chunk.
 fn import(id: &str) -> (v1::Statement, Vec<u8>) {
-    let item = v1::RegisterItem { item: Some(v1::register_item::Item::Request(request(id))) };
+    import_of(request(id))
+}
+
+fn import_of(request: v1::Request) -> (v1::Statement, Vec<u8>) {
+    let item = v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) };
     let mut set = SetBuilder::new();
     assert!(set.push(Salt([3; 16]), item.encode_to_vec()).is_none());
     let (items, chunk) = set.finish();
@@ -112,6 +116,41 @@ fn a_signed_import_becomes_an_entry_and_survives_a_restart() {
     let rig = Rig::open(dir.path()).unwrap();
     let repeated = append(&rig, signed(&statement, &key())).unwrap_err();
     assert_eq!(repeated.reason, "REFUSED_BY_REGISTER", "the same version again: {repeated}");
+    rig.stop();
+}
+
+#[test]
+fn what_no_file_may_say_no_other_program_enters() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path());
+    enrol(&rig, v1::Role::Operator);
+    let refused = |change: &dyn Fn(&mut v1::Request)| {
+        let mut request = request("court/1");
+        change(&mut request);
+        let (statement, chunk) = import_of(request);
+        put(&rig, chunk);
+        let refusal = append(&rig, signed(&statement, &key())).unwrap_err();
+        assert_eq!(refusal.reason, "REFUSED_BY_REGISTER", "{refusal}");
+        refusal.to_string()
+    };
+    let times = refused(&|request| {
+        request.authorisation.as_mut().unwrap().issued_at_s = NOW_S - 1001;
+        request.notification.as_mut().unwrap().received_at_s = NOW_S - 900_001;
+    });
+    assert!(
+        times.contains("request court/1: received: ") && times.contains("is before issued"),
+        "{times}"
+    );
+    let text = refused(&|request| {
+        request.authorisation.as_mut().unwrap().keywords = vec!["a\u{202e}b".to_owned()];
+    });
+    assert!(
+        text.contains("keywords: holds a character that turns the direction of text"),
+        "{text}"
+    );
+    let (statement, chunk) = import("court/1");
+    put(&rig, chunk);
+    assert_eq!(append(&rig, signed(&statement, &key())).unwrap(), 1, "nothing was entered before");
     rig.stop();
 }
 

@@ -226,10 +226,14 @@ const UNDERSTOOD: [ObjectIdentifier; 4] = [
     ObjectIdentifier::new_unwrap("2.5.29.37"),
 ];
 
-/// RFC 4514, at most 200 characters of it, and none that steers a terminal.
+fn hides(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// RFC 4514, at most 200 characters of it, and none that steers a terminal or turns what is read.
 pub(crate) fn subject(certificate: &Certificate) -> String {
     let name = certificate.tbs_certificate.subject.to_string();
-    name.chars().filter(|letter| !letter.is_control()).take(200).collect()
+    name.chars().filter(|letter| !hides(*letter)).take(200).collect()
 }
 
 pub(crate) fn anchors(file: &[u8]) -> Result<Vec<Vec<u8>>, Unreadable> {

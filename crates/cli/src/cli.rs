@@ -18,6 +18,7 @@ pub(crate) use self::{
     },
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use remit_proto::v1::DecisionAct;
 
 /// What is blocked on an operator's network, by whose authority, and whether that covers it.
 #[derive(Debug, Parser)]
@@ -102,7 +103,7 @@ pub(crate) enum Command {
     /// Fetch your next certificate; other commands do so by themselves when it is time
     Renew(Renew),
     /// The register of authorised requests
-    #[command(subcommand)]
+    #[command(subcommand, after_help = requests::WHO)]
     Requests(Requests),
     /// Lists that a request covers: their feeds, their versions, and files made from them
     #[command(subcommand)]
@@ -127,7 +128,7 @@ pub(crate) enum Command {
     /// What was seen from outside
     #[command(subcommand)]
     Probe(ProbeCommand),
-    /// One per rule, or request, and cause
+    /// What was found: one for each rule, request or node, and cause; and what people say of it
     #[command(subcommand)]
     Findings(FindingsCommand),
     /// One page: what is installed by cause, on whose authority, and what nobody saw
@@ -266,7 +267,7 @@ command again records nothing twice. Lines that are refused are named; the exit 
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FindingsCommand {
-    /// What is not covered, and what a request demands and is not done
+    /// What is not covered, what a request demands and is not done, what is wrong with requests and nodes
     List(Box<ListFindings>),
     /// One finding, with what people said of it
     Show {
@@ -274,15 +275,26 @@ pub(crate) enum FindingsCommand {
         id: String,
     },
     /// Say that it is seen and looked into (operator, officer)
+    #[command(after_help = reasons(DecisionAct::Acknowledge))]
     Acknowledge(FindingAct),
     /// Say why it is so (operator)
+    #[command(after_help = reasons(DecisionAct::Explain))]
     Explain(FindingAct),
     /// Say what was done about it (operator)
+    #[command(after_help = reasons(DecisionAct::Remedy))]
     Remedy(FindingAct),
     /// Say that what was said of it is not accepted (officer, assessor)
+    #[command(after_help = reasons(DecisionAct::Dispute))]
     Dispute(FindingAct),
     /// Say that what was said of it counts no more (assessor)
+    #[command(after_help = reasons(DecisionAct::Reopen))]
     Reopen(FindingAct),
+}
+
+/// The words that go with an act.
+fn reasons(act: DecisionAct) -> String {
+    let words = register::cases::reasons(act).iter().map(|reason| register::words::reason(*reason));
+    format!("Words for --reason: {}.", words.collect::<Vec<_>>().join(", "))
 }
 
 #[derive(Debug, Args)]
@@ -307,10 +319,10 @@ pub(crate) struct ListFindings {
 pub(crate) struct FindingAct {
     /// As `remit findings list` shows it
     pub(crate) id: String,
-    /// Why, in a word that can be counted; a wrong one is answered with those that fit
+    /// Why, in a word that can be counted; the words are below
     #[arg(long, value_name = "WORD")]
     pub(crate) reason: String,
-    /// Why, in a sentence: at most 2,000 bytes, names nobody; it can be erased later
+    /// Why, in a sentence: at most 2,000 bytes. Name nobody: the entry only commits to it, but no command erases it
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
 }

@@ -67,7 +67,11 @@ pub(crate) enum CliError {
     },
     Refused(Refused),
     /// Something was to be entered, and the answer to that was lost.
-    Unanswered(Refused),
+    Unanswered {
+        refused: Refused,
+        /// The command that shows whether it was.
+        see: String,
+    },
     /// The person's certificate is over; nobody was asked.
     Expired {
         days: i64,
@@ -99,11 +103,10 @@ impl fmt::Display for CliError {
                 "cannot reach the collector at {url}; is it running, and is this its address?"
             ),
             Self::Refused(refused) => write!(f, "{refused}"),
-            Self::Unanswered(Refused { message, reason, .. }) => write!(
+            Self::Unanswered { refused: Refused { message, reason, .. }, see } => write!(
                 f,
                 "it is not known whether it was entered: the collector's answer was lost: {message} \
-                 [{reason}]; before you enter it again, see with remit requests list or remit lists list \
-                 whether the register has it"
+                 [{reason}]; before you enter it again, see whether it was: {see}"
             ),
             Self::Expired { days, person, role } => write!(
                 f,
@@ -126,7 +129,7 @@ impl std::error::Error for CliError {
             | Self::Malformed(_)
             | Self::Contradicted(_)
             | Self::Refused(_)
-            | Self::Unanswered(_)
+            | Self::Unanswered { .. }
             | Self::Expired { .. }
             | Self::Random => None,
         }
@@ -135,7 +138,8 @@ impl std::error::Error for CliError {
 
 impl CliError {
     /// Of a call that enters something: whether it did is not known where no answer of the collector's came back.
-    pub(crate) fn of_entry(status: tonic::Status) -> Self {
+    /// `see`: the command that shows whether it did.
+    pub(crate) fn of_entry(status: tonic::Status, see: &str) -> Self {
         use tonic::Code as Grpc;
         let is_lost = matches!(
             status.code(),
@@ -149,7 +153,7 @@ impl CliError {
         let info = status.get_details_error_info();
         let is_lost = is_lost && info.is_none_or(|info| info.reason == "STOPPING");
         match Self::from(status) {
-            Self::Refused(refused) if is_lost => Self::Unanswered(refused),
+            Self::Refused(refused) if is_lost => Self::Unanswered { refused, see: see.to_owned() },
             other => other,
         }
     }
@@ -162,7 +166,7 @@ impl CliError {
             // A reader that has seen enough (`| head`) is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Ok,
             Self::Refused(_)
-            | Self::Unanswered(_)
+            | Self::Unanswered { .. }
             | Self::Usage(_)
             | Self::File { .. }
             | Self::Malformed(_)
@@ -316,15 +320,18 @@ mod tests {
         for code in
             [tonic::Code::Unavailable, tonic::Code::DeadlineExceeded, tonic::Code::Cancelled]
         {
-            let error = CliError::of_entry(tonic::Status::new(code, "broken pipe"));
+            let error =
+                CliError::of_entry(tonic::Status::new(code, "broken pipe"), "remit lists show a");
             let text = error.to_string();
             assert!(text.starts_with("it is not known whether it was entered"), "{text}");
+            assert!(text.ends_with("see whether it was: remit lists show a"), "{text}");
             assert_eq!(error.code().number(), 2);
         }
         let refused = |reason| {
             let details = ErrorDetails::with_error_info(reason, "remit.v1", []);
             let code = tonic::Code::Unavailable;
-            CliError::of_entry(tonic::Status::with_error_details(code, "wait", details)).to_string()
+            CliError::of_entry(tonic::Status::with_error_details(code, "wait", details), "")
+                .to_string()
         };
         assert!(refused("STARTING").contains("refuses: wait [STARTING]"));
         assert!(refused("STOPPING").starts_with("it is not known"));

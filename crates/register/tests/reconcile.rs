@@ -348,6 +348,10 @@ fn explanations_that_say_nothing_are_refused() {
         "[[explanation]]\ntarget = \"x\"\nside = \"operator\"\ntext = \"a\\u001bb\"",
         "holds a control character",
     );
+    refused(
+        "[[explanation]]\ntarget = \"x\"\nside = \"operator\"\ntext = \"a\\u202eb\"",
+        "turns the direction of text",
+    );
     refused("[[explanation]]\ntarget = \"x\"\nwhy = \"x\"", "unknown field `why`");
     let long = "x".repeat(2_001);
     refused(

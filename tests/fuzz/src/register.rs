@@ -113,7 +113,7 @@ pub fn ooni(data: &[u8]) {
 }
 
 fn settings(more: &str) -> Settings {
-    let text = format!("[constants]\ninstrument = \"administrative_order\"\n{more}");
+    let text = format!("[constants]\ninstrument = \"administrative_order\"\n{more}\n");
     Settings::parse(&text).expect("written here")
 }
 

@@ -86,7 +86,8 @@ pub(crate) struct Reconcile {
     /// An earlier statement (JSON), whose explanations are carried on
     #[arg(long, value_name = "FILE")]
     pub(crate) previous: Option<PathBuf>,
-    /// Without a connection: the register of this bundle, checked as `remit verify` does
+    /// Without a connection: the register of this bundle, checked as `remit verify` does; from --log-key to --max-size
+    /// what follows is for it alone
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: Option<PathBuf>,
     #[command(flatten)]

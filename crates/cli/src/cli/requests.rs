@@ -14,7 +14,7 @@ pub(crate) enum Requests {
     Import(Import),
     /// All requests
     List(ListRequests),
-    /// One request: its versions, its rules, what is not done
+    /// One request: its versions, what became of it, the rules that stand for it, its findings
     Show {
         /// As `remit requests list` shows it
         id: String,
@@ -27,17 +27,17 @@ pub(crate) enum Requests {
     Quick(Quick),
     /// Enter the next version of a request
     Amend(Box<Amend>),
-    /// It is being looked at
+    /// State that the operator looks at it
     Review(Step),
-    /// The operator accepts it, all of it or in part
+    /// State that the operator accepts it, all of it or in part
     Accept(Decide),
-    /// The operator asks the authority
+    /// State that the operator asks the authority about it
     Clarify(Decide),
-    /// The operator objects
+    /// State that the operator objects to it
     Challenge(Decide),
-    /// The operator refuses it
+    /// State that the operator refuses it
     Refuse(Decide),
-    /// A provisional request was confirmed
+    /// State that the authority confirmed a provisional request
     Confirm {
         #[command(flatten)]
         step: Step,
@@ -45,17 +45,17 @@ pub(crate) enum Requests {
         #[arg(long)]
         back_covers: bool,
     },
-    /// A stay: not in force until it is resumed
+    /// State that there is a stay: not in force until it is resumed
     Suspend(Step),
-    /// A stay has ended
+    /// State that a stay has ended
     Resume(Step),
-    /// The authority takes it back
+    /// State that the authority takes it back
     Withdraw(Step),
-    /// It was revoked, from a date
+    /// State that it was revoked, from a date
     Revoke(Step),
-    /// It was annulled from the start, as if it had never been
+    /// State that it was annulled from the start, as if it had never been
     Annul(Step),
-    /// Another request takes its place
+    /// State that another request takes its place
     Supersede {
         #[command(flatten)]
         step: Step,
@@ -63,18 +63,18 @@ pub(crate) enum Requests {
         #[arg(long, value_name = "ID")]
         by: String,
     },
-    /// Its target is gone
+    /// State that its target is gone
     Moot(Step),
-    /// Nothing more is to come of it
+    /// State that nothing more is to come of it
     Close(Step),
-    /// A second person lets a request, its next version, or what was stated of it count
+    /// Approve as a second person: let a request, its next version, or what was stated of it count
     Approve(RequestsApprove),
     /// Documents of a request, and signatures of authorities under them
     #[command(subcommand)]
     Document(Document),
     /// Erase what was committed of it: a name, free text; that it was there stays provable
     Erase(Erase),
-    /// A court case has ended: requests that depend on it lapse
+    /// State that a court case has ended: requests that depend on it lapse
     ProceedingEnded(Proceeding),
 }
 
@@ -82,7 +82,7 @@ pub(crate) enum Requests {
 pub(crate) struct Step {
     /// Which request
     pub(crate) id: String,
-    /// When it takes effect [default: now]
+    /// When it takes effect [default: now]: RFC 3339, a date (00:00 UTC), or 30m, 24h, 7d ago
     #[arg(long, value_name = "TIME")]
     pub(crate) effective_at: Option<String>,
     /// Why, in a few words, without names of persons
@@ -134,7 +134,7 @@ pub(crate) struct Proceeding {
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct Quick {
-    /// Who asks; without this flag, and those below, you are asked
+    /// Who asks. At a terminal you are asked for what is not given of this and the next four
     #[arg(long, value_name = "NAME")]
     pub(crate) authority: Option<String>,
     /// How it came: telephone, oral, email, letter, ...
@@ -184,7 +184,13 @@ pub(crate) struct Amend {
         ]
     )]
     pub(crate) file: Option<PathBuf>,
-    /// Its new end; "never" is open-ended
+    /// With --file: it has so many rows, or nothing of it is entered
+    #[arg(long, value_name = "N", requires = "file")]
+    pub(crate) rows: Option<u64>,
+    /// With --file: this is its digest, or nothing of it is entered; a file that is proven whole by it needs no line end
+    #[arg(long, value_name = "HEX", requires = "file")]
+    pub(crate) sha256: Option<String>,
+    /// Its new end: RFC 3339 or a date (00:00 UTC), as all times here; "never" is open-ended
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
     /// Also block this; may be repeated
@@ -262,6 +268,9 @@ pub(crate) struct Import {
     /// What the columns of a CSV file mean; with rpz and rkn-…, what the form itself does not say
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
+    /// This is the mapping's digest, or nothing is entered
+    #[arg(long, value_name = "HEX", requires = "mapping")]
+    pub(crate) mapping_sha256: Option<String>,
     #[command(flatten)]
     pub(crate) sent: Sent,
     /// Read and report, and enter nothing
@@ -334,7 +343,7 @@ pub(crate) struct RequestFiles {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListRequests {
-    /// Only requests in force at this time
+    /// Only requests in force at this time: RFC 3339, a date (00:00 UTC), or 30m, 24h, 7d ago
     #[arg(long, value_name = "TIME")]
     pub(crate) in_force_at: Option<String>,
     /// Only requests that name or cover this target
@@ -411,3 +420,9 @@ is seen by --rows and --sha256 alone: state what whoever made the file says of i
 Rows that are refused are named with line, field and remedy; the others are entered, and the exit code
 is 3. The same list may be imported again: what is unchanged is not entered again, what differs becomes
 the next version of its request, and what is no longer in the file is named and left as it is."#;
+
+pub(super) const WHO: &str = "\
+Officers and assessors read: list, show, files, export, document check. All else is the operator's: a statement that
+is signed and added to the register; erase alone takes something away. What is stated of a request is what happened
+to it: no command here asks anything of an authority, or changes a rule in the network. --dry-run shows what a
+statement would change of verdicts, and enters nothing.";

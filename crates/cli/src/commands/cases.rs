@@ -77,7 +77,11 @@ pub(crate) async fn decide(
     let request =
         v1::DecideRequest { signed_statement, note_chunk: note_chunk.unwrap_or_default() };
     let mut client = client::register(config).await?;
-    let entered = client.decide(request).await?.into_inner();
+    let entered = client
+        .decide(request)
+        .await
+        .map_err(|status| CliError::of_entry(status, &format!("remit findings show {}", args.id)))?
+        .into_inner();
     eprintln!(
         "finding {}: {} ({}); entry {} of the case log",
         args.id,
@@ -98,6 +102,9 @@ fn note(text: &str) -> Result<(v1::ItemSet, Vec<u8>), CliError> {
     let chunk = full.or(last).unwrap_or_default();
     evidence::statement::open_note(&set, &chunk)
         .map_err(|error| CliError::Usage(format!("--note: {error}")))?;
+    if let Some(problem) = register::request::strange_text(text) {
+        return Err(CliError::Usage(format!("--note: {problem}; write it without it")));
+    }
     Ok((set, chunk))
 }
 
@@ -297,6 +304,8 @@ mod tests {
         let error = note(&"x".repeat(2001)).unwrap_err().to_string();
         assert!(error.contains("--note") && error.contains("note.text"), "{error}");
         assert!(note("").is_err(), "an empty note says nothing");
+        let error = note("as \u{202e}agreed").unwrap_err().to_string();
+        assert!(error.contains("turns the direction of text"), "{error}");
     }
 
     #[test]

@@ -72,7 +72,11 @@ pub(crate) async fn declare(config: &Config, file: &Path) -> Result<(), CliError
     let mut client = client::register(config).await?;
     for (facts, signed_facts) in rows.iter().zip(signed) {
         let request = v1::DeclareNodeRequest { signed_facts };
-        let response = client.declare_node(request).await?.into_inner();
+        let response = client
+            .declare_node(request)
+            .await
+            .map_err(|status| CliError::of_entry(status, "remit points list"))?
+            .into_inner();
         eprintln!(
             "{}: {} points declared, log entry {}",
             facts.node,

@@ -11,16 +11,7 @@ use crate::{cli::Sent, exit::CliError, words};
 impl Sent {
     /// Before anything of the file is read.
     pub(super) fn check_digest(&self, file: &Path, bytes: &[u8]) -> Result<(), CliError> {
-        let Some(stated) = &self.sha256 else { return Ok(()) };
-        if stated.len() != 64 || !stated.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(CliError::Usage("--sha256: it is not 64 hex digits".to_owned()));
-        }
-        let found = words::hex(&Sha256::digest(bytes));
-        if found.eq_ignore_ascii_case(stated) {
-            return Ok(());
-        }
-        let problem = format!("its SHA-256 is {found}, and not the one that --sha256 states");
-        Err(other(file, &problem))
+        check_digest(file, bytes, self.sha256.as_deref(), "--sha256")
     }
 
     /// What is to be read of a file that [`check_digest`](Self::check_digest) has passed: where its digest was stated,
@@ -39,6 +30,25 @@ impl Sent {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// `flag`: by which the digest is stated.
+pub(super) fn check_digest(
+    file: &Path,
+    bytes: &[u8],
+    stated: Option<&str>,
+    flag: &str,
+) -> Result<(), CliError> {
+    let Some(stated) = stated else { return Ok(()) };
+    if stated.len() != 64 || !stated.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(CliError::Usage(format!("{flag}: it is not 64 hex digits")));
+    }
+    let found = words::hex(&Sha256::digest(bytes));
+    if found.eq_ignore_ascii_case(stated) {
+        return Ok(());
+    }
+    let problem = format!("its SHA-256 is {found}, and not the one that {flag} states");
+    Err(other(file, &problem))
 }
 
 fn other(file: &Path, problem: &str) -> CliError {

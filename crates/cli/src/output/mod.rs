@@ -11,7 +11,10 @@ mod layout;
 mod table;
 mod terminal;
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal, Write},
+};
 
 use remit_proto::v1;
 use serde_json::{Map, Value, json};
@@ -129,12 +132,40 @@ pub(crate) fn escape_lines(text: &str) -> String {
 /// Writes to stdout. `print!` would panic when the reader has gone.
 pub(crate) fn write(bytes: &[u8]) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(CliError::Output)
+    // A file gets what was written, to the byte; a person sees what the terminal makes of it.
+    let shown = match (stdout.is_terminal(), std::str::from_utf8(bytes)) {
+        (true, Ok(text)) => Cow::Owned(seen(text).into_bytes()),
+        (_, _) => Cow::Borrowed(bytes),
+    };
+    stdout.write_all(&shown).and_then(|()| stdout.flush()).map_err(CliError::Output)
+}
+
+/// As [`escape`], of what is laid out already, and as JSON and TOML write it inside their texts.
+fn seen(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if table::is_hidden(letter) && !matches!(letter, '\n' | '\t') {
+            shown.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_hidden_reaches_a_terminal_in_the_texts_of_any_form() {
+        let name = "a\u{202e}b\u{9b}31m\u{7f}c";
+        let json = format!("{:#}\n", json!({ "name": name }));
+        let shown = seen(&json);
+        assert_eq!(shown, "{\n  \"name\": \"a\\u202eb\\u009b31m\\u007fc\"\n}\n");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["name"], name);
+        assert_eq!(seen("plain: ü, نمی\u{200c}خواهم\n").lines().count(), 1);
+    }
 
     #[test]
     fn a_long_line_of_a_report_goes_on_under_its_text() {

@@ -23,7 +23,8 @@
 //! ```
 //!
 //! A last line without a line end is refused: it may be cut off. A quotation that is not closed, or whose closing mark
-//! is followed by text, is refused, and so is each line that it swallowed.
+//! is followed by text, or that goes on over lines where its column takes one or where a line of it reads as a row, is
+//! refused, and so is each line that it swallowed.
 //!
 //! An empty cell says nothing: the constant holds, if there is one. Rows are accepted requests
 //! unless a status column says otherwise.
@@ -34,13 +35,14 @@ use remit_proto::v1::RowFault;
 use serde::Deserialize;
 
 use super::{
-    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at,
+    Action, Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at,
     row::{Defaults, Row},
     times::{self, EndDate},
     toml::{setting_error, syntax_error},
     whole::{
-        Lines, OPEN_QUOTE_REMEDY, RowEnd, STRAY_QUOTE_REMEDY, UNENDED_REMEDY, behind, open_quote,
-        place, stray_quote,
+        Continued, Lines, OPEN_QUOTE_REMEDY, RowEnd, STRAY_QUOTE_REMEDY, SWALLOWED_REMEDY, Spaces,
+        UNENDED_REMEDY, added_ended, behind, one_line, open_quote, place, stray_quote,
+        swallowed_row,
     },
 };
 
@@ -107,6 +109,7 @@ pub struct TargetColumn {
 impl Mapping {
     pub fn parse(text: &str) -> Result<Self, ImportError> {
         let mapping: Self = ::toml::from_str(text).map_err(|e| syntax_error(text, &e))?;
+        added_ended(text)?;
         mapping.delimiter_byte()?;
         mapping.encoding()?;
         if let Some(name) = &mapping.time_zone {
@@ -228,8 +231,35 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
             swallowed = behind(row, at, lines.peek(at));
             Err(RowError::new("", problem, remedy).of_fault(RowFault::Form))
         };
-        let table = match RowEnd::of(body.as_bytes(), start, end, delimiter) {
-            RowEnd::Whole => columns.read(&record, header.len(), mapping, &mut repairs),
+        let (ends, quotes) =
+            RowEnd::with_quotes(body.as_bytes(), start, end, delimiter, Spaces::MayFollow);
+        if quotes.spaced {
+            repairs.push("spaces between a quotation mark and the delimiter removed".to_owned());
+        }
+        let is_row = |line: &Continued| {
+            let line = line.text(body.as_bytes());
+            columns.is_row(line, delimiter, header.len(), mapping, &defaults)
+        };
+        let swallowed_line = quotes.lines.iter().find(|line| !line.is_last && is_row(line));
+        let long_cell = columns.long_cell(&record).zip(quotes.lines.last());
+        // What is quoted may be just so: whoever wrote it knows.
+        let doubtful = quotes.lines.last().filter(|line| line.is_last && is_row(line));
+        let doubt = doubtful.map(|line| {
+            let said = swallowed_row(lines.peek(line.start), lines.peek(line.opened));
+            format!("{said}: if it is one, a quotation mark is stray")
+        });
+        let table = match ends {
+            RowEnd::Whole => match (swallowed_line, long_cell) {
+                (Some(line), _) => {
+                    let (at, start) = (line.opened, line.start);
+                    quote(at, swallowed_row(lines.peek(start), lines.peek(at)), SWALLOWED_REMEDY)
+                }
+                (None, Some((column, line))) => {
+                    let (at, last) = (line.opened, lines.peek(line.start));
+                    quote(at, one_line(column, lines.peek(at), last), SWALLOWED_REMEDY)
+                }
+                (None, None) => columns.read(&record, header.len(), mapping, &mut repairs),
+            },
             RowEnd::Unended => {
                 let problem = "its line does not end, as one that was cut off";
                 Err(RowError::new("", problem, UNENDED_REMEDY).of_fault(RowFault::Form))
@@ -243,6 +273,11 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
         let id = table.as_ref().ok().and_then(named);
         let id = id.or_else(|| columns.cell_of("id", &record)).unwrap_or_default();
         gathered.take(line, &id, table.and_then(Row::read), repairs, &defaults);
+        if let Some(row) = gathered.report.last_mut()
+            && !matches!(row.action, Action::Refused(_))
+        {
+            row.notes.extend(doubt);
+        }
         gathered.report.extend(swallowed);
     }
     Ok(gathered.finish())
@@ -299,6 +334,48 @@ impl Positions {
         record.get(*position).map(|cell| cell.trim().to_owned())
     }
 
+    /// The column of a cell of several lines that takes one.
+    fn long_cell(&self, record: &csv::StringRecord) -> Option<&str> {
+        let breaks = |position: &usize, separator: Option<&str>| {
+            let cell = record.get(*position).unwrap_or_default().trim();
+            cell.contains('\n') && !separator.is_some_and(|separator| separator.contains('\n'))
+        };
+        let of_columns = self
+            .columns
+            .iter()
+            .filter(|(key, _, _)| !PROSE.contains(&key.as_str()))
+            .find(|(_, position, column)| breaks(position, column.separator.as_deref()))
+            .map(|(_, _, column)| column.column.as_str());
+        let of_targets = || {
+            let found = self.targets.iter().find(|(position, kind_position, column)| {
+                breaks(position, column.separator.as_deref())
+                    || kind_position.is_some_and(|position| breaks(&position, None))
+            });
+            found.map(|(_, _, column)| column.column.as_str())
+        };
+        of_columns.or_else(of_targets)
+    }
+
+    /// Whether a line that is text of a cell would be accepted as a row by itself.
+    fn is_row(
+        &self,
+        line: &[u8],
+        delimiter: u8,
+        width: usize,
+        mapping: &Mapping,
+        defaults: &Defaults,
+    ) -> bool {
+        let delimiters = line.iter().filter(|byte| **byte == delimiter).count();
+        if delimiters + 1 < width {
+            return false;
+        }
+        let mut reader =
+            csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(line);
+        let Some(Ok(record)) = reader.records().next() else { return false };
+        let table = self.read(&record, width, mapping, &mut Vec::new());
+        table.and_then(Row::read).and_then(|row| row.build(defaults)).is_ok()
+    }
+
     fn read(
         &self,
         record: &csv::StringRecord,
@@ -329,6 +406,11 @@ impl Positions {
             if cell.is_empty() {
                 continue;
             }
+            let unix = cell.replace("\r\n", "\n");
+            if unix != cell {
+                repairs.push(format!("{key}: line ends CR LF in the cell written as LF"));
+            }
+            let cell = unix.as_str();
             let cell = match column.values.as_ref().map(|values| values.get(cell)) {
                 None => cell.to_owned(),
                 Some(Some(word)) => word.clone(),
@@ -418,6 +500,10 @@ fn kind_of(cell: &str, column: &TargetColumn) -> Result<String, RowError> {
         }),
     }
 }
+
+/// Keys of a requests file whose text may have several lines.
+const PROSE: [&str; 5] =
+    ["statement_of_reasons", "notice", "decision.text", "decision.escalation", "impact.collateral"];
 
 /// Keys of a requests file that hold several texts.
 const LISTS: [&str; 13] = [

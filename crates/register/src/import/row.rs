@@ -17,7 +17,7 @@ use super::{
     times::{self, Clock, EndDate, Side, duration_s},
 };
 use crate::{
-    request::{InvalidRequest, Request, granularity_from_word},
+    request::{Intake, InvalidRequest, Refused, Request, granularity_from_word},
     target::kind_words,
     territory, words,
 };
@@ -467,7 +467,12 @@ impl Row {
         };
         // One rule book: what the register refuses is refused here, in the words of the file.
         let numbered = v1::Request { version: request.version.max(1), ..request.clone() };
-        Request::try_from(numbered).map_err(in_words_of_the_file)?;
+        let Intake { refused, noted } =
+            Request::try_from(numbered).map_err(in_words_of_the_file)?.intake();
+        if let Some(Refused { field, problem, remedy }) = refused.into_iter().next() {
+            return Err(RowError::new(field, problem, remedy));
+        }
+        notes.extend(noted);
         Ok(Built { request, repairs, notes })
     }
 }
@@ -560,7 +565,6 @@ fn in_words_of_the_file(error: InvalidRequest) -> RowError {
         ("measure.throttle_to_bits_per_s", "throttle_to_bits_per_s"),
         ("scope.territories", "territories"),
         ("targets.removed_at_s", "targets.removed"),
-        ("acknowledged_at_s", "acknowledged"),
         ("remove_by_s", "remove_by"),
         ("max_duration_s", "max_duration"),
     ]);
@@ -572,7 +576,10 @@ fn in_words_of_the_file(error: InvalidRequest) -> RowError {
         }
         _ => "correct the value",
     };
-    RowError::new(field, error.problem, remedy)
+    // What it is compared with, too.
+    let times = names.iter().filter(|(wire, _)| wire.ends_with("_s"));
+    let problem = times.fold(error.problem, |problem, (wire, file)| problem.replace(wire, file));
+    RowError::new(field, problem, remedy)
 }
 
 fn dates_to_text(value: &mut ::toml::Value) {

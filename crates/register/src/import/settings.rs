@@ -21,6 +21,7 @@ use super::{
     row::{Defaults, Row},
     times::{self, EndDate},
     toml::{setting_error, syntax_error},
+    whole::added_ended,
 };
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -35,6 +36,7 @@ pub struct Settings {
 impl Settings {
     pub fn parse(text: &str) -> Result<Self, ImportError> {
         let settings: Self = ::toml::from_str(text).map_err(|e| syntax_error(text, &e))?;
+        added_ended(text)?;
         if let Some(name) = &settings.time_zone {
             times::zone(name).map_err(setting_error)?;
         }

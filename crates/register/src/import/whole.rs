@@ -18,6 +18,19 @@ pub(crate) fn ended(bytes: &[u8]) -> Result<(), ImportError> {
     }
 }
 
+/// The same of what a person adds to a file: half a word is another word, and what the rest would have said holds for
+/// every row.
+pub(super) fn added_ended(text: &str) -> Result<(), ImportError> {
+    ended(text.as_bytes()).map_err(|error| match error {
+        ImportError::Unended { line } => {
+            let message = "it ends inside a line, as one does that was cut off; fetch it again, or, if it is whole, \
+                           add a line end";
+            ImportError::Syntax { line, message: message.to_owned() }
+        }
+        error => error,
+    })
+}
+
 pub(super) const UNENDED_REMEDY: &str =
     "fetch the file again, or, if it is whole, read it with --sha256, or add a line end";
 
@@ -53,6 +66,18 @@ impl RowEnd {
     /// Of the row between these bytes. Quotation marks mean what they mean to the reader: one opens a cell at its
     /// beginning, two stand for one inside it, and whatever follows a closing one is read on.
     pub(super) fn of(body: &[u8], start: usize, end: usize, delimiter: u8) -> Self {
+        Self::with_quotes(body, start, end, delimiter, Spaces::AreText).0
+    }
+
+    /// The same, and what is quoted in the row.
+    pub(super) fn with_quotes(
+        body: &[u8],
+        start: usize,
+        end: usize,
+        delimiter: u8,
+        spaces: Spaces,
+    ) -> (Self, Quotes) {
+        let mut quotes = Quotes::default();
         let mut open = None;
         let mut is_first = true;
         let mut row = (start..).zip(body.get(start..end).unwrap_or_default()).peekable();
@@ -61,10 +86,21 @@ impl RowEnd {
                 (Some(_), b'"') if row.next_if(|(_, next)| **next == b'"').is_some() => {}
                 (Some(opened), b'"') => {
                     let ends = |next: u8| next == delimiter || matches!(next, b'\r' | b'\n');
+                    let is_space =
+                        |next: u8| spaces == Spaces::MayFollow && next == b' ' && next != delimiter;
+                    while row.next_if(|(_, next)| is_space(**next)).is_some() {
+                        quotes.spaced = true;
+                    }
                     if row.peek().is_some_and(|(_, next)| !ends(**next)) {
-                        return Self::StrayQuote { at: opened, closed: at };
+                        return (Self::StrayQuote { at: opened, closed: at }, quotes);
+                    }
+                    if let Some(line) = quotes.lines.last_mut() {
+                        line.is_last |= line.opened == opened;
                     }
                     open = None;
+                }
+                (Some(opened), b'\n') => {
+                    quotes.lines.push(Continued { opened, start: at + 1, is_last: false });
                 }
                 (Some(_), _) => {}
                 (None, b'"') if is_first => open = Some(at),
@@ -75,14 +111,63 @@ impl RowEnd {
             }
             is_first = false;
         }
-        match (open, body.get(start..end).unwrap_or_default().last()) {
+        let ends = match (open, body.get(start..end).unwrap_or_default().last()) {
             (Some(at), _) => Self::OpenQuote { at },
             (None, None | Some(b'\n' | b'\r')) => Self::Whole,
             (None, Some(_)) if end < body.len() => Self::Whole,
             (None, Some(_)) => Self::Unended,
-        }
+        };
+        (ends, quotes)
     }
 }
+
+/// Spaces between the mark that closes a cell and what ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spaces {
+    AreText,
+    /// Whoever reads the cell takes them away, and says so.
+    MayFollow,
+}
+
+/// What is quoted in a row.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Quotes {
+    /// Spaces followed a mark that closes a cell.
+    pub spaced: bool,
+    /// Lines of the file that begin inside a quotation.
+    pub lines: Vec<Continued>,
+}
+
+/// A line of the file that is text of a cell, or ends one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Continued {
+    /// Where the quotation begins, and where the line does, in bytes.
+    pub opened: usize,
+    pub start: usize,
+    /// The quotation ends on it.
+    pub is_last: bool,
+}
+
+impl Continued {
+    /// All of the line, with what stands behind the quotation.
+    pub(super) fn text<'b>(&self, body: &'b [u8]) -> &'b [u8] {
+        let rest = body.get(self.start..).unwrap_or_default();
+        rest.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end()
+    }
+}
+
+pub(super) fn swallowed_row(line: u64, opened: u64) -> String {
+    format!("line {line} reads as a row, inside the quotation that line {opened} opens")
+}
+
+pub(super) fn one_line(column: &str, opened: u64, last: u64) -> String {
+    format!(
+        "its cell in column {column:?} goes on from line {opened} to line {last}, and takes one line"
+    )
+}
+
+pub(super) const SWALLOWED_REMEDY: &str = "close the quotation where its cell ends; a mark inside a cell is written twice, \
+                                           and a cell of several lines has no line that reads as a row";
 
 pub(super) fn open_quote(line: u64) -> String {
     format!(

@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::Row;
+use crate::request::strange_text;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -110,6 +111,9 @@ impl Explanation {
             }
             if text.chars().any(char::is_control) {
                 return wrong(field, "holds a control character".to_owned(), "take it out");
+            }
+            if let Some(problem) = strange_text(text) {
+                return wrong(field, problem, "take it out");
             }
         }
         if text.trim().is_empty() {

@@ -7,6 +7,7 @@
 mod erasure;
 mod files;
 mod ids;
+mod intake;
 mod items;
 mod ledger;
 mod postings;
@@ -16,6 +17,7 @@ mod view;
 
 pub use self::{
     files::{FileRead, Held as HeldFile},
+    intake::refused,
     items::{ItemReader, Items, version_digest},
     ledger::Ledger,
     view::{Touch, View},

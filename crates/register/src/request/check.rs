@@ -93,12 +93,6 @@ impl Request {
         if self.effective_until_s.is_some_and(|until| until <= self.effective_from_s) {
             return Err(invalid("effective_until_s", "not after effective_from_s"));
         }
-        if let (Some(received), Some(acknowledged)) =
-            (self.received_at_s, self.particulars.acknowledged_at_s)
-            && acknowledged < received
-        {
-            return Err(invalid("acknowledged_at_s", "before received_at_s"));
-        }
         if self.windows.len() > WINDOWS_MAX {
             return Err(invalid(
                 "windows",

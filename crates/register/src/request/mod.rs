@@ -8,7 +8,9 @@
 //! `until`.
 
 mod check;
+mod intake;
 mod read;
+mod texts;
 mod validity;
 mod write;
 
@@ -20,6 +22,7 @@ use remit_proto::v1::{self, BasisClass, BasisProof, Instrument, RequestForm, Req
 use crate::target::{Target, kind_from_word, kind_word};
 
 pub use check::InvalidRequest;
+pub use intake::{Intake, Refused, strange_text};
 pub use validity::checklist;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

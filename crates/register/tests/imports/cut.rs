@@ -208,3 +208,81 @@ fn of_a_list_nothing() {
         assert!(from_lines(cut.as_bytes()).is_err(), "{cut}");
     }
 }
+
+/// The partner of a stray mark stands before a delimiter: the two look like a cell.
+#[test]
+fn what_a_stray_mark_swallows_up_to_the_end_of_another_cell_is_seen() {
+    let mapping = Mapping::parse(MAPPING).unwrap();
+    let read = |rows: &str| {
+        let text = format!("id,why,name\n{rows}z,,z.example\n");
+        let imported = from_csv(text.as_bytes(), &mapping).unwrap();
+        let rows = report(&imported);
+        assert!(rows.last().unwrap().ends_with("z: accepted"), "{rows:?}");
+        rows
+    };
+    // A row lies between the two, in a column that nobody reads.
+    let rows = read("a,\"x,a.example\nb,y,b.example\nc,z\",c.example\n");
+    assert_eq!(rows.len(), 4);
+    assert!(
+        rows[0].starts_with(
+            "line 2, a: refused: line 3 reads as a row, inside the quotation that line 2 opens"
+        ),
+        "{rows:?}"
+    );
+    for line in [3, 4] {
+        let said =
+            format!("line {line}: refused: it was read as text of the quotation that line 2 opens");
+        assert!(rows.iter().any(|row| row.starts_with(&said)), "{rows:?}");
+    }
+    // In one that takes a line.
+    let rows = read("a,x,\"a.example\nb,\",b.example\n");
+    assert!(
+        rows[0].contains("refused: its cell in column \"name\" goes on from line 2 to line 3"),
+        "{rows:?}"
+    );
+    let rows = read("\"a\nb\",x,a.example\n");
+    assert!(
+        rows[0].contains("refused: its cell in column \"id\" goes on from line 2 to line 3"),
+        "{rows:?}"
+    );
+    // The last line of a quotation reads as a row wherever a sentence has as many commas.
+    let rows = read("a,\"x\nb, and y\",b.example\n");
+    assert!(rows[0].contains("line 2, a: accepted; note: line 3 reads as a row"), "{rows:?}");
+    let rows = read("a,\"x\nand y, z\",a.example\n");
+    assert_eq!(rows[0], "line 2, a: accepted");
+}
+
+#[test]
+fn spaces_behind_a_closing_mark_are_taken_away_and_said() {
+    let mapping = Mapping::parse(MAPPING).unwrap();
+    let text = "id,why,name\na,\"x, y\"  ,\"a.example\" \nb,\"x\" y,b.example\n";
+    let imported = from_csv(text.as_bytes(), &mapping).unwrap();
+    let rows = report(&imported);
+    assert!(
+        rows[0].starts_with(
+            "line 2, a: repaired: spaces between a quotation mark and the delimiter removed"
+        ),
+        "{rows:?}"
+    );
+    let targets = &task(&imported.requests[0]).targets;
+    assert_eq!(targets[0].target.as_ref().unwrap().value, "a.example");
+    assert!(rows[1].contains("b: refused: text follows the quotation mark on line 3"), "{rows:?}");
+}
+
+#[test]
+fn of_a_mapping_nothing() {
+    let constants = "[constants]\ninstrument = \"regulator_order\"\nterritories = [\"DE\"]\n";
+    let files = [MAPPING.to_owned(), constants.to_owned()];
+    for text in files {
+        for cut in inside_lines(&text) {
+            assert!(Mapping::parse(cut).is_err(), "{cut}");
+            assert!(Settings::parse(cut).is_err(), "{cut}");
+        }
+    }
+    let error =
+        Settings::parse("[constants]\ninstrument = \"police_request\"").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "line 2: it ends inside a line, as one does that was cut off; fetch it again, or, if it is whole, add a line end"
+    );
+}

@@ -3,6 +3,7 @@
 
 mod again;
 mod cut;
+mod intake;
 mod persons;
 
 use std::convert::Infallible;

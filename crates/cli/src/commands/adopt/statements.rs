@@ -97,15 +97,40 @@ pub(in crate::commands) async fn enter(
     chunks: Vec<Vec<u8>>,
 ) -> Result<(), CliError> {
     let now_s = time::now_s();
+    let see = shown_by(&body);
     let signed_statement = statement::sign(config, body, now_s, now_s)?;
     for chunk in chunks {
         client.put_chunk(v1::PutChunkRequest { chunk }).await?;
     }
     let request = v1::AppendStatementRequest { signed_statement };
-    let response = client.append_statement(request).await.map_err(CliError::of_entry)?.into_inner();
+    let response = client
+        .append_statement(request)
+        .await
+        .map_err(|status| CliError::of_entry(status, &see))?
+        .into_inner();
     eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
     wait_until_shown(client, response.register_size).await;
     Ok(())
+}
+
+/// The command that shows whether such a statement was entered.
+fn shown_by(body: &Body) -> String {
+    match body {
+        Body::ListFeed(feed) => format!("remit lists show {}", feed.list_id),
+        Body::Baseline(_) => "remit findings list --verdict BASELINE_UNATTRIBUTED".to_owned(),
+        Body::BasisMap(_) => {
+            "remit export and remit verify, which lists basis maps that nobody stated".to_owned()
+        }
+        Body::Import(_)
+        | Body::Attribution(_)
+        | Body::Transition(_)
+        | Body::Decision(_)
+        | Body::ListVersion(_)
+        | Body::Approval(_)
+        | Body::Proceeding(_) => {
+            "remit adopt plan, in which nothing is that was attributed".to_owned()
+        }
+    }
 }
 
 /// What a statement changes of the verdicts on rules.

@@ -33,5 +33,6 @@ pub(crate) async fn approve(config: &Config, args: &ListsApprove) -> Result<(), 
         }
     };
     let ListsApprove { list: _, approval } = args;
-    approval.give(config, &mut client, number, digest, &what).await
+    let see = format!("remit lists show {list}");
+    approval.give(config, &mut client, number, digest, &what, &see).await
 }

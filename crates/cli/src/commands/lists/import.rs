@@ -88,7 +88,11 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
         client.put_chunk(v1::PutChunkRequest { chunk }).await?;
     }
     let request = v1::AppendStatementRequest { signed_statement };
-    let response = client.append_statement(request).await.map_err(CliError::of_entry)?.into_inner();
+    let response = client
+        .append_statement(request)
+        .await
+        .map_err(|status| CliError::of_entry(status, &format!("remit lists show {list}")))?
+        .into_inner();
     eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
     wait_until_shown(&mut client, response.register_size).await;
     let entered = get(&mut client, &list).await?.versions;

@@ -11,7 +11,7 @@ use register::{
 use super::digest;
 use crate::{
     cli::{Reconcile, ReconcileForm, RequestsForm, Sent},
-    commands::requests::read_form_of,
+    commands::requests::read_form,
     exit::{CliError, chain},
     home,
 };
@@ -120,7 +120,7 @@ fn requests(
     at_s: i64,
 ) -> Result<Read, CliError> {
     let sent = Sent { rows: None, sha256: args.sha256.clone() };
-    let Imported { requests, report, .. } = read_form_of(&args.list, bytes, form, mapping, &sent)?;
+    let Imported { requests, report, .. } = read_form(&args.list, bytes, form, mapping, &sent)?;
     let word = match form {
         Some(RequestsForm::Toml) => "toml",
         Some(RequestsForm::Json) => "json",
@@ -131,4 +131,40 @@ fn requests(
         None => "by name",
     };
     Ok((word, Authority::Items(listed(&requests, at_s)), report))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::words;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        reconcile: Reconcile,
+    }
+
+    #[test]
+    fn a_list_is_the_one_that_was_sent_or_is_not_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list.txt");
+        std::fs::write(&path, "a.example\nb.example").unwrap();
+        let read = |sha256: Option<&str>| {
+            let path = path.to_str().unwrap();
+            let typed = ["remit", "--authority", "a", "--format", "lines", "--list", path];
+            let stated = sha256.map(|sha256| ["--sha256", sha256]);
+            let Typed { reconcile } =
+                Typed::parse_from(typed.into_iter().chain(stated.into_iter().flatten()));
+            super::read(&reconcile, 0).map(|given| given.rows).map_err(|error| error.to_string())
+        };
+        let cut = read(None).unwrap_err();
+        assert!(cut.contains("ends inside a line") && cut.contains("--sha256"), "{cut}");
+        assert_eq!(read(Some(&words::hex(&digest(b"a.example\nb.example")))), Ok(2));
+        let other = read(Some(&words::hex(&digest(b"a.example\nb.example.org\n")))).unwrap_err();
+        assert!(other.contains("and not the one that --sha256 states"), "{other}");
+        let mistyped = read(Some("ab")).unwrap_err();
+        assert!(mistyped.contains("not 64 hex digits"), "{mistyped}");
+    }
 }

@@ -9,9 +9,11 @@ use register::{
 };
 use remit_proto::v1;
 
-use super::{as_secret_as, complete, digest, enter_requests, held, read_form, tell_rows};
+use super::{
+    as_secret_as, check_next, complete, digest, enter_requests, held, read_form, tell_rows,
+};
 use crate::{
-    cli::Amend,
+    cli::{Amend, Sent},
     client::{self, RegisterClient},
     config::Config,
     exit::CliError,
@@ -25,7 +27,10 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
     let newest = newest(&mut client, &args.id).await?;
     let now_s = time::now_s();
     let Next { request, import, said } = match &args.file {
-        Some(file) => in_file(file, newest.clone())?,
+        Some(file) => {
+            let sent = Sent { rows: args.rows, sha256: args.sha256.clone() };
+            in_file(file, &sent, newest.clone())?
+        }
         None => args.changed(&newest, now_s)?,
     };
     let effective_at_s = match &args.effective_at {
@@ -36,8 +41,7 @@ pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError>
         eprintln!("{}: {}", args.id, escape(&told));
     }
     let (id, version) = (request.id.clone(), request.version);
-    register::Request::try_from(request.clone())
-        .map_err(|error| CliError::Usage(format!("{id}: {error}")))?;
+    check_next(&request, &newest)?;
     let import = v1::Import { reason: args.reason.clone().unwrap_or_default(), ..import };
     let import = args.secrecy.of_next(&newest, import, now_s)?;
     let (requests, dry_run) = (vec![request], args.dry_run);
@@ -58,9 +62,11 @@ struct Next {
 }
 
 /// The request as a file has it that holds it alone.
-fn in_file(file: &Path, newest: Held) -> Result<Next, CliError> {
+fn in_file(file: &Path, sent: &Sent, newest: Held) -> Result<Next, CliError> {
     let bytes = home::read_at_most(file, home::LIST_SIZE_MAX)?;
-    let imported = read_form(file, &bytes, None, None)?;
+    sent.check_digest(file, &bytes)?;
+    let imported = read_form(file, &bytes, None, None, sent)?;
+    sent.check_rows(file, imported.report.len())?;
     let id = newest.request.id.clone();
     let wrong = |problem: String| CliError::Usage(format!("{}: {problem}", file.display()));
     let mut merged = imported.merge(&[newest]);
@@ -132,6 +138,8 @@ impl Amend {
         let Self {
             id: _,
             file: _,
+            rows: _,
+            sha256: _,
             until,
             add_target,
             remove_target,
@@ -261,6 +269,16 @@ impl Amend {
         if let Some(at_s) = at(received, "--received")? {
             request.notification.get_or_insert_default().received_at_s = at_s;
         }
+        // How a time was written that another one has replaced says nothing of that.
+        request.time_notes.retain(|note| match note.field.as_str() {
+            "until" => until.is_none(),
+            "implement_by" => implement_by.is_none(),
+            "review_due" => review_due.is_none(),
+            "received" => received.is_none(),
+            "report_effect_to.sent" => report_sent.is_none(),
+            "redress.deadline" => redress.is_empty(),
+            _ => true,
+        });
         Ok(told)
     }
 }
@@ -334,6 +352,7 @@ fn target(text: &str, flag: &str) -> Result<TypedTarget, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words;
 
     fn request() -> v1::Request {
         let target = target("192.0.2.7", "").unwrap().target;
@@ -359,6 +378,53 @@ mod tests {
         let mut request = request();
         args.change(&mut request, 1_768_478_400).map_err(|error| error.to_string())?;
         Ok(request)
+    }
+
+    #[test]
+    fn a_file_is_the_one_that_was_sent_or_amends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("req-7.toml");
+        // Its last line does not end, as one that was cut off.
+        let text = "[[request]]\nid = \"req-7\"\ninstrument = \"police_request\"\nform = \"email\"\n\
+                    from = \"2026-01-01T00:00:00Z\"\noutcome_only = true\nterritories = [\"DE\"]\n\
+                    targets = [\"ip:192.0.2.7\"]";
+        std::fs::write(&path, text).unwrap();
+        let newest = || Held {
+            request: request(),
+            digest: vec![7; 32],
+            state: "active".to_owned(),
+            erased: Vec::new(),
+            existence: v1::DisclosureTier::Unspecified,
+            existence_until_s: 0,
+        };
+        let read = |rows, sha256: Option<&str>| {
+            let sent = Sent { rows, sha256: sha256.map(str::to_owned) };
+            in_file(&path, &sent, newest()).map(|_| ()).map_err(|error| error.to_string())
+        };
+        let whole = words::hex(&digest(text.as_bytes()));
+        let other = "0".repeat(64);
+        assert!(
+            read(None, None).unwrap_err().contains("--sha256"),
+            "the remedy is there to be used"
+        );
+        assert_eq!(read(None, Some(&whole)), Ok(()));
+        assert_eq!(read(Some(1), Some(&whole)), Ok(()));
+        assert!(read(Some(2), Some(&whole)).unwrap_err().contains("--rows states 2"));
+        assert!(read(None, Some(&other)).unwrap_err().contains("not the one that --sha256 states"));
+    }
+
+    #[test]
+    fn how_a_time_was_written_goes_with_the_time() {
+        let mut request = request();
+        for field in ["from", "until"] {
+            request
+                .time_notes
+                .push(v1::TimeNote { field: field.into(), ..v1::TimeNote::default() });
+        }
+        let args = Amend { until: Some("2026-12-31".into()), ..Amend::default() };
+        args.change(&mut request, 1_768_478_400).unwrap();
+        let left: Vec<&str> = request.time_notes.iter().map(|note| note.field.as_str()).collect();
+        assert_eq!(left, ["from"]);
     }
 
     /// What findings about entries ask for.

@@ -68,7 +68,9 @@ pub(crate) async fn approve(config: &Config, args: &RequestsApprove) -> Result<(
             )));
         }
     };
-    approval.give(config, &mut client, one.statement, one.digest.clone(), &one.what).await
+    let (statement, digest) = (one.statement, one.digest.clone());
+    let see = format!("remit requests show {id}");
+    approval.give(config, &mut client, statement, digest, &one.what, &see).await
 }
 
 /// A statement that waits for a second person.
@@ -112,15 +114,16 @@ impl GiveApproval {
         statement: u64,
         digest: Vec<u8>,
         what: &str,
+        see: &str,
     ) -> Result<(), CliError> {
+        let lost = |status| CliError::of_entry(status, see);
         if self.dry_run {
             return self.preview(config, client, statement, digest, what).await;
         }
         eprintln!("approving statement {statement}: {what}");
         if self.by_login {
             let request = v1::ApproveStatementRequest { statement, digest };
-            let response =
-                client.approve_statement(request).await.map_err(CliError::of_entry)?.into_inner();
+            let response = client.approve_statement(request).await.map_err(lost)?.into_inner();
             eprintln!(
                 "attested by the collector as statement {}; register size {}",
                 response.index, response.register_size
@@ -133,8 +136,7 @@ impl GiveApproval {
         let body = Body::Approval(v1::Approval { statement, digest, means });
         let signed_statement = signing::sign(config, body, now_s, effective_at_s)?;
         let request = v1::AppendStatementRequest { signed_statement };
-        let response =
-            client.append_statement(request).await.map_err(CliError::of_entry)?.into_inner();
+        let response = client.append_statement(request).await.map_err(lost)?.into_inner();
         eprintln!(
             "signed as statement {}; register size {}",
             response.index, response.register_size

@@ -132,10 +132,24 @@ pub(super) fn details(row: &v1::RequestRow) -> Pairs {
         pairs
             .push(("time_as_written", format!("{name}: {written:?}, to the {precision}{assumed}")));
     }
+    pairs.extend(doubts(&request).map(|doubt| ("doubt", doubt)));
     pairs.push(("digest", hex(digest)));
     pairs.push(("replaces", hex(&request.prev_hash)));
     pairs.retain(|(_, value)| !value.is_empty());
     pairs
+}
+
+/// Times of it that cannot all be right, and those that real orders have in that order. A register may hold what it would
+/// not take in any more.
+fn doubts(request: &v1::Request) -> impl Iterator<Item = String> + use<> {
+    let mut times = request.clone();
+    // They are many, and no times of the request.
+    times.task.get_or_insert_default().targets.clear();
+    times.decision = None;
+    times.version = times.version.max(1);
+    let found = register::Request::try_from(times).map(|times| times.intake()).unwrap_or_default();
+    let refused = found.refused.into_iter().map(|one| format!("{}: {}", one.field, one.problem));
+    refused.chain(found.noted)
 }
 
 fn authorisation(pairs: &mut Pairs, request: &v1::Request) {
@@ -474,6 +488,37 @@ mod tests {
         }
         let stated = format!("redress: disputed; by operator person-8; at {at}");
         assert_eq!(shown["dsa_9_2"], json!([stated, "language: disputed"]));
+    }
+
+    #[test]
+    fn times_that_cannot_all_be_right_are_shown_of_what_the_register_holds() {
+        let request = v1::Request {
+            id: "req-7".to_owned(),
+            version: 1,
+            status: v1::RequestStatus::Accepted.into(),
+            basis_proof: v1::BasisProof::DocumentHeld.into(),
+            authorisation: Some(v1::Authorisation {
+                instrument: v1::Instrument::CourtOrderFinal.into(),
+                basis_class: v1::BasisClass::Law.into(),
+                issued_at_s: AT_S,
+                ..v1::Authorisation::default()
+            }),
+            notification: Some(v1::Notification {
+                form: v1::RequestForm::Letter.into(),
+                received_at_s: AT_S - 200_000,
+                ..v1::Notification::default()
+            }),
+            task: Some(v1::Task {
+                measure: Some(v1::Measure { outcome_only: true, ..v1::Measure::default() }),
+                effective_from_s: AT_S,
+                ..v1::Task::default()
+            }),
+            ..v1::Request::default()
+        };
+        let doubt = "received: 2026-03-02T02:26:40Z is before issued, 2026-03-04T10:00:00Z";
+        let doubts = shown(request, Vec::new())["doubt"].clone();
+        let doubts: Vec<String> = serde_json::from_value(doubts).unwrap();
+        assert!(doubts.len() == 1 && doubts[0].starts_with(doubt), "{doubts:?}");
     }
 
     #[test]

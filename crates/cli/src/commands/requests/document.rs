@@ -14,7 +14,7 @@ use remit_proto::v1;
 
 use super::{
     amend::{follows, newest},
-    enter_requests_with, salt,
+    check_next, enter_requests_with, salt,
 };
 use crate::{
     cli::Secrecy,
@@ -71,6 +71,7 @@ pub(crate) struct Said {
     /// order, confirmation, appeal, translation, ... [default: order]
     #[arg(long)]
     pub(crate) kind: Option<String>,
+    /// Such as application/pdf
     #[arg(long)]
     pub(crate) media_type: Option<String>,
     /// BCP 47
@@ -163,8 +164,7 @@ async fn add(config: &Config, args: &DocumentAdd) -> Result<(), CliError> {
         let (part, tier) = (part.into(), v1::DisclosureTier::Restricted.into());
         next.closed.push(v1::ClosedPart { part, tier, ..v1::ClosedPart::default() });
     }
-    register::Request::try_from(next.clone())
-        .map_err(|error| CliError::Usage(format!("{id}: {error}")))?;
+    check_next(&next, &newest)?;
     let proof = field::basis_proof(next.basis_proof());
     let requests = vec![next];
     enter_requests_with(config, &mut client, import, requests, chunks, now_s, *dry_run).await?;

@@ -9,6 +9,7 @@ use crate::{client, config::Config, exit::CliError, words};
 
 #[derive(Debug, Args)]
 pub(crate) struct Erase {
+    /// Which request
     pub(crate) id: String,
     /// officer, reasons, remarks, parties, reference, authority or documents, of all versions; with remarks goes what
     /// was said of its steps
@@ -36,8 +37,11 @@ pub(crate) async fn erase(config: &Config, args: &Erase) -> Result<(), CliError>
         return Err(CliError::Usage(problem.to_owned()));
     }
     let mut client = client::register(config).await?;
-    let v1::ErasePartsResponse { log_index, count } =
-        client.erase_parts(request).await?.into_inner();
+    let v1::ErasePartsResponse { log_index, count } = client
+        .erase_parts(request)
+        .await
+        .map_err(|status| CliError::of_entry(status, &format!("remit requests show {id}")))?
+        .into_inner();
     eprintln!(
         "{id}: {} erased, as entry {log_index} of the log says; copies in bundles that were exported \
          before are not reached",

@@ -9,6 +9,7 @@ use register::import::{
 
 use crate::{
     cli::{Import, RequestsForm, Sent},
+    commands::whole::check_digest,
     exit::{CliError, chain},
     home,
 };
@@ -24,25 +25,19 @@ pub(super) fn read(args: &Import) -> Result<File, CliError> {
     let bytes = home::read_at_most(&args.file, home::LIST_SIZE_MAX)?;
     args.sent.check_digest(&args.file, &bytes)?;
     let mapping = args.mapping.as_deref().map(home::read_text).transpose()?;
+    if let (Some(path), Some(text)) = (&args.mapping, &mapping) {
+        check_digest(path, text.as_bytes(), args.mapping_sha256.as_deref(), "--mapping-sha256")?;
+    }
     let mapping_digest = mapping.as_deref().map(|text| super::digest(text.as_bytes()));
     let mapping = args.mapping.as_deref().zip(mapping.as_deref());
-    let imported = read_form_of(&args.file, &bytes, args.format, mapping, &args.sent)?;
+    let imported = read_form(&args.file, &bytes, args.format, mapping, &args.sent)?;
     args.sent.check_rows(&args.file, imported.report.len())?;
     Ok(File { bytes, imported, mapping_digest: mapping_digest.unwrap_or_default() })
 }
 
-/// Reads a file in the form that is named, or else in the one that its name ends in.
+/// Reads a file in the form that is named, or else in the one that its name ends in. `sent`: what was stated of the
+/// file, and has been compared with it.
 pub(in crate::commands) fn read_form(
-    file: &Path,
-    bytes: &[u8],
-    form: Option<RequestsForm>,
-    mapping: Option<(&Path, &str)>,
-) -> Result<Imported, CliError> {
-    read_form_of(file, bytes, form, mapping, &Sent::default())
-}
-
-/// With what was stated of the file, and has been compared with it.
-pub(in crate::commands) fn read_form_of(
     file: &Path,
     bytes: &[u8],
     form: Option<RequestsForm>,
@@ -136,7 +131,7 @@ mod tests {
             let read = |sha256: Option<String>| {
                 let sent = Sent { rows: None, sha256 };
                 let mapping = text.map(|text| (mapping, text));
-                let read = read_form_of(Path::new("f"), bytes, Some(form), mapping, &sent);
+                let read = read_form(Path::new("f"), bytes, Some(form), mapping, &sent);
                 match read {
                     Err(error) => error.to_string(),
                     Ok(imported) => imported.report.iter().map(ToString::to_string).collect(),

@@ -10,6 +10,7 @@ use crate::{
     client::{self, RegisterClient},
     config::Config,
     exit::CliError,
+    output::escape,
     time,
 };
 
@@ -74,7 +75,7 @@ async fn state(
         Err(CliError::Refused(refused))
             if refused.is("NEEDS_APPROVAL") && !transition.awaits_approval =>
         {
-            eprintln!("{refused}");
+            eprintln!("{}", escape(&refused.to_string()));
             let body = Body::Transition(v1::Transition { awaits_approval: true, ..transition });
             enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
             Ok(Entered::Waits)

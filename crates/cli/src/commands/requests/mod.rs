@@ -50,9 +50,9 @@ pub(crate) use self::{
     quick::quick,
     show::show,
 };
-pub(super) use self::{file::read_form_of, list::rows, targets::complete};
+pub(super) use self::{file::read_form, list::rows, targets::complete};
 
-use self::file::{File, read_form};
+use self::file::File;
 use super::preview;
 use crate::{
     cli::{Import, Secrecy},
@@ -177,6 +177,22 @@ fn is_secret(tier: v1::DisclosureTier, until_s: i64, now_s: i64) -> bool {
     tier != v1::DisclosureTier::Unspecified && (until_s == 0 || now_s < until_s)
 }
 
+/// Whether the register takes the next version of a request; what there is to say of it is said.
+fn check_next(next: &v1::Request, before: &Held) -> Result<(), CliError> {
+    let id = &next.id;
+    let wrong = |error: &dyn std::fmt::Display| CliError::Usage(format!("{id}: {error}"));
+    let next = register::Request::try_from(next.clone()).map_err(|error| wrong(&error))?;
+    let before = register::Request::try_from(before.request.clone()).ok();
+    if let Some(refused) = next.refused_after(before.as_ref()) {
+        return Err(wrong(&refused));
+    }
+    let known = before.map(|before| before.intake().noted).unwrap_or_default();
+    for note in next.intake().noted.iter().filter(|note| !known.contains(note)) {
+        eprintln!("{id}: note: {}", escape(note));
+    }
+    Ok(())
+}
+
 /// Whether what was entered counts at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entered {
@@ -236,7 +252,7 @@ async fn enter_requests_with(
         Err(CliError::Refused(refused))
             if refused.is("NEEDS_APPROVAL") && !import.awaits_approval =>
         {
-            eprintln!("{refused}");
+            eprintln!("{}", escape(&refused.to_string()));
             let body = Body::Import(v1::Import { awaits_approval: true, ..import });
             enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
             eprintln!(
@@ -305,12 +321,13 @@ async fn enter(
     effective_at_s: i64,
     dry_run: bool,
 ) -> Result<(), CliError> {
+    let see = shown_by(&body, &items);
     // A dry run is of any size. What is entered anyway is not sent twice where it is long.
     if dry_run || items.iter().map(prost::Message::encoded_len).sum::<usize>() <= TOLD_SIZE_MAX {
         match preview::tell(config, client, body.clone(), items, effective_at_s, dry_run).await {
             // It only tells what will change: nobody waits with an order for that.
             Err(CliError::Refused(busy)) if !dry_run && busy.is("BUSY") => {
-                eprintln!("what it changes is not told: {busy}");
+                eprintln!("what it changes is not told: {}", escape(&busy.to_string()));
             }
             told => told?,
         }
@@ -324,10 +341,30 @@ async fn enter(
         client.put_chunk(v1::PutChunkRequest { chunk }).await?;
     }
     let request = v1::AppendStatementRequest { signed_statement };
-    let response = client.append_statement(request).await.map_err(CliError::of_entry)?.into_inner();
+    let response = client
+        .append_statement(request)
+        .await
+        .map_err(|status| CliError::of_entry(status, &see))?
+        .into_inner();
     eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
     wait_until_shown(client, response.register_size).await;
     Ok(())
+}
+
+/// The command that shows whether a statement was entered.
+fn shown_by(body: &Body, items: &[v1::RegisterItem]) -> String {
+    let mut ids = items.iter().filter_map(|item| match &item.item {
+        Some(v1::register_item::Item::Request(request)) => Some(request.id.as_str()),
+        _ => None,
+    });
+    match (body, ids.next(), ids.next()) {
+        (Body::Transition(step), _, _) => format!("remit requests show {}", step.request_id),
+        (Body::Import(_), Some(id), None) => format!("remit requests show {id}"),
+        (Body::Import(import), _, _) if !import.file_digest.is_empty() => {
+            "remit requests files".to_owned()
+        }
+        (_, _, _) => "remit requests list".to_owned(),
+    }
 }
 
 /// Some thousand requests.
@@ -529,6 +566,25 @@ mod tests {
         let (one, next) = (held(Secret, 0), held(Secret, 0).request);
         let refused = Secrecy::default().check_all(&[one], &[next], 100).unwrap_err().to_string();
         assert!(refused.contains("req-7") && refused.contains("secret"), "{refused}");
+    }
+
+    #[test]
+    fn each_statement_is_looked_for_where_it_is_shown() {
+        let request = |id: &str| {
+            let request = v1::Request { id: id.to_owned(), ..v1::Request::default() };
+            v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) }
+        };
+        let (one, two) = ([request("a/1")], [request("a/1"), request("a/2")]);
+        let import = v1::Import { file_digest: vec![7; 32], ..v1::Import::default() };
+        let step = v1::Transition { request_id: "b/2".to_owned(), ..v1::Transition::default() };
+        for (body, items, see) in [
+            (Body::Import(v1::Import::default()), one.as_slice(), "remit requests show a/1"),
+            (Body::Import(import), two.as_slice(), "remit requests files"),
+            (Body::Transition(step), &[], "remit requests show b/2"),
+            (Body::Proceeding(v1::Proceeding::default()), &[], "remit requests list"),
+        ] {
+            assert_eq!(shown_by(&body, items), see);
+        }
     }
 
     #[test]

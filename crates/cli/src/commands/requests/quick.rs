@@ -63,7 +63,7 @@ pub(crate) async fn quick(config: &Config, args: &Quick) -> Result<(), CliError>
         && asks
     {
         let became = match error {
-            CliError::Unanswered(_) => Became::Unknown,
+            CliError::Unanswered { .. } => Became::Unknown,
             // Of somebody else, who entered it since the first question.
             _ if is_known(&mut client, &id).await.unwrap_or(false) => Became::Taken,
             _ => Became::Nothing,

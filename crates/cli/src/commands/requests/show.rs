@@ -72,7 +72,7 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
             }
             for row in &versions {
                 for (name, value) in details(row) {
-                    text.push_str(&format!("{name:<20}{value}\n"));
+                    text.push_str(&line(name, &value));
                 }
                 text.push('\n');
             }
@@ -104,10 +104,27 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
     }
 }
 
+/// A value may have lines of its own: they stand under it, or each could pass for a field.
+fn line(name: &str, value: &str) -> String {
+    format!("{name:<20}{}\n", value.replace('\n', &format!("\n{:20}", "")))
+}
+
 /// An answer has room for so many; the lists have all.
 fn beyond_rows(count: u64, shown: usize, list: &str, id: &str) -> String {
     match count.saturating_sub(shown as u64) {
         0 => String::new(),
         more => format!("the first {shown}; {more} more: remit {list} list --request {id}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_value_passes_for_no_field() {
+        let text = line("reasons", "counterfeit\nstate               accepted");
+        let second = text.lines().nth(1).unwrap();
+        assert_eq!(second, format!("{:20}state               accepted", ""));
     }
 }

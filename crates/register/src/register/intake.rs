@@ -1,0 +1,98 @@
+//! What is not taken in of a statement, though a register that holds it is read.
+
+use evidence::RequestId;
+use remit_proto::v1::{self, TransitionKind, statement::Body};
+
+use super::Items;
+use crate::{entry::Entry, request::strange_text};
+
+/// Why a statement is not to be entered, with field and remedy; `None`: the register decides. `held`: what it has of a
+/// request by now.
+pub fn refused<'h>(
+    statement: &v1::Statement,
+    items: Option<&Items>,
+    held: impl Fn(&RequestId) -> Option<Entry<'h>>,
+) -> Option<String> {
+    let body = statement.body.as_ref()?;
+    let words = words(body, items);
+    let strange = words.iter().find_map(|(field, text)| {
+        Some(format!("{field}: {}; write it without it", strange_text(text)?))
+    });
+    let of_request = || {
+        items.into_iter().flat_map(Items::requests).find_map(|request| {
+            let before = held(&request.id);
+            let before = before.as_ref().and_then(|entry| entry.all_versions().next_back());
+            let why = request.refused_after(before.map(|version| &*version.request))?;
+            Some(format!("request {}: {why}", request.id))
+        })
+    };
+    strange.or_else(of_request).or_else(|| match body {
+        Body::Transition(step) if is_decision(step.kind()) => {
+            let entry = held(&step.request_id.parse().ok()?)?;
+            // An amendment may have been received after what was decided of the text before it.
+            let first =
+                entry.all_versions().filter(|version| version.request.received_at_s.is_some());
+            let first = first.min_by_key(|version| version.request.received_at_s)?;
+            first.request.decided_too_early(statement.effective_at_s)
+        }
+        _ => None,
+    })
+}
+
+/// What the operator makes of a request. What an authority does may be dated back, as an annulment is.
+fn is_decision(kind: TransitionKind) -> bool {
+    match kind {
+        TransitionKind::Review
+        | TransitionKind::Clarify
+        | TransitionKind::Challenge
+        | TransitionKind::Accept
+        | TransitionKind::Refuse => true,
+        TransitionKind::Confirm
+        | TransitionKind::Suspend
+        | TransitionKind::Resume
+        | TransitionKind::Withdraw
+        | TransitionKind::Revoke
+        | TransitionKind::Annul
+        | TransitionKind::Supersede
+        | TransitionKind::Moot
+        | TransitionKind::Close
+        | TransitionKind::Unspecified => false,
+    }
+}
+
+/// What people say in it in their own words, beside requests.
+fn words<'s>(body: &'s Body, items: Option<&'s Items>) -> Vec<(&'static str, &'s str)> {
+    match body {
+        Body::Import(import) => vec![("import.reason", &import.reason)],
+        Body::Transition(step) => {
+            let said = step.said.as_ref().zip(items);
+            let said = said.and_then(|(set, items)| items.said(set.count).ok().flatten());
+            let decision = step.decision.iter();
+            let mut words = vec![("transition.reason", step.reason.as_str())];
+            words.extend(
+                decision.clone().map(|said| ("transition.decision.text", said.text.as_str())),
+            );
+            words.extend(
+                decision.map(|said| ("transition.decision.escalation", said.escalation.as_str())),
+            );
+            if let Some(v1::StatedTexts { reason, text, escalation }) = said {
+                words.extend([
+                    ("said.reason", reason.as_str()),
+                    ("said.text", text),
+                    ("said.escalation", escalation),
+                ]);
+            }
+            words
+        }
+        Body::Attribution(attribution) => vec![("attribution.group", &attribution.group)],
+        Body::Proceeding(v1::Proceeding { id, outcome }) => {
+            vec![("proceeding.id", id), ("proceeding.outcome", outcome)]
+        }
+        Body::Decision(_)
+        | Body::Baseline(_)
+        | Body::BasisMap(_)
+        | Body::ListFeed(_)
+        | Body::ListVersion(_)
+        | Body::Approval(_) => Vec::new(),
+    }
+}

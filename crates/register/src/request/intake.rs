@@ -1,0 +1,328 @@
+//! What nobody enters of a request, though one that the register holds already is read as it is.
+//!
+//! In: a request. Out: [`Intake`], with what is refused wherever it would be entered (files, commands, the collector),
+//! and what real orders do and people should know. Rules of [`check`](super::check) hold for whatever is read, for
+//! ever: one more there, and a log that was written before could not be read any more. So rules that are only about
+//! what comes in stand here.
+
+use remit_proto::v1;
+
+use super::{Particulars, Removal, Request};
+
+/// What there is to say of a request that is to be entered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Intake {
+    pub refused: Vec<Refused>,
+    /// It is taken all the same.
+    pub noted: Vec<String>,
+}
+
+/// A field and what is wrong with it, in the words of a requests file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}; {remedy}")]
+pub struct Refused {
+    pub field: &'static str,
+    pub problem: String,
+    pub remedy: &'static str,
+}
+
+impl Request {
+    pub fn intake(&self) -> Intake {
+        let mut found = Intake::default();
+        self.each_text(&mut |field, text, form| {
+            found.refused.extend(form.refused(text).map(|problem| Refused {
+                field,
+                problem,
+                remedy: form.remedy(),
+            }));
+        });
+        self.check_order(&mut found);
+        found
+    }
+
+    /// The first that this one says and the version that it replaces does not: what is in the register is no reason
+    /// to keep its next version out.
+    pub fn refused_after(&self, before: Option<&Self>) -> Option<Refused> {
+        let refused = self.intake().refused;
+        if refused.is_empty() {
+            return None;
+        }
+        let known = before.map(Self::intake).unwrap_or_default().refused;
+        refused.into_iter().find(|refused| !known.contains(refused))
+    }
+}
+
+/// What may stand in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextForm {
+    /// A name, a number, a word: on one line.
+    Line,
+    /// What somebody wrote in sentences.
+    Prose,
+    /// A target as its source wrote it, with the space around it.
+    Raw,
+}
+
+impl TextForm {
+    fn refused(self, text: &str) -> Option<String> {
+        text.chars().find_map(|letter| {
+            let fits = match self {
+                Self::Line => letter == '\t',
+                Self::Prose => matches!(letter, '\n' | '\t'),
+                Self::Raw => letter.is_whitespace(),
+            };
+            strange(letter).filter(|_| !fits)
+        })
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Line => "write it on one line, without it",
+            Self::Prose | Self::Raw => "write it without it",
+        }
+    }
+}
+
+/// Why a statement's text in people's words is refused, if it is.
+pub fn strange_text(text: &str) -> Option<String> {
+    TextForm::Prose.refused(text)
+}
+
+/// Characters that nobody sees and that change what is seen around them. Marks that only join letters or say in which
+/// direction a neutral one belongs are letters of living scripts, and stay.
+fn strange(letter: char) -> Option<String> {
+    let what = match letter {
+        '\n' | '\r' | '\u{2028}' | '\u{2029}' => "a line break",
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            "a character that turns the direction of text"
+        }
+        control if control.is_control() => "a control character",
+        _ => return None,
+    };
+    Some(format!("holds {what} (U+{:04X})", u32::from(letter)))
+}
+
+/// A time, and how well it is known.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    at_s: i64,
+    /// It lies in this many seconds from `at_s` on: a date is a day.
+    width_s: i64,
+    zone: Zone,
+    /// As a time, and not as so long after another one.
+    as_written: bool,
+}
+
+/// Where the clock stood that a time was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Zone {
+    Written,
+    /// One for all times of a file.
+    Assumed,
+    Unknown,
+}
+
+/// What it means that a time lies before another one that is to come first.
+#[derive(Debug, Clone, Copy)]
+enum Weight {
+    Refused(&'static str),
+    /// What was said on the telephone is written down afterwards.
+    RefusedInWriting(&'static str),
+    /// Real orders do it.
+    Noted(&'static str),
+    /// As those that are written as times; what is granted from the receipt on is often over before it is to hold.
+    NotedAsWritten(&'static str),
+}
+
+use Weight::{Noted, NotedAsWritten, Refused as Bad, RefusedInWriting};
+
+const CORRECT: &str = "correct the one that is wrong";
+const CORRECT_AMENDED: &str = "correct the one that is wrong; of an amended order, received is when the amendment came; \
+                               of one that came by word of mouth first, form is telephone or oral";
+const CORRECT_BOUNDS: &str =
+    "correct the one that is wrong: who obeyed both would block out of time";
+
+/// What comes first, what comes later, and what it means that it does not. `docs/requests.md` has the same table.
+const ORDER: [(&str, &str, Weight); 20] = [
+    ("issued", "served", Bad(CORRECT)),
+    ("issued", "received", RefusedInWriting(CORRECT_AMENDED)),
+    ("issued", "acknowledged", RefusedInWriting(CORRECT_AMENDED)),
+    ("issued", "review_due", Bad(CORRECT)),
+    ("issued", "redress.deadline", Bad(CORRECT)),
+    ("issued", "implement_by", Noted("it was to be carried out before it was issued")),
+    ("issued", "from", Noted("it is to hold from before it was issued")),
+    ("issued", "until", Noted("it was over before it was issued")),
+    ("decided", "served", Bad(CORRECT)),
+    ("decided", "received", RefusedInWriting(CORRECT_AMENDED)),
+    ("decided", "issued", Noted("it was issued before it was decided")),
+    ("received", "acknowledged", Bad(CORRECT)),
+    ("received", "confirm_by", Bad(CORRECT)),
+    ("received", "report_effect_to.sent", Bad(CORRECT)),
+    ("received", "implement_by", Noted("it was to be carried out before it was received")),
+    ("received", "redress.deadline", Noted("the time to object was over before it was received")),
+    ("received", "until", Noted("it was over before it was received")),
+    ("from", "implement_by", NotedAsWritten("it is owed when it holds")),
+    ("from", "remove_by", Bad(CORRECT_BOUNDS)),
+    // Of an order that ends earlier than it says, as by a withdrawal.
+    ("until", "remove_by", Noted("it grants no time to remove what stands until then")),
+];
+
+/// Clocks of two zones differ by at most so much (UTC-12 and UTC+14).
+const ZONES_S: i64 = 26 * 3600;
+/// The longest day, on which the clock is put back.
+const DATE_S: i64 = 25 * 3600;
+
+impl Request {
+    fn check_order(&self, found: &mut Intake) {
+        use v1::{
+            RequestForm::{Oral, Telephone},
+            RequestStatus::Provisional,
+        };
+        let by_word = matches!(self.form, Oral | Telephone) || self.status == Provisional;
+        let times = self.times();
+        let each = |wanted| times.iter().filter(move |(field, _)| *field == wanted);
+        for (first, second, weight) in ORDER {
+            let pairs =
+                each(first).flat_map(|first| each(second).map(move |second| (*first, *second)));
+            // How well they are known is looked up for the few that are out of order at all.
+            for (earlier, later) in pairs.filter(|(earlier, later)| later.1 < earlier.1) {
+                let (earlier, later) =
+                    (Told::of(earlier.0, earlier.1, self), Told::of(later.0, later.1, self));
+                if !later.is_before(&earlier) {
+                    continue;
+                }
+                let at = crate::words::time;
+                let (then, before) = (at(later.at_s), at(earlier.at_s));
+                let problem = format!("{then} is before {first}, {before}");
+                let note = |why: &str| format!("{second}: {problem}: {why}");
+                let sure = later.is_surely_before(&earlier);
+                match weight {
+                    Noted(why) if sure => found.noted.push(note(why)),
+                    NotedAsWritten(why) if sure && later.as_written => found.noted.push(note(why)),
+                    Noted(_) | NotedAsWritten(_) => {}
+                    RefusedInWriting(_) if by_word => {
+                        found.noted.push(note("what was said first was written down later"));
+                    }
+                    Bad(_) | RefusedInWriting(_) if !sure => {
+                        found.noted.push(note("unless the zone that was assumed is another one"));
+                    }
+                    Bad(remedy) | RefusedInWriting(remedy) => {
+                        found.refused.push(Refused { field: second, problem, remedy });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Why the operator cannot have decided of it at this time: it had not been received.
+    pub(crate) fn decided_too_early(&self, at_s: i64) -> Option<String> {
+        let received = Told::of("received", self.received_at_s?, self);
+        // A date is typed without a zone, and is 00:00 in UTC.
+        let (width_s, zone) = match at_s.rem_euclid(86_400) {
+            0 => (DATE_S, Zone::Unknown),
+            _ => (1, Zone::Written),
+        };
+        let decided = Told { at_s, width_s, zone, as_written: true };
+        let at = crate::words::time;
+        decided.is_surely_before(&received).then(|| {
+            format!(
+                "effective_at: {} is before request {} was received, {}; correct the one that is wrong",
+                at(at_s),
+                self.id,
+                at(received.at_s)
+            )
+        })
+    }
+
+    /// Each that is stated, by its name in a file.
+    fn times(&self) -> Vec<(&'static str, i64)> {
+        let file = &*self.particulars;
+        let report = file.report_effect_to.as_ref().map(|report| report.sent_at_s);
+        let removed_by = match self.removal {
+            Removal::ByS(by_s) => Some(by_s),
+            Removal::WithinS(_) => None,
+        };
+        let deadlines = file.redress.iter().map(|way| ("redress.deadline", Some(way.deadline_s)));
+        let times = [
+            ("issued", file.issued_at_s),
+            ("decided", file.decided_at_s),
+            ("served", file.served_at_s),
+            ("received", self.received_at_s),
+            ("acknowledged", file.acknowledged_at_s),
+            ("from", Some(self.effective_from_s)),
+            ("until", self.effective_until_s),
+            ("confirm_by", self.confirm_by_s),
+            ("implement_by", self.implement_by_s),
+            ("remove_by", removed_by),
+            ("review_due", file.review_due_s),
+            ("report_effect_to.sent", report),
+        ];
+        let stated = times.into_iter().chain(deadlines);
+        stated.filter_map(|(field, at_s)| Some((field, at_s.filter(|at_s| *at_s != 0)?))).collect()
+    }
+}
+
+impl Told {
+    fn of(field: &'static str, at_s: i64, request: &Request) -> Self {
+        let Particulars { time_notes, time_assumption, .. } = &*request.particulars;
+        let own = || time_notes.iter().filter(|note| note.field == field);
+        let is_date = own().any(|note| note.precision() == v1::TimePrecision::Date);
+        // What was typed, or written out of the register, is an instant, and what it was before is not on record.
+        let width_s = match is_date || is_midnight(at_s, &request.time_zone) {
+            true => DATE_S,
+            false if at_s.rem_euclid(60) == 0 => 60,
+            false => 1,
+        };
+        let zone = match own().any(|note| note.zone_assumed) {
+            true => Zone::Assumed,
+            false if time_notes.iter().any(|note| note.zone_assumed) => Zone::Written,
+            false if time_assumption.is_empty() && own().next().is_some() => Zone::Written,
+            false => Zone::Unknown,
+        };
+        Self { at_s, width_s, zone, as_written: own().next().is_some() }
+    }
+
+    /// Its last instant lies before the other one's first.
+    fn is_before(&self, other: &Self) -> bool {
+        // Of two days, the one that begins earlier.
+        let width_s =
+            if self.width_s == DATE_S && other.width_s == DATE_S { 1 } else { self.width_s };
+        self.at_s.saturating_add(width_s - 1) < other.at_s
+    }
+
+    /// Also if the zone in which one of them was read is another one. Two that were read in the same zone keep their
+    /// order in any other.
+    fn is_surely_before(&self, other: &Self) -> bool {
+        let zones_s = match (self.zone, other.zone) {
+            (Zone::Written, Zone::Written) | (Zone::Assumed, Zone::Assumed) => 0,
+            (Zone::Written | Zone::Assumed | Zone::Unknown, _) => ZONES_S,
+        };
+        Self { at_s: self.at_s.saturating_add(zones_s), ..*self }.is_before(other)
+    }
+}
+
+/// In the zone of the authority, or in UTC.
+fn is_midnight(at_s: i64, zone: &str) -> bool {
+    let local = crate::words::time_in(at_s, zone);
+    at_s.rem_euclid(86_400) == 0 || local.is_some_and(|local| local.contains("T00:00:00"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Operators read there what is refused.
+    #[test]
+    fn the_manual_lists_every_pair_of_times() {
+        let manual = include_str!("../../../../docs/requests.md");
+        for (first, second, weight) in ORDER {
+            let becomes = match weight {
+                Bad(_) => "refused",
+                RefusedInWriting(_) => "refused; taken with a note of what came by word of mouth",
+                Noted(_) | NotedAsWritten(_) => "taken, with a note",
+            };
+            let row = format!("| `{second}` | `{first}` | {becomes} |");
+            assert!(manual.contains(&row), "docs/requests.md lacks: {row}");
+        }
+    }
+}
