@@ -28,7 +28,8 @@ pub(super) struct Owed<'a> {
     at_s: i64,
     by_list: &'a [Listed<'a>],
     known: Vec<&'a Transition>,
-    /// Targets that the first version did not name.
+    /// Targets that the first version did not name; filled by [`find`](Self::find), because it reads every
+    /// target of every version. Of what is exempt no bound depends on them.
     joined: HashMap<&'a Target, Joined>,
     /// Each with the nodes at which it was carried; filled by [`find`](Self::find).
     pub(super) targets: Vec<Carried<'a>>,
@@ -69,8 +70,7 @@ impl<'a> Owed<'a> {
     pub(super) fn new(entry: &'a Entry<'a>, at_s: i64, by_list: &'a [Listed<'a>]) -> Self {
         let known = entry.transitions();
         let version = entry.version_at(at_s);
-        let joined = version.map(|version| joined_since(entry, version)).unwrap_or_default();
-        let (targets, again_s) = (Vec::new(), Cell::new(None));
+        let (joined, targets, again_s) = (HashMap::new(), Vec::new(), Cell::new(None));
         Self { entry, version, at_s, by_list, known, joined, targets, again_s }
     }
 
@@ -135,6 +135,8 @@ impl<'a> Owed<'a> {
 
     /// Looks up the rules that carried each target at nodes where it may be owed.
     pub(super) fn find(&mut self, rules: &'a Rules, reach: &Reach) {
+        let later = self.version.map(|version| joined_since(self.entry, version));
+        self.joined = later.unwrap_or_default();
         let decision = self.entry.decision_at(self.at_s);
         let request = self.request();
         let other_means = request.measure.permits_derived();
@@ -368,6 +370,9 @@ fn joined_since<'a>(entry: &'a Entry<'a>, version: &'a Version) -> HashMap<&'a T
     let mut joined = HashMap::new();
     let is_later = |one: &&Version| one.request.version > version.request.version;
     let versions: Vec<&Version> = entry.versions().take_while(|one| !is_later(one)).collect();
+    if versions.len() < 2 {
+        return joined;
+    }
     let names = |version: &'a Version| -> HashSet<&'a Target> {
         let blocked = version.request.targets.iter().filter(|held| !held.exception);
         blocked.map(|held| &held.target).collect()
