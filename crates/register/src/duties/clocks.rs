@@ -6,8 +6,9 @@ use remit_proto::v1::DutyCode;
 
 use super::{
     Begun, Duty, DutyFinding, DutyNode, NAMED_MAX, RELOAD_S, Reach,
-    owed::{Carried, Owed, Span},
+    owed::{Carried, Owed},
     rules::names,
+    spans::Span,
     state,
 };
 use crate::{
@@ -87,7 +88,9 @@ pub(super) fn removed_early<'a>(owed: &'a Owed<'_>, reach: &Reach) -> Removed<'a
     }
     for carried in &owed.targets {
         for (node, spans) in &carried.at {
-            let ended_s = spans.last().and_then(|span| span.until_s);
+            // Where the answer ended and the rule stands on nothing was removed: it is not carried out.
+            let last = spans.last().filter(|span| !span.is_lapsed);
+            let ended_s = last.and_then(|span| span.until_s);
             let Some(ended_s) = ended_s.filter(|ended_s| owed.is_owed(carried, *ended_s)) else {
                 continue;
             };
@@ -149,7 +152,7 @@ fn late_start<'a>(
 ) {
     let (Some(_), Some(first)) = (owed.request().implement_by_s, spans.first()) else { return };
     let due_s = carried.due_s;
-    let timed = match first.first.begun {
+    let timed = match first.begun {
         Begun::Seen | Begun::Found => !silences
             .get(node)
             .into_iter()

@@ -9,7 +9,8 @@
 //! listed then, and `implement_by` has passed; what joins later has as long as the first targets had, and what
 //! joins a list at least the list's own time. *Carried* it is at a node while a rule stands there that is
 //! not disjoint from it, or, where the operator chooses the means or may block addresses for a name, a rule that
-//! names the request and none of its targets, or one on an address that the name resolved to. *Observed*
+//! names the request and none of its targets, or one on an address that the name resolved to, for as long as the
+//! answer held; since when the name had the address before the first answer that is kept, nobody knows. *Observed*
 //! are the nodes in scope with at least one point that is looked at. *Peers* are observed nodes of the same
 //! role with a technology in common: if one of them carries a request, the others are expected to.
 //!
@@ -46,6 +47,7 @@ mod extent;
 mod owed;
 mod reach;
 mod rules;
+mod spans;
 mod state;
 mod timeline;
 mod watch;
