@@ -49,6 +49,7 @@ pub(crate) struct Block {
     target: v1::Target,
     technique: v1::Technique,
     claim: String,
+    narrowed: bool,
 }
 
 /// "ip:192.0.2.7 for req-7"
@@ -59,10 +60,15 @@ pub(crate) fn block(number: u64, text: &str) -> Block {
         Target::Ip(_) | Target::Cidr(_) => v1::Technique::IpAclDrop,
         _ => v1::Technique::DnsNxdomain,
     };
-    Block { number, target: target.to_wire(), technique, claim: claim.to_owned() }
+    Block { number, target: target.to_wire(), technique, claim: claim.to_owned(), narrowed: false }
 }
 
 impl Block {
+    /// With further conditions.
+    pub(crate) fn narrowed(self) -> Self {
+        Self { narrowed: true, ..self }
+    }
+
     fn rule(&self) -> v1::Rule {
         let claims: Vec<v1::Claim> = self
             .claim
@@ -81,7 +87,7 @@ impl Block {
             actor: v1::Actor::OperatorStaff.into(),
             claims,
             claim_origin: origin.into(),
-            narrowed: false,
+            narrowed: self.narrowed,
             counted: true,
             names_sampled: false,
             rate_bits_per_s: 0,

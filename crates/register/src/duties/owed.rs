@@ -12,8 +12,8 @@ use remit_proto::v1::RequestPart;
 
 use super::{
     RELOAD_S, Reach, Rules, Stood, Where,
-    extent::{Extent, extent},
-    spans::{Piece, Span, is_over, spans},
+    extent::{Extent, Extents, extent},
+    spans::{Course, Piece, is_over},
 };
 use crate::{
     entry::{Entry, Version},
@@ -54,9 +54,9 @@ pub(super) struct Carried<'a> {
     pub(super) due_s: i64,
     /// Of an entry of a list: by so much the list may reach a node later.
     list_grace_s: i64,
-    pub(super) at: BTreeMap<&'a str, Vec<Span<'a>>>,
+    pub(super) at: BTreeMap<&'a str, Course<'a>>,
     /// How much of it rules carry now, by node; a node that carries nothing now is not in it.
-    pub(super) extent: BTreeMap<&'a str, Extent>,
+    pub(super) extent: BTreeMap<&'a str, Extents>,
 }
 
 impl<'a> Owed<'a> {
@@ -177,10 +177,10 @@ impl<'a> Owed<'a> {
                 let extent = at
                     .iter()
                     .filter_map(|(node, pieces)| {
-                        Some((*node, self.extent_now(&held.target, pieces, &spared)?))
+                        Some((*node, self.extents_now(&held.target, pieces, &spared)?))
                     })
                     .collect();
-                let at = at.into_iter().map(|(node, pieces)| (node, spans(pieces, self.at_s)));
+                let at = at.into_iter().map(|(node, pieces)| (node, Course::of(pieces, self.at_s)));
                 let due_s = self.due_s(held, list_grace_s);
                 Carried { held, due_s, list_grace_s, at: at.collect(), extent }
             })
@@ -224,30 +224,20 @@ impl<'a> Owed<'a> {
     }
 
     /// How much of a target the rules of one node carry now; `None`: they are gone.
-    fn extent_now(
+    fn extents_now(
         &self,
         target: &Target,
         pieces: &[Piece<'_>],
         spared: &[&Target],
-    ) -> Option<Extent> {
-        let standing = pieces.iter().filter(|piece| !is_over(piece.until_s, self.at_s));
-        let rules: Vec<&Target> = standing.map(|piece| &piece.stood.rule.target).collect();
-        if rules.is_empty() {
-            return None;
-        }
-        // By other means, which the operator chose: how far they reach, the target does not tell.
-        let is_other_means = |rule: &&Target| relation(rule, target) == Relation::Disjoint;
-        if rules.iter().any(is_other_means) {
-            return Some(Extent::Whole);
-        }
-        match extent(target, &rules) {
-            Extent::Whole => Some(Extent::Whole),
-            Extent::Part => {
-                let near = spared.iter().filter(|spared| !is_other_means(spared));
-                let with_spared: Vec<&Target> = near.chain(&rules).copied().collect();
-                Some(extent(target, &with_spared))
-            }
-        }
+    ) -> Option<Extents> {
+        let standing = || {
+            let standing = pieces.iter().filter(|piece| !is_over(piece.until_s, self.at_s));
+            standing.map(|piece| &piece.stood.rule)
+        };
+        let sure = standing().filter(|rule| !rule.narrowed);
+        let at_least = by_rules(target, sure.map(|rule| &rule.target).collect(), spared);
+        let at_most = by_rules(target, standing().map(|rule| &rule.target).collect(), spared)?;
+        Some(Extents { at_least, at_most })
     }
 
     /// What must stay open, and what was agreed not to be carried out.
@@ -365,10 +355,16 @@ impl Carried<'_> {
         &self.held.target
     }
 
-    /// Nodes at which it is carried at an instant.
+    /// Nodes at which it is surely carried at an instant.
     pub(super) fn carrying(&self, at_s: i64) -> impl Iterator<Item = &str> {
-        let here = self.at.iter().filter(move |(_, spans)| spans.iter().any(|s| s.holds(at_s)));
-        here.map(|(node, _)| *node)
+        let holds = move |course: &Course<'_>| course.at_least.iter().any(|s| s.holds(at_s));
+        self.at.iter().filter(move |(_, course)| holds(course)).map(|(node, _)| *node)
+    }
+
+    /// Nodes at which it may be carried at an instant.
+    pub(super) fn may_carry(&self, at_s: i64) -> impl Iterator<Item = &str> {
+        let holds = move |course: &Course<'_>| course.at_most.iter().any(|s| s.holds(at_s));
+        self.at.iter().filter(move |(_, course)| holds(course)).map(|(node, _)| *node)
     }
 }
 
@@ -396,4 +392,24 @@ fn joined_since<'a>(versions: &[&'a Version]) -> HashMap<&'a Target, Joined> {
         named = now;
     }
     joined
+}
+
+/// `None`: no rule.
+fn by_rules(target: &Target, rules: Vec<&Target>, spared: &[&Target]) -> Option<Extent> {
+    if rules.is_empty() {
+        return None;
+    }
+    // By other means, which the operator chose: how far they reach, the target does not tell.
+    let is_other_means = |rule: &&Target| relation(rule, target) == Relation::Disjoint;
+    if rules.iter().any(is_other_means) {
+        return Some(Extent::Whole);
+    }
+    match extent(target, &rules) {
+        Extent::Whole => Some(Extent::Whole),
+        Extent::Part => {
+            let near = spared.iter().filter(|spared| !is_other_means(spared));
+            let with_spared: Vec<&Target> = near.chain(&rules).copied().collect();
+            Some(extent(target, &with_spared))
+        }
+    }
 }

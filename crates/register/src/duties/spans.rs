@@ -46,6 +46,21 @@ impl<'a> Piece<'a> {
     }
 }
 
+/// What the rules of one node did for a target.
+pub(super) struct Course<'a> {
+    /// By all of them.
+    pub(super) at_most: Vec<Span<'a>>,
+    /// By those without further conditions: of the others nobody knows what they let through.
+    pub(super) at_least: Vec<Span<'a>>,
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn of(pieces: Vec<Piece<'a>>, at_s: i64) -> Self {
+        let sure = pieces.iter().filter(|piece| !piece.stood.rule.narrowed).copied().collect();
+        Self { at_least: spans(sure, at_s), at_most: spans(pieces, at_s) }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Span<'a> {
     pub(super) from_s: i64,
@@ -71,7 +86,7 @@ pub(super) fn is_over(until_s: Option<i64>, at_s: i64) -> bool {
 }
 
 /// In order, with pauses of a reload closed; what ended a moment ago may be a reload still.
-pub(super) fn spans<'a>(mut pieces: Vec<Piece<'a>>, at_s: i64) -> Vec<Span<'a>> {
+fn spans<'a>(mut pieces: Vec<Piece<'a>>, at_s: i64) -> Vec<Span<'a>> {
     pieces.sort_by_key(|piece| (piece.from_s, piece.until_s.unwrap_or(i64::MAX)));
     let mut spans: Vec<Span<'_>> = Vec::new();
     for Piece { stood, from_s, begun, until_s, is_lapsed, gone_s } in pieces {
