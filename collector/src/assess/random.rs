@@ -64,6 +64,7 @@ enum Act {
         target: usize,
         list: usize,
         own_measure: bool,
+        relation: usize,
     },
     /// What is possible next, counted from here; so long ago.
     Move {
@@ -114,8 +115,10 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(node, target, claim)| Act::Install { node, target, claim }),
         1 => (node.clone(), target.clone(), claim.clone())
             .prop_map(|(node, target, claim)| Act::Remove { node, target, claim }),
-        4 => (0..3_usize, target.clone(), 0..3_usize, any::<bool>()).prop_map(
-            |(id, target, list, own_measure)| Act::Request { id, target, list, own_measure }
+        4 => (0..3_usize, target.clone(), 0..3_usize, any::<bool>(), 0..3_usize).prop_map(
+            |(id, target, list, own_measure, relation)| {
+                Act::Request { id, target, list, own_measure, relation }
+            }
         ),
         4 => (0..3_usize, 0..9_usize, 0..9000_i64)
             .prop_map(|(id, step, ago_s)| Act::Move { id, step, ago_s }),
@@ -184,7 +187,7 @@ fn play(acts: &[Act]) -> Stream {
             Act::Remove { node, target, claim } => {
                 stream.remove(NODES[*node], &rule(*target, *claim));
             }
-            Act::Request { id, target, list, own_measure } => {
+            Act::Request { id, target, list, own_measure, relation } => {
                 let known = &mut entered[*id];
                 if known.ended || known.annulled {
                     continue;
@@ -204,6 +207,18 @@ fn play(acts: &[Act]) -> Stream {
                         basis.instrument = v1::Instrument::SecurityMeasure.into();
                         basis.basis_class = v1::BasisClass::Security.into();
                     }
+                    let related = [
+                        None,
+                        Some((v1::RelationKind::SameMeasureAs, format!("req-{}", (id + 1) % 3))),
+                        Some((v1::RelationKind::ImplementsListOf, "black".to_owned())),
+                    ];
+                    request.relations.extend(
+                        related[*relation].clone().map(|(kind, to)| v1::Relation {
+                            kind: kind.into(),
+                            to,
+                            outlives: false,
+                        }),
+                    );
                     if *list != 1 {
                         request.task.as_mut().unwrap().covers_lists = vec!["black".into()];
                     }
@@ -325,7 +340,7 @@ fn a_target_that_is_withheld_the_next_time_stays_known() {
     let acts = [
         Act::Wait(1),
         Act::Install { node: 0, target: 6, claim: 0 },
-        Act::Request { id: 0, target: 0, list: 0, own_measure: false },
+        Act::Request { id: 0, target: 0, list: 0, own_measure: false, relation: 0 },
         Act::Wait(1),
         Act::Withhold { node: 0 },
         Act::Baseline { node: 0 },
@@ -358,7 +373,7 @@ fn told(world: &World, as_known_at_s: i64) -> (Vec<v1::EventRow>, Vec<String>, V
 #[test]
 fn the_streams_reach_what_they_are_about() {
     let acts = [
-        Act::Request { id: 0, target: 0, list: 1, own_measure: false },
+        Act::Request { id: 0, target: 0, list: 1, own_measure: false, relation: 0 },
         Act::Hit { node: 0, target: 0, claim: 1, hits: 3 },
         Act::Hit { node: 0, target: 6, claim: 0, hits: 1 },
         Act::Publish,
@@ -371,7 +386,7 @@ fn the_streams_reach_what_they_are_about() {
         Act::Move { id: 0, step: 0, ago_s: 0 },
         Act::Move { id: 0, step: 2, ago_s: 0 },
         Act::Publish,
-        Act::Request { id: 0, target: 1, list: 1, own_measure: false },
+        Act::Request { id: 0, target: 1, list: 1, own_measure: false, relation: 0 },
         Act::Publish,
     ];
     let stream = play(&acts);

@@ -9,6 +9,7 @@ mod files;
 mod ids;
 mod items;
 mod ledger;
+mod linked;
 mod postings;
 mod second;
 mod steps;
@@ -23,6 +24,7 @@ pub use self::{
 use self::{
     ids::Ids,
     items::Entered,
+    linked::Naming,
     postings::{Posting, Run, Stand, place},
 };
 
@@ -58,6 +60,7 @@ pub struct Register {
     histories: Vec<History>,
     by_id: Ids,
     by_list: BTreeMap<ListVersion, BTreeSet<usize>>,
+    naming: Naming,
     index: TargetIndex,
     /// Else the index is empty, and nobody asks it.
     is_indexed: bool,
@@ -182,6 +185,7 @@ impl Register {
             histories: Vec::new(),
             by_id: Ids::default(),
             by_list: BTreeMap::new(),
+            naming: Naming::default(),
             index: TargetIndex::default(),
             is_indexed: true,
             stands: Vec::new(),
@@ -471,6 +475,7 @@ impl Register {
         for list in &request.lists {
             self.by_list.entry(list.clone()).or_default().insert(history);
         }
+        self.naming.entered(history, &request);
         if !request.closed.is_empty() || existence.is_some() {
             self.closed.insert(history);
         }
