@@ -439,6 +439,12 @@ impl Stream {
         self.statement_at(statement::Body::Transition(transition), None, effective_at_s);
     }
 
+    /// The end of a proceeding, which waits for a second person.
+    pub(crate) fn proposed_end(&mut self, id: &str, effective_at_s: i64) {
+        let ended = v1::Proceeding { id: id.into(), outcome: String::new(), awaits_approval: true };
+        self.statement_at(statement::Body::Proceeding(ended), None, effective_at_s);
+    }
+
     fn statement(&mut self, body: statement::Body, items: Option<Vec<v1::RegisterItem>>) {
         self.statement_at(body, items, self.now_s);
     }

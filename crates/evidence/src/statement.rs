@@ -128,7 +128,7 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             check_refused(refused, *rows_refused, *rows_read, items.as_ref())?;
         }
         Body::Transition(transition) => check_transition(transition)?,
-        Body::Proceeding(v1::Proceeding { id, outcome }) => {
+        Body::Proceeding(v1::Proceeding { id, outcome, awaits_approval: _ }) => {
             require(!id.is_empty(), "proceeding.id", "not empty")?;
             short_text(id, 200, "proceeding.id")?;
             short_text(outcome, 1000, "proceeding.outcome")?;

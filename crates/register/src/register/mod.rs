@@ -81,6 +81,8 @@ pub struct Register {
     waiting: BTreeMap<u64, Vec<usize>>,
     /// The request of which a transition was stated that waits for a second person, by its statement.
     waiting_steps: BTreeMap<u64, usize>,
+    /// The proceeding whose end was stated and waits for a second person, by its statement.
+    waiting_ends: BTreeMap<u64, String>,
     /// Chunks that were removed, with an `Erasure` entry.
     erased: BTreeSet<Vec<u8>>,
     /// Requests of which something was removed, in that order; who looks again counts them.
@@ -196,6 +198,7 @@ impl Register {
             closed: BTreeSet::new(),
             waiting: BTreeMap::new(),
             waiting_steps: BTreeMap::new(),
+            waiting_ends: BTreeMap::new(),
             erased: BTreeSet::new(),
             erasures: Vec::new(),
             not_understood: Vec::new(),
@@ -332,14 +335,22 @@ impl Register {
             Body::Approval(approval) if self.waiting_steps.contains_key(&approval.statement) => {
                 self.approve_step(approval, &said)?;
             }
+            Body::Approval(approval) if self.waiting_ends.contains_key(&approval.statement) => {
+                self.approve_end(approval, &said)?;
+            }
             Body::Approval(approval) => {
                 let Self { lists, histories, by_id, .. } = self;
                 let held = Held { histories, by_id };
                 let posted = lists.approve(approval, &said, *effective_at_s, &held)?;
                 self.post(posted);
             }
-            Body::Proceeding(v1::Proceeding { id, outcome: _ }) => {
-                self.proceedings.close(id, self.size, *effective_at_s);
+            Body::Proceeding(v1::Proceeding { id, outcome: _, awaits_approval }) => {
+                let second = second::of(statement, *awaits_approval, &said);
+                if second.as_ref().is_some_and(|second| second.approved.is_none()) {
+                    self.waiting_ends.insert(self.size, id.clone());
+                }
+                let stated = (self.size, *recorded_at_s);
+                self.proceedings.close(id, *effective_at_s, stated, second);
             }
             Body::Decision(_) => return Err(InvalidStatement::NotOfTheRegister),
         }

@@ -277,17 +277,20 @@ fn proceeding(mut words: VecDeque<&str>) -> v1::Statement {
     let id = words.pop_front().unwrap().to_owned();
     assert_eq!(words.pop_front(), Some("ends"));
     let mut recorded_at_s = at("2025-12-15");
-    let mut effective_at_s = None;
+    let (mut effective_at_s, mut awaits_approval, mut approver) = (None, false, None);
     while let Some(word) = words.pop_front() {
         let value = words.pop_front().unwrap();
         match word {
             "effective" => effective_at_s = Some(at(value)),
             "recorded" => recorded_at_s = at(value),
+            "awaits" => awaits_approval = true,
+            "approver" => approver = Some(person(value)),
             other => panic!("{other}?"),
         }
     }
-    let body = v1::Proceeding { id, outcome: String::new() };
-    statement(Body::Proceeding(body), recorded_at_s, effective_at_s)
+    let body = v1::Proceeding { id, outcome: String::new(), awaits_approval };
+    let made = statement(Body::Proceeding(body), recorded_at_s, effective_at_s);
+    v1::Statement { approver, ..made }
 }
 
 fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> v1::Statement {
