@@ -81,6 +81,10 @@ enum Act {
     Baseline {
         node: usize,
     },
+    /// How long a reference may come late.
+    LateRegister {
+        grace_s: u32,
+    },
     /// The feed of the list with versions is stated, under a request.
     Feed {
         id: usize,
@@ -128,6 +132,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..3_usize).prop_map(|id| Act::Feed { id }),
         4 => [0..TARGETS.len(), 0..TARGETS.len()].prop_map(|targets| Act::Version { targets }),
         1 => node.clone().prop_map(|node| Act::Baseline { node }),
+        1 => prop::sample::select(vec![0, 600, 5000])
+            .prop_map(|grace_s| Act::LateRegister { grace_s }),
         1 => (node.clone(), 0..2_usize).prop_map(|(node, region)| Act::Declare { node, region }),
         1 => (node.clone(), 0..20_u64)
             .prop_map(|(node, from_size)| Act::Revoke { node, from_size }),
@@ -290,6 +296,7 @@ fn play(acts: &[Act]) -> Stream {
                 let until_s = stream.now_s + 3000;
                 stream.baseline(NODES[*node], until_s);
             }
+            Act::LateRegister { grace_s } => stream.late_register(*grace_s),
             Act::Declare { node, region } => {
                 stream.declare(NODES[*node], ["DE", "FR"][*region], &["acl nftables observed"]);
             }

@@ -399,6 +399,10 @@ impl Stream {
         self.statement(statement::Body::Attribution(attribution(node, rules, claim)), None);
     }
 
+    pub(crate) fn late_register(&mut self, grace_s: u32) {
+        self.statement(statement::Body::LateRegister(v1::LateRegister { grace_s }), None);
+    }
+
     pub(crate) fn baseline(&mut self, node: &str, until_s: i64) {
         let baseline = v1::Baseline { nodes: vec![node.into()], until_s };
         self.statement(statement::Body::Baseline(baseline), None);

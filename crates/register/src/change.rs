@@ -21,6 +21,7 @@
 //! - An attribution reaches the rules that it names, a baseline the rules of its nodes.
 //! - The end of a proceeding reaches what requests reach that depend on it in any of their versions, from the earliest
 //!   time on that was ever said of its end.
+//! - How long a reference may come late reaches everything.
 //! - A statement that cannot be read may hold whatever is claimed and not known.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -132,7 +133,8 @@ impl Register {
         let unreadable = |view: &View<'_>| view.withheld_count() + view.not_understood_count();
         // An erased target might be any request's: the first request changes what that means.
         let first = before.requests().next().is_none() && after.requests().next().is_some();
-        if first || unreadable(&before) != unreadable(&after) {
+        let grace = before.late_register_grace_s() != after.late_register_grace_s();
+        if first || grace || unreadable(&before) != unreadable(&after) {
             return vec![Selector::always(Selected::Everything)];
         }
         // Requests lapse with a proceeding by what their texts say of it.

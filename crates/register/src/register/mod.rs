@@ -90,6 +90,8 @@ pub struct Register {
     /// Statements of a newer format.
     not_understood: Vec<u64>,
     adoption: Adoption,
+    /// How long a reference may come late, with the statement that said so.
+    late_register: Vec<(u64, u32)>,
     lists: Lists,
     pub(crate) proceedings: Proceedings,
     files: Vec<FileRead>,
@@ -203,6 +205,7 @@ impl Register {
             erasures: Vec::new(),
             not_understood: Vec::new(),
             adoption: Adoption::default(),
+            late_register: Vec::new(),
             lists: Lists::default(),
             proceedings: Proceedings::default(),
             files: Vec::new(),
@@ -284,6 +287,7 @@ impl Register {
             | Body::Decision(_)
             | Body::Baseline(_)
             | Body::BasisMap(_)
+            | Body::LateRegister(_)
             | Body::ListFeed(_)
             | Body::Approval(_)
             | Body::Proceeding(_)
@@ -311,6 +315,9 @@ impl Register {
             Body::BasisMap(v1::BasisMap { digest, nodes }) => {
                 let nodes = node_ids(nodes, "basis_map.nodes")?;
                 self.adoption.basis_map(&nodes, digest, &said);
+            }
+            Body::LateRegister(v1::LateRegister { grace_s }) => {
+                self.late_register.push((self.size, *grace_s));
             }
             Body::ListFeed(feed) => {
                 let proposal = proposal(statement, &said, approver.as_ref());

@@ -12,7 +12,8 @@
 //! committed and seen] [awaits approval] [with <person>: both signed]`, and what papers_language.rs says of papers · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
 //! [partly-not <kind>:<value>] [only-in DE]` · `proceeding <id> ends [effective T] [recorded T]` ·
 //! `attribute <rule>,…|claiming:<claim>[,…] [on node] [to <claim>,…|nothing]
-//! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `withheld [secret]` ·
+//! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `late-register <s>` ·
+//! `withheld [secret]` ·
 //! `unreadable` ·
 //! `feed <list> under <id> [every s] [fetch s] [changes n] [permille n] [by <person>] [with <person>]
 //! [recorded T]` · `list <list>@<v> [after <v>] [holds n] [+<kind>:<value>[=<id>]] [+!<kind>:<value>]
@@ -22,7 +23,7 @@
 //! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
 //! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
 //! [actor …] [answering 15,…] [answering-http 451] [leaving <bit/s>] [seeing a.org,b.org] [others n] [imported] [narrowed] [then] [size n] [before n]
-//! [logged n] [grace n] [now T] [rule n] [old] [standing] [unseen <from>..<until>] [deed|confirmed-deed]`;
+//! [logged n] [now T] [acted T] [rule n] [old] [standing] [unseen <from>..<until>] [deed|confirmed-deed]`;
 //! `standing`: a rule at an instant; `unseen`: the agent was down; `old`: the rule stood before the
 //! node was enrolled; `deed`: a person recorded it, and, where it says so, a second one confirmed it.
 //!
@@ -214,6 +215,11 @@ pub(crate) fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::Registe
     match id {
         "attribute" => return (attribution(words), None),
         "baseline" => return (baseline(words), None),
+        "late-register" => {
+            let grace_s = words[0].parse().unwrap();
+            let body = Body::LateRegister(v1::LateRegister { grace_s });
+            return (statement(body, at("2026-01-02"), None), None);
+        }
         "feed" => return (lists::feed(words), None),
         "list" => return lists::version(words),
         "proceeding" => return (proceeding(words), None),
@@ -719,8 +725,8 @@ impl EventText {
             "size" => self.size = value.parse().unwrap(),
             "before" => self.sizes.before_act = Some(value.parse().unwrap()),
             "logged" => self.sizes.when_logged = value.parse().unwrap(),
-            "grace" => self.parameters.late_register_grace_s = value.parse().unwrap(),
             "now" => self.parameters.judged_at_s = Some(at(value)),
+            "acted" => self.parameters.acted_at_s = Some(at(value)),
             other => panic!("{other}?"),
         }
     }

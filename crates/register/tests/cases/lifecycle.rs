@@ -93,6 +93,14 @@ fn what_goes_with_an_own_measure_reaches_what_it_reaches() {
 }
 
 #[test]
+fn how_long_a_reference_may_come_late_reaches_everything() {
+    let register = register_of("req-7 ip:192.0.2.7; late-register 60; late-register 60");
+    let everything = [register::change::Selector::always(Selected::Everything)];
+    assert_eq!(register.reach(1, 2), everything);
+    assert_eq!(register.reach(2, 3), []);
+}
+
+#[test]
 fn the_time_that_nobody_saw_is_named() {
     check_clause(
         "block 192.0.2.7 at 2026-01-15T12:00:00Z to 2026-01-15T12:10:00Z for req-7 \
