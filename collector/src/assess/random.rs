@@ -64,6 +64,7 @@ enum Act {
         target: usize,
         list: usize,
         own_measure: bool,
+        relation: usize,
     },
     /// What is possible next, counted from here; so long ago.
     Move {
@@ -79,6 +80,10 @@ enum Act {
     },
     Baseline {
         node: usize,
+    },
+    /// How long a reference may come late.
+    LateRegister {
+        grace_s: u32,
     },
     /// The feed of the list with versions is stated, under a request.
     Feed {
@@ -114,8 +119,10 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(node, target, claim)| Act::Install { node, target, claim }),
         1 => (node.clone(), target.clone(), claim.clone())
             .prop_map(|(node, target, claim)| Act::Remove { node, target, claim }),
-        4 => (0..3_usize, target.clone(), 0..3_usize, any::<bool>()).prop_map(
-            |(id, target, list, own_measure)| Act::Request { id, target, list, own_measure }
+        4 => (0..3_usize, target.clone(), 0..3_usize, any::<bool>(), 0..3_usize).prop_map(
+            |(id, target, list, own_measure, relation)| {
+                Act::Request { id, target, list, own_measure, relation }
+            }
         ),
         4 => (0..3_usize, 0..9_usize, 0..9000_i64)
             .prop_map(|(id, step, ago_s)| Act::Move { id, step, ago_s }),
@@ -125,6 +132,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..3_usize).prop_map(|id| Act::Feed { id }),
         4 => [0..TARGETS.len(), 0..TARGETS.len()].prop_map(|targets| Act::Version { targets }),
         1 => node.clone().prop_map(|node| Act::Baseline { node }),
+        1 => prop::sample::select(vec![0, 600, 5000])
+            .prop_map(|grace_s| Act::LateRegister { grace_s }),
         1 => (node.clone(), 0..2_usize).prop_map(|(node, region)| Act::Declare { node, region }),
         1 => (node.clone(), 0..20_u64)
             .prop_map(|(node, from_size)| Act::Revoke { node, from_size }),
@@ -184,7 +193,7 @@ fn play(acts: &[Act]) -> Stream {
             Act::Remove { node, target, claim } => {
                 stream.remove(NODES[*node], &rule(*target, *claim));
             }
-            Act::Request { id, target, list, own_measure } => {
+            Act::Request { id, target, list, own_measure, relation } => {
                 let known = &mut entered[*id];
                 if known.ended || known.annulled {
                     continue;
@@ -204,6 +213,18 @@ fn play(acts: &[Act]) -> Stream {
                         basis.instrument = v1::Instrument::SecurityMeasure.into();
                         basis.basis_class = v1::BasisClass::Security.into();
                     }
+                    let related = [
+                        None,
+                        Some((v1::RelationKind::SameMeasureAs, format!("req-{}", (id + 1) % 3))),
+                        Some((v1::RelationKind::ImplementsListOf, "black".to_owned())),
+                    ];
+                    request.relations.extend(
+                        related[*relation].clone().map(|(kind, to)| v1::Relation {
+                            kind: kind.into(),
+                            to,
+                            outlives: false,
+                        }),
+                    );
                     if *list != 1 {
                         request.task.as_mut().unwrap().covers_lists = vec!["black".into()];
                     }
@@ -275,6 +296,7 @@ fn play(acts: &[Act]) -> Stream {
                 let until_s = stream.now_s + 3000;
                 stream.baseline(NODES[*node], until_s);
             }
+            Act::LateRegister { grace_s } => stream.late_register(*grace_s),
             Act::Declare { node, region } => {
                 stream.declare(NODES[*node], ["DE", "FR"][*region], &["acl nftables observed"]);
             }
@@ -325,7 +347,7 @@ fn a_target_that_is_withheld_the_next_time_stays_known() {
     let acts = [
         Act::Wait(1),
         Act::Install { node: 0, target: 6, claim: 0 },
-        Act::Request { id: 0, target: 0, list: 0, own_measure: false },
+        Act::Request { id: 0, target: 0, list: 0, own_measure: false, relation: 0 },
         Act::Wait(1),
         Act::Withhold { node: 0 },
         Act::Baseline { node: 0 },
@@ -358,7 +380,7 @@ fn told(world: &World, as_known_at_s: i64) -> (Vec<v1::EventRow>, Vec<String>, V
 #[test]
 fn the_streams_reach_what_they_are_about() {
     let acts = [
-        Act::Request { id: 0, target: 0, list: 1, own_measure: false },
+        Act::Request { id: 0, target: 0, list: 1, own_measure: false, relation: 0 },
         Act::Hit { node: 0, target: 0, claim: 1, hits: 3 },
         Act::Hit { node: 0, target: 6, claim: 0, hits: 1 },
         Act::Publish,
@@ -371,7 +393,7 @@ fn the_streams_reach_what_they_are_about() {
         Act::Move { id: 0, step: 0, ago_s: 0 },
         Act::Move { id: 0, step: 2, ago_s: 0 },
         Act::Publish,
-        Act::Request { id: 0, target: 1, list: 1, own_measure: false },
+        Act::Request { id: 0, target: 1, list: 1, own_measure: false, relation: 0 },
         Act::Publish,
     ];
     let stream = play(&acts);

@@ -49,6 +49,7 @@ pub(crate) struct Block {
     target: v1::Target,
     technique: v1::Technique,
     claim: String,
+    narrowed: bool,
 }
 
 /// "ip:192.0.2.7 for req-7"
@@ -59,10 +60,15 @@ pub(crate) fn block(number: u64, text: &str) -> Block {
         Target::Ip(_) | Target::Cidr(_) => v1::Technique::IpAclDrop,
         _ => v1::Technique::DnsNxdomain,
     };
-    Block { number, target: target.to_wire(), technique, claim: claim.to_owned() }
+    Block { number, target: target.to_wire(), technique, claim: claim.to_owned(), narrowed: false }
 }
 
 impl Block {
+    /// With further conditions.
+    pub(crate) fn narrowed(self) -> Self {
+        Self { narrowed: true, ..self }
+    }
+
     fn rule(&self) -> v1::Rule {
         let claims: Vec<v1::Claim> = self
             .claim
@@ -81,7 +87,7 @@ impl Block {
             actor: v1::Actor::OperatorStaff.into(),
             claims,
             claim_origin: origin.into(),
-            narrowed: false,
+            narrowed: self.narrowed,
             counted: true,
             names_sampled: false,
             rate_bits_per_s: 0,
@@ -393,6 +399,10 @@ impl Stream {
         self.statement(statement::Body::Attribution(attribution(node, rules, claim)), None);
     }
 
+    pub(crate) fn late_register(&mut self, grace_s: u32) {
+        self.statement(statement::Body::LateRegister(v1::LateRegister { grace_s }), None);
+    }
+
     pub(crate) fn baseline(&mut self, node: &str, until_s: i64) {
         let baseline = v1::Baseline { nodes: vec![node.into()], until_s };
         self.statement(statement::Body::Baseline(baseline), None);
@@ -431,6 +441,12 @@ impl Stream {
     /// With all that a transition may say.
     pub(crate) fn state(&mut self, transition: v1::Transition, effective_at_s: i64) {
         self.statement_at(statement::Body::Transition(transition), None, effective_at_s);
+    }
+
+    /// The end of a proceeding, which waits for a second person.
+    pub(crate) fn proposed_end(&mut self, id: &str, effective_at_s: i64) {
+        let ended = v1::Proceeding { id: id.into(), outcome: String::new(), awaits_approval: true };
+        self.statement_at(statement::Body::Proceeding(ended), None, effective_at_s);
     }
 
     fn statement(&mut self, body: statement::Body, items: Option<Vec<v1::RegisterItem>>) {

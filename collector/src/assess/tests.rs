@@ -64,6 +64,41 @@ fn a_bound_that_nobody_saw_is_a_gap_also_where_the_gap_is_told_of_late() {
     assert_eq!(reasons(&anew), (Boundary, Gap));
 }
 
+/// Nothing is stated meanwhile: the node's own seals say that the time is over.
+#[test]
+fn a_reference_may_come_late_for_as_long_as_the_register_says() {
+    let mut stream = router();
+    let (claiming, _) = blocks();
+    stream.late_register(100);
+    stream.publish();
+    stream.install("r1", &claiming);
+    stream.hit("r1", &claiming, 3);
+    stream.publish();
+    let late = "UNDETERMINED(late_register)";
+    let told = |now: &str| [format!("3 {late} {now}")];
+    let later = |stream: &mut Stream, seconds| {
+        stream.wait(seconds);
+        stream.send("r1");
+        stream.publish();
+        let world = World::of(stream);
+        world.check();
+        (world.events(), world.rules())
+    };
+    let (events, rules) = later(&mut stream, 60);
+    assert_eq!(events, told(late));
+    assert!(rules[0].contains(late), "{rules:?}");
+    let (events, rules) = later(&mut stream, 60);
+    assert_eq!(events, told("UNKNOWN_BASIS"));
+    assert!(rules[0].contains("UNKNOWN_BASIS"), "{rules:?}");
+    // Who reads on, step by step, comes to the same.
+    let steps = World::in_parts(&stream, 1);
+    assert_eq!(steps.events(), events);
+    // It is entered after all.
+    stream.request("req-7", "ip:192.0.2.7");
+    let (events, _) = later(&mut stream, 1);
+    assert_eq!(events, told("AUTHORISED req-7"));
+}
+
 #[test]
 fn who_else_a_block_hit_is_counted_by_name() {
     let mut stream = router();

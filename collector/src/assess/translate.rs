@@ -1,6 +1,9 @@
 //! One committed thing into the changes of the index that follow from it.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use evidence::{AgentOrigin, NodeId};
 use register::{
@@ -65,14 +68,18 @@ pub(super) fn step(
             ops.push(Op::LogSize(log_size));
             entry_ops(assessment, &entry, index, at_s, &mut ops);
             ops.extend(job.and_then(|change| change.reach(assessment, log_size)).map(Op::Reassess));
-            let mut assessed = assessment.take_assessed().into_iter().peekable();
+            let assessed = assessment.take_assessed();
+            let late = Late::of(assessment, &assessed, seals, log_size);
+            ops.extend(late.reach(assessment, log_size).map(Op::Reassess));
+            let mut assessed = assessed.into_iter().peekable();
             while assessed.peek().is_some() {
                 let some: Vec<Assessed> = assessed.by_ref().take(EXPECTED_MAX).collect();
                 if wanted {
                     assessment.expect(some.iter().filter_map(facts_of));
                 }
                 for one in some {
-                    leaf_ops(assessment, one, log_size, chunks, seals, wanted, &mut ops);
+                    let to = (&mut ops, wanted);
+                    leaf_ops(assessment, one, log_size, chunks, (seals, &late), to);
                 }
             }
             let reached = assessment.take_reached();
@@ -85,6 +92,61 @@ pub(super) fn step(
         }
     }
     ops
+}
+
+/// References that may come late: up to which seals it is judged whether they still may.
+struct Late {
+    grace_s: i64,
+    /// Before the entry and at it, for the nodes of which one was covered by now.
+    sealed: BTreeMap<NodeId, (Option<i64>, i64)>,
+}
+
+impl Late {
+    /// Before the seals among these leaves are followed.
+    fn of(assessment: &Assessment, assessed: &[Assessed], seals: &Seals, log_size: u64) -> Self {
+        let grace_s = i64::from(assessment.late_register_grace_s(log_size));
+        let mut late = Self { grace_s, sealed: BTreeMap::new() };
+        if grace_s == 0 {
+            return late;
+        }
+        let mut newest: HashMap<&AgentOrigin, (Option<i64>, i64)> = HashMap::new();
+        for (origin, seal) in &seals.newest {
+            newest.insert(origin, (Some(seal.at_s), seal.at_s));
+        }
+        for Assessed { origin, item, .. } in assessed {
+            if let Item::Other(body) = item
+                && let Body::Seal(seal) = body.as_ref()
+            {
+                newest.entry(origin).or_insert((None, seal.at_s)).1 = seal.at_s;
+            }
+        }
+        // The latest of the newest seals of a node's trees.
+        for (origin, (before, now)) in newest {
+            let of_node = late.sealed.entry(origin.node.clone()).or_insert((before, now));
+            *of_node = (of_node.0.max(before), of_node.1.max(now));
+        }
+        late
+    }
+
+    /// Without a grace no verdict asks for it.
+    fn sealed_s(&self, node: &NodeId) -> Option<i64> {
+        self.sealed.get(node).map(|(_, now)| *now)
+    }
+
+    /// What may have come in time before a seal, and not by it.
+    fn reach(&self, assessment: &Assessment, log_size: u64) -> Option<Job> {
+        let moved = self.sealed.iter().filter(|(_, (before, now))| *before != Some(*now));
+        let selectors: Vec<Selector> = moved
+            .map(|(node, (before, now))| Selector {
+                selected: Selected::Node(node.clone()),
+                since_s: before
+                    .map_or(i64::MIN, |before| before.min(*now).saturating_sub(self.grace_s)),
+            })
+            .collect();
+        let to_register = assessment.register_size_at(log_size);
+        let from_register = to_register;
+        (!selectors.is_empty()).then_some(Job { log_size, from_register, to_register, selectors })
+    }
 }
 
 fn entry_ops(assessment: &Assessment, entry: &Entry, log_index: u64, at_s: i64, ops: &mut Vec<Op>) {
@@ -213,9 +275,8 @@ fn leaf_ops(
     assessed: Assessed,
     log_size: u64,
     chunks: &dyn Chunks,
-    seals: &mut Seals,
-    wanted: bool,
-    ops: &mut Vec<Op>,
+    (seals, late): (&mut Seals, &Late),
+    (ops, wanted): (&mut Vec<Op>, bool),
 ) {
     let Assessed { origin, index, covered_by, item } = assessed;
     match item {
@@ -273,7 +334,7 @@ fn leaf_ops(
         }
         _ if !wanted => {}
         Item::Activity { facts, leaf } => {
-            let mut event = judged(assessment, EventKind::Activity, *facts, log_size);
+            let mut event = judged(assessment, EventKind::Activity, *facts, log_size, late);
             event.hits = leaf.hits;
             event.detail_reduced = leaf.detail_reduced;
             ops.push(Op::Event(Box::new(event)));
@@ -289,18 +350,18 @@ fn leaf_ops(
                         installed_at_s: Some(leaf.at_s),
                         shown_at_s: leaf.at_s,
                     })));
-                    let event = judged(assessment, EventKind::Installed, *facts, log_size);
+                    let event = judged(assessment, EventKind::Installed, *facts, log_size, late);
                     ops.push(Op::Event(Box::new(event)));
                 }
                 RuleChangeKind::Removed | RuleChangeKind::Unspecified => {
                     let rule = RuleId::new(&origin, facts.rule.number);
                     ops.push(Op::RuleRemoved { rule, at_s: leaf.at_s, covered_by });
-                    let event = judged(assessment, EventKind::Removed, *facts, log_size);
+                    let event = judged(assessment, EventKind::Removed, *facts, log_size, late);
                     ops.push(Op::Event(Box::new(event)));
                 }
             }
         }
-        Item::Deed { facts, leaf } => deed_ops(assessment, &origin, *facts, *leaf, log_size, ops),
+        Item::Deed { facts, leaf } => deed_ops(assessment, (*facts, *leaf), log_size, late, ops),
         Item::Probe { target, leaf } => {
             ops.push(Op::Probe(Box::new(NewProbe {
                 origin,
@@ -319,12 +380,12 @@ fn leaf_ops(
 /// A deed that a person recorded stands like a rule from the leaf that records it to the one that ends it.
 fn deed_ops(
     assessment: &Assessment,
-    origin: &AgentOrigin,
-    facts: Facts,
-    leaf: v1::ServiceAction,
+    (facts, leaf): (Facts, v1::ServiceAction),
     log_size: u64,
+    late: &Late,
     ops: &mut Vec<Op>,
 ) {
+    let origin = facts.origin.clone();
     match leaf.act() {
         ServiceAct::Recorded | ServiceAct::Ended => {}
         // It is no event, and changes what is known of those before.
@@ -347,12 +408,12 @@ fn deed_ops(
             shown_at_s: leaf.from_s,
         })),
         at_s => Op::RuleRemoved {
-            rule: RuleId::new(origin, facts.rule.number),
+            rule: RuleId::new(&origin, facts.rule.number),
             at_s,
             covered_by: facts.covered_by,
         },
     });
-    let mut event = judged(assessment, EventKind::Deed, facts, log_size);
+    let mut event = judged(assessment, EventKind::Deed, facts, log_size, late);
     event.deed = Some(v1::ServiceAction { target: Vec::new(), ..leaf });
     ops.push(Op::Event(Box::new(event)));
 }
@@ -368,10 +429,16 @@ fn native(deed: &v1::ServiceAction) -> String {
     }
 }
 
-fn judged(assessment: &Assessment, kind: EventKind, facts: Facts, log_size: u64) -> NewEvent {
+fn judged(
+    assessment: &Assessment,
+    kind: EventKind,
+    facts: Facts,
+    log_size: u64,
+    late: &Late,
+) -> NewEvent {
     let then = assessment.then(&facts).to_wire();
-    // The batch of the event ends with the node's newest seal; its time is at least that of the hit.
-    let now = assessment.now(&facts, log_size, facts.span.last_s).to_wire();
+    let seal_s = late.sealed_s(&facts.origin.node).unwrap_or_default();
+    let now = assessment.now(&facts, log_size, seal_s).to_wire();
     NewEvent { kind, facts, hits: 0, detail_reduced: false, deed: None, then, now }
 }
 

@@ -81,7 +81,8 @@ impl Memo {
             let Ok(node) = node.parse::<NodeId>() else { continue };
             let own = rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
             let claims = view.claims_of(&node, number, own.collect()).claims;
-            let rule = Installed { node, target, technique: rule.technique(), claims };
+            let (technique, narrowed) = (rule.technique(), rule.narrowed);
+            let rule = Installed { node, target, technique, narrowed, claims };
             self.watch.tell(id, Stood { rule, from_s, begun, until_s });
         }
         self.silences.read(scene)?;

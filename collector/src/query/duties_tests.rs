@@ -83,6 +83,24 @@ fn what_stands_too_long_is_told_with_its_bound_and_graded() {
 }
 
 #[test]
+fn what_a_rule_with_further_conditions_carries_out_is_not_known() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-7").narrowed());
+    heard(&mut stream, 30);
+    let mut world = World::of(&stream);
+    assert_eq!(codes(&world), ["req-7 UNDETERMINED r1"]);
+    let [row] = &duties(&world)[..] else { panic!() };
+    assert_eq!((row.detail.as_str(), row.severity), ("conditions", None));
+    // The conditions are taken out of it.
+    let told = stream.committed.len();
+    stream.modify("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    heard(&mut stream, 30);
+    world.assessor.apply(stream.committed[told..].to_vec()).unwrap();
+    assert!(codes(&world).is_empty());
+}
+
+#[test]
 fn an_answer_after_another_looks_at_what_is_new() {
     let mut stream = network();
     stream.request("req-7", "ip:192.0.2.7");

@@ -19,6 +19,7 @@ use super::{
     completeness::completeness,
     error::{QueryError, invalid},
     filter::Filter,
+    rules,
 };
 use crate::{
     registers::SecondPersonFor,
@@ -97,7 +98,9 @@ impl QueryHandle {
             let at_s = seals.get(rule.id.node.as_str()).copied().unwrap_or(rule.shown_at_s);
             let at_s = at_s.max(effective_at_s);
             let judge = |register: &Register| {
-                scene.grounds().standing_under(&register.view(), &rule.facts, at_s, log_size)
+                let since_s = rules::since_s(&rule);
+                let (view, facts) = (register.view(), &rule.facts);
+                scene.grounds().standing_under(&view, facts, since_s, at_s, log_size)
             };
             let (was, would) = (judge(before), judge(&after));
             let named =

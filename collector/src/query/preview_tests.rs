@@ -146,6 +146,36 @@ fn an_approval_is_previewed_by_when_that_which_it_approves_takes_effect() {
 }
 
 #[test]
+fn the_end_of_a_proceeding_that_waits_is_shown_at_what_depends_on_it_and_previewed() {
+    let mut stream = network();
+    stream.request_with("req-7", "ip:192.0.2.7", |request| {
+        request.relations.push(v1::Relation {
+            kind: v1::RelationKind::DependsOnProceeding.into(),
+            to: "12 O 345/26".into(),
+            outlives: false,
+        });
+    });
+    stream.install("r1", &block(1, "ip:192.0.2.7"));
+    stream.proposed_end("12 O 345/26", NOON);
+    stream.publish();
+    let world = World::of(&stream);
+    let question = v1::GetRequestRequest { id: "req-7".into() };
+    let answer = world.query.get_request(question).unwrap();
+    let kinds: Vec<_> = answer.versions[0].waiting_transitions().collect();
+    assert_eq!(kinds, [v1::TransitionKind::Moot]);
+    let [step] = answer.waiting_transitions.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((step.kind(), step.author.as_str()), (v1::TransitionKind::Moot, "p1"));
+    let approval = v1::Approval {
+        statement: step.statement_index,
+        digest: step.second_person.clone().unwrap().digest,
+        means: v1::ApprovalMeans::SignedByPerson.into(),
+    };
+    let answer = ask_of(&world, Body::Approval(approval)).unwrap();
+    let [rule] = answer.changed.as_slice() else { panic!("{:?}", answer.changed) };
+    assert_eq!(rule.after.as_ref().unwrap().code(), v1::VerdictCode::Lapsed);
+}
+
+#[test]
 fn what_waits_for_a_second_person_is_judged_as_if_approved_and_says_so() {
     let mut stream = network();
     stream.request("req-7", "ip:192.0.2.7");

@@ -89,8 +89,9 @@ pub(super) fn findings(
             let own = own.filter_map(|claim| Claim::try_from(claim).ok()).collect();
             let node = stored.id.node.parse::<NodeId>().ok()?;
             let claims = whole.claims_of(&node, stored.id.number, own).claims;
+            let v1::Rule { narrowed, .. } = stored.facts.rule;
             let technique = stored.facts.rule.technique();
-            let rule = Installed { node, target, technique, claims };
+            let rule = Installed { node, target, technique, narrowed, claims };
             Some(Stands { rule, since_s: stored.installed_at_s })
         })
         .collect();

@@ -49,6 +49,13 @@ fn a_probe_that_reaches_what_is_installed_shows_the_request_to_be_ineffective() 
     ] {
         assert!(found(&[nothing]).is_empty(), "{nothing:?}");
     }
+    // What the probe sent may lie outside of the rule's further conditions.
+    let mut stream = network_with_probes("req-7", covered);
+    stream.modify("r1", &block(1, "domain_exact:a.example for req-7").narrowed());
+    stream.wait(1);
+    stream.probe("probe-1", page, Reached, 64_500);
+    stream.publish();
+    assert!(World::of(&stream).findings().is_empty());
     // The newest word of a network about a page speaks.
     assert!(found(&[(Reached, 64_500, page), (Blocked, 64_500, page)]).is_empty());
 }

@@ -169,8 +169,8 @@ impl QueryHandle {
         let findings = others.into_iter().chain(of_rules).take_while(|row| room.has(row)).collect();
         let transitions = entry.transitions().into_iter();
         let transitions = transitions.map(|stated| transition(&scene, &id, stated)).collect();
-        let waiting = entry.waiting().into_iter();
-        let waiting_transitions = waiting.map(|stated| transition(&scene, &id, stated)).collect();
+        let waiting = entry.waiting().into_iter().cloned().chain(entry.ends_waiting());
+        let waiting_transitions = waiting.map(|stated| transition(&scene, &id, &stated)).collect();
         Ok(v1::GetRequestResponse {
             versions,
             transitions,
@@ -333,7 +333,9 @@ fn row(
         recorded_at_s: version.recorded_at_s,
         author: author.cloned().unwrap_or_default(),
         target_count: 0,
-        waiting_transitions: entry.waiting().iter().map(|stated| stated.kind.into()).collect(),
+        waiting_transitions: (entry.waiting().into_iter().map(|stated| stated.kind.into()))
+            .chain(entry.ends_waiting().iter().map(|stated| stated.kind.into()))
+            .collect(),
         existence: version.existence.map_or(0, |existence| existence.tier.into()),
         existence_until_s: version.existence.and_then(|one| one.until_s).unwrap_or_default(),
     };

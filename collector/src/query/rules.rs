@@ -69,11 +69,17 @@ pub(super) fn judge(scene: &Scene, mut rule: StoredRule, at_s: i64) -> JudgedRul
     // What stood once is judged when it last was seen to.
     let at_s = if rule.installed_now { at_s } else { rule.shown_at_s.max(rule.last_hit_s) };
     let log_size = scene.position.log_size;
-    let mut verdict = scene.grounds().standing(&rule.facts, at_s, log_size).to_wire();
+    let mut verdict =
+        scene.grounds().standing(&rule.facts, since_s(&rule), at_s, log_size).to_wire();
     scene.veil.verdict(&mut verdict);
     scene.veil.rule(&mut rule);
     let authority = scene.authority(&verdict);
     JudgedRule { rule, verdict, authority, at_s }
+}
+
+/// When it was seen to be installed.
+pub(super) fn since_s(rule: &StoredRule) -> Option<i64> {
+    Some(rule.installed_at_s).filter(|since_s| *since_s != 0)
 }
 
 pub(super) fn rule_row(scene: &Scene, judged: JudgedRule) -> v1::RuleRow {

@@ -32,6 +32,7 @@ impl SecondPersonFor {
                 self.missing_of_requests(items?, held)
             }
             Body::Transition(stated) if !stated.awaits_approval => self.missing_of_step(stated),
+            Body::Proceeding(ended) if !ended.awaits_approval => self.missing_of_end(),
             _ => None,
         }
     }
@@ -54,6 +55,15 @@ impl SecondPersonFor {
         })
     }
 
+    /// What depends on a proceeding is moot with it: nobody gets around it by ending that.
+    fn missing_of_end(&self) -> Option<String> {
+        self.transitions.contains(&TransitionKind::Moot).then(|| {
+            "proceeding.awaits_approval: a second person must approve what makes requests \"moot\" here, and so the \
+             end of a proceeding; enter it so that it waits, or have both sign"
+                .to_owned()
+        })
+    }
+
     fn missing_of_step(&self, stated: &v1::Transition) -> Option<String> {
         self.transitions.contains(&stated.kind()).then(|| {
             format!(
@@ -62,5 +72,34 @@ impl SecondPersonFor {
                 register::words::transition(stated.kind())
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(body: Body, approver: Option<&str>, policy: &SecondPersonFor) -> Option<String> {
+        let person = |id: &str| v1::PersonRef { person: id.to_owned(), ..v1::PersonRef::default() };
+        let approver = approver.map(person);
+        let statement = v1::Statement { approver, body: Some(body), ..v1::Statement::default() };
+        policy.missing(&statement, None, |_| None)
+    }
+
+    #[test]
+    fn who_may_not_make_requests_moot_alone_may_not_end_their_proceeding_alone() {
+        let ended = |awaits_approval| {
+            let id = "12 O 345/26".to_owned();
+            Body::Proceeding(v1::Proceeding { id, outcome: String::new(), awaits_approval })
+        };
+        let policy =
+            |kind| SecondPersonFor { transitions: vec![kind], ..SecondPersonFor::default() };
+        let moot = policy(TransitionKind::Moot);
+        let refused = missing(ended(false), None, &moot).unwrap();
+        assert!(refused.starts_with("proceeding.awaits_approval: "), "{refused}");
+        assert_eq!(missing(ended(true), None, &moot), None);
+        assert_eq!(missing(ended(false), Some("p-2"), &moot), None, "both have signed");
+        assert_eq!(missing(ended(false), None, &policy(TransitionKind::Revoke)), None);
+        assert_eq!(missing(ended(false), None, &SecondPersonFor::default()), None);
     }
 }

@@ -7,8 +7,10 @@ use super::StoreError;
 /// A reader waits so long for a writer that is just switching the log over.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
 const STATEMENT_CACHE: usize = 128;
-/// Pages that a writer holds. With SQLite's 2 MiB it reads them again for every other event.
-const WRITER_CACHE_KIB: i64 = 32 * 1024;
+/// Pages that the writer of the catalog holds: events come to rules at random, and each rule's row is looked up.
+const CATALOG_CACHE_KIB: i64 = 56 * 1024;
+/// Pages that the writer of a partition holds, which appends, and judges again what it holds.
+const PART_CACHE_KIB: i64 = 32 * 1024;
 /// The same while the indexes of a partition are made.
 pub(super) const SEALING_CACHE_KIB: i64 = 128 * 1024;
 /// Pages of the log beside the file before they are moved into it, 32 MiB: a page that many events
@@ -30,14 +32,14 @@ pub(super) fn for_writing(
 ) -> Result<(), StoreError> {
     connection.pragma_update(None, "page_size", 8192)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
-    let synchronous = match durability {
-        Durability::Full => "full",
-        Durability::Normal => "normal",
+    let (synchronous, cache_kib) = match durability {
+        Durability::Full => ("full", PART_CACHE_KIB),
+        Durability::Normal => ("normal", CATALOG_CACHE_KIB),
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     // Negative: in KiB.
-    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     settle(connection)
 }

@@ -169,6 +169,8 @@ pub(crate) enum Adopt {
     Baseline(AdoptBaseline),
     /// State that a basis map may stand at nodes
     BasisMap(AdoptBasisMap),
+    /// State for how long a request may come into the register later than its block
+    LateRegister(AdoptLateRegister),
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +203,17 @@ pub(crate) struct AdoptBaseline {
     /// Before this time their old rules are BASELINE_UNATTRIBUTED, from then on NO_BASIS
     #[arg(long, value_name = "TIME")]
     pub(crate) until: String,
+    /// Show what it would change, and enter nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdoptLateRegister {
+    /// So long after a block a reference that the register does not hold is UNDETERMINED(late_register), and UNKNOWN_BASIS
+    /// from then on; at most 604800, 0: nothing is waited for
+    #[arg(value_name = "SECONDS")]
+    pub(crate) grace_s: u32,
     /// Show what it would change, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -13,6 +13,9 @@ use crate::{
     log_entry::{check_person, check_signatures, newer_format},
 };
 
+/// A policy that waits longer would hide what rests on nothing.
+const LATE_REGISTER_MAX_S: u32 = 7 * 86_400;
+
 /// The note text that a person signs over the bytes of a statement or of node facts. Only
 /// signed-note texts are ever signed; the first line separates this use of a key from all others.
 pub fn signed_text(origin: &str, bytes: &[u8]) -> String {
@@ -128,7 +131,7 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
             check_refused(refused, *rows_refused, *rows_read, items.as_ref())?;
         }
         Body::Transition(transition) => check_transition(transition)?,
-        Body::Proceeding(v1::Proceeding { id, outcome }) => {
+        Body::Proceeding(v1::Proceeding { id, outcome, awaits_approval: _ }) => {
             require(!id.is_empty(), "proceeding.id", "not empty")?;
             short_text(id, 200, "proceeding.id")?;
             short_text(outcome, 1000, "proceeding.outcome")?;
@@ -137,6 +140,9 @@ pub fn decode(bytes: &[u8]) -> Result<v1::Statement, Malformed> {
         Body::Baseline(v1::Baseline { nodes, until_s }) => {
             check_nodes(nodes, "baseline.nodes")?;
             time(*until_s, "baseline.until_s")?;
+        }
+        Body::LateRegister(v1::LateRegister { grace_s }) => {
+            require(*grace_s <= LATE_REGISTER_MAX_S, "late_register.grace_s", "at most 7 days")?;
         }
         Body::BasisMap(v1::BasisMap { digest: map, nodes }) => {
             digest(map, "basis_map.digest")?;
@@ -409,6 +415,7 @@ pub fn item_set(body: Option<&Body>) -> Option<&v1::ItemSet> {
         | Body::Proceeding(_)
         | Body::Baseline(_)
         | Body::BasisMap(_)
+        | Body::LateRegister(_)
         | Body::ListFeed(_)
         | Body::Approval(_) => None,
     }

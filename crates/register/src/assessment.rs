@@ -100,7 +100,10 @@ struct Asked<'a> {
     view: &'a View<'a>,
     place: Option<&'a v1::NodeFacts>,
     as_known: AsKnown,
-    judged_at_s: i64,
+    /// `None`: no reference comes late.
+    judged_at_s: Option<i64>,
+    /// Of a rule that stands.
+    acted_at_s: Option<i64>,
     /// What is known of confirmations and gaps below it.
     log_size: u64,
     /// A rule at an instant.
@@ -406,6 +409,11 @@ impl Grounds {
         self.register_heads.get(..below).and_then(<[_]>::last)
     }
 
+    /// How long a reference may come late, as known at a size of the log.
+    pub fn late_register_grace_s(&self, log_size: u64) -> u32 {
+        self.register.at(self.register_size_at(log_size)).late_register_grace_s()
+    }
+
     /// The newest facts of a node below a size of the log.
     pub fn facts_at(&self, node: &NodeId, log_size: u64) -> Option<&v1::NodeFacts> {
         let all = self.facts.get(node)?;
@@ -437,7 +445,8 @@ impl Grounds {
             view: &self.register.at(self.register_size_at(facts.covered_by)),
             place: self.facts_at(&facts.origin.node, facts.covered_by),
             as_known: AsKnown::Then,
-            judged_at_s: facts.span.last_s,
+            judged_at_s: Some(facts.span.last_s),
+            acted_at_s: None,
             log_size: facts.covered_by.saturating_add(1),
             stands: false,
         };
@@ -454,19 +463,26 @@ impl Grounds {
             view: &self.register.at(self.register_size_at(log_size)),
             place: self.facts_of_the_time(facts, log_size),
             as_known: AsKnown::Now,
-            judged_at_s,
+            judged_at_s: Some(judged_at_s),
+            acted_at_s: None,
             log_size,
             stands: false,
         };
         self.judge(facts, &asked)
     }
 
-    /// A standing rule at an instant, by its facts as a leaf or a snapshot showed them. The node is
-    /// where it is now.
-    pub fn standing(&self, facts: &Facts, at_s: i64, log_size: u64) -> Verdict {
+    /// A standing rule at an instant, by its facts as a leaf or a snapshot showed them; `since_s`: when it was seen to
+    /// be installed. The node is where it is now.
+    pub fn standing(
+        &self,
+        facts: &Facts,
+        since_s: Option<i64>,
+        at_s: i64,
+        log_size: u64,
+    ) -> Verdict {
         let log_size = log_size.max(facts.covered_by);
         let view = self.register.at(self.register_size_at(log_size));
-        self.standing_under(&view, facts, at_s, log_size)
+        self.standing_under(&view, facts, since_s, at_s, log_size)
     }
 
     /// The same under another register: what a statement would change.
@@ -474,6 +490,7 @@ impl Grounds {
         &self,
         view: &View<'_>,
         facts: &Facts,
+        since_s: Option<i64>,
         at_s: i64,
         log_size: u64,
     ) -> Verdict {
@@ -487,7 +504,8 @@ impl Grounds {
             view,
             place: self.facts_at(&facts.origin.node, log_size),
             as_known: AsKnown::Now,
-            judged_at_s: at_s,
+            judged_at_s: since_s.map(|_| at_s),
+            acted_at_s: since_s,
             log_size,
             stands: true,
         };
@@ -508,7 +526,7 @@ impl Grounds {
             before_act,
             covered_by,
         } = facts;
-        let Asked { view, place, as_known, judged_at_s, log_size, stands } = *asked;
+        let Asked { view, place, as_known, judged_at_s, acted_at_s, log_size, stands } = *asked;
         let own = rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok()).collect();
         let Claimed { claims, attributed } = view.claims_of(&origin.node, rule.number, own);
         let stood = self.stood_before(origin, rule.number, *index);
@@ -538,7 +556,7 @@ impl Grounds {
         let sizes =
             KnownSizes { before_act: *before_act, when_logged: self.register_size_at(*covered_by) };
         let parameters =
-            Parameters { as_known, judged_at_s: Some(judged_at_s), ..self.parameters.clone() };
+            Parameters { as_known, judged_at_s, acted_at_s, ..self.parameters.clone() };
         let verdict = judge(&event, view, &sizes, &parameters);
         // Gaps are looked for only where one would change something.
         let unseen = match verdict.undetermined {

@@ -16,12 +16,15 @@
 //!   touches an entry that it adds or removes, and of the entries that stay, from when it is in force on.
 //!   A feed that grants another grace than the one before reaches what touches an entry that was removed, from
 //!   its removal on.
+//! - What goes with an own measure, by the words of either, reaches what the own measure reaches: its label may be
+//!   doubtful. So does a feed that lets a list stand under another request, where an own measure implements the list.
 //! - An attribution reaches the rules that it names, a baseline the rules of its nodes.
 //! - The end of a proceeding reaches what requests reach that depend on it in any of their versions, from the earliest
 //!   time on that was ever said of its end.
+//! - How long a reference may come late reaches everything.
 //! - A statement that cannot be read may hold whatever is claimed and not known.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use evidence::{Claim, NodeId, RequestId};
 use remit_proto::v1::TransitionKind;
@@ -130,17 +133,21 @@ impl Register {
         let unreadable = |view: &View<'_>| view.withheld_count() + view.not_understood_count();
         // An erased target might be any request's: the first request changes what that means.
         let first = before.requests().next().is_none() && after.requests().next().is_some();
-        if first || unreadable(&before) != unreadable(&after) {
+        let grace = before.late_register_grace_s() != after.late_register_grace_s();
+        if first || grace || unreadable(&before) != unreadable(&after) {
             return vec![Selector::always(Selected::Everything)];
         }
         // Requests lapse with a proceeding by what their texts say of it.
         let ended = self.proceedings.ended_by(from_size..to_size);
         let mut reach = Vec::new();
+        let mut labelled: BTreeMap<&RequestId, Entry<'_>> = BTreeMap::new();
         for entry in after.requests() {
             let changed = changed_since(&entry, from_size);
             let since_s = changed.into_iter().chain(ended_since(&entry, &ended)).min();
             if let Some(since_s) = since_s {
                 of_request(&after, &entry, since_s, &mut reach);
+                let own = after.own_measures_of(&entry).into_iter();
+                labelled.extend(own.map(|own| (own.id(), own)));
             }
             if reach.len() > SELECTORS_MAX {
                 return vec![Selector::always(Selected::Everything)];
@@ -150,8 +157,20 @@ impl Register {
             self.said_of_lists.iter().filter(|(said, _)| (from_size..to_size).contains(said));
         let lists: BTreeSet<usize> = said.map(|(_, list)| *list).collect();
         for list in after.lists_at(lists.into_iter()) {
-            let grace_before_s = before.list_of(list.id()).map_or(0, |list| list.grace_s());
+            let known = before.list_of(list.id());
+            let grace_before_s = known.map_or(0, |list| list.grace_s());
             of_list(&after, &list, from_size, grace_before_s, &mut reach);
+            let under = |list: &ListView<'_>| list.feed().map(|feed| feed.request.clone());
+            if known.as_ref().and_then(under) != under(&list) {
+                let own = after.own_measures_by(list.id()).into_iter();
+                labelled.extend(own.map(|own| (own.id(), own)));
+            }
+            if reach.len() > SELECTORS_MAX {
+                return vec![Selector::always(Selected::Everything)];
+            }
+        }
+        for own in labelled.into_values() {
+            of_request(&after, &own, i64::MIN, &mut reach);
             if reach.len() > SELECTORS_MAX {
                 return vec![Selector::always(Selected::Everything)];
             }

@@ -243,6 +243,11 @@ impl<'a> Entry<'a> {
         self.history.proposed.iter().filter(waits).collect()
     }
 
+    /// What the end of a proceeding would make of it, where that waits for a second person.
+    pub fn ends_waiting(&self) -> Vec<Transition> {
+        self.proceedings.waiting(self.request(), self.size)
+    }
+
     fn leads_on(&self, stated: &Transition) -> bool {
         let known = self.transitions().into_iter().cloned();
         self.history.way_with(stated.clone(), known, self.proceedings).is_ok()

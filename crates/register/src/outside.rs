@@ -111,7 +111,9 @@ fn reached(
             .map(|facts| facts.node.as_str())
             .collect();
         let installed = stands.iter().any(|Stands { rule, since_s }| {
-            holds.contains(rule.node.as_str())
+            // What was reached may lie outside of its further conditions.
+            !rule.narrowed
+                && holds.contains(rule.node.as_str())
                 && *since_s <= seen.at_s
                 && relation(&rule.target, &touch.target.target) != Relation::Disjoint
         });

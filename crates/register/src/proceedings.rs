@@ -3,13 +3,36 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use crate::request::Request;
+use remit_proto::v1::TransitionKind;
 
-#[derive(Debug, Clone, Copy)]
+use crate::{
+    entry::Second,
+    request::Request,
+    state::{Proposed, Transition},
+};
+
+#[derive(Debug, Clone)]
 struct Closure {
     /// Index of the statement that said so.
     statement: u64,
+    recorded_at_s: i64,
     effective_at_s: i64,
+    /// `None`: it needs no second person.
+    second: Option<Second>,
+}
+
+impl Closure {
+    /// The statement since which it counts; `None`: it waits.
+    fn known_by(&self) -> Option<u64> {
+        match &self.second {
+            None => Some(self.statement),
+            Some(second) => second.approved.as_ref().map(|by| by.statement),
+        }
+    }
+
+    fn counts(&self, size: u64) -> bool {
+        self.known_by().is_some_and(|statement| statement < size)
+    }
 }
 
 /// By the proceeding's id, in the order of the register.
@@ -17,15 +40,63 @@ struct Closure {
 pub(crate) struct Proceedings(HashMap<String, Vec<Closure>>);
 
 impl Proceedings {
-    pub(crate) fn close(&mut self, id: &str, statement: u64, effective_at_s: i64) {
-        self.0.entry(id.to_owned()).or_default().push(Closure { statement, effective_at_s });
+    /// The instant at which it ended, by a statement that was recorded at another one.
+    pub(crate) fn close(
+        &mut self,
+        id: &str,
+        effective_at_s: i64,
+        (statement, recorded_at_s): (u64, i64),
+        second: Option<Second>,
+    ) {
+        let closure = Closure { statement, recorded_at_s, effective_at_s, second };
+        self.0.entry(id.to_owned()).or_default().push(closure);
+    }
+
+    /// What a second person is to look at, and when it would take effect.
+    pub(crate) fn proposed(&self, id: &str, statement: u64) -> Option<(&Second, i64)> {
+        let closure = self.0.get(id)?.iter().find(|closure| closure.statement == statement)?;
+        Some((closure.second.as_ref()?, closure.effective_at_s))
+    }
+
+    pub(crate) fn proposed_mut(&mut self, id: &str, statement: u64) -> Option<&mut Second> {
+        let mut closures = self.0.get_mut(id)?.iter_mut();
+        closures.find(|closure| closure.statement == statement)?.second.as_mut()
+    }
+
+    /// Ends of proceedings on which the request depends that wait for a second person, as what they would make of
+    /// it. In the order of their statements.
+    pub(crate) fn waiting(&self, request: &Request, size: u64) -> Vec<Transition> {
+        let closures = request.proceedings().filter_map(|id| self.0.get(id)).flatten();
+        let waits = closures.filter(|closure| closure.statement < size && !closure.counts(size));
+        let mut waiting: Vec<Transition> = waits
+            .filter_map(|closure| {
+                let Closure { statement, recorded_at_s, effective_at_s, second } = closure.clone();
+                let proposed =
+                    Some(Box::new(Proposed { statement, recorded_at_s, second: second? }));
+                Some(Transition {
+                    kind: TransitionKind::Moot,
+                    effective_at_s,
+                    recorded_at_s,
+                    statement,
+                    by: None,
+                    decision: None,
+                    reason: String::new(),
+                    back_covers: false,
+                    proposed,
+                    committed: None,
+                })
+            })
+            .collect();
+        waiting.sort_by_key(|stated| stated.statement);
+        waiting
     }
 
     /// Proceedings of which these statements say when they ended, each with the earliest time that was ever said
     /// of it: what a later statement corrects, it may correct either way.
     pub(crate) fn ended_by(&self, statements: Range<u64>) -> HashMap<&str, i64> {
         let told = |closures: &&Vec<Closure>| {
-            closures.iter().any(|closure| statements.contains(&closure.statement))
+            let mut known = closures.iter().filter_map(Closure::known_by);
+            known.any(|statement| statements.contains(&statement))
         };
         let earliest =
             |closures: &Vec<Closure>| closures.iter().map(|closure| closure.effective_at_s).min();
@@ -34,14 +105,14 @@ impl Proceedings {
     }
 
     /// When the first of the proceedings ended that the request depends on, as a register of this size
-    /// knows. Of several statements about one, the newest speaks.
+    /// knows. Of several statements about one, the newest speaks; of what needs a second person, by its approval.
     pub(crate) fn closed_at_s(&self, request: &Request, size: u64) -> Option<i64> {
         if self.0.is_empty() {
             return None;
         }
         let closed = request.proceedings().filter_map(|id| {
-            let known = self.0.get(id)?.iter().rfind(|closure| closure.statement < size)?;
-            Some(known.effective_at_s)
+            let known = self.0.get(id)?.iter().filter(|closure| closure.counts(size));
+            known.max_by_key(|closure| closure.known_by()).map(|closure| closure.effective_at_s)
         });
         closed.min()
     }

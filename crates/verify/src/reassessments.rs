@@ -60,7 +60,7 @@ impl Seals {
 
     /// The latest among the newest seals of a node's trees, below a size of the log. What a tree sealed before
     /// its newest one, by a clock that was set back since, does not count.
-    fn newest_s(&self, node: &NodeId, log_size: u64) -> Option<i64> {
+    pub(crate) fn newest_s(&self, node: &NodeId, log_size: u64) -> Option<i64> {
         let trees = self.0.get(node)?.values();
         let newest = |seals: &Vec<(u64, i64)>| {
             seals.iter().rfind(|(covered_by, _)| *covered_by < log_size).map(|(_, at_s)| *at_s)
@@ -171,8 +171,8 @@ fn revisions(given: &Given<'_>, stated: &v1::Reassessment) -> (u64, tlog::Hash) 
     let v1::Reassessment { log_size, from_register_size, to_register_size, .. } = stated;
     let mut tree = Edge::new();
     for Judged { facts, event } in events.iter().filter(|e| e.facts.covered_by < *log_size) {
-        let at_s = seals.newest_s(&facts.origin.node, *log_size);
         let judge = |size: u64, register_size: u64| {
+            let at_s = seals.newest_s(&facts.origin.node, size);
             let verdict = assessment.now(facts, size, at_s.unwrap_or_default()).to_wire();
             v1::Verdict { register_size, ..verdict }
         };

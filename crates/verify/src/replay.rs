@@ -227,10 +227,10 @@ fn compute(
     let computed: BTreeMap<String, Computed> = events
         .iter()
         .map(|Judged { facts, event }| {
-            let judged_at_s = last_seal_s.get(&facts.origin).copied().unwrap_or_default();
+            let judged_at_s = seals.newest_s(&facts.origin.node, past.log_size);
             let computed = Computed {
                 then: assessment.then(facts),
-                now: assessment.now(facts, past.log_size, judged_at_s),
+                now: assessment.now(facts, past.log_size, judged_at_s.unwrap_or_default()),
                 closed: is_closed(past.agents, facts) || closed.contains(&facts.origin),
             };
             (event.clone(), computed)

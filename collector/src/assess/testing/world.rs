@@ -64,7 +64,9 @@ impl World {
         index
             .for_each_event(&mut |event| {
                 count += 1;
-                let seal_s = event.facts.span.last_s;
+                let trees = self.assessor.state.seals.newest.iter();
+                let of_node = trees.filter(|(origin, _)| origin.node == event.facts.origin.node);
+                let seal_s = of_node.map(|(_, seal)| seal.at_s).max().unwrap_or_default();
                 let wanted = grounds.now(&event.facts, log_size, seal_s).to_wire();
                 let wanted = v1::Verdict { register_size: event.now.register_size, ..wanted };
                 assert_eq!(event.now, wanted, "{} at log size {log_size}", event.id());

@@ -127,6 +127,9 @@ pub(crate) struct Proceeding {
     /// How it ended, in words
     #[arg(long, value_name = "TEXT")]
     pub(crate) outcome: Option<String>,
+    /// It has no effect before a second person approves it, of any request that depends on it
+    #[arg(long)]
+    pub(crate) awaits_approval: bool,
     /// Show what it would change of today's verdicts, and enter nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -46,6 +46,10 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
             "Request {id} is in force, and whether a rule carries it out is not known: all nodes that look \
              are silent."
         ),
+        None if row.detail == "conditions" => format!(
+            "Request {id} is in force, and whether {targets} is carried out is not known: rules at {at} have \
+             further conditions, of which the evidence does not tell which."
+        ),
         None => {
             format!("Request {id} is in force, and whether a rule carries it out is not known.")
         }
@@ -176,6 +180,17 @@ mod tests {
                 "{sentence}"
             );
         }
+    }
+
+    #[test]
+    fn what_depends_on_conditions_that_are_not_told_says_where() {
+        let (code, detail) = ("UNDETERMINED".into(), "conditions".into());
+        let said =
+            sentence(&v1::FindingRow { code, detail, ..row(DutyCode::NotEnforced) }).unwrap();
+        assert!(
+            said.contains("not known: rules at edge-1 (") && said.contains("a.example"),
+            "{said}"
+        );
     }
 
     #[test]

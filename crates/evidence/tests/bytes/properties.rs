@@ -281,6 +281,7 @@ proptest! {
 #[test]
 fn who_wrote_a_statement_does_not_approve_it() {
     let body = remit_proto::v1::statement::Body::Proceeding(remit_proto::v1::Proceeding {
+        awaits_approval: false,
         id: "VG 12 K 345/26".to_owned(),
         outcome: String::new(),
     });

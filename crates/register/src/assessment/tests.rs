@@ -230,7 +230,7 @@ fn a_standing_rule_is_judged_where_its_node_is_now() {
     let facts = log.cover().remove(0);
     log.declare("FR");
     let size = log.size;
-    let standing = log.assessment.standing(&facts, NOON + 60, size);
+    let standing = log.assessment.standing(&facts, None, NOON + 60, size);
     assert_eq!(standing.code, VerdictCode::WrongPlace);
     assert_eq!(log.assessment.now(&facts, size, NOON).code, VerdictCode::Authorised);
 }
@@ -452,7 +452,7 @@ fn a_deed_is_confirmed_from_the_head_that_covers_the_second_persons_word() {
     assert!(unconfirmed(&log.assessment.now(ended, log.size, NOON)));
     assert_eq!((ended.span.first_s, ended.span.last_s), (NOON, NOON + 9));
     // Whoever stands still is judged as the rule that it is.
-    let standing = log.assessment.standing(began, NOON + 5, log.size);
+    let standing = log.assessment.standing(began, None, NOON + 5, log.size);
     assert_eq!((standing.code, unconfirmed(&standing)), (VerdictCode::Authorised, false));
 }
 
@@ -580,7 +580,7 @@ fn a_silence_of_the_tree_is_a_gap_too() {
         now.clause.event_shows
     );
     // What stands then is not known to have stood; a moment before the stop it is, and it is judged.
-    let standing = |at_s| log.assessment.standing(&facts, at_s, log.size);
+    let standing = |at_s| log.assessment.standing(&facts, None, at_s, log.size);
     assert_eq!(standing(NOON + 10).undetermined, Some(v1::UndeterminedReason::Gap));
     assert_eq!(standing(NOON + 20).code, VerdictCode::Revoked);
     assert_eq!(standing(NOON - 10).code, VerdictCode::Authorised, "if it stood, it was covered");

@@ -6,8 +6,9 @@ use remit_proto::v1::DutyCode;
 
 use super::{
     Begun, Duty, DutyFinding, DutyNode, NAMED_MAX, RELOAD_S, Reach,
-    owed::{Carried, Owed, Span},
+    owed::{Carried, Owed},
     rules::names,
+    spans::{Course, Span},
     state,
 };
 use crate::{
@@ -86,8 +87,11 @@ pub(super) fn removed_early<'a>(owed: &'a Owed<'_>, reach: &Reach) -> Removed<'a
         return removed;
     }
     for carried in &owed.targets {
-        for (node, spans) in &carried.at {
-            let ended_s = spans.last().and_then(|span| span.until_s);
+        for (node, course) in &carried.at {
+            // Where the answer ended and the rule stands on nothing was removed: it is not carried out.
+            let is_removal = course.at_least.last().is_some_and(|span| !span.is_lapsed);
+            let last = course.at_most.last().filter(|span| is_removal && !span.is_lapsed);
+            let ended_s = last.and_then(|span| span.until_s);
             let Some(ended_s) = ended_s.filter(|ended_s| owed.is_owed(carried, *ended_s)) else {
                 continue;
             };
@@ -105,10 +109,11 @@ pub(super) fn removed_early<'a>(owed: &'a Owed<'_>, reach: &Reach) -> Removed<'a
     removed
 }
 
-/// Carried at nodes of another kind from then on, which is as good.
+/// Carried at nodes of another kind from then on, or perhaps, which is as good.
 fn moved(carried: &Carried<'_>, reach: &Reach, from: &str, at_s: i64) -> bool {
-    let mut others = carried.carrying(at_s).filter(|other| *other != from).peekable();
-    others.peek().is_some() && !others.any(|other| reach.are_peers(from, other))
+    let is_elsewhere = carried.may_carry(at_s).any(|other| other != from);
+    let mut others = carried.carrying(at_s).filter(|other| *other != from);
+    is_elsewhere && !others.any(|other| reach.are_peers(from, other))
 }
 
 pub(super) fn check(
@@ -121,15 +126,15 @@ pub(super) fn check(
 ) {
     let (mut late, mut paused, mut stood) = (Parts::default(), Parts::default(), Parts::default());
     for carried in &owed.targets {
-        for (node, spans) in &carried.at {
+        for (node, course) in &carried.at {
             if !reach.observed.iter().any(|observed| observed == node) {
                 continue;
             }
             if !owed.is_closed() {
-                late_start(owed, silences, carried, node, spans, &mut late);
-                interrupted(owed, carried, node, spans, &mut paused);
+                late_start(owed, silences, carried, node, course, &mut late);
+                interrupted(owed, carried, node, course, &mut paused);
             }
-            late_removal(view, owed, carried, node, spans, &mut stood);
+            late_removal(view, owed, carried, node, &course.at_most, &mut stood);
         }
     }
     late.tell(owed, reach, DutyCode::LateStart, found);
@@ -138,18 +143,20 @@ pub(super) fn check(
     stood.tell(owed, reach, DutyCode::LateRemoval, found);
 }
 
-/// Timed against a stated bound alone, and only where the node was heard from then on.
+/// Timed against a stated bound alone, and only where the node was heard from then on. A rule with further
+/// conditions may have begun in time.
 fn late_start<'a>(
     owed: &Owed<'_>,
     silences: &Silences<'_>,
     carried: &'a Carried<'_>,
     node: &'a str,
-    spans: &[Span<'_>],
+    course: &Course<'_>,
     late: &mut Parts<'a>,
 ) {
-    let (Some(_), Some(first)) = (owed.request().implement_by_s, spans.first()) else { return };
+    let first = course.at_most.first().filter(|_| !course.at_least.is_empty());
+    let (Some(_), Some(first)) = (owed.request().implement_by_s, first) else { return };
     let due_s = carried.due_s;
-    let timed = match first.first.begun {
+    let timed = match first.begun {
         Begun::Seen | Begun::Found => !silences
             .get(node)
             .into_iter()
@@ -168,12 +175,15 @@ fn interrupted<'a>(
     owed: &Owed<'_>,
     carried: &'a Carried<'_>,
     node: &'a str,
-    spans: &[Span<'_>],
+    course: &Course<'_>,
     paused: &mut Parts<'a>,
 ) {
-    for (before, after) in spans.iter().zip(spans.iter().skip(1)) {
+    let Course { at_most, at_least } = course;
+    for (before, after) in at_most.iter().zip(at_most.iter().skip(1)) {
         let Some(ended_s) = before.until_s else { continue };
-        if owed.is_owed(carried, ended_s) {
+        let surely_before = at_least.iter().any(|span| span.from_s < ended_s);
+        let surely_after = at_least.iter().any(|span| after.from_s <= span.from_s);
+        if surely_before && surely_after && owed.is_owed(carried, ended_s) {
             paused.add(&carried.held.target, node, ended_s, Some(after.from_s));
         }
     }

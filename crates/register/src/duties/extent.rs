@@ -21,6 +21,21 @@ pub(super) enum Extent {
     Whole,
 }
 
+/// How much of a target the rules of one node carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extents {
+    /// By those without further conditions; `None`: nothing.
+    pub(super) at_least: Option<Extent>,
+    /// By all of them.
+    pub(super) at_most: Extent,
+}
+
+impl Extents {
+    pub(super) fn is_sure(self) -> bool {
+        self.at_least == Some(self.at_most)
+    }
+}
+
 /// `rules`: the targets of rules that stand together, none of them disjoint from `target`, and of what is spared.
 pub(super) fn extent(target: &Target, rules: &[&Target]) -> Extent {
     let alone = |rule: &&Target| match relation(rule, target) {

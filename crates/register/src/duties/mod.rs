@@ -9,7 +9,8 @@
 //! listed then, and `implement_by` has passed; what joins later has as long as the first targets had, and what
 //! joins a list at least the list's own time. *Carried* it is at a node while a rule stands there that is
 //! not disjoint from it, or, where the operator chooses the means or may block addresses for a name, a rule that
-//! names the request and none of its targets, or one on an address that the name resolved to. *Observed*
+//! names the request and none of its targets, or one on an address that the name resolved to, for as long as the
+//! answer held; since when the name had the address before the first answer that is kept, nobody knows. *Observed*
 //! are the nodes in scope with at least one point that is looked at. *Peers* are observed nodes of the same
 //! role with a technology in common: if one of them carries a request, the others are expected to.
 //!
@@ -26,6 +27,7 @@
 //! | `LATE_REMOVAL` | a rule stood, or stands, after the time to remove it had passed; with the tail of each node |
 //! | `INEFFECTIVE` | a probe reached what is installed: [`outside`](crate::outside) |
 //! | undetermined | nobody looks where it would be, or all who look are silent now |
+//! | undetermined(conditions) | rules with further conditions may carry a target out, or more of it, and others do not |
 //!
 //! Exempt: requests that are refused, challenged, suspended or never accepted; agreed narrowing; nodes outside
 //! the scope, or for other lines; exceptions; the operator's and users' own measures, which nobody is owed; orders against the
@@ -33,6 +35,10 @@
 //! point. The time to remove counts from the end, or from a stay that the end found, or, if that was stated
 //! later, from the statement. What another request in force wants blocked
 //! is no late removal. A rule that is put back within [`RELOAD_S`] was reloaded.
+//!
+//! A rule with further conditions, of which the evidence does not tell which, may carry out what it is on, and may
+//! not: where and when it stands nothing is told as not carried out, late or interrupted for want of a rule. That
+//! it still stands when it was to be removed is told, for it was to be removed too.
 //!
 //! A node that is silent is not held to have or to lack anything: it is left out and said to be. A start or an
 //! end that fell into a silence is not timed against a bound.
@@ -46,6 +52,7 @@ mod extent;
 mod owed;
 mod reach;
 mod rules;
+mod spans;
 mod state;
 mod timeline;
 mod watch;
@@ -78,7 +85,8 @@ pub const NAMED_MAX: usize = 1_000;
 pub struct Duty {
     pub request: RequestId,
     pub finding: DutyFinding,
-    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED, "silent" where all who look are; else empty.
+    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED; "silent" where all who look are, "conditions" where it
+    /// depends on what rules do not tell; else empty.
     pub detail: &'static str,
     pub since_s: i64,
     /// When it ended; `None`: it stands.

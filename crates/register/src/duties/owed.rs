@@ -12,7 +12,8 @@ use remit_proto::v1::RequestPart;
 
 use super::{
     RELOAD_S, Reach, Rules, Stood, Where,
-    extent::{Extent, extent},
+    extent::{Extent, Extents, extent},
+    spans::{Course, Piece, is_over},
 };
 use crate::{
     entry::{Entry, Version},
@@ -28,13 +29,17 @@ pub(super) struct Owed<'a> {
     at_s: i64,
     by_list: &'a [Listed<'a>],
     known: Vec<&'a Transition>,
-    /// Targets that the first version did not name.
+    /// Targets that the first version did not name; filled by [`find`](Self::find), because it reads every
+    /// target of every version. Of what is exempt no bound depends on them.
     joined: HashMap<&'a Target, Joined>,
     /// Each with the nodes at which it was carried; filled by [`find`](Self::find).
     pub(super) targets: Vec<Carried<'a>>,
     /// When something else than its own times makes another answer.
     again_s: Cell<Option<i64>>,
 }
+
+/// By name, the addresses that answers gave, and when each held.
+type Answers<'a> = HashMap<&'a Target, BTreeMap<&'a Target, Vec<(i64, i64)>>>;
 
 /// A target that a later version brought in.
 struct Joined {
@@ -49,28 +54,16 @@ pub(super) struct Carried<'a> {
     pub(super) due_s: i64,
     /// Of an entry of a list: by so much the list may reach a node later.
     list_grace_s: i64,
-    pub(super) at: BTreeMap<&'a str, Vec<Span<'a>>>,
+    pub(super) at: BTreeMap<&'a str, Course<'a>>,
     /// How much of it rules carry now, by node; a node that carries nothing now is not in it.
-    pub(super) extent: BTreeMap<&'a str, Extent>,
-}
-
-/// Rules one after the other, with pauses of no more than a reload.
-#[derive(Clone, Copy)]
-pub(super) struct Span<'a> {
-    pub(super) from_s: i64,
-    /// `None`: it stands, or went so short a while ago that it may be a reload.
-    pub(super) until_s: Option<i64>,
-    /// When it went, however short ago.
-    pub(super) gone_s: Option<i64>,
-    pub(super) first: &'a Stood,
+    pub(super) extent: BTreeMap<&'a str, Extents>,
 }
 
 impl<'a> Owed<'a> {
     pub(super) fn new(entry: &'a Entry<'a>, at_s: i64, by_list: &'a [Listed<'a>]) -> Self {
         let known = entry.transitions();
         let version = entry.version_at(at_s);
-        let joined = version.map(|version| joined_since(entry, version)).unwrap_or_default();
-        let (targets, again_s) = (Vec::new(), Cell::new(None));
+        let (joined, targets, again_s) = (HashMap::new(), Vec::new(), Cell::new(None));
         Self { entry, version, at_s, by_list, known, joined, targets, again_s }
     }
 
@@ -135,23 +128,21 @@ impl<'a> Owed<'a> {
 
     /// Looks up the rules that carried each target at nodes where it may be owed.
     pub(super) fn find(&mut self, rules: &'a Rules, reach: &Reach) {
+        self.joined = joined_since(&self.versions().collect::<Vec<_>>());
         let decision = self.entry.decision_at(self.at_s);
         let request = self.request();
         let other_means = request.measure.permits_derived();
+        let answers = if other_means { self.answers() } else { Answers::new() };
         let mut by_name: Vec<&Stood> =
             if other_means { rules.naming(self.id()).collect() } else { Vec::new() };
         if !by_name.is_empty() {
             // By other means than a target itself: which of them it is for, the rule does not say.
             let own = self.named().filter(|(held, _)| !held.exception);
-            let own: HashSet<*const Stood> =
-                own.flat_map(|(held, _)| rules.touching(&held.target)).map(ptr::from_ref).collect();
+            let own = own.map(|(held, _)| &held.target);
+            let resolved = answers.values().flat_map(BTreeMap::keys).copied();
+            let own = own.chain(resolved).flat_map(|target| rules.touching(target));
+            let own: HashSet<*const Stood> = own.map(ptr::from_ref).collect();
             by_name.retain(|stood| !own.contains(&ptr::from_ref(*stood)));
-        }
-        let mut addresses: HashMap<&Target, Vec<&RequestTarget>> = HashMap::new();
-        for held in request.targets.iter().filter(|_| other_means) {
-            if let Some(derived) = held.derived() {
-                addresses.entry(&derived.from).or_default().push(held);
-            }
         }
         let spared = self.spared();
         let targets = self.named().filter(|(held, _)| {
@@ -162,32 +153,34 @@ impl<'a> Owed<'a> {
         });
         let found = targets
             .map(|(held, list_grace_s)| {
-                let mut at: BTreeMap<&str, Vec<&Stood>> = BTreeMap::new();
-                let resolved = addresses.get(&held.target).into_iter().flatten();
-                let spans = rules
-                    .touching(&held.target)
-                    .chain(resolved.flat_map(|address| self.for_its_name(address, rules)))
-                    .chain(by_name.iter().copied());
-                for stood in spans {
-                    if !reach.may_include(stood.rule.node.as_str()) {
+                let mut at: BTreeMap<&str, Vec<Piece<'_>>> = BTreeMap::new();
+                let resolved = answers.get(&held.target).into_iter().flatten();
+                let by_address = resolved.flat_map(|(address, times)| {
+                    let rules = rules.touching(address);
+                    rules.flat_map(|stood| Piece::by_answers(stood, times))
+                });
+                let whole = rules.touching(&held.target).chain(by_name.iter().copied());
+                for piece in whole.map(Piece::whole).chain(by_address) {
+                    let node = piece.stood.rule.node.as_str();
+                    if !reach.may_include(node) {
                         continue;
                     }
-                    if self.at_s < stood.from_s {
-                        self.look_again(stood.from_s);
+                    if self.at_s < piece.from_s {
+                        self.look_again(piece.from_s);
                         continue;
                     }
-                    if let Some(until_s) = stood.until_s {
-                        self.look_again(until_s.saturating_add(RELOAD_S).saturating_add(1));
+                    for end_s in [piece.until_s, piece.gone_s].into_iter().flatten() {
+                        self.look_again(end_s.saturating_add(RELOAD_S).saturating_add(1));
                     }
-                    at.entry(stood.rule.node.as_str()).or_default().push(stood);
+                    at.entry(node).or_default().push(piece);
                 }
                 let extent = at
                     .iter()
-                    .filter_map(|(node, spans)| {
-                        Some((*node, self.extent_now(&held.target, spans, &spared)?))
+                    .filter_map(|(node, pieces)| {
+                        Some((*node, self.extents_now(&held.target, pieces, &spared)?))
                     })
                     .collect();
-                let at = at.into_iter().map(|(node, spans)| (node, joined(spans, self.at_s)));
+                let at = at.into_iter().map(|(node, pieces)| (node, Course::of(pieces, self.at_s)));
                 let due_s = self.due_s(held, list_grace_s);
                 Carried { held, due_s, list_grace_s, at: at.collect(), extent }
             })
@@ -195,44 +188,56 @@ impl<'a> Owed<'a> {
         self.targets = found;
     }
 
-    /// Rules on an address that a name resolved to, which stood, or stand, while the answer held.
-    fn for_its_name<'r>(
-        &self,
-        address: &'r RequestTarget,
-        rules: &'r Rules,
-    ) -> impl Iterator<Item = &'r Stood> {
-        let (from_s, until_s) = address.bounds(self.request());
-        let is_over = until_s.is_some_and(|until_s| until_s <= self.at_s);
-        rules.touching(&address.target).filter(move |stood| {
-            let begun = until_s.is_none_or(|end_s| stood.from_s < end_s);
-            let not_before = stood.until_s.is_none_or(|gone_s| from_s < gone_s);
-            // One that stood on when the answer held no more was for nothing any more.
-            let within =
-                stood.until_s.is_some_and(|gone_s| until_s.is_none_or(|end_s| gone_s <= end_s));
-            begun && not_before && (within || !is_over)
-        })
+    /// The times for which kept answers gave the addresses of names, in order and apart: by all texts up to this
+    /// one, because a later answer comes with an amendment. What an amendment left out holds no longer.
+    fn answers(&self) -> Answers<'a> {
+        let mut answers = Answers::new();
+        for version in self.versions().filter(|one| one.request.measure.permits_derived()) {
+            let amended_at_s = self.entry.amended_at_s(version);
+            for held in version.request.targets.iter().filter(|held| !held.exception) {
+                let Some(derived) = held.derived() else { continue };
+                let (from_s, until_s) = held.bounds(&version.request);
+                let until_s = until_s.into_iter().chain(amended_at_s).min();
+                if let Some(until_s) = until_s.filter(|until_s| from_s < *until_s) {
+                    let of_name = answers.entry(&derived.from).or_default();
+                    of_name.entry(&held.target).or_default().push((from_s, until_s));
+                }
+            }
+        }
+        for times in answers.values_mut().flat_map(BTreeMap::values_mut) {
+            times.sort_unstable();
+            times.dedup_by(|later, before| {
+                let meets = later.0 <= before.1;
+                if meets {
+                    before.1 = before.1.max(later.1);
+                }
+                meets
+            });
+        }
+        answers
+    }
+
+    /// Up to the one that is judged.
+    fn versions(&self) -> impl Iterator<Item = &'a Version> {
+        let last = self.version.map(|version| version.request.version);
+        self.entry.versions().take_while(move |one| Some(one.request.version) <= last)
     }
 
     /// How much of a target the rules of one node carry now; `None`: they are gone.
-    fn extent_now(&self, target: &Target, spans: &[&Stood], spared: &[&Target]) -> Option<Extent> {
-        let standing = spans.iter().filter(|stood| !is_over(stood.until_s, self.at_s));
-        let rules: Vec<&Target> = standing.map(|stood| &stood.rule.target).collect();
-        if rules.is_empty() {
-            return None;
-        }
-        // By other means, which the operator chose: how far they reach, the target does not tell.
-        let is_other_means = |rule: &&Target| relation(rule, target) == Relation::Disjoint;
-        if rules.iter().any(is_other_means) {
-            return Some(Extent::Whole);
-        }
-        match extent(target, &rules) {
-            Extent::Whole => Some(Extent::Whole),
-            Extent::Part => {
-                let near = spared.iter().filter(|spared| !is_other_means(spared));
-                let with_spared: Vec<&Target> = near.chain(&rules).copied().collect();
-                Some(extent(target, &with_spared))
-            }
-        }
+    fn extents_now(
+        &self,
+        target: &Target,
+        pieces: &[Piece<'_>],
+        spared: &[&Target],
+    ) -> Option<Extents> {
+        let standing = || {
+            let standing = pieces.iter().filter(|piece| !is_over(piece.until_s, self.at_s));
+            standing.map(|piece| &piece.stood.rule)
+        };
+        let sure = standing().filter(|rule| !rule.narrowed);
+        let at_least = by_rules(target, sure.map(|rule| &rule.target).collect(), spared);
+        let at_most = by_rules(target, standing().map(|rule| &rule.target).collect(), spared)?;
+        Some(Extents { at_least, at_most })
     }
 
     /// What must stay open, and what was agreed not to be carried out.
@@ -350,24 +355,26 @@ impl Carried<'_> {
         &self.held.target
     }
 
-    /// Nodes at which it is carried at an instant.
+    /// Nodes at which it is surely carried at an instant.
     pub(super) fn carrying(&self, at_s: i64) -> impl Iterator<Item = &str> {
-        let here = self.at.iter().filter(move |(_, spans)| spans.iter().any(|s| s.holds(at_s)));
-        here.map(|(node, _)| *node)
+        let holds = move |course: &Course<'_>| course.at_least.iter().any(|s| s.holds(at_s));
+        self.at.iter().filter(move |(_, course)| holds(course)).map(|(node, _)| *node)
+    }
+
+    /// Nodes at which it may be carried at an instant.
+    pub(super) fn may_carry(&self, at_s: i64) -> impl Iterator<Item = &str> {
+        let holds = move |course: &Course<'_>| course.at_most.iter().any(|s| s.holds(at_s));
+        self.at.iter().filter(move |(_, course)| holds(course)).map(|(node, _)| *node)
     }
 }
 
-impl Span<'_> {
-    fn holds(&self, at_s: i64) -> bool {
-        self.from_s <= at_s && self.until_s.is_none_or(|until_s| at_s < until_s)
-    }
-}
-
-/// What versions up to this one name without a break, and the first of them did not name.
-fn joined_since<'a>(entry: &'a Entry<'a>, version: &'a Version) -> HashMap<&'a Target, Joined> {
+/// What the last of these versions names, and those before it since some version without a break; not what the
+/// first of them named.
+fn joined_since<'a>(versions: &[&'a Version]) -> HashMap<&'a Target, Joined> {
     let mut joined = HashMap::new();
-    let is_later = |one: &&Version| one.request.version > version.request.version;
-    let versions: Vec<&Version> = entry.versions().take_while(|one| !is_later(one)).collect();
+    if versions.len() < 2 {
+        return joined;
+    }
     let names = |version: &'a Version| -> HashSet<&'a Target> {
         let blocked = version.request.targets.iter().filter(|held| !held.exception);
         blocked.map(|held| &held.target).collect()
@@ -387,32 +394,22 @@ fn joined_since<'a>(entry: &'a Entry<'a>, version: &'a Version) -> HashMap<&'a T
     joined
 }
 
-/// It went, and so long ago that it is no reload.
-fn is_over(until_s: Option<i64>, at_s: i64) -> bool {
-    until_s.is_some_and(|until_s| until_s.saturating_add(RELOAD_S) < at_s)
-}
-
-/// In order, with pauses of a reload closed; what ended a moment ago may be a reload still.
-fn joined(mut spans: Vec<&Stood>, at_s: i64) -> Vec<Span<'_>> {
-    spans.sort_by_key(|stood| (stood.from_s, stood.until_s.unwrap_or(i64::MAX)));
-    let mut joined: Vec<Span<'_>> = Vec::new();
-    for stood in spans {
-        let until_s = stood.until_s.filter(|_| is_over(stood.until_s, at_s));
-        let later = |one: Option<i64>, other: Option<i64>| Some(one?.max(other?));
-        match joined.last_mut() {
-            Some(last)
-                if last
-                    .until_s
-                    .is_none_or(|end_s| stood.from_s <= end_s.saturating_add(RELOAD_S)) =>
-            {
-                last.until_s = later(last.until_s, until_s);
-                last.gone_s = later(last.gone_s, stood.until_s);
-            }
-            Some(_) | None => {
-                let (from_s, gone_s) = (stood.from_s, stood.until_s);
-                joined.push(Span { from_s, until_s, gone_s, first: stood });
-            }
+/// `None`: no rule.
+fn by_rules(target: &Target, rules: Vec<&Target>, spared: &[&Target]) -> Option<Extent> {
+    if rules.is_empty() {
+        return None;
+    }
+    // By other means, which the operator chose: how far they reach, the target does not tell.
+    let is_other_means = |rule: &&Target| relation(rule, target) == Relation::Disjoint;
+    if rules.iter().any(is_other_means) {
+        return Some(Extent::Whole);
+    }
+    match extent(target, &rules) {
+        Extent::Whole => Some(Extent::Whole),
+        Extent::Part => {
+            let near = spared.iter().filter(|spared| !is_other_means(spared));
+            let with_spared: Vec<&Target> = near.chain(&rules).copied().collect();
+            Some(extent(target, &with_spared))
         }
     }
-    joined
 }

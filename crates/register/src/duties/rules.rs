@@ -16,6 +16,9 @@ pub struct Installed {
     pub node: NodeId,
     pub target: Target,
     pub technique: Technique,
+    /// It has further conditions (`Rule.narrowed`), of which the evidence does not tell which: it may hit less than
+    /// its target, or nothing.
+    pub narrowed: bool,
     pub claims: Vec<Claim>,
 }
 

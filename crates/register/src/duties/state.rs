@@ -9,7 +9,7 @@ use crate::target::Target;
 use super::{
     Duty, DutyFinding, DutyNode, NAMED_MAX, Reach,
     clocks::Removed,
-    extent::Extent,
+    extent::{Extent, Extents},
     owed::{Carried, Owed},
 };
 
@@ -23,16 +23,21 @@ pub(super) fn check(owed: &Owed<'_>, reach: &Reach, removed: &Removed<'_>, found
         owed.targets.iter().filter(|carried| owed.is_owed(carried, at_s)).collect();
     let (carried, missing): (Vec<&Carried<'_>>, Vec<&Carried<'_>>) =
         due.iter().copied().partition(|one| one.carrying(at_s).next().is_some());
-    let never: Vec<&Carried<'_>> =
-        missing.iter().filter(|one| !removed.names(one.target())).copied().collect();
+    let missing = missing.iter().filter(|one| !removed.names(one.target())).copied();
+    let (perhaps, never): (Vec<&Carried<'_>>, Vec<&Carried<'_>>) =
+        missing.partition(|one| one.may_carry(at_s).next().is_some());
+    let mut unsure = Unsure::default();
+    perhaps.into_iter().for_each(|one| unsure.add_target(one));
     if !never.is_empty() {
         found.push(not_carried(owed, reach, &never, never.len() == due.len()));
     }
-    let in_part: Vec<&Carried<'_>> = carried
-        .iter()
-        .filter(|one| one.extent.values().max() == Some(&Extent::Part))
-        .copied()
-        .collect();
+    let open = carried.iter().copied().filter(|one| {
+        let at_least = one.extent.values().filter_map(|extents| extents.at_least).max();
+        at_least == Some(Extent::Part)
+    });
+    let (in_part, perhaps): (Vec<&Carried<'_>>, Vec<&Carried<'_>>) =
+        open.partition(|one| one.extent.values().all(|extents| extents.at_most == Extent::Part));
+    perhaps.into_iter().for_each(|one| unsure.add_target(one));
     if !in_part.is_empty() {
         found.push(Duty {
             detail: "narrower",
@@ -41,7 +46,47 @@ pub(super) fn check(owed: &Owed<'_>, reach: &Reach, removed: &Removed<'_>, found
     }
     // Where the operator chooses the means, nodes may differ.
     if !owed.request().measure.outcome_only {
-        among_peers(owed, reach, removed, &carried, found);
+        among_peers(owed, reach, removed, &carried, &mut unsure, found);
+    }
+    unsure.tell(owed, reach, found);
+}
+
+/// What rules with further conditions may carry, and others do not: nobody knows whether it is carried.
+#[derive(Default)]
+struct Unsure<'a> {
+    targets: BTreeSet<&'a Target>,
+    nodes: BTreeMap<&'a str, DutyNode>,
+}
+
+impl<'a> Unsure<'a> {
+    /// At no node surely, or not in whole.
+    fn add_target(&mut self, one: &'a Carried<'_>) {
+        let nodes = one.extent.iter().filter(|(_, extents)| !extents.is_sure());
+        nodes.for_each(|(node, _)| self.add(one, node));
+    }
+
+    fn add(&mut self, one: &'a Carried<'_>, node: &'a str) {
+        self.targets.insert(one.target());
+        let part = self.nodes.entry(node).or_insert_with(|| DutyNode {
+            node: node.to_owned(),
+            from_s: one.due_s,
+            until_s: None,
+            targets: 0,
+        });
+        part.from_s = part.from_s.min(one.due_s);
+        part.targets = part.targets.saturating_add(1);
+    }
+
+    fn tell(self, owed: &Owed<'_>, reach: &Reach, found: &mut Vec<Duty>) {
+        let Some(since_s) = self.nodes.values().map(|part| part.from_s).min() else { return };
+        found.push(Duty {
+            detail: "conditions",
+            target_count: self.targets.len() as u64,
+            targets: self.targets.into_iter().take(NAMED_MAX).cloned().collect(),
+            node_count: self.nodes.len() as u64,
+            nodes: self.nodes.into_values().take(NAMED_MAX).collect(),
+            ..new(owed, reach, DutyFinding::Undetermined, since_s)
+        });
     }
 }
 
@@ -71,15 +116,16 @@ fn about(owed: &Owed<'_>, reach: &Reach, finding: DutyFinding, targets: &[&Carri
 }
 
 /// Nodes that carry nothing of it, or less than the others do.
-fn among_peers(
+fn among_peers<'a>(
     owed: &Owed<'_>,
-    reach: &Reach,
+    reach: &'a Reach,
     removed: &Removed<'_>,
-    carried: &[&Carried<'_>],
+    carried: &[&'a Carried<'_>],
+    unsure: &mut Unsure<'a>,
     found: &mut Vec<Duty>,
 ) {
     // A node that is not there carries nothing of it.
-    let by_target: Vec<(&Carried<'_>, &BTreeMap<&str, Extent>)> =
+    let by_target: Vec<(&Carried<'_>, &BTreeMap<&str, Extents>)> =
         carried.iter().map(|one| (*one, &one.extent)).collect();
     let has: BTreeSet<&str> =
         by_target.iter().flat_map(|(_, extent)| extent.keys().copied()).collect();
@@ -90,11 +136,19 @@ fn among_peers(
             .copied()
             .filter(|other| *other != node && reach.are_peers(node, other))
             .collect();
-        let lacks = by_target.iter().filter(|(one, extent)| {
-            let of_peers = peers.iter().filter_map(|peer| extent.get(peer)).max();
-            extent.get(node) < of_peers && !removed.names_at(one.target(), node)
-        });
-        let lacks: Vec<&Carried<'_>> = lacks.map(|(one, _)| *one).collect();
+        let mut lacks: Vec<&Carried<'_>> = Vec::new();
+        for (one, extent) in &by_target {
+            let at_least = |node: &str| extent.get(node).and_then(|extents| extents.at_least);
+            let of_peers = peers.iter().filter_map(|peer| at_least(peer)).max();
+            if removed.names_at(one.target(), node) {
+                continue;
+            }
+            if extent.get(node).map(|extents| extents.at_most) < of_peers {
+                lacks.push(one);
+            } else if at_least(node) < of_peers {
+                unsure.add(one, node);
+            }
+        }
         let since_s = lacks.iter().map(|one| one.due_s).min();
         let Some(from_s) = since_s else { continue };
         let part =

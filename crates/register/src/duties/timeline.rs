@@ -139,7 +139,8 @@ impl Timeline {
             let own = span.form.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
             let claims = view.claims_of(&span.node, span.number, own.collect()).claims;
             let (node, technique) = (span.node.clone(), span.form.technique());
-            let rule = Installed { node, target, technique, claims };
+            let narrowed = span.form.narrowed;
+            let rule = Installed { node, target, technique, narrowed, claims };
             let Span { from_s, begun, until_s, .. } = *span;
             Some((SpanId([id, 0, 0]), Stood { rule, from_s, begun, until_s }))
         });

@@ -257,6 +257,11 @@ fn is_label_doubtful(
     if claims_an_order {
         return true;
     }
+    // One goes with the other, by the words of either.
+    let mut linked = view.linked(candidate.entry, candidate.version);
+    if linked.any(|entry| is_governmental(entry.request().instrument)) {
+        return true;
+    }
     // A government has asked for this target, and the request is refused or not yet accepted.
     let Known::Known(target) = &event.target else { return false };
     let (touches, _) = view.touching_some(target, &[], CONSIDERED_MAX);

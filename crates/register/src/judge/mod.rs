@@ -37,6 +37,9 @@
 //! - A node that serves lines which a request does not mean is the wrong audience; but of a rule with further
 //!   conditions nobody can say which lines it is for, and that is UNDETERMINED(scope).
 //! - The European Union is its members. Of a territory that is no country nobody knows where it is: UNDETERMINED(scope).
+//! - How long a reference may come late is a statement of the register, so that everybody judges by the same time. It is
+//!   counted up to the node's newest seal: as known then it is never over; of a rule that stands it counts since the
+//!   rule was installed, and where nobody saw that, there is none.
 //! - A baseline stands only in the place of NO_BASIS, for a rule that claims nothing: what is expired or
 //!   too wide is said at once. An event after the deadline is NO_BASIS, one before it stays as it was.
 //! - A free choice of means, and a coarser kind that a request permits, go as far as a technique can need it
@@ -101,7 +104,7 @@ use crate::{
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "9";
+pub const MATCHER_VERSION: &str = "10";
 /// The same, as entries of the log state it.
 pub const MATCHER_NUMBER: u32 = match u32::from_str_radix(MATCHER_VERSION, 10) {
     Ok(number) => number,
@@ -189,10 +192,10 @@ pub struct Parameters {
     /// SHA-256 of the public-suffix list, as hex; empty where none was consulted.
     pub psl_digest: String,
     pub as_known: AsKnown,
-    /// A reference that the register does not hold yet is undetermined for so long after the act.
-    pub late_register_grace_s: u32,
-    /// "Now" of the evidence, the node's last `Seal`; without it there is no such grace.
+    /// "Now" of the evidence, the node's last `Seal`; without it no reference comes late.
     pub judged_at_s: Option<i64>,
+    /// Of a rule that stands: since when. `None`: the act was when the event ends.
+    pub acted_at_s: Option<i64>,
 }
 
 impl Default for Parameters {
@@ -201,8 +204,8 @@ impl Default for Parameters {
             matcher_version: MATCHER_VERSION.to_owned(),
             psl_digest: String::new(),
             as_known: AsKnown::Now,
-            late_register_grace_s: 0,
             judged_at_s: None,
+            acted_at_s: None,
         }
     }
 }
@@ -336,8 +339,10 @@ impl<'a> Case<'_, 'a> {
             let reason = UndeterminedReason::NotUnderstood;
             return Some(self.undetermined(reason, Dimension::Reference, says, &claim));
         }
-        let since_s = self.parameters.judged_at_s?.saturating_sub(self.event.span.last_s);
-        let in_time = since_s < i64::from(self.parameters.late_register_grace_s);
+        let acted_at_s = self.parameters.acted_at_s.unwrap_or(self.event.span.last_s);
+        let since_s = self.parameters.judged_at_s?.saturating_sub(acted_at_s);
+        let grace_s = i64::from(self.view.late_register_grace_s());
+        let in_time = grace_s > 0 && since_s < grace_s;
         let reason = UndeterminedReason::LateRegister;
         in_time.then(|| self.undetermined(reason, Dimension::Reference, says, &claim))
     }

@@ -85,11 +85,12 @@ fn words<'s>(body: &'s Body, items: Option<&'s Items>) -> Vec<(&'static str, &'s
             words
         }
         Body::Attribution(attribution) => vec![("attribution.group", &attribution.group)],
-        Body::Proceeding(v1::Proceeding { id, outcome }) => {
+        Body::Proceeding(v1::Proceeding { id, outcome, awaits_approval: _ }) => {
             vec![("proceeding.id", id), ("proceeding.outcome", outcome)]
         }
         Body::Decision(_)
         | Body::Baseline(_)
+        | Body::LateRegister(_)
         | Body::BasisMap(_)
         | Body::ListFeed(_)
         | Body::ListVersion(_)

@@ -10,6 +10,7 @@ mod ids;
 mod intake;
 mod items;
 mod ledger;
+mod linked;
 mod postings;
 mod second;
 mod steps;
@@ -25,6 +26,7 @@ pub use self::{
 use self::{
     ids::Ids,
     items::Entered,
+    linked::Naming,
     postings::{Posting, Run, Stand, place},
 };
 
@@ -60,6 +62,7 @@ pub struct Register {
     histories: Vec<History>,
     by_id: Ids,
     by_list: BTreeMap<ListVersion, BTreeSet<usize>>,
+    naming: Naming,
     index: TargetIndex,
     /// Else the index is empty, and nobody asks it.
     is_indexed: bool,
@@ -80,6 +83,8 @@ pub struct Register {
     waiting: BTreeMap<u64, Vec<usize>>,
     /// The request of which a transition was stated that waits for a second person, by its statement.
     waiting_steps: BTreeMap<u64, usize>,
+    /// The proceeding whose end was stated and waits for a second person, by its statement.
+    waiting_ends: BTreeMap<u64, String>,
     /// Chunks that were removed, with an `Erasure` entry.
     erased: BTreeSet<Vec<u8>>,
     /// Requests of which something was removed, in that order; who looks again counts them.
@@ -87,6 +92,8 @@ pub struct Register {
     /// Statements of a newer format.
     not_understood: Vec<u64>,
     adoption: Adoption,
+    /// How long a reference may come late, with the statement that said so.
+    late_register: Vec<(u64, u32)>,
     lists: Lists,
     pub(crate) proceedings: Proceedings,
     files: Vec<FileRead>,
@@ -184,6 +191,7 @@ impl Register {
             histories: Vec::new(),
             by_id: Ids::default(),
             by_list: BTreeMap::new(),
+            naming: Naming::default(),
             index: TargetIndex::default(),
             is_indexed: true,
             stands: Vec::new(),
@@ -194,10 +202,12 @@ impl Register {
             closed: BTreeSet::new(),
             waiting: BTreeMap::new(),
             waiting_steps: BTreeMap::new(),
+            waiting_ends: BTreeMap::new(),
             erased: BTreeSet::new(),
             erasures: Vec::new(),
             not_understood: Vec::new(),
             adoption: Adoption::default(),
+            late_register: Vec::new(),
             lists: Lists::default(),
             proceedings: Proceedings::default(),
             files: Vec::new(),
@@ -279,6 +289,7 @@ impl Register {
             | Body::Decision(_)
             | Body::Baseline(_)
             | Body::BasisMap(_)
+            | Body::LateRegister(_)
             | Body::ListFeed(_)
             | Body::Approval(_)
             | Body::Proceeding(_)
@@ -307,6 +318,9 @@ impl Register {
                 let nodes = node_ids(nodes, "basis_map.nodes")?;
                 self.adoption.basis_map(&nodes, digest, &said);
             }
+            Body::LateRegister(v1::LateRegister { grace_s }) => {
+                self.late_register.push((self.size, *grace_s));
+            }
             Body::ListFeed(feed) => {
                 let proposal = proposal(statement, &said, approver.as_ref());
                 let Self { lists, histories, by_id, .. } = self;
@@ -330,14 +344,22 @@ impl Register {
             Body::Approval(approval) if self.waiting_steps.contains_key(&approval.statement) => {
                 self.approve_step(approval, &said)?;
             }
+            Body::Approval(approval) if self.waiting_ends.contains_key(&approval.statement) => {
+                self.approve_end(approval, &said)?;
+            }
             Body::Approval(approval) => {
                 let Self { lists, histories, by_id, .. } = self;
                 let held = Held { histories, by_id };
                 let posted = lists.approve(approval, &said, *effective_at_s, &held)?;
                 self.post(posted);
             }
-            Body::Proceeding(v1::Proceeding { id, outcome: _ }) => {
-                self.proceedings.close(id, self.size, *effective_at_s);
+            Body::Proceeding(v1::Proceeding { id, outcome: _, awaits_approval }) => {
+                let second = second::of(statement, *awaits_approval, &said);
+                if second.as_ref().is_some_and(|second| second.approved.is_none()) {
+                    self.waiting_ends.insert(self.size, id.clone());
+                }
+                let stated = (self.size, *recorded_at_s);
+                self.proceedings.close(id, *effective_at_s, stated, second);
             }
             Body::Decision(_) => return Err(InvalidStatement::NotOfTheRegister),
         }
@@ -473,6 +495,7 @@ impl Register {
         for list in &request.lists {
             self.by_list.entry(list.clone()).or_default().insert(history);
         }
+        self.naming.entered(history, &request);
         if !request.closed.is_empty() || existence.is_some() {
             self.closed.insert(history);
         }

@@ -1,4 +1,4 @@
-//! What a second person lets count: how an import or a transition says so, and the approval.
+//! What a second person lets count: how an import, a transition or the end of a proceeding says so, and the approval.
 
 use remit_proto::v1;
 use sha2::{Digest, Sha256};
@@ -54,6 +54,7 @@ impl Register {
         with.take_in(statement, items)?;
         let waits = with.waiting.contains_key(&entered)
             || with.waiting_steps.contains_key(&entered)
+            || with.waiting_ends.contains_key(&entered)
             || with.lists.waits(entered);
         if waits {
             let approval = v1::Approval {
@@ -79,7 +80,9 @@ impl Register {
         let mut proposed = history.into_iter().flat_map(|history| &history.proposed);
         let step = proposed.find(|stated| stated.stated_by() == named);
         let version = self.lists.held_from_s(named);
-        step.map(|stated| stated.effective_at_s).into_iter().chain(version).fold(own, i64::max)
+        let end = self.waiting_ends.get(&named).and_then(|id| self.proceedings.proposed(id, named));
+        let step = step.map(|stated| stated.effective_at_s).or(end.map(|(_, at_s)| at_s));
+        step.into_iter().chain(version).fold(own, i64::max)
     }
 
     /// A second person approves a transition. It counts from then on, by its own time of effect, and must still
@@ -114,6 +117,23 @@ impl Register {
     }
 }
 
+impl Register {
+    /// A second person approves the end of a proceeding: it counts from then on, by its own time.
+    pub(super) fn approve_end(
+        &mut self,
+        wire: &v1::Approval,
+        said: &Said,
+    ) -> Result<(), InvalidStatement> {
+        let statement = wire.statement;
+        let overtaken = || InvalidStatement::Overtaken { statement };
+        let id = self.waiting_ends.get(&statement).ok_or_else(overtaken)?;
+        let second = self.proceedings.proposed_mut(id, statement).ok_or_else(overtaken)?;
+        second.approved = Some(approved(second, wire, said)?);
+        self.waiting_ends.remove(&statement);
+        Ok(())
+    }
+}
+
 /// An approval of what was looked at, by somebody else than its author.
 fn approved(
     second: &Second,
@@ -135,7 +155,7 @@ fn approved(
     })
 }
 
-/// Of an import or a transition that awaits a second person, or that two people have signed at once.
+/// Of an import, a transition or the end of a proceeding that awaits a second person, or that two people have signed at once.
 pub(super) fn of(statement: &v1::Statement, awaits_approval: bool, said: &Said) -> Option<Second> {
     let approved = statement.approver.as_ref().map(|by| Approved {
         by: by.clone(),

@@ -95,6 +95,7 @@ impl Register {
             self.closed.insert(position);
         }
         let way = self.way_with(position, stated.clone())?;
+        self.naming.stated(position, &stated);
         let Some(history) = self.histories.get_mut(position) else { return Ok(()) };
         if waits {
             history.proposed.push(stated);

@@ -72,6 +72,14 @@ impl<'a> View<'a> {
         self.size
     }
 
+    /// For so long after an act a reference that the register does not hold may come late.
+    pub fn late_register_grace_s(&self) -> u32 {
+        let said = &self.register.late_register;
+        said.iter()
+            .rfind(|(statement, _)| *statement < self.size)
+            .map_or(0, |(_, grace_s)| *grace_s)
+    }
+
     pub fn request(&self, id: &RequestId) -> Option<Entry<'a>> {
         let Register { by_id, histories, .. } = self.register;
         self.entry(by_id.get(histories, id)?)

@@ -97,7 +97,7 @@ fn nodes(text: &str) -> Vec<NodeFacts> {
     lines(text).into_iter().map(node).collect()
 }
 
-/// "<node> <kind>:<value> [for <claim>] [since T|found T|before T] [until T]; …"; since 2026-01-01 where
+/// "<node> <kind>:<value> [for <claim>] [narrowed yes] [since T|found T|before T] [until T]; …"; since 2026-01-01 where
 /// nothing is said.
 fn rules(text: &str) -> Vec<(SpanId, Stood)> {
     let stood = |words: Vec<&str>| {
@@ -106,6 +106,7 @@ fn rules(text: &str) -> Vec<(SpanId, Stood)> {
                 node: words[0].parse().unwrap(),
                 target: words[1].parse::<Target>().unwrap(),
                 technique: v1::Technique::IpAclDrop,
+                narrowed: false,
                 claims: Vec::new(),
             },
             from_s: at("2026-01-01"),
@@ -121,6 +122,10 @@ fn rules(text: &str) -> Vec<(SpanId, Stood)> {
                 }
                 "until" => {
                     stood.until_s = Some(at(value));
+                    continue;
+                }
+                "narrowed" => {
+                    stood.rule.narrowed = *value == "yes";
                     continue;
                 }
                 "since" => Begun::Seen,

@@ -12,7 +12,8 @@
 //! committed and seen] [awaits approval] [with <person>: both signed]`, and what papers_language.rs says of papers · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
 //! [partly-not <kind>:<value>] [only-in DE]` · `proceeding <id> ends [effective T] [recorded T]` ·
 //! `attribute <rule>,…|claiming:<claim>[,…] [on node] [to <claim>,…|nothing]
-//! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `withheld [secret]` ·
+//! [by <person>] [recorded T]` · `baseline <node>,… until T [recorded T]` · `late-register <s>` ·
+//! `withheld [secret]` ·
 //! `unreadable` ·
 //! `feed <list> under <id> [every s] [fetch s] [changes n] [permille n] [by <person>] [with <person>]
 //! [recorded T]` · `list <list>@<v> [after <v>] [holds n] [+<kind>:<value>[=<id>]] [+!<kind>:<value>]
@@ -22,7 +23,7 @@
 //! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
 //! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
 //! [actor …] [answering 15,…] [answering-http 451] [leaving <bit/s>] [seeing a.org,b.org] [others n] [imported] [narrowed] [then] [size n] [before n]
-//! [logged n] [grace n] [now T] [rule n] [old] [standing] [unseen <from>..<until>] [deed|confirmed-deed]`;
+//! [logged n] [now T] [acted T] [rule n] [old] [standing] [unseen <from>..<until>] [deed|confirmed-deed]`;
 //! `standing`: a rule at an instant; `unseen`: the agent was down; `old`: the rule stood before the
 //! node was enrolled; `deed`: a person recorded it, and, where it says so, a second one confirmed it.
 //!
@@ -214,6 +215,11 @@ pub(crate) fn statement_of(line: &str) -> (v1::Statement, Option<Vec<v1::Registe
     match id {
         "attribute" => return (attribution(words), None),
         "baseline" => return (baseline(words), None),
+        "late-register" => {
+            let grace_s = words[0].parse().unwrap();
+            let body = Body::LateRegister(v1::LateRegister { grace_s });
+            return (statement(body, at("2026-01-02"), None), None);
+        }
         "feed" => return (lists::feed(words), None),
         "list" => return lists::version(words),
         "proceeding" => return (proceeding(words), None),
@@ -277,17 +283,20 @@ fn proceeding(mut words: VecDeque<&str>) -> v1::Statement {
     let id = words.pop_front().unwrap().to_owned();
     assert_eq!(words.pop_front(), Some("ends"));
     let mut recorded_at_s = at("2025-12-15");
-    let mut effective_at_s = None;
+    let (mut effective_at_s, mut awaits_approval, mut approver) = (None, false, None);
     while let Some(word) = words.pop_front() {
         let value = words.pop_front().unwrap();
         match word {
             "effective" => effective_at_s = Some(at(value)),
             "recorded" => recorded_at_s = at(value),
+            "awaits" => awaits_approval = true,
+            "approver" => approver = Some(person(value)),
             other => panic!("{other}?"),
         }
     }
-    let body = v1::Proceeding { id, outcome: String::new() };
-    statement(Body::Proceeding(body), recorded_at_s, effective_at_s)
+    let body = v1::Proceeding { id, outcome: String::new(), awaits_approval };
+    let made = statement(Body::Proceeding(body), recorded_at_s, effective_at_s);
+    v1::Statement { approver, ..made }
 }
 
 fn transition(id: &str, kind: v1::TransitionKind, mut words: VecDeque<&str>) -> v1::Statement {
@@ -716,8 +725,8 @@ impl EventText {
             "size" => self.size = value.parse().unwrap(),
             "before" => self.sizes.before_act = Some(value.parse().unwrap()),
             "logged" => self.sizes.when_logged = value.parse().unwrap(),
-            "grace" => self.parameters.late_register_grace_s = value.parse().unwrap(),
             "now" => self.parameters.judged_at_s = Some(at(value)),
+            "acted" => self.parameters.acted_at_s = Some(at(value)),
             other => panic!("{other}?"),
         }
     }

@@ -1,6 +1,6 @@
 //! When a request holds: bounds, transitions, amendments, as known at each size of the register.
 
-use register::Selected;
+use register::{Selected, Target};
 
 use crate::language::{at, check_clause, register_of};
 
@@ -63,6 +63,41 @@ fn the_end_of_a_proceeding_reaches_what_depends_on_it_and_no_more() {
     // What corrects the end moves it either way.
     assert_eq!(reached(7), ["192.0.2.1", "192.0.2.5", "192.0.2.5"]);
     assert_eq!(reached(8), Vec::<String>::new());
+}
+
+#[test]
+fn what_goes_with_an_own_measure_reaches_what_it_reaches() {
+    let register = register_of(
+        "spam ip:192.0.2.1 as tos_measure relation same_measure_as=asked
+         other ip:192.0.2.2 as tos_measure; plain ip:192.0.2.3 as tos_measure
+         copy ip:192.0.2.4 as tos_measure relation implements_list_of=bad
+         asked ip:198.51.100.1 as police_request relation extends=other
+         asked revokes effective 2026-01-10; order covers bad as regulator_order; feed bad under order
+         list bad@v1 +ip:198.51.100.2 with p-2",
+    );
+    let reached = |from_size: u64| -> Vec<String> {
+        let reach = register.reach(from_size, from_size + 1).into_iter();
+        let own = |target: &Target| target.to_string().starts_with("192.0.2.");
+        let always = reach.filter(|selector| selector.since_s == i64::MIN);
+        let targets = always.filter_map(|selector| match selector.selected {
+            Selected::Target(target) if own(&target) => Some(target.to_string()),
+            _ => None,
+        });
+        targets.collect()
+    };
+    assert_eq!(reached(4), ["192.0.2.2", "192.0.2.1"], "entered");
+    assert_eq!(reached(5), ["192.0.2.2", "192.0.2.1"], "a step of it");
+    assert_eq!(reached(6), ["192.0.2.4"], "what covers the list");
+    assert_eq!(reached(7), ["192.0.2.4"], "its feed");
+    assert_eq!(reached(8), Vec::<String>::new(), "a version of the list moves no label");
+}
+
+#[test]
+fn how_long_a_reference_may_come_late_reaches_everything() {
+    let register = register_of("req-7 ip:192.0.2.7; late-register 60; late-register 60");
+    let everything = [register::change::Selector::always(Selected::Everything)];
+    assert_eq!(register.reach(1, 2), everything);
+    assert_eq!(register.reach(2, 3), []);
 }
 
 #[test]

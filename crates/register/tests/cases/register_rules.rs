@@ -353,6 +353,37 @@ fn a_step_that_waits_has_no_effect_before_somebody_else_approves_it() {
 }
 
 #[test]
+fn the_end_of_a_proceeding_that_waits_has_no_effect_before_somebody_else_approves_it() {
+    let waits = "req-7 ip:192.0.2.7 depends case-1; \
+                 proceeding case-1 ends effective 2026-01-10 awaits approval";
+    let (register, _) = written(&format!("{waits}; approve 1"));
+    let ends: Vec<usize> = [1, 2, 3]
+        .map(|size| {
+            register.at(size).request(&"req-7".parse().unwrap()).unwrap().ends_waiting().len()
+        })
+        .to_vec();
+    assert_eq!(ends, [0, 1, 0]);
+    assert_eq!(
+        states(&register, &[1, 2, 3]),
+        shown(&[("active", 0), ("active", 0), ("moot", 0)]),
+        "and a register of then goes on to say what it said then"
+    );
+    let reached = |from_size| !register.reach(from_size, from_size + 1).is_empty();
+    assert!(!reached(1) && reached(2), "the approval reaches what the end does");
+    approval_refused(waits, "approve 1 by p-1", "somebody else must approve");
+    approval_refused(waits, "approve 1 another", "statement 1 is another one");
+    approval_refused(&format!("{waits}; approve 1"), "approve 1", "awaits no second person's");
+    let plain = "req-7 ip:192.0.2.7 depends case-1; proceeding case-1 ends effective 2026-01-10";
+    approval_refused(plain, "approve 1", "awaits no second person's approval");
+    let (register, _) = written(&format!("{plain} approver p-2"));
+    assert_eq!(states(&register, &[1, 2]), shown(&[("active", 0), ("moot", 0)]));
+    // Of two words about one end the one speaks that counted last.
+    let corrected = format!("{waits}; proceeding case-1 ends effective 2026-02-10; approve 1");
+    let (register, _) = written(&corrected);
+    assert_eq!(states(&register, &[3, 4]), shown(&[("active", 0), ("moot", 0)]));
+}
+
+#[test]
 fn a_step_that_waits_is_one_of_the_table_when_it_is_stated_and_when_it_is_approved() {
     refused("req-7 ip:192.0.2.7", "req-7 resumes awaits approval", "does not follow");
     let overtaken = "req-7 ip:192.0.2.7; req-7 suspends effective 2026-01-10 awaits approval; \

@@ -320,7 +320,11 @@ fn no_word_of_a_statement_hides_what_it_says() {
             ..v1::Transition::default()
         }),
         Body::Attribution(v1::Attribution { group: words(), ..v1::Attribution::default() }),
-        Body::Proceeding(v1::Proceeding { id: "12 O 345/26".into(), outcome: words() }),
+        Body::Proceeding(v1::Proceeding {
+            id: "12 O 345/26".into(),
+            outcome: words(),
+            awaits_approval: false,
+        }),
     ] {
         let statement = stated(body, "2026-03-01T12:00:00Z");
         let said = register::register::refused(&statement, None, |_| None).unwrap();

@@ -22,7 +22,7 @@ mod traits;
 pub(super) use self::{
     apply::apply,
     file::plan,
-    statements::{baseline, basis_map, enter},
+    statements::{baseline, basis_map, enter, late_register},
 };
 
 use remit_proto::v1;

@@ -7,7 +7,7 @@ use remit_proto::v1::{self, VerdictCode, statement::Body};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    cli::{AdoptBaseline, AdoptBasisMap},
+    cli::{AdoptBaseline, AdoptBasisMap, AdoptLateRegister},
     client::{self, RegisterClient},
     commands::{
         preview::preview,
@@ -25,11 +25,25 @@ pub(crate) async fn baseline(config: &Config, args: &AdoptBaseline) -> Result<()
         return Err(CliError::Usage("--until: it has passed; give a later time".to_owned()));
     }
     let body = Body::Baseline(v1::Baseline { nodes: nodes(&args.nodes)?, until_s });
+    state(config, body, args.dry_run).await
+}
+
+pub(crate) async fn late_register(
+    config: &Config,
+    args: &AdoptLateRegister,
+) -> Result<(), CliError> {
+    let AdoptLateRegister { grace_s, dry_run } = args;
+    state(config, Body::LateRegister(v1::LateRegister { grace_s: *grace_s }), *dry_run).await
+}
+
+/// Tells what it changes of the verdicts on rules, and enters it.
+async fn state(config: &Config, body: Body, dry_run: bool) -> Result<(), CliError> {
+    let now_s = time::now_s();
     let mut client = client::register(config).await?;
     let bytes = canonical::encode(&unsigned(config, body.clone(), now_s, now_s)?);
     let answer = preview(&mut client, bytes, Vec::new()).await?;
-    eprintln!("{}", change_of_all(&answer.rows).sentence(args.dry_run));
-    if args.dry_run {
+    eprintln!("{}", change_of_all(&answer.rows).sentence(dry_run));
+    if dry_run {
         eprintln!("nothing was entered (--dry-run)");
         return Ok(());
     }
@@ -118,6 +132,9 @@ fn shown_by(body: &Body) -> String {
     match body {
         Body::ListFeed(feed) => format!("remit lists show {}", feed.list_id),
         Body::Baseline(_) => "remit findings list --verdict BASELINE_UNATTRIBUTED".to_owned(),
+        Body::LateRegister(_) => {
+            "remit findings list --verdict 'UNDETERMINED(late_register)'".to_owned()
+        }
         Body::BasisMap(_) => {
             "remit export and remit verify, which lists basis maps that nobody stated".to_owned()
         }

@@ -183,13 +183,35 @@ impl Decide {
 
 /// A proceeding has ended: what depends on it lapses.
 pub(crate) async fn proceeding(config: &Config, args: &Proceeding) -> Result<(), CliError> {
-    let Proceeding { id, ended_at, outcome, dry_run } = args;
+    let Proceeding { id, ended_at, outcome, awaits_approval, dry_run } = args;
     let effective_at_s = effective(ended_at.as_deref(), "--ended-at")?;
-    let outcome = outcome.clone().unwrap_or_default();
-    let body = Body::Proceeding(v1::Proceeding { id: id.clone(), outcome });
+    let ended = v1::Proceeding {
+        id: id.clone(),
+        outcome: outcome.clone().unwrap_or_default(),
+        awaits_approval: *awaits_approval,
+    };
     let mut client = client::register(config).await?;
-    let (items, chunks) = (Vec::new(), Vec::new());
-    enter(config, &mut client, body, items, chunks, effective_at_s, *dry_run).await
+    let body = Body::Proceeding(ended.clone());
+    let none = Vec::new;
+    let waits = match enter(config, &mut client, body, none(), Vec::new(), effective_at_s, *dry_run)
+        .await
+    {
+        Err(CliError::Refused(refused))
+            if refused.is("NEEDS_APPROVAL") && !ended.awaits_approval =>
+        {
+            eprintln!("{refused}");
+            let body = Body::Proceeding(v1::Proceeding { awaits_approval: true, ..ended });
+            enter(config, &mut client, body, none(), Vec::new(), effective_at_s, *dry_run).await?;
+            true
+        }
+        other => other.map(|()| ended.awaits_approval)?,
+    };
+    if waits && !dry_run {
+        eprintln!(
+            "it waits for a second person: remit requests approve ID, of any request that depends on it"
+        );
+    }
+    Ok(())
 }
 
 fn effective(text: Option<&str>, flag: &'static str) -> Result<i64, CliError> {
