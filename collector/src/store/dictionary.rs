@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use evidence::Claim;
+use evidence::{AgentOrigin, Claim};
 use prost::Message;
 use register::target::name_in_key;
 use remit_proto::v1;
@@ -16,11 +16,12 @@ pub(super) struct Dictionary<'a> {
     connection: &'a Connection,
     targets: HashMap<v1::Target, i64>,
     forms: HashMap<Vec<u8>, i64>,
+    origins: HashMap<AgentOrigin, i64>,
 }
 
 impl<'a> Dictionary<'a> {
     pub(super) fn new(connection: &'a Connection) -> Self {
-        Self { connection, targets: HashMap::new(), forms: HashMap::new() }
+        Self { connection, targets: HashMap::new(), forms: HashMap::new(), origins: HashMap::new() }
     }
 
     pub(super) fn target(
@@ -50,6 +51,26 @@ impl<'a> Dictionary<'a> {
         };
         self.targets.insert(target.clone(), id);
         Ok(Some(id))
+    }
+
+    pub(super) fn origin(&mut self, origin: &AgentOrigin) -> Result<i64, StoreError> {
+        if let Some(known) = self.origins.get(origin) {
+            return Ok(*known);
+        }
+        let id = match origin_row(self.connection, origin)? {
+            Some(id) => id,
+            None => {
+                let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
+                self.connection
+                    .prepare_cached(
+                        "INSERT INTO origin (node, generation, operator) VALUES (?1, ?2, ?3)",
+                    )?
+                    .execute(params![node, generation, origin.operator.as_str()])?;
+                self.connection.last_insert_rowid()
+            }
+        };
+        self.origins.insert(origin.clone(), id);
+        Ok(id)
     }
 
     /// Of a rule without its number, which its own row has.
@@ -83,6 +104,16 @@ impl<'a> Dictionary<'a> {
         }
         Ok(id)
     }
+}
+
+pub(super) fn origin_row(
+    connection: &Connection,
+    origin: &AgentOrigin,
+) -> Result<Option<i64>, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT id FROM origin WHERE node = ?1 AND generation = ?2")?
+        .query_row(params![origin.node.as_str(), origin.generation.to_string()], |row| row.get(0));
+    Ok(found.optional()?)
 }
 
 /// A rule encoded without its number: what rules of one kind, under one claim, have in common.

@@ -26,15 +26,16 @@ const CATALOG: [(&str, &str); 15] = [
         "SELECT node, generation, number, operator, source, rule_fact.rule, target.kind, target.key,
              target.value, native, shown, shown_by, first_shown_s, shown_at_s, clock_error_s,
              before_act, covered_by, installed_at_s, removed_at_s, installed_now
-         FROM rule JOIN rule_fact ON rule_fact.id = fact LEFT JOIN target ON target.id = target
-         ORDER BY node, generation, number",
+         FROM rule JOIN origin ON origin.id = rule.origin JOIN rule_fact ON rule_fact.id = fact
+         LEFT JOIN target ON target.id = target ORDER BY node, generation, number",
     ),
     (
         "standing",
         "SELECT node, generation, number, known_by, leaf, rule_fact.rule, target.kind, target.key,
              target.value, standing.native, at_s, standing.clock_error_s, standing.before_act,
              standing.installed_at_s, ended_by, begun, ended_at_s, phantom
-         FROM standing JOIN rule ON rule.id = standing.rule JOIN rule_fact ON rule_fact.id = standing.fact
+         FROM standing JOIN rule ON rule.id = standing.rule JOIN origin ON origin.id = rule.origin
+         JOIN rule_fact ON rule_fact.id = standing.fact
          LEFT JOIN target ON target.id = standing.target
          ORDER BY node, generation, number, known_by, leaf",
     ),
@@ -112,7 +113,8 @@ pub(super) fn dump(
 fn hits(catalog: &Connection, lines: &mut Vec<String>) -> Result<(), StoreError> {
     let runs = Runs::load(catalog, usize::MAX)?;
     let mut statement = catalog.prepare(
-        "SELECT id, node, generation, number FROM rule ORDER BY node, generation, number",
+        "SELECT rule.id, node, generation, number FROM rule JOIN origin ON origin.id = rule.origin
+         ORDER BY node, generation, number",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

@@ -19,14 +19,14 @@ use super::{
     NewEvent, StoreError,
     columns::decode,
     counts::{Counts, Runs},
-    dictionary::{Dictionary, number},
+    dictionary::{Dictionary, number, origin_row},
 };
 
 pub(super) struct Hits {
     runs: Runs,
     generations: HashMap<AgentOrigin, usize>,
-    /// With the generation as rows have it.
-    origins: Vec<(AgentOrigin, String)>,
+    /// With its row, where it is known to have one.
+    origins: Vec<(AgentOrigin, Option<i64>)>,
     /// By row of `rule_fact`, as far as rules were compared with them.
     forms: HashMap<i64, v1::Rule>,
     rules: HashMap<(usize, u64), Sum>,
@@ -188,7 +188,7 @@ impl Hits {
             Some(at) => *at,
             None => {
                 let at = self.origins.len();
-                self.origins.push((origin.clone(), origin.generation.to_string()));
+                self.origins.push((origin.clone(), None));
                 self.generations.insert(origin.clone(), at);
                 at
             }
@@ -207,8 +207,12 @@ impl Hits {
         match rules.entry((generation, rule)) {
             std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
             std::collections::hash_map::Entry::Vacant(vacant) => {
-                let of = origins.get(generation).ok_or(StoreError::Damaged { what: "origin" })?;
-                Ok(vacant.insert(Sum::read(connection, runs, of, rule)?))
+                let (origin, row) =
+                    origins.get_mut(generation).ok_or(StoreError::Damaged { what: "origin" })?;
+                if row.is_none() {
+                    *row = origin_row(connection, origin)?;
+                }
+                Ok(vacant.insert(Sum::read(connection, runs, *row, rule)?))
             }
         }
     }
@@ -293,15 +297,15 @@ impl Sum {
     fn read(
         connection: &Connection,
         runs: &Runs,
-        (origin, generation): &(AgentOrigin, String),
+        origin: Option<i64>,
         rule: u64,
     ) -> Result<Self, StoreError> {
         let found = connection
             .prepare_cached(
                 "SELECT id, shown, fact, installed_at_s FROM rule
-                 WHERE node = ?1 AND generation = ?2 AND number = ?3",
+                 WHERE origin = ?1 AND number = ?2",
             )?
-            .query_row(params![origin.node.as_str(), generation, rule.cast_signed()], |row| {
+            .query_row(params![origin, rule.cast_signed()], |row| {
                 let shown: bool = row.get(1)?;
                 let stands = Shown { form: row.get(2)?, installed_at_s: row.get(3)? };
                 Ok(Row { id: row.get(0)?, shown: shown.then_some(stands) })
@@ -323,20 +327,19 @@ impl Sum {
         rule: u64,
     ) -> Result<Option<i64>, StoreError> {
         if let Some(first) = self.first.take() {
+            let origin = dictionary.origin(origin)?;
             let fact = dictionary.form(&first.rule)?;
             let target = dictionary.target(first.target.as_ref())?;
             connection
                 .prepare_cached(
-                    "INSERT INTO rule (node, generation, number, operator, source, fact, target,
-                         shown, shown_by, first_shown_s, shown_at_s, clock_error_s, before_act,
-                         covered_by, installed_now)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?9, ?10, ?11, ?12, 0)",
+                    "INSERT INTO rule (origin, number, source, fact, target, shown, shown_by,
+                         first_shown_s, shown_at_s, clock_error_s, before_act, covered_by,
+                         installed_now)
+                     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?7, ?8, ?9, ?10, 0)",
                 )?
                 .execute(params![
-                    origin.node.as_str(),
-                    origin.generation.to_string(),
+                    origin,
                     rule.cast_signed(),
-                    origin.operator.as_str(),
                     first.rule.source,
                     fact,
                     target,

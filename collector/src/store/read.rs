@@ -105,7 +105,7 @@ impl SqliteReading {
 
 /// Each rule as it stood last by what the log told below a size of it, in the columns of `rule`. A rule
 /// that only its hits told of is not among them.
-const TOLD_AT: &str = "SELECT NULL AS id, node, generation, number, operator, source, standing.fact, standing.target,
+const TOLD_AT: &str = "SELECT NULL AS id, rule.origin, number, source, standing.fact, standing.target,
          standing.native, 1 AS shown, leaf AS shown_by, standing.at_s AS first_shown_s,
          standing.at_s AS shown_at_s, standing.clock_error_s, standing.before_act,
          known_by AS covered_by, standing.installed_at_s, ended_by IS NULL OR ended_by >= {size} AS installed
@@ -196,7 +196,7 @@ impl Reading for SqliteReading {
             filter.and("installed", []);
         }
         if !nodes.is_empty() {
-            filter.and("told.node IN (SELECT value FROM json_each(?))", [json(nodes).into()]);
+            filter.and("origin.node IN (SELECT value FROM json_each(?))", [json(nodes).into()]);
         }
         if let Some(target) = target {
             let touching = touching(self.connection()?, target, true)?;
@@ -210,14 +210,14 @@ impl Reading for SqliteReading {
             Some(size) => TOLD_AT.replace("{size}", &size.to_string()),
         };
         let sql = format!(
-            "SELECT told.node, generation, operator, number, rule_fact.rule, target.kind,
+            "SELECT origin.node, generation, operator, number, rule_fact.rule, target.kind,
                  target.key, native, shown, shown_by, shown_at_s, clock_error_s, before_act,
                  covered_by, installed_at_s, installed, coalesce(hits, 0), coalesce(first_hit_s, 0),
                  coalesce(last_hit_s, 0), first_shown_s, coalesce(shared_hits, 0), target.value, told.id
-             FROM ({told}) AS told JOIN rule_fact ON rule_fact.id = fact
+             FROM ({told}) AS told JOIN origin ON origin.id = told.origin JOIN rule_fact ON rule_fact.id = fact
              LEFT JOIN target ON target.id = told.target
              LEFT JOIN rule_hits ON rule_hits.rule = told.id
-             {} ORDER BY told.node, generation, number",
+             {} ORDER BY origin.node, generation, number",
             filter.sql()
         );
         let connection = self.connection()?;
@@ -247,7 +247,7 @@ impl Reading for SqliteReading {
                  target.value,
                  CASE standing.installed_at_s WHEN 0 THEN at_s ELSE standing.installed_at_s END,
                  begun, ended_by, ended_at_s
-             FROM standing JOIN rule ON rule.id = standing.rule
+             FROM standing JOIN rule ON rule.id = standing.rule JOIN origin ON origin.id = rule.origin
              JOIN rule_fact ON rule_fact.id = standing.fact
              LEFT JOIN target ON target.id = standing.target
              WHERE (known_by >= ?1 OR ended_by >= ?1) AND known_by < ?2
@@ -267,7 +267,7 @@ impl Reading for SqliteReading {
         let mut statement = connection.prepare_cached(
             "SELECT node, generation, number, rule_fact.rule, target.kind, target.key, target.value,
                  begun, phantom, at_s, ended_at_s
-             FROM standing JOIN rule ON rule.id = standing.rule
+             FROM standing JOIN rule ON rule.id = standing.rule JOIN origin ON origin.id = rule.origin
              JOIN rule_fact ON rule_fact.id = standing.fact
              LEFT JOIN target ON target.id = standing.target
              WHERE begun = 4 OR phantom = 1
@@ -286,7 +286,7 @@ impl Reading for SqliteReading {
         let mut statement = self.connection()?.prepare_cached(
             "SELECT CASE standing.installed_at_s WHEN 0 THEN at_s ELSE standing.installed_at_s END,
                  begun, CASE WHEN ended_by < ?4 THEN ended_at_s END
-             FROM rule JOIN standing ON standing.rule = rule.id
+             FROM rule JOIN origin ON origin.id = rule.origin JOIN standing ON standing.rule = rule.id
              WHERE node = ?1 AND generation = ?2 AND number = ?3 AND known_by < ?4
              ORDER BY 1",
         )?;

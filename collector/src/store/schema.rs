@@ -3,10 +3,10 @@
 //!
 //! Times are whole seconds since 1970, sizes and indexes as they are; a rule number, which may be any
 //! 64 bits, is kept as the signed number with the same bits. Messages that are only carried lie
-//! encoded. Dictionaries (`target`, `rule_fact`) hold once what many rules repeat.
+//! encoded. Dictionaries (`target`, `rule_fact`, `origin`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 11;
+pub const SCHEMA: i64 = 12;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -56,12 +56,18 @@ CREATE TABLE rule_claim (
     claim TEXT NOT NULL,
     PRIMARY KEY (claim, fact)
 ) WITHOUT ROWID;
-CREATE TABLE rule (
+-- Of rules.
+CREATE TABLE origin (
     id INTEGER PRIMARY KEY,
     node TEXT NOT NULL,
     generation TEXT NOT NULL,
-    number INTEGER NOT NULL,
     operator TEXT NOT NULL,
+    UNIQUE (node, generation)
+);
+CREATE TABLE rule (
+    id INTEGER PRIMARY KEY,
+    origin INTEGER NOT NULL,
+    number INTEGER NOT NULL,
     source INTEGER NOT NULL,
     fact INTEGER NOT NULL,
     target INTEGER,
@@ -76,7 +82,7 @@ CREATE TABLE rule (
     installed_at_s INTEGER NOT NULL DEFAULT 0,
     removed_at_s INTEGER,
     installed_now INTEGER NOT NULL,
-    UNIQUE (node, generation, number)
+    UNIQUE (origin, number)
 );
 -- What the form in which a rule stands did, where no run tells of it.
 CREATE TABLE rule_hits (
@@ -92,7 +98,7 @@ CREATE TABLE hit_run (
     id INTEGER PRIMARY KEY,
     counts BLOB NOT NULL
 );
-CREATE INDEX rule_installed ON rule (node, source) WHERE installed_now = 1;
+CREATE INDEX rule_installed ON rule (origin, source) WHERE installed_now = 1;
 CREATE INDEX rule_target ON rule (target);
 -- Each time that a rule stood, in one form, by what the log had told: from which of its entries on it was
 -- known to, and by which it was known not to any more.

@@ -18,9 +18,10 @@ pub(super) fn show_rule(
     begun: Begun,
 ) -> Result<(), StoreError> {
     let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
+    let origin = dictionary.origin(&facts.origin)?;
     let fact = dictionary.form(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
-    if let Some(rule) = in_another_form(connection, shown, fact, target)? {
+    if let Some(rule) = in_another_form(connection, (origin, facts.rule.number), fact, target)? {
         hits.begin_anew(connection, rule)?;
     }
     if is_deed(&facts.rule) {
@@ -32,11 +33,11 @@ pub(super) fn show_rule(
     // is withheld this time stays what it was.
     let (rule, target, installed_at_s) = connection
         .prepare_cached(&format!(
-            "INSERT INTO rule (node, generation, number, operator, source, fact, target, native,
-                 shown, shown_by, first_shown_s, shown_at_s, clock_error_s, before_act,
-                 covered_by, installed_at_s, installed_now)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?10, ?11, ?12, ?13, ?14, 1)
-             ON CONFLICT (node, generation, number) DO UPDATE SET
+            "INSERT INTO rule (origin, number, source, fact, target, native, shown, shown_by,
+                 first_shown_s, shown_at_s, clock_error_s, before_act, covered_by, installed_at_s,
+                 installed_now)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?8, ?9, ?10, ?11, ?12, 1)
+             ON CONFLICT (origin, number) DO UPDATE SET
                  fact = excluded.fact,
                  target = CASE WHEN {same} THEN target ELSE excluded.target END,
                  native = CASE excluded.native WHEN '' THEN native ELSE excluded.native END,
@@ -57,10 +58,8 @@ pub(super) fn show_rule(
         ))?
         .query_row(
             params![
-                facts.origin.node.as_str(),
-                facts.origin.generation.to_string(),
+                origin,
                 facts.rule.number.cast_signed(),
-                facts.origin.operator.as_str(),
                 facts.rule.source,
                 fact,
                 target,
@@ -81,27 +80,17 @@ pub(super) fn show_rule(
 /// The row of the rule, if it was shown in another form, or had gone.
 fn in_another_form(
     connection: &Connection,
-    shown: &ShownRule,
+    (origin, rule): (i64, u64),
     fact: i64,
     target: Option<i64>,
 ) -> Result<Option<i64>, StoreError> {
-    let facts = &shown.facts;
     let found = connection
         .prepare_cached(
             "SELECT id FROM rule
-             WHERE node = ?1 AND generation = ?2 AND number = ?3 AND shown = 1
-                 AND NOT (installed_now = 1 AND fact = ?4 AND coalesce(?5 = target, ?5 IS NULL))",
+             WHERE origin = ?1 AND number = ?2 AND shown = 1
+                 AND NOT (installed_now = 1 AND fact = ?3 AND coalesce(?4 = target, ?4 IS NULL))",
         )?
-        .query_row(
-            params![
-                facts.origin.node.as_str(),
-                facts.origin.generation.to_string(),
-                facts.rule.number.cast_signed(),
-                fact,
-                target
-            ],
-            |row| row.get(0),
-        );
+        .query_row(params![origin, rule.cast_signed(), fact, target], |row| row.get(0));
     Ok(found.optional()?)
 }
 
@@ -194,7 +183,8 @@ fn end_elsewhere(connection: &Connection, shown: &ShownRule) -> Result<(), Store
     let (covered_by, rule) = (number(facts.covered_by), facts.rule.number.cast_signed());
     end(
         connection,
-        "node = ?4 AND number = ?5 AND generation <> ?6 AND installed_now = 1",
+        "origin IN (SELECT id FROM origin WHERE node = ?4 AND generation <> ?6)
+             AND number = ?5 AND installed_now = 1",
         params![covered_by, None::<i64>, shown_at_s, node, rule, generation],
     )
 }
@@ -208,7 +198,7 @@ pub(super) fn remove_rule(
     let RuleId { node, generation, number: rule } = rule;
     end(
         connection,
-        "node = ?4 AND generation = ?5 AND number = ?6",
+        "origin = (SELECT id FROM origin WHERE node = ?4 AND generation = ?5) AND number = ?6",
         params![number(covered_by), at_s, at_s, node, generation, rule.cast_signed()],
     )
 }
@@ -225,8 +215,8 @@ pub(super) struct Snapshot<'s> {
 }
 
 /// With the parameters of [`end`], and from 4 on node, source, generation and the numbers that are listed.
-const NOT_LISTED: &str = "node = ?4 AND source = ?5 AND generation = ?6 AND installed_now = 1
-     AND number NOT IN (SELECT value FROM json_each(?7))";
+const NOT_LISTED: &str = "origin = (SELECT id FROM origin WHERE node = ?4 AND generation = ?6)
+     AND source = ?5 AND installed_now = 1 AND number NOT IN (SELECT value FROM json_each(?7))";
 
 /// A snapshot is the truth about one source: what it lists stands, the rest does not. A first
 /// snapshot also ends what the generations before had shown of the source, under other numbers.
@@ -252,7 +242,8 @@ pub(super) fn apply_snapshot(
     if first {
         end(
             connection,
-            "node = ?4 AND source = ?5 AND generation <> ?6 AND installed_now = 1",
+            "origin IN (SELECT id FROM origin WHERE node = ?4 AND generation <> ?6)
+                 AND source = ?5 AND installed_now = 1",
             params![number(*covered_by), None::<i64>, at_s, node, source, generation],
         )?;
     }
