@@ -17,47 +17,108 @@ pub(super) fn show_rule(
     shown: &ShownRule,
     begun: Begun,
 ) -> Result<(), StoreError> {
-    let ShownRule { facts, native, installed_at_s, shown_at_s } = shown;
+    let ShownRule { facts, native: _, installed_at_s, shown_at_s: _ } = shown;
     let origin = dictionary.origin(&facts.origin)?;
     let fact = dictionary.form(&facts.rule)?;
     let target = dictionary.target(facts.target.as_ref())?;
-    if let Some(rule) = in_another_form(connection, (origin, facts.rule.number), fact, target)? {
-        hits.begin_anew(connection, rule)?;
-    }
+    let before = Before::read(connection, origin, facts.rule.number)?;
     if is_deed(&facts.rule) {
         end_elsewhere(connection, shown)?;
     }
+    let installed_at_s = installed_at_s.unwrap_or(0);
+    let Some(before) = before else {
+        let row = Row { origin, fact, target, installed_at_s };
+        let rule = row.insert(connection, shown)?;
+        return begin_standing(connection, rule, row, shown, begun);
+    };
     // What was known of its installation stays known, unless the rule had gone and came back, or
     // stands in another form (other claims, another technique, another target): then since when it
     // stands, and what it has done since, begin anew. Its hits before stay in `event`. A target that
     // is withheld this time stays what it was.
-    let (rule, target, installed_at_s) = connection
-        .prepare_cached(&format!(
-            "INSERT INTO rule (origin, number, source, fact, target, native, shown, shown_by,
-                 first_shown_s, shown_at_s, clock_error_s, before_act, covered_by, installed_at_s,
-                 installed_now)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?8, ?9, ?10, ?11, ?12, 1)
-             ON CONFLICT (origin, number) DO UPDATE SET
-                 fact = excluded.fact,
-                 target = CASE WHEN {same} THEN target ELSE excluded.target END,
-                 native = CASE excluded.native WHEN '' THEN native ELSE excluded.native END,
-                 installed_at_s = CASE
-                     WHEN shown = 1 AND {same}
-                     THEN installed_at_s ELSE excluded.installed_at_s END,
-                 shown = 1,
-                 shown_by = excluded.shown_by,
-                 shown_at_s = excluded.shown_at_s,
-                 clock_error_s = excluded.clock_error_s,
-                 before_act = excluded.before_act,
-                 covered_by = excluded.covered_by,
-                 removed_at_s = NULL,
-                 installed_now = 1
-             RETURNING id, target, installed_at_s",
-            same = "installed_now = 1 AND fact = excluded.fact
-                 AND coalesce(excluded.target = target, excluded.target IS NULL)",
-        ))?
-        .query_row(
-            params![
+    let is_same = before.is_same(fact, target);
+    if before.shown && !is_same {
+        hits.begin_anew(connection, before.id)?;
+    }
+    let row = Row {
+        origin,
+        fact,
+        target: if is_same { before.target } else { target },
+        installed_at_s: match is_same && before.shown {
+            true => before.installed_at_s,
+            false => installed_at_s,
+        },
+    };
+    row.update(connection, before.id, shown)?;
+    let begun = end_standing(connection, before.id, row, shown, begun)?;
+    let stands: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM standing WHERE rule = ?1 AND ended_by IS NULL)",
+        )?
+        .query_row([before.id], |row| row.get(0))?;
+    match stands {
+        true => Ok(()),
+        false => begin_standing(connection, before.id, row, shown, begun),
+    }
+}
+
+/// The row of a rule, before it is shown once more.
+struct Before {
+    id: i64,
+    fact: i64,
+    target: Option<i64>,
+    shown: bool,
+    installed_now: bool,
+    installed_at_s: i64,
+}
+
+impl Before {
+    fn read(connection: &Connection, origin: i64, rule: u64) -> Result<Option<Self>, StoreError> {
+        let found = connection
+            .prepare_cached(
+                "SELECT id, fact, target, shown, installed_now, installed_at_s FROM rule
+                 WHERE origin = ?1 AND number = ?2",
+            )?
+            .query_row(params![origin, rule.cast_signed()], |row| {
+                Ok(Self {
+                    id: row.get(0)?,
+                    fact: row.get(1)?,
+                    target: row.get(2)?,
+                    shown: row.get(3)?,
+                    installed_now: row.get(4)?,
+                    installed_at_s: row.get(5)?,
+                })
+            });
+        Ok(found.optional()?)
+    }
+
+    /// It stands, in this form; a target that is withheld now is no other one.
+    fn is_same(&self, fact: i64, target: Option<i64>) -> bool {
+        let same_target = target.is_none() || target == self.target;
+        self.installed_now && self.fact == fact && same_target
+    }
+}
+
+/// What a rule's row becomes, beside what is in the [`ShownRule`].
+#[derive(Clone, Copy)]
+struct Row {
+    origin: i64,
+    fact: i64,
+    target: Option<i64>,
+    installed_at_s: i64,
+}
+
+impl Row {
+    fn insert(self, connection: &Connection, shown: &ShownRule) -> Result<i64, StoreError> {
+        let Self { origin, fact, target, installed_at_s } = self;
+        let ShownRule { facts, native, installed_at_s: _, shown_at_s } = shown;
+        connection
+            .prepare_cached(
+                "INSERT INTO rule (origin, number, source, fact, target, native, shown, shown_by,
+                     first_shown_s, shown_at_s, clock_error_s, before_act, covered_by,
+                     installed_at_s, installed_now)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?8, ?9, ?10, ?11, ?12, 1)",
+            )?
+            .execute(params![
                 origin,
                 facts.rule.number.cast_signed(),
                 facts.rule.source,
@@ -69,40 +130,52 @@ pub(super) fn show_rule(
                 facts.span.clock_error_s,
                 facts.before_act.map(number),
                 number(facts.covered_by),
-                installed_at_s.unwrap_or(0),
-            ],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )?;
-    let rule = (rule, fact, target, installed_at_s);
-    begin_standing(connection, rule, shown, begun)
+                installed_at_s,
+            ])?;
+        Ok(connection.last_insert_rowid())
+    }
+
+    fn update(
+        self,
+        connection: &Connection,
+        rule: i64,
+        shown: &ShownRule,
+    ) -> Result<(), StoreError> {
+        let Self { origin: _, fact, target, installed_at_s } = self;
+        let ShownRule { facts, native, installed_at_s: _, shown_at_s } = shown;
+        connection
+            .prepare_cached(
+                "UPDATE rule SET fact = ?2, target = ?3,
+                     native = CASE ?4 WHEN '' THEN native ELSE ?4 END, shown = 1, shown_by = ?5,
+                     shown_at_s = ?6, clock_error_s = ?7, before_act = ?8, covered_by = ?9,
+                     installed_at_s = ?10, removed_at_s = NULL, installed_now = 1
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                rule,
+                fact,
+                target,
+                native,
+                number(facts.index),
+                shown_at_s,
+                facts.span.clock_error_s,
+                facts.before_act.map(number),
+                number(facts.covered_by),
+                installed_at_s,
+            ])?;
+        Ok(())
+    }
 }
 
-/// The row of the rule, if it was shown in another form, or had gone.
-fn in_another_form(
+/// In another form than this it does not stand any more. Out: how it begins to stand in this one.
+fn end_standing(
     connection: &Connection,
-    (origin, rule): (i64, u64),
-    fact: i64,
-    target: Option<i64>,
-) -> Result<Option<i64>, StoreError> {
-    let found = connection
-        .prepare_cached(
-            "SELECT id FROM rule
-             WHERE origin = ?1 AND number = ?2 AND shown = 1
-                 AND NOT (installed_now = 1 AND fact = ?3 AND coalesce(?4 = target, ?4 IS NULL))",
-        )?
-        .query_row(params![origin, rule.cast_signed(), fact, target], |row| row.get(0));
-    Ok(found.optional()?)
-}
-
-/// From here on the log tells that the rule stands in this form; unless it did already.
-fn begin_standing(
-    connection: &Connection,
-    (rule, fact, target, installed_at_s): (i64, i64, Option<i64>, i64),
+    rule: i64,
+    row: Row,
     shown: &ShownRule,
     begun: Begun,
-) -> Result<(), StoreError> {
-    let ShownRule { facts, native, installed_at_s: _, shown_at_s } = shown;
-    let known_by = number(facts.covered_by);
+) -> Result<Begun, StoreError> {
+    let Row { origin: _, fact, target, installed_at_s: _ } = row;
     // A target that was withheld before and is seen now is no other form.
     let opened: bool = begun == Begun::Untold
         && connection
@@ -111,22 +184,33 @@ fn begin_standing(
                  WHERE rule = ?1 AND ended_by IS NULL AND fact = ?2 AND target IS NULL)",
             )?
             .query_row([rule, fact], |row| row.get(0))?;
-    let begun = if opened { Begun::Found } else { begun };
     connection
         .prepare_cached(
             "UPDATE standing SET ended_by = ?2, ended_at_s = max(at_s, ?4)
              WHERE rule = ?1 AND ended_by IS NULL AND (fact <> ?3 OR target IS NOT ?5)",
         )?
-        .execute(params![rule, known_by, fact, shown_at_s, target])?;
+        .execute(params![rule, number(shown.facts.covered_by), fact, shown.shown_at_s, target])?;
+    Ok(if opened { Begun::Found } else { begun })
+}
+
+/// From here on the log tells that the rule stands in this form.
+fn begin_standing(
+    connection: &Connection,
+    rule: i64,
+    row: Row,
+    shown: &ShownRule,
+    begun: Begun,
+) -> Result<(), StoreError> {
+    let Row { origin: _, fact, target, installed_at_s } = row;
+    let ShownRule { facts, native, installed_at_s: _, shown_at_s } = shown;
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO standing
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, ?11, NULL, 0
-             WHERE NOT EXISTS (SELECT 1 FROM standing WHERE rule = ?1 AND ended_by IS NULL)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, ?11, NULL, 0)",
         )?
         .execute(params![
             rule,
-            known_by,
+            number(facts.covered_by),
             number(facts.index),
             fact,
             target,
