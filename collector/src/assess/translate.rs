@@ -104,7 +104,7 @@ struct Late {
 impl Late {
     /// Before the seals among these leaves are followed.
     fn of(assessment: &Assessment, assessed: &[Assessed], seals: &Seals, log_size: u64) -> Self {
-        let grace_s = i64::from(assessment.late_register_grace_s(log_size));
+        let grace_s = i64::from(assessment.late_register_max_s(log_size));
         let mut late = Self { grace_s, sealed: BTreeMap::new() };
         if grace_s == 0 {
             return late;

@@ -212,7 +212,7 @@ pub(crate) struct AdoptBaseline {
 pub(crate) struct AdoptLateRegister {
     /// So long after a block a reference that the register does not hold is UNDETERMINED(late_register), and UNKNOWN_BASIS
     /// from then on; at most 604800, 0: nothing is waited for
-    #[arg(value_name = "SECONDS")]
+    #[arg(value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=604_800))]
     pub(crate) grace_s: u32,
     /// Show what it would change, and enter nothing
     #[arg(long)]

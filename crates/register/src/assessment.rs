@@ -409,9 +409,9 @@ impl Grounds {
         self.register_heads.get(..below).and_then(<[_]>::last)
     }
 
-    /// How long a reference may come late, as known at a size of the log.
-    pub fn late_register_grace_s(&self, log_size: u64) -> u32 {
-        self.register.at(self.register_size_at(log_size)).late_register_grace_s()
+    /// How long a reference may come late at the most, as known at a size of the log.
+    pub fn late_register_max_s(&self, log_size: u64) -> u32 {
+        self.register.at(self.register_size_at(log_size)).late_register_max_s()
     }
 
     /// The newest facts of a node below a size of the log.

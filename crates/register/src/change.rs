@@ -133,8 +133,9 @@ impl Register {
         let unreadable = |view: &View<'_>| view.withheld_count() + view.not_understood_count();
         // An erased target might be any request's: the first request changes what that means.
         let first = before.requests().next().is_none() && after.requests().next().is_some();
-        let grace = before.late_register_grace_s() != after.late_register_grace_s();
-        if first || grace || unreadable(&before) != unreadable(&after) {
+        let late =
+            self.late_register.iter().any(|late| (from_size..to_size).contains(&late.statement));
+        if first || late || unreadable(&before) != unreadable(&after) {
             return vec![Selector::always(Selected::Everything)];
         }
         // Requests lapse with a proceeding by what their texts say of it.

@@ -63,13 +63,24 @@ impl Proceedings {
         closures.find(|closure| closure.statement == statement)?.second.as_mut()
     }
 
+    /// A later statement that counts has said when it ended: this one corrects nothing any more.
+    pub(crate) fn is_overtaken(&self, id: &str, statement: u64, size: u64) -> bool {
+        let mut closures = self.0.get(id).into_iter().flatten();
+        closures.any(|closure| closure.statement > statement && closure.counts(size))
+    }
+
     /// Ends of proceedings on which the request depends that wait for a second person, as what they would make of
     /// it. In the order of their statements.
     pub(crate) fn waiting(&self, request: &Request, size: u64) -> Vec<Transition> {
-        let closures = request.proceedings().filter_map(|id| self.0.get(id)).flatten();
-        let waits = closures.filter(|closure| closure.statement < size && !closure.counts(size));
+        let closures = request.proceedings().filter_map(|id| {
+            self.0.get(id).map(|closures| closures.iter().map(move |one| (id, one)))
+        });
+        let waits = closures.flatten().filter(|(id, closure)| {
+            let is_known = closure.statement < size && !closure.counts(size);
+            is_known && !self.is_overtaken(id, closure.statement, size)
+        });
         let mut waiting: Vec<Transition> = waits
-            .filter_map(|closure| {
+            .filter_map(|(_, closure)| {
                 let Closure { statement, recorded_at_s, effective_at_s, second } = closure.clone();
                 let proposed =
                     Some(Box::new(Proposed { statement, recorded_at_s, second: second? }));

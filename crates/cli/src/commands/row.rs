@@ -111,7 +111,11 @@ pub(super) fn node_cell<R: Judged>() -> Cell<R> {
 }
 
 pub(super) fn target_cell<R: Judged>() -> Cell<R> {
-    Cell::new("TARGET", |row: &R| words::target(row.target()))
+    Cell::new("TARGET", |row: &R| match (row.target(), row.rule()) {
+        // It is of no rule, and so of no target: nothing is withheld.
+        (None, None) => "-".to_owned(),
+        (target, _) => words::target(target),
+    })
 }
 
 /// What can be told below a row: in a list of many rows it is looked up, not compared.

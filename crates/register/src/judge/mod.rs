@@ -341,7 +341,7 @@ impl<'a> Case<'_, 'a> {
         }
         let acted_at_s = self.parameters.acted_at_s.unwrap_or(self.event.span.last_s);
         let since_s = self.parameters.judged_at_s?.saturating_sub(acted_at_s);
-        let grace_s = i64::from(self.view.late_register_grace_s());
+        let grace_s = i64::from(self.view.late_register_grace_s(acted_at_s));
         let in_time = grace_s > 0 && since_s < grace_s;
         let reason = UndeterminedReason::LateRegister;
         in_time.then(|| self.undetermined(reason, Dimension::Reference, says, &claim))

@@ -55,6 +55,15 @@ use crate::{
 /// The format of statements that this version understands.
 const FORMAT: u32 = 1;
 
+/// How long a reference may come into the register later than its act.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LateRegister {
+    pub statement: u64,
+    /// Of acts from this time on.
+    pub since_s: i64,
+    pub grace_s: u32,
+}
+
 #[derive(Debug, Clone)]
 pub struct Register {
     origin: String,
@@ -93,7 +102,7 @@ pub struct Register {
     not_understood: Vec<u64>,
     adoption: Adoption,
     /// How long a reference may come late, with the statement that said so.
-    late_register: Vec<(u64, u32)>,
+    pub(crate) late_register: Vec<LateRegister>,
     lists: Lists,
     pub(crate) proceedings: Proceedings,
     files: Vec<FileRead>,
@@ -176,7 +185,7 @@ pub enum InvalidStatement {
     List(#[from] InvalidList),
     #[error(
         "approval.statement: newer versions were entered of everything that statement {statement} \
-         entered; approve those"
+         entered, or a later end of the proceeding counts; approve what is newest"
     )]
     Overtaken { statement: u64 },
     #[error("item {item} is not of the kind that this statement holds")]
@@ -319,7 +328,10 @@ impl Register {
                 self.adoption.basis_map(&nodes, digest, &said);
             }
             Body::LateRegister(v1::LateRegister { grace_s }) => {
-                self.late_register.push((self.size, *grace_s));
+                // Nobody grants it to what was done before.
+                let since_s = statement.recorded_at_s.max(statement.effective_at_s);
+                let late = LateRegister { statement: self.size, since_s, grace_s: *grace_s };
+                self.late_register.push(late);
             }
             Body::ListFeed(feed) => {
                 let proposal = proposal(statement, &said, approver.as_ref());

@@ -127,6 +127,9 @@ impl Register {
         let statement = wire.statement;
         let overtaken = || InvalidStatement::Overtaken { statement };
         let id = self.waiting_ends.get(&statement).ok_or_else(overtaken)?;
+        if self.proceedings.is_overtaken(id, statement, self.size) {
+            return Err(overtaken());
+        }
         let second = self.proceedings.proposed_mut(id, statement).ok_or_else(overtaken)?;
         second.approved = Some(approved(second, wire, said)?);
         self.waiting_ends.remove(&statement);

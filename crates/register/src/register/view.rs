@@ -5,7 +5,7 @@ use std::hint::black_box;
 use evidence::{Claim, RequestId};
 use smallvec::SmallVec;
 
-use super::{Posting, Register, place};
+use super::{LateRegister, Posting, Register, place};
 use crate::{
     adoption::Adoption,
     entry::{Entry, History, Version},
@@ -72,12 +72,21 @@ impl<'a> View<'a> {
         self.size
     }
 
-    /// For so long after an act a reference that the register does not hold may come late.
-    pub fn late_register_grace_s(&self) -> u32 {
-        let said = &self.register.late_register;
-        said.iter()
-            .rfind(|(statement, _)| *statement < self.size)
-            .map_or(0, |(_, grace_s)| *grace_s)
+    /// For so long after an act at this time a reference that the register does not hold may come late: the newest
+    /// that was said before it speaks.
+    pub(crate) fn late_register_grace_s(&self, acted_at_s: i64) -> u32 {
+        let mut said = self.late_registers();
+        said.rfind(|late| late.since_s <= acted_at_s).map_or(0, |late| late.grace_s)
+    }
+
+    /// The longest of these times.
+    pub(crate) fn late_register_max_s(&self) -> u32 {
+        self.late_registers().map(|late| late.grace_s).max().unwrap_or(0)
+    }
+
+    fn late_registers(&self) -> impl DoubleEndedIterator<Item = &'a LateRegister> {
+        let size = self.size;
+        self.register.late_register.iter().filter(move |late| late.statement < size)
     }
 
     pub fn request(&self, id: &RequestId) -> Option<Entry<'a>> {

@@ -156,8 +156,9 @@ const ORDER: [(&str, &str, Weight); 20] = [
     ("decided", "received", RefusedInWriting(CORRECT_AMENDED)),
     ("decided", "issued", Noted("it was issued before it was decided")),
     ("received", "acknowledged", Bad(CORRECT)),
-    ("received", "confirm_by", Bad(CORRECT)),
-    ("received", "report_effect_to.sent", Bad(CORRECT)),
+    // An amended order keeps both, and is received when the amendment comes.
+    ("received", "confirm_by", Noted("the time to confirm it was over before it was received")),
+    ("received", "report_effect_to.sent", Noted("its effect was reported before it was received")),
     ("received", "implement_by", Noted("it was to be carried out before it was received")),
     ("received", "redress.deadline", Noted("the time to object was over before it was received")),
     ("received", "until", Noted("it was over before it was received")),

@@ -377,10 +377,15 @@ fn the_end_of_a_proceeding_that_waits_has_no_effect_before_somebody_else_approve
     approval_refused(plain, "approve 1", "awaits no second person's approval");
     let (register, _) = written(&format!("{plain} approver p-2"));
     assert_eq!(states(&register, &[1, 2]), shown(&[("active", 0), ("moot", 0)]));
-    // Of two words about one end the one speaks that counted last.
-    let corrected = format!("{waits}; proceeding case-1 ends effective 2026-02-10; approve 1");
+    // What a later word that counts has corrected is not approved any more, and waits for nothing.
+    let corrected = format!("{waits}; proceeding case-1 ends effective 2026-02-10");
+    approval_refused(&corrected, "approve 1", "a later end of the proceeding counts");
     let (register, _) = written(&corrected);
-    assert_eq!(states(&register, &[3, 4]), shown(&[("active", 0), ("moot", 0)]));
+    let ends = register.at(3).request(&"req-7".parse().unwrap()).unwrap().ends_waiting().len();
+    assert_eq!(ends, 0);
+    let (register, _) =
+        written(&format!("{corrected}; proceeding case-1 ends awaits approval; approve 3"));
+    assert_eq!(register.size(), 5, "and a still later one is");
 }
 
 #[test]

@@ -23,6 +23,12 @@ use crate::{
 };
 
 pub(crate) async fn amend(config: &Config, args: &Amend) -> Result<(), CliError> {
+    // Beside a flag that excludes --file, what requires --file is not asked for it.
+    if args.file.is_none() && (args.rows.is_some() || args.sha256.is_some()) {
+        let problem =
+            "--rows, --sha256: they tell of the file of --file; leave them out, or give it";
+        return Err(CliError::Usage(problem.to_owned()));
+    }
     let mut client = client::register(config).await?;
     let newest = newest(&mut client, &args.id).await?;
     let now_s = time::now_s();

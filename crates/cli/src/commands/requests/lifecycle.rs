@@ -4,13 +4,12 @@ use evidence::RequestId;
 use register::{Target, territory, words as field};
 use remit_proto::v1::{self, statement::Body};
 
-use super::{Entered, enter, item_set};
+use super::{Entered, NEEDS_APPROVAL, enter, item_set};
 use crate::{
     cli::{Decide, Proceeding, Step},
     client::{self, RegisterClient},
     config::Config,
     exit::CliError,
-    output::escape,
     time,
 };
 
@@ -75,7 +74,7 @@ async fn state(
         Err(CliError::Refused(refused))
             if refused.is("NEEDS_APPROVAL") && !transition.awaits_approval =>
         {
-            eprintln!("{}", escape(&refused.to_string()));
+            eprintln!("{NEEDS_APPROVAL}");
             let body = Body::Transition(v1::Transition { awaits_approval: true, ..transition });
             enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
             Ok(Entered::Waits)
@@ -199,7 +198,7 @@ pub(crate) async fn proceeding(config: &Config, args: &Proceeding) -> Result<(),
         Err(CliError::Refused(refused))
             if refused.is("NEEDS_APPROVAL") && !ended.awaits_approval =>
         {
-            eprintln!("{refused}");
+            eprintln!("{NEEDS_APPROVAL}");
             let body = Body::Proceeding(v1::Proceeding { awaits_approval: true, ..ended });
             enter(config, &mut client, body, none(), Vec::new(), effective_at_s, *dry_run).await?;
             true

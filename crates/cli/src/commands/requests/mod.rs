@@ -69,7 +69,8 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
         eprintln!("no collector is known: the file is not compared with a register");
         let merged = imported.merge(&[]);
         tell(&args.file, &merged);
-        return finished(&args.file, &merged, "--dry-run");
+        eprintln!("{}", summary(&merged));
+        return Ok(code_of(&merged));
     }
     let mut client = client::register(config).await?;
     let held = newest(&mut client, &imported).await?;
@@ -80,7 +81,7 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
     if merged.requests.is_empty()
         && (tells_nothing || files::is_known(&mut client, &digest(&bytes)).await?)
     {
-        return finished(&args.file, &merged, "the register holds it all");
+        return finished(&args.file, &merged);
     }
     let import = v1::Import {
         file_digest: digest(&bytes),
@@ -98,7 +99,8 @@ pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliEr
     let requests = merged.requests.clone();
     enter_requests(config, &mut client, import, requests, now_s, args.dry_run).await?;
     if args.dry_run {
-        return finished(&args.file, &merged, "--dry-run");
+        eprintln!("{}", summary(&merged));
+        return Ok(code_of(&merged));
     }
     eprintln!("{}", summary(&merged));
     Ok(code_of(&merged))
@@ -252,7 +254,7 @@ async fn enter_requests_with(
         Err(CliError::Refused(refused))
             if refused.is("NEEDS_APPROVAL") && !import.awaits_approval =>
         {
-            eprintln!("{}", escape(&refused.to_string()));
+            eprintln!("{NEEDS_APPROVAL}");
             let body = Body::Import(v1::Import { awaits_approval: true, ..import });
             enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
             eprintln!(
@@ -333,6 +335,7 @@ async fn enter(
         }
     }
     if dry_run {
+        eprintln!("nothing was entered (--dry-run)");
         return Ok(());
     }
     let now_s = time::now_s();
@@ -371,7 +374,7 @@ fn shown_by(body: &Body, items: &[v1::RegisterItem]) -> String {
 const TOLD_SIZE_MAX: usize = 1024 * 1024;
 
 /// The end of an import that enters nothing.
-fn finished(file: &Path, merged: &Merged, why: &str) -> Result<Code, CliError> {
+fn finished(file: &Path, merged: &Merged) -> Result<Code, CliError> {
     let summary = summary(merged);
     if merged.accepted_count() == 0 {
         return Err(CliError::Malformed(format!(
@@ -379,10 +382,14 @@ fn finished(file: &Path, merged: &Merged, why: &str) -> Result<Code, CliError> {
             file.display()
         )));
     }
-    eprintln!("nothing was entered ({why})");
+    eprintln!("nothing was entered (the register holds all that was accepted)");
     eprintln!("{summary}");
     Ok(code_of(merged))
 }
+
+/// Where it was not said, and the collector asks for it: what was to be entered is entered all the same.
+const NEEDS_APPROVAL: &str =
+    "your operator has a second person approve this: it is entered so that it waits for one";
 
 /// What was refused is missing from the register.
 fn code_of(merged: &Merged) -> Code {

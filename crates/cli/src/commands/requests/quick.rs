@@ -178,6 +178,11 @@ struct Typed {
 impl Typed {
     fn of(text: &str) -> Result<Self, CliError> {
         let wrong = |error| CliError::Usage(format!("--target: {text:?}: {error}"));
+        if text == "*" {
+            let problem =
+                "--target: \"*\" is everything; if that is to be blocked, write whole_service:*";
+            return Err(CliError::Usage(problem.to_owned()));
+        }
         let (kind, value) = typed_kind(text).map_err(wrong)?;
         Target::parse(kind, value).map_err(wrong)?;
         Ok(Self { kind, value: value.to_owned() })

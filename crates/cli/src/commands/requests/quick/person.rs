@@ -90,14 +90,16 @@ impl<R: BufRead> Person<R> {
                 }
                 break;
             }
-            for text in line.split([' ', '\t']).filter(|text| !text.is_empty()) {
-                match take(text) {
-                    Ok(target) => targets.push(target),
-                    Err(error) if self.asks => {
-                        eprintln!("{}; once more, the others are kept", escape(&error.to_string()));
-                    }
-                    Err(error) => return Err(error),
+            let text = line.trim();
+            if text.is_empty() {
+                continue;
+            }
+            match take(text) {
+                Ok(target) => targets.push(target),
+                Err(error) if self.asks => {
+                    eprintln!("{}; once more, the others are kept", escape(&error.to_string()));
                 }
+                Err(error) => return Err(error),
             }
         }
         if targets.is_empty() {
