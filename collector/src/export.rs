@@ -60,8 +60,9 @@ use crate::{
 
 /// Bytes of one message of the stream.
 const PART_SIZE: usize = 256 * 1024;
-/// A publish takes milliseconds; this is two seconds of them.
-const ATTEMPTS_MAX: u32 = 40;
+/// A publish takes milliseconds, and judging old events again mostly too; this is ten seconds of them.
+const ATTEMPTS_MAX: u32 = 200;
+const ATTEMPT: std::time::Duration = std::time::Duration::from_millis(50);
 
 pub struct EvidenceEdge {
     pub access: Access,
@@ -548,6 +549,12 @@ fn status(error: ExportError) -> Status {
     }
 }
 
+fn judging_again() -> Status {
+    let message = "old events are being judged again after a change of the register or of a node; export again \
+                   when remit summary tells of none any more";
+    refuse(Code::Unavailable, "JUDGING_AGAIN", message.to_owned(), &[])
+}
+
 #[tonic::async_trait]
 impl EvidenceService for EvidenceEdge {
     async fn get_checkpoint(
@@ -592,6 +599,15 @@ impl EvidenceService for EvidenceEdge {
             let mut attempts = 0;
             loop {
                 let told = query.seen_by(request.clearance()).verdict_lines()?;
+                if told.unfinished > 0 {
+                    // A verifier would find verdicts of before.
+                    if attempts == ATTEMPTS_MAX {
+                        return Err(judging_again());
+                    }
+                    attempts += 1;
+                    std::thread::sleep(ATTEMPT);
+                    continue;
+                }
                 match make(
                     &dir,
                     &chunks,
@@ -602,7 +618,7 @@ impl EvidenceService for EvidenceEdge {
                     // The index stood between the entries of a publish and its checkpoint.
                     Err(ExportError::NotPublished { .. }) if attempts < ATTEMPTS_MAX => {
                         attempts += 1;
-                        std::thread::sleep(std::time::Duration::from_millis(50));
+                        std::thread::sleep(ATTEMPT);
                     }
                     made => {
                         return made.map_err(status);

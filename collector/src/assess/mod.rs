@@ -43,6 +43,8 @@ use register::{Cases, Parameters, assessment::Assessment, silence::Watch};
 use remit_proto::v1::{self, log_entry::Entry};
 
 pub use rebuild::rebuild;
+#[cfg(test)]
+pub(crate) use work::AT_ONCE;
 pub use work::EVENTS_PER_STEP;
 
 use self::{

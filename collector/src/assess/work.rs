@@ -13,7 +13,7 @@ use crate::store::{Finished, Job, Op};
 
 /// Events that are judged again before a run of the journal counts as applied: what most entries reach
 /// is done with them.
-pub(super) const AT_ONCE: u64 = 2_000;
+pub(crate) const AT_ONCE: u64 = 2_000;
 /// Events of one step while the stream waits: some tenths of a second.
 pub const EVENTS_PER_STEP: u64 = 20_000;
 

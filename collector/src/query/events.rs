@@ -10,7 +10,7 @@ use super::{
     filter::Filter,
     page::{self, Page},
 };
-use crate::store::{EventKey, EventQuery, StoredEvent};
+use crate::store::{EventKey, EventQuery, Position, StoredEvent};
 
 impl QueryHandle {
     pub fn list_events(
@@ -55,7 +55,8 @@ impl QueryHandle {
             lines.push('\n');
         });
         told.map_err(QueryError::from)?;
-        Ok(VerdictLines { log_size: scene.position.log_size, lines, now_s: scene.now_s })
+        let Position { log_size, unfinished, .. } = scene.position;
+        Ok(VerdictLines { log_size, lines, now_s: scene.now_s, unfinished })
     }
 }
 
@@ -65,6 +66,8 @@ pub struct VerdictLines {
     pub lines: String,
     /// When they were told: what was secret until then is open.
     pub now_s: i64,
+    /// Changes below that size after which old events are still judged again: what is known now is not yet in the lines.
+    pub unfinished: u64,
 }
 
 /// The next events that the filter takes, at most `count_max`. What the index cannot decide is

@@ -497,6 +497,25 @@ fn a_reader_waits_for_the_replay() {
     assert!(query.list_rules(v1::ListRulesRequest::default()).is_ok());
 }
 
+/// An export waits for it: a verifier would find verdicts of before.
+#[test]
+fn lines_for_the_export_say_whether_events_are_still_judged_again() {
+    let mut stream = network();
+    let rule = block(1, "ip:192.0.2.7");
+    stream.install("r1", &rule);
+    // More than are judged again at once.
+    (0..crate::assess::AT_ONCE).for_each(|_| stream.hit("r1", &rule, 1));
+    stream.publish();
+    let mut world = World::of(&stream);
+    let known = stream.committed.len();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    world.assessor.apply(stream.committed[known..].to_vec()).unwrap();
+    assert_eq!(world.query.verdict_lines().unwrap().unfinished, 1);
+    world.assessor.finish_work().unwrap();
+    assert_eq!(world.query.verdict_lines().unwrap().unfinished, 0);
+}
+
 #[test]
 fn every_event_has_a_line_for_the_export() {
     let mut stream = network();

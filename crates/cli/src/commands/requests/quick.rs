@@ -144,8 +144,9 @@ async fn enter(
     let techniques: Vec<_> = techniques.techniques().map(field::technique).collect();
     let is = entered.verb(args.dry_run);
     eprintln!(
-        "{} {is} provisional and lapses at {} unless confirmed: remit requests confirm {}",
+        "{} {is} provisional and {} {} unless confirmed: remit requests confirm {}",
         request.id,
+        if task.confirm_by_s > now_s { "lapses at" } else { "has lapsed by now, at" },
         time::utc(task.confirm_by_s),
         request.id
     );
@@ -159,6 +160,17 @@ fn read(text: &str) -> Result<Imported, CliError> {
     })
 }
 
+/// A call that is still to come nobody has received.
+fn received_at(text: &str, now_s: i64) -> Result<i64, CliError> {
+    let at_s = time::parse(text, "--received", now_s)?;
+    if at_s > now_s.saturating_add(CLOCK_S) {
+        let at = time::utc(at_s);
+        let problem = format!("--received: {at} is still to come; write when the call came");
+        return Err(CliError::Usage(problem));
+    }
+    Ok(at_s)
+}
+
 async fn is_known(client: &mut RegisterClient, id: &str) -> Result<bool, CliError> {
     let question = v1::GetRequestRequest { id: id.to_owned() };
     match client.get_request(question).await.map_err(CliError::from) {
@@ -167,6 +179,9 @@ async fn is_known(client: &mut RegisterClient, id: &str) -> Result<bool, CliErro
         Err(error) => Err(error),
     }
 }
+
+/// Two clocks differ by so much.
+const CLOCK_S: i64 = 300;
 
 /// A target as it was typed: the reader of files keeps what it repairs in it.
 #[derive(Debug, Clone)]
@@ -207,7 +222,7 @@ impl Told {
         person: &mut Person<R>,
         now_s: i64,
     ) -> Result<(), CliError> {
-        let received = |text: &str| time::parse(text, "--received", now_s);
+        let received = |text: &str| received_at(text, now_s);
         if !person.asks {
             return self.asked(args, person, received, |_| Ok(()));
         }
@@ -477,6 +492,26 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_is_still_to_come_was_not_received() {
+        let args = Quick { received: Some("2030-01-01".into()), ..Quick::default() };
+        let error = told(&args, "Police\n\nDE\na.example\n\n", true).unwrap_err().to_string();
+        assert!(error.contains("--received: 2030-01-01T00:00:00Z is still to come"), "{error}");
+    }
+
+    #[test]
+    fn a_piped_line_is_one_target_or_none() {
+        for line in ["bad host", "*"] {
+            let args = Quick {
+                authority: Some("Police".into()),
+                territories: Some("DE".into()),
+                ..Quick::default()
+            };
+            let error = told(&args, &format!("a.example\n{line}\n"), false).unwrap_err();
+            assert!(error.to_string().contains(&format!("{line:?}")), "{error}");
+        }
+    }
+
+    #[test]
     fn a_list_that_is_piped_in_is_the_targets() {
         let args = Quick {
             authority: Some("Police".into()),
@@ -490,7 +525,7 @@ mod tests {
     #[test]
     fn a_mistyped_answer_is_asked_again_and_nothing_is_lost() {
         let typed = "Police\nfax\nemail\nyesterday\n30m\nBerlin\nDE-BE\n\nfirst.example\n\
-                     not_a.name.1 second.example\nhttp://ftp://x\nthird.example\n\n";
+                     bad second.example\nsecond.example\n*\nhttp://ftp://x\nthird.example\n\n";
         let request = entered(&told(&Quick::default(), typed, true).unwrap());
         assert_eq!(request.notification.clone().unwrap().form(), v1::RequestForm::Email);
         let task = request.task.unwrap();
