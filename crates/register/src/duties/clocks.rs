@@ -181,6 +181,10 @@ fn interrupted<'a>(
     let Course { at_most, at_least } = course;
     for (before, after) in at_most.iter().zip(at_most.iter().skip(1)) {
         let Some(ended_s) = before.until_s else { continue };
+        // The rule stood on from one answer that is kept to the next.
+        if before.is_lapsed && after.begun == Begun::Before {
+            continue;
+        }
         let surely_before = at_least.iter().any(|span| span.from_s < ended_s);
         let surely_after = at_least.iter().any(|span| after.from_s <= span.from_s);
         if surely_before && surely_after && owed.is_owed(carried, ended_s) {

@@ -175,11 +175,7 @@ const DATE_S: i64 = 25 * 3600;
 
 impl Request {
     fn check_order(&self, found: &mut Intake) {
-        use v1::{
-            RequestForm::{Oral, Telephone},
-            RequestStatus::Provisional,
-        };
-        let by_word = matches!(self.form, Oral | Telephone) || self.status == Provisional;
+        let by_word = self.came_by_word();
         let times = self.times();
         let each = |wanted| times.iter().filter(move |(field, _)| *field == wanted);
         for (first, second, weight) in ORDER {
@@ -215,8 +211,20 @@ impl Request {
         }
     }
 
+    /// What was said on the telephone may have been received, and decided of, before what is written of it.
+    fn came_by_word(&self) -> bool {
+        use v1::{
+            RequestForm::{Oral, Telephone},
+            RequestStatus::Provisional,
+        };
+        matches!(self.form, Oral | Telephone) || self.status == Provisional
+    }
+
     /// Why the operator cannot have decided of it at this time: it had not been received.
     pub(crate) fn decided_too_early(&self, at_s: i64) -> Option<String> {
+        if self.came_by_word() {
+            return None;
+        }
         let received = Told::of("received", self.received_at_s?, self);
         // A date is typed without a zone, and is 00:00 in UTC.
         let (width_s, zone) = match at_s.rem_euclid(86_400) {
