@@ -74,7 +74,7 @@ fn parts(
     })
 }
 
-fn sentence(change: &Change, dry_run: bool) -> String {
+pub(in crate::commands) fn sentence(change: &Change, dry_run: bool) -> String {
     let Change { rules, before, after, .. } = change;
     if *rules == 0 {
         return "no verdict on a rule that stands now changes".to_owned();

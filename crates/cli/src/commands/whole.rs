@@ -52,7 +52,7 @@ pub(super) fn check_digest(
 }
 
 fn other(file: &Path, problem: &str) -> CliError {
-    let remedy = "nothing of it is entered; fetch it again";
+    let remedy = "nothing of it is taken; fetch it again";
     CliError::Malformed(format!("{}: {problem}: {remedy}", file.display()))
 }
 
@@ -75,7 +75,7 @@ mod tests {
         let cut = whole.check_rows(file, 1).unwrap_err().to_string();
         assert_eq!(
             cut,
-            "list.txt: it has 1 row, and --rows states 2: nothing of it is entered; fetch it again"
+            "list.txt: it has 1 row, and --rows states 2: nothing of it is taken; fetch it again"
         );
         let mistyped = sent(None, &digest[1..]).check_digest(file, b"").unwrap_err();
         assert!(matches!(mistyped, CliError::Usage(_)), "{mistyped}");

@@ -10,7 +10,7 @@ use crate::{
     cli::{AdoptBaseline, AdoptBasisMap, AdoptLateRegister},
     client::{self, RegisterClient},
     commands::{
-        preview::preview,
+        preview::{preview, sentence},
         requests::{item_set, wait_until_shown},
     },
     config::Config,
@@ -42,7 +42,13 @@ async fn state(config: &Config, body: Body, dry_run: bool) -> Result<(), CliErro
     let mut client = client::register(config).await?;
     let bytes = canonical::encode(&unsigned(config, body.clone(), now_s, now_s)?);
     let answer = preview(&mut client, bytes, Vec::new()).await?;
-    eprintln!("{}", change_of_all(&answer.rows).sentence(dry_run));
+    let change = change_of_all(&answer.rows);
+    let told = match &body {
+        // It is about references, and not about rules without a basis.
+        Body::LateRegister(_) => sentence(&change, dry_run),
+        _ => change.sentence(dry_run),
+    };
+    eprintln!("{told}");
     if dry_run {
         eprintln!("nothing was entered (--dry-run)");
         return Ok(());
