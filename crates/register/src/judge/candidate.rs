@@ -102,7 +102,7 @@ pub(super) fn all<'a>(
     let cut_at = is_cut.then(|| u32::try_from(touches.len()).unwrap_or(u32::MAX));
     // Within a request, in the order of the register.
     touches.sort_by(|a, b| a.entry.id().cmp(b.entry.id()));
-    let mut candidates = Candidates::new();
+    let mut candidates = Candidates::with_capacity(touches.len());
     for touches in touches.chunk_by(|a, b| a.entry.id() == b.entry.id()) {
         of_entry(event, target, touches, is_cut.then_some(view), claims, &mut candidates);
     }

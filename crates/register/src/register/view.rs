@@ -236,7 +236,7 @@ impl<'a> View<'a> {
     }
 
     fn touches(&self, numbers: Found, target: &Target) -> Touches<'a> {
-        let mut touches = Touches::new();
+        let mut touches = Touches::with_capacity(numbers.len());
         for number in numbers {
             match self.register.posting(number) {
                 Some(Posting::Own { history }) => {
