@@ -30,8 +30,6 @@ pub(super) struct Hits {
     /// By row of `rule_fact`, as far as rules were compared with them.
     forms: HashMap<i64, v1::Rule>,
     rules: HashMap<(usize, u64), Sum>,
-    /// What was read before, and may be asked for again; nothing of it waits to be written.
-    older: HashMap<(usize, u64), Sum>,
     /// In the order in which they first changed.
     changed: Vec<(usize, u64)>,
     /// Of the event before.
@@ -80,7 +78,6 @@ impl Hits {
             origins: Vec::new(),
             forms: HashMap::new(),
             rules: HashMap::new(),
-            older: HashMap::new(),
             changed: Vec::new(),
             last: None,
         })
@@ -146,7 +143,6 @@ impl Hits {
     ) -> Result<(), StoreError> {
         self.add_up(connection, dictionary)?;
         self.rules.clear();
-        self.older.clear();
         Ok(())
     }
 
@@ -157,9 +153,8 @@ impl Hits {
         dictionary: &mut Dictionary<'_>,
     ) -> Result<(), StoreError> {
         self.add_up(connection, dictionary)?;
-        if self.rules.len() > ROWS_MAX / 2 {
-            // Rules that are hit often come back from there.
-            self.older = std::mem::take(&mut self.rules);
+        if self.rules.len() > ROWS_MAX {
+            self.rules.clear();
         }
         if self.forms.len() > FORMS_MAX {
             self.forms.clear();
@@ -208,13 +203,10 @@ impl Hits {
         generation: usize,
         rule: u64,
     ) -> Result<&mut Sum, StoreError> {
-        let Self { origins, rules, older, runs, .. } = self;
+        let Self { origins, rules, runs, .. } = self;
         match rules.entry((generation, rule)) {
             std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
             std::collections::hash_map::Entry::Vacant(vacant) => {
-                if let Some(known) = older.remove(&(generation, rule)) {
-                    return Ok(vacant.insert(known));
-                }
                 let (origin, row) =
                     origins.get_mut(generation).ok_or(StoreError::Damaged { what: "origin" })?;
                 if row.is_none() {
