@@ -6,6 +6,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
+    thread::{self, ScopedJoinHandle},
 };
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -166,23 +167,37 @@ impl SqliteStore {
         Arc::new(SqliteIndex { readers: Arc::clone(&self.readers), gate: Arc::clone(&self.gate) })
     }
 
-    /// Adds steps that go into one partition: its commit, then that of the catalog.
+    /// Adds steps that go into one partition, which is written beside the catalog; then it is committed, then
+    /// the catalog.
     fn apply_some(&mut self, steps: &[Step]) -> Result<u64, StoreError> {
         let Some(last) = steps.last() else { return Ok(0) };
         let Self { catalog, open, gate, hits, .. } = self;
+        // What the partition has from before a crash is not written again.
+        let new = |part: &Part, step: &&Step| !part.holds(step.position);
+        let events: Vec<&NewEvent> = open
+            .iter()
+            .flat_map(|part| {
+                steps
+                    .iter()
+                    .filter(|step| new(part, step))
+                    .flat_map(|step| &step.ops)
+                    .filter_map(event_of)
+            })
+            .collect();
+        let added = events.len() as u64;
         let transaction = catalog.transaction()?;
-        write::apply(&transaction, hits, steps)?;
-        let mut added = 0;
-        if let Some(part) = open {
-            // What the partition has from before a crash is not written again.
-            let new = steps.iter().filter(|step| !part.holds(step.position));
-            let events: Vec<_> = new.flat_map(|step| &step.ops).filter_map(event_of).collect();
-            added = events.len() as u64;
-            if added > 0 {
-                part.begin()?;
-                part.add(events.into_iter())?;
+        thread::scope(|scope| {
+            let partition = open
+                .as_mut()
+                .filter(|_| added > 0)
+                .map(|part| scope.spawn(move || part.add(&events, last.position)));
+            write::apply(&transaction, hits, steps)?;
+            match partition.map(ScopedJoinHandle::join) {
+                Some(Ok(written)) => written,
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                None => Ok(()),
             }
-        }
+        })?;
         let gate = gate.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(part) = open {
             if added > 0 {

@@ -175,15 +175,13 @@ impl Part {
         self.watermark.is_some_and(|watermark| position <= watermark)
     }
 
-    pub(super) fn begin(&self) -> Result<(), StoreError> {
+    fn begin(&self) -> Result<(), StoreError> {
         Ok(self.connection.execute_batch("BEGIN IMMEDIATE")?)
     }
 
-    /// Adds events inside the transaction.
-    pub(super) fn add<'e>(
-        &mut self,
-        events: impl Iterator<Item = &'e NewEvent>,
-    ) -> Result<(), StoreError> {
+    /// Begins a transaction and writes events in it, with all that goes with them; they end at this position.
+    pub(super) fn add(&mut self, events: &[&NewEvent], to: u64) -> Result<(), StoreError> {
+        self.begin()?;
         let Self { connection, dictionaries, sums, event_count, run, extent, number: part, .. } =
             self;
         let mut insert = connection
@@ -202,18 +200,16 @@ impl Part {
             };
             insert_event(into, &mut insert, event, *event_count)?;
         }
+        if let Some(run) = run.take() {
+            run.insert(connection)?;
+        }
+        sums.write(connection)?;
+        connection.prepare_cached("UPDATE part SET watermark = ?1")?.execute([to.cast_signed()])?;
         Ok(())
     }
 
     /// Ends the transaction: the commit point of the partition.
     pub(super) fn commit(&mut self, to: u64) -> Result<(), StoreError> {
-        if let Some(run) = self.run.take() {
-            run.insert(&self.connection)?;
-        }
-        self.sums.write(&self.connection)?;
-        self.connection
-            .prepare_cached("UPDATE part SET watermark = ?1")?
-            .execute([to.cast_signed()])?;
         self.connection.execute_batch("COMMIT")?;
         self.watermark = Some(to);
         self.extent.events = self.event_count;
