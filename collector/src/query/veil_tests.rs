@@ -564,7 +564,9 @@ fn how_far_the_means_reach_is_not_told_of_then_where_the_measure_is_closed_since
     let mut stream = network();
     let by_any_means = |request: &mut v1::Request| {
         let measure = v1::Measure { outcome_only: true, ..v1::Measure::default() };
-        request.task.as_mut().unwrap().measure = Some(measure);
+        let task = request.task.as_mut().unwrap();
+        task.measure = Some(measure);
+        task.scope = Some(v1::Scope { territories: vec!["FR".into()], ..v1::Scope::default() });
     };
     stream.request_with("req-7", "ip:192.0.2.7", by_any_means);
     stream.hit("r1", &block(1, "cidr:192.0.2.0/23 for req-7"), 1);
@@ -575,20 +577,25 @@ fn how_far_the_means_reach_is_not_told_of_then_where_the_measure_is_closed_since
         let event = reader.list_events(v1::ListEventsRequest::default()).unwrap().events.remove(0);
         let verdict = event.as_known_then.unwrap();
         assert_eq!(verdict.code(), v1::VerdictCode::Overbroad);
-        verdict.clause.unwrap().request_says
+        let [besides] = verdict.besides.as_slice() else { panic!("{verdict:?}") };
+        assert_eq!(besides.code(), v1::VerdictCode::WrongPlace);
+        let place = besides.clause.clone().unwrap().request_says;
+        format!("{}; {place}", verdict.clause.unwrap().request_says)
     };
     let limit = "no wider than a /24";
-    assert!(says(&stream, v1::DisclosureTier::Public).contains(limit));
+    let open = says(&stream, v1::DisclosureTier::Public);
+    assert!(open.contains(limit) && open.contains("FR"), "{open}");
     let question = v1::GetRequestRequest { id: "req-7".into() };
     let world = World::of(&stream);
     let held = world.query.get_request(question).unwrap().versions.remove(0);
     stream.wait(5);
-    let closed = [RequestPart::Measure];
+    let closed = [RequestPart::Measure, RequestPart::Scope];
     stream.amended_closed(&held.request.unwrap(), "ip:192.0.2.7", &closed, by_any_means);
     stream.publish();
     assert!(says(&stream, v1::DisclosureTier::Secret).contains(limit), "by the text of then");
     let shown = says(&stream, v1::DisclosureTier::Public);
     assert!(!shown.contains(limit) && shown.contains("withheld"), "{shown}");
+    assert!(!shown.contains("FR"), "nor where it holds, in what else it fails: {shown}");
 }
 
 #[test]

@@ -173,17 +173,9 @@ impl SqliteStore {
         let Some(last) = steps.last() else { return Ok(0) };
         let Self { catalog, open, gate, hits, .. } = self;
         // What the partition has from before a crash is not written again.
-        let new = |part: &Part, step: &&Step| !part.holds(step.position);
-        let events: Vec<&NewEvent> = open
-            .iter()
-            .flat_map(|part| {
-                steps
-                    .iter()
-                    .filter(|step| new(part, step))
-                    .flat_map(|step| &step.ops)
-                    .filter_map(event_of)
-            })
-            .collect();
+        let held = |step: &Step| open.as_ref().is_none_or(|part| part.holds(step.position));
+        let new = steps.iter().filter(|step| !held(step));
+        let events: Vec<_> = new.flat_map(|step| &step.ops).filter_map(event_of).collect();
         let added = events.len() as u64;
         let transaction = catalog.transaction()?;
         thread::scope(|scope| {

@@ -16,6 +16,11 @@ pub(crate) fn verdict_code(verdict: &v1::Verdict) -> String {
     }
 }
 
+/// The codes of what else the request fails in.
+pub(crate) fn besides(verdict: &v1::Verdict) -> Vec<String> {
+    verdict.besides.iter().map(|failure| verdict_name(failure.code())).collect()
+}
+
 pub(crate) fn verdict_word(verdict: &v1::Verdict) -> &'static str {
     screen_word(verdict.code()).as_str()
 }

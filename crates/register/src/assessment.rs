@@ -637,6 +637,7 @@ impl Grounds {
             baseline_until_s: None,
             confirmed: None,
             considered: None,
+            besides: Vec::new(),
         }
     }
 

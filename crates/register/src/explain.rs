@@ -6,11 +6,50 @@ use remit_proto::v1::{self, AddedFinding, Dimension, UndeterminedReason, Verdict
 use crate::{verdict::screen_word, words};
 
 pub fn explain(verdict: &v1::Verdict) -> String {
-    let code = VerdictCode::try_from(verdict.code).unwrap_or_default();
+    let code = verdict.code();
     let clause = verdict.clause.clone().unwrap_or_default();
-    let v1::Clause { dimension, request_id: id, request_says: says, event_shows: shows, time_zone } =
+    let is_unspecified = clause.dimension() == Dimension::Unspecified;
+    let size = verdict.register_size;
+    let mut text = sentence(verdict, code, &clause);
+    if is_unspecified && code == VerdictCode::Unspecified {
+        return text;
+    }
+    if !text.contains("in the register at size") {
+        let word = screen_word(code);
+        if let Some(qualification) = word.qualification(size) {
+            text.push_str(&format!(" {} {qualification}.", capitalised(word.as_str())));
+        }
+    }
+    for v1::Failure { code, clause } in &verdict.besides {
+        let code = VerdictCode::try_from(*code).unwrap_or_default();
+        let clause = clause.clone().unwrap_or_default();
+        text.push_str(&format!(" Besides: {}", sentence(verdict, code, &clause)));
+    }
+    if let Some(attributed) = &verdict.attributed {
+        text.push_str(&format!(" {}.", attributed_later(attributed)));
+    }
+    if let Some(confirmed) = &verdict.confirmed {
+        text.push_str(&format!(" {}.", confirmed_by(confirmed)));
+    }
+    if verdict.considered > 0 && code != VerdictCode::Undetermined {
+        text.push_str(&format!(
+            " More targets of the register touch this one; {} were looked at.",
+            verdict.considered
+        ));
+    }
+    for added in &verdict.added {
+        if let Ok(finding) = AddedFinding::try_from(*added) {
+            text.push_str(added_sentence(finding));
+        }
+    }
+    text
+}
+
+/// What one code says by its clause.
+fn sentence(verdict: &v1::Verdict, code: VerdictCode, clause: &v1::Clause) -> String {
+    let v1::Clause { dimension, request_id: id, request_says, event_shows: shows, time_zone } =
         clause;
-    let says = in_zone(&says, &time_zone);
+    let says = in_zone(request_says, time_zone);
     let size = verdict.register_size;
     let mut text = match code {
         VerdictCode::Unspecified => "There is no verdict.".to_owned(),
@@ -37,7 +76,7 @@ pub fn explain(verdict: &v1::Verdict) -> String {
                 "Request {id} has ended and the time to remove is running: {says}; the block was at {shows}."
             )
         }
-        VerdictCode::Undetermined => undetermined(verdict, &id, &says, &shows),
+        VerdictCode::Undetermined => undetermined(verdict, id, &says, shows),
         VerdictCode::NoBasis if !id.is_empty() => {
             format!("Request {id} is {says}; it is no basis for blocking in the network.")
         }
@@ -55,7 +94,7 @@ pub fn explain(verdict: &v1::Verdict) -> String {
         VerdictCode::TooEarly => {
             format!("Request {id} holds {says}; the block was earlier, at {shows}.")
         }
-        VerdictCode::Expired if dimension == i32::from(Dimension::Target) => format!(
+        VerdictCode::Expired if *dimension == i32::from(Dimension::Target) => format!(
             "Request {id} names {says} and permits to block by address, but no answer that still held \
              gave {shows}."
         ),
@@ -103,32 +142,6 @@ pub fn explain(verdict: &v1::Verdict) -> String {
             "The block claims {shows}, and no entry of that class in the register at size {size} \
              documents it."
         );
-    }
-    if dimension == i32::from(Dimension::Unspecified) && code == VerdictCode::Unspecified {
-        return text;
-    }
-    if !text.contains("in the register at size") {
-        let word = screen_word(code);
-        if let Some(qualification) = word.qualification(size) {
-            text.push_str(&format!(" {} {qualification}.", capitalised(word.as_str())));
-        }
-    }
-    if let Some(attributed) = &verdict.attributed {
-        text.push_str(&format!(" {}.", attributed_later(attributed)));
-    }
-    if let Some(confirmed) = &verdict.confirmed {
-        text.push_str(&format!(" {}.", confirmed_by(confirmed)));
-    }
-    if verdict.considered > 0 && code != VerdictCode::Undetermined {
-        text.push_str(&format!(
-            " More targets of the register touch this one; {} were looked at.",
-            verdict.considered
-        ));
-    }
-    for added in &verdict.added {
-        if let Ok(finding) = AddedFinding::try_from(*added) {
-            text.push_str(added_sentence(finding));
-        }
     }
     text
 }

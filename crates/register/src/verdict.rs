@@ -27,6 +27,15 @@ pub struct Verdict {
     pub confirmed: Option<Confirmed>,
     /// Only so many of the register's targets that touch the event's were looked at; `None`: all.
     pub considered: Option<u32>,
+    /// In what else the request that speaks does not cover it, each dimension once, in order of the codes.
+    pub besides: Vec<Failure>,
+}
+
+/// One dimension in which a request does not cover a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub code: VerdictCode,
+    pub clause: Clause,
 }
 
 /// Which dimension of which request decided, and the two values compared.
@@ -55,7 +64,7 @@ impl Verdict {
         let Self {
             code,
             undetermined,
-            clause: Clause { dimension, request, request_says, event_shows, time_zone },
+            clause,
             added,
             basis_proof,
             registered_before_act,
@@ -64,17 +73,12 @@ impl Verdict {
             baseline_until_s,
             confirmed,
             considered,
+            besides,
         } = self;
         v1::Verdict {
             code: (*code).into(),
             undetermined: undetermined.unwrap_or_default().into(),
-            clause: Some(v1::Clause {
-                dimension: (*dimension).into(),
-                request_id: request.as_ref().map(ToString::to_string).unwrap_or_default(),
-                request_says: request_says.clone(),
-                event_shows: event_shows.clone(),
-                time_zone: time_zone.clone(),
-            }),
+            clause: Some(clause.to_wire()),
             added: added.iter().map(|finding| (*finding).into()).collect(),
             basis_proof: (*basis_proof).into(),
             registered_before_act: (*registered_before_act).into(),
@@ -88,6 +92,27 @@ impl Verdict {
             baseline_until_s: baseline_until_s.unwrap_or(0),
             confirmed: confirmed.as_ref().map(Confirmed::to_wire),
             considered: considered.unwrap_or(0),
+            besides: besides.iter().map(Failure::to_wire).collect(),
+        }
+    }
+}
+
+impl Failure {
+    fn to_wire(&self) -> v1::Failure {
+        let Self { code, clause } = self;
+        v1::Failure { code: (*code).into(), clause: Some(clause.to_wire()) }
+    }
+}
+
+impl Clause {
+    fn to_wire(&self) -> v1::Clause {
+        let Self { dimension, request, request_says, event_shows, time_zone } = self;
+        v1::Clause {
+            dimension: (*dimension).into(),
+            request_id: request.as_ref().map(ToString::to_string).unwrap_or_default(),
+            request_says: request_says.clone(),
+            event_shows: event_shows.clone(),
+            time_zone: time_zone.clone(),
         }
     }
 }

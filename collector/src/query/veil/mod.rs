@@ -181,7 +181,14 @@ impl Veil {
         if let Some(attributed) = &mut verdict.attributed {
             self.claims(&mut attributed.claims);
         }
-        let Some(clause) = &mut verdict.clause else { return };
+        let v1::Verdict { code, clause, besides, .. } = verdict;
+        let besides = besides.iter_mut().map(|failure| (failure.code, &mut failure.clause));
+        for (code, clause) in std::iter::once((*code, clause)).chain(besides) {
+            clause.iter_mut().for_each(|clause| self.clause(code, clause));
+        }
+    }
+
+    fn clause(&self, code: i32, clause: &mut v1::Clause) {
         for text in [&mut clause.request_says, &mut clause.event_shows] {
             self.targetless_names.withhold_from(text);
         }
@@ -192,8 +199,8 @@ impl Veil {
             return;
         }
         // How far the means reach is told beside the target that a block went beyond.
-        let tells_measure = clause.dimension() == Dimension::Target
-            && verdict.code == i32::from(VerdictCode::Overbroad);
+        let tells_measure =
+            clause.dimension() == Dimension::Target && code == i32::from(VerdictCode::Overbroad);
         if tells_measure
             && let Some(part) = self.hidden_part(&clause.request_id, RequestPart::Measure)
         {

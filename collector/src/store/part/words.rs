@@ -75,7 +75,7 @@ impl<'e> Words<'e> {
     /// The part of a verdict that other events may share. At what size it was asked is no part of it.
     pub(super) fn take_out(&self, verdict: &v1::Verdict) -> v1::Verdict {
         let mut shared = v1::Verdict { register_size: 0, ..verdict.clone() };
-        if let Some(clause) = &mut shared.clause {
+        for clause in clauses_mut(&mut shared) {
             for text in [&mut clause.request_says, &mut clause.event_shows] {
                 let (before, rest) = self.short(text);
                 *text = format!("{before}{rest}");
@@ -95,12 +95,18 @@ impl<'e> Words<'e> {
         register_size: u64,
     ) -> v1::Verdict {
         shared.register_size = register_size;
-        if let Some(clause) = &mut shared.clause {
+        for clause in clauses_mut(&mut shared) {
             self.long(&mut clause.request_says);
             self.long(&mut clause.event_shows);
         }
         shared
     }
+}
+
+/// That of the verdict, and those of what else fails.
+fn clauses_mut(verdict: &mut v1::Verdict) -> impl Iterator<Item = &mut v1::Clause> {
+    let v1::Verdict { clause, besides, .. } = verdict;
+    clause.iter_mut().chain(besides.iter_mut().filter_map(|failure| failure.clause.as_mut()))
 }
 
 /// The key of a verdict whose words were taken out.
@@ -125,26 +131,21 @@ fn write_key<'t>(
         baseline_until_s,
         confirmed,
         considered,
+        besides,
     } = verdict;
     for number in [code, undetermined, basis_proof, registered_before_act] {
         key.extend(number.to_be_bytes());
     }
     key.extend(baseline_until_s.to_be_bytes());
     key.extend(considered.to_be_bytes());
-    key.extend((added.len() as u64).to_be_bytes());
+    for several in [added.len(), besides.len()] {
+        key.extend((several as u64).to_be_bytes());
+    }
     added.iter().for_each(|added| key.extend(added.to_be_bytes()));
-    let mut text = |(before, rest): (&str, &str)| {
-        key.extend((before.len().saturating_add(rest.len()) as u64).to_be_bytes());
-        key.extend(before.as_bytes());
-        key.extend(rest.as_bytes());
-    };
-    if let Some(v1::Clause { dimension, request_id, request_says, event_shows, time_zone }) = clause
+    besides.iter().for_each(|failure| key.extend(failure.code.to_be_bytes()));
+    for clause in clause.iter().chain(besides.iter().filter_map(|failure| failure.clause.as_ref()))
     {
-        text(("", request_id));
-        text(short(request_says));
-        text(short(event_shows));
-        text(("", time_zone));
-        key.extend(dimension.to_be_bytes());
+        write_clause(clause, key, &short);
     }
     for part in [
         attributed.as_ref().map(prost::Message::encode_to_vec),
@@ -154,6 +155,22 @@ fn write_key<'t>(
         key.extend((part.len() as u64).to_be_bytes());
         key.extend(part);
     }
+}
+
+fn write_clause<'t>(
+    clause: &'t v1::Clause,
+    key: &mut Vec<u8>,
+    short: impl Fn(&'t str) -> (&'static str, &'t str),
+) {
+    let v1::Clause { dimension, request_id, request_says, event_shows, time_zone } = clause;
+    let texts =
+        [("", request_id.as_str()), short(request_says), short(event_shows), ("", time_zone)];
+    for (before, rest) in texts {
+        key.extend((before.len().saturating_add(rest.len()) as u64).to_be_bytes());
+        key.extend(before.as_bytes());
+        key.extend(rest.as_bytes());
+    }
+    key.extend(dimension.to_be_bytes());
 }
 
 #[cfg(test)]
@@ -167,7 +184,8 @@ mod tests {
             event_shows: shows.into(),
             ..v1::Clause::default()
         };
-        v1::Verdict { clause: Some(clause), register_size: 9, ..v1::Verdict::default() }
+        let besides = vec![v1::Failure { code: 9, clause: Some(clause.clone()) }];
+        v1::Verdict { clause: Some(clause), besides, register_size: 9, ..v1::Verdict::default() }
     }
 
     fn address(value: &str) -> v1::Target {

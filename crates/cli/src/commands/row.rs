@@ -99,6 +99,7 @@ pub(super) fn attribution_fields<R: Judged>() -> Vec<Field<R>> {
         "attributed_at" => attributed(row).map_or_else(String::new, |a| time::utc(a.recorded_at_s)),
         "baseline_until" =>
             time::utc(row.verdict().map(|v| v.baseline_until_s).unwrap_or_default()),
+        "besides" => row.verdict().map(words::besides).unwrap_or_default(),
     ]
 }
 
@@ -152,12 +153,15 @@ pub(super) fn verdict_cell_of<R: Judged>() -> Cell<R> {
     Cell::new("VERDICT", |row: &R| verdict_cell(row.verdict())).dispensable(9)
 }
 
-/// "out of time (EXPIRED)".
+/// "out of time (EXPIRED)", "out of time (EXPIRED, also WRONG_PLACE)".
 pub(super) fn verdict_cell(verdict: Option<&v1::Verdict>) -> String {
-    verdict.map_or_else(
-        || "not yet assessed".to_owned(),
-        |v| format!("{} ({})", words::verdict_word(v), words::verdict_code(v)),
-    )
+    let Some(verdict) = verdict else { return "not yet assessed".to_owned() };
+    let code = words::verdict_code(verdict);
+    let codes = match words::besides(verdict).as_slice() {
+        [] => code,
+        also => format!("{code}, also {}", also.join(", ")),
+    };
+    format!("{} ({codes})", words::verdict_word(verdict))
 }
 
 /// The reason, and what was known then if that was something else.

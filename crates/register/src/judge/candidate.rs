@@ -481,48 +481,62 @@ impl<'a> Candidate<'a> {
     }
 
     pub(super) fn outcome(&self) -> Outcome {
-        let time = self.time();
-        let mut failed = Failed::default();
-        let mut open: Option<(UndeterminedReason, Dimension)> = None;
-        for (answer, dimension) in [
+        if let [(code, dimension), rest @ ..] = self.failures().as_slice() {
+            let count = rest.len().saturating_add(1);
+            return Outcome::Fails { code: *code, dimension: *dimension, count };
+        }
+        let open = self.answers().into_iter().find_map(|(answer, dimension)| match answer {
+            Answer::Unknown(reason) => Some((reason, dimension)),
+            Answer::Yes | Answer::No(_) => None,
+        });
+        match (open, self.time()) {
+            (Some((reason, dimension)), _) => Outcome::Might { reason, dimension },
+            (None, Time::Grace) => Outcome::Grace,
+            (None, Time::InForce { provisional }) => Outcome::Covers { provisional },
+            // That it lies outside is a failure.
+            (None, Time::Boundary | Time::Outside(_)) => {
+                Outcome::Might { reason: self.boundary(), dimension: Dimension::Time }
+            }
+        }
+    }
+
+    /// All but time, in the order in which an open question speaks.
+    fn answers(&self) -> [(Answer, Dimension); 5] {
+        [
             (self.breadth.target, Dimension::Target),
             (self.place, Dimension::Place),
             (self.audience, Dimension::Audience),
             (self.method(), Dimension::Method),
             (self.accepted, Dimension::Status),
-        ] {
-            match answer {
-                Answer::Yes => {}
-                Answer::No(code) => failed.add(code, dimension),
-                Answer::Unknown(reason) => open = open.or(Some((reason, dimension))),
-            }
-        }
-        match time {
+        ]
+    }
+
+    /// The dimensions in which it does not cover, in order of their codes.
+    pub(super) fn failures(&self) -> SmallVec<[(VerdictCode, Dimension); 6]> {
+        let mut failures: SmallVec<_> = self
+            .answers()
+            .into_iter()
+            .filter_map(|(answer, dimension)| match answer {
+                Answer::No(code) => Some((code, dimension)),
+                Answer::Yes | Answer::Unknown(_) => None,
+            })
+            .collect();
+        match self.time() {
             Time::Outside(
                 Standing::NotAccepted(_) | Standing::Dropped { .. } | Standing::Unapproved,
             ) => {
-                failed.add(VerdictCode::BasisNotAccepted, Dimension::Status);
+                let is_told = failures.iter().any(|(_, d)| *d == Dimension::Status);
+                if !is_told {
+                    failures.push((VerdictCode::BasisNotAccepted, Dimension::Status));
+                }
             }
             // It excuses only what was otherwise covered.
-            Time::Outside(Standing::Annulled { .. }) if failed.first.is_some() => {}
-            Time::Outside(standing) => failed.add(code_of(standing), Dimension::Time),
-            Time::Boundary => {
-                open = open.or(Some((self.boundary(), Dimension::Time)));
-            }
-            Time::Grace | Time::InForce { .. } => {}
+            Time::Outside(Standing::Annulled { .. }) if !failures.is_empty() => {}
+            Time::Outside(standing) => failures.push((code_of(standing), Dimension::Time)),
+            Time::Boundary | Time::Grace | Time::InForce { .. } => {}
         }
-        if let Some((code, dimension)) = failed.first {
-            return Outcome::Fails { code, dimension, count: failed.count };
-        }
-        match (open, time) {
-            (Some((reason, dimension)), _) => Outcome::Might { reason, dimension },
-            (None, Time::Grace) => Outcome::Grace,
-            (None, Time::InForce { provisional }) => Outcome::Covers { provisional },
-            // Both were turned into a failure or an open question above.
-            (None, Time::Boundary | Time::Outside(_)) => {
-                Outcome::Might { reason: self.boundary(), dimension: Dimension::Time }
-            }
-        }
+        failures.sort_by_key(|(code, _)| *code as i32);
+        failures
     }
 
     pub(super) fn crosses_a_bound(&self) -> bool {
@@ -647,22 +661,6 @@ impl<'a> Candidate<'a> {
             .chain(listed)
             .max()
             .unwrap_or((self.version.statement, self.version.recorded_at_s))
-    }
-}
-
-/// Of the dimensions that fail, the first by the number of its code; and how many there are.
-#[derive(Debug, Default)]
-struct Failed {
-    first: Option<(VerdictCode, Dimension)>,
-    count: usize,
-}
-
-impl Failed {
-    fn add(&mut self, code: VerdictCode, dimension: Dimension) {
-        self.count = self.count.saturating_add(1);
-        if self.first.is_none_or(|(first, _)| (code as i32) < first as i32) {
-            self.first = Some((code, dimension));
-        }
     }
 }
 

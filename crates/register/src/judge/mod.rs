@@ -15,6 +15,8 @@
 //! 3. The first that applies speaks: covered · undetermined (one might cover) · own measure · in
 //!    removal grace · a claim that the register does not know · the failing request that is
 //!    claimed, else the one that fails fewest dimensions · no basis.
+//! 4. A request that speaks because it fails says every dimension in which it does: the first code of the table
+//!    is the verdict, the others stand beside it ([`Verdict::besides`]). Who mends one sees what is left.
 //!
 //! Where DOMAIN.md leaves a choice:
 //! - An own measure (terms of service, security, user choice) answers only for a block that claims
@@ -99,12 +101,12 @@ use crate::{
     request::Request,
     target::{Known, Target},
     unseen::Unseen,
-    verdict::{Clause, Verdict},
+    verdict::{Clause, Failure, Verdict},
     words,
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "10";
+pub const MATCHER_VERSION: &str = "11";
 /// The same, as entries of the log state it.
 pub const MATCHER_NUMBER: u32 = match u32::from_str_radix(MATCHER_VERSION, 10) {
     Ok(number) => number,
@@ -397,7 +399,13 @@ impl<'a> Case<'_, 'a> {
                 Outcome::Covers { .. } | Outcome::Might { .. } | Outcome::Grace => None,
             })
             .min_by_key(|(c, code, _, count)| (!c.named, *count, *code as i32, c.preference()))?;
-        Some(self.speak(code, candidate, dimension))
+        let besides = candidate.failures().into_iter().filter(|(_, also)| *also != dimension);
+        let besides = besides.map(|(code, dimension)| {
+            let clause = clause::of(candidate, dimension, self.event, &self.claims);
+            Failure { code, clause }
+        });
+        let besides = besides.collect();
+        Some(Verdict { besides, ..self.speak(code, candidate, dimension) })
     }
 
     fn no_basis(&self) -> Verdict {
@@ -439,6 +447,7 @@ impl<'a> Case<'_, 'a> {
             baseline_until_s: None,
             confirmed: self.event.confirmed(),
             considered: None,
+            besides: Vec::new(),
         }
     }
 
@@ -462,6 +471,7 @@ impl<'a> Case<'_, 'a> {
             baseline_until_s: None,
             confirmed: self.event.confirmed(),
             considered: None,
+            besides: Vec::new(),
         }
     }
 

@@ -50,8 +50,8 @@ use sha2::{Digest, Sha256};
 
 pub(crate) const ORIGIN: &str = "example.net/register";
 
-/// `want` is "CODE", "UNDETERMINED(reason)", with " by <request>" and " + FINDING…" where they
-/// matter; findings that are not named must not be there.
+/// `want` is "CODE", "UNDETERMINED(reason)", with " by <request>" where it matters, " besides CODE…" (in what
+/// else that request fails) and " + FINDING…"; what is not named of the latter two must not be there.
 pub(crate) fn check(event: &str, register: &str, want: &str) {
     let (shown, clause) = shown(event, register, want);
     assert_eq!(shown, want, "\n  event: {event}\n  register: {register}\n  {clause}");
@@ -63,6 +63,14 @@ pub(crate) fn shown(event: &str, register: &str, want: &str) -> (String, String)
     let mut shown = code_word(&verdict);
     if want.contains(" by ") {
         shown = format!("{shown} by {}", verdict.request().map_or("nobody", |id| id.as_str()));
+    }
+    if !verdict.besides.is_empty() {
+        let codes: Vec<&str> = verdict
+            .besides
+            .iter()
+            .map(|b| b.code.as_str_name().trim_start_matches("VERDICT_CODE_"))
+            .collect();
+        shown = format!("{shown} besides {}", codes.join(" "));
     }
     for finding in &verdict.added {
         shown = format!("{shown} + {}", finding_word(*finding));

@@ -6,7 +6,8 @@ const TABLE: &str = include_str!("verdicts.txt");
 
 /// Of DOMAIN.md: what the table must name. UNVERIFIABLE, which no case of the verdict function gives alone, is its
 /// caller's (`assessment`).
-const RULES: [&str; 55] = [
+const RULES: [&str; 56] = [
+    "all other findings listed",
     "3f Secret request",
     "UNDETERMINED(secret)",
     "3a AUTHORISED",
