@@ -1,5 +1,7 @@
 //! The verdict by DOMAIN.md section 3, slowly: every request, every target, every second of the event.
 
+use std::collections::BTreeSet;
+
 use remit_proto::v1::{UndeterminedReason, VerdictCode as Code};
 
 use crate::traffic::{Lies, Set, Sets, Thing};
@@ -82,7 +84,26 @@ pub(crate) struct Block {
 /// The code, and the reason of an UNDETERMINED.
 pub(crate) type Answer = (Code, Option<UndeterminedReason>);
 
-pub(crate) fn verdict(sets: &Sets, asks: &[Ask], block: &Block) -> Answer {
+/// And in what else the request that speaks fails: of requests that fail alike any may speak.
+pub(crate) type Wanted = (Answer, BTreeSet<Vec<Code>>);
+
+pub(crate) fn verdict(sets: &Sets, asks: &[Ask], block: &Block) -> Wanted {
+    let considered = considered(sets, asks, block);
+    let answer = answer(asks, block, &considered);
+    let failing = considered.iter().filter_map(|(_, named, outcome)| match outcome {
+        Outcome::Fails(codes) => Some(((!named, codes.len(), codes[0] as i32), codes)),
+        _ => None,
+    });
+    let first = failing.clone().map(|(order, _)| order).min();
+    let speaking = failing.filter(|(order, _)| Some(*order) == first);
+    // What speaks because it fails: none of the requests covers, might cover, or has just ended.
+    let none = BTreeSet::from([Vec::new()]);
+    let besides: BTreeSet<_> = speaking.map(|(_, codes)| codes[1..].to_vec()).collect();
+    let fails = first.is_some_and(|(_, _, code)| answer == (Code::try_from(code).unwrap(), None));
+    (answer, if fails { besides } else { none })
+}
+
+fn considered<'a>(sets: &Sets, asks: &'a [Ask], block: &Block) -> Vec<(&'a Ask, bool, Outcome)> {
     let mut considered = Vec::new();
     for ask in asks {
         let named = block.claims.contains(&ask.id);
@@ -92,6 +113,10 @@ pub(crate) fn verdict(sets: &Sets, asks: &[Ask], block: &Block) -> Answer {
         }
         considered.extend(found.into_iter().map(|candidate| (ask, named, candidate.outcome())));
     }
+    considered
+}
+
+fn answer(asks: &[Ask], block: &Block, considered: &[(&Ask, bool, Outcome)]) -> Answer {
     let covers: Vec<_> = considered
         .iter()
         .filter_map(|(ask, named, outcome)| match outcome {
@@ -127,17 +152,20 @@ pub(crate) fn verdict(sets: &Sets, asks: &[Ask], block: &Block) -> Answer {
         return (Code::UnknownBasis, None);
     }
     let fails = considered.iter().filter_map(|(_, named, outcome)| match outcome {
-        Outcome::Fails { code, count } => Some((!named, *count, *code as i32, *code)),
+        Outcome::Fails(codes) => Some((!named, codes.len(), codes[0] as i32, codes[0])),
         _ => None,
     });
     fails.min().map_or((Code::NoBasis, None), |(_, _, _, code)| (code, None))
 }
 
 enum Outcome {
-    Covers { provisional: bool },
+    Covers {
+        provisional: bool,
+    },
     Grace,
     Might(UndeterminedReason),
-    Fails { code: Code, count: usize },
+    /// In order of the codes; at least one.
+    Fails(Vec<Code>),
 }
 
 /// Yes, no, or not known.
@@ -424,8 +452,9 @@ impl Candidate {
                 fails.push(code);
             }
         }
-        if let Some(code) = fails.iter().copied().min_by_key(|code| *code as i32) {
-            return Outcome::Fails { code, count: fails.len() };
+        fails.sort_by_key(|code| *code as i32);
+        if !fails.is_empty() {
+            return Outcome::Fails(fails);
         }
         if self.place == Is::Unknown {
             return Outcome::Might(UndeterminedReason::Scope);
