@@ -26,12 +26,12 @@ impl<'s> Shown<'s> {
         self.whole.request(id).filter(|_| !self.veil.hides(id.as_str()))
     }
 
-    /// Its id; empty where there is none, or where it is hidden.
+    /// Its id, or the name of one that has none; empty where nothing is stated, or where it is hidden.
     pub(in crate::query) fn authority(self, entry: &Entry<'s>) -> &'s str {
         if self.veil.hides_part(entry.id().as_str(), RequestPart::Authority) {
             return "";
         }
-        entry.request().authority.as_ref().map_or("", |authority| authority.id.as_str())
+        entry.request().authority_word()
     }
 
     /// Without requests whose targets are hidden: else whoever asks for enough targets reads a closed list.

@@ -105,7 +105,7 @@ fn share<T: PartialEq>(some: &[T], others: &[T]) -> bool {
 const SHARED_ASKED_MAX: usize = 1_000;
 
 fn duplicates(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: &mut Vec<Defect>) {
-    let authority = case.request.authority.as_ref().map_or("", |authority| authority.id.as_str());
+    let authority = case.request.authority_word();
     if authority.is_empty() || !is_comparable(case.request) {
         return;
     }
@@ -127,7 +127,7 @@ fn duplicates(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found:
         }
         look_again(&touch, case.at_s, next_s);
         let text = other.request();
-        let by_the_same = text.authority.as_ref().is_some_and(|a| a.id == authority);
+        let by_the_same = text.authority_word() == authority;
         let earlier =
             (other.first_statement(), other.id()) < (case.entry.first_statement(), case.id());
         let related = names(case.request, other.id()) || names(text, case.id());

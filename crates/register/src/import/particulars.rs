@@ -70,8 +70,8 @@ impl ClosedRow {
     }
 }
 
-/// What the row closes, and what is closed whether it says so or not: the name of an officer, and free
-/// text, which everybody sees and which can be erased.
+/// What the row closes, and what is closed whether it says so or not: the name of an officer, the parties, of which
+/// some are people, and free text, which everybody sees and which can be erased.
 pub(super) fn closed(
     rows: Vec<ClosedRow>,
     request: &v1::Request,
@@ -84,6 +84,7 @@ pub(super) fn closed(
     let gives_reasons = deed.is_some_and(|deed| !deed.statement_of_reasons.is_empty());
     for (part, tier, always) in [
         (Part::Officer, Tier::Restricted, true),
+        (Part::Parties, Tier::Restricted, true),
         (Part::Reasons, Tier::Public, commits_text && gives_reasons),
         (Part::Remarks, Tier::Public, commits_text),
     ] {

@@ -295,6 +295,13 @@ impl Request {
         black_box((lists, more, times, rest, self.max_duration_s, self.removal));
     }
 
+    /// By what its authority is known: its id, or the name of one that has none; empty: nothing is stated.
+    pub fn authority_word(&self) -> &str {
+        let Some(authority) = &self.authority else { return "" };
+        let v1::Authority { id, name, branch: _, country: _, level: _, officer: _ } = &**authority;
+        if id.is_empty() { name } else { id }
+    }
+
     /// One of the three instruments that are the operator's or the user's own.
     pub fn is_own_measure(&self) -> bool {
         is_own_measure(self.instrument)

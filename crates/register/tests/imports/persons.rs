@@ -96,3 +96,25 @@ fn columns_of_a_table_say_who_looked_and_when() {
     let Err(error) = mapping(both) else { panic!("one text and a table") };
     assert!(error.to_string().contains("validity.redress"), "{error}");
 }
+
+/// A name in a signed statement stays for good; a closed one can be erased.
+#[test]
+fn parties_and_officers_are_closed_unless_the_file_says_how() {
+    let party = "parties = [{ role = \"defendant\", name = \"Erika Mustermann\" }]";
+    let officer = "authority = { id = \"court\", officer = { name = \"N. N.\" } }";
+    let tiers = |lines: &str| {
+        let request = from_toml(&one(lines)).unwrap().requests.remove(0);
+        let row = |c: &v1::ClosedPart| (c.part(), c.tier());
+        let mut tiers: Vec<_> = request.closed.iter().map(row).collect();
+        tiers.retain(|(part, _)| *part != v1::RequestPart::Remarks);
+        tiers
+    };
+    let (parties, restricted) = (v1::RequestPart::Parties, v1::DisclosureTier::Restricted);
+    assert_eq!(tiers(party), [(parties, restricted)]);
+    let both = tiers(&format!("{party}\n{officer}"));
+    assert_eq!(both, [(v1::RequestPart::Officer, restricted), (parties, restricted)]);
+    let open = "closed = [{ part = \"parties\", tier = \"public\" }]";
+    let stated = tiers(&format!("{party}\n{open}"));
+    assert_eq!(stated, [(parties, v1::DisclosureTier::Public)], "seen by all, and erasable");
+    assert_eq!(tiers("validity = { redress = \"absent\" }"), []);
+}
