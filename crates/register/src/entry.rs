@@ -34,12 +34,13 @@ impl History {
         known: impl Iterator<Item = Transition>,
         proceedings: &Proceedings,
     ) -> Result<Vec<Transition>, NoSuchStep> {
+        let new = (stated.statement, stated.kind);
         let mut way: Vec<Transition> = known.chain([stated]).collect();
         state::in_order_of_effect(&mut way);
         // An amendment enters the request anew, and the way goes on from there.
         let legal = self.versions.iter().map(|version| {
             let closed_s = proceedings.closed_at_s(&version.request, u64::MAX);
-            state::check_path(&version.request, closed_s, &way)
+            state::check_path(&version.request, closed_s, &way, new)
         });
         legal.reduce(Result::or).unwrap_or(Ok(()))?;
         Ok(way)

@@ -233,12 +233,22 @@ pub struct NoSuchStep {
     pub kind: TransitionKind,
     stands: &'static str,
     can_follow: Vec<&'static str>,
+    /// Where it is not the new one: from when it counts, and which one was put before it.
+    displaced: Option<(i64, TransitionKind)>,
 }
 
 impl fmt::Display for NoSuchStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, stands, can_follow } = self;
+        let Self { kind, stands, can_follow, displaced } = self;
         let kind = words::transition(*kind);
+        if let Some((at_s, before)) = displaced {
+            let (at, before) = (words::time(*at_s), words::transition(*before));
+            write!(
+                f,
+                "effective_at: {before} would count before what is stated already; {kind} at {at} "
+            )?;
+            return write!(f, "does not follow where it would stand then ({stands})");
+        }
         write!(f, "{kind} does not follow where it stands then ({stands})")?;
         if can_follow.is_empty() { Ok(()) } else { write!(f, "; there: {}", can_follow.join(", ")) }
     }
@@ -284,17 +294,20 @@ pub(crate) fn in_order_of_effect(transitions: &mut [Transition]) {
     transitions.sort_by_key(|t| (t.effective_at_s, t.statement));
 }
 
-/// Whether these transitions, in order of effect, are a way through the lifecycle.
+/// Whether these transitions, in order of effect, are a way through the lifecycle; the new one, by its statement, is
+/// among them.
 /// Whatever has happened since, a court may say that a request never was; once. What has ended, by a
 /// transition or by its own times, may be closed, and then nothing more is said of it.
 pub(crate) fn check_path(
     request: &Request,
     case_closed_s: Option<i64>,
     path: &[Transition],
+    stated: (u64, TransitionKind),
 ) -> Result<(), NoSuchStep> {
     let (annulments, rest): (Vec<_>, Vec<_>) =
         path.iter().partition(|t| t.kind == TransitionKind::Annul);
-    let nowhere = |kind, stands| NoSuchStep { kind, stands, can_follow: Vec::new() };
+    let nowhere =
+        |kind, stands| NoSuchStep { kind, stands, can_follow: Vec::new(), displaced: None };
     if annulments.len() > 1 {
         return Err(nowhere(TransitionKind::Annul, "annulled already"));
     }
@@ -316,7 +329,11 @@ pub(crate) fn check_path(
             }
             closed = Some((at_s, transition.statement));
         } else {
-            phase = phase.step(transition).ok_or_else(|| phase.no_step(transition))?;
+            phase = phase.step(transition).ok_or_else(|| NoSuchStep {
+                displaced: (transition.statement != stated.0)
+                    .then_some((transition.effective_at_s, stated.1)),
+                ..phase.no_step(transition)
+            })?;
         }
     }
     match (closed, annulled) {
@@ -637,7 +654,7 @@ impl Phase {
             _ => self.step(&Transition { kind: *kind, ..transition.clone() }).is_some(),
         };
         let can_follow = words::transitions().filter(leads_on).map(words::transition).collect();
-        NoSuchStep { kind: transition.kind, stands: self.word(), can_follow }
+        NoSuchStep { kind: transition.kind, stands: self.word(), can_follow, displaced: None }
     }
 
     fn word(self) -> &'static str {

@@ -323,9 +323,9 @@ fn sentence_of(row: &v1::FindingRow) -> Option<String> {
     }
 }
 
-/// "rule 7 on example.org".
+/// "rule 0000000000000007 on example.org".
 fn rule_text(row: &v1::FindingRow) -> String {
-    format!("rule {} on {}", row.rule, words::target(row.target.as_ref()))
+    format!("rule {} on {}", words::rule(row.rule), words::target(row.target.as_ref()))
 }
 
 /// "region DE-BE: 3 of its 4 nodes were silent at once from … to …: r1, r2, r3."

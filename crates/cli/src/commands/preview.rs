@@ -88,7 +88,7 @@ pub(in crate::commands) fn sentence(change: &Change, dry_run: bool) -> String {
     )
 }
 
-/// "  edge-1 rule 7 domain_exact:bad.example: AUTHORISED (call/1) would become REVOKED (call/1)"
+/// "  edge-1 rule 0000000000000007 domain_exact:bad.example: AUTHORISED (call/1) would become REVOKED (call/1)"
 fn rules(answer: &v1::PreviewStatementResponse) -> Vec<String> {
     let v1::PreviewStatementResponse { changed, changed_count, .. } = answer;
     let mut lines: Vec<String> = changed.iter().map(rule).collect();
@@ -109,6 +109,7 @@ fn rule(changed: &v1::PreviewedRule) -> String {
         let code = words::verdict_code(verdict);
         if request.is_empty() { code } else { format!("{code} ({request})") }
     };
+    let rule = words::rule(*rule);
     format!("  {node} rule {rule} {kind}:{value}: {} would become {}", said(before), said(after))
 }
 
@@ -161,7 +162,7 @@ mod tests {
         assert_eq!(
             rules(&answer),
             [
-                "  edge-1 rule 7 ip:192.0.2.7: AUTHORISED (call/1) would become NO_BASIS",
+                "  edge-1 rule 0000000000000007 ip:192.0.2.7: AUTHORISED (call/1) would become NO_BASIS",
                 "  and 2 rules more",
             ]
         );

@@ -168,6 +168,16 @@ pub enum InvalidStatement {
          of its own"
     )]
     SupersededInCircle { id: RequestId, by: RequestId },
+    #[error(
+        "transition.by_request_id: request {id} cannot take its own place; name the request that stands for it from \
+         then on"
+    )]
+    SupersededByItself { id: RequestId },
+    #[error(
+        "transition.decision.not_accepted: request {id} names no {target}; name targets as `requests show` writes \
+         them"
+    )]
+    NotATargetOf { id: RequestId, target: String },
     #[error("{field} is missing or not valid")]
     Field { field: &'static str },
     #[error(transparent)]

@@ -45,7 +45,10 @@ impl Register {
             }
             (TransitionKind::Supersede, by) => {
                 let by: RequestId = by.parse().map_err(|_| unknown(by))?;
-                if by == id || self.history(&by).is_none() {
+                if by == id {
+                    return Err(InvalidStatement::SupersededByItself { id });
+                }
+                if self.history(&by).is_none() {
                     return Err(unknown(by.as_str()));
                 }
                 Some(by)
@@ -170,8 +173,9 @@ fn check_decision(
     if !fits {
         return Err(InvalidStatement::Field { field: "transition.decision.kind" });
     }
-    if !decision.not_accepted.iter().all(named) {
-        return Err(InvalidStatement::Field { field: "transition.decision.not_accepted" });
+    if let Some(target) = decision.not_accepted.iter().find(|target| !named(target)) {
+        let (id, target) = (history.id.clone(), target.to_string());
+        return Err(InvalidStatement::NotATargetOf { id, target });
     }
     Ok(())
 }

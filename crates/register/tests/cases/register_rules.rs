@@ -34,12 +34,18 @@ fn transitions_that_lead_nowhere() {
     refused(one, "req-7 refuses", "does not follow where it stands then");
     refused(one, "req-8 revokes", "the register holds no request");
     refused(one, "req-7 supersedes by req-8", "the register holds no request");
-    refused(one, "req-7 supersedes by req-7", "the register holds no request");
+    refused(one, "req-7 supersedes by req-7", "request req-7 cannot take its own place");
     refused(one, "req-7 supersedes", "by_request_id");
     refused(
         "req-7 ip:192.0.2.7; req-7 revokes",
         "req-7 suspends recorded 2026-01-01",
         "does not follow where it stands then",
+    );
+    refused(
+        "req-7 ip:192.0.2.7 status provisional confirm-by 2026-01-25; req-7 confirms effective 2026-01-20",
+        "req-7 withdraws effective 2026-01-10",
+        "effective_at: withdraw would count before what is stated already; confirm at 2026-01-20T00:00:00Z does not \
+         follow where it would stand then (withdrawn)",
     );
     refused(
         "req-7 ip:192.0.2.7; req-7 annuls",
@@ -272,7 +278,7 @@ fn addresses_are_derived_from_names_of_the_request() {
 fn a_decision_says_what_its_transition_says() {
     let received = "req-7 ip:192.0.2.7 status received";
     refused(received, "req-7 refuses only-in DE", "transition.decision.kind");
-    refused(received, "req-7 accepts partly-not ip:192.0.2.9", "transition.decision.not_accepted");
+    refused(received, "req-7 accepts partly-not ip:192.0.2.9", "request req-7 names no 192.0.2.9");
 }
 
 #[test]
