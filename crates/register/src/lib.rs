@@ -41,6 +41,7 @@
 //! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), secrecy.
 
 pub mod adoption;
+pub mod alike;
 pub mod area;
 pub mod assessment;
 pub mod canary;
@@ -87,6 +88,7 @@ pub use judge::{
     AsKnown, Event, KnownSizes, MATCHER_NUMBER, MATCHER_VERSION, Parameters, Span, judge,
 };
 pub use outside::{Ineffective, Seen, Stands, ineffective};
+pub use proceedings::ProceedingEnd;
 pub use register::{
     InvalidStatement, ItemReader, Items, Ledger, Register, Touch, View, version_digest,
 };

@@ -250,8 +250,14 @@ impl Veil {
         self.targetless_names.withhold_from(text);
     }
 
+    /// A proceeding as the relation of the request names it.
+    pub(super) fn proceeding(&self, proceeding: &mut String) {
+        self.names.withhold_from(proceeding);
+    }
+
     pub(super) fn transition(&self, id: &str, row: &mut v1::TransitionRow) {
         self.names.withhold_from(&mut row.reason);
+        self.names.withhold_from(&mut row.proceeding);
         if self.hides_part(id, RequestPart::Remarks) {
             row.reason.clear();
         }
