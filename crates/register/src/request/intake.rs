@@ -7,7 +7,10 @@
 
 use remit_proto::v1;
 
-use super::{Particulars, Removal, Request};
+use super::{
+    Particulars, Removal, Request,
+    texts::{TARGET_RAW, TARGET_REPAIRED, Text, texts},
+};
 use crate::hidden;
 
 /// What there is to say of a request that is to be entered.
@@ -30,13 +33,19 @@ pub struct Refused {
 impl Request {
     pub fn intake(&self) -> Intake {
         let mut found = Intake::default();
-        self.each_text(&mut |field, text, form| {
-            found.refused.extend(form.refused(text).map(|problem| Refused {
-                field,
-                problem,
-                remedy: form.remedy(),
-            }));
-        });
+        let mut see = |field, text: &str, form: TextForm| {
+            let refused = form.refused(text);
+            let remedy = form.remedy();
+            found.refused.extend(refused.map(|problem| Refused { field, problem, remedy }));
+        };
+        // There may be a million targets, and they are looked at where they are.
+        for Text { field, text, form, place: _ } in texts(&mut self.to_wire_with(&[])) {
+            see(field, text, form);
+        }
+        for rest in self.targets.iter().filter_map(|target| target.rest.as_ref()) {
+            see(TARGET_RAW, &rest.raw, TextForm::Raw);
+            see(TARGET_REPAIRED, &rest.repair, TextForm::Raw);
+        }
         self.check_order(&mut found);
         found
     }
