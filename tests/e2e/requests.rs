@@ -274,7 +274,10 @@ decision = { kind = "accept_narrowed", reason = "service_not_covered", territori
     assert_eq!(world.state("narrow/1").1, 1);
     world.does(&amend);
     assert_eq!(world.state("narrow/1"), ("active".to_owned(), 2));
-    world.is_refused(&["requests", "amend", "asked/1", "--file", &one], "cannot amend it");
+    world.is_refused(
+        &["requests", "amend", "asked/1", "--file", &one],
+        "it holds narrow/1, and asked/1 is to",
+    );
     let law = ["--legal-basis", "TKG section 5", "--competence", "competent,by=person-7"];
     world.does(
         &[&["requests", "amend", "narrow/1"][..], &law, &["--validity", "redress=absent"]].concat(),
