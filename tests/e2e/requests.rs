@@ -210,8 +210,16 @@ decision = { kind = "accept_narrowed", reason = "service_not_covered", territori
     std::fs::write(&file, text).unwrap();
     world.does(&["requests", "import", &file.to_string_lossy()]);
     assert_eq!(world.state("interim/1").0, "active");
-    world.does(&["requests", "proceeding-ended", "12 O 345/26", "--outcome", "dismissed"]);
+    let said = world.does(&["requests", "proceeding-ended", "12 O 354/26", "--dry-run"]);
+    assert!(said.contains("no request of the register names proceeding"), "{said}");
+    assert!(said.contains("written like it: \"12 O 345/26\""), "{said}");
+    let said =
+        world.does(&["requests", "proceeding-ended", "12 O 345/26", "--outcome", "dismissed"]);
+    assert!(said.contains("on proceeding \"12 O 345/26\": interim/1"), "{said}");
     assert_eq!(world.state("interim/1").0, "moot");
+    let page = world.operator.remit(&["requests", "show", "interim/1"]).unwrap();
+    assert!(page.contains("moot with the end of proceeding 12 O 345/26"), "{page}");
+    assert!(page.contains(": dismissed"), "{page}");
 
     world.is_refused(&["requests", "refuse", "asked/1"], "--code: say why");
     world.does(&["requests", "review", "asked/1"]);
@@ -266,7 +274,10 @@ decision = { kind = "accept_narrowed", reason = "service_not_covered", territori
     assert_eq!(world.state("narrow/1").1, 1);
     world.does(&amend);
     assert_eq!(world.state("narrow/1"), ("active".to_owned(), 2));
-    world.is_refused(&["requests", "amend", "asked/1", "--file", &one], "cannot amend it");
+    world.is_refused(
+        &["requests", "amend", "asked/1", "--file", &one],
+        "it holds narrow/1, and asked/1 is to",
+    );
     let law = ["--legal-basis", "TKG section 5", "--competence", "competent,by=person-7"];
     world.does(
         &[&["requests", "amend", "narrow/1"][..], &law, &["--validity", "redress=absent"]].concat(),

@@ -449,6 +449,13 @@ impl Stream {
         self.statement_at(statement::Body::Proceeding(ended), None, effective_at_s);
     }
 
+    /// The end of a proceeding, which counts.
+    pub(crate) fn ended(&mut self, id: &str, outcome: &str, effective_at_s: i64) {
+        let (id, outcome) = (id.into(), outcome.into());
+        let ended = v1::Proceeding { id, outcome, awaits_approval: false };
+        self.statement_at(statement::Body::Proceeding(ended), None, effective_at_s);
+    }
+
     fn statement(&mut self, body: statement::Body, items: Option<Vec<v1::RegisterItem>>) {
         self.statement_at(body, items, self.now_s);
     }

@@ -6,12 +6,12 @@
 //! come, as those of an import are. What would wait for a second person is judged as if one had approved it, and
 //! that it waits is said.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use evidence::{RequestId, statement::item_set};
 use prost::Message;
-use register::{InvalidStatement, ItemReader, Items, Register};
-use remit_proto::v1::{self, VerdictCode, register_item::Item};
+use register::{InvalidStatement, ItemReader, Items, Register, alike::alike};
+use remit_proto::v1::{self, VerdictCode, register_item::Item, statement::Body};
 use tonic::Status;
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     completeness::completeness,
     error::{QueryError, invalid},
     filter::Filter,
+    requests::shown_versions,
     rules,
 };
 use crate::{
@@ -30,6 +31,9 @@ use crate::{
 const ITEMS_SIZE_MAX: usize = evidence::chunk::CHUNKS_MAX * evidence::CHUNK_SIZE_MAX;
 /// Rules that are named.
 const CHANGED_SHOWN_MAX: usize = 200;
+/// Requests that are named as depending on a proceeding, and proceedings that are written like it.
+const NAMED_SHOWN_MAX: usize = 10;
+const ALIKE_SHOWN_MAX: usize = 3;
 
 /// Rules by the verdict that they have and the one that they would have.
 #[derive(Default)]
@@ -122,8 +126,49 @@ impl QueryHandle {
             changed: others.first.into_values().collect(),
             changed_count: others.count,
             waits: waits || must_wait,
+            proceeding: match &statement.body {
+                Some(Body::Proceeding(ended)) => Some(named(&scene, &ended.id)),
+                _ => None,
+            },
         })
     }
+}
+
+/// The requests that name a proceeding: in the version that counts, or in a newer one that waits.
+fn named(scene: &Scene, proceeding: &str) -> v1::NamedProceeding {
+    let mut named = v1::NamedProceeding::default();
+    let mut others: BTreeSet<String> = BTreeSet::new();
+    for entry in scene.register().requests() {
+        // One of which no version is there for the reader is not even counted.
+        let Some(newest) = shown_versions(scene, &entry).next_back() else { continue };
+        let (mut lapses, mut outlives) = (false, false);
+        for relation in entry.request().relations.iter().chain(&newest.request.relations) {
+            if relation.kind() != v1::RelationKind::DependsOnProceeding {
+                continue;
+            }
+            if relation.to == proceeding {
+                *if relation.outlives { &mut outlives } else { &mut lapses } = true;
+            } else if !others.contains(&relation.to) {
+                others.insert(relation.to.clone());
+            }
+        }
+        if lapses {
+            named.request_count = named.request_count.saturating_add(1);
+            if named.request_ids.len() < NAMED_SHOWN_MAX {
+                named.request_ids.push(entry.id().to_string());
+            }
+        } else if outlives {
+            named.outliving_count = named.outliving_count.saturating_add(1);
+        }
+    }
+    if named.request_count == 0 && named.outliving_count == 0 {
+        let alike = alike(proceeding, others.iter().map(String::as_str), ALIKE_SHOWN_MAX);
+        named.alike = alike.into_iter().map(ToOwned::to_owned).collect();
+        for proceeding in &mut named.alike {
+            scene.veil.proceeding(proceeding);
+        }
+    }
+    named
 }
 
 fn previewed(

@@ -165,6 +165,7 @@ fn the_end_of_a_proceeding_that_waits_is_shown_at_what_depends_on_it_and_preview
     assert_eq!(kinds, [v1::TransitionKind::Moot]);
     let [step] = answer.waiting_transitions.as_slice() else { panic!("{answer:?}") };
     assert_eq!((step.kind(), step.author.as_str()), (v1::TransitionKind::Moot, "p1"));
+    assert_eq!(step.proceeding, "12 O 345/26");
     let approval = v1::Approval {
         statement: step.statement_index,
         digest: step.second_person.clone().unwrap().digest,
@@ -173,6 +174,54 @@ fn the_end_of_a_proceeding_that_waits_is_shown_at_what_depends_on_it_and_preview
     let answer = ask_of(&world, Body::Approval(approval)).unwrap();
     let [rule] = answer.changed.as_slice() else { panic!("{:?}", answer.changed) };
     assert_eq!(rule.after.as_ref().unwrap().code(), v1::VerdictCode::Lapsed);
+}
+
+#[test]
+fn the_end_of_a_proceeding_names_what_depends_on_it_and_becomes_a_step_of_it() {
+    let mut stream = network();
+    let names = |to: &str, outlives| v1::Relation {
+        kind: v1::RelationKind::DependsOnProceeding.into(),
+        to: to.into(),
+        outlives,
+    };
+    for n in 10..22 {
+        stream.request_with(&format!("req-{n}"), "ip:192.0.2.7", |request| {
+            request.relations.push(names("12 O 345/26", false));
+        });
+    }
+    stream.request_with("req-30", "ip:192.0.2.7", |request| {
+        request.relations.push(names("12 O 345/26", true));
+    });
+    stream.ended("12 O 345/26", "appealed", NOON);
+    stream.ended("12 O 345/26", "dismissed", NOON - 60);
+    stream.publish();
+    let world = World::of(&stream);
+    let named = |id: &str| {
+        let ended = v1::Proceeding { id: id.into(), ..v1::Proceeding::default() };
+        ask_of(&world, Body::Proceeding(ended)).unwrap().proceeding.unwrap()
+    };
+    let known = named("12 O 345/26");
+    assert_eq!((known.request_count, known.outliving_count), (12, 1));
+    assert_eq!(known.request_ids.len(), 10);
+    assert_eq!((known.request_ids[0].as_str(), known.alike.len()), ("req-10", 0));
+    let mistyped = named("12 O 354/26");
+    assert_eq!((mistyped.request_count, mistyped.outliving_count), (0, 0));
+    assert_eq!(mistyped.alike, ["12 O 345/26"]);
+
+    let steps = |id: &str| {
+        let question = v1::GetRequestRequest { id: id.into() };
+        world.query.get_request(question).unwrap().transitions
+    };
+    let told: Vec<_> = steps("req-10")
+        .into_iter()
+        .map(|row| (row.kind(), row.effective_at_s, row.proceeding, row.reason, row.corrected))
+        .collect();
+    let end = |at_s, outcome: &str, corrected| {
+        let (moot, of) = (v1::TransitionKind::Moot, "12 O 345/26".to_owned());
+        (moot, at_s, of, outcome.to_owned(), corrected)
+    };
+    assert_eq!(told, [end(NOON - 60, "dismissed", false), end(NOON, "appealed", true)]);
+    assert!(steps("req-30").is_empty(), "it outlives it");
 }
 
 #[test]

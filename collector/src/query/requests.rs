@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use evidence::RequestId;
 use prost::Message;
 use register::{
-    Entry, Relation, Target, Version, entry::Second, request::RequestTarget, state::Transition,
+    Entry, ProceedingEnd, Relation, Target, Version, entry::Second, request::RequestTarget,
+    state::Transition,
 };
 use remit_proto::v1;
 use tonic::Status;
@@ -167,10 +168,14 @@ impl QueryHandle {
         let (of_rules, others): (Vec<_>, Vec<_>) =
             findings.into_values().partition(|row| is_of_rule(row));
         let findings = others.into_iter().chain(of_rules).take_while(|row| room.has(row)).collect();
-        let transitions = entry.transitions().into_iter();
-        let transitions = transitions.map(|stated| transition(&scene, &id, stated)).collect();
-        let waiting = entry.waiting().into_iter().cloned().chain(entry.ends_waiting());
-        let waiting_transitions = waiting.map(|stated| transition(&scene, &id, &stated)).collect();
+        let stated = entry.transitions().into_iter().map(|stated| transition(&scene, &id, stated));
+        let ended = entry.ends().into_iter().map(|end| proceeding_end(&scene, &id, end));
+        let mut transitions: Vec<_> = stated.chain(ended).collect();
+        transitions.sort_by_key(|row| row.effective_at_s);
+        let waiting = entry.waiting().into_iter().map(|stated| transition(&scene, &id, stated));
+        let ends_waiting = entry.ends_waiting().into_iter();
+        let ends_waiting = ends_waiting.map(|end| proceeding_end(&scene, &id, end));
+        let waiting_transitions = waiting.chain(ends_waiting).collect();
         Ok(v1::GetRequestResponse {
             versions,
             transitions,
@@ -290,7 +295,7 @@ fn next_position(key: &[u8]) -> Option<usize> {
 }
 
 /// Those that are there for the reader.
-fn shown_versions<'a>(
+pub(super) fn shown_versions<'a>(
     scene: &'a Scene,
     entry: &'a Entry<'_>,
 ) -> impl DoubleEndedIterator<Item = &'a Version> {
@@ -305,8 +310,6 @@ fn row(
     version: &Version,
     targets_size_max: usize,
 ) -> v1::RequestRow {
-    let author =
-        usize::try_from(version.statement).ok().and_then(|at| scene.memory.authors.get(at));
     let targets = &version.request.targets;
     let mut row = v1::RequestRow {
         request: Some(version.request.to_wire_with(first_of(targets, targets_size_max))),
@@ -331,10 +334,10 @@ fn row(
         secrecy_expired_at_s: version.secrecy_expired_at_s(scene.now_s).unwrap_or_default(),
         statement_index: version.statement,
         recorded_at_s: version.recorded_at_s,
-        author: author.cloned().unwrap_or_default(),
+        author: author(scene, version.statement),
         target_count: 0,
         waiting_transitions: (entry.waiting().into_iter().map(|stated| stated.kind.into()))
-            .chain(entry.ends_waiting().iter().map(|stated| stated.kind.into()))
+            .chain(entry.ends_waiting().iter().map(|_| v1::TransitionKind::Moot.into()))
             .collect(),
         existence: version.existence.map_or(0, |existence| existence.tier.into()),
         existence_until_s: version.existence.and_then(|one| one.until_s).unwrap_or_default(),
@@ -383,20 +386,53 @@ fn transition(scene: &Scene, id: &RequestId, stated: &Transition) -> v1::Transit
         Some(proposed) => (&proposed.statement, &proposed.recorded_at_s),
         None => (statement, recorded_at_s),
     };
-    let author = usize::try_from(*statement).ok().and_then(|at| scene.memory.authors.get(at));
     let mut row = v1::TransitionRow {
         kind: (*kind).into(),
         effective_at_s: *effective_at_s,
         recorded_at_s: *recorded_at_s,
         statement_index: *statement,
-        author: author.cloned().unwrap_or_default(),
+        author: author(scene, *statement),
         by_request_id: by.as_ref().map(ToString::to_string).unwrap_or_default(),
         reason: reason.clone(),
         decision: decision.clone().map(Into::into),
         back_covers: *back_covers,
         second_person: proposed.as_ref().map(|proposed| second_person(&proposed.second)),
         erased: committed.as_ref().is_some_and(|committed| committed.is_erased),
+        proceeding: String::new(),
+        corrected: false,
     };
     scene.veil.transition(id.as_str(), &mut row);
     row
+}
+
+/// What the end of a proceeding makes of a request that depends on it.
+fn proceeding_end(scene: &Scene, id: &RequestId, end: ProceedingEnd) -> v1::TransitionRow {
+    let ProceedingEnd {
+        proceeding,
+        outcome,
+        effective_at_s,
+        recorded_at_s,
+        statement,
+        second,
+        is_corrected,
+    } = end;
+    let mut row = v1::TransitionRow {
+        kind: v1::TransitionKind::Moot.into(),
+        effective_at_s,
+        recorded_at_s,
+        statement_index: statement,
+        author: author(scene, statement),
+        reason: outcome,
+        second_person: second.as_ref().map(second_person),
+        proceeding,
+        corrected: is_corrected,
+        ..v1::TransitionRow::default()
+    };
+    scene.veil.transition(id.as_str(), &mut row);
+    row
+}
+
+fn author(scene: &Scene, statement: u64) -> String {
+    let author = usize::try_from(statement).ok().and_then(|at| scene.memory.authors.get(at));
+    author.cloned().unwrap_or_default()
 }

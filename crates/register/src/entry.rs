@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::{
     index::TargetNumber,
     list::Approved,
-    proceedings::Proceedings,
+    proceedings::{ProceedingEnd, Proceedings},
     request::{Decision, Request, RequestTarget, hides},
     state::{self, Bounds, NoSuchStep, Standing, Transition},
 };
@@ -244,9 +244,14 @@ impl<'a> Entry<'a> {
         self.history.proposed.iter().filter(waits).collect()
     }
 
-    /// What the end of a proceeding would make of it, where that waits for a second person.
-    pub fn ends_waiting(&self) -> Vec<Transition> {
+    /// Ends of proceedings on which it depends, where they wait for a second person.
+    pub fn ends_waiting(&self) -> Vec<ProceedingEnd> {
         self.proceedings.waiting(self.request(), self.size)
+    }
+
+    /// Ends of proceedings on which it depends that count, in order of effect.
+    pub fn ends(&self) -> Vec<ProceedingEnd> {
+        self.proceedings.ended(self.request(), self.size)
     }
 
     fn leads_on(&self, stated: &Transition) -> bool {

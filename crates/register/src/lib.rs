@@ -36,11 +36,14 @@
 //! | [`outside`] | what probes reached although it is to be blocked |
 //! | [`import`] | files of people and authorities → requests, with a report per row |
 //! | [`reconcile`] | an authority's own list against the register, entry by entry |
+//! | [`hidden`] | characters that no text may hold, or no terminal may get |
+//! | [`alike`](mod@alike) | names that are written like a mistyped one |
 //! | [`words`] | the words of files and screens for the values of the wire |
 //!
 //! Not done here: checking signatures and proofs (`UNVERIFIABLE` is the caller's word), secrecy.
 
 pub mod adoption;
+pub mod alike;
 pub mod area;
 pub mod assessment;
 pub mod canary;
@@ -52,6 +55,7 @@ pub mod defects;
 pub mod duties;
 pub mod entry;
 pub mod explain;
+pub mod hidden;
 pub mod import;
 pub mod index;
 pub mod integrity;
@@ -87,6 +91,7 @@ pub use judge::{
     AsKnown, Event, KnownSizes, MATCHER_NUMBER, MATCHER_VERSION, Parameters, Span, judge,
 };
 pub use outside::{Ineffective, Seen, Stands, ineffective};
+pub use proceedings::ProceedingEnd;
 pub use register::{
     InvalidStatement, ItemReader, Items, Ledger, Register, Touch, View, version_digest,
 };

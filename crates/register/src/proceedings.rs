@@ -3,13 +3,24 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use remit_proto::v1::TransitionKind;
+use remit_proto::v1;
 
-use crate::{
-    entry::Second,
-    request::Request,
-    state::{Proposed, Transition},
-};
+use crate::{entry::Second, request::Request};
+
+/// The end of a proceeding on which a request depends, as it was stated.
+#[derive(Debug, Clone)]
+pub struct ProceedingEnd {
+    pub proceeding: String,
+    /// In words; may be empty.
+    pub outcome: String,
+    pub effective_at_s: i64,
+    pub recorded_at_s: i64,
+    pub statement: u64,
+    /// `None`: it needs no second person.
+    pub second: Option<Second>,
+    /// A later statement that counts says something else of this proceeding, and speaks.
+    pub is_corrected: bool,
+}
 
 #[derive(Debug, Clone)]
 struct Closure {
@@ -17,6 +28,7 @@ struct Closure {
     statement: u64,
     recorded_at_s: i64,
     effective_at_s: i64,
+    outcome: String,
     /// `None`: it needs no second person.
     second: Option<Second>,
 }
@@ -43,13 +55,15 @@ impl Proceedings {
     /// The instant at which it ended, by a statement that was recorded at another one.
     pub(crate) fn close(
         &mut self,
-        id: &str,
+        ended: &v1::Proceeding,
         effective_at_s: i64,
         (statement, recorded_at_s): (u64, i64),
         second: Option<Second>,
     ) {
-        let closure = Closure { statement, recorded_at_s, effective_at_s, second };
-        self.0.entry(id.to_owned()).or_default().push(closure);
+        let v1::Proceeding { id, outcome, awaits_approval: _ } = ended;
+        let outcome = outcome.clone();
+        let closure = Closure { statement, recorded_at_s, effective_at_s, outcome, second };
+        self.0.entry(id.clone()).or_default().push(closure);
     }
 
     /// What a second person is to look at, and when it would take effect.
@@ -69,37 +83,57 @@ impl Proceedings {
         closures.any(|closure| closure.statement > statement && closure.counts(size))
     }
 
-    /// Ends of proceedings on which the request depends that wait for a second person, as what they would make of
-    /// it. In the order of their statements.
-    pub(crate) fn waiting(&self, request: &Request, size: u64) -> Vec<Transition> {
-        let closures = request.proceedings().filter_map(|id| {
-            self.0.get(id).map(|closures| closures.iter().map(move |one| (id, one)))
-        });
-        let waits = closures.flatten().filter(|(id, closure)| {
+    /// Ends of proceedings on which the request depends that wait for a second person. In the order of their
+    /// statements.
+    pub(crate) fn waiting(&self, request: &Request, size: u64) -> Vec<ProceedingEnd> {
+        let mut waiting = self.ends(request, |id, closure| {
             let is_known = closure.statement < size && !closure.counts(size);
             is_known && !self.is_overtaken(id, closure.statement, size)
         });
-        let mut waiting: Vec<Transition> = waits
-            .filter_map(|(_, closure)| {
-                let Closure { statement, recorded_at_s, effective_at_s, second } = closure.clone();
-                let proposed =
-                    Some(Box::new(Proposed { statement, recorded_at_s, second: second? }));
-                Some(Transition {
-                    kind: TransitionKind::Moot,
-                    effective_at_s,
-                    recorded_at_s,
-                    statement,
-                    by: None,
-                    decision: None,
-                    reason: String::new(),
-                    back_covers: false,
-                    proposed,
-                    committed: None,
-                })
-            })
-            .collect();
-        waiting.sort_by_key(|stated| stated.statement);
+        waiting.sort_by_key(|end| end.statement);
         waiting
+    }
+
+    /// Ends of proceedings on which the request depends that count, in order of effect: those too that a later
+    /// statement corrected.
+    pub(crate) fn ended(&self, request: &Request, size: u64) -> Vec<ProceedingEnd> {
+        let mut ended = self.ends(request, |_, closure| closure.counts(size));
+        for end in &mut ended {
+            let stated = self.0.get(&end.proceeding).into_iter().flatten();
+            let known = stated.filter(|one| one.counts(size)).max_by_key(|one| one.known_by());
+            end.is_corrected = known.is_some_and(|newest| newest.statement != end.statement);
+        }
+        ended.sort_by_key(|end| (end.effective_at_s, end.statement));
+        ended
+    }
+
+    fn ends(
+        &self,
+        request: &Request,
+        wanted: impl Fn(&str, &Closure) -> bool,
+    ) -> Vec<ProceedingEnd> {
+        let mut ids: Vec<&str> = request.proceedings().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let stated = ids.into_iter().flat_map(|id| {
+            let closures = self.0.get(id).into_iter().flatten();
+            closures.map(move |closure| (id, closure))
+        });
+        let wanted = stated.filter(|(id, closure)| wanted(id, closure));
+        let end = |(id, closure): (&str, &Closure)| {
+            let Closure { statement, recorded_at_s, effective_at_s, outcome, second } =
+                closure.clone();
+            ProceedingEnd {
+                proceeding: id.to_owned(),
+                outcome,
+                effective_at_s,
+                recorded_at_s,
+                statement,
+                second,
+                is_corrected: false,
+            }
+        };
+        wanted.map(end).collect()
     }
 
     /// Proceedings of which these statements say when they ended, each with the earliest time that was ever said

@@ -487,7 +487,7 @@ fn what_is_wrong_in_a_row_refuses_it_and_no_other() {
         &[
             "line 2, twice: accepted",
             "line 3, twice: refused: id: \"twice\" stands already on line 2",
-            "line 4, contradictory: refused: until: not after from",
+            "line 4, contradictory: refused: until: 2025-01-01T00:00:00Z is not after from, 2026-01-01T00:00:00Z",
             "line 5, zone: refused: time_zone: \"Mars/Olympus\" is not in the IANA database",
             "line 6, control: refused: targets: \"a\\u{7}.example\": target holds a control character",
             "line 7, bidi: refused: targets: \"a\\u{202e}.example\": target holds a control character",

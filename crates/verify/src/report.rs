@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use register::hidden::is_hidden;
 use serde::Serialize;
 
 use crate::coverage::Coverage;
@@ -180,9 +181,7 @@ impl Findings {
 
 /// Texts quote file names and ids of a bundle that may be hostile.
 fn printable(text: &str) -> String {
-    let hides =
-        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// An error with everything that caused it, in one line.
@@ -211,5 +210,19 @@ impl fmt::Display for Report {
             writeln!(f, "  - {limit}")?;
         }
         writeln!(f, "\nresult: {}", self.result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_hidden_of_a_hostile_bundle_is_shown_and_words_are_left_whole() {
+        assert_eq!(
+            printable("a\u{1b}b\u{202e}c\u{200b}d\u{ad}e\u{feff}f"),
+            "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f"
+        );
+        assert_eq!(printable("نمی\u{200c}خواهم"), "نمی\u{200c}خواهم");
     }
 }

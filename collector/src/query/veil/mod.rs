@@ -13,21 +13,23 @@
 
 mod names;
 mod shown;
-mod texts;
+#[cfg(test)]
+mod texts_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::closed;
-use register::{View, judge::part_of, request::Closed};
+use register::{
+    View,
+    judge::part_of,
+    request::{Closed, Place, Text, scope_texts, texts},
+};
 use remit_proto::v1::{
     self, Dimension, DisclosureTier, EntryCode, FindingKind, RequestPart, VerdictCode,
 };
 
+use self::names::Names;
 pub(super) use self::shown::Shown;
-use self::{
-    names::Names,
-    texts::{Texts, scope_texts, texts},
-};
 use crate::{
     access::sees,
     store::{StoredEvent, StoredRule},
@@ -240,12 +242,14 @@ impl Veil {
             task.covers_lists.retain(|list| !self.hides_list(list));
             task.lists.retain(|list| !self.hides_list(&list.list_id));
         }
-        let Texts { all, beside_targets } = texts(request);
-        for text in all {
-            self.names.withhold_from(text);
-        }
-        for text in beside_targets {
-            self.targetless_names.withhold_from(text);
+        for Text { text, place, .. } in texts(request) {
+            match place {
+                Place::Words => self.names.withhold_from(text),
+                // There, less is named.
+                Place::Target => self.targetless_names.withhold_from(text),
+                // Ids of what is hidden are gone.
+                Place::Code => {}
+            }
         }
         for part in self.parts.get(&request.id).into_iter().flatten() {
             closed::take(request, part.part);
@@ -257,8 +261,14 @@ impl Veil {
         self.targetless_names.withhold_from(text);
     }
 
+    /// A proceeding as the relation of the request names it.
+    pub(super) fn proceeding(&self, proceeding: &mut String) {
+        self.names.withhold_from(proceeding);
+    }
+
     pub(super) fn transition(&self, id: &str, row: &mut v1::TransitionRow) {
         self.names.withhold_from(&mut row.reason);
+        self.names.withhold_from(&mut row.proceeding);
         if self.hides_part(id, RequestPart::Remarks) {
             row.reason.clear();
         }
@@ -292,7 +302,7 @@ impl Veil {
         if self.hides_part(id, RequestPart::Scope) {
             *accepted_scope = None;
         }
-        for text in accepted_scope.iter_mut().flat_map(scope_texts) {
+        for Text { text, .. } in accepted_scope.iter_mut().flat_map(scope_texts) {
             self.names.withhold_from(text);
         }
     }

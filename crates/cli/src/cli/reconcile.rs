@@ -59,6 +59,9 @@ pub(crate) struct Reconcile {
     /// Whose requests: the authority's id or name, or the relay's (shared_by), as the register has it
     #[arg(long, value_name = "ID")]
     pub(crate) authority: String,
+    /// Compare although the register holds no request of this authority: then everything on its list is missing there
+    #[arg(long)]
+    pub(crate) nothing_held: bool,
     /// The authority's own list
     #[arg(long, value_name = "FILE")]
     pub(crate) list: PathBuf,

@@ -74,7 +74,7 @@ pub(crate) enum Requests {
     Document(Document),
     /// Erase what was committed of it: a name, free text; that it was there stays provable
     Erase(Erase),
-    /// State that a court case has ended: requests that depend on it lapse
+    /// State that a court case has ended: requests that depend on it lapse, and are named
     ProceedingEnded(Proceeding),
 }
 
@@ -158,7 +158,7 @@ pub(crate) struct Quick {
     /// What kind of act it is [default: informal_government_request]
     #[arg(long)]
     pub(crate) instrument: Option<String>,
-    /// It lapses so long after receipt [default: 48h]
+    /// It lapses so long after receipt, such as 90min, 48h or 3d [default: 48h]
     #[arg(long, value_name = "DURATION")]
     pub(crate) confirm_within: Option<String>,
     /// How it may be blocked [default: the plain means for each target]
@@ -422,7 +422,7 @@ by themselves whether they are whole, and a file is whole whose digest --sha256 
 is seen by --rows and --sha256 alone: state what whoever made the file says of it.
 Rows that are refused are named with line, field and remedy; the others are entered, and the exit code
 is 3. The same list may be imported again: what is unchanged is not entered again, what differs becomes
-the next version of its request, and what is no longer in the file is named and left as it is."#;
+the next version of its request; a request that the file no longer has is named and not changed."#;
 
 pub(super) const WHO: &str = "\
 Officers and assessors read: list, show, files, export, document check. All else is the operator's: a statement that

@@ -25,9 +25,12 @@ pub(super) async fn tell(
     effective_at_s: i64,
     dry_run: bool,
 ) -> Result<(), CliError> {
-    let statement = unsigned(config, body, time::now_s(), effective_at_s)?;
+    let statement = unsigned(config, body.clone(), time::now_s(), effective_at_s)?;
     let statement = evidence::canonical::encode(&statement);
     let answer = preview(client, statement, items).await?;
+    if let (Body::Proceeding(ended), Some(named)) = (&body, &answer.proceeding) {
+        eprintln!("{}", escape(&depending(&ended.id, named)));
+    }
     eprintln!("{}", sentence(&change_of_all(&answer.rows), dry_run));
     if answer.waits {
         eprintln!(
@@ -88,6 +91,47 @@ pub(in crate::commands) fn sentence(change: &Change, dry_run: bool) -> String {
     )
 }
 
+/// Which requests lapse with a proceeding. That none names it is most likely a mistake in its id: nothing else would
+/// show it.
+fn depending(proceeding: &str, named: &v1::NamedProceeding) -> String {
+    let v1::NamedProceeding { request_ids, request_count, outliving_count, alike } = named;
+    let outliving = words::count(
+        *outliving_count,
+        "request that names it and holds on after it (outlives)",
+        "requests that name it and hold on after it (outlives)",
+    );
+    if *request_count == 0 && *outliving_count == 0 {
+        let quoted: Vec<_> = alike.iter().map(|id| format!("{id:?}")).collect();
+        let like = if quoted.is_empty() {
+            "no other one is written like it".to_owned()
+        } else {
+            format!("requests name these, which are written like it: {}", quoted.join(", "))
+        };
+        return format!(
+            "no request of the register names proceeding {proceeding:?}: check how it is written; {like}. As it \
+             stands, its end changes nothing, unless a request that is entered later names it"
+        );
+    }
+    if *request_count == 0 {
+        return format!(
+            "no request lapses with proceeding {proceeding:?}; the register holds {outliving}"
+        );
+    }
+    let more = match request_count.saturating_sub(request_ids.len() as u64) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let beside = match outliving_count {
+        0 => String::new(),
+        _ => format!("; beside them {outliving}"),
+    };
+    format!(
+        "{} on proceeding {proceeding:?}: {}{more}{beside}",
+        words::count(*request_count, "request depends", "requests depend"),
+        request_ids.join(", ")
+    )
+}
+
 /// "  edge-1 rule 0000000000000007 domain_exact:bad.example: AUTHORISED (call/1) would become REVOKED (call/1)"
 fn rules(answer: &v1::PreviewStatementResponse) -> Vec<String> {
     let v1::PreviewStatementResponse { changed, changed_count, .. } = answer;
@@ -135,6 +179,40 @@ mod tests {
         assert_eq!(sizes(large), [(false, 2), (true, 2), (true, 1)]);
         // One that is larger than a part goes alone.
         assert_eq!(sizes(vec![item(600_000), item(1)]), [(false, 1), (true, 1)]);
+    }
+
+    #[test]
+    fn requests_that_depend_on_a_proceeding_are_named_and_that_there_is_none_is_said() {
+        let told = |ids: &[&str], request_count, outliving_count, alike: &[&str]| {
+            depending(
+                "12 O 345/26",
+                &v1::NamedProceeding {
+                    request_ids: ids.iter().map(ToString::to_string).collect(),
+                    request_count,
+                    outliving_count,
+                    alike: alike.iter().map(ToString::to_string).collect(),
+                },
+            )
+        };
+        let on = "on proceeding \"12 O 345/26\": ";
+        assert_eq!(told(&["a/1"], 1, 0, &[]), format!("1 request depends {on}a/1"));
+        assert_eq!(
+            told(&["a/1", "a/2"], 14, 1, &[]),
+            format!(
+                "14 requests depend {on}a/1, a/2 and 12 more; beside them 1 request that names it and holds on \
+                 after it (outlives)"
+            )
+        );
+        assert_eq!(
+            told(&[], 0, 2, &[]),
+            "no request lapses with proceeding \"12 O 345/26\"; the register holds 2 requests that name it and \
+             hold on after it (outlives)"
+        );
+        let none = told(&[], 0, 0, &[]);
+        assert!(none.starts_with("no request of the register names proceeding \"12 O 345/26\""));
+        assert!(none.contains("no other one is written like it"), "{none}");
+        let like = told(&[], 0, 0, &["12 O 354/26"]);
+        assert!(like.contains("written like it: \"12 O 354/26\""), "{like}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
+use register::hidden::is_hidden;
 use remit_proto::v1;
 use serde_json::{Map, Value, json};
 
@@ -144,7 +145,7 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), CliError> {
 fn seen(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
-        if table::is_hidden(letter) && !matches!(letter, '\n' | '\t') {
+        if is_hidden(letter) && !matches!(letter, '\n' | '\t') {
             shown.push_str(&format!("\\u{:04x}", u32::from(letter)));
         } else {
             shown.push(letter);
@@ -164,7 +165,11 @@ mod tests {
         let shown = seen(&json);
         assert_eq!(shown, "{\n  \"name\": \"a\\u202eb\\u009b31m\\u007fc\"\n}\n");
         assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["name"], name);
-        assert_eq!(seen("plain: ü, نمی\u{200c}خواهم\n").lines().count(), 1);
+        // A joiner is a letter of Persian; a soft hyphen is none of a name.
+        let words = "plain: ü, نمی\u{200c}خواهم\n";
+        assert_eq!((seen(words), escape_lines(words)), (words.to_owned(), words.to_owned()));
+        assert_eq!(seen("exam\u{ad}ple.org\u{200b}"), "exam\\u00adple.org\\u200b");
+        assert_eq!(escape("exam\u{ad}ple.org\u{2060}"), "exam\\u{ad}ple.org\\u{2060}");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! which they were said to be dispensable; only what still does not fit is cut, with a mark (…).
 //! Machine formats have everything whole.
 
+use register::hidden::is_hidden;
+
 /// One column: its heading, and whether it may be told below the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Heading {
@@ -169,7 +171,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Control characters, and those that change the direction of text, are shown by number: a blocked
+/// Control characters, and those that nobody sees or that change the direction of text, are shown by number: a blocked
 /// name may be chosen to hide or to fake a row on the reader's terminal.
 pub(crate) fn escape(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -181,12 +183,6 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     shown
-}
-
-/// What nobody sees of a text, and what turns the direction of the rest.
-pub(super) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn shorten(cell: &str, width: usize) -> String {

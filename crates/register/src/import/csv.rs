@@ -115,6 +115,14 @@ impl Mapping {
         if let Some(name) = &mapping.time_zone {
             times::zone(name).map_err(setting_error)?;
         }
+        if let Some(format) = &mapping.date_format {
+            times::example(format).map_err(|error| {
+                let problem = format!("no date can be read as {format:?}: {error}");
+                let remedy = "write it as strptime has it, with a day, a month and a year, such as \"%d.%m.%Y\" for \
+                              31.01.2026, or \"%Y-%m-%d %H:%M\" for 2026-01-31 14:05";
+                setting("date_format", problem, remedy)
+            })?;
+        }
         if mapping.targets.is_empty() {
             return Err(setting("targets", "there is none", "say which column holds the targets"));
         }

@@ -322,7 +322,10 @@ impl Row {
         let deadline = |clock: &mut Clock<'_>, field: &str, text: Option<String>| {
             text.map(|text| match duration_s(&text) {
                 Some(after) => Ok(zero_s.saturating_add_unsigned(after)),
-                None => clock.instant(field, &text, Side::End),
+                None => clock.instant(field, &text, Side::End).map_err(|error| {
+                    let is_meant_as_time = text.contains(['-', ':', '.', '/']);
+                    if is_meant_as_time { error } else { neither(field, &text) }
+                }),
             })
             .transpose()
         };
@@ -552,23 +555,18 @@ fn unknown_word<'w>(field: &str, text: &str, known: impl Iterator<Item = &'w str
     RowError::new(field, format!("{text:?} is not one of its words"), remedy)
 }
 
+/// Of a deadline.
+fn neither(field: &str, text: &str) -> RowError {
+    let remedy = "write a time, or how long after receipt, such as 48h or 3d: a number and s, min, h, d or w";
+    RowError::new(field, format!("{text:?} is neither a time nor a duration"), remedy)
+}
+
 fn missing(field: &str, remedy: &str) -> RowError {
     RowError::new(field, "missing", remedy).of_fault(v1::RowFault::Missing)
 }
 
 fn in_words_of_the_file(error: InvalidRequest) -> RowError {
-    let names = BTreeMap::from([
-        ("effective_until_s", "until"),
-        ("effective_from_s", "from"),
-        ("confirm_by_s", "confirm_by"),
-        ("measure", "techniques"),
-        ("measure.throttle_to_bits_per_s", "throttle_to_bits_per_s"),
-        ("scope.territories", "territories"),
-        ("targets.removed_at_s", "targets.removed"),
-        ("remove_by_s", "remove_by"),
-        ("max_duration_s", "max_duration"),
-    ]);
-    let field = names.get(error.field).copied().unwrap_or(error.field);
+    let InvalidRequest { field, problem } = error.in_words_of_a_file();
     let remedy = match field {
         "id" => {
             "correct it; for a CSV file the mapping can: id = { column = \"...\", replace = { \" \" = \
@@ -576,9 +574,6 @@ fn in_words_of_the_file(error: InvalidRequest) -> RowError {
         }
         _ => "correct the value",
     };
-    // What it is compared with, too.
-    let times = names.iter().filter(|(wire, _)| wire.ends_with("_s"));
-    let problem = times.fold(error.problem, |problem, (wire, file)| problem.replace(wire, file));
     RowError::new(field, problem, remedy)
 }
 

@@ -91,20 +91,18 @@ impl Clock<'_> {
     fn read(&self, field: &str, text: &str) -> Result<Read, RowError> {
         let no_date = |error: jiff::Error| {
             let wanted = match self.format {
-                Some(format) => format!("write it as date_format {format:?} says"),
+                Some(format) => match example(format) {
+                    Ok(example) => {
+                        format!("write it as date_format {format:?} says, such as {example}")
+                    }
+                    Err(_) => format!("write it as date_format {format:?} says"),
+                },
                 None => "write 2026-01-31, 2026-01-31T12:00:00 or 2026-01-31T12:00:00Z".to_owned(),
             };
             RowError::new(field, format!("{text:?} is no date: {error}"), wanted)
         };
         if let Some(format) = self.format {
-            let parts = strtime::parse(format, text).map_err(no_date)?;
-            return if parts.offset().is_some() {
-                parts.to_timestamp().map(Read::Instant).map_err(no_date)
-            } else if parts.hour().is_some() {
-                parts.to_datetime().map(Read::Local).map_err(no_date)
-            } else {
-                parts.to_date().map(Read::Day).map_err(no_date)
-            };
+            return read_as(format, text).map_err(no_date);
         }
         if !text.contains([':', 'T', 't']) {
             return text.parse().map(Read::Day).map_err(no_date);
@@ -142,6 +140,25 @@ impl Clock<'_> {
             self.assumptions.push(what);
         }
     }
+}
+
+fn read_as(format: &str, text: &str) -> Result<Read, jiff::Error> {
+    let parts = strtime::parse(format, text)?;
+    if parts.offset().is_some() {
+        parts.to_timestamp().map(Read::Instant)
+    } else if parts.hour().is_some() {
+        parts.to_datetime().map(Read::Local)
+    } else {
+        parts.to_date().map(Read::Day)
+    }
+}
+
+/// A time as a format has it. `Err`: no time at all could be read by it.
+pub(super) fn example(format: &str) -> Result<String, jiff::Error> {
+    let time: Timestamp = "2026-01-31T14:05:09Z".parse()?;
+    let example = strtime::format(format, &time.to_zoned_datetime(TimeZone::UTC))?;
+    read_as(format, &example)?;
+    Ok(example)
 }
 
 /// What the source says, not what the instant could hold.

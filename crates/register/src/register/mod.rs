@@ -375,13 +375,13 @@ impl Register {
                 let posted = lists.approve(approval, &said, *effective_at_s, &held)?;
                 self.post(posted);
             }
-            Body::Proceeding(v1::Proceeding { id, outcome: _, awaits_approval }) => {
-                let second = second::of(statement, *awaits_approval, &said);
+            Body::Proceeding(ended) => {
+                let second = second::of(statement, ended.awaits_approval, &said);
                 if second.as_ref().is_some_and(|second| second.approved.is_none()) {
-                    self.waiting_ends.insert(self.size, id.clone());
+                    self.waiting_ends.insert(self.size, ended.id.clone());
                 }
                 let stated = (self.size, *recorded_at_s);
-                self.proceedings.close(id, *effective_at_s, stated, second);
+                self.proceedings.close(ended, *effective_at_s, stated, second);
             }
             Body::Decision(_) => return Err(InvalidStatement::NotOfTheRegister),
         }

@@ -14,6 +14,53 @@ pub struct InvalidRequest {
     pub problem: String,
 }
 
+impl InvalidRequest {
+    /// As people write it: in the words of a requests file, which the commands use too. Fields of messages say besides
+    /// in which part they stand and in what unit.
+    pub fn in_words_of_a_file(self) -> Self {
+        let Self { field, problem } = self;
+        let word = FILE_WORDS.iter().find(|(wire, _)| *wire == field);
+        // What it is compared with, too.
+        let times = FILE_WORDS.iter().filter(|(wire, _)| wire.ends_with("_s"));
+        let problem = times.fold(problem, |problem, (wire, file)| problem.replace(wire, file));
+        Self { field: word.map_or(field, |(_, file)| file), problem }
+    }
+}
+
+/// What a field is called in a file, where that is another word.
+const FILE_WORDS: [(&str, &str); 30] = [
+    ("issued_at_s", "issued"),
+    ("decided_at_s", "decided"),
+    ("served_at_s", "served"),
+    ("received_at_s", "received"),
+    ("acknowledged_at_s", "acknowledged"),
+    ("effective_from_s", "from"),
+    ("effective_until_s", "until"),
+    ("confirm_by_s", "confirm_by"),
+    ("implement_by_s", "implement_by"),
+    ("remove_by_s", "remove_by"),
+    ("remove_within_s", "remove_within"),
+    ("review_due_s", "review_due"),
+    ("max_duration_s", "max_duration"),
+    ("targets.added_at_s", "targets.added"),
+    ("targets.removed_at_s", "targets.removed"),
+    ("targets.derived.resolved_at_s", "targets.derived.resolved"),
+    ("notification.addressee_role", "addressee_role"),
+    ("notification.signature_status", "signature_status"),
+    ("measure", "techniques"),
+    ("measure.techniques", "techniques"),
+    ("measure.coarsest", "coarsest"),
+    ("measure.throttle_to_bits_per_s", "throttle_to_bits_per_s"),
+    ("scope.territories", "territories"),
+    ("scope.network_types", "network_types"),
+    ("competence_check.result", "competence.result"),
+    ("competence_check.verified_by", "competence.verified_by"),
+    ("decision.accepted_scope", "decision.territories"),
+    ("documents.anchor_digest", "documents.anchor"),
+    ("documents.signature_digest", "documents.signature"),
+    ("validity.element", "validity"),
+];
+
 /// A grace is hours or days; the bound keeps sums of times far from overflow.
 const DURATION_MAX_S: i64 = 100 * 366 * 86_400;
 /// Year 9999; the same bound as for the times of leaves.
@@ -91,7 +138,11 @@ impl Request {
             }
         }
         if self.effective_until_s.is_some_and(|until| until <= self.effective_from_s) {
-            return Err(invalid("effective_until_s", "not after effective_from_s"));
+            let until_s = self.effective_until_s.unwrap_or_default();
+            return Err(not_after(
+                ("effective_until_s", until_s),
+                ("effective_from_s", self.effective_from_s),
+            ));
         }
         if self.windows.len() > WINDOWS_MAX {
             return Err(invalid(
@@ -141,7 +192,10 @@ impl Request {
         if let [Some(added), Some(removed)] = times
             && removed <= added
         {
-            return Err(invalid("targets.removed_at_s", "not after added_at_s"));
+            return Err(not_after(
+                ("targets.removed_at_s", removed),
+                ("targets.added_at_s", added),
+            ));
         }
         let Some(derived) = held.derived() else { return Ok(()) };
         let Derived { from, resolved_at_s, ttl_s: _, evidence } = derived;
@@ -178,7 +232,7 @@ fn check_status(
             Err(invalid("confirm_by_s", "a provisional request must say when it lapses"))
         }
         (RequestStatus::Provisional, Some(by)) if by <= effective_from_s => {
-            Err(invalid("confirm_by_s", "not after effective_from_s"))
+            Err(not_after(("confirm_by_s", by), ("effective_from_s", effective_from_s)))
         }
         (RequestStatus::Unspecified, _) => Err(invalid("status", "missing")),
         (
@@ -345,6 +399,13 @@ pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> Invali
     InvalidRequest { field, problem: problem.into() }
 }
 
+/// With both times: the one that is wrong may be either.
+fn not_after(later: (&'static str, i64), earlier: (&str, i64)) -> InvalidRequest {
+    let at = crate::words::time;
+    let (field, at_s) = later;
+    invalid(field, format!("{} is not after {}, {}", at(at_s), earlier.0, at(earlier.1)))
+}
+
 /// An enum of the wire whose value 0 is not valid here.
 pub(super) fn known<E: TryFrom<i32> + Default + PartialEq>(
     value: i32,
@@ -354,5 +415,40 @@ pub(super) fn known<E: TryFrom<i32> + Default + PartialEq>(
         Ok(value) if value == E::default() => Err(invalid(field, "missing")),
         Ok(value) => Ok(value),
         Err(_) => Err(invalid(field, format!("{value} has no meaning in this version"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message that names a field of the wire tells a person nothing.
+    #[test]
+    fn every_field_in_seconds_has_a_word_in_files() {
+        for source in [include_str!("check.rs"), include_str!("read.rs")] {
+            let source = source.split("#[cfg(test)]").next().unwrap();
+            for text in source.split('"').skip(1).step_by(2) {
+                let is_field = text.ends_with("_s")
+                    && text.bytes().all(|b| b.is_ascii_lowercase() || b"_.".contains(&b));
+                // In files too it says how much in a second.
+                if is_field && !matches!(text, "_s" | "throttle_to_bits_per_s") {
+                    assert!(FILE_WORDS.iter().any(|(wire, _)| *wire == text), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_the_words_of_a_file() {
+        let told = |field, problem: &str| invalid(field, problem).in_words_of_a_file().to_string();
+        assert_eq!(told("effective_until_s", "before effective_from_s"), "until: before from");
+        assert_eq!(told("windows", "after effective_until_s"), "windows: after until");
+        assert_eq!(told("measure.throttle_to_bits_per_s", "x"), "throttle_to_bits_per_s: x");
+        assert_eq!(told("keywords", "x"), "keywords: x");
+        let late = not_after(("confirm_by_s", 1_769_904_000), ("effective_from_s", 1_772_323_200));
+        assert_eq!(
+            late.in_words_of_a_file().to_string(),
+            "confirm_by: 2026-02-01T00:00:00Z is not after from, 2026-03-01T00:00:00Z"
+        );
     }
 }

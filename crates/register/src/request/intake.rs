@@ -7,7 +7,11 @@
 
 use remit_proto::v1;
 
-use super::{Particulars, Removal, Request};
+use super::{
+    Particulars, Removal, Request,
+    texts::{TARGET_RAW, TARGET_REPAIRED, Text, texts},
+};
+use crate::hidden;
 
 /// What there is to say of a request that is to be entered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,13 +33,19 @@ pub struct Refused {
 impl Request {
     pub fn intake(&self) -> Intake {
         let mut found = Intake::default();
-        self.each_text(&mut |field, text, form| {
-            found.refused.extend(form.refused(text).map(|problem| Refused {
-                field,
-                problem,
-                remedy: form.remedy(),
-            }));
-        });
+        let mut see = |field, text: &str, form: TextForm| {
+            let refused = form.refused(text);
+            let remedy = form.remedy();
+            found.refused.extend(refused.map(|problem| Refused { field, problem, remedy }));
+        };
+        // There may be a million targets, and they are looked at where they are.
+        for Text { field, text, form, place: _ } in texts(&mut self.to_wire_with(&[])) {
+            see(field, text, form);
+        }
+        for rest in self.targets.iter().filter_map(|target| target.rest.as_ref()) {
+            see(TARGET_RAW, &rest.raw, TextForm::Raw);
+            see(TARGET_REPAIRED, &rest.repair, TextForm::Raw);
+        }
         self.check_order(&mut found);
         found
     }
@@ -69,7 +79,8 @@ impl TextForm {
             let fits = match self {
                 Self::Line => letter == '\t',
                 Self::Prose => matches!(letter, '\n' | '\t'),
-                Self::Raw => letter.is_whitespace(),
+                // U+FEFF is what a byte order mark becomes.
+                Self::Raw => letter.is_whitespace() || letter == '\u{feff}',
             };
             strange(letter).filter(|_| !fits)
         })
@@ -88,17 +99,9 @@ pub fn strange_text(text: &str) -> Option<String> {
     TextForm::Prose.refused(text)
 }
 
-/// Characters that nobody sees and that change what is seen around them. Marks that only join letters or say in which
-/// direction a neutral one belongs are letters of living scripts, and stay.
+/// What is the matter with a letter, whatever the text.
 fn strange(letter: char) -> Option<String> {
-    let what = match letter {
-        '\n' | '\r' | '\u{2028}' | '\u{2029}' => "a line break",
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            "a character that turns the direction of text"
-        }
-        control if control.is_control() => "a control character",
-        _ => return None,
-    };
+    let what = hidden::strange(letter)?.told();
     Some(format!("holds {what} (U+{:04X})", u32::from(letter)))
 }
 

@@ -23,6 +23,7 @@ use crate::target::{Target, kind_from_word, kind_word};
 
 pub use check::InvalidRequest;
 pub use intake::{Intake, Refused, strange_text};
+pub use texts::{Place, Text, scope_texts, texts};
 pub use validity::checklist;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

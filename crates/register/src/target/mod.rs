@@ -83,6 +83,8 @@ pub enum TargetError {
     TooLong,
     #[error("target holds a control character")]
     ControlCharacter,
+    #[error("target holds {what} (U+{code:04X})")]
+    Hidden { what: &'static str, code: u32 },
     #[error("target kind is missing or unknown")]
     UnknownKind,
     #[error("not a domain name: {0}")]
@@ -382,6 +384,23 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_sees_is_refused_where_it_is_typed_and_read_where_it_was_taken() {
+        use TargetKind::{DomainExact as Exact, Keyword, Url};
+        for hidden in ['\u{ad}', '\u{200b}', '\u{2060}', '\u{feff}', '\u{2066}'] {
+            let typed = format!("exam{hidden}ple.org");
+            for kind in [Exact, Url, Keyword] {
+                let raw = if kind == Url { format!("http://{typed}/") } else { typed.clone() };
+                let error = Target::parse(kind, &raw).unwrap_err().to_string();
+                let code = format!("(U+{:04X})", u32::from(hidden));
+                assert!(error.starts_with("target holds ") && error.ends_with(&code), "{error}");
+            }
+            let wire = v1::Target { kind: Keyword.into(), value: typed.clone() };
+            assert_eq!(Target::from_wire(&wire), Ok(Target::Keyword(typed)));
+        }
+        check(Keyword, "نمی\u{200c}خواهم", "نمی\u{200c}خواهم", &[]);
+    }
+
+    #[test]
     fn names() {
         use TargetKind::{DomainExact as Exact, DomainSubtree as Subtree};
         check(Exact, "Example.ORG", "example.org", &[]);
@@ -393,6 +412,7 @@ mod tests {
         check(Exact, " example.org ", "example.org", &[Repair::OuterSpace]);
         check(Exact, "example.org,", "example.org", &[Repair::TrailingPunctuation]);
         check(Exact, "http://example.org/", "example.org", &[Repair::SchemeRemoved]);
+        check(Exact, "\u{feff}example.org", "example.org", &[Repair::OuterSpace]);
         check(Subtree, "example.org", "example.org", &[]);
         check(Subtree, "*.example.org", "*.example.org", &[]);
         check(Subtree, ".example.org", "example.org", &[Repair::LeadingDot]);

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::{TARGET_TEXT_MAX, TargetError};
+use crate::hidden;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Repair {
@@ -62,11 +63,16 @@ pub(super) fn tidy(raw: &str) -> Result<(&str, Vec<Repair>), TargetError> {
         text = outer_space(bare, &mut repairs);
     }
     check(text)?;
+    // One in a name would be left out of it in silence (UTS #46 section 4), in other kinds make two of one.
+    if let Some((letter, hidden)) = text.chars().find_map(|c| Some((c, hidden::strange(c)?))) {
+        return Err(TargetError::Hidden { what: hidden.told(), code: letter.into() });
+    }
     repairs.dedup();
     Ok((text, repairs))
 }
 
-/// What no value may be, repaired or not.
+/// What no value may be, repaired or not. Agents' leaves and registers are read by it: what was once read is read for
+/// ever, so it is no longer than it was, and what is typed or imported is looked at by [`tidy`] too.
 pub(super) fn check(text: &str) -> Result<(), TargetError> {
     if text.is_empty() {
         return Err(TargetError::Empty);

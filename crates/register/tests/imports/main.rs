@@ -211,7 +211,13 @@ fn each_mistake_names_its_field() {
     refused("from = 2026-01-01T12:00:00", "from", "has no time zone");
     refused("from = 2026-01-01\ntime_zone = \"Mars/Olympus\"", "time_zone", "IANA");
     refused("until = 2026-02-01\ntime_zone = \"Europe/Berlin\"", "until", "still included");
-    refused("until = \"2025-12-01T00:00:00Z\"", "until", "not after");
+    refused(
+        "until = \"2025-12-01T00:00:00Z\"",
+        "until",
+        "2025-12-01T00:00:00Z is not after from, 2026-01-01T00:00:00Z",
+    );
+    refused("confirm_by = \"soon\"", "confirm_by", "\"soon\" is neither a time nor a duration");
+    refused("confirm_by = \"2026-13-01\"", "confirm_by", "is no date");
     refused("from = \"1969-12-31T00:00:00Z\"", "from", "out of range");
     refused("remove_within = \"soon\"", "remove_within", "no duration");
     refused("instrument = \"order\"", "instrument", "not one of its words");
@@ -294,6 +300,26 @@ fn a_mapping_is_checked_before_any_row() {
     refused("windows-1251", "windows-1", "encoding");
     refused("Europe/Moscow", "Europe/Moskau", "time_zone");
     refused("removal_day", "end_of_day", "line 8");
+    for wrong in ["%d.%m", "%H:%M", "%d.%m.%Q", "%", "TT.MM.JJJJ", "dd.mm.yyyy", "31.01.2026"] {
+        let text = MAPPING.replace("\"%d.%m.%Y\"", &format!("{wrong:?}"));
+        assert_ne!(text, MAPPING);
+        let error = Mapping::parse(&text).unwrap_err().to_string();
+        assert!(error.starts_with("date_format: no date can be read as"), "{wrong}: {error}");
+        assert!(error.contains("such as \"%d.%m.%Y\" for 31.01.2026"), "{wrong}: {error}");
+    }
+    for right in [
+        "%d/%m/%y",
+        "%-d.%-m.%Y",
+        "%d %B %Y",
+        "%e %b %Y",
+        "%Y-%m-%d %H:%M",
+        "%F",
+        "%FT%T%z",
+        "%D %I:%M %p",
+    ] {
+        let text = MAPPING.replace("\"%d.%m.%Y\"", &format!("{right:?}"));
+        assert!(Mapping::parse(&text).is_ok(), "{right}: {:?}", Mapping::parse(&text).err());
+    }
     refused("form = \"portal_list\"", "from_where = \"portal\"", "constants.from_where");
     refused("external_ref = ", "reference = ", "columns.reference");
     refused("kind_column = \"Тип\"\n", "", "kind or kind_column");

@@ -8,6 +8,7 @@ use std::{
 use evidence::RequestId;
 use register::{
     Request,
+    alike::alike,
     reconcile::{Item, Names, Veiled, of_entry, of_request, registered},
 };
 use remit_proto::v1;
@@ -33,8 +34,61 @@ pub(super) struct Held {
     pub(super) source: String,
     /// What of it is not known, in sentences.
     pub(super) gaps: Vec<String>,
+    pub(super) authorities: Authorities,
     pub(super) code: Code,
 }
+
+/// By whom the register holds requests, and whether the one that is asked for is among them.
+#[derive(Debug, Default)]
+pub(super) struct Authorities {
+    pub(super) holds_asked: bool,
+    /// Ids, names, and relays.
+    pub(super) names: BTreeSet<String>,
+}
+
+impl Authorities {
+    fn among<'r>(requests: impl IntoIterator<Item = &'r Request>, asked: Names<'_>) -> Self {
+        let mut among = Self::default();
+        requests.into_iter().for_each(|request| among.saw(request, asked));
+        among
+    }
+
+    fn saw(&mut self, request: &Request, asked: Names<'_>) {
+        self.holds_asked |= asked.is_of(request);
+        let issuer = request.authority.iter().flat_map(|issuer| [&issuer.id, &issuer.name]);
+        let named = issuer.chain([&request.particulars.shared_by]).filter(|name| !name.is_empty());
+        named.for_each(|name| {
+            if !self.names.contains(name) {
+                self.names.insert(name.clone());
+            }
+        });
+    }
+
+    /// Why nothing is compared, where a name that was mistyped would look like a list of which everything is missing.
+    pub(super) fn unknown(&self, asked: &str) -> Option<String> {
+        let names = || self.names.iter().map(String::as_str);
+        let quoted = |names: Vec<&str>| {
+            let names: Vec<String> = names.into_iter().map(|name| format!("{name:?}")).collect();
+            names.join(", ")
+        };
+        let like = alike(asked, names(), NAMED_MAX);
+        let known = match (self.names.len(), like.as_slice()) {
+            (0, _) => "nor of any other authority that is shown here".to_owned(),
+            (1..=NAMED_MAX, _) => format!("it holds some of {}", quoted(names().collect())),
+            (_, []) => "`remit requests list` shows whose it holds".to_owned(),
+            (_, _) => format!("written like it: {}", quoted(like)),
+        };
+        (!self.holds_asked).then(|| {
+            format!(
+                "--authority: the register holds no request of {asked:?}; {known}. If that is the finding, and \
+                 everything on its list is missing there, give --nothing-held"
+            )
+        })
+    }
+}
+
+/// So many names are read at a glance.
+const NAMED_MAX: usize = 8;
 
 pub(super) fn of_bundle(
     config: &Config,
@@ -66,7 +120,9 @@ pub(super) fn of_bundle(
     }
     let names = Names::new(&args.authority);
     gaps.extend(Veiled::among(view.requests().map(|entry| entry.request()), names).says());
+    let authorities = Authorities::among(view.requests().map(|entry| entry.request()), names);
     Ok(Held {
+        authorities,
         items: registered(&view, names, at_s),
         origin: register.origin().to_owned(),
         size: register.size(),
@@ -101,13 +157,14 @@ pub(super) async fn of_collector(
         running.into_iter().filter_map(|row| row.request).map(|request| request.id).collect();
     let names = Names::new(authority);
     let (mut not_understood, mut of) = (0_u64, BTreeMap::new());
-    let mut veiled = Veiled::default();
+    let (mut veiled, mut authorities) = (Veiled::default(), Authorities::default());
     for v1::RequestRow { request, state, .. } in rows {
         let Ok(request) = Request::try_from(request.unwrap_or_default()) else {
             not_understood += 1;
             continue;
         };
         veiled += Veiled::among([&request], names);
+        authorities.saw(&request, names);
         if names.is_of(&request) {
             of.insert(request.id.to_string(), (request, state));
         }
@@ -150,6 +207,7 @@ pub(super) async fn of_collector(
     gaps.extend(roots.says());
     let (size, root) = roots.first();
     Ok(Held {
+        authorities,
         items,
         origin: config.register_vkey()?.name().to_string(),
         size,
@@ -237,6 +295,27 @@ async fn requests(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_authority_that_the_register_does_not_know_is_refused_with_those_that_it_knows() {
+        let unknown = |asked: &str, names: &[&str]| {
+            let names = names.iter().map(ToString::to_string).collect();
+            Authorities { holds_asked: false, names }.unknown(asked).unwrap()
+        };
+        let few = unknown("Polize Berlin", &["Police Berlin", "court"]);
+        let want = "the register holds no request of \"Polize Berlin\"; it holds some of \"Police Berlin\", \
+                    \"court\". If";
+        assert!(few.contains(want) && few.ends_with("give --nothing-held"), "{few}");
+        assert!(unknown("court", &[]).contains("; nor of any other authority"));
+        let names: Vec<String> = (0..20).map(|n| format!("authority number {n}")).collect();
+        let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+        names.push("Police Berlin");
+        let many = unknown("Polize Berlin", &names);
+        assert!(many.contains("; written like it: \"Police Berlin\". If"), "{many}");
+        assert!(unknown("zzz", &names).contains("; `remit requests list` shows"));
+        let held = Authorities { holds_asked: true, names: BTreeSet::new() };
+        assert_eq!(held.unknown("court"), None);
+    }
 
     #[test]
     fn a_statement_is_made_from_one_state_of_the_register() {

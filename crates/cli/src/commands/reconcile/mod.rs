@@ -63,6 +63,10 @@ pub(crate) async fn reconcile(
         Some(bundle) => held::of_bundle(config, bundle, args, at_s)?,
         None => held::of_collector(config, &args.authority, at_s).await?,
     };
+    if let Some(problem) = held.authorities.unknown(&args.authority).filter(|_| !args.nothing_held)
+    {
+        return Err(CliError::Usage(problem));
+    }
     let statement =
         make(question, given, held, carried.into_iter().chain(said).collect(), made_at_s);
     write(args, &statement)?;
@@ -83,11 +87,18 @@ fn make(
     made_at_s: i64,
 ) -> Statement {
     let authority = given.take();
+    let holds_nothing = !held.authorities.holds_asked;
+    let asked = question.authority.clone();
     let mut found: Reconciliation = compared(question, authority, held.items.clone(), said);
     if !given.refused.is_empty() {
         found.limits.push(format!(
             "{} of the authority's list were refused and are not compared; they are named below.",
             crate::words::count(given.refused.len() as u64, "row", "rows")
+        ));
+    }
+    if holds_nothing {
+        found.limits.push(format!(
+            "The register holds no request of {asked:?} that is known here, and the list was compared with nothing."
         ));
     }
     found.limits.extend(held.gaps.iter().cloned());

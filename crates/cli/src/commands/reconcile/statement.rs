@@ -28,7 +28,7 @@ impl Statement {
         let Self { made_at_s, given, held, found } = self;
         let Given { authority: _, file, form, digest, mapping_digest, rows, repaired, refused } =
             given;
-        let Held { items: _, origin, size, root, source, gaps: _, code: _ } = held;
+        let Held { items: _, origin, size, root, source, gaps: _, authorities: _, code: _ } = held;
         let Reconciliation { question, rows: found_rows, figures, unused, limits } = found;
         let row = |row: &&Row| {
             let layout = layout();

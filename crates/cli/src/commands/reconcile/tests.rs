@@ -42,6 +42,7 @@ fn hostile(name: &str) -> Statement {
         root: "ab".repeat(32),
         source: name.to_owned(),
         gaps: vec![name.to_owned()],
+        authorities: held::Authorities { holds_asked: true, ..held::Authorities::default() },
         code: Code::Ok,
     };
     make(question, given, held, said, 1_790_000_100)
@@ -143,6 +144,26 @@ fn every_member_stands_in_the_schema() {
         &statement["explanations_unused"][0],
         "an explanation that fits nothing",
     );
+}
+
+#[test]
+fn a_list_that_is_compared_with_nothing_says_so() {
+    let question = hostile("agency").found.question;
+    let given = Given::of(Authority::Items(vec![item("a.example", "7")]), Vec::new());
+    let held = Held {
+        items: Vec::new(),
+        origin: "example.net/register".to_owned(),
+        size: 7,
+        root: "ab".repeat(32),
+        source: "the collector".to_owned(),
+        gaps: Vec::new(),
+        authorities: held::Authorities::default(),
+        code: Code::Ok,
+    };
+    let statement = make(question, given, held, Vec::new(), 1_790_000_100);
+    let text = text::text(&page::page(&statement), 200);
+    assert!(text.contains("(ONLY_AUTHORITY): 1"), "{text}");
+    assert!(text.contains("The register holds no request of \"agency\" that is known"), "{text}");
 }
 
 #[test]

@@ -75,14 +75,34 @@ fn in_file(file: &Path, sent: &Sent, newest: Held) -> Result<Next, CliError> {
     sent.check_rows(file, imported.report.len())?;
     let id = newest.request.id.clone();
     let wrong = |problem: String| CliError::Usage(format!("{}: {problem}", file.display()));
+    let ids: Vec<String> = imported.requests.iter().map(|request| request.id.clone()).collect();
     let mut merged = imported.merge(&[newest]);
     tell_rows(&file.display().to_string(), &merged.report);
     if merged.refused_count() > 0 {
         return Err(wrong("nothing was entered: correct what was refused".to_owned()));
     }
-    if merged.accepted_count() != 1 || merged.new_count > 0 {
-        let problem = format!("it holds {id} and no other request, or it cannot amend it");
-        return Err(wrong(problem));
+    let instead = "or enter it as a whole: remit requests import";
+    match ids.as_slice() {
+        [one] if *one == id => {}
+        [] => return Err(wrong(format!("it holds no request; write {id} into it as it is to be"))),
+        [other] => {
+            let problem = format!("it holds {other}, and {id} is to be amended");
+            return Err(wrong(format!("{problem}; give the id that it holds, {instead}")));
+        }
+        several => {
+            let (shown, rest) = several.split_at(several.len().min(IDS_SHOWN));
+            let more =
+                if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            return Err(wrong(format!(
+                "it holds {} requests ({}{more}), and one is amended at a time; leave all but {id} out of the \
+                 file, {instead}",
+                several.len(),
+                shown.join(", ")
+            )));
+        }
+    }
+    if merged.new_count > 0 {
+        return Err(wrong(format!("the register does not hold {id}; {instead}")));
     }
     let request =
         merged.requests.pop().ok_or_else(|| wrong(format!("nothing of {id} changes by it")))?;
@@ -94,6 +114,9 @@ fn in_file(file: &Path, sent: &Sent, newest: Held) -> Result<Next, CliError> {
     };
     Ok(Next { request, import, said: Vec::new() })
 }
+
+/// Ids of a file that are named.
+const IDS_SHOWN: usize = 5;
 
 /// The newest version of a request, one that waits for a second person too.
 pub(super) async fn newest(client: &mut RegisterClient, id: &str) -> Result<Held, CliError> {
@@ -417,6 +440,39 @@ mod tests {
         assert_eq!(read(Some(1), Some(&whole)), Ok(()));
         assert!(read(Some(2), Some(&whole)).unwrap_err().contains("--rows states 2"));
         assert!(read(None, Some(&other)).unwrap_err().contains("not the one that --sha256 states"));
+    }
+
+    #[test]
+    fn a_file_with_other_requests_says_which_and_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("req-7.toml");
+        let newest = Held {
+            request: request(),
+            digest: vec![7; 32],
+            state: "active".to_owned(),
+            erased: Vec::new(),
+            existence: v1::DisclosureTier::Unspecified,
+            existence_until_s: 0,
+        };
+        let refused = |ids: &[&str]| {
+            let one = |id: &&str| {
+                format!(
+                    "[[request]]\nid = \"{id}\"\ninstrument = \"police_request\"\nform = \"email\"\n\
+                     from = \"2026-01-01T00:00:00Z\"\noutcome_only = true\nterritories = [\"DE\"]\n\
+                     targets = [\"ip:192.0.2.7\"]\n"
+                )
+            };
+            std::fs::write(&path, ids.iter().map(one).collect::<String>()).unwrap();
+            in_file(&path, &Sent::default(), newest.clone()).unwrap_err().to_string()
+        };
+        let two = refused(&["req-7", "req-8"]);
+        let one_at_a_time = "it holds 2 requests (req-7, req-8), and one is amended at a time; leave all but \
+                             req-7 out of the file, or enter it as a whole: remit requests import";
+        assert!(two.ends_with(one_at_a_time), "{two}");
+        let many = refused(&["a", "b", "c", "d", "e", "f", "g"]);
+        assert!(many.contains("7 requests (a, b, c, d, e and 2 more)"), "{many}");
+        let other = refused(&["req-8"]);
+        assert!(other.contains("it holds req-8, and req-7 is to be amended"), "{other}");
     }
 
     #[test]

@@ -183,7 +183,8 @@ fn is_secret(tier: v1::DisclosureTier, until_s: i64, now_s: i64) -> bool {
 fn check_next(next: &v1::Request, before: &Held) -> Result<(), CliError> {
     let id = &next.id;
     let wrong = |error: &dyn std::fmt::Display| CliError::Usage(format!("{id}: {error}"));
-    let next = register::Request::try_from(next.clone()).map_err(|error| wrong(&error))?;
+    let next = register::Request::try_from(next.clone())
+        .map_err(|error| wrong(&error.in_words_of_a_file()))?;
     let before = register::Request::try_from(before.request.clone()).ok();
     if let Some(refused) = next.refused_after(before.as_ref()) {
         return Err(wrong(&refused));
@@ -429,16 +430,24 @@ fn held(row: v1::RequestRow) -> Option<Held> {
 /// Every row that a person should look at, and what the file no longer has.
 fn tell(file: &Path, merged: &Merged) {
     tell_rows(&file.display().to_string(), &merged.report);
-    if !merged.absent.is_empty() {
-        let (shown, rest) = merged.absent.split_at(merged.absent.len().min(ABSENT_SHOWN));
-        let more =
-            if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        eprintln!(
-            "not in this file, and left as they are in the register: {}{more}; if their authority \
-             has ended one, say so with `remit requests withdraw`",
-            escape(&shown.join(", "))
-        );
+    if let Some(line) = absent(&merged.absent) {
+        eprintln!("{}", escape(&line));
     }
+}
+
+/// That a file no longer has a request says nothing of whether it ended.
+fn absent(ids: &[String]) -> Option<String> {
+    let (shown, rest) = ids.split_at(ids.len().min(ABSENT_SHOWN));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    (!ids.is_empty()).then(|| {
+        format!(
+            "the register also holds {} of the same authorities that this file does not have: {}{more}. The import \
+             changes nothing of them: what is in force stays in force. If the authority has ended one, say so with \
+             `remit requests withdraw ID`",
+            words::count(ids.len() as u64, "request", "requests"),
+            shown.join(", ")
+        )
+    })
 }
 
 fn tell_rows(whose: &str, report: &[RowReport]) {
@@ -576,6 +585,37 @@ mod tests {
     }
 
     #[test]
+    fn a_next_version_is_refused_in_the_words_of_commands_and_files_with_both_times() {
+        let mapping = "[columns]\nid = \"id\"\n[[targets]]\ncolumn = \"name\"\n\
+                       kind = \"domain_exact\"\n[constants]\ninstrument = \"police_request\"\n\
+                       form = \"email\"\nfrom = \"2026-03-01T00:00:00Z\"\noutcome_only = true\n\
+                       territories = [\"DE\"]\n";
+        let mapping = Mapping::parse(mapping).unwrap();
+        let read = from_csv(b"id,name\nreq-7,a.example\n", &mapping).unwrap();
+        let request = read.requests.into_iter().next().unwrap();
+        let held = Held {
+            request: request.clone(),
+            digest: Vec::new(),
+            state: String::new(),
+            erased: Vec::new(),
+            existence: v1::DisclosureTier::Unspecified,
+            existence_until_s: 0,
+        };
+        let refused = |change: &dyn Fn(&mut v1::Request)| {
+            let mut next = v1::Request { version: 2, ..request.clone() };
+            change(&mut next);
+            check_next(&next, &held).unwrap_err().to_string()
+        };
+        let early = refused(&|next| {
+            next.task.as_mut().unwrap().effective_until_s = 1_769_904_000;
+        });
+        let both = "req-7: until: 2026-02-01T00:00:00Z is not after from, 2026-03-01T00:00:00Z";
+        assert!(early.contains(both), "{early}");
+        let far = refused(&|next| next.task.as_mut().unwrap().review_due_s = i64::MAX);
+        assert!(far.contains("review_due: outside the years"), "{far}");
+    }
+
+    #[test]
     fn each_statement_is_looked_for_where_it_is_shown() {
         let request = |id: &str| {
             let request = v1::Request { id: id.to_owned(), ..v1::Request::default() };
@@ -592,6 +632,17 @@ mod tests {
         ] {
             assert_eq!(shown_by(&body, items), see);
         }
+    }
+
+    #[test]
+    fn what_a_file_does_not_have_is_said_to_stay_in_force() {
+        assert_eq!(absent(&[]), None);
+        let ids = |count: usize| (0..count).map(|n| format!("r{n}")).collect::<Vec<_>>();
+        let two = absent(&ids(2)).unwrap();
+        assert!(two.starts_with("the register also holds 2 requests of the same"), "{two}");
+        assert!(two.contains("does not have: r0, r1. The import changes nothing of them"), "{two}");
+        let many = absent(&ids(ABSENT_SHOWN + 3)).unwrap();
+        assert!(many.contains("r19 and 3 more."), "{many}");
     }
 
     #[test]

@@ -224,7 +224,8 @@ impl Told {
     ) -> Result<(), CliError> {
         let received = |text: &str| received_at(text, now_s);
         if !person.asks {
-            return self.asked(args, person, received, |_| Ok(()));
+            self.asked(args, person, received, |_| Ok(()))?;
+            return self.check(args, now_s);
         }
         // What flags say is read before anything is asked: nobody answers five questions for nothing.
         let flags = Self {
@@ -310,6 +311,11 @@ impl Told {
         let id = args.id.clone().unwrap_or_else(|| provisional_id(now_s));
         let imported = read(&self.file(args, &id))?;
         let refused = imported.report.into_iter().find_map(|row| match row.action {
+            // Nobody has typed it under the name that files have for it.
+            Action::Refused(problem) if row.field == "confirm_by" => {
+                let remedy = "write how long after receipt, such as 48h or 3d: a number and s, min, h, d or w";
+                Some(format!("--confirm-within: {problem}; {remedy}"))
+            }
             Action::Refused(problem) => Some(format!("{}: {problem}; {}", row.field, row.remedy)),
             Action::Accepted | Action::Repaired(_) => None,
         });
@@ -499,6 +505,27 @@ mod tests {
     }
 
     #[test]
+    fn how_long_it_holds_unconfirmed_is_refused_with_its_form() {
+        for wrong in ["soon", "2 days", "48", "0h"] {
+            for asks in [true, false] {
+                let args = Quick {
+                    authority: Some("Police".into()),
+                    territories: Some("DE".into()),
+                    confirm_within: Some(wrong.into()),
+                    ..Quick::default()
+                };
+                let error = told(&args, "a.example\n\n", asks).unwrap_err().to_string();
+                assert!(error.contains("--confirm-within: "), "{wrong}: {error}");
+                assert!(
+                    error.contains("such as 48h or 3d: a number and s, min"),
+                    "{wrong}: {error}"
+                );
+                assert!(!error.contains("confirm_by"), "{wrong}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn a_piped_line_is_one_target_or_none() {
         for line in ["bad host", "*"] {
             let args = Quick {
@@ -563,7 +590,9 @@ mod tests {
             targets: vec!["domain_exact:a.example".into()],
             ..Quick::default()
         };
-        let text = told(&args, "", false).unwrap();
+        // What it says is refused, and shown.
+        let (text, asked) = answered(&args, b"", false);
+        assert!(asked.unwrap_err().contains("authority.name: "));
         assert!(!text.contains(['\u{200b}', '\u{202e}', '\u{1b}', '\t']), "{text}");
         let read: toml::Table = toml::from_str(&text).unwrap();
         assert_eq!(read["request"][0]["authority"]["name"].as_str(), Some(name));

@@ -20,10 +20,15 @@ pub(super) fn step(row: &v1::TransitionRow) -> String {
         back_covers,
         second_person,
         erased,
+        proceeding,
+        corrected,
     } = row;
     let mut text = format!("{} {}", time::utc(*effective_at_s), field::transition(row.kind()));
     if !by_request_id.is_empty() {
         text.push_str(&format!(" by {by_request_id}"));
+    }
+    if !proceeding.is_empty() {
+        text.push_str(&format!(" with the end of proceeding {proceeding}"));
     }
     if *back_covers {
         text.push_str(", covering the time since it was asked");
@@ -38,6 +43,9 @@ pub(super) fn step(row: &v1::TransitionRow) -> String {
             None => "waits for a second person, and has no effect until then".to_owned(),
         };
         text.push_str(&format!("; {by}"));
+    }
+    if *corrected {
+        text.push_str("; a later statement about this proceeding counts in its place");
     }
     if let Some(decision) = decision {
         text.push_str(&format!("; {}", decided(decision)));
@@ -140,6 +148,28 @@ mod tests {
         let covering = "2026-03-04T10:00:00Z confirm, covering the time since it was asked";
         assert_eq!(told(true), format!("{covering} {recorded}"));
         assert_eq!(told(false), format!("2026-03-04T10:00:00Z confirm {recorded}"));
+    }
+
+    #[test]
+    fn the_end_of_a_proceeding_is_told_as_a_step_with_its_outcome() {
+        let told = |corrected| {
+            step(&v1::TransitionRow {
+                kind: v1::TransitionKind::Moot.into(),
+                effective_at_s: AT_S,
+                recorded_at_s: AT_S + 60,
+                statement_index: 4,
+                author: "person-1".to_owned(),
+                reason: "dismissed".to_owned(),
+                proceeding: "12 O 345/26".to_owned(),
+                corrected,
+                ..v1::TransitionRow::default()
+            })
+        };
+        let moot = "2026-03-04T10:00:00Z moot with the end of proceeding 12 O 345/26 \
+                    (recorded 2026-03-04T10:01:00Z, statement 4 by person-1)";
+        assert_eq!(told(false), format!("{moot}: dismissed"));
+        let corrected = "; a later statement about this proceeding counts in its place: dismissed";
+        assert_eq!(told(true), format!("{moot}{corrected}"));
     }
 
     #[test]
