@@ -192,7 +192,10 @@ fn secrecy_is_not_absence() {
     assert!(report.contains("4 parts of requests are erased, as logged"), "{report}");
 
     // The next version keeps what is erased erased.
-    world.operator.remit(&["requests", "amend", "court/1", "--until", "2099-01-01"]).unwrap();
+    world
+        .operator
+        .remit(&["requests", "amend", "court/1", "--until", "2099-01-01T00:00:00Z"])
+        .unwrap();
     let page = world.operator.remit(&["requests", "show", "court/1"]).unwrap();
     assert_eq!(page.matches("officer: erased").count(), 2, "{page}");
 }

@@ -99,7 +99,7 @@ fn a_request_from_the_call_to_the_closed_file() {
         "--add-target",
         "worse.example",
         "--until",
-        "2099-01-01",
+        "2099-01-01T00:00:00Z",
         "--reason",
         "the written order",
     ];

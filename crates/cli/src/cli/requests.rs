@@ -193,9 +193,12 @@ pub(crate) struct Amend {
     /// With --file: this is its digest, or nothing of it is entered; a file that is proven whole by it needs no line end
     #[arg(long, value_name = "HEX", requires = "file")]
     pub(crate) sha256: Option<String>,
-    /// Its new end: RFC 3339 or a date (00:00 UTC), as all times here; "never" is open-ended
+    /// Its new end: RFC 3339, or a date in the time zone of the request, with --end-date; "never" is open-ended
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
+    /// What a date of --until is: last_day (it still holds on that day) or removal_day
+    #[arg(long, value_name = "MEANING", value_parser = ["last_day", "removal_day"], requires = "until")]
+    pub(crate) end_date: Option<String>,
     /// Also block this; may be repeated
     #[arg(long, value_name = "TARGET")]
     pub(crate) add_target: Vec<String>,
@@ -208,10 +211,10 @@ pub(crate) struct Amend {
     /// How it may be blocked from now on
     #[arg(long = "technique", value_delimiter = ',')]
     pub(crate) techniques: Vec<String>,
-    /// By when it must be carried out
+    /// By when it must be carried out: RFC 3339, or a date, which begins in the time zone of the request
     #[arg(long, value_name = "TIME")]
     pub(crate) implement_by: Option<String>,
-    /// When it is to be looked at again
+    /// When it is to be looked at again: the same
     #[arg(long, value_name = "TIME")]
     pub(crate) review_due: Option<String>,
     /// The authority's own number of it

@@ -71,7 +71,7 @@ pub use self::{
     rpz::{from_rpz, list_from_rpz},
     settings::Settings,
     target::{TypedTarget, typed, typed_kind},
-    times::EndDate,
+    times::{EndDate, TypedDay, typed_day},
     toml::from_toml,
     whole::line_ended,
 };

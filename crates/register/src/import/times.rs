@@ -39,6 +39,43 @@ pub(super) struct Clock<'a> {
     pub notes: Vec<v1::TimeNote>,
 }
 
+/// A day that somebody typed, as an instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TypedDay {
+    pub at_s: i64,
+    /// How it was written.
+    pub note: v1::TimeNote,
+    /// In which zone it was read, and what an end date was taken to mean.
+    pub assumptions: Vec<String>,
+}
+
+/// A day in the zone of the authority, as a file would have it (DOMAIN.md 3f "Time zones", "Date-only end").
+/// `None`: it is no date without a time. `Err`: what is wrong, or not said, and the remedy.
+pub fn typed_day(
+    field: &str,
+    text: &str,
+    time_zone: &str,
+    end: Option<EndDate>,
+) -> Option<Result<TypedDay, String>> {
+    text.trim().parse::<Date>().ok().filter(|_| !text.contains([':', 'T', 't']))?;
+    let mut clock = Clock {
+        zone: Some(time_zone).filter(|zone| !zone.is_empty()),
+        end_date: end,
+        format: None,
+        assumptions: Vec::new(),
+        notes: Vec::new(),
+    };
+    let side = if end.is_some() { Side::End } else { Side::Start };
+    let at_s = match clock.instant(field, text, side) {
+        Ok(at_s) => at_s,
+        Err(RowError { field, problem, remedy, fault: _ }) => {
+            return Some(Err(format!("{field}: {problem}: {remedy}")));
+        }
+    };
+    let note = clock.notes.pop().unwrap_or_default();
+    Some(Ok(TypedDay { at_s, note, assumptions: clock.assumptions }))
+}
+
 enum Read {
     Instant(Timestamp),
     Local(DateTime),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use evidence::PersonId;
 use register::{
-    import::{Held, TypedTarget, typed},
+    import::{EndDate, Held, TypedDay, TypedTarget, typed, typed_day},
     territory, words as field,
 };
 use remit_proto::v1;
@@ -170,6 +170,7 @@ impl Amend {
             rows: _,
             sha256: _,
             until,
+            end_date,
             add_target,
             remove_target,
             territories,
@@ -196,11 +197,12 @@ impl Amend {
             text.as_deref().map(|text| time::parse(text, flag, now_s)).transpose()
         };
         let mut told = Told::default();
+        let mut days = Days { zone: &request.time_zone.clone(), now_s, typed: Vec::new() };
         let task = request.task.get_or_insert_default();
-        match until.as_deref() {
-            None => {}
-            Some("never") => task.effective_until_s = 0,
-            Some(text) => task.effective_until_s = time::parse(text, "--until", now_s)?,
+        match (until.as_deref(), end_date.as_deref()) {
+            (None, _) => {}
+            (Some("never"), _) => task.effective_until_s = 0,
+            (Some(text), end) => task.effective_until_s = days.end(text, end)?,
         }
         for text in remove_target {
             let target = target(text, "--remove-target")?.target.target;
@@ -238,12 +240,13 @@ impl Amend {
             task.measure.get_or_insert_default().techniques =
                 techniques.iter().map(known).collect::<Result<_, _>>()?;
         }
-        if let Some(at_s) = at(implement_by, "--implement-by")? {
-            task.implement_by_s = at_s;
+        if let Some(text) = implement_by {
+            task.implement_by_s = days.start(text, "implement_by", "--implement-by")?;
         }
-        if let Some(at_s) = at(review_due, "--review-due")? {
-            task.review_due_s = at_s;
+        if let Some(text) = review_due {
+            task.review_due_s = days.start(text, "review_due", "--review-due")?;
         }
+        let typed = days.typed;
         let deed = request.authorisation.get_or_insert_default();
         if let Some(number) = number {
             deed.external_ref.clone_from(number);
@@ -308,7 +311,73 @@ impl Amend {
             "redress.deadline" => redress.is_empty(),
             _ => true,
         });
+        for day in typed {
+            let assumed = request.time_assumption.split("; ").filter(|part| !part.is_empty());
+            // Of another end.
+            let is_of_end = |part: &&str| day.note.field == "until" && part.contains("end date");
+            let mut assumed: Vec<&str> = assumed.filter(|part| !is_of_end(part)).collect();
+            assumed.extend(day.assumptions.iter().map(String::as_str));
+            let mut seen = std::collections::HashSet::new();
+            assumed.retain(|part| seen.insert(*part));
+            request.time_assumption = assumed.join("; ");
+            request.time_notes.push(day.note);
+        }
         Ok(told)
+    }
+}
+
+/// Times as they are typed: a date is one in the zone of the request.
+struct Days<'z> {
+    zone: &'z str,
+    now_s: i64,
+    typed: Vec<TypedDay>,
+}
+
+impl Days<'_> {
+    fn start(&mut self, text: &str, field: &str, flag: &str) -> Result<i64, CliError> {
+        self.day(text, field, flag, None)
+    }
+
+    /// A published end is the last day in force, or the day of removal: there is no default.
+    fn end(&mut self, text: &str, end_date: Option<&str>) -> Result<i64, CliError> {
+        let (field, flag) = ("until", "--until");
+        let meant = match end_date {
+            Some("last_day") => EndDate::LastDay,
+            Some(_) => EndDate::RemovalDay,
+            None if typed_day(field, text, "UTC", None).is_some() => {
+                return Err(CliError::Usage(format!(
+                    "{flag}: {text} does not say whether the day is still included: give --end-date last_day or \
+                     --end-date removal_day, or write a time"
+                )));
+            }
+            None => return time::parse(text, flag, self.now_s),
+        };
+        self.day(text, field, flag, Some(meant))
+    }
+
+    fn day(
+        &mut self,
+        text: &str,
+        field: &str,
+        flag: &str,
+        end: Option<EndDate>,
+    ) -> Result<i64, CliError> {
+        match typed_day(field, text, self.zone, end) {
+            None if end.is_some() => Err(CliError::Usage(format!(
+                "--end-date: {text:?} of {flag} is no date without a time"
+            ))),
+            None => time::parse(text, flag, self.now_s),
+            Some(Err(_)) if self.zone.is_empty() => Err(CliError::Usage(format!(
+                "{flag}: {text} has no time zone, and the request states none: write a time with its offset, \
+                 such as {text}T00:00:00+01:00"
+            ))),
+            Some(Err(why)) => Err(CliError::Usage(why)),
+            Some(Ok(day)) => {
+                let at_s = day.at_s;
+                self.typed.push(day);
+                Ok(at_s)
+            }
+        }
     }
 }
 
@@ -483,10 +552,51 @@ mod tests {
                 .time_notes
                 .push(v1::TimeNote { field: field.into(), ..v1::TimeNote::default() });
         }
-        let args = Amend { until: Some("2026-12-31".into()), ..Amend::default() };
+        let args = Amend { until: Some("2026-12-31T00:00:00Z".into()), ..Amend::default() };
         args.change(&mut request, 1_768_478_400).unwrap();
         let left: Vec<&str> = request.time_notes.iter().map(|note| note.field.as_str()).collect();
         assert_eq!(left, ["from"]);
+    }
+
+    /// DOMAIN.md 3f, "Time zones" and "Date-only end".
+    #[test]
+    fn a_date_is_one_of_the_authority_and_an_end_says_which_day_it_means() {
+        let amended = |zone: &str, change: &dyn Fn(&mut Amend)| {
+            let mut request = v1::Request {
+                time_zone: zone.into(),
+                time_assumption:
+                    "times read in Europe/Berlin; an end date is the last day in force".into(),
+                ..request()
+            };
+            let mut args = Amend::default();
+            change(&mut args);
+            args.change(&mut request, 1_768_478_400).map(|_| request).map_err(|e| e.to_string())
+        };
+        let until = |zone, end: Option<&str>| {
+            amended(zone, &|args| {
+                args.until = Some("2026-06-30".into());
+                args.end_date = end.map(str::to_owned);
+            })
+        };
+        let end =
+            |request: &v1::Request| time::utc(request.task.as_ref().unwrap().effective_until_s);
+        let last = until("Europe/Berlin", Some("last_day")).unwrap();
+        assert_eq!(end(&last), "2026-06-30T22:00:00Z");
+        let removal = until("Europe/Berlin", Some("removal_day")).unwrap();
+        assert_eq!(end(&removal), "2026-06-29T22:00:00Z");
+        assert_eq!(
+            removal.time_assumption,
+            "times read in Europe/Berlin; an end date is the day of removal"
+        );
+        assert_eq!(removal.time_notes.last().unwrap().written, "2026-06-30");
+        let unsaid = until("Europe/Berlin", None).unwrap_err();
+        assert!(unsaid.contains("--end-date last_day or --end-date removal_day"), "{unsaid}");
+        let nowhere = until("", Some("last_day")).unwrap_err();
+        assert!(nowhere.contains("2026-06-30T00:00:00+01:00"), "{nowhere}");
+        let begins =
+            amended("Europe/Berlin", &|args| args.implement_by = Some("2026-06-30".into()));
+        let by_s = begins.unwrap().task.unwrap().implement_by_s;
+        assert_eq!(time::utc(by_s), "2026-06-29T22:00:00Z");
     }
 
     /// What findings about entries ask for.
