@@ -311,6 +311,7 @@ fn row(
     targets_size_max: usize,
 ) -> v1::RequestRow {
     let targets = &version.request.targets;
+    let ends_at_s = entry.ends_after(scene.now_s);
     let mut row = v1::RequestRow {
         request: Some(version.request.to_wire_with(first_of(targets, targets_size_max))),
         state: entry.state_at(scene.now_s),
@@ -341,6 +342,11 @@ fn row(
             .collect(),
         existence: version.existence.map_or(0, |existence| existence.tier.into()),
         existence_until_s: version.existence.and_then(|one| one.until_s).unwrap_or_default(),
+        applies_from_s: Some(version.applies_from_s)
+            .filter(|from_s| *from_s != i64::MIN)
+            .unwrap_or_default(),
+        ends_at_s: ends_at_s.unwrap_or_default(),
+        ends_as: ends_at_s.map(|end_s| entry.state_at(end_s)).unwrap_or_default(),
     };
     scene.veil.request(&mut row);
     let shown = row.request.as_ref().and_then(|request| request.task.as_ref());

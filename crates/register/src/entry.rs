@@ -78,7 +78,7 @@ pub struct Version {
     /// `None`: it needs no second person.
     pub second: Option<Box<Second>>,
     /// An amendment is judged from its receipt on; the first version has always applied.
-    pub(crate) applies_from_s: i64,
+    pub applies_from_s: i64,
     /// Number of its first target in the index; the others follow.
     pub(crate) first_number: TargetNumber,
     /// Its targets without exceptions. A request may have hundreds of thousands: verdicts do not count
@@ -274,6 +274,23 @@ impl<'a> Entry<'a> {
         let bounds = self.bounds(version, None);
         let known = self.transitions();
         Some(state::standing_at(request, bounds, self.entered_at_s(), &known, at_s))
+    }
+
+    /// The first instant after this one at which it ceases to be in force, by all that is known of it.
+    pub fn ends_after(&self, at_s: i64) -> Option<i64> {
+        let in_force = |at_s: i64| self.standing_at(at_s).is_some_and(Standing::is_in_force);
+        let known = self.transitions();
+        let mut turns: Vec<i64> = self
+            .versions()
+            .flat_map(|version| self.turning_points(version, self.bounds(version, None), &known))
+            .filter(|turn_s| *turn_s > at_s)
+            .collect();
+        turns.sort_unstable();
+        let mut was_in_force = in_force(at_s);
+        turns.into_iter().find(|turn_s| {
+            let is_in_force = in_force(*turn_s);
+            std::mem::replace(&mut was_in_force, is_in_force) && !is_in_force
+        })
     }
 
     /// In one word, as lists of requests show it.

@@ -204,10 +204,11 @@ impl<'a> Case<'a> {
             })
     }
 
-    /// Neither time, duration, event nor proceeding ends it.
+    /// Neither time, duration, event nor proceeding ends it, nor that nobody confirms it.
     fn is_open_ended(&self) -> bool {
         let Request { windows, particulars, .. } = self.request;
-        self.request.ends_at_s().is_none()
+        !matches!(self.standing, Some(Standing::Provisional { .. }))
+            && self.request.ends_at_s().is_none()
             && windows.is_empty()
             && particulars.until_event.is_empty()
             && self.request.proceedings().next().is_none()

@@ -122,3 +122,29 @@ fn enforced_before_it_was_accepted() {
         "status: withdrawn at 2026-01-02T00:00:00Z before it was accepted / 2026-01-15T12:00:00Z",
     );
 }
+
+/// By its times and by all that was stated of it: what a list of requests shows as its end.
+#[test]
+fn when_a_request_will_no_longer_be_in_force() {
+    let ends = |register: &str, now: &str| {
+        let register = register_of(register);
+        let view = register.view();
+        let entry = view.request(&"req-7".parse().unwrap()).unwrap();
+        let end_s = entry.ends_after(at(now))?;
+        Some(format!("{} {}", register::words::time(end_s), entry.state_at(end_s)))
+    };
+    let text = |end: &str| Some(end.to_owned());
+    let now = "2026-01-15";
+    assert_eq!(ends("req-7 ip:192.0.2.7", now), None);
+    let plain = "req-7 ip:192.0.2.7 until 2026-02-01";
+    assert_eq!(ends(plain, now), text("2026-02-01T00:00:00Z expired"));
+    let later = "req-7 ip:192.0.2.7 from 2026-01-20 until 2026-02-01";
+    assert_eq!(ends(later, now), text("2026-02-01T00:00:00Z expired"), "it has not begun");
+    assert_eq!(ends(plain, "2026-02-02"), None, "it is over");
+    let withdrawn = &format!("{plain}; req-7 withdraws effective 2026-01-25");
+    assert_eq!(ends(withdrawn, now), text("2026-01-25T00:00:00Z withdrawn"));
+    let call = "req-7 ip:192.0.2.7 status provisional confirm-by 2026-01-17";
+    assert_eq!(ends(call, now), text("2026-01-17T00:00:00Z lapsed"));
+    let confirmed = &format!("{call}; req-7 confirms effective 2026-01-16");
+    assert_eq!(ends(confirmed, now), None);
+}

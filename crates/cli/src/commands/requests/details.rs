@@ -51,6 +51,9 @@ pub(super) fn details(row: &v1::RequestRow) -> Pairs {
         waiting_transitions: _,
         existence: _,
         existence_until_s,
+        applies_from_s,
+        ends_at_s,
+        ends_as,
     } = row;
     let request = request.clone().unwrap_or_default();
     let mut pairs: Pairs = vec![
@@ -58,6 +61,13 @@ pub(super) fn details(row: &v1::RequestRow) -> Pairs {
         ("version", request.version.to_string()),
         ("state", state.clone()),
     ];
+    if *applies_from_s != 0 {
+        let text = format!("blocks from {} on", instant(*applies_from_s, &request));
+        pairs.push(("applies_to", text));
+    }
+    if *ends_at_s != 0 {
+        pairs.push(("will_end", format!("{}: {ends_as}", instant(*ends_at_s, &request))));
+    }
     if let Some(second) = second_person {
         let text = second.approval.as_ref().map_or_else(
             || "waits for a second person, and counts for nothing until then".to_owned(),

@@ -85,6 +85,9 @@ pub(super) fn layout() -> Layout<v1::RequestRow> {
         "effective_from_local" => local(task(row).effective_from_s, &request(row)),
         "effective_until_local" => local(task(row).effective_until_s, &request(row)),
         "waits_for_approval" => waits(row),
+        "ends_at" => time::utc(row.ends_at_s),
+        "ends_as" => row.ends_as,
+        "applies_from" => time::utc(row.applies_from_s),
     ];
     type RequestCell = Cell<v1::RequestRow>;
     let cells = vec![
@@ -102,10 +105,7 @@ pub(super) fn layout() -> Layout<v1::RequestRow> {
         RequestCell::new("FROM", |row| {
             time::zoned_cell(task(row).effective_from_s, &request(row).time_zone)
         }),
-        RequestCell::new("UNTIL", |row| match task(row).effective_until_s {
-            0 => "open-ended".to_owned(),
-            until_s => time::zoned_cell(until_s, &request(row).time_zone),
-        }),
+        RequestCell::new("UNTIL", until),
     ];
     Layout { noun: "requests", fields, cells, below: |_| Vec::new() }
 }
@@ -114,6 +114,17 @@ pub(super) fn layout() -> Layout<v1::RequestRow> {
 fn waits(row: &v1::RequestRow) -> Vec<&'static str> {
     let newer = row.newer_waits.then_some("a newer version");
     newer.into_iter().chain(row.waiting_transitions().map(field::transition)).collect()
+}
+
+/// Its own end; or what ends it before that, with the state then.
+fn until(row: &v1::RequestRow) -> String {
+    let at = |at_s: i64| time::zoned_cell(at_s, &request(row).time_zone);
+    match (row.ends_at_s, task(row).effective_until_s) {
+        (0, 0) => "open-ended".to_owned(),
+        (0, until_s) => at(until_s),
+        (ends_at_s, until_s) if ends_at_s == until_s => at(until_s),
+        (ends_at_s, _) => format!("{} ({})", at(ends_at_s), row.ends_as),
+    }
 }
 
 fn request(row: &v1::RequestRow) -> v1::Request {
