@@ -27,37 +27,35 @@ pub fn refused<'h>(
         })
     };
     strange.or_else(of_request).or_else(|| match body {
-        Body::Transition(step) if is_decision(step.kind()) => {
+        Body::Transition(step) => {
             let entry = held(&step.request_id.parse().ok()?)?;
-            // An amendment may have been received after what was decided of the text before it.
-            let first =
-                entry.all_versions().filter(|version| version.request.received_at_s.is_some());
-            let first = first.min_by_key(|version| version.request.received_at_s)?;
-            first.request.decided_too_early(statement.effective_at_s)
+            let texts = || entry.all_versions().map(|version| &version.request);
+            let at_s = statement.effective_at_s;
+            match step.kind() {
+                // What the operator makes of it. An amendment may have been received after what was decided of the
+                // text before it.
+                TransitionKind::Review
+                | TransitionKind::Clarify
+                | TransitionKind::Challenge
+                | TransitionKind::Accept
+                | TransitionKind::Refuse => {
+                    let received = texts().filter(|text| text.received_at_s.is_some());
+                    received.min_by_key(|text| text.received_at_s)?.decided_too_early(at_s)
+                }
+                TransitionKind::Confirm
+                | TransitionKind::Suspend
+                | TransitionKind::Resume
+                | TransitionKind::Withdraw
+                | TransitionKind::Revoke
+                | TransitionKind::Supersede
+                | TransitionKind::Moot
+                | TransitionKind::Close => texts().next()?.stepped_too_early(at_s),
+                // It may be dated back as far as somebody likes.
+                TransitionKind::Annul | TransitionKind::Unspecified => None,
+            }
         }
         _ => None,
     })
-}
-
-/// What the operator makes of a request. What an authority does may be dated back, as an annulment is.
-fn is_decision(kind: TransitionKind) -> bool {
-    match kind {
-        TransitionKind::Review
-        | TransitionKind::Clarify
-        | TransitionKind::Challenge
-        | TransitionKind::Accept
-        | TransitionKind::Refuse => true,
-        TransitionKind::Confirm
-        | TransitionKind::Suspend
-        | TransitionKind::Resume
-        | TransitionKind::Withdraw
-        | TransitionKind::Revoke
-        | TransitionKind::Annul
-        | TransitionKind::Supersede
-        | TransitionKind::Moot
-        | TransitionKind::Close
-        | TransitionKind::Unspecified => false,
-    }
 }
 
 /// What people say in it in their own words, beside requests.

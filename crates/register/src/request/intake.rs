@@ -225,23 +225,32 @@ impl Request {
 
     /// Why the operator cannot have decided of it at this time: it had not been received.
     pub(crate) fn decided_too_early(&self, at_s: i64) -> Option<String> {
+        self.happened_too_early(at_s, "received", self.received_at_s?)
+    }
+
+    /// Why nothing can have happened to it at this time: it had not been issued.
+    pub(crate) fn stepped_too_early(&self, at_s: i64) -> Option<String> {
+        self.happened_too_early(at_s, "issued", self.particulars.issued_at_s.filter(|s| *s != 0)?)
+    }
+
+    fn happened_too_early(&self, at_s: i64, field: &'static str, first_s: i64) -> Option<String> {
         if self.came_by_word() {
             return None;
         }
-        let received = Told::of("received", self.received_at_s?, self);
+        let first = Told::of(field, first_s, self);
         // A date is typed without a zone, and is 00:00 in UTC.
         let (width_s, zone) = match at_s.rem_euclid(86_400) {
             0 => (DATE_S, Zone::Unknown),
             _ => (1, Zone::Written),
         };
-        let decided = Told { at_s, width_s, zone, as_written: true };
+        let happened = Told { at_s, width_s, zone, as_written: true };
         let at = crate::words::time;
-        decided.is_surely_before(&received).then(|| {
+        happened.is_surely_before(&first).then(|| {
             format!(
-                "effective_at: {} is before request {} was received, {}; correct the one that is wrong",
+                "effective_at: {} is before request {} was {field}, {}; correct the one that is wrong",
                 at(at_s),
                 self.id,
-                at(received.at_s)
+                at(first.at_s)
             )
         })
     }

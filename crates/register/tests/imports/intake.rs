@@ -284,7 +284,8 @@ fn stated(body: Body, effective_at: &str) -> v1::Statement {
 
 #[test]
 fn nobody_decides_of_a_request_that_had_not_been_received() {
-    let lines = "status = \"received\"\nreceived = \"2026-03-02T12:00:00Z\"";
+    let lines = "status = \"received\"\nreceived = \"2026-03-02T12:00:00Z\"\n\
+                 issued = \"2026-02-20T12:00:00Z\"";
     let register = enter(from_toml(&one(lines)).unwrap());
     let view = register.view();
     let said = |kind: v1::TransitionKind, effective_at: &str| {
@@ -296,7 +297,7 @@ fn nobody_decides_of_a_request_that_had_not_been_received() {
         let statement = stated(Body::Transition(step), effective_at);
         register::register::refused(&statement, None, |id| view.request(id))
     };
-    use v1::TransitionKind::{Accept, Annul, Refuse};
+    use v1::TransitionKind::{Accept, Annul, Refuse, Withdraw};
     let early = said(Accept, "2026-03-02T11:00:00Z").unwrap();
     assert!(
         early
@@ -306,6 +307,10 @@ fn nobody_decides_of_a_request_that_had_not_been_received() {
     assert_eq!(said(Accept, "2026-03-02T13:00:00Z"), None);
     // Typed as a date, on the day on which it came.
     assert_eq!(said(Accept, "2026-03-02T00:00:00Z"), None);
+    // It may be withdrawn before it came, and not before it was issued.
+    assert_eq!(said(Withdraw, "2026-02-25T12:00:00Z"), None);
+    let unissued = said(Withdraw, "2026-02-18T12:00:00Z").unwrap();
+    assert!(unissued.contains("is before request req-7 was issued, 2026-02-20T12:00:00Z"));
     // A court may say that it never held.
     assert_eq!(said(Annul, "2026-01-01T12:00:00Z"), None);
 }
