@@ -50,6 +50,7 @@ pub mod canary;
 pub mod cases;
 pub mod change;
 pub mod compile;
+pub mod contact;
 pub mod deed;
 pub mod defects;
 pub mod duties;

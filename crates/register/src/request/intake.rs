@@ -11,7 +11,7 @@ use super::{
     Particulars, Removal, Request,
     texts::{TARGET_RAW, TARGET_REPAIRED, Text, texts},
 };
-use crate::hidden;
+use crate::{contact::contact, hidden};
 
 /// What there is to say of a request that is to be entered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,6 +67,8 @@ impl Request {
 pub(super) enum TextForm {
     /// A name, a number, a word: on one line.
     Line,
+    /// Who asks: an office, and not how somebody in it is reached.
+    Office,
     /// What somebody wrote in sentences.
     Prose,
     /// A target as its source wrote it, with the space around it.
@@ -75,20 +77,24 @@ pub(super) enum TextForm {
 
 impl TextForm {
     fn refused(self, text: &str) -> Option<String> {
-        text.chars().find_map(|letter| {
+        let strange = text.chars().find_map(|letter| {
             let fits = match self {
-                Self::Line => letter == '\t',
+                Self::Line | Self::Office => letter == '\t',
                 Self::Prose => matches!(letter, '\n' | '\t'),
                 // U+FEFF is what a byte order mark becomes.
                 Self::Raw => letter.is_whitespace() || letter == '\u{feff}',
             };
             strange(letter).filter(|_| !fits)
-        })
+        });
+        strange.or_else(|| reached(text).filter(|_| self == Self::Office))
     }
 
     fn remedy(self) -> &'static str {
         match self {
             Self::Line => "write it on one line, without it",
+            Self::Office => {
+                "write the office on one line, without it; a person's belongs into authority.officer, which is closed"
+            }
             Self::Prose | Self::Raw => "write it without it",
         }
     }
@@ -96,7 +102,13 @@ impl TextForm {
 
 /// Why a statement's text in people's words is refused, if it is.
 pub fn strange_text(text: &str) -> Option<String> {
-    TextForm::Prose.refused(text)
+    TextForm::Prose.refused(text).or_else(|| reached(text))
+}
+
+/// It tells how a person is reached.
+fn reached(text: &str) -> Option<String> {
+    let what = contact(text)?;
+    Some(format!("holds {what}, and is not the place for what leads to a person"))
 }
 
 /// What is the matter with a letter, whatever the text.

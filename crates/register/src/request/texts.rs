@@ -5,7 +5,7 @@
 
 use remit_proto::v1;
 
-use super::intake::TextForm::{self, Line, Prose, Raw};
+use super::intake::TextForm::{self, Line, Office, Prose, Raw};
 
 /// A text, by the name of its field in a requests file.
 #[derive(Debug)]
@@ -39,6 +39,10 @@ impl<'r> Found<'r> {
 
     fn words(&mut self, field: &'static str, text: &'r mut String) {
         self.add(field, text, Line, Words);
+    }
+
+    fn office(&mut self, field: &'static str, text: &'r mut String) {
+        self.add(field, text, Office, Words);
     }
 
     fn prose(&mut self, field: &'static str, text: &'r mut String) {
@@ -164,7 +168,7 @@ fn of_deed<'r>(deed: &'r mut v1::Authorisation, found: &mut Found<'r>) {
     if let Some(authority) = authority {
         let v1::Authority { id, name, branch, country, level, officer } = authority;
         found.code("authority.id", id);
-        found.words("authority.name", name);
+        found.office("authority.name", name);
         found.words("authority.branch", branch);
         found.code("authority.country", country);
         found.words("authority.level", level);
@@ -209,7 +213,7 @@ fn of_notification<'r>(notification: &'r mut v1::Notification, found: &mut Found
         report_effect_to,
     } = notification;
     found.words("addressee", addressee);
-    found.words("shared_by", shared_by);
+    found.office("shared_by", shared_by);
     found.code("language", language);
     for v1::Redress { for_whom, route, deadline_s: _ } in redress {
         found.words("redress.for", for_whom);

@@ -118,3 +118,21 @@ fn parties_and_officers_are_closed_unless_the_file_says_how() {
     assert_eq!(stated, [(parties, v1::DisclosureTier::Public)], "seen by all, and erasable");
     assert_eq!(tiers("validity = { redress = \"absent\" }"), []);
 }
+
+/// Whoever asks is an office, and its words stay for good.
+#[test]
+fn an_authority_is_no_address_of_a_person() {
+    let name = |name: &str| format!("authority = {{ name = \"{name}\" }}");
+    let written = from_toml(&one(&name("Police Berlin"))).unwrap();
+    assert_eq!(written.requests.len(), 1);
+    for (typed, what) in [
+        ("N. N., +49 170 1234567", "a telephone number"),
+        ("n.n@police.example", "an e-mail address"),
+    ] {
+        refused(&name(typed), "authority.name", what);
+    }
+    refused("shared_by = \"n.n@police.example\"", "shared_by", "an e-mail address");
+    // A person's stands where it is closed.
+    let officer = "authority = { name = \"Police\", officer = { name = \"N. N.\", contact = \"+49 170 1234567\" } }";
+    assert_eq!(from_toml(&one(officer)).unwrap().requests.len(), 1);
+}
