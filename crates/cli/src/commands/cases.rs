@@ -66,6 +66,7 @@ pub(crate) async fn decide(
     let request = v1::GetFindingRequest { id: args.id.clone() };
     let answer = query.get_finding(request).await?.into_inner();
     let finding = answer.finding.unwrap_or_default();
+    let note_of_state = beside_the_evidence(&finding, reason)?;
     let decision = v1::Decision {
         subject: Some(subject_of(&finding)),
         act: act.into(),
@@ -89,7 +90,48 @@ pub(crate) async fn decide(
         field::reason(reason),
         entered.index
     );
+    if let Some(note) = note_of_state {
+        eprintln!("{note}");
+    }
     Ok(())
+}
+
+/// What is said of the finding, and the evidence does not show, or not yet. `Err`: it can never be so.
+fn beside_the_evidence(
+    finding: &v1::FindingRow,
+    reason: v1::DecisionReason,
+) -> Result<Option<String>, CliError> {
+    use v1::DecisionReason as Reason;
+    let (node, rule) = (&finding.node, words::rule(finding.rule));
+    match reason {
+        Reason::RuleInstalled if finding.kind() != v1::FindingKind::Duty => {
+            Err(CliError::Usage(format!(
+                "--reason: rule_installed is of what a request demands and was not done; this is a finding of kind {}",
+                field::finding_kind(finding.kind())
+            )))
+        }
+        Reason::RuleRemoved if finding.installed_now => Ok(Some(format!(
+            "note: by the newest word of {node} rule {rule} still stands; unless it goes, the finding is seen again"
+        ))),
+        Reason::RuleRemoved
+        | Reason::RuleInstalled
+        | Reason::Unspecified
+        | Reason::UnderInvestigation
+        | Reason::RegisterIncomplete
+        | Reason::ClaimWrong
+        | Reason::MeasurementError
+        | Reason::TechnicalLimit
+        | Reason::ThirdParty
+        | Reason::InformalInstruction
+        | Reason::Secrecy
+        | Reason::RuleNarrowed
+        | Reason::RequestRegistered
+        | Reason::AffectedNotified
+        | Reason::ExplanationInsufficient
+        | Reason::RemedyNotEffective
+        | Reason::NewEvidence
+        | Reason::Other => Ok(None),
+    }
 }
 
 /// A note as a set of one salted item, and its chunk.
@@ -284,6 +326,23 @@ mod tests {
         );
         assert!(text.contains("Remedied: remedy (rule_removed) by p-1, operator"), "{text}");
         assert!(text.contains("seen again since"), "{text}");
+    }
+
+    #[test]
+    fn what_is_said_of_a_finding_and_the_evidence_does_not_show_is_told() {
+        use v1::{DecisionReason as Reason, FindingKind as Kind};
+        let said = |kind: Kind, installed_now, reason| {
+            let (node, rule) = ("edge-1".to_owned(), 7);
+            let kind = kind.into();
+            let row = v1::FindingRow { kind, node, rule, installed_now, ..Default::default() };
+            beside_the_evidence(&row, reason).map_err(|error| error.to_string())
+        };
+        let note = said(Kind::Rule, true, Reason::RuleRemoved).unwrap().unwrap();
+        assert!(note.contains("edge-1 rule 0000000000000007 still stands"), "{note}");
+        assert_eq!(said(Kind::Rule, false, Reason::RuleRemoved), Ok(None));
+        let never = said(Kind::Rule, true, Reason::RuleInstalled).unwrap_err();
+        assert!(never.contains("a finding of kind rule"), "{never}");
+        assert_eq!(said(Kind::Duty, false, Reason::RuleInstalled), Ok(None));
     }
 
     #[test]
