@@ -259,7 +259,7 @@ async fn enter_requests_with(
             let body = Body::Import(v1::Import { awaits_approval: true, ..import });
             enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
             eprintln!(
-                "it waits for a second person, and counts for nothing until then: remit requests approve"
+                "it waits for a second person, and counts for nothing until then: remit requests approve ID"
             );
             Ok(Entered::Waits)
         }
