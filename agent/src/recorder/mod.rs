@@ -414,6 +414,7 @@ impl Recorder {
         self.ledger.know_source(source);
         let now_ms = self.clock.monotonic_ms();
         let known = self.rules.entry(source.into()).or_insert_with(|| SourceRules::new(source));
+        let first = known.newest.at_s == 0;
         let changes = known.update(&state, &mut self.ledger, now_ms);
         self.say_unread();
         self.write_findings();
@@ -429,7 +430,8 @@ impl Recorder {
         let whole = known.needs_snapshot;
         self.write_windows(ended)?;
         // A snapshot of a state that did not hold still removes nothing: removals are told singly.
-        if !whole || (state.unstable && changes.list.len() <= CHANGES_MAX) {
+        // Of what stood when somebody looked first none was seen to be installed.
+        if !whole || (state.unstable && !first && changes.list.len() <= CHANGES_MAX) {
             self.write_changes(&changes.list, &state)?;
         }
         if whole { self.snapshot(source) } else { Ok(()) }

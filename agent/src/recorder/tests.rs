@@ -320,3 +320,29 @@ fn hits_after_a_change_without_room_are_not_under_the_old_claim() {
     let counts = recorder.windows.state().into_iter().map(|window| window.hits);
     assert_eq!(counts.collect::<Vec<_>>(), [3, 4]);
 }
+
+#[test]
+fn what_stood_at_the_first_look_was_not_seen_to_be_installed() {
+    let node = Node::new();
+    let mut recorder = node.start();
+    let Report::Rules(state) = rules() else { panic!() };
+    // A source of which a part cannot be read, from its first state on.
+    let source = SourceKind::Jsonl;
+    let unstable = RuleState { source, unstable: true, partial: true, ..state };
+    recorder.report(Report::Rules(unstable)).unwrap();
+    node.hit(&mut recorder, 1).unwrap();
+    let mut reader = Reader::new(node.dir.path().to_owned());
+    let view = recorder.watch().borrow().clone();
+    let (mut size, mut listed, mut changes) = (0, 0, 0);
+    while let Some(batch) = reader.batch(&view, 1, size).unwrap() {
+        size = batch.size;
+        for leaf in &batch.batch.leaves {
+            match evidence::Leaf::decode(leaf).unwrap().body() {
+                Some(v1::leaf::Body::RuleChange(_)) => changes += 1,
+                Some(v1::leaf::Body::RuleSnapshot(_)) => listed += 1,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!((listed, changes), (2, 0));
+}

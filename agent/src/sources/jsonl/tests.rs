@@ -108,7 +108,9 @@ fn what_cannot_be_read_in_the_file_of_rules_was_not_taken_away() {
         std::fs::rename(dir.path().join("new"), &file).expect("renamed");
     };
     let is = |what: &str, rules: &[&str], partial: bool| {
-        running.wait(what, |reports| newest(reports) == (rules.iter().map(|r| (*r).into()).collect(), partial));
+        running.wait(what, |reports| {
+            newest(reports) == (rules.iter().map(|r| (*r).into()).collect(), partial)
+        });
     };
     is("all", &["a.example", "b.example"], false);
     // The line of p1 is spoilt; p2 is on another name; p9 is new.

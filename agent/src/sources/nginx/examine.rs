@@ -3,7 +3,10 @@
 use evidence::claim::carried;
 
 use super::{Nginx, conf, line};
-use crate::{doctor::Finding, sources::http::{Read, fields}};
+use crate::{
+    doctor::Finding,
+    sources::http::{Read, fields},
+};
 
 /// Opens the log and reads the map; changes nothing.
 pub(super) fn examine(nginx: &Nginx) -> Vec<Finding> {

@@ -3,7 +3,10 @@
 use std::fs;
 
 use super::{Squid, conf, line};
-use crate::{doctor::Finding, sources::http::{Read, fields}};
+use crate::{
+    doctor::Finding,
+    sources::http::{Read, fields},
+};
 
 /// Opens the log and reads squid.conf; changes nothing.
 pub(super) fn examine(squid: &Squid) -> Vec<Finding> {
@@ -20,7 +23,9 @@ pub(super) fn examine(squid: &Squid) -> Vec<Finding> {
     };
     let conf = conf::read(config);
     findings.push(match conf.read {
-        Read::Whole => Finding::fine(PART, format!("{} entries of lists are refused", conf.listed.len())),
+        Read::Whole => {
+            Finding::fine(PART, format!("{} entries of lists are refused", conf.listed.len()))
+        }
         Read::Incomplete | Read::Partial => Finding::wrong(
             PART,
             format!(
