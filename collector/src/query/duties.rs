@@ -21,7 +21,7 @@ use super::{
     findings::Tell,
     probes,
 };
-use crate::store::StoredStood;
+use crate::store::{Look, StoredStood};
 
 /// What was found at the last question, and what of the index it has been told.
 #[derive(Default)]
@@ -84,6 +84,12 @@ impl Memo {
             let (technique, narrowed) = (rule.technique(), rule.narrowed);
             let rule = Installed { node, target, technique, narrowed, claims };
             self.watch.tell(id, Stood { rule, from_s, begun, until_s });
+        }
+        let known_s = scene.past.map_or(i64::MAX, |past| past.as_known_at_s);
+        for Look { node, source, at_s } in scene.reading.looks()? {
+            if at_s <= known_s {
+                self.watch.tell_look(&node, source, at_s);
+            }
         }
         self.silences.read(scene)?;
         let at_s = scene.evidence_now_s();
