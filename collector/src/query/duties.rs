@@ -9,7 +9,7 @@ use evidence::{Claim, NodeId};
 use register::{
     Duty, DutyFinding, Installed, Known, Target,
     duties::{DutyNode, Stood, Watch, lines_in_scope},
-    severity,
+    is_deed, severity,
     silence::Silence,
 };
 use remit_proto::v1::{self, DutyCode};
@@ -75,6 +75,10 @@ impl Memo {
         self.told = None;
         for stored in scene.reading.stood(since.map_or(0, |(log, _)| log), scene.known_at())? {
             let StoredStood { id, node, number, rule, target, from_s, begun, until_s, .. } = stored;
+            if is_deed(&rule) {
+                // A person lists nothing; from the first word on somebody looks.
+                self.watch.tell_look(&node, rule.source, from_s);
+            }
             let Known::Known(target) = Known::<Target>::from_wire(target.as_ref()) else {
                 continue;
             };

@@ -44,7 +44,8 @@
 //! end that fell into a silence is not timed against a bound. Before somebody looked first at a node
 //! ([`Rules::look`]) it is not held to have or to lack anything either: that a target is not carried is told from
 //! when it was due or from that look, whichever was later, and a start is late only where a look at the node found
-//! the target not carried before. A node that has listed no rules yet is as one that is silent.
+//! the target not carried before. At what persons tell of somebody looks from their first word on. A node of which
+//! nothing was told yet is as one that is silent.
 //!
 //! One request and cause is one [`Duty`], with the nodes that it is about; a removal that explains why a
 //! target is not carried is told as that, and not a second time as `NOT_ENFORCED`. Each request says until

@@ -8,6 +8,7 @@ use remit_proto::v1::{self, ServiceAct};
 
 use super::{Begun, Installed, Rules, SpanId, Stood};
 use crate::{
+    deed::is_deed,
     integrity::Contradiction,
     register::View,
     target::{Known, Target},
@@ -152,6 +153,10 @@ impl Timeline {
         let mut rules = Rules::new(spans);
         for ((origin, source), at_s) in &self.seen {
             rules.look(origin.node.as_str(), *source, *at_s);
+        }
+        // A person lists nothing; from the first word on somebody looks.
+        for span in self.spans.iter().filter(|span| is_deed(&span.form)) {
+            rules.look(span.node.as_str(), span.form.source, span.from_s);
         }
         rules
     }

@@ -446,3 +446,26 @@ fn a_control_snapshot_contradicts_what_was_told_and_no_other_snapshot_does() {
     assert_eq!((after_install(false), after_install(true)), (0, 0));
     assert_eq!(told(true, false, None), both, "a target that was withheld is no other form");
 }
+
+/// A person lists no rules: from the first word on somebody looks.
+#[test]
+fn a_deed_that_a_person_ended_too_early_is_told() {
+    let origin: evidence::AgentOrigin = "example.net/agent/r1/00000000000000aa".parse().unwrap();
+    let target = "ip:192.0.2.7".parse::<Target>().unwrap().to_wire();
+    let source = v1::SourceKind::Person.into();
+    let rule = v1::Rule { number: 1, source, ..v1::Rule::default() };
+    let register = register_of("req-7 ip:192.0.2.7");
+    let (view, at_s, nodes) = (register.view(), at("2026-01-15"), nodes("r1 DE person"));
+    let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &[] };
+    let mut timeline = Timeline::default();
+    let told = |timeline: &Timeline| shown(&duties(&ground, &timeline.rules(&view)));
+    assert_eq!(told(&timeline), "req-7 UNDETERMINED(silent) 192.0.2.7");
+    let mut deed = v1::ServiceAction { from_s: at("2026-01-05"), ..Default::default() };
+    deed.set_act(v1::ServiceAct::Recorded);
+    timeline.deed(&origin, &rule, Some(&target), &deed);
+    assert_eq!(told(&timeline), "nothing");
+    deed.until_s = at("2026-01-10");
+    deed.set_act(v1::ServiceAct::Ended);
+    timeline.deed(&origin, &rule, Some(&target), &deed);
+    assert_eq!(told(&timeline), "req-7 PREMATURE_REMOVAL 192.0.2.7 at r1");
+}
