@@ -63,6 +63,9 @@ pub struct RuleState {
     pub rules: Vec<Arc<KnownRule>>,
     /// The state did not hold still while it was read.
     pub unstable: bool,
+    /// Part of it could not be read: what it does not list may stand all the same, and is told to be gone
+    /// only when it is read whole again.
+    pub partial: bool,
 }
 
 /// One or more equal hits.

@@ -520,6 +520,7 @@ mod tests {
                 changed_by,
                 rules: Vec::new(),
                 unstable: false,
+                partial: false,
             };
             let change = Change { kind: v1::RuleChangeKind::Installed, rule };
             batch.push(&maker.rule_change(&change, &state).unwrap().leaf);

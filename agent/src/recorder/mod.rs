@@ -8,7 +8,9 @@
 //!
 //! - **Rules**: at start, after wide changes (more than [`CHANGES_MAX`]), whenever changes could not
 //!   be written, and when a state begins or ceases to be unstable, a `RuleSnapshot`; else a
-//!   `RuleChange` for each rule that differs, also while the state is unstable. Every
+//!   `RuleChange` for each rule that differs, also while the state is unstable. A state of which part could
+//!   not be read removes nothing: what it does not list is kept until one is whole, and that part of the
+//!   rules was not seen is a `Gap` without a count, at once, each minute, and when they are whole. Every
 //!   `control_interval` in which changes were told so, a snapshot that stands for none: who reads both can
 //!   hold them against each other.
 //! - **Hits**: with windows of length 0 one `Activity` for each; else counted in open windows,
@@ -340,6 +342,7 @@ impl Recorder {
             self.retry()?;
             self.snapshots_due(now)?;
             self.controls_due(now)?;
+            self.say_unread();
             self.spool.keep(now);
             if now - self.raw_logs_ms >= RAW_LOGS_MS {
                 self.raw_logs_ms = now;
@@ -411,7 +414,9 @@ impl Recorder {
         self.ledger.know_source(source);
         let now_ms = self.clock.monotonic_ms();
         let known = self.rules.entry(source.into()).or_insert_with(|| SourceRules::new(source));
+        let first = known.newest.at_s == 0;
         let changes = known.update(&state, &mut self.ledger, now_ms);
+        self.say_unread();
         self.write_findings();
         // What a window has counted belongs to the rule as it was.
         let changed: Vec<RuleNumber> = changes.list.iter().map(|change| change.number()).collect();
@@ -425,10 +430,22 @@ impl Recorder {
         let whole = known.needs_snapshot;
         self.write_windows(ended)?;
         // A snapshot of a state that did not hold still removes nothing: removals are told singly.
-        if !whole || (state.unstable && changes.list.len() <= CHANGES_MAX) {
+        // Of what stood when somebody looked first none was seen to be installed.
+        if !whole || (state.unstable && !first && changes.list.len() <= CHANGES_MAX) {
             self.write_changes(&changes.list, &state)?;
         }
         if whole { self.snapshot(source) } else { Ok(()) }
+    }
+
+    /// Rules that nobody could read: that must be seen in the evidence too.
+    fn say_unread(&mut self) {
+        let (now_s, now_ms) = (self.clock.now_s(), self.clock.monotonic_ms());
+        for known in self.rules.values_mut() {
+            let Some(span) = known.unread_span(now_s, now_ms) else { continue };
+            let key = gaps::Key::of(known.newest.source, LossCause::NotParsed);
+            self.gaps.add(key, Vec::new(), None, span);
+        }
+        self.open_batch_for_gaps();
     }
 
     fn write_changes(&mut self, list: &[Change], state: &RuleState) -> Result<(), RecorderError> {

@@ -32,6 +32,8 @@ pub(super) struct SourceRules {
     pub(super) listed_ms: i64,
     /// It found no room: when it is tried again, and how long that was put off.
     pub(super) put_off: Option<(i64, i64)>,
+    /// Part of the rules cannot be read; until when that was said, and when, by the monotonic clock.
+    unread: Option<(i64, i64)>,
     /// Known from an old log: what was installed is not known, and no snapshot says it.
     pub(super) deeds_alone: bool,
 }
@@ -85,6 +87,7 @@ impl SourceRules {
             changed_by: String::new(),
             rules: Vec::new(),
             unstable: false,
+            partial: false,
         };
         Self {
             source,
@@ -94,8 +97,22 @@ impl SourceRules {
             needs_snapshot: true,
             listed_ms: 0,
             put_off: None,
+            unread: None,
             deeds_alone: false,
         }
+    }
+
+    /// A span in which rules may have stood or gone that nobody read, and which was not said yet: at once,
+    /// every [`UNREAD_INTERVAL_MS`], and when they are read whole again.
+    pub(super) fn unread_span(&mut self, now_s: i64, now_ms: i64) -> Option<(i64, i64)> {
+        let partial = self.newest.partial;
+        let from_s = match self.unread {
+            None if partial => now_s,
+            Some((said_s, said_ms)) if !partial || now_ms - said_ms >= UNREAD_INTERVAL_MS => said_s,
+            None | Some(_) => return None,
+        };
+        self.unread = partial.then_some((now_s, now_ms));
+        Some((from_s.min(now_s), now_s))
     }
 
     /// Takes in rules of which nothing but hits is known.
@@ -192,6 +209,11 @@ impl SourceRules {
         }
         self.retired.retain(|_, (_, at_ms)| now_ms - *at_ms < RETIRED_MS);
         for (number, entry) in before {
+            if state.partial {
+                // It may be what could not be read.
+                self.now.insert(number, entry);
+                continue;
+            }
             let rule = entry.rule.clone();
             list.push(Change { kind: v1::RuleChangeKind::Removed, rule });
             if self.retired.len() < RETIRED_MAX {
@@ -205,14 +227,16 @@ impl SourceRules {
             ledger.succeed(old, new);
         }
         ledger.refer(self.source, &used, &late);
-        let turned = self.newest.unstable != state.unstable;
+        let unstable = state.unstable || state.partial;
+        let turned = self.newest.unstable != unstable;
         self.newest = RuleState {
             source: self.source,
             at_s: state.at_s,
             generation: state.generation,
             changed_by: state.changed_by.clone(),
             rules: Vec::new(),
-            unstable: state.unstable,
+            unstable,
+            partial: state.partial,
         };
         Changes { list, turned }
     }
@@ -248,6 +272,8 @@ impl Successors {
 }
 
 const PUT_OFF_MAX_MS: i64 = 60_000;
+/// As a log that is not to be seen.
+const UNREAD_INTERVAL_MS: i64 = 60_000;
 /// Packets wait at most a tenth of a second in the kernel's queue, lines somewhat longer in a file.
 const RETIRED_MS: i64 = 60_000;
 /// Above it, late hits of removed rules are counted as not parsed.

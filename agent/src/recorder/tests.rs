@@ -102,6 +102,7 @@ fn rules() -> Report {
         changed_by: String::new(),
         rules: vec![Arc::new(rule)],
         unstable: false,
+        partial: false,
     })
 }
 
@@ -248,6 +249,57 @@ fn rules_are_listed_whole_once_an_interval_and_the_list_stands_for_no_changes() 
     assert_eq!(snapshots(&node, &recorder).len(), 4, "never");
 }
 
+/// What was written of rules: removals, and for how many rules in snapshots that do not hold still.
+fn removed(node: &Node, recorder: &Recorder) -> (usize, Vec<(u64, bool)>) {
+    let mut reader = Reader::new(node.dir.path().to_owned());
+    let view = recorder.watch().borrow().clone();
+    let (mut size, mut removals, mut snapshots) = (0, 0, Vec::new());
+    while let Some(batch) = reader.batch(&view, 1, size).unwrap() {
+        size = batch.size;
+        for leaf in &batch.batch.leaves {
+            match evidence::Leaf::decode(leaf).unwrap().body().cloned() {
+                Some(v1::leaf::Body::RuleChange(change)) => {
+                    removals += usize::from(change.kind() == v1::RuleChangeKind::Removed);
+                }
+                Some(v1::leaf::Body::RuleSnapshot(snapshot)) => {
+                    snapshots.push((snapshot.rules.unwrap().count, snapshot.unstable));
+                }
+                _ => {}
+            }
+        }
+    }
+    (removals, snapshots)
+}
+
+#[test]
+fn a_state_that_was_not_read_whole_removes_nothing_and_is_a_gap_until_one_is() {
+    let node = Node::new();
+    let mut recorder = node.start();
+    node.hit(&mut recorder, 1).unwrap();
+    let Report::Rules(state) = rules() else { panic!() };
+    let none = RuleState { rules: Vec::new(), ..state };
+    let gap = |recorder: &mut Recorder| {
+        let gap = recorder.gaps.take()?;
+        assert_eq!((gap.cause(), gap.count_known), (v1::LossCause::NotParsed, false));
+        Some(gap.until_s - gap.from_s)
+    };
+    recorder.report(Report::Rules(RuleState { partial: true, ..none.clone() })).unwrap();
+    assert_eq!(gap(&mut recorder), Some(0), "at once");
+    node.clock.advance_ms(61_000);
+    recorder.tick().unwrap();
+    let written = recorder.watch().borrow().clone();
+    assert!(written.segments[0].end > 0);
+    node.hit(&mut recorder, 1).unwrap();
+    assert_eq!(removed(&node, &recorder), (0, vec![(1, false), (1, true)]));
+    node.clock.advance_ms(5_000);
+    recorder.report(Report::Rules(none)).unwrap();
+    assert_eq!(gap(&mut recorder), Some(6), "when it is whole again");
+    node.clock.advance_ms(61_000);
+    recorder.tick().unwrap();
+    assert_eq!(gap(&mut recorder), None, "no more");
+    assert_eq!(removed(&node, &recorder), (0, vec![(1, false), (1, true), (0, false)]));
+}
+
 #[test]
 fn hits_after_a_change_without_room_are_not_under_the_old_claim() {
     let node = Node::new();
@@ -267,4 +319,30 @@ fn hits_after_a_change_without_room_are_not_under_the_old_claim() {
     node.hit(&mut recorder, 4).unwrap();
     let counts = recorder.windows.state().into_iter().map(|window| window.hits);
     assert_eq!(counts.collect::<Vec<_>>(), [3, 4]);
+}
+
+#[test]
+fn what_stood_at_the_first_look_was_not_seen_to_be_installed() {
+    let node = Node::new();
+    let mut recorder = node.start();
+    let Report::Rules(state) = rules() else { panic!() };
+    // A source of which a part cannot be read, from its first state on.
+    let source = SourceKind::Jsonl;
+    let unstable = RuleState { source, unstable: true, partial: true, ..state };
+    recorder.report(Report::Rules(unstable)).unwrap();
+    node.hit(&mut recorder, 1).unwrap();
+    let mut reader = Reader::new(node.dir.path().to_owned());
+    let view = recorder.watch().borrow().clone();
+    let (mut size, mut listed, mut changes) = (0, 0, 0);
+    while let Some(batch) = reader.batch(&view, 1, size).unwrap() {
+        size = batch.size;
+        for leaf in &batch.batch.leaves {
+            match evidence::Leaf::decode(leaf).unwrap().body() {
+                Some(v1::leaf::Body::RuleChange(_)) => changes += 1,
+                Some(v1::leaf::Body::RuleSnapshot(_)) => listed += 1,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!((listed, changes), (2, 0));
 }

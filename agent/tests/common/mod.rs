@@ -138,6 +138,7 @@ pub fn state(rules: Vec<KnownRule>) -> Report {
         changed_by: "nft".into(),
         rules: rules.into_iter().map(Arc::new).collect(),
         unstable: false,
+        partial: false,
     })
 }
 

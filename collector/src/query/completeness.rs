@@ -37,10 +37,11 @@ pub(super) fn completeness(scene: &Scene, filter: &Filter) -> Result<v1::Complet
         }
     }
     answer.silences = silences.into_iter().map(silence_row).collect();
-    let (gaps, count) = scene.reading.gaps(filter.since_s, filter.until_s, &filter.nodes)?;
+    let (since_s, until_s) = span(scene, filter);
+    let (gaps, count) = scene.reading.gaps(since_s, until_s, &filter.nodes)?;
     answer.gaps = gaps.into_iter().map(|gap| gap_row(scene, gap.node, gap.gap)).collect();
     answer.gap_count = count;
-    for loss in scene.reading.losses(filter.since_s, filter.until_s)? {
+    for loss in scene.reading.losses(since_s, until_s)? {
         if filter.takes_node(&loss.node) {
             answer.lost = answer.lost.saturating_add(loss.lost);
             answer.unexplained = answer.unexplained.saturating_add(loss.unexplained);
@@ -73,17 +74,25 @@ pub(super) fn completeness(scene: &Scene, filter: &Filter) -> Result<v1::Complet
     Ok(answer)
 }
 
+/// What is asked about; 0: without a bound. Of a time that has passed nothing is told that began later.
+fn span(scene: &Scene, filter: &Filter) -> (i64, i64) {
+    let Filter { since_s, until_s, .. } = *filter;
+    let Some(past) = scene.past else { return (since_s, until_s) };
+    let bound_s = past.as_known_at_s.saturating_add(1);
+    (since_s, if until_s == 0 { bound_s } else { until_s.min(bound_s) })
+}
+
 /// Those that lie in the question, in the order of time, and how many there are.
 pub(super) fn silences(scene: &Scene, filter: &Filter) -> Result<(Vec<Silence>, u64), QueryError> {
-    let Filter { since_s, until_s, nodes, .. } = filter;
-    let (mut found, mut count) = scene.reading.silences(*since_s, *until_s, nodes)?;
+    let (since_s, until_s) = span(scene, filter);
+    let (mut found, mut count) = scene.reading.silences(since_s, until_s, &filter.nodes)?;
     let open = scene
         .heard
         .iter()
         .filter(|_| scene.past.is_none())
         .filter(|(node, _)| filter.takes_node(node.as_str()))
         .filter_map(|(node, heard)| heard.open(node, scene.now_s))
-        .filter(|open| open.until_s >= *since_s && (*until_s == 0 || open.from_s < *until_s));
+        .filter(|open| open.until_s >= since_s && (until_s == 0 || open.from_s < until_s));
     for open in open {
         found.push(open);
         count = count.saturating_add(1);

@@ -9,7 +9,7 @@ use evidence::{Claim, NodeId};
 use register::{
     Duty, DutyFinding, Installed, Known, Target,
     duties::{DutyNode, Stood, Watch, lines_in_scope},
-    severity,
+    is_deed, severity,
     silence::Silence,
 };
 use remit_proto::v1::{self, DutyCode};
@@ -21,7 +21,7 @@ use super::{
     findings::Tell,
     probes,
 };
-use crate::store::StoredStood;
+use crate::store::{Look, StoredStood};
 
 /// What was found at the last question, and what of the index it has been told.
 #[derive(Default)]
@@ -75,6 +75,10 @@ impl Memo {
         self.told = None;
         for stored in scene.reading.stood(since.map_or(0, |(log, _)| log), scene.known_at())? {
             let StoredStood { id, node, number, rule, target, from_s, begun, until_s, .. } = stored;
+            if is_deed(&rule) {
+                // A person lists nothing; from the first word on somebody looks.
+                self.watch.tell_look(&node, rule.source, from_s);
+            }
             let Known::Known(target) = Known::<Target>::from_wire(target.as_ref()) else {
                 continue;
             };
@@ -84,6 +88,12 @@ impl Memo {
             let (technique, narrowed) = (rule.technique(), rule.narrowed);
             let rule = Installed { node, target, technique, narrowed, claims };
             self.watch.tell(id, Stood { rule, from_s, begun, until_s });
+        }
+        let known_s = scene.past.map_or(i64::MAX, |past| past.as_known_at_s);
+        for Look { node, source, at_s } in scene.reading.looks()? {
+            if at_s <= known_s {
+                self.watch.tell_look(&node, source, at_s);
+            }
         }
         self.silences.read(scene)?;
         let at_s = scene.evidence_now_s();

@@ -257,3 +257,25 @@ fn a_silence_that_ended_since_the_last_answer_excuses_too() {
         assert_eq!(codes(&World::of(&stream)), wanted);
     }
 }
+
+#[test]
+fn nothing_is_told_of_a_time_before_a_node_listed_its_rules() {
+    let mut stream = Stream::new();
+    stream.enrol("r1");
+    stream.declare("r1", "DE", &["acl nftables observed"]);
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    let mut world = World::of(&stream);
+    assert_eq!(codes(&world), ["req-7 UNDETERMINED"]);
+    let [row] = &duties(&world)[..] else { panic!() };
+    assert_eq!((row.detail.as_str(), &row.silent_nodes), ("silent", &vec!["r1".to_owned()]));
+    let told = stream.committed.len();
+    stream.wait(600);
+    stream.snapshot("r1", &[]);
+    heard(&mut stream, 30);
+    world.assessor.apply(stream.committed[told..].to_vec()).unwrap();
+    assert_eq!(codes(&world), ["req-7 NOT_ENFORCED"]);
+    let [row] = &duties(&world)[..] else { panic!() };
+    assert_eq!(row.first_seen_s, NOON + 600, "seen lacking");
+    assert!(row.due_s < row.first_seen_s, "due since {}", row.due_s);
+}

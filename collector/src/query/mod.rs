@@ -17,6 +17,7 @@
 //! Not done here: who may ask, and with what clearance (`access`), sentences (the edges make them). Questions block; an async
 //! caller runs them where blocking is allowed ([`service`] does).
 
+mod adopted;
 mod canaries;
 mod cases;
 pub mod clock;

@@ -229,3 +229,19 @@ fn an_act_of_a_clock_that_is_behind_is_not_lost_behind_one_that_is_ahead() {
     assert_eq!(found(&world, known_at(NOON + 100)).state(), FindingState::Explained);
     assert_eq!(found(&world, known_at(NOON + 500)).state(), FindingState::Explained);
 }
+
+#[test]
+fn what_was_missed_after_the_time_is_not_told_of_it() {
+    let mut stream = one_request();
+    let (from_s, until_s) = (NOON + 5000, NOON + 5010);
+    stream.gap("r1", 4, from_s, until_s);
+    stream.publish();
+    let world = World::of(&stream);
+    let told = |at_s| {
+        let (_, answer) = target(&world, "192.0.2.7", at_s);
+        let answer = answer.completeness.unwrap();
+        (answer.gap_count, answer.gaps.len())
+    };
+    assert_eq!(told(0), (1, 1), "now");
+    assert_eq!(told(NOON + 60), (0, 0));
+}

@@ -9,11 +9,11 @@ use remit_proto::v1::{
     AppendStatementRequest, AppendStatementResponse, ApproveStatementRequest,
     ApproveStatementResponse, DecideRequest, DecideResponse, DeclareNodeRequest,
     DeclareNodeResponse, ErasePartsRequest, ErasePartsResponse, GetListRequest, GetListResponse,
-    GetRequestRequest, GetRequestResponse, ListEntriesRequest, ListEntriesResponse,
-    ListFilesRequest, ListFilesResponse, ListListsRequest, ListListsResponse, ListRequestsRequest,
-    ListRequestsResponse, ListTargetsRequest, ListTargetsResponse, PreviewStatementRequest,
-    PreviewStatementResponse, PutChunkRequest, PutChunkResponse, RefusalCode,
-    register_service_server::RegisterService,
+    GetRequestRequest, GetRequestResponse, ListAdoptedRequest, ListAdoptedResponse,
+    ListEntriesRequest, ListEntriesResponse, ListFilesRequest, ListFilesResponse, ListListsRequest,
+    ListListsResponse, ListRequestsRequest, ListRequestsResponse, ListTargetsRequest,
+    ListTargetsResponse, PreviewStatementRequest, PreviewStatementResponse, PutChunkRequest,
+    PutChunkResponse, RefusalCode, register_service_server::RegisterService,
 };
 use tokio::sync::Semaphore;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -220,6 +220,13 @@ impl RegisterService for RegisterEdge {
         request: Request<ListFilesRequest>,
     ) -> Result<Response<ListFilesResponse>, Status> {
         self.questions.answer(request, Operation::Query, QueryHandle::list_files).await
+    }
+
+    async fn list_adopted(
+        &self,
+        request: Request<ListAdoptedRequest>,
+    ) -> Result<Response<ListAdoptedResponse>, Status> {
+        self.questions.answer(request, Operation::Query, QueryHandle::list_adopted).await
     }
 
     async fn list_lists(

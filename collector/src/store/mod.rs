@@ -62,7 +62,7 @@ use remit_proto::v1;
 pub use archive::{Archive, Exported, Hold};
 pub use rows::{
     Contradicted, DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow, Group,
-    Job, KnownAt, LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId,
+    Job, KnownAt, Look, LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId,
     RuleQuery, ShownRule, StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
 };
 pub use schema::SCHEMA;
@@ -242,6 +242,8 @@ pub trait Reading {
     /// When rules stood, by what entries `since ..` of the log told of them; a span of which a later entry
     /// tells that it ended is one that has not. In the order in which they were told of.
     fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError>;
+    /// When each source of each node listed all its rules first.
+    fn looks(&self) -> Result<Vec<Look>, StoreError>;
     /// Rules of which a control snapshot contradicts what the node had told, in their order and that of time.
     fn contradicted(&self) -> Result<Vec<Contradicted>, StoreError>;
     /// When one rule stood, as far as the log tells. Oldest first.

@@ -22,9 +22,9 @@ use remit_proto::v1;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::{
-    Contradicted, DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt, LossSum,
-    Position, Reading, RuleId, RuleQuery, Spell, StoreError, StoredEvent, StoredGap, StoredProbe,
-    StoredRule, StoredStood,
+    Contradicted, DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt, Look,
+    LossSum, Position, Reading, RuleId, RuleQuery, Spell, StoreError, StoredEvent, StoredGap,
+    StoredProbe, StoredRule, StoredStood,
     columns::{contradicted_from, decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
     counts,
@@ -238,6 +238,16 @@ impl Reading for SqliteReading {
             })?;
         }
         Ok(found)
+    }
+
+    fn looks(&self) -> Result<Vec<Look>, StoreError> {
+        let connection = self.connection()?;
+        let mut statement = connection
+            .prepare_cached("SELECT node, source, min(at_s) FROM snapshot GROUP BY node, source")?;
+        let looks = statement.query_map([], |row| {
+            Ok(Look { node: row.get(0)?, source: row.get(1)?, at_s: row.get(2)? })
+        })?;
+        Ok(looks.collect::<Result<_, _>>()?)
     }
 
     fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError> {

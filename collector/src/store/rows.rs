@@ -236,6 +236,14 @@ pub struct StoredStood {
     pub until_s: Option<i64>,
 }
 
+/// A source of a node listed all its rules, for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    pub node: String,
+    pub source: i32,
+    pub at_s: i64,
+}
+
 /// A filter in the words of the index.
 #[derive(Debug, Clone, Default)]
 pub struct EventQuery {

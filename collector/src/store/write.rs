@@ -2,10 +2,7 @@
 
 use evidence::AgentOrigin;
 use prost::Message;
-use register::{
-    duties::Begun,
-    silence::{Heard, Silence},
-};
+use register::silence::{Heard, Silence};
 use remit_proto::v1;
 use rusqlite::{Connection, params};
 
@@ -15,7 +12,7 @@ use super::{
     hits::Hits,
     jobs,
     sqlite::parts,
-    write_rules::{Snapshot, apply_snapshot, remove_rule, show_rule},
+    write_rules::{Snapshot, apply_snapshot, begun_of_change, remove_rule, show_rule},
 };
 
 pub(super) fn watermark(connection: &Connection) -> Result<Option<u64>, StoreError> {
@@ -156,7 +153,8 @@ fn apply_one(
         },
         Op::RuleShown(rule) => {
             hits.forget(connection, dictionary)?;
-            show_rule(connection, dictionary, hits, rule, Begun::Seen)?;
+            let begun = begun_of_change(connection, rule)?;
+            show_rule(connection, dictionary, hits, rule, begun)?;
         }
         Op::RuleRemoved { rule, at_s, covered_by } => {
             hits.forget(connection, dictionary)?;

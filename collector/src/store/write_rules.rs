@@ -61,6 +61,29 @@ pub(super) fn show_rule(
     }
 }
 
+/// Before all rules of a source were listed once, nobody knows of any since when it stands.
+pub(super) fn begun_of_change(
+    connection: &Connection,
+    shown: &ShownRule,
+) -> Result<Begun, StoreError> {
+    let ShownRule { facts, .. } = shown;
+    let listed = is_deed(&facts.rule)
+        || connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM snapshot
+                 WHERE node = ?1 AND generation = ?2 AND source = ?3)",
+            )?
+            .query_row(
+                params![
+                    facts.origin.node.as_str(),
+                    facts.origin.generation.to_string(),
+                    facts.rule.source
+                ],
+                |row| row.get(0),
+            )?;
+    Ok(if listed { Begun::Seen } else { Begun::Before })
+}
+
 /// The row of a rule, before it is shown once more.
 struct Before {
     id: i64,

@@ -171,6 +171,8 @@ pub(crate) enum Adopt {
     BasisMap(AdoptBasisMap),
     /// State for how long a request may come into the register later than its block
     LateRegister(AdoptLateRegister),
+    /// What was stated: times to wait for late registers, baselines, basis maps
+    Show(Page),
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@
 //! Promised: of several statements about one rule, or one node, the newest that a view knows speaks;
 //! the others stay in the register, and a view of their time shows them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use evidence::{Claim, NodeId, RequestId, canonical::Malformed, statement::check_attribution};
 use remit_proto::v1;
@@ -35,6 +35,24 @@ pub(crate) struct Said {
     pub recorded_at_s: i64,
 }
 
+/// A statement of what blocks may rest on beside requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adopted {
+    pub statement: u64,
+    pub recorded_at_s: i64,
+    /// When it takes effect. A time to wait for late registers: of acts from then on.
+    pub since_s: i64,
+    pub by: v1::PersonRef,
+    pub what: What,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    LateRegister(v1::LateRegister),
+    Baseline(v1::Baseline),
+    BasisMap(v1::BasisMap),
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Baseline {
     statement: u64,
@@ -47,6 +65,8 @@ pub(crate) struct Adoption {
     /// In the order of the register.
     said: Vec<Attributed>,
     nodes: HashMap<NodeId, OfNode>,
+    /// In the order of the register.
+    adopted: Vec<Adopted>,
 }
 
 /// What was said of one node, oldest first.
@@ -85,6 +105,13 @@ impl Attribution {
 }
 
 impl Adoption {
+    pub(crate) fn adopt(&mut self, what: What, effective_at_s: i64, said: &Said) {
+        let Said { by, statement, recorded_at_s } = said.clone();
+        // Nobody grants anything to what was done before it was said.
+        let since_s = recorded_at_s.max(effective_at_s);
+        self.adopted.push(Adopted { statement, recorded_at_s, since_s, by, what });
+    }
+
     pub(crate) fn attribute(&mut self, attribution: Attribution, said: &Said) {
         let Attribution { node, rules, claims, claiming } = attribution;
         let at = self.said.len();
@@ -137,6 +164,35 @@ impl Adoption {
 }
 
 impl<'a> View<'a> {
+    /// What blocks may rest on beside requests, in the order of the register.
+    pub fn adopted(&self) -> impl DoubleEndedIterator<Item = &'a Adopted> {
+        let size = self.size();
+        self.adoption().adopted.iter().filter(move |one| one.statement < size)
+    }
+
+    /// Whether a statement speaks of what is done at an instant: none that is newer speaks instead (of a baseline: at
+    /// any of its nodes), and its time is not over.
+    pub fn is_in_force(&self, one: &Adopted, at_s: i64) -> bool {
+        let mut newer = self.adopted().filter(|other| other.statement > one.statement);
+        match &one.what {
+            What::LateRegister(_) => {
+                let is_late = |other: &&Adopted| matches!(other.what, What::LateRegister(_));
+                one.since_s <= at_s && !newer.any(|other| is_late(&other) && other.since_s <= at_s)
+            }
+            What::Baseline(v1::Baseline { nodes, until_s }) => {
+                let replaced: HashSet<&String> = newer
+                    .filter_map(|other| match &other.what {
+                        What::Baseline(baseline) => Some(&baseline.nodes),
+                        What::LateRegister(_) | What::BasisMap(_) => None,
+                    })
+                    .flatten()
+                    .collect();
+                at_s < *until_s && nodes.iter().any(|node| !replaced.contains(node))
+            }
+            What::BasisMap(_) => one.since_s <= at_s,
+        }
+    }
+
     /// What was said last of a rule's basis, if that was not taken back. `own` are the claims that the
     /// rule itself was recorded with.
     pub fn attributed(&self, node: &NodeId, rule: u64, own: &[Claim]) -> Option<&'a Attributed> {
@@ -174,7 +230,7 @@ impl<'a> View<'a> {
     /// Rules of which something was said at or above a size of the register.
     pub(crate) fn adopted_since(&self, from_size: u64) -> Vec<Selected> {
         let known = from_size..self.size();
-        let mut found = self.adopted(|said| known.contains(&said.statement));
+        let mut found = self.attributed_where(|said| known.contains(&said.statement));
         for (node, of_node) in &self.adoption().nodes {
             if of_node.baselines.iter().any(|baseline| known.contains(&baseline.statement)) {
                 found.push(Selected::Node(node.clone()));
@@ -190,16 +246,16 @@ impl<'a> View<'a> {
 
     /// Rules that were at some time attributed to what a claim names.
     pub(crate) fn adopted_by(&self, claim: &Claim) -> Vec<Selected> {
-        self.adopted(|said| said.statement < self.size() && said.claims.contains(claim))
+        self.attributed_where(|said| said.statement < self.size() && said.claims.contains(claim))
     }
 
     /// The same of any version of a list.
     pub(crate) fn adopted_by_list(&self, list: &RequestId) -> Vec<Selected> {
         let names = |claim: &Claim| matches!(claim, Claim::List { id, version: _ } if id == list);
-        self.adopted(|said| said.statement < self.size() && said.claims.iter().any(names))
+        self.attributed_where(|said| said.statement < self.size() && said.claims.iter().any(names))
     }
 
-    fn adopted(&self, takes: impl Fn(&Attributed) -> bool) -> Vec<Selected> {
+    fn attributed_where(&self, takes: impl Fn(&Attributed) -> bool) -> Vec<Selected> {
         let adoption = self.adoption();
         let taken: Vec<bool> = adoption.said.iter().map(takes).collect();
         if !taken.contains(&true) {

@@ -78,7 +78,7 @@ pub mod unseen;
 pub mod verdict;
 pub mod words;
 
-pub use adoption::{Attributed, Claimed};
+pub use adoption::{Adopted, Attributed, Claimed};
 pub use cases::{Cases, finding_id};
 pub use change::{Selected, Selector};
 pub use deed::{Confirmed, is_deed};

@@ -81,6 +81,9 @@ pub struct Coverage {
     pub decisions: u64,
     /// `<node> <SHA-256>`: the node took claims from a basis map that nobody stated in the register.
     pub basis_maps_unstated: Vec<String>,
+    /// For how long references may come into the register later than acts, by each statement of it; none: nothing is
+    /// waited for.
+    pub late_registers: Vec<LateRegister>,
     pub events_judged: u64,
     /// Entries of the log that say that old events were judged again, and how many came out the same here.
     pub reassessments: u64,
@@ -94,6 +97,16 @@ pub struct Coverage {
     pub duties: BTreeMap<String, Vec<String>>,
     /// What is wrong with requests themselves, code → requests (DOMAIN.md 3c).
     pub defects: BTreeMap<String, Vec<String>>,
+}
+
+/// A person's signed statement: UNDETERMINED(late_register) for so long after acts from a time on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LateRegister {
+    pub statement: u64,
+    pub grace_s: u32,
+    /// Of acts from then on, until the next one speaks.
+    pub since_s: i64,
+    pub person: String,
 }
 
 /// No seal for more than three seal intervals, or none since the one that announced a stop.
@@ -288,7 +301,7 @@ pub(crate) fn silences(
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = |name: &str, text: String| writeln!(f, "  {name:<14}{text}");
+        let mut row = |name: &str, text: String| writeln!(f, "  {name:<13} {text}");
         row(
             "sizes",
             format!(
@@ -429,6 +442,27 @@ impl fmt::Display for Coverage {
             "basis maps",
             format!("used and stated by nobody: {}", list(&self.basis_maps_unstated)),
         )?;
+        if self.late_registers.is_empty() {
+            row(
+                "late register",
+                "nobody stated a time to wait for it: none is waited for".to_owned(),
+            )?;
+        }
+        let earlier = self.late_registers.len().saturating_sub(SHOWN);
+        if earlier > 0 {
+            row("late register", format!("{earlier} statements before these"))?;
+        }
+        for LateRegister { statement, grace_s, since_s, person } in
+            self.late_registers.iter().skip(earlier)
+        {
+            row(
+                "late register",
+                format!(
+                    "waited for {grace_s} s after acts from {} on, by statement {statement}, signed by {person}",
+                    utc(*since_s)
+                ),
+            )?;
+        }
         row("cases", format!("{} acts of people on findings", self.decisions))?;
         let verdicts: Vec<String> =
             self.verdicts.iter().map(|(word, count)| format!("{count} {word}")).collect();

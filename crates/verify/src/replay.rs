@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use evidence::{AgentOrigin, Leaf, bundle::VERDICTS};
 use register::{
     DutyFinding, Known as Opened, Parameters, Seen, Target, View,
+    adoption::What,
     assessment::{Assessed, Assessment, Facts, Item},
     duties::{Ground, Timeline},
     integrity::Contradiction,
@@ -21,7 +22,7 @@ use tlog::Hash;
 
 use crate::{
     agents::Agents,
-    coverage::{Coverage, silences},
+    coverage::{Coverage, LateRegister, silences},
     files::Bundle,
     history::Known,
     manifest::Manifest,
@@ -205,6 +206,7 @@ fn compute(
     not_done(coverage, &assessment, rules, (&watch, &silences), newest_seal_s, past.log_size);
     let closed = stood_before(bundle, &mut assessment, &assessed);
     basis_maps(coverage, past.agents, &assessment.register().view());
+    late_registers(coverage, &assessment.register().view());
     let facts_of = |assessed: Assessed| -> Option<Facts> {
         match assessed.item {
             Item::Activity { facts, .. } | Item::RuleChange { facts, .. } => Some(*facts),
@@ -387,6 +389,20 @@ fn basis_maps(coverage: &mut Coverage, agents: &Agents<'_>, register: &View<'_>)
         }
     }
     coverage.basis_maps_unstated = unstated.into_iter().collect();
+}
+
+/// For how long a register that comes late is waited for, as its statements say: verdicts rest on it.
+fn late_registers(coverage: &mut Coverage, register: &View<'_>) {
+    let said = register.adopted().filter_map(|one| match &one.what {
+        What::LateRegister(late) => Some(LateRegister {
+            statement: one.statement,
+            grace_s: late.grace_s,
+            since_s: one.since_s,
+            person: one.by.person.clone(),
+        }),
+        What::Baseline(_) | What::BasisMap(_) => None,
+    });
+    coverage.late_registers = said.collect();
 }
 
 fn is_closed(agents: &Agents<'_>, facts: &Facts) -> bool {

@@ -148,6 +148,7 @@ fn send(state: &State, context: &SourceContext) -> Result<(), RecorderGone> {
         changed_by: String::new(),
         rules: state.rules.values().cloned().collect(),
         unstable: state.unstable,
+        partial: state.partial,
     }))
 }
 
@@ -158,6 +159,7 @@ struct State {
     seen: BTreeMap<PathBuf, Option<Identity>>,
     rules: Rules,
     unstable: bool,
+    partial: bool,
 }
 
 type Identity = (u64, u64, u64, (i64, i64));
@@ -165,7 +167,7 @@ type Rules = BTreeMap<String, Arc<KnownRule>>;
 
 impl State {
     fn new(config: Dnsmasq) -> Self {
-        Self { config, seen: BTreeMap::new(), rules: Rules::new(), unstable: false }
+        Self { config, seen: BTreeMap::new(), rules: Rules::new(), unstable: false, partial: false }
     }
 
     /// True if something is to be told.
@@ -178,21 +180,23 @@ impl State {
         let found = conf::read(&self.config);
         self.seen.clone_from(&found.files);
         let torn = self.seen.iter().any(|(path, known)| identity(path) != *known);
-        let unstable = torn || !found.unreadable.is_empty() || found.too_many;
+        let partial = torn || !found.unreadable.is_empty();
+        let unstable = partial || found.too_many;
         if unstable && !self.unstable {
             for (path, error) in &found.unreadable {
                 tracing::warn!(file = %path.display(), %error, "a file of dnsmasq cannot be read");
             }
         }
         let mut rules = rules(&found, &self.config, context);
-        if !found.unreadable.is_empty() {
+        if partial {
             // What cannot be read now was not taken away.
             for (key, rule) in std::mem::take(&mut self.rules) {
                 rules.entry(key).or_insert(rule);
             }
         }
-        let changed = first || unstable != self.unstable || rules != self.rules;
-        (self.rules, self.unstable) = (rules, unstable);
+        let states = (unstable, partial) != (self.unstable, self.partial);
+        let changed = first || states || rules != self.rules;
+        (self.rules, self.unstable, self.partial) = (rules, unstable, partial);
         changed
     }
 }
@@ -283,7 +287,7 @@ fn target(name: &str, exact: bool, context: &SourceContext) -> v1::Target {
 /// `None`: it is not there.
 fn identity(path: &Path) -> Option<Identity> {
     let found = fs::metadata(path).ok()?;
-    Some((found.dev(), found.ino(), found.size(), (found.mtime(), found.mtime_nsec())))
+    Some((found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec())))
 }
 
 const PART: &str = "dnsmasq";

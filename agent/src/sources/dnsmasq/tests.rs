@@ -153,10 +153,10 @@ fn a_change_is_told_and_what_cannot_be_read_is_not_taken_away() {
     assert_eq!((state.rules.len(), state.unstable), (2, false));
     fs::remove_file(rig.folder.path().join("list")).expect("removed");
     assert!(state.look(&context));
-    assert_eq!((state.rules.len(), state.unstable), (2, true));
+    assert_eq!((state.rules.len(), state.unstable, state.partial), (2, true, true));
     rig.write("list", "address=/b.example/\n");
     assert!(state.look(&context));
-    assert_eq!((state.rules.len(), state.unstable), (1, false));
+    assert_eq!((state.rules.len(), state.unstable, state.partial), (1, false, false));
 }
 
 #[test]

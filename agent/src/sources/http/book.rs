@@ -70,7 +70,30 @@ pub struct Book {
     /// By key, with whether the host that was hit says more than the rule.
     from_lines: HashMap<String, (Arc<KnownRule>, bool)>,
     states: u64,
-    incomplete: bool,
+    read: Read,
+}
+
+/// How much of its lists a program's rules were made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Read {
+    #[default]
+    Whole,
+    /// Something in them, or all of them, is not known to us: what is not listed may stand too.
+    Incomplete,
+    /// Part of them could not be read: what was listed before may stand on.
+    Partial,
+}
+
+impl Read {
+    /// What two parts make together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Partial, _) | (_, Self::Partial) => Self::Partial,
+            (Self::Incomplete, _) | (_, Self::Incomplete) => Self::Incomplete,
+            (Self::Whole, Self::Whole) => Self::Whole,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -83,19 +106,24 @@ struct List {
 }
 
 impl Book {
-    /// Takes the lists as they stand now. `incomplete`: not all of them could be read. True if they are
-    /// not what they were.
+    /// Takes the lists as they stand now. True if they, or how much was read of them, are not what they
+    /// were.
     pub fn replace(
         &mut self,
         listed: HashSet<Listed>,
-        incomplete: bool,
+        read: Read,
         context: &SourceContext,
     ) -> bool {
-        if self.states > 0 && listed == self.listed && incomplete == self.incomplete {
+        let mut listed = listed;
+        if read == Read::Partial {
+            // What cannot be read now was not taken away.
+            listed.extend(std::mem::take(&mut self.listed));
+        }
+        if self.states > 0 && listed == self.listed && read == self.read {
             return false;
         }
         self.states += 1;
-        self.incomplete = incomplete;
+        self.read = read;
         self.lists.clear();
         self.rules.clear();
         for entry in &listed {
@@ -111,8 +139,9 @@ impl Book {
     pub fn state(&self, source: SourceKind, at_s: i64) -> RuleState {
         let mut rules = self.rules.clone();
         rules.extend(self.from_lines.values().map(|(rule, _)| rule.clone()));
-        let (generation, unstable) = (self.states, self.incomplete);
-        RuleState { source, at_s, generation, changed_by: String::new(), rules, unstable }
+        let (unstable, partial) = (self.read != Read::Whole, self.read == Read::Partial);
+        let (generation, changed_by) = (self.states, String::new());
+        RuleState { source, at_s, generation, changed_by, rules, unstable, partial }
     }
 
     /// Whether lists with this label are known.

@@ -19,4 +19,4 @@ pub mod fields;
 #[cfg(test)]
 pub mod testing;
 
-pub use self::book::{Book, Deed, LINE_RULES_MAX, Listed, Pattern};
+pub use self::book::{Book, Deed, LINE_RULES_MAX, Listed, Pattern, Read};

@@ -262,6 +262,7 @@ impl<'a> Follower<'a> {
             changed_by: String::new(),
             rules: known.rules.clone(),
             unstable: false,
+            partial: false,
         }))
     }
 
@@ -316,6 +317,7 @@ impl<'a> Follower<'a> {
                 changed_by: String::new(),
                 rules,
                 unstable: true,
+                partial: false,
             }))?;
         }
         self.say_blind(now_s)

@@ -5,7 +5,7 @@ use std::{
     fs,
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use remit_proto::v1::{
@@ -18,10 +18,10 @@ use super::{
     syslog, target,
 };
 use crate::{
-    observation::{CounterKey, Hit, KnownRule, RuleNumber, RuleState},
+    observation::{CounterKey, Hit, KnownRule, Report, RuleNumber, RuleState},
     sources::{
         SourceContext,
-        tail::{Gathered, Lines},
+        tail::{self, Gathered, Lines, Stamp},
     },
 };
 
@@ -32,6 +32,8 @@ pub(super) const LINE_RULES_MAX: usize = 4096;
 const READINGS_FIRST: u32 = 4;
 const SAY_INTERVAL: Duration = Duration::from_secs(60);
 const FILE_SIZE_MAX: u64 = 64 << 20;
+/// Rules that stay because the file cannot be read whole; what one file holds fits twice.
+const LISTED_MAX: usize = 1 << 20;
 
 pub(super) struct Relay {
     by: String,
@@ -43,8 +45,11 @@ pub(super) struct Relay {
     told: BTreeMap<String, RuleRecord>,
     known: HashMap<String, Arc<KnownRule>>,
     counters: BTreeMap<String, (u64, u32)>,
-    read: Option<Option<(u64, SystemTime)>>,
-    incomplete: bool,
+    read: Option<Stamp>,
+    /// The file could not be read, or not whole: what it held before stands.
+    unread: bool,
+    /// Lines of it that are not understood, and not told of yet.
+    lines_lost: u64,
     states: u64,
     lines: u64,
     said: Option<Instant>,
@@ -67,7 +72,8 @@ impl Relay {
             known: HashMap::new(),
             counters: BTreeMap::new(),
             read: None,
-            incomplete: true,
+            unread: false,
+            lines_lost: 0,
             states: 0,
             lines: 0,
             said: None,
@@ -88,16 +94,28 @@ impl Relay {
         }
     }
 
+    fn may_say(&mut self) -> bool {
+        let may = self.said.is_none_or(|said| said.elapsed() >= SAY_INTERVAL);
+        if may {
+            self.said = Some(Instant::now());
+        }
+        may
+    }
+
     /// Nothing of the line itself is logged: it may hold anything.
     fn say(&mut self, wrong: &Wrong) {
-        if self.said.is_none_or(|said| said.elapsed() >= SAY_INTERVAL) {
-            self.said = Some(Instant::now());
-            let (line, field, wanted) = (self.lines, &wrong.field, &wrong.wanted);
+        if self.may_say() {
+            let line = self.lines;
+            tracing::warn!(line, %wrong, "a relayed line is not understood; so may be others");
+        }
+    }
+
+    /// As `doctor` says it, by the number of the line in the file.
+    fn say_of_file(&mut self, (line, wrong): &(usize, Wrong)) {
+        if self.may_say() {
             tracing::warn!(
-                line,
-                field,
-                wanted,
-                "a relayed line is not understood; so may be others"
+                line, %wrong,
+                "the file of rules cannot be read whole: the rules that it held before stand"
             );
         }
     }
@@ -194,7 +212,11 @@ impl Relay {
                 narrowed: false,
                 text: String::new(),
             };
-            let known = self.known_rule(&unknown, context);
+            let mut known = self.known_rule(&unknown, context);
+            if self.unread {
+                // It may be one that stood before this agent began, whose line cannot be read now.
+                known.number = (context.rule_number)(&format!("{} {rule} unread", self.by));
+            }
             self.known.insert(rule.to_owned(), known.into());
             self.states += 1;
             gathered.new_rules = true;
@@ -254,27 +276,36 @@ impl Relay {
         format!("{}/{rule}", self.by).into()
     }
 
-    /// The file of rules, if it is not what it was. It is all of them: what is not in it is gone.
+    /// The file of rules, if it is not what it was. It is all of them: what is not in it is gone, unless
+    /// some of it could not be read. True if there is something to tell.
     fn read_rules(&mut self) -> bool {
         let Some(path) = &self.rules_file else { return false };
-        let metadata = fs::metadata(path).ok();
-        let stamp = metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?)));
+        let stamp = tail::stamp(path);
         if self.read == Some(stamp) {
             return false;
         }
-        self.read = Some(stamp);
         let (rules, wrong) = read_rules(path);
-        self.incomplete = !wrong.is_empty();
-        if let Some((_, wrong)) = wrong.first() {
-            self.say(&wrong.clone());
+        // Written while it was read, or not to be read for a reason that it does not show itself.
+        let again = tail::stamp(path) != stamp || wrong.iter().any(|(line, _)| *line == 0);
+        self.read = (!again).then_some(stamp);
+        if let Some(first) = wrong.first() {
+            self.say_of_file(first);
+        }
+        let lines = wrong.iter().filter(|(line, _)| *line > 0).count() as u64;
+        self.lines_lost = self.lines_lost.saturating_add(lines);
+        let unread = again || !wrong.is_empty();
+        let turned = std::mem::replace(&mut self.unread, unread) != unread;
+        if unread && self.listed.len() < LISTED_MAX {
+            self.listed.extend(rules);
+            return turned;
         }
         let gone: Vec<String> =
             self.listed.keys().filter(|rule| !rules.contains_key(*rule)).cloned().collect();
-        for rule in gone {
-            self.known.remove(&rule);
+        for rule in &gone {
+            self.known.remove(rule);
         }
         self.listed = rules;
-        true
+        turned || !gone.is_empty()
     }
 }
 
@@ -319,6 +350,13 @@ impl Lines for Relay {
         self.lines += 1;
     }
 
+    fn step(&mut self, context: &SourceContext) -> Vec<Report> {
+        let count = std::mem::take(&mut self.lines_lost);
+        let (source, at_s) = (SourceKind::Jsonl, (context.now_s)());
+        let lost = Report::Lost { source, cause: LossCause::NotParsed, count, at_s };
+        (count > 0).then_some(lost).into_iter().collect()
+    }
+
     fn refresh(&mut self, context: &SourceContext, _thorough: bool) -> bool {
         let read = self.read_rules();
         self.rebuild(context) || read
@@ -333,7 +371,9 @@ impl Lines for Relay {
             generation: self.states,
             changed_by: self.by.clone(),
             rules,
-            unstable: self.incomplete,
+            // Of what lines alone told, nobody knows whether it is all.
+            unstable: self.rules_file.is_none() || self.unread,
+            partial: self.unread,
         }
     }
 

@@ -82,6 +82,9 @@ fn follow(
         if relay.refresh(context, false) {
             rules(relay)?;
         }
+        for report in relay.step(context) {
+            send(report)?;
+        }
         let mut gathered = Gathered::default();
         for at in 0..AT_ONCE {
             // The rest of what is there, and no waiting for more.

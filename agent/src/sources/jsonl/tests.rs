@@ -82,6 +82,55 @@ fn rules_hits_and_losses_of_another_box() {
     assert_eq!(not_parsed(&reports), 0);
 }
 
+/// The newest state: names of targets, and whether part of it could not be read.
+fn newest(reports: &[Report]) -> (Vec<String>, bool) {
+    let states = reports.iter().rev();
+    let state = states.filter_map(|report| match report {
+        Report::Rules(state) => Some(state),
+        _ => None,
+    });
+    state.map(shown).next().unwrap_or_default()
+}
+
+fn shown(state: &crate::observation::RuleState) -> (Vec<String>, bool) {
+    let rules = state.rules.iter().map(|rule| rule.target.value.clone());
+    let mut rules: Vec<String> = rules.filter(|value| value.contains('.')).collect();
+    rules.sort();
+    (rules, state.partial)
+}
+
+#[test]
+fn what_cannot_be_read_in_the_file_of_rules_was_not_taken_away() {
+    let (dir, log, running) = started("");
+    let file = dir.path().join("rules");
+    let replace = |text: String| {
+        std::fs::write(dir.path().join("new"), text).expect("written");
+        std::fs::rename(dir.path().join("new"), &file).expect("renamed");
+    };
+    let is = |what: &str, rules: &[&str], partial: bool| {
+        running.wait(what, |reports| {
+            newest(reports) == (rules.iter().map(|r| (*r).into()).collect(), partial)
+        });
+    };
+    is("all", &["a.example", "b.example"], false);
+    // The line of p1 is spoilt; p2 is on another name; p9 is new.
+    let p9 = RULES.lines().nth(1).unwrap_or_default().replace("p2", "p9").replace("b.e", "z.e");
+    let spoilt = RULES.replacen("server_name", "no_word", 1).replace("b.example", "c.example");
+    replace(format!("{spoilt}{p9}\n"));
+    is("p1 stays", &["a.example", "c.example", "z.example"], true);
+    running.wait("a lost line", |reports| lost(reports) == 1);
+    append(&log, hit("p1", "").as_bytes());
+    running.wait("a hit of p1", |reports| count(reports) == 1);
+    std::fs::remove_file(&file).expect("removed");
+    thread::sleep(Duration::from_millis(1500));
+    is("no file is no empty file", &["a.example", "c.example", "z.example"], true);
+    replace(format!("{p9}\n"));
+    is("whole again", &["z.example"], false);
+    let reports = running.stop();
+    assert_eq!(lost(&reports), 1, "one line, once");
+    check(&reports, &[("a.example court/1 451", 1)]);
+}
+
 #[test]
 fn hostile_lines_are_counted_and_nothing_stops() {
     let (_dir, log, running) = started("");

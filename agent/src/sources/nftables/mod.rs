@@ -552,6 +552,7 @@ impl<'a> Source<'a> {
             changed_by,
             rules: self.state.rules.clone(),
             unstable: unstable || self.state.incomplete,
+            partial: false,
         }))
     }
 

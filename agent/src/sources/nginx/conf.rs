@@ -5,21 +5,24 @@
 
 use std::{collections::HashSet, fs, path::Path};
 
-use crate::sources::http::{Listed, Pattern, fields::Host};
+use crate::sources::http::{Listed, Pattern, Read, fields::Host};
 
-/// What the file says, and whether part of it could not be read.
-pub fn read(path: &Path, status: u16) -> (HashSet<Listed>, bool) {
+/// What the file says, and how much of it was read. nginx goes on with the map that it has where it cannot read
+/// the new one either.
+pub fn read(path: &Path, status: u16) -> (HashSet<Listed>, Read) {
     let good = fs::metadata(path).is_ok_and(|metadata| metadata.len() <= FILE_SIZE_MAX);
     let Some(bytes) = good.then(|| fs::read(path).ok()).flatten() else {
-        return (HashSet::new(), true);
+        return (HashSet::new(), Read::Partial);
     };
-    let (mut listed, mut incomplete) = (HashSet::new(), false);
+    let (mut listed, mut how) = (HashSet::new(), Read::Whole);
     for entry in entries(&String::from_utf8_lossy(&bytes)) {
         match entry.as_slice() {
             [word] if matches!(word.as_str(), "hostnames" | "volatile") => {}
             [word, _] if matches!(word.as_str(), "default" | "include") => {
                 // A default that is not empty refuses whatever is not named; an include is not read.
-                incomplete |= entry.get(1).is_some_and(|value| !value.is_empty());
+                if entry.get(1).is_some_and(|value| !value.is_empty()) {
+                    how = how.and(Read::Incomplete);
+                }
             }
             // Named in order not to be refused.
             [_, says] if says.is_empty() => {}
@@ -31,10 +34,10 @@ pub fn read(path: &Path, status: u16) -> (HashSet<Listed>, bool) {
                 narrowed: false,
                 native: format!("{host} {says};"),
             })),
-            _ => incomplete = true,
+            _ => how = Read::Partial,
         }
     }
-    (listed, incomplete)
+    (listed, how)
 }
 
 fn pattern(host: &str) -> Pattern {
@@ -98,12 +101,14 @@ mod tests {
     fn check(text: &str, wanted: &[&str]) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), text).expect("written");
-        let (listed, incomplete) = read(file.path(), 451);
+        let (listed, how) = read(file.path(), 451);
         let mut shown: Vec<_> =
             listed.iter().map(|entry| format!("{:?} {}", entry.pattern, entry.says)).collect();
         shown.sort();
-        if incomplete {
-            shown.push("incomplete".into());
+        match how {
+            Read::Whole => {}
+            Read::Incomplete => shown.push("incomplete".into()),
+            Read::Partial => shown.push("partial".into()),
         }
         assert_eq!(shown, wanted, "{text}");
     }
@@ -127,9 +132,9 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_said() {
         check("default court/1;\n", &["incomplete"]);
-        check("a.example court/1;\nb.example", &["Exact(\"a.example\") court/1", "incomplete"]);
-        check("a b c;", &["incomplete"]);
-        assert!(read(Path::new("/nowhere/remit.map"), 451).1);
+        check("a.example court/1;\nb.example", &["Exact(\"a.example\") court/1", "partial"]);
+        check("a b c;", &["partial"]);
+        assert_eq!(read(Path::new("/nowhere/remit.map"), 451).1, Read::Partial);
     }
 
     proptest::proptest! {

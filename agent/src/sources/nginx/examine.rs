@@ -3,7 +3,10 @@
 use evidence::claim::carried;
 
 use super::{Nginx, conf, line};
-use crate::{doctor::Finding, sources::http::fields};
+use crate::{
+    doctor::Finding,
+    sources::http::{Read, fields},
+};
 
 /// Opens the log and reads the map; changes nothing.
 pub(super) fn examine(nginx: &Nginx) -> Vec<Finding> {
@@ -18,10 +21,10 @@ pub(super) fn examine(nginx: &Nginx) -> Vec<Finding> {
         ));
         return findings;
     };
-    let (listed, incomplete) = conf::read(map, nginx.status);
-    findings.push(match incomplete {
-        false => Finding::fine(PART, format!("{} hosts are refused", listed.len())),
-        true => Finding::wrong(
+    let (listed, read) = conf::read(map, nginx.status);
+    findings.push(match read {
+        Read::Whole => Finding::fine(PART, format!("{} hosts are refused", listed.len())),
+        Read::Incomplete | Read::Partial => Finding::wrong(
             PART,
             format!("the map {} could not be read as a whole", map.display()),
             "one `host claim;` per line, no default and no include in it; readable for the agent",

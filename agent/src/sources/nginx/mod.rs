@@ -23,10 +23,8 @@ mod settings;
 mod tests;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 use remit_proto::v1::SourceKind;
@@ -34,9 +32,9 @@ use remit_proto::v1::SourceKind;
 pub use self::settings::TECHNOLOGY;
 use super::{
     FileUse, Source, SourceContext, SourceError,
-    http::{Book, Deed},
+    http::{Book, Deed, Read},
     raw_log::RawLog,
-    tail::{Gathered, Lines, Settings, Tail},
+    tail::{self, Gathered, Lines, Settings, Stamp, Tail},
 };
 use crate::{
     doctor::Finding,
@@ -107,8 +105,8 @@ struct Refusals {
     map: Option<PathBuf>,
     status: u16,
     book: Book,
-    /// Size and time of change of the map when it was read.
-    read: Option<Option<(u64, SystemTime)>>,
+    /// What the map was when it was read.
+    read: Option<Stamp>,
 }
 
 impl Lines for Refusals {
@@ -138,16 +136,16 @@ impl Lines for Refusals {
 
     fn refresh(&mut self, context: &SourceContext, _thorough: bool) -> bool {
         let Some(map) = &self.map else {
-            return self.book.replace(Default::default(), true, context);
+            return self.book.replace(Default::default(), Read::Incomplete, context);
         };
-        let metadata = fs::metadata(map).ok();
-        let stamp = metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?)));
+        let stamp = tail::stamp(map);
         if self.read == Some(stamp) {
             return false;
         }
-        self.read = Some(stamp);
-        let (listed, incomplete) = conf::read(map, self.status);
-        self.book.replace(listed, incomplete, context)
+        let (listed, read) = conf::read(map, self.status);
+        // Who may not enter its folder today may tomorrow.
+        self.read = (read != Read::Partial || !listed.is_empty()).then_some(stamp);
+        self.book.replace(listed, read, context)
     }
 
     fn rules(&self, at_s: i64) -> RuleState {

@@ -23,6 +23,28 @@ fn start(log: &Path, map: Option<&Path>, names: bool) -> Running {
 }
 
 #[test]
+fn a_map_that_cannot_be_read_takes_nothing_away() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let map = dir.path().join("map");
+    let (context, _) = context(true);
+    let (book, read) = (Book::default(), None);
+    let mut refusals = Refusals { map: Some(map.clone()), status: 451, book, read };
+    let mut look = |text: Option<&str>, wanted: (usize, bool)| {
+        match text {
+            Some(text) => std::fs::write(&map, text).expect("written"),
+            None => std::fs::remove_file(&map).expect("removed"),
+        }
+        refusals.refresh(&context, false);
+        let state = refusals.rules(1);
+        assert_eq!((state.rules.len(), state.partial), wanted, "{text:?}");
+    };
+    look(Some("a.example court/1;\nb.example court/1;\n"), (2, false));
+    look(Some("a.example court/1;\nb.example court"), (2, true));
+    look(None, (2, true));
+    look(Some("b.example court/1;\n"), (1, false));
+}
+
+#[test]
 fn hostile_lines_are_counted_and_nothing_stops() {
     let dir = tempfile::tempdir().expect("a directory");
     let log = dir.path().join("remit.log");

@@ -347,6 +347,7 @@ impl<'a> Follower<'a> {
             changed_by: String::new(),
             rules: rules.collect(),
             unstable: false,
+            partial: false,
         };
         let ways = Ways::new(&self.known, self.context);
         self.before = Some((std::mem::replace(&mut self.ways, ways), self.reported));

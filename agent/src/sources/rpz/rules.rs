@@ -53,6 +53,8 @@ pub struct Rules {
     further: Option<Arc<KnownRule>>,
     resolver: Resolver,
     unstable: bool,
+    /// A file could not be read, or not to its end.
+    partial: bool,
 }
 
 /// The program that loads the zones.
@@ -128,6 +130,8 @@ struct LoadedZone {
 struct Built {
     serial: Option<u32>,
     incomplete: bool,
+    /// Written while it was read.
+    torn: bool,
     rules: Vec<BuiltRule>,
     /// Blocked for the agent's own sake: no rule.
     canary: Option<Box<str>>,
@@ -161,7 +165,7 @@ impl Rules {
             })
             .collect();
         let (from_lines, further) = (BTreeMap::new(), None);
-        Self { zones, from_lines, further, resolver, unstable: false }
+        Self { zones, from_lines, further, resolver, unstable: false, partial: false }
     }
 
     /// Looks at the files and asks the resolver where they changed or did not agree, or `ask_anyway`.
@@ -196,8 +200,10 @@ impl Rules {
             });
         }
         let unstable = self.zones.iter().any(LoadedZone::is_unstable);
-        changed |= unstable != self.unstable;
-        self.unstable = unstable;
+        // What is not understood in a file that was read whole no resolver takes for a rule either.
+        let partial = self.zones.iter().any(LoadedZone::is_unread);
+        changed |= unstable != self.unstable || partial != self.partial;
+        (self.unstable, self.partial) = (unstable, partial);
         changed
     }
 
@@ -215,6 +221,7 @@ impl Rules {
             changed_by: String::new(),
             rules,
             unstable: self.unstable,
+            partial: self.partial,
         }
     }
 
@@ -402,7 +409,7 @@ impl Rules {
             })
             .collect();
         let incomplete = torn || parsed.not_understood > 0;
-        Some(Built { serial: parsed.serial, incomplete, rules, canary })
+        Some(Built { serial: parsed.serial, incomplete, torn, rules, canary })
     }
 }
 
@@ -440,6 +447,10 @@ impl LoadedZone {
         self.disagrees =
             loaded.is_none() || self.current.as_ref().is_some_and(|c| c.serial != loaded);
         changed
+    }
+
+    fn is_unread(&self) -> bool {
+        self.unreadable || self.current.as_ref().is_none_or(|c| c.torn)
     }
 
     fn is_unstable(&self) -> bool {

@@ -1,5 +1,5 @@
 //! squid.conf, as far as it says which hosts are refused: `acl`, `http_access`, `deny_info` and
-//! `include`. What it says otherwise is passed over; what cannot be read makes the state incomplete.
+//! `include`. What it says otherwise is passed over; what cannot be read makes the state partial.
 //!
 //! A `deny` line is a rule if one of its ACLs is about where a request goes. Its other ACLs narrow it.
 //! A line whose ACLs are all about who asks, from where, when or how is the proxy's own access control
@@ -11,20 +11,19 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use ipnet::IpNet;
 
-use crate::sources::http::{Listed, Pattern, fields::Host};
+use crate::sources::http::{Listed, Pattern, Read, fields::Host};
 
 /// What the files say.
 #[derive(Debug, Default)]
 pub struct Conf {
     pub listed: HashSet<Listed>,
-    /// Part of it could not be read or not be understood.
-    pub incomplete: bool,
+    pub read: Read,
     /// Files that were read: names of lists among them.
     pub files: Vec<PathBuf>,
 }
@@ -48,7 +47,7 @@ struct Reader {
     acls: HashMap<String, Acl>,
     rules: Vec<Rule>,
     status: HashMap<String, u16>,
-    incomplete: bool,
+    read: Read,
     files: Vec<PathBuf>,
 }
 
@@ -65,13 +64,13 @@ pub fn read(path: &Path) -> Conf {
             false => allowed = true,
         }
     }
-    Conf { listed, incomplete: reader.incomplete, files: reader.files }
+    Conf { listed, read: reader.read, files: reader.files }
 }
 
 impl Reader {
     fn file(&mut self, path: &Path, depth: usize) {
         if depth > INCLUDES_MAX {
-            self.incomplete = true;
+            self.read = Read::Partial;
             return;
         }
         let Some(text) = self.text(path) else { return };
@@ -85,7 +84,9 @@ impl Reader {
         self.files.push(path.to_owned());
         let good = fs::metadata(path).is_ok_and(|m| m.len() <= FILE_SIZE_MAX);
         let text = good.then(|| fs::read(path).ok()).flatten();
-        self.incomplete |= text.is_none();
+        if text.is_none() {
+            self.read = Read::Partial;
+        }
         text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -97,7 +98,7 @@ impl Reader {
             Some("deny_info") => self.deny_info(words),
             Some("include") => words.for_each(|word| self.include(word, depth)),
             // What is in it holds for some processes only.
-            Some("if") => self.incomplete = true,
+            Some("if") => self.read = self.read.and(Read::Incomplete),
             _ => {}
         }
     }
@@ -106,13 +107,17 @@ impl Reader {
         let path = Path::new(pattern.trim_matches('"'));
         let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
         else {
-            self.incomplete = true;
+            self.read = Read::Partial;
             return;
         };
         let Some((start, end)) = name.split_once('*') else { return self.file(path, depth + 1) };
-        let Ok(entries) = fs::read_dir(folder) else { return };
         // A file that is put there later changes the folder.
         self.files.push(folder.to_owned());
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(_) => return self.read = Read::Partial,
+        };
         let fits = |path: &PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
@@ -151,7 +156,7 @@ impl Reader {
         let deny = match words.next() {
             Some("deny") => true,
             Some("allow") => false,
-            _ => return self.incomplete = true,
+            _ => return self.read = Read::Partial,
         };
         let acls = words.map(|word| match word.strip_prefix('!') {
             Some(name) => (name.to_owned(), true),
@@ -297,8 +302,8 @@ mod tests {
             })
             .collect();
         shown.sort();
-        if conf.incomplete {
-            shown.push("incomplete".into());
+        if conf.read == Read::Partial {
+            shown.push("partial".into());
         }
         assert_eq!(shown, wanted, "{text}");
     }
@@ -347,8 +352,8 @@ mod tests {
             "acl one dstdomain 1.example\ninclude DIR/d/*.conf\n",
             &["| Exact(\"1.example\") 403"],
         );
-        check("include DIR/none.conf\n", &["incomplete"]);
-        check("acl x dstdomain \"DIR/none\"\n", &["incomplete"]);
-        check("include DIR/squid.conf\n", &["incomplete"]);
+        check("include DIR/none.conf\n", &["partial"]);
+        check("acl x dstdomain \"DIR/none\"\n", &["partial"]);
+        check("include DIR/squid.conf\n", &["partial"]);
     }
 }

@@ -3,7 +3,10 @@
 use std::fs;
 
 use super::{Squid, conf, line};
-use crate::{doctor::Finding, sources::http::fields};
+use crate::{
+    doctor::Finding,
+    sources::http::{Read, fields},
+};
 
 /// Opens the log and reads squid.conf; changes nothing.
 pub(super) fn examine(squid: &Squid) -> Vec<Finding> {
@@ -19,9 +22,11 @@ pub(super) fn examine(squid: &Squid) -> Vec<Finding> {
         return findings;
     };
     let conf = conf::read(config);
-    findings.push(match conf.incomplete {
-        false => Finding::fine(PART, format!("{} entries of lists are refused", conf.listed.len())),
-        true => Finding::wrong(
+    findings.push(match conf.read {
+        Read::Whole => {
+            Finding::fine(PART, format!("{} entries of lists are refused", conf.listed.len()))
+        }
+        Read::Incomplete | Read::Partial => Finding::wrong(
             PART,
             format!(
                 "{} and what it names could not be read as a whole; {} entries were found",

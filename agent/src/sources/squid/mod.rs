@@ -28,16 +28,16 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fs, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use remit_proto::v1::{LossCause, SelfProtection, SourceKind};
 
 pub use self::settings::TECHNOLOGY;
 use super::{
     FileUse, Source, SourceContext, SourceError,
-    http::{Book, Deed},
+    http::{Book, Deed, Read},
     raw_log::RawLog,
-    tail::{Gathered, Lines, Settings, Tail},
+    tail::{self, Gathered, Lines, Settings, Stamp, Tail},
 };
 use crate::{
     doctor::Finding,
@@ -102,9 +102,6 @@ const OWN_INTERVAL_S: u64 = 5;
 /// The rule name of the proxy's own access control.
 const OWN: &str = "own";
 
-/// Size and time of change by which a file is known to be the same.
-type Stamp = Option<(u64, SystemTime)>;
-
 struct Denials {
     config: Option<PathBuf>,
     numbered: bool,
@@ -122,7 +119,7 @@ impl Denials {
     }
 
     fn has_changed(&self) -> bool {
-        self.read.is_empty() || self.read.iter().any(|(path, known)| stamp(path) != *known)
+        self.read.is_empty() || self.read.iter().any(|(path, known)| tail::stamp(path) != *known)
     }
 
     fn lost_before(&mut self, number: u64) -> u64 {
@@ -130,11 +127,6 @@ impl Denials {
         let Some(before) = before.filter(|_| self.numbered) else { return 0 };
         number.saturating_sub(before).saturating_sub(1)
     }
-}
-
-fn stamp(path: &PathBuf) -> Stamp {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.len(), metadata.modified().ok()?))
 }
 
 impl Lines for Denials {
@@ -179,14 +171,14 @@ impl Lines for Denials {
 
     fn refresh(&mut self, context: &SourceContext, _thorough: bool) -> bool {
         let Some(config) = &self.config else {
-            return self.book.replace(Default::default(), true, context);
+            return self.book.replace(Default::default(), Read::Incomplete, context);
         };
         if !self.has_changed() {
             return false;
         }
         let conf = conf::read(config);
-        self.read = conf.files.into_iter().map(|path| (path.clone(), stamp(&path))).collect();
-        self.book.replace(conf.listed, conf.incomplete, context)
+        self.read = conf.files.into_iter().map(|path| (path.clone(), tail::stamp(&path))).collect();
+        self.book.replace(conf.listed, conf.read, context)
     }
 
     fn rules(&self, at_s: i64) -> RuleState {

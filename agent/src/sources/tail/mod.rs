@@ -18,6 +18,7 @@
 use std::{
     fs::File,
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -421,6 +422,15 @@ pub fn examine_log(part: &'static str, log: &Path, remedy: &str) -> Finding {
             "let it be written to a tmpfs of bounded size, and rotated often",
         ),
     }
+}
+
+/// By which a file is known to be the same: its size, and when anything of it changed, also who may read it.
+/// `None`: it is not to be seen.
+pub type Stamp = Option<(u64, i64, i64)>;
+
+pub fn stamp(path: &Path) -> Stamp {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.size(), found.ctime(), found.ctime_nsec()))
 }
 
 /// Sleeps, but not past the stop flag.

@@ -311,6 +311,7 @@ impl Veil {
     /// asked for at one time after another, the second could be told.
     fn days(&self, row: &mut v1::FindingRow) {
         let (id, goes_on) = (row.request_id.clone(), goes_on(row));
+        row.due_s = self.done_at_s(&id, row.due_s);
         row.first_seen_s = self.done_at_s(&id, row.first_seen_s);
         if !goes_on {
             row.last_seen_s = self.done_at_s(&id, row.last_seen_s);

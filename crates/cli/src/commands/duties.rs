@@ -55,7 +55,10 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
         }
         Some(DutyCode::Unspecified) => return None,
         Some(DutyCode::NotEnforced) => {
-            format!("Request {id} is in force, and no observed rule carries it out.")
+            format!(
+                "Request {id} is in force, and no observed rule carries it out: {}.",
+                lacks(row)
+            )
         }
         Some(DutyCode::Ineffective) => {
             let probe = row.probe.as_ref()?;
@@ -72,11 +75,13 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
             "Request {id} is carried out, and not at {at}, where nodes of the same kind elsewhere do."
         ),
         Some(DutyCode::PartlyEnforced) if row.detail == "narrower" => format!(
-            "Request {id} is carried out, and for {targets} by rules that leave some of it open."
+            "Request {id} is carried out, and for {targets} by rules that leave some of it open: {}.",
+            lacks(row)
         ),
         Some(DutyCode::PartlyEnforced) => {
             format!(
-                "Request {id} is carried out, and no observed rule carries out {targets} of it."
+                "Request {id} is carried out, and no observed rule carries out {targets} of it: {}.",
+                lacks(row)
             )
         }
         Some(DutyCode::LateStart) => {
@@ -96,6 +101,15 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
         }
     };
     Some(format!("{text}{}", not_seen(row)))
+}
+
+/// Before somebody looked, nobody is held to have lacked anything.
+fn lacks(row: &v1::FindingRow) -> String {
+    let (due, seen) = (time::utc(row.due_s), time::utc(row.first_seen_s));
+    match row.due_s < row.first_seen_s {
+        true => format!("due since {due}, seen lacking since {seen}"),
+        false => format!("due, and seen lacking, since {seen}"),
+    }
 }
 
 fn targets(row: &v1::FindingRow) -> String {
@@ -200,6 +214,17 @@ mod tests {
                     stood longer at edge-1 (1970-01-01T00:01:00Z to 1970-01-01T00:02:00Z), edge-2 (since \
                     1970-01-01T00:01:00Z) and 1 more.";
         assert!(said.contains(want), "{said}");
+    }
+
+    #[test]
+    fn what_is_not_carried_out_says_since_when_it_is_due_and_since_when_that_is_seen() {
+        let said = |first_seen_s| {
+            let row = v1::FindingRow { first_seen_s, ..row(DutyCode::NotEnforced) };
+            sentence(&row).unwrap()
+        };
+        let due = "due since 1970-01-01T00:01:00Z, seen lacking since 1970-01-01T00:02:00Z.";
+        assert!(said(120).contains(due), "{}", said(120));
+        assert!(said(60).contains("due, and seen lacking, since 1970-01-01T00:01:00Z."));
     }
 
     #[test]

@@ -115,6 +115,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         Command::Adopt(Adopt::Baseline(args)) => adopt::baseline(&config, &args).await?,
         Command::Adopt(Adopt::BasisMap(args)) => adopt::basis_map(&config, &args).await?,
         Command::Adopt(Adopt::LateRegister(args)) => adopt::late_register(&config, &args).await?,
+        Command::Adopt(Adopt::Show(page)) => adopt::show(&config, &page, output).await?,
         Command::Points(Points::Declare { file }) => points::declare(&config, &file).await?,
         Command::Points(Points::List(page)) => points::list(&config, &page, output).await?,
         Command::Nodes(NodesCommand::List(page)) => nodes::nodes(&config, &page, output).await?,

@@ -1,6 +1,7 @@
 //! `remit rules list`: blocking rules that are installed now.
 
 use remit_proto::v1;
+use serde_json::Value;
 
 use super::{
     list,
@@ -28,7 +29,7 @@ pub(crate) async fn rules(config: &Config, args: &Filtered, out: Format) -> Resu
         Ok((rules, next_page_token, completeness))
     })
     .await?;
-    layout().listing(&rows, completeness).print(out)
+    layout(args.as_known_at.is_some()).listing(&rows, completeness).print(out)
 }
 
 impl Judged for v1::RuleRow {
@@ -61,7 +62,8 @@ impl Judged for v1::RuleRow {
     }
 }
 
-pub(super) fn layout() -> Layout<v1::RuleRow> {
+/// `past`: as known at a time of which hits are not kept.
+pub(super) fn layout(past: bool) -> Layout<v1::RuleRow> {
     let mut fields = fields![row: v1::RuleRow;
         "event" => row.event_id,
         "node" => row.node,
@@ -84,6 +86,15 @@ pub(super) fn layout() -> Layout<v1::RuleRow> {
     ]);
     fields.extend(verdict_fields());
     fields.extend(attribution_fields());
+    if past {
+        for field in fields.iter_mut().filter(|field| OF_NOW.contains(&field.name)) {
+            field.value = |_| Value::Null;
+        }
+    }
+    let hits: fn(&v1::RuleRow) -> String = match past {
+        true => |_| "-".to_owned(),
+        false => |row| words::hits(row.hits, row.shared_hits),
+    };
     // Since when it stands as it is; the hits are those since then.
     let since = |row: &v1::RuleRow| match (row.installed_now, row.installed_at_s) {
         (false, _) => "(removed)".to_owned(),
@@ -97,7 +108,7 @@ pub(super) fn layout() -> Layout<v1::RuleRow> {
         technique,
         target_cell(),
         Cell::new("SINCE (UTC)", since),
-        Cell::new("HITS SINCE", |row: &v1::RuleRow| words::hits(row.hits, row.shared_hits)),
+        Cell::new("HITS SINCE", hits),
         claims,
         authority,
         verdict_cell_of(),
@@ -110,4 +121,26 @@ pub(super) fn layout() -> Layout<v1::RuleRow> {
         below
     };
     Layout { noun: "rules", fields, cells, below }
+}
+
+/// What is not kept of the past.
+const OF_NOW: [&str; 3] = ["hits", "shared_hits", "last_hit"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_that_are_not_known_are_no_number() {
+        let rows = [v1::RuleRow::default()];
+        let hits = |past: bool| {
+            let objects = serde_json::json!(layout(past).listing(&rows, None).objects());
+            let row = &objects[0];
+            (row["hits"].clone(), row["shared_hits"].clone())
+        };
+        let (sure, shared) = hits(false);
+        assert_eq!((sure, shared), (0.into(), 0.into()));
+        let (sure, shared) = hits(true);
+        assert_eq!((sure, shared), (Value::Null, Value::Null));
+    }
 }

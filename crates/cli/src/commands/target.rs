@@ -43,7 +43,7 @@ pub(crate) async fn target(
         targets.iter().map(|t| format!("{}:{}", words::target_kind(Some(t)), t.value)).collect();
     match out {
         Format::Json => {
-            let rules = rule_rows::layout().listing(&rules, None);
+            let rules = rule_rows::layout(as_known_at_s != 0).listing(&rules, None);
             let events = events::layout().listing(&events, None);
             let answer = json!({
                 "targets": understood,
@@ -59,7 +59,9 @@ pub(crate) async fn target(
             output::write(format!("{answer:#}\n").as_bytes())
         }
         // One kind of row only: what is, or was, installed.
-        Format::Jsonl | Format::Csv => rule_rows::layout().listing(&rules, completeness).print(out),
+        Format::Jsonl | Format::Csv => {
+            rule_rows::layout(as_known_at_s != 0).listing(&rules, completeness).print(out)
+        }
         Format::Table => {
             let now = rules.iter().filter(|r| r.installed_now).count();
             let mut text = format!("understood as {}\n", understood.join(", "));
@@ -93,7 +95,7 @@ pub(crate) async fn target(
                 lists::listed_layout().listing(&listed, None).print(out)?;
                 output::write(b"\n")?;
             }
-            rule_rows::layout().listing(&rules, None).print(out)?;
+            rule_rows::layout(as_known_at_s != 0).listing(&rules, None).print(out)?;
             output::write(b"\n")?;
             if !probes.is_empty() {
                 output::write(b"seen from outside, by each probe's own judgement:\n")?;

@@ -131,7 +131,7 @@ pub(super) fn check(
                 continue;
             }
             if !owed.is_closed() {
-                late_start(owed, silences, carried, node, course, &mut late);
+                late_start(owed, reach, silences, carried, node, course, &mut late);
                 interrupted(owed, carried, node, course, &mut paused);
             }
             late_removal(view, owed, carried, node, &course.at_most, &mut stood);
@@ -143,10 +143,11 @@ pub(super) fn check(
     stood.tell(owed, reach, DutyCode::LateRemoval, found);
 }
 
-/// Timed against a stated bound alone, and only where the node was heard from then on. A rule with further
-/// conditions may have begun in time.
+/// Timed against a stated bound alone, and only where the node was heard from then on, or from when somebody looked
+/// there first: before that it may have been carried. A rule with further conditions may have begun in time.
 fn late_start<'a>(
     owed: &Owed<'_>,
+    reach: &Reach,
     silences: &Silences<'_>,
     carried: &'a Carried<'_>,
     node: &'a str,
@@ -156,17 +157,19 @@ fn late_start<'a>(
     let first = course.at_most.first().filter(|_| !course.at_least.is_empty());
     let (Some(_), Some(first)) = (owed.request().implement_by_s, first) else { return };
     let due_s = carried.due_s;
+    let Some(looked_s) = reach.looked_before_s(node, first.from_s) else { return };
+    let lacked_s = due_s.max(looked_s);
     let timed = match first.begun {
         Begun::Seen | Begun::Found => !silences
             .get(node)
             .into_iter()
             .flatten()
-            .any(|silence| silence.from_s < first.from_s && due_s < silence.until_s),
+            .any(|silence| silence.from_s < first.from_s && lacked_s < silence.until_s),
         // It may have stood long before.
         Begun::Before | Begun::Untold => false,
     };
-    if timed && due_s < first.from_s && owed.is_owed(carried, due_s) {
-        late.add(&carried.held.target, node, due_s, Some(first.from_s));
+    if timed && lacked_s < first.from_s && owed.is_owed(carried, lacked_s) {
+        late.add(&carried.held.target, node, lacked_s, Some(first.from_s));
         late.due_s = Some(late.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
     }
 }

@@ -41,7 +41,11 @@
 //! it still stands when it was to be removed is told, for it was to be removed too.
 //!
 //! A node that is silent is not held to have or to lack anything: it is left out and said to be. A start or an
-//! end that fell into a silence is not timed against a bound.
+//! end that fell into a silence is not timed against a bound. Before somebody looked first at a node
+//! ([`Rules::look`]) it is not held to have or to lack anything either: that a target is not carried is told from
+//! when it was due or from that look, whichever was later, and a start is late only where a look at the node found
+//! the target not carried before. At what persons tell of somebody looks from their first word on. A node of which
+//! nothing was told yet is as one that is silent.
 //!
 //! One request and cause is one [`Duty`], with the nodes that it is about; a removal that explains why a
 //! target is not carried is told as that, and not a second time as `NOT_ENFORCED`. Each request says until
@@ -91,7 +95,7 @@ pub struct Duty {
     pub since_s: i64,
     /// When it ended; `None`: it stands.
     pub until_s: Option<i64>,
-    /// The bound that had passed: `implement_by`, or when it was to be removed.
+    /// The bound that had passed: since when it is owed, or when it was to be removed; `None`: it is not about one.
     pub due_s: Option<i64>,
     /// At most [`NAMED_MAX`].
     pub targets: Vec<Target>,
@@ -182,7 +186,7 @@ impl<'a> Asked<'a> {
         let silences = &self.silences;
         let at = owed.at();
         let reach = self.reaches.entry(at.clone()).or_insert_with(|| {
-            Rc::new(Reach::of(&at, nodes, &|node| {
+            Rc::new(Reach::of(&at, nodes, rules, &|node| {
                 silences.get(node).is_some_and(|of| of.iter().any(|silence| silence.open))
             }))
         });

@@ -7,7 +7,7 @@ use std::{
 
 use remit_proto::v1::{NodeFacts, Observation};
 
-use super::UnobservedPoint;
+use super::{Rules, UnobservedPoint};
 use crate::{
     judge::{Answer, audience_of_some, place},
     request::Scope,
@@ -37,8 +37,10 @@ pub(super) struct Reach {
     /// Surely in scope, and looked at.
     pub(super) observed: Vec<String>,
     pub(super) unobserved: Vec<UnobservedPoint>,
-    /// Of the observed, those that are silent now.
+    /// Of the observed, those that are silent now, or have told nothing yet.
     pub(super) silent: BTreeSet<String>,
+    /// Of the observed, when each of their sources was looked at first, in order.
+    looks: BTreeMap<String, Vec<i64>>,
     /// Surely or perhaps in scope.
     nodes: BTreeSet<String>,
     /// Role and technologies that are looked at.
@@ -52,11 +54,17 @@ struct Kind {
 }
 
 impl Reach {
-    pub(super) fn of(at: &Where, nodes: &[NodeFacts], is_silent: &dyn Fn(&str) -> bool) -> Self {
+    pub(super) fn of(
+        at: &Where,
+        nodes: &[NodeFacts],
+        rules: &Rules,
+        is_silent: &dyn Fn(&str) -> bool,
+    ) -> Self {
         let mut reach = Self {
             observed: Vec::new(),
             unobserved: Vec::new(),
             silent: BTreeSet::new(),
+            looks: BTreeMap::new(),
             nodes: BTreeSet::new(),
             kinds: BTreeMap::new(),
         };
@@ -85,9 +93,12 @@ impl Reach {
             }
             if !technologies.is_empty() {
                 reach.observed.push(facts.node.clone());
-                if is_silent(&facts.node) {
+                let mut looks: Vec<i64> = rules.looks(&facts.node).collect();
+                looks.sort_unstable();
+                if looks.is_empty() || is_silent(&facts.node) {
                     reach.silent.insert(facts.node.clone());
                 }
+                reach.looks.insert(facts.node.clone(), looks);
                 let kind = Kind { role: facts.role, technologies };
                 reach.kinds.insert(facts.node.clone(), kind);
             }
@@ -108,6 +119,17 @@ impl Reach {
     /// In scope, looked at, and not silent now.
     pub(super) fn seen(&self) -> impl Iterator<Item = &str> {
         self.observed.iter().map(String::as_str).filter(|node| !self.silent.contains(*node))
+    }
+
+    /// Since when a node is looked at.
+    pub(super) fn looked_since_s(&self, node: &str) -> Option<i64> {
+        self.looks.get(node)?.first().copied()
+    }
+
+    /// The last time before an instant at which one of its sources was looked at first: from then to the
+    /// instant all that is known of is what was seen.
+    pub(super) fn looked_before_s(&self, node: &str, at_s: i64) -> Option<i64> {
+        self.looks.get(node)?.iter().copied().take_while(|look_s| *look_s < at_s).last()
     }
 
     /// Of the same role, with a technology in common.

@@ -1,6 +1,6 @@
 //! When rules stood, by target and by claim.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use evidence::{Claim, NodeId, RequestId};
 use remit_proto::v1::Technique;
@@ -50,10 +50,12 @@ pub enum Begun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpanId(pub [u64; 3]);
 
-/// All spans that were told of.
+/// All spans that were told of, and since when somebody looked.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     all: Vec<Stood>,
+    /// By node and source, when all rules were listed first.
+    looks: BTreeMap<String, BTreeMap<i32, i64>>,
     known: HashMap<SpanId, usize>,
     index: TargetIndex,
     by_claim: HashMap<RequestId, Vec<usize>>,
@@ -89,6 +91,24 @@ impl Rules {
         if let Some(known) = self.all.get_mut(at) {
             *known = stood;
         }
+    }
+
+    /// All rules of a source were listed at a node. What was there before the first such list, and what was
+    /// not, nobody knows. True if that is new.
+    pub fn look(&mut self, node: &str, source: i32, at_s: i64) -> bool {
+        let of_node = match self.looks.get_mut(node) {
+            Some(of_node) => of_node,
+            None => self.looks.entry(node.to_owned()).or_default(),
+        };
+        let known = of_node.entry(source).or_insert(i64::MAX);
+        let earlier = at_s < *known;
+        *known = (*known).min(at_s);
+        earlier
+    }
+
+    /// When each source of a node listed its rules first.
+    pub(super) fn looks(&self, node: &str) -> impl Iterator<Item = i64> {
+        self.looks.get(node).into_iter().flat_map(BTreeMap::values).copied()
     }
 
     pub(super) fn get(&self, id: &SpanId) -> Option<&Stood> {

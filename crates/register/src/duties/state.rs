@@ -106,9 +106,23 @@ fn not_carried(owed: &Owed<'_>, reach: &Reach, missing: &[&Carried<'_>], is_all:
     Duty { detail, ..about(owed, reach, finding, missing) }
 }
 
+/// Since when it is seen that a target is not carried as it is owed: nobody is held to lack anything before
+/// somebody looked, or while it was carried.
+fn seen_since_s(owed: &Owed<'_>, reach: &Reach, one: &Carried<'_>) -> i64 {
+    let looked_s = reach.seen().filter_map(|node| reach.looked_since_s(node)).min();
+    let spans = one.at.values().flat_map(|course| &course.at_most);
+    let ended_s = spans.filter_map(|span| span.until_s).max();
+    looked_s.into_iter().chain(ended_s).fold(one.due_s, i64::max).min(owed.at_s())
+}
+
 fn about(owed: &Owed<'_>, reach: &Reach, finding: DutyFinding, targets: &[&Carried<'_>]) -> Duty {
-    let since_s = targets.iter().map(|one| one.due_s).min();
+    let due_s = targets.iter().map(|one| one.due_s).min();
+    let since_s = match finding {
+        DutyFinding::Is(_) => targets.iter().map(|one| seen_since_s(owed, reach, one)).min(),
+        DutyFinding::Undetermined => due_s,
+    };
     Duty {
+        due_s,
         targets: targets.iter().take(NAMED_MAX).map(|one| one.target().clone()).collect(),
         target_count: targets.len() as u64,
         ..new(owed, reach, finding, since_s.unwrap_or_default())
@@ -149,8 +163,8 @@ fn among_peers<'a>(
                 unsure.add(one, node);
             }
         }
-        let since_s = lacks.iter().map(|one| one.due_s).min();
-        let Some(from_s) = since_s else { continue };
+        let Some(due_s) = lacks.iter().map(|one| one.due_s).min() else { continue };
+        let from_s = reach.looked_since_s(node).map_or(due_s, |looked_s| looked_s.max(due_s));
         let part =
             DutyNode { node: node.to_owned(), from_s, until_s: None, targets: lacks.len() as u64 };
         let less = if has.contains(node) { &mut differs } else { &mut nothing };
@@ -162,8 +176,10 @@ fn among_peers<'a>(
         let Some(since_s) = nodes.iter().map(|(part, _)| part.from_s).min() else { continue };
         let targets: BTreeSet<&Target> =
             nodes.iter().flat_map(|(_, lacks)| lacks).map(|one| one.target()).collect();
+        let lacks = nodes.iter().flat_map(|(_, lacks)| lacks);
         found.push(Duty {
             detail,
+            due_s: lacks.map(|one| one.due_s).min(),
             target_count: targets.len() as u64,
             targets: targets.into_iter().take(NAMED_MAX).cloned().collect(),
             node_count: nodes.len() as u64,

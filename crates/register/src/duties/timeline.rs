@@ -8,6 +8,7 @@ use remit_proto::v1::{self, ServiceAct};
 
 use super::{Begun, Installed, Rules, SpanId, Stood};
 use crate::{
+    deed::is_deed,
     integrity::Contradiction,
     register::View,
     target::{Known, Target},
@@ -19,8 +20,8 @@ pub struct Timeline {
     spans: Vec<Span>,
     /// Of each rule the span that has not ended.
     open: BTreeMap<(AgentOrigin, u64), usize>,
-    /// Sources of which a generation has sent a snapshot.
-    seen: BTreeSet<(AgentOrigin, i32)>,
+    /// Sources of which a generation has sent a snapshot, and when the first was made.
+    seen: BTreeMap<(AgentOrigin, i32), i64>,
     /// Of these, those whose last snapshot was not to be had: what stands since is not known as it was told.
     missed: BTreeSet<(AgentOrigin, i32)>,
 }
@@ -50,7 +51,10 @@ impl Timeline {
         stands: bool,
     ) {
         if stands {
-            self.show(origin, rule, target, at_s, Begun::Seen);
+            // Before all rules were listed once, nobody knows of any since when it stands.
+            let listed = self.seen.contains_key(&(origin.clone(), rule.source));
+            let begun = if listed { Begun::Seen } else { Begun::Before };
+            self.show(origin, rule, target, at_s, begun);
         } else {
             self.end((origin.clone(), rule.number), at_s);
         }
@@ -94,7 +98,9 @@ impl Timeline {
         leaf: &v1::RuleSnapshot,
         rules: &[v1::SnapshotRule],
     ) {
-        let first = self.seen.insert((origin.clone(), leaf.source));
+        let key = (origin.clone(), leaf.source);
+        let first = !self.seen.contains_key(&key);
+        self.seen.entry(key).or_insert(leaf.at_s);
         let missed = self.missed.remove(&(origin.clone(), leaf.source));
         let control = leaf.control && !first && !missed;
         let listed: BTreeSet<u64> =
@@ -144,7 +150,15 @@ impl Timeline {
             let Span { from_s, begun, until_s, .. } = *span;
             Some((SpanId([id, 0, 0]), Stood { rule, from_s, begun, until_s }))
         });
-        Rules::new(spans)
+        let mut rules = Rules::new(spans);
+        for ((origin, source), at_s) in &self.seen {
+            rules.look(origin.node.as_str(), *source, *at_s);
+        }
+        // A person lists nothing; from the first word on somebody looks.
+        for span in self.spans.iter().filter(|span| is_deed(&span.form)) {
+            rules.look(span.node.as_str(), span.form.source, span.from_s);
+        }
+        rules
     }
 
     /// Where a control snapshot and the changes before it do not agree.

@@ -4,7 +4,7 @@
 //! Reached are the requests that statements and erasures since the last look are about, or whose proceeding ended, and those that touch
 //! their targets; those that a rule touches or names which began, ended or changed its claims; and those whose own
 //! times have passed a bound. What cannot be told so takes everything: another version of a list,
-//! other facts of nodes, a node that fell silent or is back, an older register, an earlier time. A
+//! other facts of nodes, a node that fell silent or is back, or is looked at for the first time, an older register, an earlier time. A
 //! test compares each step with looking at all.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,8 @@ pub struct Watch {
     /// What rules have told of since.
     told_targets: Vec<Target>,
     told_requests: BTreeSet<RequestId>,
+    /// Nodes or sources have told of themselves first.
+    new_looks: bool,
     looked: Option<Looked>,
     found: BTreeMap<RequestId, Vec<Duty>>,
     /// When each may change, those of which nothing is found too.
@@ -55,6 +57,11 @@ impl Watch {
         self.rules.tell(id, stood);
     }
 
+    /// When a source of a node listed all its rules first ([`Rules::look`]).
+    pub fn tell_look(&mut self, node: &str, source: i32, at_s: i64) {
+        self.new_looks |= self.rules.look(node, source, at_s);
+    }
+
     /// Forgets all rules, to be told anew.
     pub fn forget(&mut self) {
         *self = Self::default();
@@ -76,7 +83,8 @@ impl Watch {
             .collect();
         let reached = match &self.looked {
             Some(before)
-                if before.told.size <= view.size()
+                if !self.new_looks
+                    && before.told.size <= view.size()
                     && before.at_s <= at_s
                     && before.nodes == nodes
                     && before.silences == silences_now =>
@@ -107,6 +115,7 @@ impl Watch {
         }
         self.told_targets.clear();
         self.told_requests.clear();
+        self.new_looks = false;
         let (told, nodes) = (register.told(view.size()), nodes.to_vec());
         self.looked = Some(Looked { told, at_s, nodes, silences: silences_now });
         ids.len()

@@ -41,7 +41,7 @@ use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
 use crate::{
-    adoption::{Adoption, Attribution, BASELINE_MAX_S, Said},
+    adoption::{Adoption, Attribution, BASELINE_MAX_S, Said, What},
     entry::{Entry, Existence, History, Second, Version},
     index::{Extent, TargetIndex},
     list::{Covering, InvalidList, Lists, Proposal},
@@ -332,16 +332,22 @@ impl Register {
                 self.adoption
                     .baseline(&nodes, *until_s, &said)
                     .map_err(|node| InvalidStatement::BaselineTooLong { node })?;
+                let what = v1::Baseline { nodes: names(&nodes), until_s: *until_s };
+                self.adoption.adopt(What::Baseline(what), *effective_at_s, &said);
             }
             Body::BasisMap(v1::BasisMap { digest, nodes }) => {
                 let nodes = node_ids(nodes, "basis_map.nodes")?;
                 self.adoption.basis_map(&nodes, digest, &said);
+                let what = v1::BasisMap { nodes: names(&nodes), digest: digest.clone() };
+                self.adoption.adopt(What::BasisMap(what), *effective_at_s, &said);
             }
             Body::LateRegister(v1::LateRegister { grace_s }) => {
                 // Nobody grants it to what was done before.
                 let since_s = statement.recorded_at_s.max(statement.effective_at_s);
                 let late = LateRegister { statement: self.size, since_s, grace_s: *grace_s };
                 self.late_register.push(late);
+                let what = What::LateRegister(v1::LateRegister { grace_s: *grace_s });
+                self.adoption.adopt(what, *effective_at_s, &said);
             }
             Body::ListFeed(feed) => {
                 let proposal = proposal(statement, &said, approver.as_ref());
@@ -580,6 +586,10 @@ fn proposal<'s>(
     // Canonical: these are the bytes that were signed.
     let digest = Sha256::digest(evidence::canonical::encode(statement)).into();
     Proposal { said, effective_at_s: statement.effective_at_s, digest, approver }
+}
+
+fn names(nodes: &[NodeId]) -> Vec<String> {
+    nodes.iter().map(ToString::to_string).collect()
 }
 
 fn node_ids(nodes: &[String], field: &'static str) -> Result<Vec<NodeId>, InvalidStatement> {

@@ -60,7 +60,8 @@ fn lines(text: &str) -> Vec<Vec<&str>> {
     lines.filter(|words| !words.is_empty()).collect()
 }
 
-/// "<node> <country> [as <role number>] [serving <class>,…] <technology>[=unobserved|relayed]…; …"
+/// "<node> <country> [as <role number>] [serving <class>,…] [looked T] <technology>[=unobserved|relayed]…; …";
+/// looked at since 2025-01-01 where nothing is said.
 fn nodes(text: &str) -> Vec<NodeFacts> {
     let node = |words: Vec<&str>| {
         let mut facts = NodeFacts {
@@ -73,6 +74,10 @@ fn nodes(text: &str) -> Vec<NodeFacts> {
             if *word == "serving" {
                 let classes = rest.next().unwrap().split(',');
                 facts.audiences = classes.map(str::to_owned).collect();
+                continue;
+            }
+            if *word == "looked" {
+                rest.next().unwrap();
                 continue;
             }
             if *word == "as" {
@@ -95,6 +100,25 @@ fn nodes(text: &str) -> Vec<NodeFacts> {
         facts
     };
     lines(text).into_iter().map(node).collect()
+}
+
+/// What the rules of these nodes come to.
+fn rules_at(spans: Vec<(SpanId, Stood)>, text: &str) -> Rules {
+    let mut rules = Rules::new(spans);
+    looks(text).into_iter().for_each(|(node, at_s)| {
+        rules.look(&node, 1, at_s);
+    });
+    rules
+}
+
+/// Since when each node is looked at; "looked never" is a node that told nothing.
+fn looks(text: &str) -> Vec<(String, i64)> {
+    let look = |words: Vec<&str>| {
+        let since = words.windows(2).find(|pair| pair[0] == "looked").map(|pair| pair[1]);
+        let since = since.unwrap_or("2025-01-01");
+        (since != "never").then(|| (words[0].to_owned(), at(since)))
+    };
+    lines(text).into_iter().filter_map(look).collect()
 }
 
 /// "<node> <kind>:<value> [for <claim>] [narrowed yes] [since T|found T|before T] [until T]; …"; since 2026-01-01 where
@@ -192,7 +216,8 @@ fn every_case_of_the_table() {
             let (view, at_s) = (register.view(), at(&case.at));
             let (nodes, silences) = (nodes(&case.nodes), silences(&case.silent, at_s));
             let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &silences };
-            let shown = shown(&duties(&ground, &Rules::new(rules(&case.rules))));
+            let rules = rules_at(rules(&case.rules), &case.nodes);
+            let shown = shown(&duties(&ground, &rules));
             if shown != case.want {
                 wrong.push(format!(
                     "{title}\n  {}\n  {}\n  at {} => {shown}\n  not {}",
@@ -229,13 +254,14 @@ fn a_watch_finds_what_looking_at_everything_finds() {
             let mut register = Register::new(ORIGIN);
             let mut watch = Watch::default();
             let mut told: Vec<(SpanId, Stood)> = Vec::new();
+            looks(&case.nodes).iter().for_each(|(node, at_s)| watch.tell_look(node, 1, *at_s));
             let check = |register: &Register, watch: &mut Watch, told: &[(SpanId, Stood)], time| {
                 let at_s = at(time);
                 let silences = silences(&case.silent, at_s);
                 watch.look(register, register.size(), at_s, &nodes, &silences);
                 let view = register.view();
                 let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &silences };
-                let want = duties(&ground, &Rules::new(told.iter().cloned()));
+                let want = duties(&ground, &rules_at(told.to_vec(), &case.nodes));
                 let found: Vec<Duty> = watch.found().cloned().collect();
                 assert_eq!(found, want, "{title}: {} at {time}", case.register);
             };
@@ -269,6 +295,7 @@ fn a_watch_looks_at_what_a_rule_can_reach() {
     let register = register_of(&many.join("; "));
     let nodes = nodes("r1 DE nftables");
     let (mut watch, at_s) = (Watch::default(), at("2026-01-15"));
+    watch.tell_look("r1", 1, at("2026-01-01"));
     let look = |watch: &mut Watch, at_s| watch.look(&register, register.size(), at_s, &nodes, &[]);
     assert_eq!(look(&mut watch, at_s), 200, "all at first");
     assert_eq!(look(&mut watch, at_s + 1), 0, "nothing moved");
@@ -277,6 +304,36 @@ fn a_watch_looks_at_what_a_rule_can_reach() {
     }
     assert_eq!(look(&mut watch, at_s + 2), 1);
     assert_eq!(watch.found().count(), 199);
+    watch.tell_look("r1", 1, at("2026-01-02"));
+    assert_eq!(look(&mut watch, at_s + 3), 0, "it was looked at before");
+    watch.tell_look("r1", 2, at("2026-01-15"));
+    assert_eq!(look(&mut watch, at_s + 4), 200, "a source is looked at for the first time");
+}
+
+#[test]
+fn what_is_not_carried_says_since_when_it_was_due_and_since_when_that_is_seen() {
+    let register = register_of("req-7 ip:192.0.2.7");
+    let (view, at_s) = (register.view(), at("2026-01-15"));
+    let check = |text: &str, spans: &str, wanted: Option<(DutyCode, &str, &str)>| {
+        let nodes = nodes(text);
+        let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &[] };
+        let found = duties(&ground, &rules_at(rules(spans), text));
+        let [duty] = found.as_slice() else { panic!("{text}: {found:?}") };
+        let shown = match duty.finding {
+            DutyFinding::Is(code) => Some((code, duty.due_s.unwrap(), duty.since_s)),
+            DutyFinding::Undetermined => None,
+        };
+        let wanted = wanted.map(|(code, due, since)| (code, at(due), at(since)));
+        assert_eq!(shown, wanted, "{text}");
+    };
+    use DutyCode::{NotEnforced, PartlyEnforced};
+    let due = "2026-01-01";
+    check("r1 DE nftables", "", Some((NotEnforced, due, due)));
+    check("r1 DE looked 2026-01-12 nftables", "", Some((NotEnforced, due, "2026-01-12")));
+    let two = "r1 DE looked 2026-01-12 nftables; r2 DE looked 2026-01-13 nftables";
+    check(two, "", Some((NotEnforced, due, "2026-01-12")));
+    check(two, "r1 ip:192.0.2.7 before 2026-01-12", Some((PartlyEnforced, due, "2026-01-13")));
+    check("r1 DE looked never nftables", "", None);
 }
 
 #[test]
@@ -319,6 +376,10 @@ fn a_timeline_follows_changes_snapshots_and_generations() {
     timeline.snapshot(&one, &unstable, &[]);
     timeline.snapshot(&two, &snapshot(500), &[listed(9)]);
     let register = register_of("req-7 ip:192.0.2.7");
+    // Told of before all rules were listed once: it may have stood long before.
+    let three = origin("00000000000000cc");
+    timeline.change(&three, &rule(7), Some(&target), 600, true);
+    timeline.snapshot(&three, &snapshot(600), &[listed(7)]);
     let shown: Vec<(i64, Begun, Option<i64>)> = timeline
         .rules(&register.view())
         .spans()
@@ -328,7 +389,8 @@ fn a_timeline_follows_changes_snapshots_and_generations() {
         (100, Begun::Before, Some(400)),
         (200, Begun::Seen, Some(300)),
         (400, Begun::Found, Some(500)),
-        (500, Begun::Before, None),
+        (500, Begun::Before, Some(600)),
+        (600, Begun::Before, None),
     ];
     assert_eq!(shown, want);
 }
@@ -383,4 +445,27 @@ fn a_control_snapshot_contradicts_what_was_told_and_no_other_snapshot_does() {
     };
     assert_eq!((after_install(false), after_install(true)), (0, 0));
     assert_eq!(told(true, false, None), both, "a target that was withheld is no other form");
+}
+
+/// A person lists no rules: from the first word on somebody looks.
+#[test]
+fn a_deed_that_a_person_ended_too_early_is_told() {
+    let origin: evidence::AgentOrigin = "example.net/agent/r1/00000000000000aa".parse().unwrap();
+    let target = "ip:192.0.2.7".parse::<Target>().unwrap().to_wire();
+    let source = v1::SourceKind::Person.into();
+    let rule = v1::Rule { number: 1, source, ..v1::Rule::default() };
+    let register = register_of("req-7 ip:192.0.2.7");
+    let (view, at_s, nodes) = (register.view(), at("2026-01-15"), nodes("r1 DE person"));
+    let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &[] };
+    let mut timeline = Timeline::default();
+    let told = |timeline: &Timeline| shown(&duties(&ground, &timeline.rules(&view)));
+    assert_eq!(told(&timeline), "req-7 UNDETERMINED(silent) 192.0.2.7");
+    let mut deed = v1::ServiceAction { from_s: at("2026-01-05"), ..Default::default() };
+    deed.set_act(v1::ServiceAct::Recorded);
+    timeline.deed(&origin, &rule, Some(&target), &deed);
+    assert_eq!(told(&timeline), "nothing");
+    deed.until_s = at("2026-01-10");
+    deed.set_act(v1::ServiceAct::Ended);
+    timeline.deed(&origin, &rule, Some(&target), &deed);
+    assert_eq!(told(&timeline), "req-7 PREMATURE_REMOVAL 192.0.2.7 at r1");
 }

@@ -53,3 +53,30 @@ fn a_basis_map_that_nobody_stated_is_said() {
     let report = check(&operator.bundle(), &[]);
     assert!(report.coverage.unwrap().basis_maps_unstated.is_empty());
 }
+
+#[test]
+fn what_waits_for_a_late_register_is_recomputed_and_the_time_is_told() {
+    let report = check(&Operator::honest().bundle(), &[]);
+    assert!(report.to_string().contains("nobody stated a time to wait for it"), "{report}");
+    let mut operator = Operator::honest();
+    let since_s = operator.at_s;
+    operator.waits_for_late_requests(600);
+    let report = check(&operator.bundle(), &[]);
+    assert_eq!(report.result, Outcome::Proven, "{report}");
+    let coverage = report.coverage.as_ref().unwrap();
+    let [late] = &coverage.late_registers[..] else { panic!("{coverage:?}") };
+    assert_eq!((late.statement, late.grace_s, late.since_s), (1, 600, since_s));
+    assert_eq!(late.person, person().person);
+    assert_eq!(coverage.verdicts.get("undetermined"), Some(&1), "{:?}", coverage.verdicts);
+    let since = register::words::time(since_s);
+    let line = format!(
+        "waited for 600 s after acts from {since} on, by statement 1, signed by {}",
+        person().person
+    );
+    assert!(report.to_string().contains(&line), "{report}");
+    // Nobody else's word: without the statement the same verdict is contradicted.
+    let mut operator = Operator::honest();
+    operator.waits_for_late_requests(0);
+    let report = check(&operator.bundle(), &[]);
+    assert!(says(&report, Outcome::Contradicted, "the evidence says UNKNOWN_BASIS"), "{report}");
+}

@@ -71,7 +71,7 @@ pub(crate) struct Operator {
     pub(crate) checkpoints: Vec<Vec<u8>>,
     /// Event index, then, now: code and request.
     pub(crate) said: Vec<(u64, &'static str, &'static str)>,
-    at_s: i64,
+    pub(crate) at_s: i64,
     /// Salts are random elsewhere; here each is another.
     salt: u8,
 }
@@ -356,6 +356,18 @@ impl Operator {
         let nodes = vec!["edge-1".to_owned()];
         let digest = vec![digest; 32];
         self.states(statement::Body::BasisMap(v1::BasisMap { digest, nodes }));
+        self.publishes();
+    }
+
+    /// A time to wait for late registers, and in it a block that names what the register does not hold.
+    pub(crate) fn waits_for_late_requests(&mut self, grace_s: u32) {
+        self.states(statement::Body::LateRegister(v1::LateRegister { grace_s }));
+        self.publishes();
+        self.at_s += 10;
+        let next = self.leaves.len() as u64;
+        let early = self.activity(next, "192.0.2.7", Some("r-7"));
+        self.said.push((next, "UNDETERMINED(late_register)", ""));
+        self.records(vec![early]);
         self.publishes();
     }
 

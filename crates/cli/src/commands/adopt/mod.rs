@@ -2,7 +2,7 @@
 //!
 //! In: the rules that stand and claim nothing that the register knows, and its requests. Out: a plan file
 //! for a person to edit (`plan`), and from the edited plan one signed import of attributions (`apply`);
-//! statements of baselines and basis maps.
+//! statements of baselines, basis maps and the time to wait for late registers, and what was stated (`show`).
 //!
 //! Promised:
 //! - Nothing is attributed that a person did not write down: proposals stand in the plan as comments.
@@ -16,12 +16,14 @@ mod apply;
 mod file;
 mod groups;
 mod propose;
+mod show;
 pub(super) mod statements;
 mod traits;
 
 pub(super) use self::{
     apply::apply,
     file::plan,
+    show::{adopted, by, show},
     statements::{baseline, basis_map, enter, late_register},
 };
 

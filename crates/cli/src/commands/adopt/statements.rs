@@ -137,12 +137,8 @@ pub(in crate::commands) async fn enter(
 fn shown_by(body: &Body) -> String {
     match body {
         Body::ListFeed(feed) => format!("remit lists show {}", feed.list_id),
-        Body::Baseline(_) => "remit findings list --verdict BASELINE_UNATTRIBUTED".to_owned(),
-        Body::LateRegister(_) => {
-            "remit findings list --verdict 'UNDETERMINED(late_register)'".to_owned()
-        }
-        Body::BasisMap(_) => {
-            "remit export and remit verify, which lists basis maps that nobody stated".to_owned()
+        Body::Baseline(_) | Body::LateRegister(_) | Body::BasisMap(_) => {
+            "remit adopt show".to_owned()
         }
         Body::Import(_)
         | Body::Attribution(_)

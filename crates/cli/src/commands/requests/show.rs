@@ -50,7 +50,7 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
                 "transitions": transitions.iter().map(step).collect::<Vec<_>>(),
                 "waiting_transitions": waiting.iter().map(step).collect::<Vec<_>>(),
                 "lists": lists::versions_layout().listing(&covered, None).objects(),
-                "rules": rules::layout().listing(&installed, None).objects(),
+                "rules": rules::layout(false).listing(&installed, None).objects(),
                 "findings": findings::layout().listing(&found, None).objects(),
                 "version_count": version_count,
                 "rule_count": rule_count,
@@ -95,7 +95,7 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
                 output::write(b"\n")?;
             }
             output::write(b"rules installed now that claim it or fall under it\n")?;
-            rules::layout().listing(&installed, None).print(out)?;
+            rules::layout(false).listing(&installed, None).print(out)?;
             output::write(beyond_rows(rule_count, installed.len(), "rules", id).as_bytes())?;
             output::write(b"\nfindings\n")?;
             output::write(beyond_rows(finding_count, found.len(), "findings", id).as_bytes())?;

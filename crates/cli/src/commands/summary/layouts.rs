@@ -176,19 +176,30 @@ pub(super) fn duties() -> Layout<v1::FindingRow> {
         "authority" => row.authority,
         "target_kind" => words::target_kind(row.target.as_ref()),
         "target" => row.target.as_ref().map(|target| &target.value),
-        "in_force_since" => utc(row.first_seen_s),
+        "owed_since" => utc(row.due_s),
         "as_of" => utc(row.last_seen_s),
         "unobserved_points" => row.unobserved_points,
+        "lacking_since" => utc(lacking_since_s(row)),
     ];
     type Of = Cell<v1::FindingRow>;
     let cells = vec![
         Of::new("REQUEST", |row| row.request_id.clone()),
         Of::new("AUTHORITY", |row| or_dash(&row.authority)),
         Of::new("FIRST TARGET", |row| words::target(row.target.as_ref())),
-        Of::new("IN FORCE SINCE (UTC)", |row| utc_cell(row.first_seen_s)).dispensable(1),
+        Of::new("OWED SINCE (UTC)", |row| utc_cell(row.due_s)).dispensable(2),
+        Of::new("SEEN LACKING SINCE (UTC)", |row| match lacking_since_s(row) {
+            0 => "-".to_owned(),
+            at_s => utc_cell(at_s),
+        })
+        .dispensable(1),
     ];
     let below = |row: &v1::FindingRow| row.reason().into_iter().collect();
     Layout { noun: "not_enforced", fields, cells, below }
+}
+
+/// 0: whether it is carried out nobody knows.
+fn lacking_since_s(row: &v1::FindingRow) -> i64 {
+    if row.code == "UNDETERMINED" { 0 } else { row.first_seen_s }
 }
 
 pub(super) fn not_done() -> Layout<v1::FindingRow> {

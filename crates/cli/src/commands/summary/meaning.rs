@@ -80,7 +80,9 @@ pub(super) fn undetermined(reason: UndeterminedReason) -> &'static str {
         UndeterminedReason::Boundary => "A request's bound lies inside the window of the record.",
         UndeterminedReason::Erased => "What would tell the target has been erased or withheld.",
         UndeterminedReason::Imported => "Read from an old log, not recorded as it happened.",
-        UndeterminedReason::LateRegister => "The node may not have had the newest register.",
+        UndeterminedReason::LateRegister => {
+            "The block names a request that is not in the register, and the time to enter it is not over yet."
+        }
         UndeterminedReason::Gap => "A gap in the records hides what would settle it.",
         UndeterminedReason::Secret => "A request that may cover it is not visible here.",
         UndeterminedReason::Scope => "A request does not say where it holds.",

@@ -29,7 +29,7 @@ use self::{
     layouts::{Proved, Total},
     unseen::{Unseen, unseen},
 };
-use super::{list, row::proof_word};
+use super::{adopt, list, row::proof_word};
 use crate::{
     cli::{Format, SummaryArgs},
     client,
@@ -71,6 +71,7 @@ struct Answers {
     findings: Vec<v1::FindingRow>,
     nodes: Vec<v1::NodeRow>,
     points: Vec<v1::PointRow>,
+    adopted: Vec<v1::AdoptedRow>,
     /// Of rules and findings, in the order in which they were asked for.
     completeness: [v1::Completeness; 2],
 }
@@ -103,6 +104,7 @@ async fn ask(config: &Config) -> Result<Answers, CliError> {
         Ok((answer.findings, answer.next_page_token, answer.completeness))
     })
     .await?;
+    let (adopted, _) = adopt::adopted(config, None).await?;
     let completeness = [of_rules.unwrap_or_default(), of_findings.unwrap_or_default()];
     Ok(Answers {
         operator: config.file.operator.clone(),
@@ -112,6 +114,7 @@ async fn ask(config: &Config) -> Result<Answers, CliError> {
         findings,
         nodes,
         points,
+        adopted,
         completeness,
     })
 }
@@ -124,6 +127,8 @@ struct Summary {
     completeness: v1::Completeness,
     /// A sentence, if the register grew between two answers.
     moved: Option<String>,
+    /// For how long a request may come into the register later than its block, as is stated for what is blocked now.
+    late_register: Option<v1::AdoptedRow>,
     causes: Vec<Cause>,
     deeds: Vec<Deed>,
     duties: Vec<v1::FindingRow>,
@@ -145,6 +150,7 @@ impl Summary {
             findings,
             nodes,
             points,
+            adopted,
             completeness,
         } = answers;
         let [first, completeness] = completeness;
@@ -161,6 +167,9 @@ impl Summary {
             collector,
             asked_at_s,
             moved,
+            late_register: adopted.into_iter().rfind(|row| {
+                row.in_force && matches!(row.what, Some(v1::adopted_row::What::LateRegister(_)))
+            }),
             causes: causes(&rules, &places),
             deeds: deeds(&findings, &places),
             duties: duties(&findings),
@@ -227,6 +236,13 @@ impl Summary {
             "collector": self.collector,
             "asked_at": time::utc(self.asked_at_s),
             "register_moved": self.moved.is_some(),
+            "late_register": self.late_register.as_ref().map(|row| json!({
+                "grace_s": grace_s(row),
+                "since": time::utc(row.since_s),
+                "statement": row.statement,
+                "author": adopt::by(row),
+                "attestation": "signed",
+            })),
             "totals": layouts::totals().listing(&self.totals(), None).objects(),
             "proofs": layouts::proved().listing(&self.proved(), None).objects(),
             "causes": layouts::causes().listing(&self.causes, None).objects(),
@@ -239,6 +255,14 @@ impl Summary {
             "not_seen": layouts::limits().listing(&self.limits, None).objects(),
             "completeness": output::completeness_json(Some(&self.completeness)),
         })
+    }
+}
+
+/// 0: nothing is waited for.
+fn grace_s(row: &v1::AdoptedRow) -> u32 {
+    match &row.what {
+        Some(v1::adopted_row::What::LateRegister(late)) => late.grace_s,
+        Some(_) | None => 0,
     }
 }
 

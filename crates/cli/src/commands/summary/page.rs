@@ -8,10 +8,12 @@ use super::{
     Summary,
     cause::{Cause, Part},
     defect::States,
+    grace_s,
     layouts::{self, Total},
     meaning,
 };
 use crate::{
+    commands::adopt,
     output::{Layout, Table, completeness_line},
     time,
     words::{self, count},
@@ -109,8 +111,26 @@ fn lead(summary: &Summary, totals: &[Total]) -> Vec<String> {
         count(summary.completeness.register_size, "statement", "statements"),
         count(summary.completeness.log_size, "entry", "entries"),
     ));
+    lead.push(late_register(summary));
     lead.extend(summary.moved.clone());
     lead
+}
+
+/// The verdicts rest on it: a reference that is not in the register yet is no fault before this time is over.
+fn late_register(summary: &Summary) -> String {
+    let grace = summary.late_register.as_ref().map(|row| (row, grace_s(row)));
+    match grace.filter(|(_, grace_s)| *grace_s > 0) {
+        None => "A request that a block names must be in the register at once: no time to enter it later is \
+                 stated."
+            .to_owned(),
+        Some((row, grace_s)) => format!(
+            "A request that a block names may come into the register {grace_s} s later, for blocks since {} \
+             UTC: statement {}, signed by {}.",
+            time::utc_cell(row.since_s),
+            row.statement,
+            adopt::by(row)
+        ),
+    }
 }
 
 fn registered_after(summary: &Summary) -> u64 {

@@ -59,8 +59,31 @@ pub(super) fn hostile(name: &str) -> Summary {
         findings: vec![named(finding(1, "EXPIRED", Expired)), named(duty)],
         nodes: vec![v1::NodeRow { node: name.into(), facts: Some(facts), ..Default::default() }],
         points: vec![v1::PointRow { node: name.into(), point: Some(point), ..Default::default() }],
+        adopted: vec![late(7, 0, false, name), late(8, 3600, true, name)],
         completeness: [completeness.clone(), completeness],
     })
+}
+
+fn late(statement: u64, grace_s: u32, in_force: bool, person: &str) -> v1::AdoptedRow {
+    let what = v1::adopted_row::What::LateRegister(v1::LateRegister { grace_s });
+    let author = Some(v1::PersonRef { person: person.into(), ..Default::default() });
+    let since_s = 1_780_000_000;
+    v1::AdoptedRow { statement, since_s, author, in_force, what: Some(what), ..Default::default() }
+}
+
+#[test]
+fn the_time_to_wait_for_late_requests_is_told_with_who_stated_it() {
+    let mut summary = hostile("a");
+    let page = page::page(&summary);
+    let told = "may come into the register 3600 s later, for blocks since 2026-05-28 20:26:40 UTC: statement 8, \
+                signed by a.";
+    assert!(page.lead.iter().any(|line| line.contains(told)), "{:?}", page.lead);
+    assert_eq!(summary.json()["late_register"]["grace_s"], 3600);
+    assert_eq!(summary.json()["late_register"]["author"], "a");
+    summary.late_register = None;
+    let page = page::page(&summary);
+    assert!(page.lead.iter().any(|line| line.contains("no time to enter it later is stated")));
+    assert!(summary.json()["late_register"].is_null());
 }
 
 fn text(summary: &Summary) -> String {
@@ -114,6 +137,7 @@ fn a_register_that_grew_meanwhile_is_told() {
         findings: Vec::new(),
         nodes: Vec::new(),
         points: Vec::new(),
+        adopted: Vec::new(),
         completeness: [
             v1::Completeness { register_size: 2, ..Default::default() },
             v1::Completeness { register_size: 3, ..Default::default() },
