@@ -210,10 +210,22 @@ fn a_network_with_old_rules_is_adopted() {
     operator.remit(&["adopt", "basis-map", &map, "--nodes", "edge-1"]).unwrap();
     assert!(maps().is_empty());
 
+    // What was stated, and by whom, is read by everybody, also by whoever has the bundle.
+    operator.remit(&["adopt", "late-register", "60"]).unwrap();
+    let stated = world.assessor.rows(&["adopt", "show"]).unwrap();
+    let kinds: Vec<_> = stated.iter().map(|row| (&row["kind"], &row["in_force"])).collect();
+    let wanted = ["baseline", "basis_map", "late_register"];
+    assert!(kinds.iter().map(|(kind, _)| *kind).eq(wanted), "{kinds:?}");
+    assert_eq!((kinds[1].1, kinds[2].1), (&true.into(), &true.into()), "{kinds:?}");
+    assert_eq!((&stated[2]["grace_s"], &stated[2]["attestation"]), (&60.into(), &"signed".into()));
+    let page = unwrapped(&operator.remit(&["summary"]).unwrap());
+    assert!(page.contains("may come into the register 60 s later"), "{page}");
+
     let bundle = path(dir.path(), "bundle.tar");
     world.assessor.remit(&["export", "-o", &bundle]).unwrap();
     let verified = world.assessor.output(&["verify", &bundle, "--quorum", "none"]).unwrap();
     let report = unwrapped(&String::from_utf8_lossy(&verified.stdout));
     assert_eq!(verified.status.code(), Some(0), "{report}");
     assert!(report.contains("used and stated by nobody: none"), "{report}");
+    assert!(report.contains("waited for 60 s after acts from"), "{report}");
 }

@@ -44,7 +44,7 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
     let text = match code(row)? {
         None if row.detail == "silent" => format!(
             "Request {id} is in force, and whether a rule carries it out is not known: all nodes that look \
-             are silent."
+             are silent, or have told nothing yet."
         ),
         None if row.detail == "conditions" => format!(
             "Request {id} is in force, and whether {targets} is carried out is not known: rules at {at} have \

@@ -26,7 +26,7 @@
 //! | `PREMATURE_REMOVAL` | a node carried a target that was owed, and does no more |
 //! | `LATE_REMOVAL` | a rule stood, or stands, after the time to remove it had passed; with the tail of each node |
 //! | `INEFFECTIVE` | a probe reached what is installed: [`outside`](crate::outside) |
-//! | undetermined | nobody looks where it would be, or all who look are silent now |
+//! | undetermined | nobody looks where it would be, or all who look are silent now or have told nothing yet |
 //! | undetermined(conditions) | rules with further conditions may carry a target out, or more of it, and others do not |
 //!
 //! Exempt: requests that are refused, challenged, suspended or never accepted; agreed narrowing; nodes outside

@@ -62,7 +62,7 @@ fn layout() -> Layout<v1::AdoptedRow> {
         Of::new("STATEMENT", |row| row.statement.to_string()),
         Of::new("IN FORCE", |row| if row.in_force { "yes" } else { "no" }.to_owned()),
         Of::new("SINCE (UTC)", |row| time::utc_cell(row.since_s)),
-        Of::new("BY", |row| by(row)),
+        Of::new("BY", by),
         Of::new("SAYS", says),
     ];
     Layout { noun: "adopted", fields, cells, below: |_| Vec::new() }
