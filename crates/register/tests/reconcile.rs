@@ -4,6 +4,7 @@
 //! is in force on the day of the question, 2026-06-01, unless its bounds or its state say otherwise.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 
+use proptest::prelude::*;
 use register::{
     Register, Target,
     import::{
@@ -812,4 +813,38 @@ fn the_register_says_when_it_took_in_what_a_request_names() {
     let register = register(from_toml(REQUESTS).unwrap());
     let items = registered(&register.view(), Names::new("agency"), at(AT));
     assert!(items.iter().all(|item| item.recorded_s == Some(at("2026-01-01"))), "{items:?}");
+}
+
+/// Lines about two names and their subtrees, by few numbers, in force or over.
+fn entries() -> impl Strategy<Value = String> {
+    let name = prop_oneof![Just("a.example"), Just("*.a.example"), Just("!a.example")];
+    let number = prop_oneof![Just(""), Just(" ref=1"), Just(" ref=2"), Just(" ref=3")];
+    let rest = prop_oneof![3 => Just(""), 1 => Just(" over"), 1 => Just(" until=2026-01-01")];
+    let line = (name, number, rest).prop_map(|(name, number, rest)| [name, number, rest].concat());
+    prop::collection::vec(line, 0..6).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    /// Whatever the two sides name: nothing is lost, nothing is called missing that the other side has, and in whatever
+    /// order they say it, the statement is the same.
+    #[test]
+    fn what_is_missing_on_a_side_is_named_nowhere_on_it(authority in entries(), operator in entries()) {
+        let found = compared(&authority, &operator);
+        check(&authority, &operator, &rows(&found).iter().map(String::as_str).collect::<Vec<_>>());
+        let names = |text: &str| -> Vec<String> { items(text).iter().map(Item::says).collect() };
+        for row in &found.rows {
+            match row.class {
+                Class::OnlyAuthority => prop_assert!(!names(&operator).contains(&row.target())),
+                Class::OnlyOperator => prop_assert!(!names(&authority).contains(&row.target())),
+                Class::Matched | Class::Differs(_) | Class::Timing(_) | Class::CountOnly => {}
+            }
+        }
+        let reversed = |text: &str| text.lines().rev().collect::<Vec<_>>().join("\n");
+        prop_assert_eq!(&compared(&reversed(&authority), &reversed(&operator)).rows, &found.rows);
+        let mut ids: Vec<&str> = found.rows.iter().map(|row| row.id.as_str()).collect();
+        ids.sort_unstable();
+        let all = ids.len();
+        ids.dedup();
+        prop_assert_eq!(ids.len(), all, "each difference has its own id");
+    }
 }

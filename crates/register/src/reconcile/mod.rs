@@ -226,9 +226,6 @@ pub fn reconcile(
     let mut limits = limits(&question);
     let mut figures = Figures::default();
     let in_force = |items: &[Item]| items.iter().filter(|item| item.in_force).count() as u64;
-    let mut operator = operator;
-    // Of two requests without a number that name the same, the same one stands for both wherever they come from.
-    operator.sort_by_cached_key(pair::order);
     let (held, _) = pair::distinct(operator.clone());
     figures.operator = in_force(&held);
     let mut rows = match authority {

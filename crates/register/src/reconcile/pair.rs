@@ -5,8 +5,10 @@ use std::collections::{HashMap, HashSet};
 use super::{Class, Field, Item, List, Question, Row, Says, Side};
 use crate::target::{Target, kind_word};
 
-/// Each entry once, and how many stood again.
-pub(super) fn distinct(items: Vec<Item>) -> (Vec<Item>, usize) {
+/// Each entry once, and how many stood again. Of several that count once the same one stands for all, in whatever order
+/// they come.
+pub(super) fn distinct(mut items: Vec<Item>) -> (Vec<Item>, usize) {
+    items.sort_by_cached_key(order);
     let all = items.len();
     let mut seen = HashSet::new();
     let mut kept: Vec<Item> = Vec::with_capacity(all);
@@ -29,9 +31,7 @@ pub(super) struct Paired {
 }
 
 pub(super) fn pair(question: &Question, list: List, operator: Vec<Item>) -> Paired {
-    let List { items: mut authority, says, refused } = list;
-    // The register has no order of its own, and the same two sides give the same rows.
-    authority.sort_by_cached_key(order);
+    let List { items: authority, says, refused } = list;
     let partners = partners(&authority, &operator);
     let mut operator: Vec<Option<Item>> = operator.into_iter().map(Some).collect();
     let paired = authority.into_iter().zip(partners).map(|(item, partner)| {
@@ -92,9 +92,13 @@ fn taken_in_since(question: &Question, item: &Item) -> bool {
     before_s.is_some_and(|s| 0 <= s && s <= question.timing_s) && question.timing_s > 0
 }
 
-pub(super) fn order(item: &Item) -> (String, String, bool, Option<i64>, String, String) {
-    let Item { reference, id, place, from_s, in_force, .. } = item;
-    (item.says(), reference.clone(), !in_force, *from_s, id.clone(), place.clone())
+/// By what an entry says: a list and a register may come in any order.
+type Order = (String, String, bool, Option<i64>, Option<i64>, String, String, String);
+
+fn order(item: &Item) -> Order {
+    let Item { reference, id, place, from_s, until_s, in_force, state, .. } = item;
+    let (reference, id, place) = (reference.clone(), id.clone(), place.clone());
+    (item.says(), reference, !in_force, *from_s, *until_s, id, place, state.clone())
 }
 
 /// For each entry of the authority, the place of the one of the register with which it goes together best. Each is
