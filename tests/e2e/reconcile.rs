@@ -113,7 +113,9 @@ fn an_authoritys_list_is_imported_and_reconciled() {
     // The list against itself, and against its next edition.
     let reconcile = |list: &str, more: &[&str]| -> Vec<String> {
         let fixed = ["reconcile", "--authority", "Roskomnadzor", "--list", list];
-        [&fixed[..], &form[..], more].concat().into_iter().map(str::to_owned).collect()
+        // Nothing is a matter of time, although the register took it in just now.
+        let timing = ["--timing", "0s"];
+        [&fixed[..], &form[..], &timing, more].concat().into_iter().map(str::to_owned).collect()
     };
     let run = |person: &Person, list: &str, more: &[&str]| {
         let arguments = reconcile(list, more);
@@ -145,13 +147,21 @@ fn an_authoritys_list_is_imported_and_reconciled() {
     );
     assert_eq!(live["differences"][0]["explained_by"][0], "authority");
     assert_eq!(live["differences"][2]["fields"][0], "reference");
+    assert_eq!(live["differences"][0]["unread"], true, "the row that was refused may name it");
     assert_eq!(live["figures"]["unexplained"], 2);
+    assert_eq!(live["figures"]["unread"], 1);
     assert_eq!(live["figures"]["material"], true);
     let page = fs::read_to_string(&html).unwrap();
     for said in ["Only in the register (ONLY_OPERATOR)", "lifted on appeal", "blockType"] {
         assert!(page.contains(said), "{said}");
     }
     assert!(fs::read_to_string(&csv).unwrap().lines().count() == 4, "a heading and three rows");
+    let fixed = ["reconcile", "--authority", "Roskomnadzor", "--list", &second];
+    let timely = path("timely.json");
+    let (code, said) = assessor.tried(&[&fixed[..], &form, &["--json", &timely]].concat());
+    assert_eq!(code, Some(3), "{said}");
+    let timely = differences(&statement(&dir.join("timely.json")));
+    assert!(timely.contains(&"TIMING url:http://news.example/page".to_owned()), "{timely:?}");
     let (code, said) = run(&assessor, &second, &["--html", &html]);
     assert_eq!(code, Some(2), "a file that is there is never overwritten: {said}");
 

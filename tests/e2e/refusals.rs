@@ -146,7 +146,7 @@ fn tokens_certificates_and_directories_are_refused_by_name() {
     let shorter = operator.output(&["requests", "import", &rows.to_string_lossy()]).unwrap();
     assert!(last(&shorter).contains("(0 new, 1 changed, 0 unchanged"), "{}", stderr(&shorter));
     assert!(stderr(&shorter).contains("version 2: techniques differ"), "{}", stderr(&shorter));
-    let left = "left as they are in the register: court/2026-004";
+    let left = "that this file does not have: court/2026-004";
     assert!(stderr(&shorter).contains(left), "{}", stderr(&shorter));
     let listed = operator.rows(&["requests", "list"]).unwrap();
     assert_eq!(listed.len(), before);

@@ -1,16 +1,21 @@
 //! An authority's list against the register: each class of DOMAIN.md 3d, in a language of its own.
 //!
-//! `<target> [ref=<number>] [from=<date>] [until=<date>] [<state>]`, one entry on a line. An entry is in force
-//! on the day of the question, 2026-06-01, unless its bounds or its state say otherwise.
+//! `<target> [ref=<number>] [from=<date>] [until=<date>] [recorded=<date>] [<state>]`, one entry on a line. An entry
+//! is in force on the day of the question, 2026-06-01, unless its bounds or its state say otherwise.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 
+use proptest::prelude::*;
 use register::{
     Register, Target,
-    import::{Imported, from_toml, to_items},
+    import::{
+        Action, Imported, Mapping, Purpose, csv_for, from_csv, from_json, from_toml, json_for,
+        to_items, toml_for,
+    },
     list::from_lines,
     reconcile::{
-        Authority, Explanation, Item, Materiality, Names, Question, Reconciliation, Side, Totals,
-        Veiled, explanations, listed, of_list, reconcile, registered,
+        Authority, Class, Explanation, Field, Item, List, Materiality, Names, Question,
+        Reconciliation, Recorded, Says, Side, Totals, Veiled, explanations, listed, of_list,
+        of_request, reconcile, registered,
     },
 };
 use remit_proto::v1::{self, statement::Body};
@@ -42,12 +47,14 @@ fn item(line: &str) -> Item {
         in_force: true,
         state: "active".to_owned(),
         place: String::new(),
+        recorded_s: None,
     };
     for word in words {
         match word.split_once('=') {
             Some(("ref", number)) => item.reference = number.to_owned(),
             Some(("from", date)) => item.from_s = Some(at(date)),
             Some(("until", date)) => item.until_s = Some(at(date)),
+            Some(("recorded", date)) => item.recorded_s = Some(at(date)),
             Some(other) => panic!("{other:?}?"),
             None => (item.in_force, item.state) = (false, word.to_owned()),
         }
@@ -71,7 +78,7 @@ fn question() -> Question {
 }
 
 fn compared(authority: &str, operator: &str) -> Reconciliation {
-    reconcile(question(), Authority::Items(items(authority)), items(operator), Vec::new())
+    reconcile(question(), Authority::from(items(authority)), items(operator), Vec::new())
 }
 
 /// "CLASS target" of each row, sorted by class.
@@ -92,6 +99,26 @@ fn check(authority: &str, operator: &str, expected: &[&str]) {
             + figures.timing
             + figures.count_only
     );
+    let of = |side: Side, item: fn(&register::reconcile::Row) -> Option<&Item>| {
+        let own = found.rows.iter().filter(|row| row.surplus.is_none_or(|surplus| surplus == side));
+        own.filter_map(item).count() as u64
+    };
+    assert_eq!(
+        of(Side::Authority, |row| row.authority.as_ref()) + figures.authority_left_out,
+        distinct(authority),
+        "each entry of the list is in one row of its own, or counted: {authority}"
+    );
+    assert_eq!(
+        of(Side::Operator, |row| row.operator.as_ref()) + figures.operator_left_out,
+        distinct(operator),
+        "each entry of the register is in one row of its own, or counted: {operator}"
+    );
+}
+
+/// Entries that count once.
+fn distinct(text: &str) -> u64 {
+    let key = |item: Item| (item.says(), item.reference, item.in_force);
+    items(text).into_iter().map(key).collect::<std::collections::BTreeSet<_>>().len() as u64
 }
 
 #[test]
@@ -130,7 +157,7 @@ fn what_both_sides_name_and_say_otherwise_differs_in_its_fields() {
         &["DIFFERS(from) domain_exact:example.org"],
     );
     check(
-        "example.org from=2026-01-01",
+        "example.org from=2026-01-01 until=2026-08-01",
         "example.org from=2026-01-01 until=2027-01-01",
         &["DIFFERS(until) domain_exact:example.org"],
     );
@@ -177,9 +204,26 @@ fn a_matter_of_time() {
         "example.org from=2026-01-03",
         &["TIMING domain_exact:example.org"],
     );
-    // Entered within three days before the list was made.
-    check("", "example.org from=2026-05-30", &["TIMING domain_exact:example.org"]);
-    check("", "example.org from=2026-05-20", &["ONLY_OPERATOR domain_exact:example.org"]);
+    // The register took it in within three days before the list was made, from whenever it is in force.
+    check(
+        "",
+        "example.org from=2026-05-01 recorded=2026-05-30",
+        &["TIMING domain_exact:example.org"],
+    );
+    check(
+        "",
+        "example.org from=2026-05-31 recorded=2026-05-01",
+        &["ONLY_OPERATOR domain_exact:example.org"],
+    );
+    check(
+        "",
+        "example.org from=2026-05-01 recorded=2026-06-02",
+        &["ONLY_OPERATOR domain_exact:example.org"],
+    );
+    check("", "example.org from=2026-05-31", &["ONLY_OPERATOR domain_exact:example.org"]);
+    let found = compared("", "example.org from=2026-05-31");
+    let said = "When the register took in 1 entry that only it has is not known here";
+    assert!(found.limits.iter().any(|limit| limit.starts_with(said)), "{:?}", found.limits);
     // Ended, or not yet begun, within three days.
     check(
         "example.org",
@@ -212,20 +256,161 @@ fn each_entry_stands_in_one_row_with_the_one_that_fits_it_best() {
         "example.org\n*.example.org",
         &["MATCHED domain_exact:example.org", "MATCHED domain_subtree:*.example.org"],
     );
-    check(
-        "example.org ref=1\nexample.org ref=2",
-        "example.org ref=2",
-        &["ONLY_AUTHORITY domain_exact:example.org", "MATCHED domain_exact:example.org"],
-    );
-    // An old version of the same that is over is not taken for it.
+    // An old version of the same that is over is not taken for it, on either side.
     check(
         "example.org ref=1",
         "example.org ref=1 withdrawn\nexample.org ref=1",
         &["MATCHED domain_exact:example.org"],
     );
+    check(
+        "example.org ref=1 until=2026-01-01\nexample.org ref=1 until=2027-01-01",
+        "example.org ref=1 until=2027-01-01",
+        &["MATCHED domain_exact:example.org"],
+    );
+    check(
+        "example.org ref=1 lifted\nexample.org ref=2",
+        "example.org ref=1\nexample.org ref=2",
+        &["DIFFERS(state) domain_exact:example.org", "MATCHED domain_exact:example.org"],
+    );
     let found = compared("example.org\nexample.org\nexample.org", "example.org");
     assert_eq!(rows(&found), ["MATCHED domain_exact:example.org"]);
     assert!(found.limits.iter().any(|l| l.starts_with("2 entries stand more than once")));
+    let found = compared("example.org\nexample.org", "example.org");
+    assert!(found.limits.iter().any(|l| l.starts_with("1 entry stands more than once")));
+}
+
+#[test]
+fn what_the_other_side_has_under_another_number_is_not_absent() {
+    check(
+        "example.org ref=1\nexample.org ref=77",
+        "example.org ref=1",
+        &["DIFFERS(reference) domain_exact:example.org", "MATCHED domain_exact:example.org"],
+    );
+    check(
+        "example.org ref=1",
+        "example.org ref=1\nexample.org ref=4",
+        &["DIFFERS(reference) domain_exact:example.org", "MATCHED domain_exact:example.org"],
+    );
+    let found = compared("a.example ref=1\na.example ref=77", "a.example ref=1");
+    let row = &found.rows[0];
+    assert_eq!((row.reference(), row.surplus), ("77", Some(Side::Authority)));
+    let other = row.operator.as_ref().unwrap();
+    assert_eq!(other.reference, "1", "under which number the other side has it");
+    // It is about the entry that is there once more: who explains it does not explain the other.
+    let found = compared("a.example ref=1", "a.example ref=2\na.example ref=3");
+    assert_eq!(found.figures.differs, 2);
+    assert_ne!(found.rows[0].id, found.rows[1].id);
+    let numbers: Vec<&str> = found.rows.iter().map(register::reconcile::Row::reference).collect();
+    assert_eq!(numbers, ["1", "3"]);
+    assert_eq!(found.rows[1].surplus, Some(Side::Operator));
+    // A list without numbers names it for each of them.
+    check(
+        "example.org",
+        "example.org ref=1\nexample.org ref=4",
+        &["MATCHED domain_exact:example.org", "MATCHED domain_exact:example.org"],
+    );
+    check(
+        "example.org from=2026-01-01",
+        "example.org ref=1 from=2025-01-01\nexample.org ref=4 from=2026-01-01",
+        &["MATCHED domain_exact:example.org", "MATCHED domain_exact:example.org"],
+    );
+    // The other side had it, and has it no more.
+    check(
+        "example.org ref=1\nexample.org ref=77",
+        "example.org ref=1 withdrawn",
+        &[
+            "DIFFERS(state) domain_exact:example.org",
+            "DIFFERS(reference, state) domain_exact:example.org",
+        ],
+    );
+    // A subtree is not there because its name is.
+    check(
+        "*.example.org ref=1\nexample.org ref=1",
+        "example.org ref=1\nexample.org ref=4",
+        &[
+            "ONLY_AUTHORITY domain_subtree:*.example.org",
+            "DIFFERS(reference) domain_exact:example.org",
+            "MATCHED domain_exact:example.org",
+        ],
+    );
+    // The list may be older.
+    check(
+        "example.org ref=1",
+        "example.org ref=1\nexample.org ref=4 recorded=2026-05-31",
+        &["TIMING domain_exact:example.org", "MATCHED domain_exact:example.org"],
+    );
+}
+
+#[test]
+fn a_list_is_compared_in_what_it_states() {
+    // None of its entries has an end: it says nothing of ends.
+    check(
+        "a.example from=2026-01-01\nb.example from=2026-01-01",
+        "a.example from=2026-01-01 until=2027-01-01\nb.example from=2026-01-01",
+        &["MATCHED domain_exact:a.example", "MATCHED domain_exact:b.example"],
+    );
+    let found = compared("a.example ref=7 from=2026-01-01", "a.example ref=7 from=2026-01-01");
+    let said = "The authority's list has no ends; they are not compared.";
+    assert!(found.limits.iter().any(|limit| limit == said), "{:?}", found.limits);
+    // One has: the other does not end.
+    check(
+        "a.example from=2026-01-01\nb.example from=2026-01-01 until=2027-01-01",
+        "a.example from=2026-01-01 until=2027-01-01\nb.example from=2026-01-01 until=2027-01-01",
+        &["DIFFERS(until) domain_exact:a.example", "MATCHED domain_exact:b.example"],
+    );
+    // The file has a column for them, in which nothing stands; its beginnings are none of its own.
+    let list = List {
+        says: Says { from: false, until: true },
+        ..List::of(items("a.example from=2026-01-01"))
+    };
+    let operator = items("a.example from=2026-03-01 until=2027-01-01");
+    let found = reconcile(question(), Authority::List(list), operator, Vec::new());
+    assert_eq!(rows(&found), ["DIFFERS(until) domain_exact:a.example"]);
+    let said = "no reference numbers and no beginnings";
+    assert!(found.limits.iter().any(|limit| limit.contains(said)), "{:?}", found.limits);
+    let found = compared("a.example from=2026-01-01", "a.example from=2026-01-03");
+    assert_eq!(found.rows[0].class, Class::Timing(vec![Field::From]), "in what");
+}
+
+#[test]
+fn what_a_row_that_was_not_read_may_name_is_not_said_to_be_missing() {
+    let compared = |refused, operator: &str, materiality| {
+        let list = List { refused, ..List::of(items("a.example ref=1\nd.example ref=1")) };
+        let question = Question { materiality, ..question() };
+        let operator = items(&format!("a.example ref=1\n{operator}"));
+        reconcile(question, Authority::List(list), operator, Vec::new())
+    };
+    let found = compared(3, "b.example ref=1\na.example ref=9", Materiality::Count(1));
+    assert_eq!(
+        rows(&found),
+        [
+            "ONLY_OPERATOR domain_exact:b.example",
+            "ONLY_AUTHORITY domain_exact:d.example",
+            "DIFFERS(reference) domain_exact:a.example",
+            "MATCHED domain_exact:a.example",
+        ]
+    );
+    let unread: Vec<u64> = found.rows.iter().map(|row| row.unread).collect();
+    assert_eq!(unread, [3, 0, 3, 0], "what the list names, it names");
+    let figures = found.figures;
+    assert_eq!((figures.unread, figures.unexplained, figures.material), (2, 1, false));
+    // Nor is it in what a share is of: one of two.
+    assert!(compared(3, "b.example", Materiality::Permille(499)).figures.material);
+    assert!(!compared(3, "b.example", Materiality::Permille(500)).figures.material);
+    let whole = compared(0, "b.example\na.example ref=9", Materiality::Count(1)).figures;
+    assert_eq!((whole.unread, whole.unexplained, whole.material), (0, 3, true));
+}
+
+#[test]
+fn what_is_in_no_row_is_counted() {
+    let found = compared(
+        "a.example\nb.example pending\nc.example until=2026-01-01",
+        "a.example\nc.example withdrawn\nd.example expired\ne.example from=2027-01-01",
+    );
+    assert_eq!(rows(&found), ["MATCHED domain_exact:a.example"]);
+    let figures = found.figures;
+    assert_eq!((figures.authority, figures.authority_left_out), (1, 2));
+    assert_eq!((figures.operator, figures.operator_left_out), (1, 3));
 }
 
 #[test]
@@ -237,8 +422,25 @@ fn totals_are_compared_with_totals() {
     let counts = found.rows[1].counts.clone().unwrap();
     assert_eq!((counts.authority, counts.operator), (3725, 2));
     assert!(!found.rows[0].is_difference(), "the numbers are equal");
-    assert_eq!(found.figures.unexplained, 1);
+    let figures = found.figures;
+    assert_eq!((figures.unexplained, figures.count_only, figures.counts_equal), (1, 2, 1));
     assert!(found.limits.iter().any(|limit| limit.contains("totals alone")));
+}
+
+#[test]
+fn totals_are_material_by_how_far_they_are_apart() {
+    let material = |targets, materiality| {
+        let totals = Totals { requests: Some(1), targets: Some(targets) };
+        let question = Question { materiality, ..question() };
+        let operator = items("192.0.2.1\n192.0.2.2\n192.0.2.3\n192.0.2.4");
+        reconcile(question, Authority::Totals(totals), operator, Vec::new()).figures.material
+    };
+    assert!(!material(4, Materiality::Count(0)));
+    assert!(material(5, Materiality::Count(0)));
+    assert!(!material(5, Materiality::Count(1)));
+    assert!(material(5, Materiality::Permille(199)));
+    assert!(!material(5, Materiality::Permille(200)), "one in five, and not one row in two");
+    assert!(material(0, Materiality::Permille(1000)), "of none, anything is more");
 }
 
 const SAID: &str = r#"
@@ -261,7 +463,7 @@ text = "fits nothing"
 fn explained(said: Vec<Explanation>) -> Reconciliation {
     let authority = items("b.example ref=7\nc.example ref=8\nd.example");
     let operator = items("a.example\na2.example\nd.example");
-    reconcile(question(), Authority::Items(authority), operator, said)
+    reconcile(question(), Authority::from(authority), operator, said)
 }
 
 #[test]
@@ -299,7 +501,7 @@ fn a_row_keeps_its_id_and_so_its_explanation() {
     // Another class is another difference: what was said of the old one does not explain it.
     let moved = reconcile(
         question(),
-        Authority::Items(items("b.example ref=7")),
+        Authority::from(items("b.example ref=7")),
         items("b.example ref=9"),
         found.rows[2].explanations.clone(),
     );
@@ -308,23 +510,24 @@ fn a_row_keeps_its_id_and_so_its_explanation() {
 }
 
 #[test]
-fn an_explanation_by_id_is_for_every_row_of_that_id() {
-    let compared = |said| {
-        let authority = items(
-            "b.example ref=7 from=2026-01-01\nb.example ref=7 from=2025-01-01 until=2026-01-01",
-        );
-        let operator = items("b.example ref=7 from=2026-02-01\nb.example ref=8 from=2025-01-01");
-        reconcile(question(), Authority::Items(authority), operator, said)
-    };
-    let found = compared(Vec::new());
-    assert_eq!(found.rows.len(), 2);
-    assert_eq!(found.rows[0].id, found.rows[1].id, "one target under one reference");
-    assert_eq!(found.figures.unexplained, 2);
+fn what_is_over_and_what_stands_under_one_number_are_two_rows_of_two_ids() {
+    let authority =
+        "b.example ref=7 from=2026-01-01\nb.example ref=7 from=2025-01-01 until=2026-01-01";
+    let operator = "b.example ref=7 from=2026-02-01\nb.example ref=8 from=2025-01-01";
+    check(
+        authority,
+        operator,
+        &["DIFFERS(from) domain_exact:b.example", "DIFFERS(reference) domain_exact:b.example"],
+    );
+    let found = compared(authority, operator);
+    assert_ne!(found.rows[0].id, found.rows[1].id);
     let id = &found.rows[0].id;
     let said =
         format!("[[explanation]]\ndifference = \"{id}\"\nside = \"operator\"\ntext = \"x\"\n");
-    let found = compared(explanations(&said).unwrap());
-    assert_eq!((found.figures.unexplained, found.figures.explained_by_operator), (0, 2));
+    let said = explanations(&said).unwrap();
+    let (authority, operator) = (Authority::from(items(authority)), items(operator));
+    let found = reconcile(question(), authority, operator, said);
+    assert_eq!((found.figures.unexplained, found.figures.explained_by_operator), (1, 1));
     assert_eq!(found.unused, []);
 }
 
@@ -353,6 +556,15 @@ fn explanations_that_say_nothing_are_refused() {
         "turns the direction of text",
     );
     refused("[[explanation]]\ntarget = \"x\"\nwhy = \"x\"", "unknown field `why`");
+    for name in ["Herr Maier", "Maier", "person_1"] {
+        let text = format!(
+            "[[explanation]]\ntarget = \"x\"\nside = \"operator\"\ntext = \"x\"\nby = {name:?}"
+        );
+        let want = "1: by: it is no id of a person; write the person's opaque id, 1 to 63 of a-z, 0-9 and '-'";
+        refused(&text, want);
+        let said = explanations(&text).unwrap_err().to_string();
+        assert!(!said.contains(name), "a name is not repeated: {said}");
+    }
     let long = "x".repeat(2_001);
     refused(
         &format!("[[explanation]]\ntarget = \"x\"\nside = \"operator\"\ntext = \"{long}\""),
@@ -364,7 +576,7 @@ fn explanations_that_say_nothing_are_refused() {
 fn materiality_is_a_number_or_a_share() {
     let unexplained = |materiality| {
         let question = Question { materiality, ..question() };
-        let authority = Authority::Items(items("a.example\nb.example\nc.example\nd.example"));
+        let authority = Authority::from(items("a.example\nb.example\nc.example\nd.example"));
         reconcile(question, authority, items("a.example\nb.example\nc.example"), Vec::new())
             .figures
             .material
@@ -374,7 +586,14 @@ fn materiality_is_a_number_or_a_share() {
     assert!(unexplained(Materiality::Permille(249)));
     assert!(!unexplained(Materiality::Permille(250)), "one in four");
     assert_eq!(Materiality::Permille(5).to_string(), "0.5% of all entries");
-    let nothing = reconcile(question(), Authority::Items(Vec::new()), Vec::new(), Vec::new());
+    let totals = Authority::Totals(Totals { requests: None, targets: Some(4) });
+    let threshold = |materiality| {
+        let question = Question { materiality, ..question() };
+        reconcile(question, totals.clone(), Vec::new(), Vec::new()).threshold()
+    };
+    assert_eq!(threshold(Materiality::Permille(10)), "1% of the authority's number");
+    assert_eq!(threshold(Materiality::Count(1)), "a difference of 1");
+    let nothing = reconcile(question(), Authority::from(Vec::new()), Vec::new(), Vec::new());
     assert!(!nothing.figures.material, "nothing was compared");
 }
 
@@ -462,14 +681,14 @@ fn a_list_that_was_imported_matches_itself() {
     let authority = listed(&of_agency, at(AT));
     let register = register(imported);
     let operator = registered(&register.view(), Names::new("agency"), at(AT));
-    let found = reconcile(question(), Authority::Items(authority), operator, Vec::new());
+    let found = reconcile(question(), Authority::from(authority), operator, Vec::new());
     assert_eq!(
         rows(&found),
         ["MATCHED !domain_exact:open.example", "MATCHED domain_exact:a.example"]
     );
     let lines = from_lines(b"a.example\nb.example\n!open.example\n").unwrap();
     let operator = registered(&register.view(), Names::new("agency"), at(AT));
-    let found = reconcile(question(), Authority::Items(of_list(&lines)), operator, Vec::new());
+    let found = reconcile(question(), Authority::from(of_list(&lines)), operator, Vec::new());
     assert_eq!(
         rows(&found),
         [
@@ -486,10 +705,10 @@ fn the_same_two_sides_give_the_same_statement_in_any_order() {
     let authority = items("a.example ref=1\n*.b.example\nc.example\nd.example from=2026-01-01");
     let operator = items("a.example ref=2\nb.example\ne.example\nd.example from=2026-01-02");
     let forward =
-        reconcile(question(), Authority::Items(authority.clone()), operator.clone(), Vec::new());
+        reconcile(question(), Authority::from(authority.clone()), operator.clone(), Vec::new());
     let backward = reconcile(
         question(),
-        Authority::Items(authority.into_iter().rev().collect()),
+        Authority::from(authority.into_iter().rev().collect::<Vec<_>>()),
         operator.into_iter().rev().collect(),
         Vec::new(),
     );
@@ -529,6 +748,103 @@ fn requests_whose_authority_or_reference_is_hidden_are_counted() {
     assert_eq!(veiled, Veiled { authority: 2, reference: 1 });
     let said = veiled.says().join(" ");
     assert!(said.contains("of 2 requests of the register"), "{said}");
-    assert!(said.contains("of 1 requests of this authority"), "{said}");
+    assert!(said.contains("of 1 request of this authority"), "{said}");
     assert!(Veiled::among(&requests[..1], Names::new("agency")).says().is_empty());
+}
+
+#[test]
+fn a_list_that_does_not_say_how_is_read_to_be_compared_and_not_to_be_entered() {
+    let row = "instrument = \"court_order_final\"\nform = \"letter\"\nfrom = \"2026-01-01T00:00:00Z\"\n\
+               territories = [\"DE\"]\n";
+    let toml = format!("[[request]]\nid = \"r/1\"\n{row}targets = [\"ip:192.0.2.7\"]\n");
+    let json = r#"{ "requests": [ { "id": "r/1", "instrument": "court_order_final", "form": "letter",
+        "from": "2026-01-01T00:00:00Z", "territories": ["DE"], "targets": ["ip:192.0.2.7"] } ] }"#;
+    let mapping = format!(
+        "[columns]\nid = \"No\"\n[[targets]]\ncolumn = \"Address\"\nkind = \"ip\"\n[constants]\n{row}"
+    );
+    let mapping = Mapping::parse(&mapping).unwrap();
+    let table = b"No,Address\nr/1,192.0.2.7\n";
+    let entered = [from_toml(&toml), from_json(json), from_csv(table, &mapping)];
+    for imported in entered {
+        let report = imported.unwrap().report;
+        let Action::Refused(problem) = &report[0].action else { panic!("{report:?}") };
+        assert!(problem.contains("permits nothing"), "{problem}");
+    }
+    let compare = Purpose::Compare;
+    let lists =
+        [toml_for(&toml, compare), json_for(json, compare), csv_for(table, &mapping, compare)];
+    for imported in lists {
+        let imported = imported.unwrap();
+        assert_eq!(imported.report[0].action, Action::Accepted);
+        let found = reconcile(
+            question(),
+            Authority::from(listed(&imported.requests, at(AT))),
+            items("192.0.2.7"),
+            Vec::new(),
+        );
+        assert_eq!(rows(&found), ["MATCHED ip:192.0.2.7"]);
+    }
+}
+
+#[test]
+fn the_register_says_when_it_took_in_what_a_request_names() {
+    let text = |targets: &str| {
+        let text = format!(
+            "[[request]]\nid = \"r/1\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
+             from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\noutcome_only = true\n\
+             authority = {{ id = \"agency\" }}\ntargets = {targets}\n"
+        );
+        from_toml(&text).unwrap().merge(&[]).requests.remove(0)
+    };
+    let texts = [
+        text("[\"ip:192.0.2.1\", \"ip:192.0.2.2\"]"),
+        text("[\"ip:192.0.2.1\"]"),
+        text("[\"ip:192.0.2.1\", \"ip:192.0.2.2\", \"ip:192.0.2.3\"]"),
+    ]
+    .map(|wire| register::Request::try_from(wire).unwrap());
+    let recorded = Recorded::at(300).after(&texts[1], 200).after(&texts[0], 100);
+    let of: Vec<Option<i64>> = of_request(&texts[2], "active", true, at(AT), &recorded)
+        .map(|item| item.recorded_s)
+        .collect();
+    assert_eq!(of, [Some(100), Some(300), Some(300)], "what was taken out came in again");
+    let recorded = recorded.after_others();
+    let first = of_request(&texts[2], "active", true, at(AT), &recorded).next();
+    assert_eq!(first.unwrap().recorded_s, None, "it may have come in earlier");
+    let register = register(from_toml(REQUESTS).unwrap());
+    let items = registered(&register.view(), Names::new("agency"), at(AT));
+    assert!(items.iter().all(|item| item.recorded_s == Some(at("2026-01-01"))), "{items:?}");
+}
+
+/// Lines about two names and their subtrees, by few numbers, in force or over.
+fn entries() -> impl Strategy<Value = String> {
+    let name = prop_oneof![Just("a.example"), Just("*.a.example"), Just("!a.example")];
+    let number = prop_oneof![Just(""), Just(" ref=1"), Just(" ref=2"), Just(" ref=3")];
+    let rest = prop_oneof![3 => Just(""), 1 => Just(" over"), 1 => Just(" until=2026-01-01")];
+    let line = (name, number, rest).prop_map(|(name, number, rest)| [name, number, rest].concat());
+    prop::collection::vec(line, 0..6).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    /// Whatever the two sides name: nothing is lost, nothing is called missing that the other side has, and in whatever
+    /// order they say it, the statement is the same.
+    #[test]
+    fn what_is_missing_on_a_side_is_named_nowhere_on_it(authority in entries(), operator in entries()) {
+        let found = compared(&authority, &operator);
+        check(&authority, &operator, &rows(&found).iter().map(String::as_str).collect::<Vec<_>>());
+        let names = |text: &str| -> Vec<String> { items(text).iter().map(Item::says).collect() };
+        for row in &found.rows {
+            match row.class {
+                Class::OnlyAuthority => prop_assert!(!names(&operator).contains(&row.target())),
+                Class::OnlyOperator => prop_assert!(!names(&authority).contains(&row.target())),
+                Class::Matched | Class::Differs(_) | Class::Timing(_) | Class::CountOnly => {}
+            }
+        }
+        let reversed = |text: &str| text.lines().rev().collect::<Vec<_>>().join("\n");
+        prop_assert_eq!(&compared(&reversed(&authority), &reversed(&operator)).rows, &found.rows);
+        let mut ids: Vec<&str> = found.rows.iter().map(|row| row.id.as_str()).collect();
+        ids.sort_unstable();
+        let all = ids.len();
+        ids.dedup();
+        prop_assert_eq!(ids.len(), all, "each difference has its own id");
+    }
 }

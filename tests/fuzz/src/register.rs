@@ -90,7 +90,7 @@ pub fn list_lines(data: &[u8]) {
         timing_s: 0,
         materiality: Materiality::Count(0),
     };
-    let authority = Authority::Items(items.clone());
+    let authority = Authority::from(items.clone());
     let found = reconcile::reconcile(question, authority, items, Vec::new());
     assert_eq!(found.figures.matched, found.figures.entries);
 }

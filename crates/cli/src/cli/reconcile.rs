@@ -80,7 +80,8 @@ pub(crate) struct Reconcile {
     /// Differences in time up to this are TIMING: 90s, 30m, 24h, 7d
     #[arg(long, value_name = "SPAN", default_value = "24h")]
     pub(crate) timing: String,
-    /// Unexplained differences are material above this: a share of all entries, or a number
+    /// Unexplained differences are material above this: a share of all entries (of totals: of the authority's number), or
+    /// a number
     #[arg(long, value_name = "PERCENT|N", default_value = "0")]
     pub(crate) materiality: String,
     /// What the sides say about differences; see below
@@ -132,8 +133,9 @@ difference explained or unexplained by side. A file of explanations, of which on
   difference = "3f0c2a1b9d8e7f60"  # as the statement shows it; or class, target, reference
   side = "operator"                # who explains: operator or authority
   text = "the letter came after the list was made"
-  by = "person-1"                  # opaque; may be left out, as may at
+  by = "person-1"                  # a person's id, never a name; may be left out, as may at
   at = "2026-11-03"
 
 The exit code is 3 if rows of the list were refused or parts of the register are not known: they are not
-compared. Differences change no exit code."#;
+compared, and of what only the register has it is not said that the list does not name it. A list of which no
+row can be read is compared with nothing (2). Differences change no exit code."#;

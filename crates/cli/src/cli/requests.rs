@@ -395,6 +395,7 @@ A .csv file needs a --mapping, which says where the same keys come from:
   instrument = "regulator_order"
   form = "portal_list"
   territories = ["DE"]
+  outcome_only = true              # the operator chooses how; or techniques = [ ... ]
 
 A .json file has the same keys: { "time_zone": ..., "end_date": ..., "requests": [ { "id": ... } ] }
 

@@ -36,7 +36,7 @@ use serde::Deserialize;
 
 use super::{
     Action, Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at,
-    row::{Defaults, Row},
+    row::{Defaults, Purpose, Row},
     times::{self, EndDate},
     toml::{setting_error, syntax_error},
     whole::{
@@ -161,6 +161,11 @@ impl Mapping {
         Ok(mapping)
     }
 
+    /// Whether a column holds this key of a requests file.
+    pub fn has_column(&self, key: &str) -> bool {
+        self.columns.contains_key(key)
+    }
+
     fn delimiter_byte(&self) -> Result<u8, ImportError> {
         match self.delimiter.as_bytes() {
             [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
@@ -191,6 +196,10 @@ impl Mapping {
 
 /// Reads a CSV by its mapping. Each row is taken or refused by itself.
 pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError> {
+    csv_for(bytes, mapping, Purpose::Enter)
+}
+
+pub fn csv_for(bytes: &[u8], mapping: &Mapping, purpose: Purpose) -> Result<Imported, ImportError> {
     bounded(bytes, b"\n")?;
     let (text, _) = mapping.encoding()?.decode_with_bom_removal(bytes);
     let body = after_lines(&text, mapping.skip_lines);
@@ -224,6 +233,7 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
         date_format: mapping.date_format.clone(),
         assumptions: Vec::new(),
         commits_text: false,
+        purpose,
     };
     let mut gathered = Gathered::default();
     let mut records = reader.records();

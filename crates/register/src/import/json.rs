@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Gathered, ImportError, Imported, LinesAhead, ROW_SIZE_MAX, ROWS_MAX, RowError,
-    row::{Defaults, Row},
+    row::{Defaults, Purpose, Row},
     times::{self, EndDate},
     toml::setting_error,
 };
@@ -43,6 +43,10 @@ struct File<'t> {
 
 /// Reads a requests file. Each request is taken or refused by itself.
 pub fn from_json(text: &str) -> Result<Imported, ImportError> {
+    json_for(text, Purpose::Enter)
+}
+
+pub fn json_for(text: &str, purpose: Purpose) -> Result<Imported, ImportError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with('[') {
         let message = "a list where an object is to stand: { \"requests\": [ ... ] }".to_owned();
@@ -60,7 +64,8 @@ pub fn from_json(text: &str) -> Result<Imported, ImportError> {
     if let Some(name) = &time_zone {
         times::zone(name).map_err(setting_error)?;
     }
-    let defaults = Defaults { time_zone, end_date, commits_text: true, ..Defaults::default() };
+    let defaults =
+        Defaults { time_zone, end_date, commits_text: true, purpose, ..Defaults::default() };
     let mut gathered = Gathered::default();
     let mut lines = LinesAhead::of(text);
     for raw in requests {

@@ -61,18 +61,19 @@ use remit_proto::v1::{self, RowFault};
 use self::row::{Defaults, Row};
 pub(crate) use self::whole::ended;
 pub use self::{
-    csv::{Column, Mapping, TargetColumn, from_csv},
+    csv::{Column, Mapping, TargetColumn, csv_for, from_csv},
     export::{Seen, to_json, to_toml},
     items::{ITEM_SIZE_MAX, to_items},
-    json::from_json,
+    json::{from_json, json_for},
     merge::{Held, Merged},
     refused::refused_rows,
     rkn::{from_rkn_csv, from_rkn_xml},
+    row::Purpose,
     rpz::{from_rpz, list_from_rpz},
     settings::Settings,
     target::{TypedTarget, typed, typed_kind},
     times::{EndDate, TypedDay, typed_day},
-    toml::from_toml,
+    toml::{from_toml, toml_for},
     whole::line_ended,
 };
 

@@ -138,6 +138,17 @@ pub(super) struct Defaults {
     /// Free text is committed, so that it can be erased: in files that people write. The text of a
     /// published list is its authority's.
     pub commits_text: bool,
+    pub purpose: Purpose,
+}
+
+/// What becomes of the requests that are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    #[default]
+    Enter,
+    /// They are laid beside a register and never enter one: how something is blocked is not compared, and a row that
+    /// does not say it is read as one that leaves it to the operator.
+    Compare,
 }
 
 pub(super) struct Built {
@@ -270,6 +281,8 @@ impl Row {
             Some(text) => word("basis_proof", &text, words::basis_proofs, words::basis_proof)?,
             None => usual_proof(form, !documents.is_empty()),
         };
+        let outcome_only =
+            outcome_only || (defaults.purpose == Purpose::Compare && techniques.is_empty());
         let techniques = techniques
             .iter()
             .map(|text| word("techniques", text, words::techniques, words::technique))

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::{
     ImportError,
-    row::{Defaults, Row},
+    row::{Defaults, Purpose, Row},
     times::{self, EndDate},
     toml::{setting_error, syntax_error},
     whole::added_ended,
@@ -55,6 +55,7 @@ impl Settings {
             date_format: None,
             assumptions: Vec::new(),
             commits_text: false,
+            purpose: Purpose::Enter,
         }
     }
 

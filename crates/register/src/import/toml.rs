@@ -25,7 +25,7 @@ use toml::Spanned;
 use super::{
     Gathered, ImportError, Imported, LinesAhead, ROW_SIZE_MAX, ROWS_MAX, RowError, bounded, ended,
     line_at,
-    row::{Defaults, Row},
+    row::{Defaults, Purpose, Row},
     times::{self, EndDate},
 };
 
@@ -40,6 +40,10 @@ struct File {
 
 /// Reads a requests file. Each request is taken or refused by itself.
 pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
+    toml_for(text, Purpose::Enter)
+}
+
+pub fn toml_for(text: &str, purpose: Purpose) -> Result<Imported, ImportError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // Before anything is parsed, for what people write; "request = [{ ... }]" is counted behind it.
     bounded(text.as_bytes(), b"[[request]]")?;
@@ -52,7 +56,8 @@ pub fn from_toml(text: &str) -> Result<Imported, ImportError> {
         times::zone(name).map_err(setting_error)?;
     }
     ended(text.as_bytes())?;
-    let defaults = Defaults { time_zone, end_date, commits_text: true, ..Defaults::default() };
+    let defaults =
+        Defaults { time_zone, end_date, commits_text: true, purpose, ..Defaults::default() };
     let mut gathered = Gathered::default();
     // What a span names is the header; a request goes on to the next one.
     let starts: Vec<usize> = request.iter().map(|spanned| spanned.span().start).collect();

@@ -8,7 +8,7 @@
 //! reference = "27-31"
 //! side = "operator"                   # who explains: operator or authority
 //! text = "withdrawn by telephone on 3 November; the letter is awaited"
-//! by = "person-1"                     # opaque, no name; may be left out
+//! by = "person-1"                     # a person's id, never a name; may be left out
 //! at = "2026-11-03"                   # may be left out
 //! ```
 //!
@@ -17,6 +17,7 @@
 
 use std::collections::HashMap;
 
+use evidence::PersonId;
 use serde::Deserialize;
 
 use super::Row;
@@ -83,10 +84,15 @@ pub fn explanations(text: &str) -> Result<Vec<Explanation>, InvalidExplanations>
         let line = 1 + text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() as u64;
         InvalidExplanations::Syntax { line, message: error.message().to_owned() }
     })?;
-    for (number, explanation) in (1..).zip(&explanation) {
+    checked(explanation)
+}
+
+/// By the same rules, what an earlier statement says.
+pub fn checked(explanations: Vec<Explanation>) -> Result<Vec<Explanation>, InvalidExplanations> {
+    for (number, explanation) in (1..).zip(&explanations) {
         explanation.check(number)?;
     }
-    Ok(explanation)
+    Ok(explanations)
 }
 
 impl Explanation {
@@ -103,9 +109,7 @@ impl Explanation {
             let problem = format!("{class:?} is no class");
             return wrong("class", problem, "write it as the statement does, without its fields");
         }
-        for (field, text, size_max) in
-            [("text", text, TEXT_SIZE_MAX), ("by", by, 48), ("at", at, 48)]
-        {
+        for (field, text, size_max) in [("text", text, TEXT_SIZE_MAX), ("at", at, 48)] {
             if text.len() > size_max {
                 return wrong(field, format!("longer than {size_max} bytes"), "shorten it");
             }
@@ -115,6 +119,11 @@ impl Explanation {
             if let Some(problem) = strange_text(text) {
                 return wrong(field, problem, "take it out");
             }
+        }
+        // What is no id is not shown: it may be a name.
+        if !by.is_empty() && by.parse::<PersonId>().is_err() {
+            let remedy = "write the person's opaque id, 1 to 63 of a-z, 0-9 and '-', or leave it out; never a name";
+            return wrong("by", "it is no id of a person".to_owned(), remedy);
         }
         if text.trim().is_empty() {
             return wrong("text", "missing".to_owned(), "say why the two sides differ");

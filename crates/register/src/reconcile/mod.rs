@@ -11,14 +11,18 @@
 //! |---|---|
 //! | `MATCHED` | name the same thing, by the same reference and with the same bounds where both give them |
 //! | `DIFFERS(field)` | name the same thing and not the same of it: `kind`, `reference`, `exception`, `from`, `until`, `state` |
-//! | `TIMING` | differ only in when, and by no more than the question allows |
+//! | `TIMING` | differ only in when, and by no more than the question allows; or the register took it in so shortly before |
 //! | `ONLY_AUTHORITY` | are one: the register has nothing of this authority for it |
 //! | `ONLY_OPERATOR` | are one: the register has it in force for this authority, and the list does not name it |
 //! | `COUNT_ONLY` | are counts: the authority says how many and not which |
 //!
 //! What is the same is decided by canonical targets (`target`): a name and its subtree are one thing of two
 //! kinds, a page and its host are two things. Each entry of a side stands in one row; an entry that a side
-//! names twice under one reference counts once.
+//! names twice under one reference counts once. What a side names once more than the other, under another number, is
+//! not absent there: it stands beside the other's entry, which stands in its own row as well ([`Row::surplus`]).
+//!
+//! What is only in the register may stand in a row of the list that was not read ([`List::refused`]): then the
+//! statement does not say that the list does not name it, and does not count it to the materiality ([`Row::unread`]).
 //!
 //! Closed parts may hide whose a request is, or its reference: [`Veiled`] counts those, for whoever makes the
 //! statement to say.
@@ -35,8 +39,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 pub use self::{
-    explain::{Explanation, InvalidExplanations, Side, explanations},
-    sides::{Names, Totals, Veiled, listed, of_entry, of_list, of_request, registered},
+    explain::{Explanation, InvalidExplanations, Side, checked, explanations},
+    sides::{Names, Recorded, Totals, Veiled, listed, of_entry, of_list, of_request, registered},
 };
 use crate::target::{Target, kind_word};
 
@@ -58,6 +62,8 @@ pub struct Item {
     pub state: String,
     /// Where to look it up: a line of the file, or a version of a list.
     pub place: String,
+    /// Of the register: when it took it in, as far as that is known.
+    pub recorded_s: Option<i64>,
 }
 
 /// What is compared, and by which rules. All of it stands in the statement.
@@ -75,7 +81,7 @@ pub struct Question {
 /// Above it the unexplained differences are material.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Materiality {
-    /// Of all entries that either side names.
+    /// Of all entries that either side names; of totals, of what the authority counts.
     Permille(u32),
     Count(u64),
 }
@@ -86,7 +92,8 @@ pub enum Class {
     Differs(Vec<Field>),
     OnlyAuthority,
     OnlyOperator,
-    Timing,
+    /// In nothing, if only the register has it, and took it in shortly before.
+    Timing(Vec<Field>),
     CountOnly,
 }
 
@@ -114,6 +121,10 @@ pub struct Row {
     pub authority: Option<Item>,
     pub operator: Option<Item>,
     pub counts: Option<Counts>,
+    /// The side that names it once more: the other side's entry of this row stands in another one, too.
+    pub surplus: Option<Side>,
+    /// Rows of the list that were not read, where one of them may name what only the register has here.
+    pub unread: u64,
     pub explanations: Vec<Explanation>,
 }
 
@@ -144,7 +155,10 @@ pub struct Figures {
     /// Entries that the authority's side names as in force, and the operator's.
     pub authority: u64,
     pub operator: u64,
-    /// Rows of either side; the denominator of the materiality.
+    /// Entries that are not in force and in no row, of either side.
+    pub authority_left_out: u64,
+    pub operator_left_out: u64,
+    /// Rows of either side.
     pub entries: u64,
     pub matched: u64,
     pub differs: u64,
@@ -152,18 +166,55 @@ pub struct Figures {
     pub only_operator: u64,
     pub timing: u64,
     pub count_only: u64,
+    /// Of these, those whose numbers are equal.
+    pub counts_equal: u64,
     /// Differences, by who has explained them. TIMING is one; a COUNT_ONLY with equal numbers is none.
     pub explained_by_authority: u64,
     pub explained_by_operator: u64,
     pub unexplained: u64,
+    /// Rows of which rows that were not read may speak. They are not unexplained, and in no share.
+    pub unread: u64,
     pub material: bool,
 }
 
-/// The two sides.
+/// The authority's side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authority {
-    Items(Vec<Item>),
+    List(List),
     Totals(Totals),
+}
+
+/// What was read of the authority's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    pub items: Vec<Item>,
+    pub says: Says,
+    /// Rows that could not be read.
+    pub refused: u64,
+}
+
+/// Which bounds a list states: of its entries as a whole, so that one without an end can be one that does not end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Says {
+    pub from: bool,
+    pub until: bool,
+}
+
+impl List {
+    /// Read to its end; it states the bounds that one of its entries has.
+    pub fn of(items: Vec<Item>) -> Self {
+        let says = Says {
+            from: items.iter().any(|item| item.from_s.is_some()),
+            until: items.iter().any(|item| item.until_s.is_some()),
+        };
+        Self { items, says, refused: 0 }
+    }
+}
+
+impl From<Vec<Item>> for Authority {
+    fn from(items: Vec<Item>) -> Self {
+        Self::List(List::of(items))
+    }
 }
 
 pub fn reconcile(
@@ -173,47 +224,93 @@ pub fn reconcile(
     explanations: Vec<Explanation>,
 ) -> Reconciliation {
     let mut limits = limits(&question);
-    let (mut rows, named) = match authority {
-        Authority::Items(items) => {
+    let mut figures = Figures::default();
+    let in_force = |items: &[Item]| items.iter().filter(|item| item.in_force).count() as u64;
+    let (held, _) = pair::distinct(operator.clone());
+    figures.operator = in_force(&held);
+    let mut rows = match authority {
+        Authority::List(List { items, says, refused }) => {
             let (items, twice) = pair::distinct(items);
             if twice > 0 {
-                limits.push(format!(
-                    "{twice} entries stand more than once in the authority's list and count once."
-                ));
+                limits.push(match twice {
+                    1 => "1 entry stands more than once in the authority's list and counts once.".to_owned(),
+                    _ => format!(
+                        "{twice} entries stand more than once in the authority's list and count once."
+                    ),
+                });
             }
-            for (missing, what) in [
-                (items.iter().all(|i| i.reference.is_empty()), "no reference numbers"),
-                (items.iter().all(|i| i.from_s.is_none()), "no dates"),
-            ] {
-                if missing && !items.is_empty() {
-                    limits.push(format!("The authority's list has {what}; they are not compared."));
-                }
+            if !items.is_empty() {
+                limits.extend(not_stated(&items, says));
             }
-            let named = items.iter().filter(|item| item.in_force).count() as u64;
-            (pair::rows(&question, items, pair::distinct(operator.clone()).0), named)
+            figures.authority = in_force(&items);
+            let paired = pair::pair(&question, List { items, says, refused }, held);
+            figures.authority_left_out = paired.authority_left_out;
+            figures.operator_left_out = paired.operator_left_out;
+            limits.extend(undated(&question, &paired.rows));
+            paired.rows
         }
         Authority::Totals(totals) => {
             limits.push(
                 "The authority gives totals alone: equal numbers do not say that the same is meant."
                     .to_owned(),
             );
-            (totals.rows(&operator), totals.targets.unwrap_or_default())
+            figures.authority = totals.targets.unwrap_or_default();
+            totals.rows(&operator)
         }
     };
     let unused = explain::attach(&mut rows, explanations);
-    let mut figures = Figures { authority: named, ..Figures::default() };
-    figures.operator =
-        pair::distinct(operator).0.iter().filter(|item| item.in_force).count() as u64;
     for row in &rows {
         figures.count(row);
     }
-    figures.material = match question.materiality {
-        Materiality::Count(max) => figures.unexplained > max,
-        Materiality::Permille(max) => {
-            u128::from(figures.unexplained) * 1000 > u128::from(max) * u128::from(figures.entries)
-        }
-    };
+    figures.material = is_material(question.materiality, &figures, &rows);
     Reconciliation { question, rows, figures, unused, limits }
+}
+
+/// Of totals, how far the numbers are apart is asked for: a share of the two rows that they make says nothing.
+fn is_material(materiality: Materiality, figures: &Figures, rows: &[Row]) -> bool {
+    let above = |number: u64, of: u64| match materiality {
+        Materiality::Count(max) => number > max,
+        Materiality::Permille(max) => u128::from(number) * 1000 > u128::from(max) * u128::from(of),
+    };
+    let open = rows.iter().filter(|row| row.is_difference() && row.explanations.is_empty());
+    let mut apart = open.filter_map(|row| row.counts.as_ref());
+    let is_of_totals = figures.count_only > 0;
+    (!is_of_totals && above(figures.unexplained, figures.entries - figures.unread))
+        || apart.any(|counts| above(counts.authority.abs_diff(counts.operator), counts.authority))
+}
+
+/// What the list does not say, and is not compared.
+fn not_stated(items: &[Item], says: Says) -> Option<String> {
+    let mut missing = Vec::new();
+    if items.iter().all(|item| item.reference.is_empty()) {
+        missing.push("reference numbers");
+    }
+    match says {
+        Says { from: true, until: true } => {}
+        Says { from: true, until: false } => missing.push("ends"),
+        Says { from: false, until: true } => missing.push("beginnings"),
+        Says { from: false, until: false } => missing.push("dates"),
+    }
+    (!missing.is_empty()).then(|| {
+        format!("The authority's list has no {}; they are not compared.", missing.join(" and no "))
+    })
+}
+
+/// Of how many entries it cannot be told whether the list was made before the register had them.
+fn undated(question: &Question, rows: &[Row]) -> Option<String> {
+    let is_undated = |row: &&Row| {
+        let is_alone = row.authority.is_none() || row.surplus == Some(Side::Operator);
+        let item = row.operator.as_ref().filter(|_| is_alone && row.is_difference());
+        item.is_some_and(|item| item.recorded_s.is_none())
+    };
+    let number = rows.iter().filter(is_undated).count();
+    (number > 0 && question.timing_s > 0).then(|| {
+        let whose = if number == 1 { "1 entry" } else { &format!("{number} entries") };
+        format!(
+            "When the register took in {whose} that only it has is not known here: whether that was shortly before \
+             the list was made is not asked of it."
+        )
+    })
 }
 
 fn limits(question: &Question) -> Vec<String> {
@@ -233,6 +330,25 @@ fn limits(question: &Question) -> Vec<String> {
     ]
 }
 
+impl Reconciliation {
+    /// The authority gave numbers alone.
+    pub fn is_of_totals(&self) -> bool {
+        self.rows.iter().any(|row| row.counts.is_some())
+    }
+
+    /// Above which it is material, in words.
+    pub fn threshold(&self) -> String {
+        let materiality = self.question.materiality;
+        match materiality {
+            Materiality::Count(max) if self.is_of_totals() => format!("a difference of {max}"),
+            Materiality::Permille(max) if self.is_of_totals() => {
+                format!("{} of the authority's number", percent(max))
+            }
+            Materiality::Count(_) | Materiality::Permille(_) => materiality.to_string(),
+        }
+    }
+}
+
 impl Figures {
     fn count(&mut self, row: &Row) {
         self.entries += 1;
@@ -241,8 +357,11 @@ impl Figures {
             Class::Differs(_) => self.differs += 1,
             Class::OnlyAuthority => self.only_authority += 1,
             Class::OnlyOperator => self.only_operator += 1,
-            Class::Timing => self.timing += 1,
-            Class::CountOnly => self.count_only += 1,
+            Class::Timing(_) => self.timing += 1,
+            Class::CountOnly => {
+                self.count_only += 1;
+                self.counts_equal += u64::from(!row.is_difference());
+            }
         }
         if !row.is_difference() {
             return;
@@ -250,16 +369,33 @@ impl Figures {
         let by = |side| u64::from(row.explained_by(side));
         self.explained_by_authority += by(Side::Authority);
         self.explained_by_operator += by(Side::Operator);
-        self.unexplained += u64::from(row.explanations.is_empty());
+        self.unread += u64::from(row.unread > 0);
+        self.unexplained += u64::from(row.is_open());
     }
 }
 
 impl Row {
-    fn new(class: Class, authority: Option<Item>, operator: Option<Item>) -> Self {
-        let named = authority.as_ref().or(operator.as_ref());
-        let key = named.map(|item| format!("{}\n{}\n", item.says(), item.reference));
-        let id = id_of(&class, &key.unwrap_or_default());
-        Self { id, class, authority, operator, counts: None, explanations: Vec::new() }
+    fn new(
+        class: Class,
+        authority: Option<Item>,
+        operator: Option<Item>,
+        surplus: Option<Side>,
+    ) -> Self {
+        let (counts, explanations, unread) = Default::default();
+        let id = String::new();
+        let mut row =
+            Self { id, class, authority, operator, counts, surplus, unread, explanations };
+        let key = row.named().map(|item| format!("{}\n{}\n", item.says(), item.reference));
+        row.id = id_of(&row.class, &key.unwrap_or_default());
+        row
+    }
+
+    /// The entry that the row is about.
+    fn named(&self) -> Option<&Item> {
+        match self.surplus {
+            Some(Side::Operator) => self.operator.as_ref(),
+            Some(Side::Authority) | None => self.authority.as_ref().or(self.operator.as_ref()),
+        }
     }
 
     fn of_counts(counts: Counts) -> Self {
@@ -270,6 +406,8 @@ impl Row {
             authority: None,
             operator: None,
             counts: Some(counts),
+            surplus: None,
+            unread: 0,
             explanations: Vec::new(),
         }
     }
@@ -278,11 +416,18 @@ impl Row {
     pub fn is_difference(&self) -> bool {
         match &self.class {
             Class::Matched => false,
-            Class::Differs(_) | Class::OnlyAuthority | Class::OnlyOperator | Class::Timing => true,
+            Class::Differs(_) | Class::OnlyAuthority | Class::OnlyOperator | Class::Timing(_) => {
+                true
+            }
             Class::CountOnly => {
                 self.counts.as_ref().is_some_and(|counts| counts.authority != counts.operator)
             }
         }
+    }
+
+    /// A difference that neither side explains; what rows may speak of that were not read is none yet.
+    pub fn is_open(&self) -> bool {
+        self.is_difference() && self.unread == 0 && self.explanations.is_empty()
     }
 
     pub fn explained_by(&self, side: Side) -> bool {
@@ -291,7 +436,7 @@ impl Row {
 
     /// "domain_exact:example.org"; of counts, what is counted.
     pub fn target(&self) -> String {
-        match (self.authority.as_ref().or(self.operator.as_ref()), &self.counts) {
+        match (self.named(), &self.counts) {
             (Some(item), _) => item.says(),
             (None, Some(counts)) => counts.what.to_owned(),
             (None, None) => String::new(),
@@ -299,8 +444,9 @@ impl Row {
     }
 
     pub fn reference(&self) -> &str {
-        let item = self.authority.as_ref().filter(|item| !item.reference.is_empty());
-        item.or(self.operator.as_ref()).map_or("", |item| item.reference.as_str())
+        let named =
+            self.named().filter(|item| !item.reference.is_empty() || self.surplus.is_some());
+        named.or(self.operator.as_ref()).map_or("", |item| item.reference.as_str())
     }
 }
 
@@ -318,6 +464,14 @@ impl Item {
 }
 
 impl Class {
+    /// In what the two sides differ.
+    pub fn fields(&self) -> &[Field] {
+        match self {
+            Self::Differs(fields) | Self::Timing(fields) => fields,
+            Self::Matched | Self::OnlyAuthority | Self::OnlyOperator | Self::CountOnly => &[],
+        }
+    }
+
     /// Without its fields.
     pub fn word(&self) -> &'static str {
         match self {
@@ -325,7 +479,7 @@ impl Class {
             Self::Differs(_) => "DIFFERS",
             Self::OnlyAuthority => "ONLY_AUTHORITY",
             Self::OnlyOperator => "ONLY_OPERATOR",
-            Self::Timing => "TIMING",
+            Self::Timing(_) => "TIMING",
             Self::CountOnly => "COUNT_ONLY",
         }
     }
@@ -336,7 +490,7 @@ impl Class {
             Self::OnlyOperator => 1,
             Self::OnlyAuthority => 2,
             Self::Differs(_) => 3,
-            Self::Timing => 4,
+            Self::Timing(_) => 4,
             Self::Matched => 5,
         }
     }
@@ -369,8 +523,14 @@ impl fmt::Display for Materiality {
         match self {
             Self::Count(1) => f.write_str("1 entry"),
             Self::Count(max) => write!(f, "{max} entries"),
-            Self::Permille(max) if max % 10 == 0 => write!(f, "{}% of all entries", max / 10),
-            Self::Permille(max) => write!(f, "{}.{}% of all entries", max / 10, max % 10),
+            Self::Permille(max) => write!(f, "{} of all entries", percent(*max)),
         }
+    }
+}
+
+fn percent(permille: u32) -> String {
+    match permille % 10 {
+        0 => format!("{}%", permille / 10),
+        tenth => format!("{}.{tenth}%", permille / 10),
     }
 }

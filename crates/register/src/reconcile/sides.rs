@@ -1,5 +1,7 @@
 //! What either side names: from the requests of a file, from the lines of a list, from a register.
 
+use std::collections::HashSet;
+
 use remit_proto::v1;
 use serde::Deserialize;
 
@@ -8,6 +10,7 @@ use crate::{
     list::{ListEntry, ListFile},
     register::View,
     request::{Details, Request, RequestTarget},
+    target::Target,
 };
 
 /// The names by which a request says whose it is.
@@ -46,6 +49,10 @@ impl std::ops::AddAssign for Veiled {
     }
 }
 
+fn requests(number: u64) -> String {
+    if number == 1 { "1 request".to_owned() } else { format!("{number} requests") }
+}
+
 impl Veiled {
     /// Among these requests, whatever their state.
     pub fn among<'r>(requests: impl IntoIterator<Item = &'r Request>, names: Names<'_>) -> Self {
@@ -71,14 +78,15 @@ impl Veiled {
         let mut said = Vec::new();
         if authority > 0 {
             said.push(format!(
-                "Whose they are is withheld or erased of {authority} requests of the register: they are \
-                 compared with nothing, and may be this authority's."
+                "Whose it is is withheld or erased of {} of the register: compared with nothing, and \
+                 perhaps this authority's.",
+                requests(authority)
             ));
         }
         if reference > 0 {
             said.push(format!(
-                "The reference is withheld or erased of {reference} requests of this authority, and is not \
-                 compared."
+                "The reference is withheld or erased of {} of this authority, and is not compared.",
+                requests(reference)
             ));
         }
         said
@@ -96,7 +104,8 @@ pub fn listed(requests: &[v1::Request], at_s: i64) -> Vec<Item> {
         let accepted =
             matches!(request.status, v1::RequestStatus::Accepted | v1::RequestStatus::Provisional);
         let state = if accepted { "listed" } else { crate::words::status(request.status) };
-        let items: Vec<Item> = of_request(&request, state, accepted, at_s).collect();
+        let items: Vec<Item> =
+            of_request(&request, state, accepted, at_s, &Recorded::default()).collect();
         items
     })
     .collect()
@@ -114,6 +123,7 @@ pub fn of_list(file: &ListFile) -> Vec<Item> {
         in_force: true,
         state: "listed".to_owned(),
         place: String::new(),
+        recorded_s: None,
     };
     file.entries.iter().map(item).collect()
 }
@@ -124,8 +134,60 @@ pub fn of_request<'a>(
     state: &'a str,
     in_force: bool,
     at_s: i64,
+    recorded: &'a Recorded<'a>,
 ) -> impl Iterator<Item = Item> + use<'a> {
-    request.targets.iter().map(move |target| item(request, target, state, in_force, at_s, ""))
+    request.targets.iter().map(move |target| {
+        let recorded_s = recorded.of(target);
+        Item { recorded_s, ..item(request, target, state, in_force, at_s, "") }
+    })
+}
+
+/// When a register took in what a request names: by the first of its texts that names it, up to the newest without a
+/// break.
+#[derive(Debug, Default)]
+pub struct Recorded<'a> {
+    /// Of its text.
+    newest_s: Option<i64>,
+    /// Of the texts before it, the newest first.
+    before: Vec<Before<'a>>,
+    /// There are older ones, which are not known.
+    unseen: bool,
+}
+
+#[derive(Debug)]
+struct Before<'a> {
+    named: HashSet<(&'a Target, bool)>,
+    recorded_s: i64,
+}
+
+impl<'a> Recorded<'a> {
+    pub fn at(recorded_s: i64) -> Self {
+        Self { newest_s: Some(recorded_s), before: Vec::new(), unseen: false }
+    }
+
+    /// The text before all that were named.
+    pub fn after(mut self, request: &'a Request, recorded_s: i64) -> Self {
+        let named = request.targets.iter().map(|target| (&target.target, target.exception));
+        self.before.push(Before { named: named.collect(), recorded_s });
+        self
+    }
+
+    /// Before all that were named there are others, of which it is not known what they name.
+    pub fn after_others(mut self) -> Self {
+        self.unseen = true;
+        self
+    }
+
+    fn of(&self, target: &RequestTarget) -> Option<i64> {
+        let named = (&target.target, target.exception);
+        let names = |before: &&Before<'_>| before.named.contains(&named);
+        let texts = self.before.iter().take_while(names).count();
+        match texts.checked_sub(1).and_then(|oldest| self.before.get(oldest)) {
+            _ if self.unseen && texts == self.before.len() => None,
+            Some(oldest) => Some(oldest.recorded_s),
+            None => self.newest_s,
+        }
+    }
 }
 
 /// An entry of a list that stands under a request, since the version that brought it.
@@ -151,7 +213,12 @@ pub fn registered(view: &View<'_>, names: Names<'_>, at_s: i64) -> Vec<Item> {
     for entry in view.requests().filter(|entry| names.is_of(entry.request())) {
         let in_force = entry.standing_at(at_s).is_some_and(crate::Standing::is_in_force);
         let state = entry.state_at(at_s);
-        items.extend(of_request(entry.request(), &state, in_force, at_s));
+        let mut texts = entry.versions().rev();
+        let newest = texts.next().map(|text| Recorded::at(text.recorded_at_s));
+        let recorded = texts.fold(newest.unwrap_or_default(), |recorded, text| {
+            recorded.after(&text.request, text.recorded_at_s)
+        });
+        items.extend(of_request(entry.request(), &state, in_force, at_s, &recorded));
     }
     for (id, listed) in view.listed_at(at_s) {
         let Some(entry) = view.request(id).filter(|entry| names.is_of(entry.request())) else {
@@ -162,7 +229,9 @@ pub fn registered(view: &View<'_>, names: Names<'_>, at_s: i64) -> Vec<Item> {
         items.extend(listed.iter().map(|member| {
             let place = member.in_force_at(at_s).map(|v| v.version.to_string());
             let place = format!("{}@{}", member.list().id(), place.unwrap_or_default());
-            item(entry.request(), member.target(), &state, in_force, at_s, &place)
+            let recorded_s = member.added().map(|version| version.proposed.recorded_at_s);
+            let item = item(entry.request(), member.target(), &state, in_force, at_s, &place);
+            Item { recorded_s, ..item }
         }));
     }
     items
@@ -187,6 +256,7 @@ fn item(
         in_force: in_force && from_s <= at_s && until_s.is_none_or(|until| at_s < until),
         state: state.to_owned(),
         place: place.to_owned(),
+        recorded_s: None,
     }
 }
 

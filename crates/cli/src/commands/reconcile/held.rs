@@ -9,7 +9,7 @@ use evidence::RequestId;
 use register::{
     Request,
     alike::alike,
-    reconcile::{Item, Names, Veiled, of_entry, of_request, registered},
+    reconcile::{Item, Names, Question, Recorded, Veiled, of_entry, of_request, registered},
 };
 use remit_proto::v1;
 use verify::{Outcome, RegisterState};
@@ -136,11 +136,9 @@ pub(super) fn of_bundle(
     })
 }
 
-pub(super) async fn of_collector(
-    config: &Config,
-    authority: &str,
-    at_s: i64,
-) -> Result<Held, CliError> {
+pub(super) async fn of_collector(config: &Config, question: &Question) -> Result<Held, CliError> {
+    let Question { authority, at_s, timing_s, materiality: _ } = question;
+    let at_s = *at_s;
     let mut client = client::register(config).await?;
     let mut roots = Roots::default();
     let (mut rows, completeness) = requests(&mut client, 0, &mut roots).await?;
@@ -158,7 +156,7 @@ pub(super) async fn of_collector(
     let names = Names::new(authority);
     let (mut not_understood, mut of) = (0_u64, BTreeMap::new());
     let (mut veiled, mut authorities) = (Veiled::default(), Authorities::default());
-    for v1::RequestRow { request, state, .. } in rows {
+    for v1::RequestRow { request, state, recorded_at_s, .. } in rows {
         let Ok(request) = Request::try_from(request.unwrap_or_default()) else {
             not_understood += 1;
             continue;
@@ -166,21 +164,29 @@ pub(super) async fn of_collector(
         veiled += Veiled::among([&request], names);
         authorities.saw(&request, names);
         if names.is_of(&request) {
-            of.insert(request.id.to_string(), (request, state));
+            of.insert(request.id.to_string(), Of { request, state, recorded_s: recorded_at_s });
         }
     }
     gaps.extend(veiled.says());
     if not_understood > 0 {
         gaps.push(format!(
-            "{not_understood} requests of the register are not understood by this version."
+            "By this version {} of the register not understood.",
+            count(not_understood, "request is", "requests are")
         ));
     }
     let mut items = Vec::new();
-    for (id, (request, state)) in &of {
-        items.extend(of_request(request, state, running.contains(id), at_s));
+    for (id, Of { request, state, recorded_s }) in &of {
+        // Only for what came in late it is asked how late.
+        let is_late = *recorded_s >= at_s.saturating_sub(*timing_s);
+        let earlier = match request.version {
+            2.. if is_late => earlier(&mut client, request, &mut roots).await?,
+            _ => Earlier::default(),
+        };
+        let recorded = earlier.before(*recorded_s);
+        items.extend(of_request(request, state, running.contains(id), at_s, &recorded));
     }
     let covered: BTreeSet<RequestId> =
-        of.values().flat_map(|(request, _)| request.covers_lists.iter().cloned()).collect();
+        of.values().flat_map(|of| of.request.covers_lists.iter().cloned()).collect();
     for list in covered {
         let v1::GetListResponse { list: row, versions, register_root, completeness } =
             lists::get(&mut client, &list).await?;
@@ -196,12 +202,19 @@ pub(super) async fn of_collector(
         let (rows, completeness) = lists::entries(&mut client, &list, &in_force.version).await?;
         roots.saw_size(completeness.as_ref());
         let place = format!("{list}@{}", in_force.version);
-        let under: Vec<(String, i64)> =
-            rows.iter().map(|row| (row.request_id.clone(), row.since_s)).collect();
-        for ((id, since_s), entry) in under.into_iter().zip(lists::read(rows)?) {
-            let Some((request, state)) = of.get(&id) else { continue };
+        let recorded = |added_by: &str| {
+            let version = versions.iter().find(|version| version.version == added_by)?;
+            Some(version.recorded_at_s)
+        };
+        let under: Vec<(String, i64, Option<i64>)> = rows
+            .iter()
+            .map(|row| (row.request_id.clone(), row.since_s, recorded(&row.added_by)))
+            .collect();
+        for ((id, since_s, recorded_s), entry) in under.into_iter().zip(lists::read(rows)?) {
+            let Some(Of { request, state, .. }) = of.get(&id) else { continue };
             let in_force = running.contains(&id);
-            items.push(of_entry(request, &entry, since_s, state, in_force, at_s, &place));
+            let item = of_entry(request, &entry, since_s, state, in_force, at_s, &place);
+            items.push(Item { recorded_s, ..item });
         }
     }
     gaps.extend(roots.says());
@@ -216,6 +229,59 @@ pub(super) async fn of_collector(
         gaps,
         code: Code::Ok,
     })
+}
+
+/// A request of the authority, as the collector shows it.
+struct Of {
+    request: Request,
+    state: String,
+    recorded_s: i64,
+}
+
+/// The texts before the one that is shown, the newest first.
+#[derive(Default)]
+struct Earlier {
+    texts: Vec<(Request, i64)>,
+    /// Not all of them were shown.
+    is_cut: bool,
+}
+
+impl Earlier {
+    fn before(&self, recorded_s: i64) -> Recorded<'_> {
+        let recorded = self
+            .texts
+            .iter()
+            .fold(Recorded::at(recorded_s), |recorded, (text, at_s)| recorded.after(text, *at_s));
+        if self.is_cut { recorded.after_others() } else { recorded }
+    }
+}
+
+async fn earlier(
+    client: &mut RegisterClient,
+    request: &Request,
+    roots: &mut Roots,
+) -> Result<Earlier, CliError> {
+    let question = v1::GetRequestRequest { id: request.id.to_string() };
+    let v1::GetRequestResponse { versions, version_count, completeness, .. } =
+        client.get_request(question).await?.into_inner();
+    roots.saw_size(completeness.as_ref());
+    let mut earlier =
+        Earlier { is_cut: version_count > versions.len() as u64, ..Earlier::default() };
+    for mut row in versions.into_iter().rev() {
+        let version = row.request.as_ref().map_or(0, |text| text.version);
+        if version >= request.version {
+            continue;
+        }
+        complete(client, &mut row).await?;
+        match Request::try_from(row.request.unwrap_or_default()) {
+            Ok(text) => earlier.texts.push((text, row.recorded_at_s)),
+            Err(_) => {
+                earlier.is_cut = true;
+                break;
+            }
+        }
+    }
+    Ok(earlier)
 }
 
 fn veiled_requests(number: u64) -> String {

@@ -61,7 +61,7 @@ pub(crate) async fn reconcile(
     let given = given::read(args, at_s)?;
     let held = match &args.bundle {
         Some(bundle) => held::of_bundle(config, bundle, args, at_s)?,
-        None => held::of_collector(config, &args.authority, at_s).await?,
+        None => held::of_collector(config, &question).await?,
     };
     if let Some(problem) = held.authorities.unknown(&args.authority).filter(|_| !args.nothing_held)
     {
@@ -91,10 +91,13 @@ fn make(
     let asked = question.authority.clone();
     let mut found: Reconciliation = compared(question, authority, held.items.clone(), said);
     if !given.refused.is_empty() {
-        found.limits.push(format!(
-            "{} of the authority's list were refused and are not compared; they are named below.",
-            crate::words::count(given.refused.len() as u64, "row", "rows")
-        ));
+        found.limits.push(match given.refused.len() {
+            1 => "1 row of the authority's list was refused and is not compared; this statement names it."
+                .to_owned(),
+            rows => format!(
+                "{rows} rows of the authority's list were refused and are not compared; this statement names them."
+            ),
+        });
     }
     if holds_nothing {
         found.limits.push(format!(

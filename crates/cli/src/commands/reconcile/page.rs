@@ -1,7 +1,7 @@
 //! The statement as a page, for a terminal and as HTML: what differs, who has explained it, what it was made
 //! from and what it cannot say.
 
-use register::reconcile::{Figures, Reconciliation, Row};
+use register::reconcile::{Reconciliation, Row};
 
 use super::statement::{Statement, layout};
 use crate::{
@@ -15,14 +15,14 @@ use crate::{
 const ROWS_MAX: usize = 500;
 
 pub(super) fn page(statement: &Statement) -> Page {
-    let Reconciliation { question, figures, .. } = &statement.found;
-    let mut sections = vec![glance(figures)];
+    let question = &statement.found.question;
+    let mut sections = vec![glance(&statement.found)];
     sections.extend(CLASSES.into_iter().filter_map(|class| of_class(statement, class)));
     sections.extend(refused(statement));
     sections.extend(unused(statement));
     sections.push(limits(statement));
     sections.push(made_from(statement));
-    sections.push(terms());
+    sections.push(terms(statement));
     Page {
         title: format!(
             "Reconciliation of {}'s list with the register, as of {}",
@@ -43,31 +43,58 @@ pub(super) fn page(statement: &Statement) -> Page {
 }
 
 fn lead(statement: &Statement) -> Vec<String> {
-    let Reconciliation { question, figures, .. } = &statement.found;
-    let differences = figures.entries - settled(statement);
-    let verdict = if figures.material { "That is material" } else { "That is not material" };
-    vec![
-        format!(
-            "{} compared: {} match, {} differ, {} of them unexplained by either side.",
-            count(figures.entries, "entry", "entries"),
-            settled(statement),
-            differences,
-            figures.unexplained
-        ),
-        format!("{verdict}: the threshold is {}.", question.materiality),
+    let Statement { given, found, .. } = statement;
+    let figures = &found.figures;
+    let alike = settled(found);
+    let compared = match found.is_of_totals() {
+        true => count(figures.entries, "number", "numbers"),
+        false => count(figures.entries, "entry", "entries"),
+    };
+    let mut lead = Vec::new();
+    if !given.refused.is_empty() {
+        let mut said = format!(
+            "This comparison is incomplete: {} of {} of the authority's list could not be read.",
+            given.refused.len(),
+            count(given.rows, "row", "rows")
+        );
+        if figures.unread > 0 {
+            said.push_str(&format!(
+                " {} of the register may be among them: whether the list names them is not known.",
+                count(figures.unread, "entry", "entries")
+            ));
+        }
+        lead.push(said);
+    }
+    let mut counted = format!(
+        "{compared} compared: {}, {}, {} of them unexplained by either side",
+        count(alike, "matches", "match"),
+        count(figures.entries - alike - figures.unread, "differs", "differ"),
+        figures.unexplained
+    );
+    if figures.unread > 0 {
+        counted.push_str(&format!("; of {} it is not known", figures.unread));
+    }
+    let read = if given.refused.is_empty() { "That" } else { "As far as it was read, that" };
+    let is = if figures.material { "is material" } else { "is not material" };
+    lead.extend([
+        format!("{counted}."),
+        format!("{read} {is}: the threshold is {}.", found.threshold()),
         "A difference is a question to both sides, and no finding of wrongdoing.".to_owned(),
-    ]
+    ]);
+    lead
 }
 
-fn settled(statement: &Statement) -> u64 {
-    statement.found.rows.iter().filter(|row| !row.is_difference()).count() as u64
+/// What matches, and numbers that are equal.
+fn settled(found: &Reconciliation) -> u64 {
+    found.figures.matched + found.figures.counts_equal
 }
 
 /// A line of the first table.
 struct Figure(&'static str, u64);
 
-fn glance(figures: &Figures) -> Section {
+fn glance(found: &Reconciliation) -> Section {
     type Of = Cell<Figure>;
+    let figures = &found.figures;
     let layout = Layout {
         noun: "figures",
         fields: Vec::new(),
@@ -77,19 +104,31 @@ fn glance(figures: &Figures) -> Section {
         ],
         below: |_| Vec::new(),
     };
-    let rows = [
-        Figure("in the authority's list", figures.authority),
-        Figure("in force in the register for it", figures.operator),
-        Figure("MATCHED", figures.matched),
-        Figure("DIFFERS", figures.differs),
-        Figure("ONLY_AUTHORITY", figures.only_authority),
-        Figure("ONLY_OPERATOR", figures.only_operator),
-        Figure("TIMING", figures.timing),
-        Figure("COUNT_ONLY", figures.count_only),
+    let mut rows = match found.is_of_totals() {
+        true => vec![
+            Figure("COUNT_ONLY", figures.count_only),
+            Figure("of these, equal on both sides", figures.counts_equal),
+        ],
+        false => vec![
+            Figure("in the authority's list, in force", figures.authority),
+            Figure("of the list, not in force and in no row", figures.authority_left_out),
+            Figure("in the register for it, in force", figures.operator),
+            Figure("of the register, not in force and in no row", figures.operator_left_out),
+            Figure("MATCHED", figures.matched),
+            Figure("DIFFERS", figures.differs),
+            Figure("ONLY_AUTHORITY", figures.only_authority),
+            Figure("ONLY_OPERATOR", figures.only_operator),
+            Figure("TIMING", figures.timing),
+        ],
+    };
+    rows.extend([
         Figure("explained by the authority", figures.explained_by_authority),
         Figure("explained by the operator", figures.explained_by_operator),
         Figure("unexplained", figures.unexplained),
-    ];
+    ]);
+    if figures.unread > 0 {
+        rows.push(Figure("not known: rows of the list were not read", figures.unread));
+    }
     Section {
         table: Some(layout.table(&rows)),
         tone: Tone::Figures,
@@ -121,13 +160,13 @@ const CLASSES: [(&str, &str, &str, &str); 6] = [
         "differs",
         "DIFFERS",
         "Named by both, and not alike",
-        "Both name the same thing and say something else of it: its kind, its reference, its bounds, or whether it is in force.",
+        "Both name the same thing and say something else of it: its kind, its reference, its bounds, or whether it is in force. What one side has under one number more stands here, too.",
     ),
     (
         "timing",
         "TIMING",
         "A matter of time",
-        "The two differ only in when, and by no more than was allowed.",
+        "The two differ only in when, and by no more than was allowed; or the register took it in so shortly before the time of the list.",
     ),
     (
         "matched",
@@ -145,8 +184,10 @@ fn of_class(
     if of.is_empty() {
         return None;
     }
-    let open = of.iter().filter(|row| row.is_difference() && row.explanations.is_empty()).count();
+    let open = of.iter().filter(|row| row.is_open()).count();
+    let unread = of.iter().filter(|row| row.unread > 0).count();
     let tone = match (word, open) {
+        (_, 0) if unread > 0 => Tone::Open,
         ("MATCHED", _) | (_, 0) => Tone::Settled,
         ("TIMING", _) => Tone::Open,
         _ => Tone::Asked,
@@ -157,19 +198,32 @@ fn of_class(
     } else {
         vec![format!("{} more; the JSON and the CSV have all.", count(more as u64, "row", "rows"))]
     };
-    let unexplained =
-        if word == "MATCHED" { String::new() } else { format!(", {open} unexplained") };
+    let mut said = format!("{heading} ({word}): {}", of.len());
+    if word != "MATCHED" {
+        said.push_str(&format!(", {open} unexplained"));
+    }
+    if unread > 0 {
+        said.push_str(&format!(", {unread} not known"));
+    }
     Some(Section {
         tone,
-        lead: vec![meaning.to_owned()],
+        lead: vec![meant(statement, word, meaning)],
         table: Some(layout().table(of.into_iter().take(ROWS_MAX))),
         after,
-        ..plain(id, &format!("{heading} ({word}): {}{unexplained}", number(statement, word)))
+        ..plain(id, &said)
     })
 }
 
-fn number(statement: &Statement, word: &str) -> usize {
-    statement.found.rows.iter().filter(|row| row.class.word() == word).count()
+/// What a class means in this statement.
+fn meant(statement: &Statement, word: &str, meaning: &str) -> String {
+    match (word, statement.given.refused.len() as u64) {
+        ("ONLY_OPERATOR", rows @ 1..) => format!(
+            "The register has it in force for this authority, and it is not among the rows of the authority's list \
+             that were read. {} refused, and may name it.",
+            count(rows, "row was", "rows were")
+        ),
+        _ => meaning.to_owned(),
+    }
 }
 
 fn refused(statement: &Statement) -> Option<Section> {
@@ -245,7 +299,7 @@ fn made_from(statement: &Statement) -> Section {
         term("Root of the register", or_none(&held.root).to_owned()),
         term("As of", time::utc(question.at_s)),
         term("Timing", format!("differences up to {} s are TIMING", question.timing_s)),
-        term("Materiality", question.materiality.to_string()),
+        term("Materiality", found.threshold()),
         term("Made", time::utc(*made_at_s)),
     ];
     if let Some(digest) = &given.mapping_digest {
@@ -254,8 +308,11 @@ fn made_from(statement: &Statement) -> Section {
     Section { terms, ..plain("made-from", "What it was made from") }
 }
 
-fn terms() -> Section {
-    let terms = CLASSES.map(|(_, word, _, meaning)| (word.to_owned(), meaning.to_owned())).into();
+fn terms(statement: &Statement) -> Section {
+    let term = |(_, word, _, meaning): (_, &str, _, &str)| {
+        (word.to_owned(), meant(statement, word, meaning))
+    };
+    let terms = CLASSES.into_iter().map(term).collect();
     Section { terms, ..plain("terms", "What the words mean") }
 }
 

@@ -1,6 +1,8 @@
 //! The statement for machines: JSON (docs/reconciliation.schema.json) and CSV.
 
-use register::reconcile::{Class, Counts, Explanation, Figures, Item, Reconciliation, Row, Side};
+use register::reconcile::{
+    Class, Counts, Explanation, Field, Figures, Item, Reconciliation, Row, Side, checked,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -44,7 +46,7 @@ impl Statement {
             "authority": question.authority,
             "at": time::utc(question.at_s),
             "timing_s": question.timing_s,
-            "materiality": question.materiality.to_string(),
+            "materiality": found.threshold(),
             "authority_list": {
                 "file": file,
                 "form": form,
@@ -72,8 +74,10 @@ impl Statement {
             .iter()
             .map(|row| {
                 let mut values = layout.values(row);
-                if let Some(last) = values.last_mut() {
-                    *last = told(row).join(" / ").into();
+                for (value, column) in values.iter_mut().zip(&columns) {
+                    if *column == "explanations" {
+                        *value = explained_in_words(row).join(" / ").into();
+                    }
                 }
                 values
             })
@@ -86,6 +90,8 @@ fn figures_json(figures: &Figures) -> Value {
     let Figures {
         authority,
         operator,
+        authority_left_out,
+        operator_left_out,
         entries,
         matched,
         differs,
@@ -93,14 +99,18 @@ fn figures_json(figures: &Figures) -> Value {
         only_operator,
         timing,
         count_only,
+        counts_equal,
         explained_by_authority,
         explained_by_operator,
         unexplained,
+        unread,
         material,
     } = figures;
     json!({
         "authority_entries": authority,
         "operator_entries": operator,
+        "authority_left_out": authority_left_out,
+        "operator_left_out": operator_left_out,
         "rows": entries,
         "MATCHED": matched,
         "DIFFERS": differs,
@@ -108,9 +118,11 @@ fn figures_json(figures: &Figures) -> Value {
         "ONLY_OPERATOR": only_operator,
         "TIMING": timing,
         "COUNT_ONLY": count_only,
+        "counts_equal": counts_equal,
         "explained_by_authority": explained_by_authority,
         "explained_by_operator": explained_by_operator,
         "unexplained": unexplained,
+        "unread": unread,
         "material": material,
     })
 }
@@ -123,6 +135,8 @@ pub(super) fn layout() -> Layout<Row> {
         "fields" => differing(row),
         "target" => row.target(),
         "reference" => row.reference(),
+        "authority_target" => row.authority.as_ref().map(Item::says),
+        "authority_reference" => row.authority.as_ref().map(|item| item.reference.clone()),
         "authority_from" => time_of(row.authority.as_ref(), |item| item.from_s),
         "authority_until" => time_of(row.authority.as_ref(), |item| item.until_s),
         "authority_state" => row.authority.as_ref().map(|item| item.state.clone()),
@@ -137,17 +151,24 @@ pub(super) fn layout() -> Layout<Row> {
         "operator_count" => row.counts.as_ref().map(|counts| counts.operator),
         "explained_by" => explained_by(row),
         "explanations" => row.explanations.iter().map(explanation_json).collect::<Vec<_>>(),
+        "surplus" => row.surplus.map(Side::word),
+        "unread" => row.unread > 0,
+        "remark" => remarks(row).join(" "),
     ];
     type Of = Cell<Row>;
     let cells = vec![
         Of::new("TARGET", Row::target),
         Of::new("REFERENCE", |row| dash(row.reference().to_owned())),
-        Of::new("AUTHORITY'S LIST (UTC)", |row| {
-            side(row.authority.as_ref(), counted(row, |c| c.authority))
-        }),
-        Of::new("REGISTER (UTC)", |row| side(row.operator.as_ref(), counted(row, |c| c.operator))),
+        Of::new("AUTHORITY'S LIST (UTC)", |row| match (row.authority.as_ref(), row.unread) {
+            (None, 1..) if row.counts.is_none() => "not read whole".to_owned(),
+            (item, _) => side(item, counted(row, |c| c.authority)),
+        })
+        .dispensable(2),
+        Of::new("REGISTER (UTC)", |row| side(row.operator.as_ref(), counted(row, |c| c.operator)))
+            .dispensable(3),
         Of::new("EXPLAINED BY", |row| match (row.is_difference(), explained_by(row).join(", ")) {
             (false, _) => "–".to_owned(),
+            (true, by) if by.is_empty() && row.unread > 0 => "–".to_owned(),
             (true, by) if by.is_empty() => "nobody".to_owned(),
             (true, by) => by,
         }),
@@ -158,19 +179,101 @@ pub(super) fn layout() -> Layout<Row> {
 
 /// What stands below a row.
 fn told(row: &Row) -> Vec<String> {
-    let mut told = Vec::new();
-    if let Class::Differs(fields) = &row.class {
-        let words: Vec<&str> = fields.iter().map(|field| field.word()).collect();
-        told.push(format!("Differs in {}.", words.join(", ")));
+    [remarks(row), explained_in_words(row)].concat()
+}
+
+/// What this program says of a row: what differs, as each side has it, and what it cannot tell.
+fn remarks(row: &Row) -> Vec<String> {
+    let mut said = Vec::new();
+    if let (Some(authority), Some(operator)) = (&row.authority, &row.operator) {
+        said.extend(row.class.fields().iter().map(|field| {
+            let (listed, held) = (value(*field, authority), value(*field, operator));
+            format!("Differs in {}: {listed} in the list, {held} in the register.", field.word())
+        }));
     }
-    told.extend(row.explanations.iter().map(|explanation| {
+    if row.class == Class::Timing(Vec::new()) {
+        said.extend(taken_in(row));
+    }
+    if row.unread > 0 {
+        said.push(format!("It is {}", not_read(row.unread)));
+    }
+    said.extend(beside(row));
+    said
+}
+
+/// Of what a side names once more.
+fn beside(row: &Row) -> Option<String> {
+    let (listed, held) = (number(row.authority.as_ref()), number(row.operator.as_ref()));
+    let (own, whose, other, theirs) = match row.surplus? {
+        Side::Authority => (listed, "list", "register", held),
+        Side::Operator => (held, "register", "list", listed),
+    };
+    let under = if theirs.is_empty() { String::new() } else { format!(" under {theirs}") };
+    let beside = format!("what the {other} has{under} is compared in another row, too.");
+    let is_alone = !own.is_empty() && row.is_difference() && row.unread == 0;
+    Some(if is_alone {
+        format!("{own} is the {whose}'s alone; {beside}")
+    } else {
+        beside.replacen('w', "W", 1)
+    })
+}
+
+fn not_read(rows: u64) -> String {
+    let refused = if rows == 1 { "1 row was" } else { &format!("{rows} rows were") };
+    format!("not among the rows of the list that were read; {refused} refused.")
+}
+
+fn taken_in(row: &Row) -> Option<String> {
+    let recorded_s = row.operator.as_ref()?.recorded_s?;
+    Some(format!(
+        "The register took it in at {}, shortly before the time of the list.",
+        time::utc(recorded_s)
+    ))
+}
+
+fn number(item: Option<&Item>) -> &str {
+    item.map_or("", |item| &item.reference)
+}
+
+/// What a side says of a field.
+fn value(field: Field, item: &Item) -> String {
+    let bound = |bound_s: Option<i64>, none: &str| bound_s.map_or(none.to_owned(), time::utc);
+    match field {
+        Field::Kind => item.says(),
+        Field::Exception if item.exception => "to be left open".to_owned(),
+        Field::Exception => "to be blocked".to_owned(),
+        Field::Reference => item.reference.clone(),
+        Field::From => bound(item.from_s, "no beginning"),
+        Field::Until => bound(item.until_s, "no end"),
+        Field::State => {
+            let force = if item.in_force { "in force" } else { "not in force" };
+            let mut because: Vec<String> = Vec::new();
+            if item.state != "listed" && !(item.in_force && item.state == "active") {
+                because.push(item.state.clone());
+            }
+            if !item.in_force {
+                because.extend(item.from_s.map(|from_s| format!("from {}", time::utc(from_s))));
+                because.extend(item.until_s.map(|end_s| format!("until {}", time::utc(end_s))));
+            }
+            if because.is_empty() {
+                force.to_owned()
+            } else {
+                format!("{force} ({})", because.join(", "))
+            }
+        }
+    }
+}
+
+/// In the words of the sides, and no others.
+fn explained_in_words(row: &Row) -> Vec<String> {
+    let said = row.explanations.iter().map(|explanation| {
         let Explanation { side, text, by, at, .. } = explanation;
         let from: Vec<&str> =
             [by.as_str(), at.as_str()].into_iter().filter(|t| !t.is_empty()).collect();
         let from = if from.is_empty() { String::new() } else { format!(" ({})", from.join(", ")) };
         format!("The {} says{from}: {text}", side.word())
-    }));
-    told
+    });
+    said.collect()
 }
 
 fn counted(row: &Row, of: fn(&Counts) -> u64) -> Option<u64> {
@@ -207,14 +310,7 @@ fn dash(text: String) -> String {
 }
 
 fn differing(row: &Row) -> Vec<&'static str> {
-    match &row.class {
-        Class::Differs(fields) => fields.iter().map(|field| field.word()).collect(),
-        Class::Matched
-        | Class::OnlyAuthority
-        | Class::OnlyOperator
-        | Class::Timing
-        | Class::CountOnly => Vec::new(),
-    }
+    row.class.fields().iter().map(|field| field.word()).collect()
 }
 
 fn explained_by(row: &Row) -> Vec<&'static str> {
@@ -296,10 +392,6 @@ pub(super) fn explained(bytes: &[u8], authority: &str) -> Result<Vec<Explanation
             }
         })
     };
-    Ok(earlier
-        .differences
-        .into_iter()
-        .flat_map(of_row)
-        .chain(earlier.explanations_unused)
-        .collect())
+    let said = earlier.differences.into_iter().flat_map(of_row).chain(earlier.explanations_unused);
+    checked(said.collect()).map_err(|error| error.to_string())
 }

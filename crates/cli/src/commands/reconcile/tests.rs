@@ -1,6 +1,6 @@
 //! The statement in its forms, from two sides to text.
 
-use register::reconcile::{Authority, Item, Materiality, explanations};
+use register::reconcile::{Authority, Item, Materiality, Row, Totals, explanations};
 
 use super::*;
 use crate::commands::summary::html;
@@ -16,6 +16,7 @@ fn item(name: &str, reference: &str) -> Item {
         in_force: true,
         state: "active".to_owned(),
         place: String::new(),
+        recorded_s: None,
     }
 }
 
@@ -34,7 +35,7 @@ fn hostile(name: &str) -> Statement {
          [[explanation]]\ntarget = \"nobody\"\nside = \"authority\"\ntext = '''{name}'''\n"
     );
     let said = explanations(&said).unwrap();
-    let given = Given::of(Authority::Items(authority), vec![format!("line 1: refused: {name}")]);
+    let given = Given::of(Authority::from(authority), vec![format!("line 1: refused: {name}")]);
     let held = Held {
         items: operator,
         origin: "example.net/register".to_owned(),
@@ -74,15 +75,18 @@ fn the_statement_says_from_what_and_how_it_was_made() {
     let text = text::text(&page::page(&statement), 100);
     for said in [
         "Reconciliation of agency's list with the register",
-        "3 entries compared: 0 match, 3 differ, 2 of them unexplained by either side.",
-        "That is material: the threshold is 1% of all entries.",
-        "Only in the register (ONLY_OPERATOR): 1, 0 unexplained",
-        "Differs in reference.",
+        "This comparison is incomplete: 1 of 2 rows of the authority's list could not be read. 1 entry of the",
+        "3 entries compared: 0 match, 2 differ, 2 of them unexplained by either side; of 1 it is not known.",
+        "As far as it was read, that is material: the threshold is 1% of all entries.",
+        "Only in the register (ONLY_OPERATOR): 1, 0 unexplained, 1 not known",
+        "it is not among the rows of the authority's list that were read. 1 row was refused",
+        "Differs in reference: agency in the list, 7 in the register.",
         "The operator says: agency",
         "Register example.net/register at size 7, root abab",
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "Explanations that fit nothing",
         "1 row of the authority's list refused",
+        "1 row of the authority's list was refused and is not compared; this statement names it.",
     ] {
         assert!(text.replace("\n    ", " ").replace('\n', " ").contains(said), "{said}\n{text}");
     }
@@ -96,20 +100,20 @@ fn a_statement_carries_the_explanations_of_the_one_before() {
     assert_eq!(carried.len(), 2, "the one that fits nothing is carried too");
     let question = first.found.question.clone();
     let rows = &first.found.rows;
-    let authority = rows.iter().filter_map(|row| row.authority.clone()).collect();
+    let authority: Vec<Item> = rows.iter().filter_map(|row| row.authority.clone()).collect();
     let operator = rows.iter().filter_map(|row| row.operator.clone()).collect();
-    let again = compared(question, Authority::Items(authority), operator, carried);
-    assert_eq!(again.figures, first.found.figures);
-    let text = |row: &register::reconcile::Row| {
-        row.explanations.iter().map(|e| e.text.clone()).collect::<Vec<_>>()
-    };
+    let again = compared(question, Authority::from(authority), operator, carried);
+    assert_eq!((again.figures.unread, again.figures.unexplained), (0, 2), "now it was read whole");
+    let text = |row: &Row| row.explanations.iter().map(|e| e.text.clone()).collect::<Vec<_>>();
     assert_eq!(
         again.rows.iter().map(text).collect::<Vec<_>>(),
         first.found.rows.iter().map(text).collect::<Vec<_>>()
     );
+    let named = first.json().to_string().replace(r#""by":"""#, r#""by":"Herr Maier""#);
     for (bytes, authority, said) in [
         (bytes.as_slice(), "court", "it is about \"agency\""),
         (b"{}".as_slice(), "agency", "no statement"),
+        (named.as_bytes(), "agency", "explanation 1: by: it is no id of a person"),
         (
             b"{\"format\":\"x\",\"authority\":\"\",\"differences\":[],\"explanations_unused\":[]}",
             "agency",
@@ -149,7 +153,7 @@ fn every_member_stands_in_the_schema() {
 #[test]
 fn a_list_that_is_compared_with_nothing_says_so() {
     let question = hostile("agency").found.question;
-    let given = Given::of(Authority::Items(vec![item("a.example", "7")]), Vec::new());
+    let given = Given::of(Authority::from(vec![item("a.example", "7")]), Vec::new());
     let held = Held {
         items: Vec::new(),
         origin: "example.net/register".to_owned(),
@@ -200,4 +204,164 @@ fn what_is_brought_to_check_a_bundle_is_seen() {
     ] {
         assert_eq!(typed(&[flag, value]), Some(flag));
     }
+}
+
+/// A statement of these two sides.
+fn stated(authority: Authority, operator: Vec<Item>, refused: &[&str], said: &str) -> Statement {
+    let question = Question {
+        authority: "agency".to_owned(),
+        at_s: 1_790_000_000,
+        timing_s: 86_400,
+        materiality: Materiality::Permille(5),
+    };
+    let given = Given::of(authority, refused.iter().map(ToString::to_string).collect());
+    let held = Held {
+        items: operator,
+        origin: "example.net/register".to_owned(),
+        size: 7,
+        root: "ab".repeat(32),
+        source: "the collector".to_owned(),
+        gaps: Vec::new(),
+        authorities: held::Authorities { holds_asked: true, ..held::Authorities::default() },
+        code: Code::Ok,
+    };
+    make(question, given, held, explanations(said).unwrap(), 1_790_000_100)
+}
+
+/// Of a width at which cells are cut, with its lines joined.
+fn shown(statement: &Statement) -> String {
+    let text = text::text(&page::page(statement), 80);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The cells of a row in the CSV, by their columns.
+fn cells(statement: &Statement, row: usize) -> std::collections::BTreeMap<String, String> {
+    let bytes = statement.csv().unwrap();
+    let mut lines = ::csv::Reader::from_reader(bytes.as_slice());
+    let columns = lines.headers().unwrap().clone();
+    let row = lines.records().nth(row).unwrap().unwrap();
+    columns.iter().map(str::to_owned).zip(row.iter().map(str::to_owned)).collect()
+}
+
+#[test]
+fn rows_that_were_not_read_make_nothing_missing_in_any_form() {
+    let operator = vec![item("a", "1"), item("b", "1")];
+    let list = || Authority::from(vec![item("a", "1")]);
+    let statement = stated(list(), operator.clone(), &["line 2: refused: x"], "");
+    let (text, page) = (shown(&statement), html::html(&page::page(&statement)));
+    for form in [&text, &page] {
+        assert!(!form.contains("list does not name it"), "{form}");
+        assert!(form.contains("This comparison is incomplete"), "{form}");
+        assert!(
+            form.contains("not among the rows of the list that were read; 1 row was refused."),
+            "{form}"
+        );
+    }
+    assert!(text.contains("1 matches, 0 differ, 0 of them unexplained"), "{text}");
+    assert!(text.contains("As far as it was read, that is not material"), "{text}");
+    let json = statement.json();
+    assert_eq!(json["figures"]["unread"], 1);
+    assert_eq!(json["figures"]["unexplained"], 0);
+    assert_eq!(json["figures"]["material"], false);
+    assert_eq!(json["differences"][0]["unread"], true);
+    assert_eq!(json["matched"][0]["unread"], false);
+    assert_eq!(cells(&statement, 0)["unread"], "true");
+    assert!(cells(&statement, 0)["remark"].contains("1 row was refused"));
+    // Of a list that was read whole it is said.
+    let statement = stated(list(), operator, &[], "");
+    assert!(shown(&statement).contains("list does not name it"));
+    assert_eq!(statement.json()["figures"]["material"], true);
+}
+
+#[test]
+fn what_differs_is_shown_as_each_side_has_it() {
+    let of = |target: &str, reference: &str, from_s: i64, until_s: i64| Item {
+        target: target.parse().unwrap(),
+        from_s: Some(from_s),
+        until_s: Some(until_s),
+        ..item("x", reference)
+    };
+    let (begun, late, end) = (1_700_000_000, 1_710_000_000, 1_800_000_000);
+    let authority = vec![
+        of("domain_subtree:*.a.example", "R-1", begun, end),
+        of("domain_exact:b.example", "R-1", begun, end),
+        of("domain_exact:c.example", "R-1", begun, end),
+        of("domain_exact:c.example", "R-77", begun, end),
+        of("domain_exact:d.example", "R-1", begun, end),
+    ];
+    let operator = vec![
+        of("domain_exact:a.example", "R-1", begun, end),
+        of("domain_exact:b.example", "R-2", late, end + 100_000),
+        of("domain_exact:c.example", "R-1", begun, end),
+        of("domain_exact:d.example", "R-1", begun + 60, end),
+        Item { recorded_s: Some(1_789_990_000), ..of("domain_exact:e.example", "R-1", begun, end) },
+    ];
+    let statement = stated(Authority::from(authority), operator, &[], "");
+    let (text, page) = (shown(&statement), html::html(&page::page(&statement)));
+    let page = page.replace("&#39;", "'");
+    for said in [
+        "Differs in kind: domain_subtree:*.a.example in the list, domain_exact:a.example in the register.",
+        "Differs in reference: R-1 in the list, R-2 in the register.",
+        "Differs in from: 2023-11-14T22:13:20Z in the list, 2024-03-09T16:00:00Z in the register.",
+        "Differs in until: 2027-01-15T08:00:00Z in the list, 2027-01-16T11:46:40Z in the register.",
+        "Differs in from: 2023-11-14T22:13:20Z in the list, 2023-11-14T22:14:20Z in the register.",
+        "Differs in reference: R-77 in the list, R-1 in the register.",
+        "R-77 is the list's alone; what the register has under R-1 is compared in another row, too.",
+        "The register took it in at 2026-09-21T11:26:40Z, shortly before the time of the list.",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+        assert!(page.contains(said), "{said}\n{page}");
+    }
+    let json = statement.json();
+    let surplus = json["differences"].as_array().unwrap().iter();
+    let surplus = surplus.filter(|row| row["surplus"] == "authority").collect::<Vec<_>>();
+    assert_eq!(surplus.len(), 1);
+    assert_eq!(surplus[0]["reference"], "R-77");
+    assert_eq!(surplus[0]["authority_reference"], "R-77");
+    assert_eq!(surplus[0]["operator_reference"], "R-1");
+}
+
+#[test]
+fn the_csv_keeps_the_words_of_the_sides_apart_from_the_programs() {
+    let said = "[[explanation]]\nreference = \"1\"\nside = \"operator\"\ntext = \"a slip\"\n\
+                by = \"person-1\"\n";
+    let authority = vec![item("a", "1"), item("b", "2")];
+    let operator = vec![item("a", "7"), item("b", "7")];
+    let statement = stated(Authority::from(authority), operator, &[], said);
+    let (explained, open) = (cells(&statement, 0), cells(&statement, 1));
+    assert_eq!(explained["explanations"], "The operator says (person-1): a slip");
+    assert_eq!(explained["remark"], "Differs in reference: 1 in the list, 7 in the register.");
+    assert_eq!((open["explained_by"].as_str(), open["explanations"].as_str()), ("", ""));
+    assert_eq!(open["remark"], "Differs in reference: 2 in the list, 7 in the register.");
+}
+
+#[test]
+fn figures_of_totals_add_up() {
+    let operator = (0..3700).map(|at| item(&at.to_string(), "1")).collect();
+    let totals = Authority::Totals(Totals { requests: Some(1), targets: Some(3725) });
+    let text = shown(&stated(totals, operator, &[], ""));
+    for said in [
+        "2 numbers compared: 1 matches, 1 differs, 1 of them unexplained by either side.",
+        "That is material: the threshold is 0.5% of the authority's number.",
+        "COUNT_ONLY 2 of these, equal on both sides 1 explained",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+    for wrong in ["MATCHED 0", "in the authority's list, in force", "of all entries"] {
+        assert!(!text.contains(wrong), "{wrong}\n{text}");
+    }
+}
+
+#[test]
+fn what_is_over_on_both_sides_is_counted() {
+    let over = |name: &str| Item { in_force: false, ..item(name, "1") };
+    let authority = vec![item("a", "1"), over("b"), over("c")];
+    let operator = vec![item("a", "1"), over("b")];
+    let statement = stated(Authority::from(authority), operator, &[], "");
+    let text = shown(&statement);
+    let want = "in the authority's list, in force 1 of the list, not in force and in no row 2 in the register for \
+                it, in force 1 of the register, not in force and in no row 1 MATCHED 1";
+    assert!(text.contains(want), "{text}");
+    assert_eq!(statement.json()["figures"]["authority_left_out"], 2);
+    assert_eq!(statement.json()["figures"]["operator_left_out"], 1);
 }

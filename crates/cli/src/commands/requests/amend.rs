@@ -4,7 +4,7 @@ use std::path::Path;
 
 use evidence::PersonId;
 use register::{
-    import::{EndDate, Held, TypedDay, TypedTarget, typed, typed_day},
+    import::{EndDate, Held, Purpose, TypedDay, TypedTarget, typed, typed_day},
     territory, words as field,
 };
 use remit_proto::v1;
@@ -71,7 +71,7 @@ struct Next {
 fn in_file(file: &Path, sent: &Sent, newest: Held) -> Result<Next, CliError> {
     let bytes = home::read_at_most(file, home::LIST_SIZE_MAX)?;
     sent.check_digest(file, &bytes)?;
-    let imported = read_form(file, &bytes, None, None, sent)?;
+    let imported = read_form(file, &bytes, None, None, sent, Purpose::Enter)?;
     sent.check_rows(file, imported.report.len())?;
     let id = newest.request.id.clone();
     let wrong = |problem: String| CliError::Usage(format!("{}: {problem}", file.display()));

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use register::import::{
-    ImportError, Imported, Mapping, Settings, from_csv, from_json, from_rkn_csv, from_rkn_xml,
-    from_rpz, from_toml,
+    ImportError, Imported, Mapping, Purpose, Settings, csv_for, from_rkn_csv, from_rkn_xml,
+    from_rpz, json_for, toml_for,
 };
 
 use crate::{
@@ -30,7 +30,7 @@ pub(super) fn read(args: &Import) -> Result<File, CliError> {
     }
     let mapping_digest = mapping.as_deref().map(|text| super::digest(text.as_bytes()));
     let mapping = args.mapping.as_deref().zip(mapping.as_deref());
-    let imported = read_form(&args.file, &bytes, args.format, mapping, &args.sent)?;
+    let imported = read_form(&args.file, &bytes, args.format, mapping, &args.sent, Purpose::Enter)?;
     args.sent.check_rows(&args.file, imported.report.len())?;
     Ok(File { bytes, imported, mapping_digest: mapping_digest.unwrap_or_default() })
 }
@@ -43,13 +43,14 @@ pub(in crate::commands) fn read_form(
     form: Option<RequestsForm>,
     mapping: Option<(&Path, &str)>,
     sent: &Sent,
+    purpose: Purpose,
 ) -> Result<Imported, CliError> {
     let wrong = |file: &Path, error: ImportError| {
         CliError::Malformed(format!("{}: {}", file.display(), chain(&error)))
     };
     let form = match form {
         Some(form) => form,
-        None => by_name(file, mapping.is_some())?,
+        None => form_by_name(file, mapping.is_some())?,
     };
     let no_mapping = || match mapping {
         None => Ok(()),
@@ -69,11 +70,15 @@ pub(in crate::commands) fn read_form(
     let ended = sent.ended(bytes, columns.as_ref());
     let bytes = &*ended;
     let imported = match form {
-        RequestsForm::Toml => no_mapping().and(text(file, bytes)).map(from_toml)?,
-        RequestsForm::Json => no_mapping().and(text(file, bytes)).map(from_json)?,
+        RequestsForm::Toml => {
+            no_mapping().and(text(file, bytes)).map(|text| toml_for(text, purpose))?
+        }
+        RequestsForm::Json => {
+            no_mapping().and(text(file, bytes)).map(|text| json_for(text, purpose))?
+        }
         RequestsForm::Csv => {
             let Some(mapping) = &columns else { return Err(no_form(file)) };
-            from_csv(bytes, mapping)
+            csv_for(bytes, mapping, purpose)
         }
         RequestsForm::Rpz => from_rpz(bytes, &settings()?),
         RequestsForm::RknCsv => from_rkn_csv(bytes, &settings()?),
@@ -82,7 +87,10 @@ pub(in crate::commands) fn read_form(
     imported.map_err(|error| wrong(file, error))
 }
 
-fn by_name(file: &Path, has_mapping: bool) -> Result<RequestsForm, CliError> {
+pub(in crate::commands) fn form_by_name(
+    file: &Path,
+    has_mapping: bool,
+) -> Result<RequestsForm, CliError> {
     let is = |end: &str| file.extension().is_some_and(|e| e.eq_ignore_ascii_case(end));
     if is("toml") {
         Ok(RequestsForm::Toml)
@@ -109,7 +117,44 @@ fn text<'b>(file: &Path, bytes: &'b [u8]) -> Result<&'b str, CliError> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+
+    /// What the help prints between two of its lines, as a file.
+    fn example(from: &str, to: &str) -> String {
+        let mut cli = crate::cli::Cli::command();
+        let requests = cli.find_subcommand_mut("requests").unwrap();
+        let help = requests.find_subcommand_mut("import").unwrap().get_after_help().unwrap();
+        let help = help.to_string();
+        let lines = help.lines().skip_while(|line| !line.starts_with(from)).skip(1);
+        let lines = lines.take_while(|line| !line.starts_with(to));
+        lines.map(|line| line.strip_prefix("  ").unwrap_or(line).to_owned() + "\n").collect()
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_read_as_they_are_printed() {
+        let mapping = example("A .csv file needs a --mapping", "A .json file");
+        assert!(mapping.contains("[constants]"), "{mapping}");
+        let table = "No;Blocked from;State;Resource;Kind\n\
+                     27 31;31.01.2026;in force;a.example|b.example;Domain\n\
+                     27 32;01.02.2026;pending;https://c.example/page;Page\n\
+                     27 33;01.02.2026;;192.0.2.7;Address\n";
+        let requests = example("A .toml file holds requests", "A .csv file");
+        let path = Path::new("mapping.toml");
+        let sent = Sent { rows: None, sha256: None };
+        for (form, bytes, mapping, rows) in [
+            (RequestsForm::Csv, table, Some((path, mapping.as_str())), 3),
+            (RequestsForm::Toml, requests.as_str(), None, 1),
+        ] {
+            let file = Path::new("file");
+            let read =
+                read_form(file, bytes.as_bytes(), Some(form), mapping, &sent, Purpose::Enter);
+            let read = read.unwrap_or_else(|error| panic!("{form:?}: {error}"));
+            let refused: Vec<String> = read.report.iter().map(ToString::to_string).collect();
+            assert_eq!((read.accepted_count(), read.refused_count()), (rows, 0), "{refused:?}");
+        }
+    }
 
     #[test]
     fn a_file_that_is_proven_whole_needs_no_line_end() {
@@ -131,7 +176,8 @@ mod tests {
             let read = |sha256: Option<String>| {
                 let sent = Sent { rows: None, sha256 };
                 let mapping = text.map(|text| (mapping, text));
-                let read = read_form(Path::new("f"), bytes, Some(form), mapping, &sent);
+                let read =
+                    read_form(Path::new("f"), bytes, Some(form), mapping, &sent, Purpose::Enter);
                 match read {
                     Err(error) => error.to_string(),
                     Ok(imported) => imported.report.iter().map(ToString::to_string).collect(),

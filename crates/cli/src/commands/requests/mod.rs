@@ -50,7 +50,11 @@ pub(crate) use self::{
     quick::quick,
     show::show,
 };
-pub(super) use self::{file::read_form, list::rows, targets::complete};
+pub(super) use self::{
+    file::{form_by_name, read_form},
+    list::rows,
+    targets::complete,
+};
 
 use self::file::File;
 use super::preview;
