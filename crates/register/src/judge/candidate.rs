@@ -481,15 +481,16 @@ impl<'a> Candidate<'a> {
     }
 
     pub(super) fn outcome(&self) -> Outcome {
-        if let [(code, dimension), rest @ ..] = self.failures().as_slice() {
+        let (answers, time) = (self.answers(), self.time());
+        if let [(code, dimension), rest @ ..] = failures(&answers, time).as_slice() {
             let count = rest.len().saturating_add(1);
             return Outcome::Fails { code: *code, dimension: *dimension, count };
         }
-        let open = self.answers().into_iter().find_map(|(answer, dimension)| match answer {
+        let open = answers.into_iter().find_map(|(answer, dimension)| match answer {
             Answer::Unknown(reason) => Some((reason, dimension)),
             Answer::Yes | Answer::No(_) => None,
         });
-        match (open, self.time()) {
+        match (open, time) {
             (Some((reason, dimension)), _) => Outcome::Might { reason, dimension },
             (None, Time::Grace) => Outcome::Grace,
             (None, Time::InForce { provisional }) => Outcome::Covers { provisional },
@@ -498,6 +499,11 @@ impl<'a> Candidate<'a> {
                 Outcome::Might { reason: self.boundary(), dimension: Dimension::Time }
             }
         }
+    }
+
+    /// The dimensions in which it does not cover, in order of their codes.
+    pub(super) fn failures(&self) -> Failures {
+        failures(&self.answers(), self.time())
     }
 
     /// All but time, in the order in which an open question speaks.
@@ -509,34 +515,6 @@ impl<'a> Candidate<'a> {
             (self.method(), Dimension::Method),
             (self.accepted, Dimension::Status),
         ]
-    }
-
-    /// The dimensions in which it does not cover, in order of their codes.
-    pub(super) fn failures(&self) -> SmallVec<[(VerdictCode, Dimension); 6]> {
-        let mut failures: SmallVec<_> = self
-            .answers()
-            .into_iter()
-            .filter_map(|(answer, dimension)| match answer {
-                Answer::No(code) => Some((code, dimension)),
-                Answer::Yes | Answer::Unknown(_) => None,
-            })
-            .collect();
-        match self.time() {
-            Time::Outside(
-                Standing::NotAccepted(_) | Standing::Dropped { .. } | Standing::Unapproved,
-            ) => {
-                let is_told = failures.iter().any(|(_, d)| *d == Dimension::Status);
-                if !is_told {
-                    failures.push((VerdictCode::BasisNotAccepted, Dimension::Status));
-                }
-            }
-            // It excuses only what was otherwise covered.
-            Time::Outside(Standing::Annulled { .. }) if !failures.is_empty() => {}
-            Time::Outside(standing) => failures.push((code_of(standing), Dimension::Time)),
-            Time::Boundary | Time::Grace | Time::InForce { .. } => {}
-        }
-        failures.sort_by_key(|(code, _)| *code as i32);
-        failures
     }
 
     pub(super) fn crosses_a_bound(&self) -> bool {
@@ -662,6 +640,36 @@ impl<'a> Candidate<'a> {
             .max()
             .unwrap_or((self.version.statement, self.version.recorded_at_s))
     }
+}
+
+type Failures = SmallVec<[(VerdictCode, Dimension); 6]>;
+
+/// Of what the answers to all but time say, and of where the time lies.
+fn failures(answers: &[(Answer, Dimension); 5], time: Time) -> Failures {
+    let mut failures = Failures::new();
+    for (answer, dimension) in answers {
+        if let Answer::No(code) = answer {
+            failures.push((*code, *dimension));
+        }
+    }
+    match time {
+        Time::Outside(
+            Standing::NotAccepted(_) | Standing::Dropped { .. } | Standing::Unapproved,
+        ) => {
+            let is_told = failures.iter().any(|(_, d)| *d == Dimension::Status);
+            if !is_told {
+                failures.push((VerdictCode::BasisNotAccepted, Dimension::Status));
+            }
+        }
+        // It excuses only what was otherwise covered.
+        Time::Outside(Standing::Annulled { .. }) if !failures.is_empty() => {}
+        Time::Outside(standing) => failures.push((code_of(standing), Dimension::Time)),
+        Time::Boundary | Time::Grace | Time::InForce { .. } => {}
+    }
+    if failures.len() > 1 {
+        failures.sort_by_key(|(code, _)| *code as i32);
+    }
+    failures
 }
 
 fn code_of(standing: Standing) -> VerdictCode {
