@@ -65,7 +65,7 @@ fn layout() -> Layout<v1::AdoptedRow> {
         Of::new("BY", by),
         Of::new("SAYS", says),
     ];
-    Layout { noun: "adopted", fields, cells, below: |_| Vec::new() }
+    Layout { noun: "adopted statements", fields, cells, below: |_| Vec::new() }
 }
 
 /// A statement of these kinds is signed by the key of the person whose it is; no collector attests one.
