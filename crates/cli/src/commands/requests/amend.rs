@@ -4,13 +4,14 @@ use std::path::Path;
 
 use evidence::PersonId;
 use register::{
-    import::{EndDate, Held, Purpose, TypedDay, TypedTarget, typed, typed_day},
+    import::{Held, Purpose, TypedTarget, typed},
     territory, words as field,
 };
 use remit_proto::v1;
 
 use super::{
-    as_secret_as, check_next, complete, digest, enter_requests, held, read_form, tell_rows,
+    as_secret_as, check_next, complete, days::Days, digest, enter_requests, held, read_form,
+    tell_rows,
 };
 use crate::{
     cli::{Amend, Sent},
@@ -197,7 +198,7 @@ impl Amend {
             text.as_deref().map(|text| time::parse(text, flag, now_s)).transpose()
         };
         let mut told = Told::default();
-        let mut days = Days { zone: &request.time_zone.clone(), now_s, typed: Vec::new() };
+        let mut days = Days::new(&request.time_zone, now_s);
         let task = request.task.get_or_insert_default();
         match (until.as_deref(), end_date.as_deref()) {
             (None, _) => {}
@@ -246,7 +247,6 @@ impl Amend {
         if let Some(text) = review_due {
             task.review_due_s = days.start(text, "review_due", "--review-due")?;
         }
-        let typed = days.typed;
         let deed = request.authorisation.get_or_insert_default();
         if let Some(number) = number {
             deed.external_ref.clone_from(number);
@@ -311,73 +311,8 @@ impl Amend {
             "redress.deadline" => redress.is_empty(),
             _ => true,
         });
-        for day in typed {
-            let assumed = request.time_assumption.split("; ").filter(|part| !part.is_empty());
-            // Of another end.
-            let is_of_end = |part: &&str| day.note.field == "until" && part.contains("end date");
-            let mut assumed: Vec<&str> = assumed.filter(|part| !is_of_end(part)).collect();
-            assumed.extend(day.assumptions.iter().map(String::as_str));
-            let mut seen = std::collections::HashSet::new();
-            assumed.retain(|part| seen.insert(*part));
-            request.time_assumption = assumed.join("; ");
-            request.time_notes.push(day.note);
-        }
+        days.note(request);
         Ok(told)
-    }
-}
-
-/// Times as they are typed: a date is one in the zone of the request.
-struct Days<'z> {
-    zone: &'z str,
-    now_s: i64,
-    typed: Vec<TypedDay>,
-}
-
-impl Days<'_> {
-    fn start(&mut self, text: &str, field: &str, flag: &str) -> Result<i64, CliError> {
-        self.day(text, field, flag, None)
-    }
-
-    /// A published end is the last day in force, or the day of removal: there is no default.
-    fn end(&mut self, text: &str, end_date: Option<&str>) -> Result<i64, CliError> {
-        let (field, flag) = ("until", "--until");
-        let meant = match end_date {
-            Some("last_day") => EndDate::LastDay,
-            Some(_) => EndDate::RemovalDay,
-            None if typed_day(field, text, "UTC", None).is_some() => {
-                return Err(CliError::Usage(format!(
-                    "{flag}: {text} does not say whether the day is still included: give --end-date last_day or \
-                     --end-date removal_day, or write a time"
-                )));
-            }
-            None => return time::parse(text, flag, self.now_s),
-        };
-        self.day(text, field, flag, Some(meant))
-    }
-
-    fn day(
-        &mut self,
-        text: &str,
-        field: &str,
-        flag: &str,
-        end: Option<EndDate>,
-    ) -> Result<i64, CliError> {
-        match typed_day(field, text, self.zone, end) {
-            None if end.is_some() => Err(CliError::Usage(format!(
-                "--end-date: {text:?} of {flag} is no date without a time"
-            ))),
-            None => time::parse(text, flag, self.now_s),
-            Some(Err(_)) if self.zone.is_empty() => Err(CliError::Usage(format!(
-                "{flag}: {text} has no time zone, and the request states none: write a time with its offset, \
-                 such as {text}T00:00:00+01:00"
-            ))),
-            Some(Err(why)) => Err(CliError::Usage(why)),
-            Some(Ok(day)) => {
-                let at_s = day.at_s;
-                self.typed.push(day);
-                Ok(at_s)
-            }
-        }
     }
 }
 

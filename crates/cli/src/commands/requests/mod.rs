@@ -16,6 +16,7 @@
 
 mod amend;
 mod approve;
+mod days;
 mod details;
 mod document;
 mod erase;
