@@ -26,9 +26,13 @@ pub struct Wrong {
 
 impl Wrong {
     pub fn new(field: &str, wanted: impl Into<String>) -> Self {
-        // A name that nobody knows may be anything.
-        let shown: String = field.chars().filter(|c| !c.is_control()).take(32).collect();
-        Self { field: shown, wanted: wanted.into() }
+        Self { field: field.to_owned(), wanted: wanted.into() }
+    }
+
+    /// A name that nobody knows may be anything, an address or a number too: only what looks like a name is shown.
+    fn unknown(name: &str) -> Self {
+        let is_name = name.len() <= 32 && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+        Self::new(if is_name { name } else { "(a name)" }, "is not known in a record of this type")
     }
 }
 
@@ -89,7 +93,7 @@ pub fn parse(line: &str) -> Result<Record, Wrong> {
         _ => return Err(Wrong::new("type", "must be rule, removed, hit, counter or lost")),
     };
     match fields.0.first() {
-        Some((name, _)) => Err(Wrong::new(name, "is not known in a record of this type")),
+        Some((name, _)) => Err(Wrong::unknown(name)),
         None => Ok(record),
     }
 }
@@ -248,6 +252,19 @@ mod tests {
         let error = parse(line).expect_err(line);
         assert_eq!(error.field, field, "{line}: {error}");
         assert!(!error.wanted.is_empty());
+    }
+
+    #[test]
+    fn of_a_name_that_nobody_knows_no_address_or_number_is_shown() {
+        let line = |name: &str| {
+            format!(
+                "{{\"type\": \"removed\", \"rule\": \"p1\", \"at\": 1767225600, \"{name}\": 1}}"
+            )
+        };
+        wrong(&line("client_address"), "client_address");
+        for name in ["192.0.2.7", "2001:db8::7", "491701234567", "n.n@isp.example"] {
+            wrong(&line(name), "(a name)");
+        }
     }
 
     #[test]

@@ -387,6 +387,17 @@ mod tests {
     use super::*;
     use crate::words;
 
+    fn in_register() -> Held {
+        Held {
+            request: request(),
+            digest: vec![7; 32],
+            state: "active".to_owned(),
+            erased: Vec::new(),
+            existence: v1::DisclosureTier::Unspecified,
+            existence_until_s: 0,
+        }
+    }
+
     fn request() -> v1::Request {
         let target = target("192.0.2.7", "").unwrap().target;
         v1::Request {
@@ -422,17 +433,9 @@ mod tests {
                     from = \"2026-01-01T00:00:00Z\"\noutcome_only = true\nterritories = [\"DE\"]\n\
                     targets = [\"ip:192.0.2.7\"]";
         std::fs::write(&path, text).unwrap();
-        let newest = || Held {
-            request: request(),
-            digest: vec![7; 32],
-            state: "active".to_owned(),
-            erased: Vec::new(),
-            existence: v1::DisclosureTier::Unspecified,
-            existence_until_s: 0,
-        };
         let read = |rows, sha256: Option<&str>| {
             let sent = Sent { rows, sha256: sha256.map(str::to_owned) };
-            in_file(&path, &sent, newest()).map(|_| ()).map_err(|error| error.to_string())
+            in_file(&path, &sent, in_register()).map(|_| ()).map_err(|error| error.to_string())
         };
         let whole = words::hex(&digest(text.as_bytes()));
         let other = "0".repeat(64);
@@ -450,14 +453,7 @@ mod tests {
     fn a_file_with_other_requests_says_which_and_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("req-7.toml");
-        let newest = Held {
-            request: request(),
-            digest: vec![7; 32],
-            state: "active".to_owned(),
-            erased: Vec::new(),
-            existence: v1::DisclosureTier::Unspecified,
-            existence_until_s: 0,
-        };
+        let newest = in_register();
         let refused = |ids: &[&str]| {
             let one = |id: &&str| {
                 format!(
@@ -615,14 +611,7 @@ mod tests {
 
     #[test]
     fn what_was_typed_is_on_record_with_what_was_repaired_in_it() {
-        let newest = Held {
-            request: request(),
-            digest: vec![0; 32],
-            state: "active".to_owned(),
-            erased: Vec::new(),
-            existence: v1::DisclosureTier::Unspecified,
-            existence_until_s: 0,
-        };
+        let newest = in_register();
         let add_target = [".Example.ORG", "domain_exact:xn--pypal-4ve.example", "192.0.2.7/32"];
         let add_target = add_target.map(str::to_owned).to_vec();
         let amend = Amend { add_target, ..Amend::default() };
