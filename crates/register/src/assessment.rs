@@ -575,10 +575,7 @@ impl Grounds {
     /// Times in the span of an event in which nobody looked at its source, as known below a size of the log.
     fn unseen(&self, facts: &Facts, log_size: u64) -> Vec<Unseen> {
         let Some(seen) = self.seen(&facts.origin) else { return Vec::new() };
-        let Span { first_s, last_s, clock_error_s } = facts.span;
-        let error_s = i64::from(clock_error_s);
-        let span = (first_s.saturating_sub(error_s), last_s.saturating_add(error_s));
-        seen.gaps.within(&facts.rule, span, |shown| seen.knows(shown, log_size))
+        seen.gaps.within(&facts.rule, facts.span.with_error(), |shown| seen.knows(shown, log_size))
     }
 
     /// The time in which nobody could have seen that the rule went.

@@ -280,11 +280,12 @@ impl<'a> Entry<'a> {
     pub fn ends_after(&self, at_s: i64) -> Option<i64> {
         let in_force = |at_s: i64| self.standing_at(at_s).is_some_and(Standing::is_in_force);
         let known = self.transitions();
-        let mut turns: Vec<i64> = self
-            .versions()
-            .flat_map(|version| self.turning_points(version, self.bounds(version, None), &known))
-            .filter(|turn_s| *turn_s > at_s)
-            .collect();
+        let mut turns = Vec::new();
+        for version in self.versions() {
+            let bounds = self.bounds(version, None);
+            self.turning_points(version, bounds, &known, &mut |turn_s| turns.push(turn_s));
+        }
+        turns.retain(|turn_s| *turn_s > at_s);
         turns.sort_unstable();
         let mut was_in_force = in_force(at_s);
         turns.into_iter().find(|turn_s| {
@@ -391,19 +392,20 @@ impl<'a> Entry<'a> {
             .then_some(Standing::RemovalGrace { ended_at_s: amended_at_s, until_s })
     }
 
-    /// Every instant at which a standing of this version may change, in no order.
+    /// Tells every instant at which a standing of this version may change, in no order.
     pub(crate) fn turning_points(
         &self,
         version: &Version,
         bounds: Bounds,
         known: &[&Transition],
-    ) -> impl Iterator<Item = i64> {
+        tell: &mut impl FnMut(i64),
+    ) {
         let request = &version.request;
-        let amended = self.versions().flat_map(|version| {
-            let from_s = version.applies_from_s;
-            [from_s, request.removal_until_s(from_s)]
-        });
-        state::turning_points(request, bounds, self.entered_at_s(), known).chain(amended)
+        state::turning_points(request, bounds, self.entered_at_s(), known, tell);
+        for amended in self.versions() {
+            tell(amended.applies_from_s);
+            tell(request.removal_until_s(amended.applies_from_s));
+        }
     }
 
     /// When the register first heard of the request.

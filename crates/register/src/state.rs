@@ -447,26 +447,38 @@ pub(crate) struct Bounds {
     pub list_grace_s: i64,
 }
 
-/// Every instant at which [`standing_at`] may change its answer, in no order.
+/// Tells every instant at which [`standing_at`] may change its answer, in no order. Every verdict asks for them: they
+/// are told, and not given one after the other, which would take several times as long.
 pub(crate) fn turning_points(
     request: &Request,
     bounds: Bounds,
     entered_at_s: i64,
     known: &[&Transition],
-) -> impl Iterator<Item = i64> {
-    let begins =
-        [Some(bounds.from_s), Some(bounds.from_s.max(entered_at_s)), request.received_at_s];
-    let ends = [bounds.until_s, bounds.case_closed_s, request.confirm_by_s];
-    let list_grace = bounds.until_s.map(|until_s| until_s.saturating_add(bounds.list_grace_s));
-    begins
-        .into_iter()
-        .chain(ends)
-        .flatten()
-        .chain(known.iter().flat_map(|t| [t.effective_at_s, t.known_s()]))
-        .chain(request.windows.iter().flat_map(|w| [w.from_s, w.until_s]))
-        // Each may also end a grace.
-        .flat_map(|point_s| [point_s, request.removal_until_s(point_s)])
-        .chain(list_grace)
+    tell: &mut impl FnMut(i64),
+) {
+    let Bounds { from_s, until_s, case_closed_s, list_grace_s } = bounds;
+    // Each may also end a grace.
+    let mut turns = |point_s: i64| {
+        tell(point_s);
+        tell(request.removal_until_s(point_s));
+    };
+    turns(from_s);
+    turns(from_s.max(entered_at_s));
+    let others = [request.received_at_s, until_s, case_closed_s, request.confirm_by_s];
+    for point_s in others.into_iter().flatten() {
+        turns(point_s);
+    }
+    for step in known {
+        turns(step.effective_at_s);
+        turns(step.known_s());
+    }
+    for window in &request.windows {
+        turns(window.from_s);
+        turns(window.until_s);
+    }
+    if let Some(until_s) = until_s {
+        tell(until_s.saturating_add(list_grace_s));
+    }
 }
 
 fn by_time(

@@ -219,8 +219,9 @@ impl<'a> Case<'a> {
         let request = self.request;
         let bounds = self.entry.bounds(self.entry.newest(), None);
         let known = self.entry.transitions();
-        let mut points: Vec<i64> =
-            self.entry.turning_points(self.entry.newest(), bounds, &known).collect();
+        let mut points = Vec::new();
+        let newest = self.entry.newest();
+        self.entry.turning_points(newest, bounds, &known, &mut |turn_s| points.push(turn_s));
         let file = &request.particulars;
         points.extend(file.review_due_s);
         points.extend(file.report_effect_to.as_ref().map(|report| report.due_s));

@@ -28,9 +28,11 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>, found: &mut Found) {
 fn look_again(touch: &Touch<'_>, at_s: i64, next_s: &mut Option<i64>) {
     let bounds = touch.bounds();
     let known = touch.entry.transitions();
-    let points = touch.entry.turning_points(touch.version, bounds, &known);
-    let next = points.filter(|point| at_s < *point).min();
-    *next_s = [*next_s, next].into_iter().flatten().min();
+    touch.entry.turning_points(touch.version, bounds, &known, &mut |turn_s| {
+        if at_s < turn_s {
+            *next_s = Some(next_s.map_or(turn_s, |next_s| next_s.min(turn_s)));
+        }
+    });
 }
 
 fn conflicts(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: &mut Vec<Defect>) {

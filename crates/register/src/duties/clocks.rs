@@ -240,8 +240,8 @@ fn is_held(view: &View<'_>, owed: &Owed<'_>, target: &Target, at_s: i64) -> bool
             return false;
         }
         let (known, bounds) = (touch.entry.transitions(), touch.bounds());
-        let turns = touch.entry.turning_points(touch.version, bounds, &known);
-        turns.for_each(|turn_s| owed.look_again(turn_s));
+        let look_again = &mut |turn_s| owed.look_again(turn_s);
+        touch.entry.turning_points(touch.version, bounds, &known, look_again);
         let standing = touch.entry.standing_of(touch.version, bounds, &known, at_s);
         standing.is_some_and(Standing::is_in_force)
     })

@@ -331,7 +331,7 @@ impl<'a> Owed<'a> {
         let request = &version.request;
         let mut points = Vec::new();
         let bounds = self.entry.bounds(version, None);
-        points.extend(self.entry.turning_points(version, bounds, &self.known));
+        self.entry.turning_points(version, bounds, &self.known, &mut |turn_s| points.push(turn_s));
         for step in &self.known {
             points.push(request.removal_until_s(step.recorded_at_s));
         }

@@ -41,8 +41,6 @@ mod tree;
 
 use std::{collections::BTreeMap, ops::Range};
 
-use smallvec::SmallVec;
-
 use self::{
     nodes::NodeId,
     place::{Class, Place},
@@ -83,14 +81,27 @@ struct Lengths<Bits> {
 /// More than these, of a long way, are looked for one after the other.
 const TRAILS_MAX: usize = 16;
 
-/// By what a target is found, the widest first.
-pub(crate) type Trails = SmallVec<[Trail; TRAILS_MAX]>;
+/// By what searches for some targets go, as far as that can be said without looking.
+#[derive(Debug)]
+pub(crate) struct Trails {
+    all: Vec<Trail>,
+    /// Those of them at which the targets themselves stand.
+    ends: Vec<Trail>,
+}
 
 /// What an index held at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Extent {
     numbers: TargetNumber,
     nodes: NodeId,
+}
+
+impl Trails {
+    /// With room for so many targets, most of which have ways of a few steps.
+    pub(crate) fn of(targets: usize) -> Self {
+        let steps = targets.saturating_mul(4);
+        Self { all: Vec::with_capacity(steps), ends: Vec::with_capacity(targets) }
+    }
 }
 
 impl TargetIndex {
@@ -132,46 +143,44 @@ impl TargetIndex {
         search.into_found().0.into_vec()
     }
 
-    /// What a search for the target goes by, as far as that can be said without looking.
-    pub(crate) fn trails(&self, target: &Target) -> Trails {
-        let mut trails = Trails::new();
+    /// What a search for the target goes by comes to what others go by.
+    pub(crate) fn add_trails(&self, target: &Target, trails: &mut Trails) {
+        let Trails { all, ends } = trails;
+        let most = all.len().saturating_add(TRAILS_MAX);
         let end = place::way_to(target, |at: Trail, label| {
             let next = at.then(label);
-            trails.push(next);
-            (trails.len() < TRAILS_MAX).then_some(next)
+            all.push(next);
+            (all.len() < most).then_some(next)
         });
-        // The closest is the last of them.
-        let own = trails.pop().filter(|_| end.is_some());
+        if let Some(end) = end {
+            ends.push(end.at);
+        }
         let Self { v4, v6, .. } = self;
         match place::network(target) {
             Some(place::Network::V4 { bits, length }) => {
                 let wider = v4.in_use.iter().take_while(|wider| **wider < length);
-                trails.extend(wider.map(|wider| {
+                all.extend(wider.map(|wider| {
                     let mask = u32::MAX.checked_shl(32 - u32::from(*wider)).unwrap_or(0);
                     Trail::from(place::v4(*wider)).then(&(bits & mask).to_be_bytes())
                 }));
             }
             Some(place::Network::V6 { bits, length }) => {
                 let wider = v6.in_use.iter().take_while(|wider| **wider < length);
-                trails.extend(wider.map(|wider| {
+                all.extend(wider.map(|wider| {
                     let mask = u128::MAX.checked_shl(128 - u32::from(*wider)).unwrap_or(0);
                     Trail::from(place::v6(*wider)).then(&(bits & mask).to_be_bytes())
                 }));
             }
             None => {}
         }
-        trails.extend(own);
-        trails
     }
 
-    /// Asks for what a search by these trails begins with, so that it is waited for together.
-    pub(crate) fn load_lines(&self, trails: &Trails) {
-        self.tree.load_lines(trails);
-    }
-
-    /// And what it goes on with. Out: targets that it is likely to find.
-    pub(crate) fn load_nodes(&self, trails: &Trails) -> SmallVec<[TargetNumber; 4]> {
-        self.tree.load_nodes(trails)
+    /// Asks for what searches by these trails need, so that it is waited for together. Out: targets that they are
+    /// likely to find.
+    pub(crate) fn load(&self, trails: &Trails) -> Vec<TargetNumber> {
+        let Trails { all, ends } = trails;
+        self.tree.load(all);
+        self.tree.posted_at(ends)
     }
 
     /// Looks among the targets with numbers `within`, as far as they were there, for `max` of them.

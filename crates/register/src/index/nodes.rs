@@ -104,7 +104,13 @@ impl Nodes {
             return false;
         }
         let (words, last) = in_words(label);
-        self.label(node).iter().copied().eq(words.chain(last))
+        match (self.label(node), last) {
+            (held, None) => held.iter().copied().eq(words),
+            ([held @ .., held_last], Some(last)) => {
+                *held_last == last && held.iter().copied().eq(words)
+            }
+            ([], Some(_)) => false,
+        }
     }
 
     /// Every node that has a parent, in the order in which they came, with it and the label.
@@ -147,11 +153,8 @@ impl Nodes {
 
 fn in_words(label: &[u8]) -> (impl Iterator<Item = u32>, Option<u32>) {
     let (words, rest) = label.as_chunks::<4>();
-    let mut last = [0; 4];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    let last = (!rest.is_empty()).then(|| u32::from_le_bytes(last));
+    let at = |at: usize| rest.get(at).copied().unwrap_or(0);
+    let last = (!rest.is_empty()).then(|| u32::from_le_bytes([at(0), at(1), at(2), 0]));
     (words.iter().map(|word| u32::from_le_bytes(*word)), last)
 }
 

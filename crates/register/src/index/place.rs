@@ -105,7 +105,8 @@ fn kind(target: &Target) -> At {
 
 /// Labels of a name from the root down.
 pub(super) fn labels(name: &Name) -> impl Iterator<Item = &[u8]> {
-    name.as_str().rsplit('.').map(str::as_bytes)
+    // They are short: looking for each byte beats what finds a character in long texts.
+    name.as_str().as_bytes().rsplit(|byte| *byte == b'.')
 }
 
 /// "a", "b" of "/a/b", "a", "" of "/a/".

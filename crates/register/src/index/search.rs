@@ -290,10 +290,12 @@ impl<'i> Search<'i> {
         let posted = match self.index.tree.posted(node, class) {
             Numbers::One(number) => {
                 let number = number.filter(|number| self.within.contains(number));
-                if number.is_some() && self.found.len() >= self.max {
-                    self.is_cut = true;
-                } else {
-                    self.found.extend(number);
+                if let Some(number) = number {
+                    if self.found.len() < self.max {
+                        self.found.push(number);
+                    } else {
+                        self.is_cut = true;
+                    }
                 }
                 return;
             }
@@ -319,10 +321,16 @@ struct Way(SmallVec<[(NodeId, Class); 12]>);
 
 impl Way {
     fn wide(&mut self, at: impl Into<Option<At>>) {
-        self.0.extend(at.into().map(|at| (at.node, Class::Wide)));
+        self.add(at.into(), Class::Wide);
     }
 
     fn here(&mut self, at: impl Into<Option<At>>) {
-        self.0.extend(at.into().map(|at| (at.node, Class::Here)));
+        self.add(at.into(), Class::Here);
+    }
+
+    fn add(&mut self, at: Option<At>, class: Class) {
+        if let Some(at) = at {
+            self.0.push((at.node, class));
+        }
     }
 }

@@ -7,8 +7,6 @@
 
 use std::hint::black_box;
 
-use smallvec::SmallVec;
-
 use super::{
     TargetNumber,
     nodes::{NONE, Node, NodeId, Nodes},
@@ -82,23 +80,31 @@ impl Tree {
         above.unwrap_or(At::root(node).trail)
     }
 
-    /// Asks for what stands at the ends of these trails, the lines of the table first.
-    pub(super) fn load_lines(&self, trails: &[Trail]) {
+    /// Asks for what stands at the ends of these trails: the lines of the table, and then the nodes.
+    pub(super) fn load(&self, trails: &[Trail]) {
         self.table.load(trails.iter().map(|trail| trail.0));
+        let mut read = 0;
+        for trail in trails {
+            for node in self.table.likely(trail.0) {
+                read ^= self.nodes.get(node).map_or(0, |node| node.parent);
+            }
+        }
+        black_box(read);
     }
 
-    /// And then the nodes: the targets that are posted where the last one ends.
-    pub(super) fn load_nodes(&self, trails: &[Trail]) -> SmallVec<[TargetNumber; 4]> {
-        let nodes = trails.iter().flat_map(|trail| self.table.likely(trail.0));
-        let heads = nodes.filter_map(|node| Some(self.nodes.get(node)?.parent));
-        black_box(heads.fold(0, |read, parent| read ^ parent));
-        let ends = trails.last().into_iter().flat_map(|trail| self.table.likely(trail.0));
-        let classes = ends.flat_map(|node| [(node, Class::Wide), (node, Class::Here)]);
-        let posted = classes.filter_map(|(node, class)| match self.posted(node, class) {
-            Numbers::One(number) => number,
-            Numbers::Many(_) => None,
-        });
-        posted.collect()
+    /// What is likely to be posted there, where that is one target.
+    pub(super) fn posted_at(&self, trails: &[Trail]) -> Vec<TargetNumber> {
+        let mut posted = Vec::with_capacity(trails.len());
+        for trail in trails {
+            for node in self.table.likely(trail.0) {
+                for class in [Class::Wide, Class::Here] {
+                    if let Numbers::One(Some(number)) = self.posted(node, class) {
+                        posted.push(number);
+                    }
+                }
+            }
+        }
+        posted
     }
 
     /// Into the ring: behind the youngest, before the oldest.
@@ -189,11 +195,23 @@ pub(super) fn hash(above: u64, label: &[u8]) -> u64 {
     for word in words {
         state = fold(state ^ u64::from_le_bytes(*word), K);
     }
-    let mut last = [0; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
+    // The last eight bytes, of which some may be in twice: they are read at once, however many are new.
+    let last = match label.last_chunk() {
+        _ if rest.is_empty() => 0,
+        Some(last) => u64::from_le_bytes(*last),
+        None => short(rest),
+    };
+    fold(state ^ last, 0xa076_1d64_78bd_642f)
+}
+
+/// Of less than eight bytes; texts of one length differ in it.
+fn short(text: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        return u64::from(u32::from_le_bytes(*first))
+            | (u64::from(u32::from_le_bytes(*last)) << 32);
     }
-    fold(state ^ u64::from_le_bytes(last), 0xa076_1d64_78bd_642f)
+    let at = |at: usize| text.get(at).map_or(0, |byte| u64::from(*byte));
+    at(0) | (at(1) << 8) | (at(2) << 16)
 }
 
 #[cfg(test)]

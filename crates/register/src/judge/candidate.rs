@@ -12,7 +12,7 @@ use remit_proto::v1::{
 use smallvec::SmallVec;
 
 use super::{
-    CONSIDERED_MAX, Event, Span,
+    CONSIDERED_MAX, Event,
     claims::Claims,
     dimensions::{self, Answer, Breadth},
 };
@@ -83,28 +83,24 @@ enum Time {
 }
 
 /// Mostly one.
-type Candidates<'a> = SmallVec<[Candidate<'a>; 2]>;
+pub(super) type Candidates<'a> = SmallVec<[Candidate<'a>; 1]>;
 
-pub(super) struct Considered<'a> {
-    pub candidates: Candidates<'a>,
-    /// Not all that touch the target were looked at, but so many.
-    pub cut_at: Option<u32>,
-}
-
-/// Every candidate: all that touch the target, up to [`CONSIDERED_MAX`], and all that are claimed.
-pub(super) fn all<'a>(
+/// Finds every candidate: all that touch the target, up to [`CONSIDERED_MAX`], and all that are claimed. Out: how
+/// many were looked at, if that is not all that touch the target. Candidates are large, and stay where they are made.
+pub(super) fn find<'a>(
     event: &Event<'_>,
     target: &Target,
     view: &View<'a>,
     claims: &Claims<'_>,
-) -> Considered<'a> {
+    candidates: &mut Candidates<'a>,
+) -> Option<u32> {
     let (mut touches, is_cut) = view.touching_some(target, &claims.requests, CONSIDERED_MAX);
     let cut_at = is_cut.then(|| u32::try_from(touches.len()).unwrap_or(u32::MAX));
     // Within a request, in the order of the register.
     touches.sort_by(|a, b| a.entry.id().cmp(b.entry.id()));
-    let mut candidates = Candidates::with_capacity(touches.len());
+    candidates.reserve(touches.len());
     for touches in touches.chunk_by(|a, b| a.entry.id() == b.entry.id()) {
-        of_entry(event, target, touches, is_cut.then_some(view), claims, &mut candidates);
+        of_entry(event, target, touches, is_cut.then_some(view), claims, candidates);
     }
     for id in &claims.requests {
         // Nor is one a candidate whose touching text was amended away.
@@ -134,7 +130,7 @@ pub(super) fn all<'a>(
             Some(Candidate { list, named: true, ..candidate })
         }));
     }
-    Considered { candidates, cut_at }
+    cut_at
 }
 
 fn of_entry<'a>(
@@ -150,42 +146,43 @@ fn of_entry<'a>(
         Weighing::new(event, first.entry, claims, touches.iter().map(|t| (t.version, t.bounds())));
     let unions = unions(target, touches);
     // Versions that say that this very target must stay open.
-    let excepted: BTreeSet<u32> = touches
+    let excepted: SmallVec<[u32; 2]> = touches
         .iter()
         .filter(|t| hits_exception(t, event))
         .map(|t| t.version.request.version)
         .collect();
     let others = candidates.len();
-    let speaking = touches
-        .iter()
-        .filter(|t| is_eligible(t, claims))
-        .filter(|t| cut.is_none_or(|view| !may_be_excepted(event, target, t.version, view)))
-        .filter(|t| {
-            // Beside an exception that is hit nothing else speaks; one that is not hit says nothing.
-            let hit = excepted.contains(&t.version.request.version);
-            if t.target.exception { hit && hits_exception(t, event) } else { !hit }
-        })
-        .map(|t| {
-            let measure = &t.version.request.measure;
-            let unlicensed = t.target.derived().is_some() && !measure.permits_derived();
-            let breadth = if t.target.exception || unlicensed {
-                let target = Answer::No(VerdictCode::OutOfScopeTarget);
-                Breadth { target, method: Answer::Yes, licensed: false }
-            } else {
-                let union = unions.contains(&part_of(t));
-                dimensions::breadth(measure, target, &t.target.target, t.relation, union)
-            };
-            let made = weighing.candidate(t.version, Some(t.target), breadth, t.bounds());
-            let Some(listed) = t.listed else { return made };
-            let naming = claims.naming(&listed, event.span);
-            Candidate {
-                listed: t.listed,
-                named: made.named || naming != Naming::No,
-                outdated: !made.named && naming == Naming::ByAnotherVersion,
-                ..made
-            }
-        });
-    candidates.extend(speaking.filter(|c| c.standings.iter().any(Option::is_some)));
+    for touch in touches {
+        let Touch { entry: _, version, target: held, relation, listed } = touch;
+        // Beside an exception that is hit nothing else speaks; one that is not hit says nothing.
+        let hit = excepted.contains(&version.request.version);
+        let speaks = if held.exception { hit && hits_exception(touch, event) } else { !hit };
+        if !speaks
+            || !is_eligible(touch, claims)
+            || cut.is_some_and(|view| may_be_excepted(event, target, version, view))
+        {
+            continue;
+        }
+        let measure = &version.request.measure;
+        let unlicensed = held.derived().is_some() && !measure.permits_derived();
+        let breadth = if held.exception || unlicensed {
+            let target = Answer::No(VerdictCode::OutOfScopeTarget);
+            Breadth { target, method: Answer::Yes, licensed: false }
+        } else {
+            let union = unions.contains(&part_of(touch));
+            dimensions::breadth(measure, target, &held.target, *relation, union)
+        };
+        candidates.push(weighing.candidate(version, Some(held), breadth, touch.bounds()));
+        let Some(made) = candidates.last_mut() else { continue };
+        if made.standings.iter().all(Option::is_none) {
+            candidates.pop();
+        } else if let Some(listed) = listed {
+            let naming = claims.naming(listed, event.span);
+            made.listed = Some(*listed);
+            made.outdated = !made.named && naming == Naming::ByAnotherVersion;
+            made.named |= naming != Naming::No;
+        }
+    }
     relieve(candidates.get_mut(others..).unwrap_or_default());
 }
 
@@ -349,6 +346,7 @@ struct Weighing<'h, 'c, 'a> {
     claims: &'h Claims<'c>,
     entry: Entry<'a>,
     transitions: Vec<&'a Transition>,
+    /// The first instant of the span, clock error included, and each later one at which something may change.
     samples: SmallVec<[i64; 4]>,
 }
 
@@ -361,10 +359,17 @@ impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
         looked_at: impl IntoIterator<Item = (&'a Version, Bounds)>,
     ) -> Self {
         let transitions = entry.transitions();
-        let turning_points = looked_at
-            .into_iter()
-            .flat_map(|(version, bounds)| entry.turning_points(version, bounds, &transitions));
-        let samples = samples(event.span, turning_points);
+        let (first_s, last_s) = event.span.with_error();
+        let mut samples = SmallVec::from_iter([first_s]);
+        for (version, bounds) in looked_at {
+            entry.turning_points(version, bounds, &transitions, &mut |turn_s| {
+                if first_s < turn_s && turn_s <= last_s {
+                    samples.push(turn_s);
+                }
+            });
+        }
+        samples.sort_unstable();
+        samples.dedup();
         Self { event, claims, entry, transitions, samples }
     }
 
@@ -412,23 +417,6 @@ impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
             lasting: event.deed.is_some(),
         }
     }
-}
-
-/// The first instant of the span, clock error included, and each later one at which something may
-/// change.
-fn samples(span: Span, turning_points: impl IntoIterator<Item = i64>) -> SmallVec<[i64; 4]> {
-    let error_s = i64::from(span.clock_error_s);
-    let first = span.first_s.saturating_sub(error_s);
-    let last = span.last_s.saturating_add(error_s);
-    let mut samples = SmallVec::from_iter([first]);
-    if last > first {
-        samples.extend(
-            turning_points.into_iter().filter(|p| (first.saturating_add(1)..=last).contains(p)),
-        );
-        samples.sort_unstable();
-        samples.dedup();
-    }
-    samples
 }
 
 /// Whether each instant at which it begins or ceases to hold lies where nobody looked: the first such time.

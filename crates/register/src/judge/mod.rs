@@ -91,7 +91,7 @@ use remit_proto::v1::{
 use smallvec::SmallVec;
 
 use self::{
-    candidate::{Candidate, Considered, Outcome},
+    candidate::{Candidate, Candidates, Outcome},
     claims::Claims,
 };
 use crate::{
@@ -170,6 +170,14 @@ pub struct Span {
     pub clock_error_s: u32,
 }
 
+impl Span {
+    /// When it may have begun and ended.
+    pub(crate) fn with_error(self) -> (i64, i64) {
+        let error_s = i64::from(self.clock_error_s);
+        (self.first_s.saturating_sub(error_s), self.last_s.saturating_add(error_s))
+    }
+}
+
 /// Sizes of the register that the collector's log dates against the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KnownSizes {
@@ -235,22 +243,13 @@ pub fn judge(
             return case.without_target(UndeterminedReason::NotUnderstood, "not understood");
         }
     };
-    let Considered { candidates, cut_at } = candidate::all(event, target, view, &case.claims);
-    let judged: SmallVec<[Judged<'_, '_>; 2]> =
-        candidates.iter().map(|c| (c.outcome(), c)).collect();
-    let candidates = judged.as_slice();
-    let verdict = case
-        .covered(candidates)
-        .or_else(|| case.not_seen())
-        .or_else(|| case.might_be_covered(candidates))
-        .or_else(|| case.too_many(cut_at))
-        .or_else(|| case.own_measure(candidates))
-        .or_else(|| case.in_grace(candidates))
-        .or_else(|| case.unknown_basis())
-        .or_else(|| case.held_version())
-        .or_else(|| case.near_miss(candidates))
-        .unwrap_or_else(|| case.no_basis());
-    Verdict { considered: cut_at, ..verdict }
+    let mut candidates = Candidates::new();
+    let cut_at = candidate::find(event, target, view, &case.claims, &mut candidates);
+    let mut judged: SmallVec<[Judged<'_, '_>; 1]> = SmallVec::new();
+    judged.extend(candidates.iter().map(|candidate| (candidate.outcome(), candidate)));
+    let mut verdict = case.decide(&judged, cut_at);
+    verdict.considered = cut_at;
+    verdict
 }
 
 /// What a candidate comes to.
@@ -265,6 +264,23 @@ struct Case<'c, 'a> {
 }
 
 impl<'a> Case<'_, 'a> {
+    /// The first of these that speaks.
+    fn decide(&self, candidates: &[Judged<'_, 'a>], cut_at: Option<u32>) -> Verdict {
+        if let Some(verdict) = self.covered(candidates) {
+            return verdict;
+        }
+        let others = self
+            .not_seen()
+            .or_else(|| self.might_be_covered(candidates))
+            .or_else(|| self.too_many(cut_at))
+            .or_else(|| self.own_measure(candidates))
+            .or_else(|| self.in_grace(candidates))
+            .or_else(|| self.unknown_basis())
+            .or_else(|| self.held_version())
+            .or_else(|| self.near_miss(candidates));
+        others.unwrap_or_else(|| self.no_basis())
+    }
+
     fn covered(&self, candidates: &[Judged<'_, 'a>]) -> Option<Verdict> {
         let best = candidates
             .iter()

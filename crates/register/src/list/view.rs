@@ -215,12 +215,11 @@ impl<'a> Listed<'a> {
     /// What a claim of a version, by its position, says of this entry in a span. A window cannot tell
     /// when in it the rule was still labelled by the version before.
     pub(crate) fn named_by(&self, at: usize, span: Span) -> Naming {
-        let error_s = i64::from(span.clock_error_s);
+        let (first_s, last_s) = span.with_error();
         let timely = self.view.versions().get(at).is_some_and(|version| {
             let until_s = self.view.until_s(version).unwrap_or(i64::MAX);
             let until_s = until_s.saturating_add(self.view.grace_s());
-            version.from_s <= span.last_s.saturating_add(error_s)
-                && span.first_s.saturating_sub(error_s) < until_s
+            version.from_s <= last_s && first_s < until_s
         });
         if timely && self.is_in(at) { Naming::Yes } else { Naming::ByAnotherVersion }
     }

@@ -9,7 +9,7 @@ use super::{LateRegister, Posting, Register, place};
 use crate::{
     adoption::Adoption,
     entry::{Entry, History, Version},
-    index::{Extent, Found, Search, TargetNumber},
+    index::{Extent, Found, Search, TargetNumber, Trails},
     judge::CONSIDERED_MAX,
     list::{Listed, Lists},
     request::{ListVersion, RequestTarget},
@@ -43,7 +43,7 @@ pub struct Touch<'a> {
 }
 
 /// Mostly one.
-pub(crate) type Touches<'a> = SmallVec<[Touch<'a>; 2]>;
+pub(crate) type Touches<'a> = SmallVec<[Touch<'a>; 1]>;
 
 impl Touch<'_> {
     /// From when to when the target is to be blocked by this text: by its own times, and until a newer one
@@ -110,21 +110,22 @@ impl<'a> View<'a> {
     /// longer than waiting for one. What it reads is used for nothing else, so a verdict is the same without it.
     pub fn load<'q>(&self, asked: impl Iterator<Item = (&'q Target, &'q [Claim])>) {
         let Register { by_id, histories, index, stands, .. } = self.register;
-        let (mut trails, mut ids) = (Vec::new(), Vec::new());
+        let (count, _) = asked.size_hint();
+        let (mut trails, mut ids) = (Trails::of(count), Vec::with_capacity(count));
         for (target, claims) in asked {
-            trails.push(index.trails(target));
+            index.add_trails(target, &mut trails);
             ids.extend(claims.iter().filter_map(|claim| match claim {
                 Claim::Request(id) => Some(id),
                 Claim::List { .. } | Claim::Class(_) => None,
             }));
         }
         by_id.load(ids.iter().copied());
-        trails.iter().for_each(|trails| index.load_lines(trails));
-        let claimed = ids.into_iter().flat_map(|id| by_id.likely(id));
-        let claimed: Vec<&History> = claimed.filter_map(|at| histories.get(at)).collect();
+        let numbers = index.load(&trails);
+        let mut claimed: Vec<&History> = Vec::with_capacity(ids.len());
+        for id in ids {
+            claimed.extend(by_id.likely(id).filter_map(|at| histories.get(at)));
+        }
         claimed.iter().for_each(|history| history.load());
-        let numbers: Vec<TargetNumber> =
-            trails.iter().flat_map(|trails| index.load_nodes(trails)).collect();
         let texts = claimed.iter().filter_map(|history| history.versions.first());
         texts.for_each(|version| version.request.load());
         black_box(

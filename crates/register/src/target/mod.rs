@@ -229,7 +229,14 @@ impl Target {
             Self::DomainExact(name)
             | Self::DomainSubtree { name, apex: true }
             | Self::Sni(name)
-            | Self::HttpHost(name) => [kind, " ", name.as_str()].concat(),
+            | Self::HttpHost(name) => {
+                let name = name.as_str();
+                let mut text = String::with_capacity(kind.len() + 1 + name.len());
+                text.push_str(kind);
+                text.push(' ');
+                text.push_str(name);
+                text
+            }
             _ => format!("{kind} {self}"),
         }
     }
