@@ -50,6 +50,7 @@ pub(crate) struct Block {
     technique: v1::Technique,
     claim: String,
     narrowed: bool,
+    actor: v1::Actor,
 }
 
 /// "ip:192.0.2.7 for req-7"
@@ -60,10 +61,16 @@ pub(crate) fn block(number: u64, text: &str) -> Block {
         Target::Ip(_) | Target::Cidr(_) => v1::Technique::IpAclDrop,
         _ => v1::Technique::DnsNxdomain,
     };
-    Block { number, target: target.to_wire(), technique, claim: claim.to_owned(), narrowed: false }
+    let (target, claim, actor) = (target.to_wire(), claim.to_owned(), v1::Actor::OperatorStaff);
+    Block { number, target, technique, claim, narrowed: false, actor }
 }
 
 impl Block {
+    /// By somebody else.
+    pub(crate) fn by(self, actor: v1::Actor) -> Self {
+        Self { actor, ..self }
+    }
+
     /// With further conditions.
     pub(crate) fn narrowed(self) -> Self {
         Self { narrowed: true, ..self }
@@ -84,7 +91,7 @@ impl Block {
             technique: self.technique.into(),
             trigger: v1::Trigger::Destination.into(),
             direction: v1::Direction::ToTarget.into(),
-            actor: v1::Actor::OperatorStaff.into(),
+            actor: self.actor.into(),
             claims,
             claim_origin: origin.into(),
             narrowed: self.narrowed,

@@ -136,6 +136,25 @@ fn who_else_a_block_hit_is_counted_by_name() {
     assert_eq!(one.collateral, Some(want));
 }
 
+/// The rule's newest event need not show it; and who did it is added to each.
+#[test]
+fn whom_a_block_hit_once_stays_a_finding_after_a_hit_that_tells_no_name() {
+    let mut stream = router();
+    let covered = block(7, "ip:192.0.2.7 for req-7").by(v1::Actor::Unknown);
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.hit("r1", &covered, 3);
+    stream.wait(60);
+    stream.hit_by_name("r1", &covered, "shop.example");
+    stream.wait(60);
+    stream.hit("r1", &covered, 5);
+    stream.publish();
+    let world = World::of(&stream);
+    world.check();
+    let mut found = world.findings();
+    found.retain(|finding| finding.starts_with("r1 "));
+    assert_eq!(found, ["r1 7 COLLATERAL req-7 1 gone"]);
+}
+
 #[test]
 fn leaves_that_no_head_covers_are_counted_and_not_judged() {
     let mut stream = router();

@@ -8,7 +8,7 @@
 //! a doubtful label, a deed that no second person confirmed. What a rule did under a verdict that it no longer has stays a finding, beside the
 //! verdict that it has now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use register::{ScreenWord, screen_word};
 use remit_proto::v1::{self, AddedFinding, FindingKind, VerdictCode};
@@ -24,7 +24,7 @@ use super::{
     page::Page,
     rules::{self, JudgedRule},
 };
-use crate::store::{Group, RuleId};
+use crate::store::{Added, Group, RuleId};
 
 impl QueryHandle {
     pub fn list_findings(
@@ -159,14 +159,18 @@ fn about_rules(
         if !filter.takes_code(&group.newest.now) {
             continue;
         }
-        for cause in causes(&group.newest.now) {
-            found.insert(rule_key(&group.rule, &cause), of_group(scene, &group, &cause));
+        for cause in causes(group.newest.now.code(), group.added) {
+            let more = of_group(scene, &group, &cause);
+            match found.entry(rule_key(&group.rule, &cause)) {
+                Entry::Vacant(new) => drop(new.insert(more)),
+                Entry::Occupied(known) => add(known.into_mut(), more),
+            }
         }
     }
     // Whether a rule stands, and how it is judged now, is asked of all: a rule that was corrected
     // has no longer the verdict that was asked for.
     for judged in rules::installed(scene, &filter.whatever_the_verdict())? {
-        let standing = causes(&judged.verdict);
+        let standing = causes(judged.verdict.code(), Added::of(&judged.verdict.added));
         // What it did under another verdict stays a finding of a rule that stands.
         let prefix = rule_prefix(&judged.rule.id);
         let of_this_rule =
@@ -194,9 +198,8 @@ fn about_rules(
     Ok(found.into_iter().collect())
 }
 
-/// The causes for which a verdict is a finding.
-fn causes(verdict: &v1::Verdict) -> Vec<String> {
-    let code = verdict.code();
+/// The causes for which a verdict with this code, and this added to it, is a finding.
+fn causes(code: VerdictCode, added: Added) -> Vec<String> {
     let covered = match screen_word(code) {
         ScreenWord::Covered => code != VerdictCode::AuthorisedMisreferenced,
         ScreenWord::OwnMeasure => true,
@@ -208,20 +211,15 @@ fn causes(verdict: &v1::Verdict) -> Vec<String> {
     if !covered {
         return vec![short(code.as_str_name(), "VERDICT_CODE_")];
     }
-    verdict
-        .added()
-        .filter(|added| match added {
-            AddedFinding::Collateral
-            | AddedFinding::Unconfirmed
-            | AddedFinding::MisleadingResponse
-            | AddedFinding::TosLabelDoubtful => true,
-            // Who did it is a quality of a verdict, not a reproach.
-            AddedFinding::ThirdPartyAction
-            | AddedFinding::Unattributed
-            | AddedFinding::Unspecified => false,
-        })
-        .map(|added| short(added.as_str_name(), "ADDED_FINDING_"))
-        .collect()
+    // Who did it (THIRD_PARTY_ACTION, UNATTRIBUTED) is a quality of a verdict, not a reproach.
+    let reproaches = [
+        AddedFinding::Collateral,
+        AddedFinding::Unconfirmed,
+        AddedFinding::MisleadingResponse,
+        AddedFinding::TosLabelDoubtful,
+    ];
+    let told = reproaches.into_iter().filter(|finding| added.holds(*finding));
+    told.map(|finding| short(finding.as_str_name(), "ADDED_FINDING_")).collect()
 }
 
 /// A rule that stands is judged at the newest register head.
@@ -273,6 +271,16 @@ fn of_rule(scene: &Scene, judged: &JudgedRule, cause: &str) -> v1::FindingRow {
         generation: rule.id.generation.clone(),
         ..v1::FindingRow::default()
     }
+}
+
+/// Of one rule and cause, where other findings are added too or not: the newest speaks for all.
+fn add(known: &mut v1::FindingRow, more: v1::FindingRow) {
+    let hits = known.hits.saturating_add(more.hits);
+    let first_seen_s = known.first_seen_s.min(more.first_seen_s);
+    if known.last_seen_s < more.last_seen_s {
+        *known = more;
+    }
+    (known.hits, known.first_seen_s) = (hits, first_seen_s);
 }
 
 /// A rule that stands speaks for itself; its hits add when and how often.

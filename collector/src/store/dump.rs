@@ -70,7 +70,7 @@ const PART: [(&str, &str); 4] = [
     (
         "rule_sum",
         "SELECT node, generation.generation, number, form.rule, target.kind, target.key, target.value,
-             code, reason, request, events,
+             code, reason, request, added, events,
              -- Added up elsewhere, it ends at the largest number.
              iif(high + (low >> 32) > 2147483647, 9223372036854775807,
                  (high << 32) + low),
@@ -85,7 +85,7 @@ const PART: [(&str, &str); 4] = [
          LEFT JOIN target ON target.id = rule.target
          WHERE events > 0
          ORDER BY node, generation.generation, number, form.rule, target.key, target.kind, target.value,
-             code, reason, request",
+             code, reason, request, added",
     ),
     (
         "hour_sum",

@@ -61,9 +61,9 @@ use remit_proto::v1;
 
 pub use archive::{Archive, Exported, Hold};
 pub use rows::{
-    Contradicted, DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow, Group,
-    Job, KnownAt, Look, LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position, RuleId,
-    RuleQuery, ShownRule, StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
+    Added, Contradicted, DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow,
+    Group, Job, KnownAt, Look, LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position,
+    RuleId, RuleQuery, ShownRule, StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
 };
 pub use schema::SCHEMA;
 pub(crate) use sqlite::FOLDER;

@@ -22,8 +22,8 @@ use remit_proto::v1;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::{
-    Contradicted, DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt, Look,
-    LossSum, Position, Reading, RuleId, RuleQuery, Spell, StoreError, StoredEvent, StoredGap,
+    Added, Contradicted, DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt,
+    Look, LossSum, Position, Reading, RuleId, RuleQuery, Spell, StoreError, StoredEvent, StoredGap,
     StoredProbe, StoredRule, StoredStood,
     columns::{contradicted_from, decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
@@ -343,15 +343,15 @@ impl Reading for SqliteReading {
     }
 
     fn groups(&self, query: &EventQuery) -> Result<Vec<Group>, StoreError> {
-        let mut sums: HashMap<(RuleId, i32), (u64, i64, i64, i64)> = HashMap::new();
+        let mut sums: HashMap<(RuleId, i32, Added), (u64, i64, i64, i64)> = HashMap::new();
         for part in self.parts_of(query) {
             let lent = self.part(&part)?;
             let whole = (query.since_s == 0 || query.since_s <= part.extent.first_s)
                 && (query.until_s == 0 || query.until_s > part.extent.last_s);
             for group in lent.inside()?.groups(query, whole)? {
-                let PartGroup { rule, code, hits, first_s, last_s, newest } = group;
+                let PartGroup { rule, code, added, hits, first_s, last_s, newest } = group;
                 let newest = event_number(part.number, newest);
-                let sum = sums.entry((rule, code)).or_insert((0, first_s, last_s, newest));
+                let sum = sums.entry((rule, code, added)).or_insert((0, first_s, last_s, newest));
                 sum.0 = sum.0.saturating_add(hits);
                 sum.1 = sum.1.min(first_s);
                 sum.2 = sum.2.max(last_s);
@@ -361,9 +361,9 @@ impl Reading for SqliteReading {
         let mut sums: Vec<_> = sums.into_iter().collect();
         sums.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut found = Vec::with_capacity(sums.len());
-        for ((rule, code), (hits, first_s, last_s, newest)) in sums {
+        for ((rule, code, added), (hits, first_s, last_s, newest)) in sums {
             let Some(newest) = self.event(newest, query.known_at)? else { continue };
-            found.push(Group { rule, code, hits, first_s, last_s, newest });
+            found.push(Group { rule, code, added, hits, first_s, last_s, newest });
         }
         Ok(found)
     }

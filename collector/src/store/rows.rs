@@ -290,11 +290,27 @@ impl StoredEvent {
     }
 }
 
-/// Events of one rule (activities, installations, deeds) with one verdict as known now.
+/// What is added to a verdict: of each [`v1::AddedFinding`] the bit of its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Added(pub i64);
+
+impl Added {
+    pub(crate) fn of(added: &[i32]) -> Self {
+        let bit = |finding: &i32| u32::try_from(*finding).ok().and_then(|at| 1_i64.checked_shl(at));
+        Self(added.iter().filter_map(bit).fold(0, |all, bit| all | bit))
+    }
+
+    pub(crate) fn holds(self, finding: v1::AddedFinding) -> bool {
+        self.0 & Self::of(&[finding.into()]).0 != 0
+    }
+}
+
+/// Events of one rule (activities, installations, deeds) with one verdict as known now, and the same added to it.
 #[derive(Debug, Clone)]
 pub struct Group {
     pub rule: RuleId,
     pub code: i32,
+    pub added: Added,
     pub hits: u64,
     pub first_s: i64,
     pub last_s: i64,

@@ -303,6 +303,13 @@ impl<'a> Entry<'a> {
         standing.to_owned()
     }
 
+    /// It stands still, and has not ended: it may go on.
+    pub(crate) fn is_stayed_at(&self, at_s: i64) -> bool {
+        let Some(version) = self.version_at(at_s) else { return false };
+        let case_closed_s = self.proceedings.closed_at_s(&version.request, self.size);
+        state::is_stayed(&version.request, case_closed_s, &self.transitions(), at_s)
+    }
+
     /// Nothing more is to come.
     pub fn is_closed_at(&self, at_s: i64) -> bool {
         state::closed(&self.transitions(), at_s)
@@ -359,10 +366,11 @@ impl<'a> Entry<'a> {
         Bounds { from_s, until_s, case_closed_s, list_grace_s: 0 }
     }
 
-    /// Since when the next version is the one to be judged.
+    /// Since when a later version is the one to be judged: not always the next, which may apply later than the one
+    /// after it.
     pub(crate) fn amended_at_s(&self, version: &Version) -> Option<i64> {
-        let next = self.versions().find(|v| v.request.version > version.request.version);
-        next.map(|next| next.applies_from_s)
+        let later = self.versions().filter(|v| v.request.version > version.request.version);
+        later.map(|later| later.applies_from_s).min()
     }
 
     /// Where one target of one version stands at an instant; `None` while another version is the
@@ -375,21 +383,30 @@ impl<'a> Entry<'a> {
         at_s: i64,
     ) -> Option<Standing> {
         let amended_at_s = self.amended_at_s(version).unwrap_or(i64::MAX);
-        if at_s < version.applies_from_s {
+        if at_s < version.applies_from_s || amended_at_s <= version.applies_from_s {
             return None;
         }
         if self.awaits_approval() {
             return Some(Standing::Unapproved);
         }
-        let standing =
-            state::standing_at(&version.request, bounds, self.entered_at_s(), known, at_s);
+        let request = &version.request;
+        let standing_at =
+            |at_s| state::standing_at(request, bounds, self.entered_at_s(), known, at_s);
         if at_s < amended_at_s {
-            return Some(standing);
+            return Some(standing_at(at_s));
         }
-        // What an amendment took away may be removed within the grace (DOMAIN.md 3f).
-        let until_s = version.request.removal_until_s(amended_at_s);
-        (standing.is_in_force() && at_s < until_s && !version.request.is_own_measure())
-            .then_some(Standing::RemovalGrace { ended_at_s: amended_at_s, until_s })
+        // What an amendment took away may be removed within the grace (DOMAIN.md 3f), whatever becomes of the request
+        // meanwhile; where the time to remove ran already, it goes on.
+        let grace = match standing_at(amended_at_s.saturating_sub(1)) {
+            standing if standing.is_in_force() => {
+                (amended_at_s, request.removal_until_s(amended_at_s))
+            }
+            Standing::RemovalGrace { ended_at_s, until_s } => (ended_at_s, until_s),
+            _ => return None,
+        };
+        let (ended_at_s, until_s) = grace;
+        (at_s < until_s && !request.is_own_measure())
+            .then_some(Standing::RemovalGrace { ended_at_s, until_s })
     }
 
     /// Tells every instant at which a standing of this version may change, in no order.

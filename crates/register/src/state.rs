@@ -422,18 +422,41 @@ pub(crate) fn standing_at(
     if at_s < known_s {
         return if plain.is_in_force() { Standing::Annulled { at_s: annulled_s } } else { plain };
     }
-    let until_then = by_steps(&before, known_s);
-    if until_then.is_in_force() || plain.is_in_force() {
-        // Since then everybody knew: what goes on is no longer excused by it.
-        let revoked = Standing::Revoked { at_s: annulled_s, how: TransitionKind::Annul };
+    // Since then everybody knew: what goes on is no longer excused by it.
+    let revoked = Standing::Revoked { at_s: annulled_s, how: TransitionKind::Annul };
+    if by_steps(&before, known_s).is_in_force() {
         return ended(request, known_s, revoked, at_s);
     }
-    plain
+    // And what would begin or end later does neither: no time to remove follows what never was.
+    match plain {
+        Standing::RemovalGrace { ended_at_s: end_s, .. }
+        | Standing::Expired { at_s: end_s }
+        | Standing::Lapsed { at_s: end_s }
+        | Standing::Moot { at_s: end_s, .. }
+            if known_s < end_s =>
+        {
+            revoked
+        }
+        plain if plain.is_in_force() => revoked,
+        plain => plain,
+    }
 }
 
 /// Since when a request is stayed, or was when it ended: the time to remove it runs from then on.
 pub(crate) fn stay_since_s(request: &Request, known: &[&Transition], at_s: i64) -> Option<i64> {
     Phase::at(request, known, at_s).stay_since_s
+}
+
+/// Whether it stands still then, and has not run out.
+pub(crate) fn is_stayed(
+    request: &Request,
+    case_closed_s: Option<i64>,
+    known: &[&Transition],
+    at_s: i64,
+) -> bool {
+    let phase = Phase::at(request, known, at_s);
+    matches!(phase.place, Place::Suspended | Place::SuspendedProvisional)
+        && !has_run_out(request, case_closed_s, phase, at_s)
 }
 
 /// From when to when a request, or one of its targets, can be in force.

@@ -98,7 +98,7 @@ impl World {
         for query in [bounded, later] {
             for group in index.groups(&query).unwrap() {
                 let newest = group.newest.key.number;
-                let sum = counted.entry((group.rule, group.code)).or_insert((
+                let sum = counted.entry((group.rule, group.code, group.added)).or_insert((
                     0,
                     group.first_s,
                     group.last_s,
@@ -116,7 +116,10 @@ impl World {
             .groups(&all)
             .unwrap()
             .into_iter()
-            .map(|g| ((g.rule, g.code), (g.hits, g.first_s, g.last_s, g.newest.key.number)))
+            .map(|g| {
+                let sum = (g.hits, g.first_s, g.last_s, g.newest.key.number);
+                ((g.rule, g.code, g.added), sum)
+            })
             .collect();
         assert_eq!(summed, counted);
         count

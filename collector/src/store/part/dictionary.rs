@@ -22,7 +22,7 @@ use rusqlite::{Connection, params};
 
 use super::words::{Words, key_of_shared};
 use crate::store::{
-    EventKind, NewEvent, StoreError,
+    Added, EventKind, NewEvent, StoreError,
     columns::{blob, decode},
     dictionary::{form_of, number},
 };
@@ -53,7 +53,7 @@ pub(super) struct Dictionaries {
 pub(super) struct Verdicts {
     /// By `Words::key`.
     verdicts: HashMap<Vec<u8>, RowId>,
-    answers: HashMap<(i32, i32, String), RowId>,
+    answers: HashMap<(i32, i32, String, i64), RowId>,
     /// By number of the verdict, from 1.
     answer_of: Vec<AnswerOf>,
     /// Where keys are put together.
@@ -331,8 +331,9 @@ impl Dictionaries {
 impl Verdicts {
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
         let mut loaded = Self::default();
-        each(connection, "SELECT id, code, reason, request FROM answer", |row| {
-            loaded.answers.insert((row.get(1)?, row.get(2)?, row.get(3)?), row.get(0)?);
+        each(connection, "SELECT id, code, reason, request, added FROM answer", |row| {
+            let answer = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+            loaded.answers.insert(answer, row.get(0)?);
             Ok(())
         })?;
         each(connection, "SELECT id, answer, verdict, notable FROM verdict ORDER BY id", |row| {
@@ -375,16 +376,16 @@ impl Verdicts {
         let is_notable = is_notable(shared.code, !shared.added.is_empty());
         let (code, reason) = (shared.code, shared.undetermined);
         let request = shared.clause.map(|clause| clause.request_id).unwrap_or_default();
-        let answer = (code, reason, request);
+        let answer = (code, reason, request, Added::of(&shared.added).0);
         let answer = match self.answers.get(&answer) {
             Some(known) => *known,
             None => {
-                let (code, reason, request) = &answer;
+                let (code, reason, request, added) = &answer;
                 connection
                     .prepare_cached(
-                        "INSERT INTO answer (code, reason, request) VALUES (?1, ?2, ?3)",
+                        "INSERT INTO answer (code, reason, request, added) VALUES (?1, ?2, ?3, ?4)",
                     )?
-                    .execute(params![code, reason, request])?;
+                    .execute(params![code, reason, request, added])?;
                 let id = connection.last_insert_rowid();
                 self.answers.insert(answer, id);
                 id

@@ -82,7 +82,9 @@ CREATE TABLE answer (
     code INTEGER NOT NULL,
     reason INTEGER NOT NULL,
     -- The request that speaks, or ''.
-    request TEXT NOT NULL
+    request TEXT NOT NULL,
+    -- What is added to it: the bit of each finding's number.
+    added INTEGER NOT NULL
 );
 CREATE TABLE verdict (
     id INTEGER PRIMARY KEY,

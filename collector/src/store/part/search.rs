@@ -26,7 +26,7 @@ use super::{
     words::Words,
 };
 use crate::store::{
-    EventKey, EventKind, EventQuery, RuleId, StoreError,
+    Added, EventKey, EventKind, EventQuery, RuleId, StoreError,
     archive::{ArchiveFile, joined, whole},
     columns::decode,
     dictionary::{json, number},
@@ -49,6 +49,7 @@ pub(in crate::store) struct In<'c> {
 pub(in crate::store) struct PartGroup {
     pub(in crate::store) rule: RuleId,
     pub(in crate::store) code: i32,
+    pub(in crate::store) added: Added,
     pub(in crate::store) hits: u64,
     pub(in crate::store) first_s: i64,
     pub(in crate::store) last_s: i64,
@@ -161,7 +162,7 @@ impl In<'_> {
         Ok(found)
     }
 
-    /// Wanted events that are notable, by rule and code. `whole`: the question is about all of the partition's time.
+    /// Wanted events that are notable, by rule, code and what is added. `whole`: the question is about all of the partition's time.
     pub(in crate::store) fn groups(
         self,
         query: &EventQuery,
@@ -171,7 +172,7 @@ impl In<'_> {
         if self.is_sealed && wanted.way == Way::Through && wanted.last_id.is_none() {
             wanted.way = Way::Notable;
         }
-        let mut sums: HashMap<(RowId, i32), Sum> = HashMap::new();
+        let mut sums = Sums::new();
         if whole && wanted.target.is_none() && wanted.last_id.is_none() {
             self.sums(&wanted, &mut sums)?;
         } else {
@@ -182,65 +183,57 @@ impl In<'_> {
              JOIN generation ON generation.id = rule.generation WHERE rule.id = ?1",
         )?;
         let mut groups = Vec::with_capacity(sums.len());
-        for ((rule, code), Sum { hits, first_s, last_s, newest }) in sums {
+        for ((rule, code, added), Sum { hits, first_s, last_s, newest }) in sums {
             let rule = named.query_row([rule], |row| {
                 let number: i64 = row.get(2)?;
                 let (node, generation) = (row.get(0)?, row.get(1)?);
                 Ok(RuleId { node, generation, number: number.cast_unsigned() })
             })?;
-            groups.push(PartGroup { rule, code, hits, first_s, last_s, newest });
+            groups.push(PartGroup { rule, code, added, hits, first_s, last_s, newest });
         }
         Ok(groups)
     }
 
-    fn sums(
-        self,
-        wanted: &Wanted,
-        sums: &mut HashMap<(RowId, i32), Sum>,
-    ) -> Result<(), StoreError> {
-        let sql = "SELECT rule, answer, code, hits, last_s - span_s, last_s, newest
+    fn sums(self, wanted: &Wanted, sums: &mut Sums) -> Result<(), StoreError> {
+        let sql = "SELECT rule, answer, code, added, hits, last_s - span_s, last_s, newest
                    FROM (SELECT * FROM rule_sum UNION ALL SELECT * FROM sum_run) AS told
                    CROSS JOIN answer ON answer.id = told.answer WHERE events > 0";
         each(self.connection, sql, |row| {
             let (rule, answer): (RowId, RowId) = (row.get(0)?, row.get(1)?);
             if wanted.takes_sum(rule, answer) {
-                let hits = row.get::<_, i64>(3)?.cast_unsigned();
+                let key = (rule, row.get(2)?, Added(row.get(3)?));
+                let hits = row.get::<_, i64>(4)?.cast_unsigned();
                 let more =
-                    Sum { hits, first_s: row.get(4)?, last_s: row.get(5)?, newest: row.get(6)? };
-                sums.entry((rule, row.get(2)?)).and_modify(|sum| sum.add(more)).or_insert(more);
+                    Sum { hits, first_s: row.get(5)?, last_s: row.get(6)?, newest: row.get(7)? };
+                sums.entry(key).and_modify(|sum| sum.add(more)).or_insert(more);
             }
             Ok(())
         })
     }
 
-    fn counted(
-        self,
-        wanted: &Wanted,
-        sums: &mut HashMap<(RowId, i32), Sum>,
-    ) -> Result<(), StoreError> {
-        let mut codes: HashMap<RowId, i32> = HashMap::new();
-        let sql = "SELECT verdict.id, code FROM verdict JOIN answer ON answer.id = answer
+    fn counted(self, wanted: &Wanted, sums: &mut Sums) -> Result<(), StoreError> {
+        let mut answers: HashMap<RowId, (i32, Added)> = HashMap::new();
+        let sql = "SELECT verdict.id, code, added FROM verdict JOIN answer ON answer.id = answer
                    WHERE notable = 1";
         each(self.connection, sql, |row| {
-            codes.insert(row.get(0)?, row.get(1)?);
+            answers.insert(row.get(0)?, (row.get(1)?, Added(row.get(2)?)));
             Ok(())
         })?;
         let mut taken = Vec::new();
         let mut seen = HashSet::new();
         let mut take = |glance: &Glance| {
-            if let Some(code) = codes.get(&glance.verdict)
+            if let Some((code, added)) = answers.get(&glance.verdict)
                 && wanted.takes(glance)
                 && (wanted.way != Way::ByTarget || seen.insert(glance.id))
             {
-                taken.push((glance.id, glance.rule, *code));
+                taken.push((glance.id, (glance.rule, *code, *added)));
             }
             Took::Nothing
         };
         self.walk(wanted, &mut take)?;
         if let Some(archive) = self.archive {
-            let ids: Vec<RowId> = taken.iter().map(|(id, _, _)| *id).collect();
-            let of: HashMap<RowId, (RowId, i32)> =
-                taken.into_iter().map(|(id, rule, code)| (id, (rule, code))).collect();
+            let ids: Vec<RowId> = taken.iter().map(|(id, _)| *id).collect();
+            let of: HashMap<RowId, SumOf> = taken.into_iter().collect();
             let glances = archive.glances_of(&ids)?;
             for row in 0..glances.count {
                 let newest = glances.event(row)?;
@@ -259,12 +252,12 @@ impl In<'_> {
         let mut rest = self
             .connection
             .prepare_cached("SELECT hits, last_s - span_s, last_s FROM ev WHERE id = ?1")?;
-        for (id, rule, code) in taken {
+        for (id, key) in taken {
             let more = rest.query_row([id], |row| {
                 let hits = row.get::<_, i64>(0)?.cast_unsigned();
                 Ok(Sum { hits, first_s: row.get(1)?, last_s: row.get(2)?, newest: id })
             })?;
-            sums.entry((rule, code)).and_modify(|sum| sum.add(more)).or_insert(more);
+            sums.entry(key).and_modify(|sum| sum.add(more)).or_insert(more);
         }
         Ok(())
     }
@@ -650,6 +643,10 @@ struct Sum {
     last_s: i64,
     newest: RowId,
 }
+
+/// Rule, code, and what is added.
+type SumOf = (RowId, i32, Added);
+type Sums = HashMap<SumOf, Sum>;
 
 impl Sum {
     fn add(&mut self, more: Self) {

@@ -169,9 +169,11 @@ impl<'a> Case<'a> {
                 | Standing::Suspended { .. },
             )
             | None => true,
-            // Between two windows a request has not ended.
+            // Between two windows a request has not ended, nor has it while it is stayed.
             Some(Standing::Expired { .. } | Standing::RemovalGrace { .. }) => {
-                self.request.windows.iter().any(|window| self.at_s < window.from_s)
+                let goes_on = self.request.windows.iter().any(|window| self.at_s < window.from_s);
+                (goes_on || self.entry.is_stayed_at(self.at_s))
+                    && self.entry.over_at(self.at_s).is_none()
             }
             Some(
                 Standing::Revoked { .. }

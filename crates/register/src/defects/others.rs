@@ -10,7 +10,6 @@ use crate::{
     entry::Entry,
     register::{Touch, View},
     request::{Request, Scope, Territories, hides},
-    state::Standing,
     target::{Relation, Target},
     territory,
 };
@@ -45,7 +44,7 @@ fn conflicts(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: 
                 continue;
             }
             look_again(&touch, case.at_s, next_s);
-            if is_held(&touch, case.at_s)
+            if touch.is_in_force_at(case.at_s)
                 && may_meet(&case.request.scope, &touch.version.request.scope)
             {
                 by.insert(other);
@@ -63,13 +62,6 @@ fn conflicts(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: 
         target: Some(target),
         target_count,
     }));
-}
-
-/// The text that holds then, in force, with this target.
-fn is_held(touch: &Touch<'_>, at_s: i64) -> bool {
-    let known = touch.entry.transitions();
-    let standing = touch.entry.standing_of(touch.version, touch.bounds(), &known, at_s);
-    standing.is_some_and(Standing::is_in_force)
 }
 
 /// Since both are in the register.

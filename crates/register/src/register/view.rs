@@ -54,6 +54,13 @@ impl Touch<'_> {
         (from_s, ends.into_iter().flatten().min())
     }
 
+    /// The text that holds then is this one, and in force with this target.
+    pub(crate) fn is_in_force_at(&self, at_s: i64) -> bool {
+        let known = self.entry.transitions();
+        let standing = self.entry.standing_of(self.version, self.bounds(), &known, at_s);
+        standing.is_some_and(state::Standing::is_in_force)
+    }
+
     /// From when to when the target is to be blocked. What a list no longer holds may stand for the
     /// list's grace, if the request itself grants less.
     pub(crate) fn bounds(&self) -> Bounds {
@@ -332,7 +339,7 @@ impl<'a> View<'a> {
                     && !touch.target.exception
                     && other != entry.id()
                     && !others.contains(&other)
-                    && touch.entry.standing_at(at_s).is_some_and(state::Standing::is_in_force)
+                    && touch.is_in_force_at(at_s)
                 {
                     others.push(other);
                     held.push((own.target.clone(), other.clone()));

@@ -365,22 +365,28 @@ fn stands(ask: &Ask, part: Option<&Part>, at: i64) -> Stands {
     };
     let acts = ask.acts.iter().enumerate().filter(|(at, (_, since))| counts(*at, *since));
     let acts: Vec<_> = acts.map(|(_, act)| *act).collect();
-    let without_annulment = |at| not_annulled(ask, acts.clone(), part, at);
+    let without_annulment = |at| not_annulled(ask, acts.clone(), part, at).0;
+    let (stands, end) = not_annulled(ask, acts.clone(), part, at);
     match known {
-        Some(known) if at < known && in_force(without_annulment(at)) => {
-            Stands::Not(Code::AnnulledRetroactively)
-        }
-        Some(known)
-            if at >= known
-                && (in_force(without_annulment(known)) || in_force(without_annulment(at))) =>
-        {
+        Some(known) if at < known && in_force(stands) => Stands::Not(Code::AnnulledRetroactively),
+        Some(known) if at >= known && in_force(without_annulment(known)) => {
             ended(ask, known, Code::Revoked, at)
         }
-        _ => without_annulment(at),
+        // Nothing begins any more, and nothing ends once more.
+        Some(known) if at >= known && (in_force(stands) || end.is_some_and(|end| known < end)) => {
+            Stands::Not(Code::Revoked)
+        }
+        _ => stands,
     }
 }
 
-fn not_annulled(ask: &Ask, mut acts: Vec<(Act, i64)>, part: Option<&Part>, at: i64) -> Stands {
+/// And when it ended that by which it stands so, the time to remove counted from there.
+fn not_annulled(
+    ask: &Ask,
+    mut acts: Vec<(Act, i64)>,
+    part: Option<&Part>,
+    at: i64,
+) -> (Stands, Option<i64>) {
     acts.sort_by_key(|(_, since)| *since);
     let confirmed_in_time =
         acts.iter().any(|(act, since)| *act == Act::Confirm && *since <= ask.confirm_by);
@@ -391,7 +397,7 @@ fn not_annulled(ask: &Ask, mut acts: Vec<(Act, i64)>, part: Option<&Part>, at: i
     let provisional = ask.status == Status::Provisional;
     // An oral request reaches no further back than to when it was heard.
     if at < if provisional { begins.max(RECORDED_S) } else { begins } {
-        return Stands::Not(Code::TooEarly);
+        return (Stands::Not(Code::TooEarly), None);
     }
     let mut ends = Vec::new();
     ends.extend(ask.until.map(|until| (until, Code::Expired)));
@@ -406,12 +412,14 @@ fn not_annulled(ask: &Ask, mut acts: Vec<(Act, i64)>, part: Option<&Part>, at: i
     // The earliest speaks; of two at once the one that comes first here. The time to remove runs from a
     // stay on, if it came before.
     if let Some((end, code)) = ends.into_iter().min_by_key(|(end, _)| *end) {
-        return ended(ask, stay.map_or(end, |since| since.min(end)), code, at);
+        let counted = stay.map_or(end, |since| since.min(end));
+        let stands = ended(ask, counted, code, at);
+        return (stands, Some(if stands == Stands::Grace { counted } else { end }));
     }
     if let Some(since) = stay {
-        return ended(ask, since, Code::Suspended, at);
+        return (ended(ask, since, Code::Suspended, at), Some(since));
     }
-    if unconfirmed { Stands::Provisional } else { Stands::Active }
+    (if unconfirmed { Stands::Provisional } else { Stands::Active }, None)
 }
 
 /// The time to remove runs after every end and stay, and not for house rules.
