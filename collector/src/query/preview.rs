@@ -23,7 +23,7 @@ use super::{
     rules,
 };
 use crate::{
-    registers::SecondPersonFor,
+    registers::{Held, SecondPersonFor},
     store::{RuleQuery, StoredRule},
 };
 
@@ -81,7 +81,7 @@ impl QueryHandle {
         let scene = self.scene()?;
         let before = scene.grounds().register();
         let view = before.view();
-        let held = |id: &RequestId| Some(view.request(id)?.request().instrument);
+        let held = |id: &RequestId| view.request(id).as_ref().map(Held::of);
         let must_wait = second_person_for.missing(&statement, items.as_ref(), held).is_some();
         if let Some(detail) =
             register::register::refused(&statement, items.as_ref(), |id| view.request(id))

@@ -14,6 +14,7 @@ mod erase;
 mod second;
 mod service;
 
+pub(crate) use second::Held;
 pub use second::SecondPersonFor;
 pub use service::RegisterEdge;
 
@@ -236,7 +237,7 @@ impl Writer {
         }) {
             return Err(Refusal::because("REFUSED_BY_REGISTER", detail));
         }
-        let held = |id: &RequestId| Some(self.state.register.request(id)?.request().instrument);
+        let held = |id: &RequestId| self.state.register.request(id).as_ref().map(Held::of);
         match self.second_person_for.missing(&statement, Some(&items), held) {
             Some(detail) => Err(Refusal::because("NEEDS_APPROVAL", detail)),
             None => Ok(()),

@@ -4,7 +4,7 @@
 //! statement, so that every verifier sees it.
 
 use evidence::RequestId;
-use register::Items;
+use register::{Entry, Items};
 use remit_proto::v1::{self, Instrument, TransitionKind, statement::Body};
 
 /// What counts only once a second person has approved it.
@@ -15,14 +15,33 @@ pub struct SecondPersonFor {
     pub transitions: Vec<TransitionKind>,
 }
 
+/// What matters here of a request that the register has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    instrument: Instrument,
+    /// Its newest text waits.
+    waits: bool,
+}
+
+impl Held {
+    pub(crate) fn of(entry: &Entry<'_>) -> Self {
+        let newest = entry.all_versions().next_back();
+        let second = newest.and_then(|version| version.second.as_ref());
+        Self {
+            instrument: entry.request().instrument,
+            waits: second.is_some_and(|second| second.approved.is_none()),
+        }
+    }
+}
+
 impl SecondPersonFor {
     /// What is missing of a statement that one person has signed and that does not say that it waits; the text
-    /// names the field and the remedy. `held`: the instrument of a request that the register has.
+    /// names the field and the remedy.
     pub(crate) fn missing(
         &self,
         statement: &v1::Statement,
         items: Option<&Items>,
-        held: impl Fn(&RequestId) -> Option<Instrument>,
+        held: impl Fn(&RequestId) -> Option<Held>,
     ) -> Option<String> {
         if statement.approver.is_some() {
             return None;
@@ -40,11 +59,20 @@ impl SecondPersonFor {
     fn missing_of_requests(
         &self,
         items: &Items,
-        held: impl Fn(&RequestId) -> Option<Instrument>,
+        held: impl Fn(&RequestId) -> Option<Held>,
     ) -> Option<String> {
         items.requests().find_map(|request| {
+            let held = held(&request.id);
+            if held.is_some_and(|held| held.waits) {
+                return Some(format!(
+                    "import.awaits_approval: request {} waits for a second person, and so does its next version; \
+                     enter it so that it waits, or have both sign",
+                    request.id
+                ));
+            }
             // Nobody gets around it by calling the next version something else.
-            let mut either = [Some(request.instrument), held(&request.id)].into_iter().flatten();
+            let held = held.map(|held| held.instrument);
+            let mut either = [Some(request.instrument), held].into_iter().flatten();
             let instrument = either.find(|instrument| self.instruments.contains(instrument))?;
             Some(format!(
                 "import.awaits_approval: request {} is a {}, which a second person must approve here; enter it \
@@ -84,6 +112,62 @@ mod tests {
         let approver = approver.map(person);
         let statement = v1::Statement { approver, body: Some(body), ..v1::Statement::default() };
         policy.missing(&statement, None, |_| None)
+    }
+
+    #[test]
+    fn the_next_version_of_what_waits_waits_too() {
+        let set = v1::ItemSet { count: 1, ..v1::ItemSet::default() };
+        let mut items = register::ItemReader::default();
+        let request = v1::Request {
+            id: "req-7".into(),
+            version: 2,
+            prev_hash: vec![1; 32],
+            ..register_request()
+        };
+        let item = Some(v1::register_item::Item::Request(request));
+        items.push(v1::RegisterItem { item }, Vec::new()).unwrap();
+        let items = items.finish().unwrap();
+        let import = |awaits_approval| {
+            let items = Some(set.clone());
+            Body::Import(v1::Import { items, awaits_approval, ..v1::Import::default() })
+        };
+        let missing = |awaits_approval, waits| {
+            let body = Some(import(awaits_approval));
+            let statement = v1::Statement { body, ..v1::Statement::default() };
+            let held = Held { instrument: Instrument::TosMeasure, waits };
+            SecondPersonFor::default().missing(&statement, Some(&items), |_| Some(held))
+        };
+        let refused = missing(false, true).unwrap();
+        assert!(refused.contains("request req-7 waits for a second person"), "{refused}");
+        assert_eq!(missing(true, true), None);
+        assert_eq!(missing(false, false), None);
+    }
+
+    fn register_request() -> v1::Request {
+        v1::Request {
+            authorisation: Some(v1::Authorisation {
+                instrument: Instrument::TosMeasure.into(),
+                basis_class: v1::BasisClass::ContractTos.into(),
+                ..v1::Authorisation::default()
+            }),
+            notification: Some(v1::Notification {
+                form: v1::RequestForm::Letter.into(),
+                received_at_s: 1_700_000_000,
+                ..v1::Notification::default()
+            }),
+            task: Some(v1::Task {
+                targets: vec![v1::RequestTarget {
+                    target: Some("ip:192.0.2.7".parse::<register::Target>().unwrap().to_wire()),
+                    ..v1::RequestTarget::default()
+                }],
+                measure: Some(v1::Measure { outcome_only: true, ..v1::Measure::default() }),
+                effective_from_s: 1_700_000_000,
+                ..v1::Task::default()
+            }),
+            status: v1::RequestStatus::Accepted.into(),
+            basis_proof: v1::BasisProof::OperatorsWord.into(),
+            ..v1::Request::default()
+        }
     }
 
     #[test]

@@ -8,17 +8,19 @@ pub(crate) fn now_s() -> i64 {
     Timestamp::now().as_second()
 }
 
-/// RFC 3339, a date (00:00 UTC), or `30m`, `24h`, `7d` before now.
+/// RFC 3339 with its offset, a date alone (00:00 UTC), or `30m`, `24h`, `7d` before now.
 pub(crate) fn parse(text: &str, flag: &str, now_s: i64) -> Result<i64, CliError> {
     ago(text, now_s)
         .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))
         .or_else(|| {
-            let date: Date = text.parse().ok()?;
+            // A date with a time and no offset is a date to the parser: nobody knows which instant was meant.
+            let date: Date = text.parse().ok().filter(|date: &Date| date.to_string() == text)?;
             Some(TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_second())
         })
         .ok_or_else(|| {
             CliError::Usage(format!(
-                "{flag}: {text:?} is no time; want 2026-01-31T12:00:00Z, 2026-01-31 (UTC), or 30m, 24h, 7d ago"
+                "{flag}: {text:?} is no time; want 2026-01-31T12:00:00Z or with another offset \
+                 (2026-01-31T12:00:00+01:00), 2026-01-31 (UTC), or 30m, 24h, 7d ago"
             ))
         })
 }
@@ -117,6 +119,8 @@ mod tests {
     fn what_is_no_time_is_refused_with_the_flag_and_the_forms() {
         check("yesterday", "--since: \"yesterday\" is no time");
         check("2026-02-30", "--since");
+        check("2026-01-31T12:00:00", "--since: \"2026-01-31T12:00:00\" is no time; want");
+        check("2026-01-31 12:00", "--since");
         check("-3d", "--since");
         check("99999999999999999d", "--since");
         check("", "--since");

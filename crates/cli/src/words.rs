@@ -47,6 +47,12 @@ pub(crate) fn source(rule: &v1::Rule) -> String {
     word(rule.source().as_str_name(), "SOURCE_KIND_")
 }
 
+/// A rule claims something, and none of it is shown.
+pub(crate) fn claims_are_withheld(rule: &v1::Rule) -> bool {
+    use v1::ClaimOrigin::{None, Unspecified};
+    rule.claims.is_empty() && !matches!(rule.claim_origin(), None | Unspecified)
+}
+
 pub(crate) fn claim_origin(rule: &v1::Rule) -> String {
     word(rule.claim_origin().as_str_name(), "CLAIM_ORIGIN_")
 }

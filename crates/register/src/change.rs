@@ -14,6 +14,7 @@
 //!   touches any entry of them, as it reaches its own targets.
 //! - A statement about a list reaches what claims any version of it. A version that is accepted reaches what
 //!   touches an entry that it adds or removes, and of the entries that stay, from when it is in force on.
+//!   By what requests that cover it name themselves it reaches, from then on, what hit a name beside them.
 //!   A feed that grants another grace than the one before reaches what touches an entry that was removed, from
 //!   its removal on.
 //! - What goes with an own measure, by the words of either, reaches what the own measure reaches: its label may be
@@ -251,9 +252,7 @@ fn of_request(view: &View<'_>, entry: &Entry<'_>, since_s: i64, reach: &mut Vec<
         }
     }
     for claim in claims {
-        let attributed = view.adopted_by(&claim);
-        reach.extend(attributed.into_iter().map(|selected| Selector { selected, since_s }));
-        reach.push(Selector { selected: Selected::Claim(claim), since_s });
+        of_claim(view, claim, since_s, reach);
     }
 }
 
@@ -274,11 +273,33 @@ fn of_list(
         }));
     }
     let Some(in_force_s) = list.new_since_s(from_size) else { return };
+    of_covering(view, list.id(), in_force_s, reach);
     for (target, changed) in list.targets(from_size) {
         // What stays on the list stands there by another version from then on, and the verdict says by which.
         let since_s = if changed { i64::MIN } else { in_force_s };
         reach.push(Selector { selected: Selected::Target(target.clone()), since_s });
     }
+}
+
+/// Of requests that cover the list, what rests on their texts: a name that a block hit beside them may stand in the list.
+fn of_covering(view: &View<'_>, list: &RequestId, since_s: i64, reach: &mut Vec<Selector>) {
+    let covers = |version: &&Version| version.request.covers_lists.contains(list);
+    for entry in view.requests() {
+        let mut covering = entry.all_versions().filter(covers).peekable();
+        if covering.peek().is_none() {
+            continue;
+        }
+        of_claim(view, Claim::Request(entry.id().clone()), since_s, reach);
+        for held in covering.flat_map(|version| &version.request.targets) {
+            reach.push(Selector { selected: Selected::Target(held.target.clone()), since_s });
+        }
+    }
+}
+
+fn of_claim(view: &View<'_>, claim: Claim, since_s: i64, reach: &mut Vec<Selector>) {
+    let attributed = view.adopted_by(&claim);
+    reach.extend(attributed.into_iter().map(|selected| Selector { selected, since_s }));
+    reach.push(Selector { selected: Selected::Claim(claim), since_s });
 }
 
 fn claims_of_list(view: &View<'_>, id: &RequestId, since_s: i64, reach: &mut Vec<Selector>) {

@@ -351,7 +351,7 @@ impl<'a> Entry<'a> {
     /// What the operator decided last, as it stood at an instant.
     pub fn decision_at(&self, at_s: i64) -> Option<&'a Decision> {
         let version = self.version_at(at_s)?;
-        state::decision(&version.request, &self.transitions(), at_s)
+        state::decision(version, &self.transitions(), at_s)
     }
 
     /// The span of a version, or of one of its targets; with the end of the proceeding that it

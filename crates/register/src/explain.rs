@@ -240,8 +240,8 @@ fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> Str
         }
         UndeterminedReason::AmbiguousRule => {
             format!(
-                "this rule did it, or one of {shows} others (256: or more) that share its counter or its log did it; each is \
-                 judged where it stands"
+                "this rule did it, or one of {} that share its counter or its log did it; each is judged where it stands",
+                others(shows)
             )
         }
         UndeterminedReason::TooMany => {
@@ -249,6 +249,15 @@ fn undetermined(verdict: &v1::Verdict, id: &str, says: &str, shows: &str) -> Str
         }
     };
     format!("Undetermined: {why}.")
+}
+
+/// Of rules that are not told apart, as far as they are counted.
+fn others(count: &str) -> String {
+    match count {
+        "1" => "1 other".to_owned(),
+        "256" => "256 others or more".to_owned(),
+        _ => format!("{count} others"),
+    }
 }
 
 fn capitalised(text: &str) -> String {

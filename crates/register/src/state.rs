@@ -17,7 +17,7 @@ use remit_proto::v1::{RequestStatus, TransitionKind};
 use smallvec::SmallVec;
 
 use crate::{
-    entry::Second,
+    entry::{Second, Version},
     request::{Decision, Request},
     words,
 };
@@ -377,14 +377,17 @@ pub(crate) fn closed(known: &[&Transition], at_s: i64) -> bool {
     known.iter().any(|t| t.kind == TransitionKind::Close && t.effective_at_s <= at_s)
 }
 
-/// What the operator decided last, by the transitions that are in effect.
+/// What the operator decided last on a text, by the transitions that are in effect. A text that came with a decision of
+/// its own is not under those that were stated before it.
 pub(crate) fn decision<'a>(
-    request: &'a Request,
+    version: &'a Version,
     known: &[&'a Transition],
     at_s: i64,
 ) -> Option<&'a Decision> {
+    let own = version.request.decision.as_deref();
     let decided = known.iter().filter(|t| t.effective_at_s <= at_s);
-    decided.filter_map(|t| t.decision.as_ref()).next_back().or(request.decision.as_deref())
+    let decided = decided.filter(|t| own.is_none() || version.statement < t.statement);
+    decided.filter_map(|t| t.decision.as_ref()).next_back().or(own)
 }
 
 /// `known` are the transitions that the view knows, in order of effect; `entered_at_s` is when the
@@ -437,6 +440,8 @@ pub(crate) fn standing_at(
         {
             revoked
         }
+        // Of two words the one that says that it never was.
+        Standing::Revoked { .. } => revoked,
         plain if plain.is_in_force() => revoked,
         plain => plain,
     }

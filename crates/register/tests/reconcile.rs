@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use register::{
     Register, Target,
     import::{
-        Action, Imported, Mapping, Purpose, csv_for, from_csv, from_json, from_toml, json_for,
-        to_items, toml_for,
+        Action, Held, Imported, Mapping, Purpose, csv_for, from_csv, from_json, from_toml,
+        json_for, to_items, toml_for,
     },
     list::from_lines,
     reconcile::{
@@ -635,19 +635,45 @@ targets = ["ip:192.0.2.2"]
 "#;
 
 fn register(imported: Imported) -> Register {
-    let items = to_items(imported.merge(&[]).requests);
+    let mut register = Register::new("example.net/register");
+    enter(&mut register, imported.merge(&[]).requests, at("2026-01-01"));
+    register
+}
+
+fn enter(register: &mut Register, requests: Vec<v1::Request>, effective_at_s: i64) {
+    let items = to_items(requests);
     let set = v1::ItemSet { count: items.len() as u64, ..v1::ItemSet::default() };
     let statement = v1::Statement {
         format: 1,
         origin: "example.net/register".into(),
         recorded_at_s: at("2026-01-01"),
-        effective_at_s: at("2026-01-01"),
+        effective_at_s,
         body: Some(Body::Import(v1::Import { items: Some(set), ..v1::Import::default() })),
         ..v1::Statement::default()
     };
-    let mut register = Register::new("example.net/register");
     register.apply(&statement, Some(items)).unwrap();
-    register
+}
+
+#[test]
+fn the_text_of_then_is_compared_and_not_one_that_applies_later() {
+    let text = |target: &str| {
+        from_toml(&format!(
+            "[[request]]\nid = \"r/1\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
+             from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\noutcome_only = true\n\
+             authority = {{ id = \"agency\" }}\ntargets = [\"{target}\"]\n"
+        ))
+        .unwrap()
+    };
+    let mut register = register(text("ip:192.0.2.1"));
+    let held: Vec<Held> =
+        register.view().requests().map(|entry| Held::of(&entry, at(AT))).collect();
+    enter(&mut register, text("ip:192.0.2.2").merge(&held).requests, at("2026-07-01"));
+    let names = |at_s| -> Vec<String> {
+        let items = registered(&register.view(), Names::new("agency"), at_s);
+        items.iter().map(|item| format!("{} {}", item.says(), item.in_force)).collect()
+    };
+    assert_eq!(names(at(AT)), ["ip:192.0.2.1 true"]);
+    assert_eq!(names(at("2026-07-02")), ["ip:192.0.2.2 true"]);
 }
 
 #[test]

@@ -52,6 +52,10 @@ impl Judged for v1::EventRow {
         self.rule.as_ref().map_or(&[], |rule| &rule.claims)
     }
 
+    fn claims_are_withheld(&self) -> bool {
+        self.rule.as_ref().is_some_and(words::claims_are_withheld)
+    }
+
     fn verdict(&self) -> Option<&v1::Verdict> {
         self.as_known_now.as_ref()
     }

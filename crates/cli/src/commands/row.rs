@@ -57,6 +57,10 @@ pub(super) trait Judged {
     fn technique(&self) -> v1::Technique;
     fn target(&self) -> Option<&v1::Target>;
     fn claims(&self) -> &[v1::Claim];
+    /// It claims something that this reader does not see.
+    fn claims_are_withheld(&self) -> bool {
+        false
+    }
     fn verdict(&self) -> Option<&v1::Verdict>;
     fn authority(&self) -> &str;
 
@@ -140,7 +144,10 @@ pub(super) fn rule_cells<R: Judged>() -> [Cell<R>; 4] {
 
 /// What the rule itself claims, and what a person said later.
 fn claims_cell<R: Judged>(row: &R) -> String {
-    let own = words::claims(row.claims()).join(" ");
+    let own = match words::claims(row.claims()).join(" ") {
+        own if own.is_empty() && row.claims_are_withheld() => "withheld".to_owned(),
+        own => own,
+    };
     match attributed(row).map(|a| words::claims(&a.claims).join(" ")) {
         None if own.is_empty() => "none".to_owned(),
         None => own,

@@ -217,6 +217,33 @@ fn numbered(
     }
 }
 
+/// What was decided of a request is a step of its own, signed and dated: a file that names another status neither
+/// takes it back nor stands for one. What is not decided yet, or was only provisional, may come in as it now is.
+fn keep_status(request: &mut v1::Request, known: &Held) -> Option<String> {
+    use v1::RequestStatus::{
+        Accepted, Challenged, ClarificationSought, Provisional, Received, Refused, UnderReview,
+        Unspecified,
+    };
+    let held = known.request.status();
+    let undecided = match held {
+        Unspecified | Received | UnderReview | ClarificationSought | Challenged => {
+            words::status_from(&known.state).is_some_and(|state| !matches!(state, Refused))
+        }
+        Provisional => request.status() == Accepted,
+        Accepted | Refused => false,
+    };
+    if request.status() == held || undecided {
+        return None;
+    }
+    let note = format!(
+        "status: {} is not taken over, the request is {}; use `remit requests accept`, `refuse`, `suspend`, `withdraw`",
+        words::status(request.status()),
+        known.state
+    );
+    request.status = held.into();
+    Some(note)
+}
+
 /// What a file says of a request, with what the register knows of it besides.
 fn with_what_is_known(
     mut request: v1::Request,
@@ -232,6 +259,9 @@ fn with_what_is_known(
         }
         request.closed.retain(|closed| closed.part() != *part);
         request.closed.extend(closed_there(*part).cloned());
+    }
+    if let Some(note) = keep_status(&mut request, known) {
+        notes.push(note);
     }
     let documents = RequestPart::Documents;
     // Also those that are closed, and not seen by who imports.

@@ -8,7 +8,9 @@ use remit_proto::v1::{
     response,
 };
 
-use super::{CONSIDERED_MAX, Event, candidate::Candidate, claims::Claims, dimensions::Answer};
+use super::{
+    CONSIDERED_MAX, Event, Span, candidate::Candidate, claims::Claims, dimensions::Answer,
+};
 use crate::{
     entry::{Entry, Version},
     register::View,
@@ -101,14 +103,20 @@ fn saw_other_names(event: &Event<'_>, candidate: &Candidate<'_>, view: &View<'_>
         .observed_names
         .iter()
         .filter_map(|name| Name::canonical(name).ok())
-        .any(|name| is_beside(name, candidate.entry, candidate.version, view))
+        .any(|name| is_beside(name, candidate.entry, candidate.version, Some(event.span), view))
 }
 
-/// The request does not name it, in this version.
-fn is_beside(name: Name, entry: Entry<'_>, version: &Version, view: &View<'_>) -> bool {
+/// The request does not name it, in this version; nor do its lists in the span.
+fn is_beside(
+    name: Name,
+    entry: Entry<'_>,
+    version: &Version,
+    span: Option<Span>,
+    view: &View<'_>,
+) -> bool {
     let name = Target::DomainExact(name);
     let mut held = view.held_in(version, &name);
-    !held.any(|held| !held.exception) && !may_be_listed(&name, entry, version, view)
+    !held.any(|held| !held.exception) && !may_be_listed(&name, entry, version, span, view)
 }
 
 impl View<'_> {
@@ -119,14 +127,20 @@ impl View<'_> {
         let names: BTreeSet<&Name> = hit.iter().filter_map(name_of).collect();
         names
             .into_iter()
-            .filter(|name| is_beside((*name).clone(), entry, entry.newest(), self))
+            .filter(|name| is_beside((*name).clone(), entry, entry.newest(), None, self))
             .count()
     }
 }
 
 /// By a list that the request covers. Where not all of them could be looked at, it is not held against
 /// anybody that none was found.
-fn may_be_listed(name: &Target, entry: Entry<'_>, version: &Version, view: &View<'_>) -> bool {
+fn may_be_listed(
+    name: &Target,
+    entry: Entry<'_>,
+    version: &Version,
+    span: Option<Span>,
+    view: &View<'_>,
+) -> bool {
     if version.request.covers_lists.is_empty() {
         return false;
     }
@@ -136,6 +150,7 @@ fn may_be_listed(name: &Target, entry: Entry<'_>, version: &Version, view: &View
         .filter(|t| t.listed.is_some() && t.entry.id() == entry.id())
         .filter(|t| t.version.request.version == version.request.version)
         .filter(|t| !t.target.exception)
+        .filter(|t| span.is_none_or(|span| t.target.is_live(span.first_s, span.last_s)))
         .any(|t| matches!(t.relation, Relation::Equal | Relation::Inside));
     held || is_cut
 }

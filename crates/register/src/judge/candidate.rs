@@ -181,6 +181,9 @@ fn of_entry<'a>(
             made.listed = Some(*listed);
             made.outdated = !made.named && naming == Naming::ByAnotherVersion;
             made.named |= naming != Naming::No;
+            if made.breadth.target == Answer::Yes && listed.may_be_gone(event.span) {
+                made.breadth.target = Answer::Unknown(UndeterminedReason::Erased);
+            }
         }
     }
     relieve(candidates.get_mut(others..).unwrap_or_default());
@@ -318,18 +321,25 @@ fn lacks_resolution(event: &Event<'_>, version: &Version) -> bool {
 /// on is no basis for him.
 fn accepted(
     event: &Event<'_>,
-    request: &Request,
+    version: &Version,
     target: Option<&RequestTarget>,
     known: &[&Transition],
 ) -> Answer {
-    if request.to_publisher {
+    if version.request.to_publisher {
         return Answer::No(VerdictCode::NoBasis);
     }
-    let Some(decision) = state::decision(request, known, event.span.last_s) else {
+    let Some(decision) = state::decision(version, known, event.span.last_s) else {
         return Answer::Yes;
     };
-    let left_out = |target: &RequestTarget| decision.not_accepted.contains(&target.target);
-    if target.is_some_and(left_out) {
+    // Whatever wider target of the request holds it too.
+    let left_out = |refused: &Target| {
+        let blocks = |blocked: &Target| {
+            matches!(relation(blocked, refused), Relation::Equal | Relation::Inside)
+        };
+        target.is_some_and(|target| target.target == *refused)
+            || matches!(&event.target, Known::Known(blocked) if blocks(blocked))
+    };
+    if decision.not_accepted.iter().any(left_out) {
         return Answer::No(VerdictCode::BasisNotAccepted);
     }
     let Some(scope) = &decision.accepted_scope else { return Answer::Yes };
@@ -410,7 +420,7 @@ impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
                 RequestPart::Measure,
                 dimensions::technique(&request.measure, event.technique, event.rate_bits_per_s),
             ),
-            accepted: accepted(event, request, target, transitions),
+            accepted: accepted(event, version, target, transitions),
             unseen: turns_unseen(samples, &standings, event.unseen),
             standings,
             relieved: false,

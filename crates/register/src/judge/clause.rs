@@ -229,14 +229,18 @@ fn time_says(candidate: &Candidate<'_>, request: &Request) -> String {
             let by = by_version(candidate, ended_at_s, true);
             format!("ended {}{by}, to be removed by {}", time(ended_at_s), time(until_s))
         }
-        Some(
-            Standing::Active
-            | Standing::Provisional { .. }
-            | Standing::NotAccepted(_)
-            | Standing::Dropped { .. }
-            | Standing::Unapproved,
-        )
-        | None => {
+        // Where these are asked for, they held for a part of the time.
+        Some(Standing::NotAccepted(status)) => {
+            format!("for a part of it {}", words::status(status))
+        }
+        Some(Standing::Unapproved) => {
+            "for a part of it waiting for a second person's approval".to_owned()
+        }
+        Some(standing @ Standing::Dropped { at_s, .. }) => {
+            format!("{} at {} before it was accepted", standing.word(), time(at_s))
+        }
+        None if candidate.crosses_a_bound() => "for a part of it by another version".to_owned(),
+        Some(Standing::Active | Standing::Provisional { .. }) | None => {
             let from = format!("from {}", time(request.effective_from_s));
             match request.ends_at_s() {
                 Some(until) => format!("{from} until {}", time(until)),

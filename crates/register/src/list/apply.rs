@@ -272,7 +272,7 @@ impl Lists {
             held: Vec::new(),
             members: Vec::new(),
             present: Default::default(),
-            partial: false,
+            unknown_from: None,
         });
         number
     }
@@ -329,7 +329,7 @@ impl List {
             }
         }
         // What a version held whose changes are withheld is not known.
-        if !self.partial {
+        if self.unknown_from.is_none() {
             if added.iter().any(|entry| self.present.contains_key(&Key::of(entry))) {
                 return change("added that the version before holds");
             }
@@ -383,7 +383,7 @@ impl List {
         }
         self.accepted.push(accepted);
         let Some(Changes { added, removed }) = changes else {
-            self.partial = true;
+            self.unknown_from.get_or_insert(at);
             return Vec::new();
         };
         for entry in &removed {

@@ -63,8 +63,8 @@ pub(crate) struct List {
     members: Vec<Member>,
     /// The member that stands for an entry of the newest accepted version.
     present: HashMap<Key, usize>,
-    /// The changes of a version are withheld or erased: what later ones remove may be unknown.
-    partial: bool,
+    /// The first accepted version whose changes are withheld or erased: from then on nobody knows what else it holds.
+    unknown_from: Option<usize>,
 }
 
 /// What makes two entries the same.

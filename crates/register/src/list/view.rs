@@ -125,7 +125,12 @@ impl<'a> ListView<'a> {
 
     /// Whether parts of it are withheld or erased.
     pub fn is_partial(&self) -> bool {
-        self.list.partial
+        self.unknown_from().is_some()
+    }
+
+    /// The first of its versions whose changes are withheld or erased.
+    fn unknown_from(&self) -> Option<&'a Accepted> {
+        self.versions().get(self.list.unknown_from?)
     }
 
     /// Every target that ever stood in it, by what is known at any size; and whether the statements from a
@@ -210,6 +215,16 @@ impl<'a> Listed<'a> {
 
     pub(crate) fn history(&self) -> usize {
         self.member.history
+    }
+
+    /// A version whose changes nobody can see may have taken it out by the end of a span. What a later one took out,
+    /// or let in, stood in the list until then.
+    pub(crate) fn may_be_gone(&self, span: Span) -> bool {
+        let (_, last_s) = span.with_error();
+        let since = self.view.unknown_from().zip(self.view.list.unknown_from);
+        since.is_some_and(|(version, at)| {
+            version.from_s <= last_s && self.member.added < at && self.removed().is_none()
+        })
     }
 
     /// What a claim of a version, by its position, says of this entry in a span. A window cannot tell

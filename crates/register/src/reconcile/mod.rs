@@ -450,9 +450,14 @@ impl Row {
     }
 }
 
-/// 8 bytes of SHA-256("remit/reconcile/v1\n" ‖ class ‖ "\n" ‖ what it is about), as 16 hex digits.
+/// 8 bytes of SHA-256("remit/reconcile/v2\n" ‖ class ‖ "\n" ‖ what it is about), as 16 hex digits; of DIFFERS with its
+/// fields: what explains one difference explains no other.
 fn id_of(class: &Class, about: &str) -> String {
-    let digest = Sha256::digest(format!("remit/reconcile/v1\n{}\n{about}", class.word()));
+    let class = match class {
+        Class::Differs(_) => class.to_string(),
+        _ => class.word().to_owned(),
+    };
+    let digest = Sha256::digest(format!("remit/reconcile/v2\n{class}\n{about}"));
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -206,19 +206,21 @@ pub fn of_entry(
     item(request, &target, state, in_force, at_s, place)
 }
 
-/// What a register holds of an authority: the targets of its requests, and the entries of the lists that
+/// What a register holds of an authority at an instant: the targets of its requests, and the entries of the lists that
 /// they cover.
 pub fn registered(view: &View<'_>, names: Names<'_>, at_s: i64) -> Vec<Item> {
     let mut items = Vec::new();
     for entry in view.requests().filter(|entry| names.is_of(entry.request())) {
         let in_force = entry.standing_at(at_s).is_some_and(crate::Standing::is_in_force);
         let state = entry.state_at(at_s);
-        let mut texts = entry.versions().rev();
-        let newest = texts.next().map(|text| Recorded::at(text.recorded_at_s));
-        let recorded = texts.fold(newest.unwrap_or_default(), |recorded, text| {
+        // By the text of then: what an amendment changed later is no difference yet.
+        let text = entry.version_at(at_s).unwrap_or(entry.newest());
+        let before =
+            entry.versions().rev().skip_while(|v| v.request.version >= text.request.version);
+        let recorded = before.fold(Recorded::at(text.recorded_at_s), |recorded, text| {
             recorded.after(&text.request, text.recorded_at_s)
         });
-        items.extend(of_request(entry.request(), &state, in_force, at_s, &recorded));
+        items.extend(of_request(&text.request, &state, in_force, at_s, &recorded));
     }
     for (id, listed) in view.listed_at(at_s) {
         let Some(entry) = view.request(id).filter(|entry| names.is_of(entry.request())) else {

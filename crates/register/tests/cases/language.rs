@@ -7,7 +7,7 @@
 //! [confirm-by T] [received T] [implement-by T] [proof <basis proof>] [list id@v] [branch <branch>]
 //! [version 2] [covers <list>,…] [effective T] [recorded T] [remove-by T] [within <from>..<until>]
 //! [lasting 48h] [derived <name> resolved T ttl 300 [unproved yes]] [notice yes] [permits derived]
-//! [depends <proceeding>] [outlives <proceeding>] [publisher yes] [except-nodes a] [except-audience a]
+//! [depends <proceeding>] [outlives <proceeding>] [publisher yes] [decided accept] [except-nodes a] [except-audience a]
 //! [relation kind=id] [closing <part>=<tier>: committed and not seen here] [opening <part>=<tier>:
 //! committed and seen] [awaits approval] [with <person>: both signed]`, and what papers_language.rs says of papers · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
 //! [partly-not <kind>:<value>] [only-in DE]` · `proceeding <id> ends [effective T] [recorded T]` ·
@@ -487,6 +487,11 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
                     person: value.to_owned(),
                     role: v1::Role::Operator.into(),
                 })
+            }
+            "decided" => {
+                assert_eq!(value, "accept");
+                let kind = v1::DecisionKind::Accept.into();
+                request.decision = Some(v1::OperatorDecision { kind, ..Default::default() });
             }
             "publisher" => notification.addressee_role = v1::AddresseeRole::Publisher.into(),
             "closing" | "opening" => {

@@ -307,6 +307,54 @@ fn withheld_changes_make_a_claim_unknown_and_nothing_else() {
 }
 
 #[test]
+fn what_withheld_changes_may_have_taken_out_is_not_covered_for_sure() {
+    let (mut register, _) = written(
+        "reg/1 covers rkn
+         feed rkn under reg/1
+         list rkn@1 +ip:192.0.2.1 +ip:192.0.2.2 with p-2 effective 2026-01-01",
+    );
+    let next = "list rkn@2 after 1 holds 1 -ip:192.0.2.1 with p-2 effective 2026-01-20 recorded 2026-01-20";
+    let (withheld, _) = statement_of(next);
+    register.apply(&withheld, None).unwrap();
+    let shown = |event| {
+        let verdict = crate::language::verdict_in(event, &register);
+        (verdict.code, verdict.undetermined)
+    };
+    let covered = (VerdictCode::Authorised, None);
+    assert_eq!(shown("block 192.0.2.1 at 2026-01-19 for list:rkn@1"), covered);
+    let may_be_gone = (VerdictCode::Undetermined, Some(UndeterminedReason::Erased));
+    assert_eq!(shown("block 192.0.2.1 at 2026-01-21 for list:rkn@2"), may_be_gone);
+    assert_eq!(shown("block 192.0.2.1 at 2026-01-21 for reg/1"), may_be_gone);
+    // The register of before knew nothing of it.
+    assert_eq!(shown("block 192.0.2.1 at 2026-01-21 for list:rkn@1 size 3"), covered);
+}
+
+/// And what changes it is judged again.
+#[test]
+fn a_name_that_is_hit_beside_an_address_is_no_other_from_when_a_list_holds_it() {
+    let shop = "reg/1 ip:192.0.2.7 covers bad recorded 2025-12-01
+        feed bad under reg/1
+        list bad@1 +domain_exact:example.org with p-2 effective 2026-01-01
+        list bad@2 after 1 holds 2 +domain_exact:shop.example with p-2 effective 2026-01-20 recorded 2026-01-20";
+    let hit = |at: &str| format!("block 192.0.2.7 at {at} for reg/1 seeing shop.example");
+    check(&hit("2026-01-19"), shop, "AUTHORISED by reg/1 + COLLATERAL");
+    check(&hit("2026-01-21"), shop, "AUTHORISED by reg/1");
+    let gone = "list bad@3 after 2 holds 1 -domain_exact:shop.example with p-2 effective 2026-01-25 recorded 2026-01-25";
+    let gone = format!("{shop}\n{gone}");
+    check(&hit("2026-01-21"), &gone, "AUTHORISED by reg/1");
+    check(&hit("2026-01-26"), &gone, "AUTHORISED by reg/1 + COLLATERAL");
+    let (register, _) = written(shop);
+    let reach = register.reach(3, 4);
+    let since_s = at("2026-01-20");
+    for selected in [
+        Selected::Target("ip:192.0.2.7".parse().unwrap()),
+        Selected::Claim("reg/1".parse().unwrap()),
+    ] {
+        assert!(reach.contains(&Selector { selected, since_s }), "{reach:?}");
+    }
+}
+
+#[test]
 fn statements_about_lists_that_are_refused() {
     refused("reg/1 ip:192.0.2.1", "feed rkn under reg/1", "no request reg/1 that covers list rkn");
     refused("", "feed rkn under reg/1", "no request reg/1 that covers list rkn");

@@ -54,6 +54,25 @@ fn again(
 }
 
 #[test]
+fn what_was_decided_of_a_request_is_not_decided_anew_by_a_file() {
+    let received = format!("{KNOWN}\nstatus = \"received\"");
+    let refused = |held: &mut Held| {
+        held.request.set_status(v1::RequestStatus::Received);
+        held.state = "refused".into();
+    };
+    assert_eq!(again(&received, refused), ((0, 0, 1), None));
+    assert_eq!(again(KNOWN, refused), ((0, 0, 1), None), "accepted, says the file");
+    assert_eq!(again(&received, |_| ()), ((0, 0, 1), None), "it was accepted");
+    // Nothing is decided yet.
+    let open = |held: &mut Held| {
+        held.request.set_status(v1::RequestStatus::Received);
+        held.state = "received".into();
+    };
+    let ((_, changed, _), next) = again(KNOWN, open);
+    assert_eq!((changed, next.unwrap().status()), (1, v1::RequestStatus::Accepted));
+}
+
+#[test]
 fn what_is_known_of_a_request_is_not_taken_back_by_a_file_that_is_silent_of_it() {
     assert_eq!(again(KNOWN, |_| ()), ((0, 0, 1), None));
     let document = v1::Document {

@@ -156,7 +156,7 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
     let names = Names::new(authority);
     let (mut not_understood, mut of) = (0_u64, BTreeMap::new());
     let (mut veiled, mut authorities) = (Veiled::default(), Authorities::default());
-    for v1::RequestRow { request, state, recorded_at_s, .. } in rows {
+    for v1::RequestRow { request, state, recorded_at_s, applies_from_s, .. } in rows {
         let Ok(request) = Request::try_from(request.unwrap_or_default()) else {
             not_understood += 1;
             continue;
@@ -164,7 +164,8 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
         veiled += Veiled::among([&request], names);
         authorities.saw(&request, names);
         if names.is_of(&request) {
-            of.insert(request.id.to_string(), Of { request, state, recorded_s: recorded_at_s });
+            let text = Text { request, recorded_s: recorded_at_s, applies_from_s };
+            of.insert(text.request.id.to_string(), Of { text, state });
         }
     }
     gaps.extend(veiled.says());
@@ -175,18 +176,30 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
         ));
     }
     let mut items = Vec::new();
-    for (id, Of { request, state, recorded_s }) in &of {
+    for (id, Of { text, state }) in &mut of {
         // Only for what came in late it is asked how late.
-        let is_late = *recorded_s >= at_s.saturating_sub(*timing_s);
-        let earlier = match request.version {
-            2.. if is_late => earlier(&mut client, request, &mut roots).await?,
+        let is_late = text.recorded_s >= at_s.saturating_sub(*timing_s);
+        let mut earlier = match text.request.version {
+            2.. if is_late || text.applies_from_s > at_s => {
+                earlier(&mut client, &text.request, &mut roots).await?
+            }
             _ => Earlier::default(),
         };
-        let recorded = earlier.before(*recorded_s);
-        items.extend(of_request(request, state, running.contains(id), at_s, &recorded));
+        // By the text of then: what an amendment changed later is no difference yet.
+        while text.applies_from_s > at_s {
+            if earlier.texts.is_empty() {
+                gaps.push(format!(
+                    "Which text of {id} was in force then is not shown; a later one is compared."
+                ));
+                break;
+            }
+            *text = earlier.texts.remove(0);
+        }
+        let recorded = earlier.before(text.recorded_s);
+        items.extend(of_request(&text.request, state, running.contains(id), at_s, &recorded));
     }
     let covered: BTreeSet<RequestId> =
-        of.values().flat_map(|of| of.request.covers_lists.iter().cloned()).collect();
+        of.values().flat_map(|of| of.text.request.covers_lists.iter().cloned()).collect();
     for list in covered {
         let v1::GetListResponse { list: row, versions, register_root, completeness } =
             lists::get(&mut client, &list).await?;
@@ -211,9 +224,9 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
             .map(|row| (row.request_id.clone(), row.since_s, recorded(&row.added_by)))
             .collect();
         for ((id, since_s, recorded_s), entry) in under.into_iter().zip(lists::read(rows)?) {
-            let Some(Of { request, state, .. }) = of.get(&id) else { continue };
+            let Some(Of { text, state }) = of.get(&id) else { continue };
             let in_force = running.contains(&id);
-            let item = of_entry(request, &entry, since_s, state, in_force, at_s, &place);
+            let item = of_entry(&text.request, &entry, since_s, state, in_force, at_s, &place);
             items.push(Item { recorded_s, ..item });
         }
     }
@@ -233,25 +246,31 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
 
 /// A request of the authority, as the collector shows it.
 struct Of {
-    request: Request,
+    text: Text,
     state: String,
+}
+
+/// One version of a request.
+struct Text {
+    request: Request,
     recorded_s: i64,
+    /// 0: it is the first.
+    applies_from_s: i64,
 }
 
 /// The texts before the one that is shown, the newest first.
 #[derive(Default)]
 struct Earlier {
-    texts: Vec<(Request, i64)>,
+    texts: Vec<Text>,
     /// Not all of them were shown.
     is_cut: bool,
 }
 
 impl Earlier {
     fn before(&self, recorded_s: i64) -> Recorded<'_> {
-        let recorded = self
-            .texts
-            .iter()
-            .fold(Recorded::at(recorded_s), |recorded, (text, at_s)| recorded.after(text, *at_s));
+        let recorded = self.texts.iter().fold(Recorded::at(recorded_s), |recorded, text| {
+            recorded.after(&text.request, text.recorded_s)
+        });
         if self.is_cut { recorded.after_others() } else { recorded }
     }
 }
@@ -274,7 +293,11 @@ async fn earlier(
         }
         complete(client, &mut row).await?;
         match Request::try_from(row.request.unwrap_or_default()) {
-            Ok(text) => earlier.texts.push((text, row.recorded_at_s)),
+            Ok(request) => earlier.texts.push(Text {
+                request,
+                recorded_s: row.recorded_at_s,
+                applies_from_s: row.applies_from_s,
+            }),
             Err(_) => {
                 earlier.is_cut = true;
                 break;

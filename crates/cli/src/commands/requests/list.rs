@@ -120,11 +120,20 @@ fn waits(row: &v1::RequestRow) -> Vec<&'static str> {
 fn until(row: &v1::RequestRow) -> String {
     let at = |at_s: i64| time::zoned_cell(at_s, &request(row).time_zone);
     match (row.ends_at_s, task(row).effective_until_s) {
+        (0, _) if is_over(&row.state) => "over".to_owned(),
         (0, 0) => "open-ended".to_owned(),
         (0, until_s) => at(until_s),
         (ends_at_s, until_s) if ends_at_s == until_s => at(until_s),
         (ends_at_s, _) => format!("{} ({})", at(ends_at_s), row.ends_as),
     }
+}
+
+/// It ended before its own end.
+fn is_over(state: &str) -> bool {
+    let state = state.strip_prefix("closed (").map_or(state, |state| state.trim_end_matches(')'));
+    let over =
+        ["withdrawn", "superseded", "revoked", "annulled_ab_initio", "moot", "lapsed", "refused"];
+    over.contains(&state)
 }
 
 fn request(row: &v1::RequestRow) -> v1::Request {
