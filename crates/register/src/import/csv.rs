@@ -29,7 +29,7 @@
 //! An empty cell says nothing: the constant holds, if there is one. Rows are accepted requests
 //! unless a status column says otherwise.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use remit_proto::v1::RowFault;
 use serde::Deserialize;
@@ -166,6 +166,18 @@ impl Mapping {
         self.columns.contains_key(key)
     }
 
+    /// A list is compared by the numbers that its rows have, and a constant is none of theirs.
+    fn for_purpose(&self, purpose: Purpose) -> Cow<'_, Self> {
+        match purpose {
+            Purpose::Compare if self.constants.contains_key("external_ref") => {
+                let mut mapping = self.clone();
+                mapping.constants.remove("external_ref");
+                Cow::Owned(mapping)
+            }
+            Purpose::Compare | Purpose::Enter => Cow::Borrowed(self),
+        }
+    }
+
     fn delimiter_byte(&self) -> Result<u8, ImportError> {
         match self.delimiter.as_bytes() {
             [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
@@ -200,6 +212,7 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
 }
 
 pub fn csv_for(bytes: &[u8], mapping: &Mapping, purpose: Purpose) -> Result<Imported, ImportError> {
+    let mapping = &mapping.for_purpose(purpose);
     bounded(bytes, b"\n")?;
     let (text, _) = mapping.encoding()?.decode_with_bom_removal(bytes);
     let body = after_lines(&text, mapping.skip_lines);
