@@ -656,14 +656,19 @@ impl Stream {
     }
 
     pub(crate) fn snapshot(&mut self, node: &str, blocks: &[&Block]) {
-        self.snapshot_as(node, blocks, false);
+        self.snapshot_as(node, blocks, v1::RuleSnapshot::default());
     }
 
     pub(crate) fn control(&mut self, node: &str, blocks: &[&Block]) {
-        self.snapshot_as(node, blocks, true);
+        self.snapshot_as(node, blocks, v1::RuleSnapshot { control: true, ..Default::default() });
     }
 
-    fn snapshot_as(&mut self, node: &str, blocks: &[&Block], control: bool) {
+    /// What of the rules could be read.
+    pub(crate) fn unstable(&mut self, node: &str, blocks: &[&Block]) {
+        self.snapshot_as(node, blocks, v1::RuleSnapshot { unstable: true, ..Default::default() });
+    }
+
+    fn snapshot_as(&mut self, node: &str, blocks: &[&Block], of: v1::RuleSnapshot) {
         let mut set = SetBuilder::new();
         let mut chunks = Vec::new();
         for block in blocks {
@@ -683,8 +688,7 @@ impl Stream {
             source: v1::SourceKind::Nftables.into(),
             at_s: self.now_s,
             rules: Some(set),
-            control,
-            ..v1::RuleSnapshot::default()
+            ..of
         };
         self.leaf(node, Body::RuleSnapshot(snapshot));
     }

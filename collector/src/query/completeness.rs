@@ -18,6 +18,7 @@ pub(super) fn completeness(scene: &Scene, filter: &Filter) -> Result<v1::Complet
         as_known_at_s: scene.past.map_or(0, |past| past.as_known_at_s),
         log_size_at_s: scene.past.map_or(0, |_| scene.position.at_s),
         veiled_requests: scene.veil.count(),
+        hidden_requests: scene.veil.hidden_count(),
         ..v1::Completeness::default()
     };
     let (silences, count) = silences(scene, filter)?;

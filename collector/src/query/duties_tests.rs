@@ -9,7 +9,7 @@ use remit_proto::v1::{self, DutyCode, FindingKind, SeverityGrade};
 
 use super::tests::network;
 use crate::{
-    assess::testing::{NOON, Stream, World, block, operator},
+    assess::testing::{Block, NOON, Stream, World, block, operator},
     committed::{Chunks as _, What},
 };
 
@@ -214,6 +214,52 @@ fn the_index_and_the_leaves_tell_the_same_of_when_rules_stood() {
     assert_eq!(found, by_the_leaves(&stream));
     let untold = found.iter().filter(|span| span.3 == Begun::Untold);
     assert_eq!(untold.map(|span| span.1.as_str()).collect::<Vec<_>>(), ["192.0.2.2"]);
+}
+
+#[test]
+fn what_an_agent_could_not_read_after_a_restart_is_not_taken_away() {
+    let known = block(2, "ip:192.0.2.8");
+    let after = |read: Option<&[&Block]>| {
+        let mut stream = network();
+        stream.request("req-7", "ip:192.0.2.7");
+        stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+        heard(&mut stream, 30);
+        stream.generation("r1", 2);
+        stream.unstable("r1", &[]);
+        heard(&mut stream, 100);
+        stream.unstable("r1", &[&known]);
+        heard(&mut stream, 100);
+        if let Some(blocks) = read {
+            stream.snapshot("r1", blocks);
+            heard(&mut stream, 100);
+        }
+        let found = by_the_index(&stream);
+        assert_eq!(found, by_the_leaves(&stream));
+        let begun = found.iter().find(|span| span.1 == "192.0.2.8").unwrap().3;
+        assert_eq!(begun, Begun::Before, "it may have stood when the first was read");
+        let world = World::of(&stream);
+        let since = duties(&world).first().map(|row| row.duty_nodes[0].from_s - NOON);
+        (codes(&world), since)
+    };
+    assert_eq!(after(None), (vec![], None), "nobody read all rules");
+    let again = block(3, "ip:192.0.2.7 for req-7");
+    assert_eq!(after(Some(&[&known, &again])), (vec![], None), "it stood all the time");
+    let removed = vec!["req-7 PREMATURE_REMOVAL r1".to_owned()];
+    assert_eq!(after(Some(&[&known])), (removed, Some(230)));
+}
+
+#[test]
+fn a_node_whose_rules_could_not_be_read_yet_is_not_held_to_lack_any() {
+    let mut stream = Stream::new();
+    stream.enrol("r1");
+    stream.declare("r1", "DE", &["acl nftables observed"]);
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.unstable("r1", &[]);
+    heard(&mut stream, 30);
+    assert_eq!(codes(&World::of(&stream)), ["req-7 UNDETERMINED"]);
+    stream.snapshot("r1", &[]);
+    heard(&mut stream, 30);
+    assert_eq!(codes(&World::of(&stream)), ["req-7 NOT_ENFORCED"]);
 }
 
 #[test]

@@ -218,6 +218,7 @@ impl Filter {
         let undetermined = verdict.code() == v1::VerdictCode::Undetermined;
         self.takes_any_code()
             || self.verdicts.contains(&verdict.code)
+            || verdict.besides.iter().any(|failure| self.verdicts.contains(&failure.code))
             || (undetermined && self.undetermined.contains(&verdict.undetermined))
             || verdict.added.iter().any(|added| self.added.contains(added))
     }

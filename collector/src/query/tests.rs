@@ -1,6 +1,6 @@
 //! Answers to questions about small streams.
 
-use remit_proto::v1::{self, TransitionKind};
+use remit_proto::v1::{self, TransitionKind, VerdictCode};
 
 use crate::assess::testing::{NOON, Stream, World, block};
 
@@ -27,6 +27,33 @@ fn an_uncovered_rule_is_a_finding_before_anybody_hit_it() {
     let world = World::of(&stream);
     assert_eq!(world.rules(), ["r1 1 NO_BASIS 0"]);
     assert_eq!(world.findings(), ["r1 1 NO_BASIS - 0 standing"]);
+}
+
+#[test]
+fn a_code_is_found_where_it_stands_besides() {
+    let mut stream = network();
+    stream.request_with("req-7", "ip:192.0.2.7", |request| {
+        let scope = v1::Scope { territories: vec!["FR".into()], ..v1::Scope::default() };
+        request.task.as_mut().unwrap().scope = Some(scope);
+    });
+    let wide = block(1, "cidr:192.0.2.0/23 for req-7");
+    stream.install("r1", &wide);
+    stream.hit("r1", &wide, 1);
+    stream.publish();
+    stream.wait(5);
+    stream.declare("r1", "FR", &["acl nftables observed"]);
+    stream.hit("r1", &wide, 2);
+    stream.publish();
+    let check = |world: &World, code: VerdictCode, hits: &[u64], findings: &[&str]| {
+        let filter = || v1::Filter { verdicts: vec![code.into()], ..v1::Filter::default() };
+        assert_eq!(events(world, filter()), hits, "{code:?}");
+        assert_eq!(world.findings_of(filter()), findings, "{code:?}");
+    };
+    let world = World::of(&stream);
+    check(&world, VerdictCode::Overbroad, &[2, 1], &["r1 1 OVERBROAD req-7 3 standing"]);
+    // As the rule stands now, in France, it is too wide and nothing else.
+    check(&world, VerdictCode::WrongPlace, &[1], &["r1 1 OVERBROAD req-7 1 standing"]);
+    check(&world, VerdictCode::WrongMethod, &[], &[]);
 }
 
 #[test]

@@ -152,7 +152,8 @@ fn no_answer_and_no_token_has_a_word_of_it() {
         let at = seen.find(word).map(|at| &seen[at.saturating_sub(300)..at + 40]);
         assert_eq!(at, None, "{word}");
     }
-    assert!(seen.contains("veiled_requests: 2"), "that there are such requests is told");
+    let told = seen.contains("veiled_requests: 2") && seen.contains("hidden_requests: 1");
+    assert!(told, "that there are such requests is told");
     // A handle whose reader is not known sees what is public.
     let nobody = world.query.seen_by(DisclosureTier::Unspecified);
     assert_eq!(everything(&nobody, &v1::Filter::default(), &targets), seen);

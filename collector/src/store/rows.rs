@@ -261,6 +261,7 @@ pub struct EventQuery {
     pub requests: Vec<String>,
     /// Speaking in the verdict as known now; `None`: any.
     pub speaking: Option<Vec<String>>,
+    /// Of the verdict as known now, or of what else fails in it; empty: any.
     pub codes: Vec<i32>,
     /// Also rules that were installed or modified.
     pub with_changes: bool,

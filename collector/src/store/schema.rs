@@ -5,7 +5,7 @@
 //! 64 bits, is kept as the signed number with the same bits. Messages that are only carried lie
 //! encoded. Dictionaries (`target`, `rule_fact`, `origin`) hold once what many rules repeat.
 
-/// Number of this schema. A change of any table changes it; there are no migrations, only rebuilds.
+/// Number of this schema. A change of any table, or of what it holds, changes it; there are no migrations, only rebuilds.
 pub const SCHEMA: i64 = 14;
 
 pub(super) const TABLES: &str = "
@@ -133,7 +133,7 @@ CREATE TABLE log_time (
     at_s INTEGER PRIMARY KEY,
     log_size INTEGER NOT NULL
 );
--- Sources of which a generation has sent a snapshot.
+-- Sources of which a generation has listed all rules, and when first: by a snapshot of a ruleset that held still.
 CREATE TABLE snapshot (
     node TEXT NOT NULL,
     generation TEXT NOT NULL,
@@ -141,7 +141,7 @@ CREATE TABLE snapshot (
     at_s INTEGER NOT NULL,
     PRIMARY KEY (node, generation, source)
 ) WITHOUT ROWID;
--- Of these, those whose last snapshot's rules are not held.
+-- Sources whose last snapshot's rules are not held.
 CREATE TABLE snapshot_missed (
     node TEXT NOT NULL,
     generation TEXT NOT NULL,

@@ -67,21 +67,24 @@ pub(super) fn begun_of_change(
     shown: &ShownRule,
 ) -> Result<Begun, StoreError> {
     let ShownRule { facts, .. } = shown;
-    let listed = is_deed(&facts.rule)
-        || connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM snapshot
-                 WHERE node = ?1 AND generation = ?2 AND source = ?3)",
-            )?
-            .query_row(
-                params![
-                    facts.origin.node.as_str(),
-                    facts.origin.generation.to_string(),
-                    facts.rule.source
-                ],
-                |row| row.get(0),
-            )?;
+    let (node, generation) = (facts.origin.node.as_str(), facts.origin.generation.to_string());
+    let listed =
+        is_deed(&facts.rule) || is_listed(connection, node, &generation, facts.rule.source)?;
     Ok(if listed { Begun::Seen } else { Begun::Before })
+}
+
+/// All rules of the source were listed once in this generation.
+fn is_listed(
+    connection: &Connection,
+    node: &str,
+    generation: &str,
+    source: i32,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM snapshot
+             WHERE node = ?1 AND generation = ?2 AND source = ?3)",
+    )?;
+    Ok(statement.query_row(params![node, generation, source], |row| row.get(0))?)
 }
 
 /// The row of a rule, before it is shown once more.
@@ -325,8 +328,9 @@ pub(super) struct Snapshot<'s> {
 const NOT_LISTED: &str = "origin = (SELECT id FROM origin WHERE node = ?4 AND generation = ?6)
      AND source = ?5 AND installed_now = 1 AND number NOT IN (SELECT value FROM json_each(?7))";
 
-/// A snapshot is the truth about one source: what it lists stands, the rest does not. A first
-/// snapshot also ends what the generations before had shown of the source, under other numbers.
+/// A snapshot is the truth about one source: what it lists stands, the rest does not. The first of a generation also
+/// ends what the generations before had shown of the source, under other numbers. One of a ruleset that did not
+/// hold still ends nothing, and is not the first: what it lacks may be what could not be read.
 pub(super) fn apply_snapshot(
     connection: &Connection,
     dictionary: &mut Dictionary<'_>,
@@ -335,10 +339,12 @@ pub(super) fn apply_snapshot(
 ) -> Result<(), StoreError> {
     let Snapshot { origin, source, at_s, rules, unstable, control, covered_by } = snapshot;
     let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
-    let first = connection
-        .prepare_cached("INSERT OR IGNORE INTO snapshot VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![node, generation, source, at_s])?
-        == 1;
+    let first = !is_listed(connection, node, &generation, *source)?;
+    if !unstable {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO snapshot VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![node, generation, source, at_s])?;
+    }
     let missed = connection
         .prepare_cached(
             "DELETE FROM snapshot_missed WHERE node = ?1 AND generation = ?2 AND source = ?3",
@@ -346,7 +352,7 @@ pub(super) fn apply_snapshot(
         .execute(params![node, generation, source])?
         == 1;
     let control = *control && !first && !missed;
-    if first {
+    if first && !unstable {
         end(
             connection,
             "origin IN (SELECT id FROM origin WHERE node = ?4 AND generation <> ?6)

@@ -226,14 +226,14 @@ const UNDERSTOOD: [ObjectIdentifier; 4] = [
     ObjectIdentifier::new_unwrap("2.5.29.37"),
 ];
 
-fn hides(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// RFC 4514, as far as it is shown.
+pub(crate) fn subject(certificate: &Certificate) -> String {
+    shown(&certificate.tbs_certificate.subject.to_string())
 }
 
-/// RFC 4514, at most 200 characters of it, and none that steers a terminal or turns what is read.
-pub(crate) fn subject(certificate: &Certificate) -> String {
-    let name = certificate.tbs_certificate.subject.to_string();
-    name.chars().filter(|letter| !hides(*letter)).take(200).collect()
+/// At most 200 characters, and none that nobody sees, that steers a terminal or turns what is read.
+fn shown(name: &str) -> String {
+    name.chars().filter(|letter| !hidden::is_hidden(*letter)).take(200).collect()
 }
 
 pub(crate) fn anchors(file: &[u8]) -> Result<Vec<Vec<u8>>, Unreadable> {
@@ -246,4 +246,17 @@ pub(crate) fn anchors(file: &[u8]) -> Result<Vec<Vec<u8>>, Unreadable> {
         return Err(Unreadable::TooLarge { max: ANCHORS_MAX });
     }
     certificates.iter().map(|certificate| certificate.to_der().map_err(malformed)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_name_nothing_is_shown_that_nobody_sees() {
+        let hidden = "\u{1b}\u{ad}\u{200b}\u{200e}\u{202e}\u{2060}\u{2066}\u{feff}\u{e0041}";
+        assert_eq!(shown(&format!("CN=Ag{hidden}ency")), "CN=Agency");
+        assert_eq!(shown("CN=دادگاه نمی\u{200c}خواهم"), "CN=دادگاه نمی\u{200c}خواهم");
+        assert_eq!(shown(&"x".repeat(300)).len(), 200);
+    }
 }

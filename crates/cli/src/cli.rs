@@ -385,7 +385,7 @@ pub(crate) struct Filtered {
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     pub(crate) authority: Vec<String>,
     /// As tables show it: a code such as EXPIRED, UNDETERMINED(boundary) or NOT_ENFORCED, or a word
-    /// such as "out of time"
+    /// such as "out of time". Of what fails in several ways each of its codes is found
     #[arg(long, value_delimiter = ',', value_name = "CODE")]
     pub(crate) verdict: Vec<String>,
     /// What the collector knew at this time, by its own clock

@@ -56,7 +56,6 @@ pub mod defects;
 pub mod duties;
 pub mod entry;
 pub mod explain;
-pub mod hidden;
 pub mod import;
 pub mod index;
 pub mod integrity;
@@ -78,6 +77,7 @@ pub mod unseen;
 pub mod verdict;
 pub mod words;
 
+pub use ::hidden;
 pub use adoption::{Adopted, Attributed, Claimed};
 pub use cases::{Cases, finding_id};
 pub use change::{Selected, Selector};

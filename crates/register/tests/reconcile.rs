@@ -13,9 +13,9 @@ use register::{
     },
     list::from_lines,
     reconcile::{
-        Authority, Class, Explanation, Field, Item, List, Materiality, Names, Question,
-        Reconciliation, Recorded, Says, Side, Totals, Veiled, explanations, listed, of_list,
-        of_request, reconcile, registered,
+        Authority, Class, Explanation, Field, Item, List, Materiality, Names, Operator, Question,
+        Reconciliation, Recorded, Says, Side, Totals, Veiled, Withheld, explanations, listed,
+        of_list, of_request, reconcile, registered,
     },
 };
 use remit_proto::v1::{self, statement::Body};
@@ -735,31 +735,36 @@ fn the_same_two_sides_give_the_same_statement_in_any_order() {
     let backward = reconcile(
         question(),
         Authority::from(authority.into_iter().rev().collect::<Vec<_>>()),
-        operator.into_iter().rev().collect(),
+        operator.into_iter().rev().collect::<Vec<_>>(),
         Vec::new(),
     );
     assert_eq!(forward, backward);
 }
 
+/// A request with these parts closed and not shown.
+fn closed(id: &str, authority: &str, parts: &[v1::RequestPart]) -> v1::Request {
+    let text = format!(
+        "[[request]]\nid = \"{id}\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
+         from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\ntechniques = [\"ip_acl_drop\"]\n\
+         targets = [\"ip:192.0.2.7\"]\nexternal_ref = \"7\"\nauthority = {{ id = \"{authority}\" }}\n"
+    );
+    let mut wire = from_toml(&text).unwrap().merge(&[]).requests.remove(0);
+    for part in parts {
+        let closed = v1::ClosedPart {
+            part: (*part).into(),
+            tier: v1::DisclosureTier::Secret.into(),
+            ..v1::ClosedPart::default()
+        };
+        let salt = || Ok::<_, std::convert::Infallible>(evidence::commitment::Salt([7; 16]));
+        evidence::closed::close(&mut wire, closed, salt).unwrap().unwrap();
+    }
+    wire
+}
+
 #[test]
 fn requests_whose_authority_or_reference_is_hidden_are_counted() {
     let request = |id: &str, authority: &str, parts: &[v1::RequestPart]| {
-        let text = format!(
-            "[[request]]\nid = \"{id}\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
-             from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\ntechniques = [\"ip_acl_drop\"]\n\
-             targets = [\"ip:192.0.2.7\"]\nexternal_ref = \"7\"\nauthority = {{ id = \"{authority}\" }}\n"
-        );
-        let mut wire = from_toml(&text).unwrap().merge(&[]).requests.remove(0);
-        for part in parts {
-            let closed = v1::ClosedPart {
-                part: (*part).into(),
-                tier: v1::DisclosureTier::Secret.into(),
-                ..v1::ClosedPart::default()
-            };
-            let salt = || Ok::<_, std::convert::Infallible>(evidence::commitment::Salt([7; 16]));
-            evidence::closed::close(&mut wire, closed, salt).unwrap().unwrap();
-        }
-        register::Request::try_from(wire).unwrap()
+        register::Request::try_from(closed(id, authority, parts)).unwrap()
     };
     let (authority, reference) = (v1::RequestPart::Authority, v1::RequestPart::Reference);
     let requests = [
@@ -776,6 +781,83 @@ fn requests_whose_authority_or_reference_is_hidden_are_counted() {
     assert!(said.contains("of 2 requests of the register"), "{said}");
     assert!(said.contains("of 1 request of this authority"), "{said}");
     assert!(Veiled::among(&requests[..1], Names::new("agency")).says().is_empty());
+}
+
+#[test]
+fn what_a_withheld_request_may_stand_for_is_not_missing() {
+    let (targets, authority) = (v1::RequestPart::Targets, v1::RequestPart::Authority);
+    let list = "192.0.2.7\n192.0.2.8";
+    let unknown = |requests: &[(v1::Request, bool)], none_of: u64| {
+        let mut withheld = Withheld::default();
+        withheld.saw_none_of(none_of);
+        for (request, in_force) in requests {
+            let request = register::Request::try_from(request.clone()).unwrap();
+            withheld.saw(&request, *in_force, Names::new("agency"));
+        }
+        let operator = Operator { items: Vec::new(), withheld };
+        let found = reconcile(question(), Authority::from(items(list)), operator, Vec::new());
+        let unknown = found.rows.iter().map(|row| row.withheld).collect::<Vec<_>>();
+        assert_eq!(found.figures.only_authority, 2);
+        assert_eq!(found.figures.unexplained + found.figures.unread, 2);
+        assert_eq!(found.figures.material, found.figures.unexplained > 0);
+        unknown
+    };
+    let ours = closed("r/1", "agency", &[targets]);
+    let perhaps = closed("r/2", "agency", &[authority]);
+    let mut seen = ours.clone();
+    seen.task = closed("r/1", "agency", &[]).task;
+    assert_eq!(unknown(&[(seen, true)], 0), [0, 0], "they are closed, and shown to this reader");
+    assert_eq!(unknown(&[], 0), [0, 0]);
+    assert_eq!(unknown(&[(ours.clone(), true)], 0), [1, 1], "it may name either");
+    assert_eq!(unknown(&[(ours.clone(), false)], 0), [0, 0], "it is not in force");
+    assert_eq!(unknown(&[(perhaps.clone(), true)], 0), [1, 0], "what it names is shown");
+    assert_eq!(unknown(&[(closed("r/3", "agency", &[authority, targets]), true)], 0), [1, 1]);
+    assert_eq!(unknown(&[(closed("r/4", "court", &[targets]), true)], 0), [0, 0], "another's");
+    assert_eq!(unknown(&[(ours, true), (perhaps, true)], 2), [4, 3]);
+}
+
+#[test]
+fn what_a_better_entry_may_be_missing_for_is_not_said_to_differ() {
+    let rows_of = |list: &str, register: &str, refused: u64, none_of: u64| {
+        let list = List { refused, ..List::of(items(list)) };
+        let mut operator = Operator::from(items(register));
+        operator.withheld.saw_none_of(none_of);
+        let found = reconcile(question(), Authority::List(list), operator, Vec::new());
+        let figures = (found.figures.unread, found.figures.unexplained);
+        (rows(&found), figures)
+    };
+    let (kind, number) = (("*.a.example", "a.example"), ("a.example ref=1", "a.example ref=2"));
+    let unread =
+        |sides: (&str, &str), refused, none_of| rows_of(sides.0, sides.1, refused, none_of).1;
+    assert_eq!(rows_of(kind.0, kind.1, 1, 0).0, ["DIFFERS(kind) domain_subtree:*.a.example"]);
+    assert_eq!(unread(kind, 0, 0), (0, 1));
+    assert_eq!(unread(kind, 1, 0), (1, 0));
+    assert_eq!(unread(kind, 0, 1), (1, 0));
+    assert_eq!(unread(("!a.example", "a.example"), 1, 0), (1, 0));
+    // Whatever was refused, the list has the one number and the register the other.
+    assert_eq!(unread(number, 1, 0), (0, 1));
+}
+
+#[test]
+fn a_constant_number_of_a_mapping_is_no_rows_own() {
+    let mapping = |more: &str| {
+        let text = format!(
+            "[columns]\nid = \"No\"\n{more}[[targets]]\ncolumn = \"Address\"\nkind = \"ip\"\n[constants]\n\
+             instrument = \"court_order_final\"\nform = \"letter\"\nfrom = \"2026-01-01T00:00:00Z\"\n\
+             territories = [\"DE\"]\noutcome_only = true\nexternal_ref = \"27-31\"\n"
+        );
+        Mapping::parse(&text).unwrap()
+    };
+    let of = |mapping: &Mapping, purpose| {
+        let table = b"No,Address,Ref\nr/1,192.0.2.7,\nr/2,192.0.2.8,9\n";
+        let read = csv_for(table, mapping, purpose).unwrap().requests;
+        listed(&read, at(AT)).into_iter().map(|item| item.reference).collect::<Vec<_>>()
+    };
+    let (constant, column) = (mapping(""), mapping("external_ref = \"Ref\"\n"));
+    assert_eq!(of(&constant, Purpose::Compare), ["", ""]);
+    assert_eq!(of(&column, Purpose::Compare), ["", "9"]);
+    assert_eq!(of(&constant, Purpose::Enter), ["27-31", "27-31"]);
+    assert_eq!(of(&column, Purpose::Enter), ["27-31", "9"]);
 }
 
 #[test]

@@ -120,6 +120,11 @@ impl Veil {
         veiled.len() as u64
     }
 
+    /// How many of these are not there.
+    pub(super) fn hidden_count(&self) -> u64 {
+        self.requests.len() as u64
+    }
+
     /// The request is not there.
     pub(super) fn hides(&self, id: &str) -> bool {
         self.requests.contains(id)

@@ -17,6 +17,7 @@ use register::{
     Relation, Target, relation,
     target::{Near, near},
 };
+use remit_proto::v1;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
@@ -66,6 +67,8 @@ struct Wanted {
     target: Option<OfTarget>,
     verdicts: Option<HashSet<RowId>>,
     answers: Option<HashSet<RowId>>,
+    /// Some verdicts of these answers are wanted and others are not, by what else fails: no sum tells them apart.
+    is_by_verdict: bool,
     request: Option<OfRequest>,
     /// The question is about what was known once: events up to this one.
     last_id: Option<RowId>,
@@ -173,7 +176,8 @@ impl In<'_> {
             wanted.way = Way::Notable;
         }
         let mut sums = Sums::new();
-        if whole && wanted.target.is_none() && wanted.last_id.is_none() {
+        let by_sums = wanted.target.is_none() && !wanted.is_by_verdict && wanted.last_id.is_none();
+        if whole && by_sums {
             self.sums(&wanted, &mut sums)?;
         } else {
             self.counted(&wanted, &mut sums)?;
@@ -353,6 +357,7 @@ impl In<'_> {
             target: None,
             verdicts: None,
             answers: None,
+            is_by_verdict: false,
             request: None,
             last_id: known_at.map(|log_size| self.last_id(log_size)).transpose()?,
             verdicts_of: self.verdicts_of(*known_at)?,
@@ -372,18 +377,27 @@ impl In<'_> {
         )?;
         if !codes.is_empty() || speaking.is_some() {
             let (mut answers, mut verdicts) = (HashSet::new(), HashSet::new());
-            let sql = "SELECT verdict.id, answer.id, code, request FROM verdict
+            let mut others: HashSet<RowId> = HashSet::new();
+            let sql = "SELECT verdict.id, answer.id, code, request, verdict.verdict FROM verdict
                        JOIN answer ON answer.id = answer";
             each(self.connection, sql, |row| {
                 let (code, request): (i32, String) = (row.get(2)?, row.get(3)?);
-                let takes = (codes.is_empty() || codes.contains(&code))
-                    && speaking.as_ref().is_none_or(|ids| ids.contains(&request));
-                if takes {
+                let speaks = speaking.as_ref().is_none_or(|ids| ids.contains(&request));
+                let is_code = codes.is_empty() || codes.contains(&code);
+                // Of dictionaries every verdict is read once, of events none.
+                let fails = || match request.is_empty() || !is_notable(code, false) {
+                    true => Ok(false),
+                    false => fails_besides(&row.get::<_, Vec<u8>>(4)?, codes),
+                };
+                if speaks && (is_code || fails()?) {
                     verdicts.insert(row.get(0)?);
                     answers.insert(row.get(1)?);
+                } else {
+                    others.insert(row.get(1)?);
                 }
                 Ok(())
             })?;
+            wanted.is_by_verdict = !answers.is_disjoint(&others);
             if verdicts.is_empty() {
                 return Ok(None);
             }
@@ -648,6 +662,12 @@ struct Sum {
 type SumOf = (RowId, i32, Added);
 type Sums = HashMap<SumOf, Sum>;
 
+/// In what else the request that speaks fails is one of these.
+fn fails_besides(verdict: &[u8], codes: &[i32]) -> Result<bool, StoreError> {
+    let verdict: v1::Verdict = decode(verdict, "verdict.verdict")?;
+    Ok(verdict.besides.iter().any(|failure| codes.contains(&failure.code)))
+}
+
 impl Sum {
     fn add(&mut self, more: Self) {
         self.hits = self.hits.saturating_add(more.hits);
@@ -676,6 +696,7 @@ impl Wanted {
             target,
             verdicts,
             answers: _,
+            is_by_verdict: _,
             request,
             last_id,
             verdicts_of: _,

@@ -41,6 +41,7 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         as_known_at_s,
         log_size_at_s,
         veiled_requests,
+        hidden_requests,
     } = completeness;
     let mut parts =
         vec![format!("observes {points_observed} of {points_declared} declared points")];
@@ -105,8 +106,12 @@ pub(crate) fn line(completeness: &v1::Completeness) -> String {
         ));
     }
     if *veiled_requests > 0 {
+        let not_there = match hidden_requests {
+            0 => String::new(),
+            number => format!(" (of {number} nothing at all)"),
+        };
         parts.push(format!(
-            "{} with parts that are restricted or secret and not shown to you",
+            "{} with parts that are restricted or secret and not shown to you{not_there}",
             count(*veiled_requests, "request", "requests")
         ));
     }
@@ -187,6 +192,7 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         as_known_at_s,
         log_size_at_s,
         veiled_requests,
+        hidden_requests,
     } = completeness;
     json!({
         "as_known_at": time::utc(*as_known_at_s),
@@ -215,6 +221,7 @@ pub(crate) fn json(completeness: &v1::Completeness) -> Value {
         "loss_bound_s": loss_bound_s,
         "unfinished_reassessments": unfinished_reassessments,
         "veiled_requests": veiled_requests,
+        "hidden_requests": hidden_requests,
     })
 }
 

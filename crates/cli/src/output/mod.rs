@@ -141,12 +141,15 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), CliError> {
     stdout.write_all(&shown).and_then(|()| stdout.flush()).map_err(CliError::Output)
 }
 
-/// As [`escape`], of what is laid out already, and as JSON and TOML write it inside their texts.
+/// As [`escape`], of what is laid out already, and as JSON writes it inside its texts, and TOML too but above U+FFFF,
+/// where it refuses the two halves and takes no other character for one.
 fn seen(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         if is_hidden(letter) && !matches!(letter, '\n' | '\t') {
-            shown.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                shown.push_str(&format!("\\u{unit:04x}"));
+            }
         } else {
             shown.push(letter);
         }
@@ -160,10 +163,10 @@ mod tests {
 
     #[test]
     fn nothing_hidden_reaches_a_terminal_in_the_texts_of_any_form() {
-        let name = "a\u{202e}b\u{9b}31m\u{7f}c";
+        let name = "a\u{202e}b\u{9b}31m\u{7f}c\u{e0041}1";
         let json = format!("{:#}\n", json!({ "name": name }));
         let shown = seen(&json);
-        assert_eq!(shown, "{\n  \"name\": \"a\\u202eb\\u009b31m\\u007fc\"\n}\n");
+        assert_eq!(shown, "{\n  \"name\": \"a\\u202eb\\u009b31m\\u007fc\\udb40\\udc411\"\n}\n");
         assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["name"], name);
         // A joiner is a letter of Persian; a soft hyphen is none of a name.
         let words = "plain: ü, نمی\u{200c}خواهم\n";

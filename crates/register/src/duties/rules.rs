@@ -93,7 +93,7 @@ impl Rules {
         }
     }
 
-    /// All rules of a source were listed at a node. What was there before the first such list, and what was
+    /// All rules of a source were listed at a node, by a snapshot that held still. What was there before the first such list, and what was
     /// not, nobody knows. True if that is new.
     pub fn look(&mut self, node: &str, source: i32, at_s: i64) -> bool {
         let of_node = match self.looks.get_mut(node) {

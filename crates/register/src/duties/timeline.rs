@@ -20,7 +20,7 @@ pub struct Timeline {
     spans: Vec<Span>,
     /// Of each rule the span that has not ended.
     open: BTreeMap<(AgentOrigin, u64), usize>,
-    /// Sources of which a generation has sent a snapshot, and when the first was made.
+    /// Sources of which a generation has listed all rules, and when first. An unstable snapshot lists what could be read.
     seen: BTreeMap<(AgentOrigin, i32), i64>,
     /// Of these, those whose last snapshot was not to be had: what stands since is not known as it was told.
     missed: BTreeSet<(AgentOrigin, i32)>,
@@ -91,7 +91,8 @@ impl Timeline {
         self.missed.insert((origin.clone(), leaf.source));
     }
 
-    /// All rules of one source: what it does not list is gone, unless the ruleset did not hold still.
+    /// All rules of one source: what it does not list is gone, and so is what the generations before had shown, unless
+    /// the ruleset did not hold still.
     pub fn snapshot(
         &mut self,
         origin: &AgentOrigin,
@@ -100,7 +101,9 @@ impl Timeline {
     ) {
         let key = (origin.clone(), leaf.source);
         let first = !self.seen.contains_key(&key);
-        self.seen.entry(key).or_insert(leaf.at_s);
+        if !leaf.unstable {
+            self.seen.entry(key).or_insert(leaf.at_s);
+        }
         let missed = self.missed.remove(&(origin.clone(), leaf.source));
         let control = leaf.control && !first && !missed;
         let listed: BTreeSet<u64> =
@@ -112,8 +115,8 @@ impl Timeline {
                 let same_source =
                     self.spans.get(**at).is_some_and(|span| span.form.source == leaf.source);
                 let same_node = of.node == origin.node && same_source;
-                let missing = of == origin && !leaf.unstable && !listed.contains(number);
-                same_node && (missing || (first && of != origin))
+                let missing = if of == origin { !listed.contains(number) } else { first };
+                same_node && !leaf.unstable && missing
             })
             .map(|(key, _)| key.clone())
             .collect();

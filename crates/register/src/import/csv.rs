@@ -29,13 +29,13 @@
 //! An empty cell says nothing: the constant holds, if there is one. Rows are accepted requests
 //! unless a status column says otherwise.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use remit_proto::v1::RowFault;
 use serde::Deserialize;
 
 use super::{
-    Action, Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at,
+    Action, Gathered, ImportError, Imported, Mistakes, ROW_SIZE_MAX, RowError, bounded, line_at,
     row::{Defaults, Purpose, Row},
     times::{self, EndDate},
     toml::{setting_error, syntax_error},
@@ -166,6 +166,18 @@ impl Mapping {
         self.columns.contains_key(key)
     }
 
+    /// A list is compared by the numbers that its rows have, and a constant is none of theirs.
+    fn for_purpose(&self, purpose: Purpose) -> Cow<'_, Self> {
+        match purpose {
+            Purpose::Compare if self.constants.contains_key("external_ref") => {
+                let mut mapping = self.clone();
+                mapping.constants.remove("external_ref");
+                Cow::Owned(mapping)
+            }
+            Purpose::Compare | Purpose::Enter => Cow::Borrowed(self),
+        }
+    }
+
     fn delimiter_byte(&self) -> Result<u8, ImportError> {
         match self.delimiter.as_bytes() {
             [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
@@ -200,6 +212,7 @@ pub fn from_csv(bytes: &[u8], mapping: &Mapping) -> Result<Imported, ImportError
 }
 
 pub fn csv_for(bytes: &[u8], mapping: &Mapping, purpose: Purpose) -> Result<Imported, ImportError> {
+    let mapping = &mapping.for_purpose(purpose);
     bounded(bytes, b"\n")?;
     let (text, _) = mapping.encoding()?.decode_with_bom_removal(bytes);
     let body = after_lines(&text, mapping.skip_lines);
@@ -242,7 +255,7 @@ pub fn csv_for(bytes: &[u8], mapping: &Mapping, purpose: Purpose) -> Result<Impo
         let start = record.position().map_or(0, place);
         let end = place(records.reader().position());
         let line = lines.at(start);
-        let mut repairs = Vec::new();
+        let (mut wrong, mut repairs) = (Mistakes::default(), Vec::new());
         let mut swallowed = Vec::new();
         let mut quote = |at: usize, problem: String, remedy: &str| {
             let row = body.as_bytes().get(..end).unwrap_or_default();
@@ -276,7 +289,9 @@ pub fn csv_for(bytes: &[u8], mapping: &Mapping, purpose: Purpose) -> Result<Impo
                     let (at, last) = (line.opened, lines.peek(line.start));
                     quote(at, one_line(column, lines.peek(at), last), SWALLOWED_REMEDY)
                 }
-                (None, None) => columns.read(&record, header.len(), mapping, &mut repairs),
+                (None, None) => {
+                    columns.read(&record, header.len(), mapping, (&mut wrong, &mut repairs))
+                }
             },
             RowEnd::Unended => {
                 let problem = "its line does not end, as one that was cut off";
@@ -290,7 +305,7 @@ pub fn csv_for(bytes: &[u8], mapping: &Mapping, purpose: Purpose) -> Result<Impo
         let named = |t: &::toml::Table| t.get("id").and_then(|i| i.as_str()).map(str::to_owned);
         let id = table.as_ref().ok().and_then(named);
         let id = id.or_else(|| columns.cell_of("id", &record)).unwrap_or_default();
-        gathered.take(line, &id, table.and_then(Row::read), repairs, &defaults);
+        gathered.take_in(line, &id, table, wrong, repairs, &defaults);
         if let Some(row) = gathered.report.last_mut()
             && !matches!(row.action, Action::Refused(_))
         {
@@ -390,8 +405,9 @@ impl Positions {
         let mut reader =
             csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(line);
         let Some(Ok(record)) = reader.records().next() else { return false };
-        let table = self.read(&record, width, mapping, &mut Vec::new());
-        table.and_then(Row::read).and_then(|row| row.build(defaults)).is_ok()
+        let mut wrong = Mistakes::default();
+        let table = self.read(&record, width, mapping, (&mut wrong, &mut Vec::new()));
+        table.is_ok_and(|table| wrong.is_none() && Row::built(table, wrong, defaults).is_ok())
     }
 
     fn read(
@@ -399,7 +415,7 @@ impl Positions {
         record: &csv::StringRecord,
         width: usize,
         mapping: &Mapping,
-        repairs: &mut Vec<String>,
+        (wrong, repairs): (&mut Mistakes, &mut Vec<String>),
     ) -> Result<::toml::Table, RowError> {
         if record.len() != width {
             return Err(RowError::new(
@@ -434,7 +450,10 @@ impl Positions {
                 Some(Some(word)) => word.clone(),
                 Some(None) => {
                     let problem = format!("{cell:?} in column {:?} has no meaning", column.column);
-                    return Err(RowError::new(key, problem, "list it under values of the mapping"));
+                    wrong.add(RowError::new(key, problem, "list it under values of the mapping"));
+                    // The constant is not what the row says.
+                    remove(&mut table, key);
+                    continue;
                 }
             };
             let written = column.replaced(&cell);
@@ -451,14 +470,14 @@ impl Positions {
             // The authority's own number is not lost with what an id may not hold.
             table.entry("external_ref").or_insert_with(|| number.into());
         }
-        let targets = self.targets_of(record)?;
+        let targets = self.targets_of(record, wrong);
         if !targets.is_empty() {
             table.insert("targets".to_owned(), ::toml::Value::Array(targets));
         }
         Ok(table)
     }
 
-    fn targets_of(&self, record: &csv::StringRecord) -> Result<Vec<::toml::Value>, RowError> {
+    fn targets_of(&self, record: &csv::StringRecord, wrong: &mut Mistakes) -> Vec<::toml::Value> {
         let mut targets = Vec::new();
         for (position, kind_position, column) in &self.targets {
             let cell = record.get(*position).unwrap_or_default();
@@ -466,7 +485,11 @@ impl Positions {
                 continue;
             }
             let kind = match (kind_position, &column.kind) {
-                (Some(position), _) => kind_of(record.get(*position).unwrap_or_default(), column)?,
+                (Some(position), _) => {
+                    let cell = record.get(*position).unwrap_or_default();
+                    let Some(kind) = wrong.some(kind_of(cell, column)) else { continue };
+                    kind
+                }
                 (None, Some(kind)) => kind.clone(),
                 (None, None) => String::new(),
             };
@@ -484,7 +507,7 @@ impl Positions {
                 targets.push(target.into());
             }
         }
-        Ok(targets)
+        targets
     }
 }
 
@@ -566,6 +589,17 @@ fn put(table: &mut ::toml::Table, key: &str, cell: String, separator: Option<&st
         Some(_) | None => ::toml::Value::from(cell),
     };
     table.insert(key.to_owned(), value);
+}
+
+fn remove(table: &mut ::toml::Table, key: &str) {
+    match key.split_once('.') {
+        None => drop(table.remove(key)),
+        Some((outer, inner)) => {
+            if let Some(nested) = table.get_mut(outer).and_then(::toml::Value::as_table_mut) {
+                remove(nested, inner);
+            }
+        }
+    }
 }
 
 fn after_lines(text: &str, count: usize) -> &str {

@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Gathered, ImportError, Imported, LinesAhead, ROW_SIZE_MAX, ROWS_MAX, RowError,
-    row::{Defaults, Purpose, Row},
+    row::{Defaults, Purpose},
     times::{self, EndDate},
     toml::setting_error,
 };
@@ -75,7 +75,7 @@ pub fn json_for(text: &str, purpose: Purpose) -> Result<Imported, ImportError> {
         let table = table(raw.get());
         let id = table.as_ref().ok().and_then(|t| t.get("id")).and_then(|id| id.as_str());
         let id = id.unwrap_or_default().to_owned();
-        gathered.take(line, &id, table.and_then(Row::read), Vec::new(), &defaults);
+        gathered.take(line, &id, table, Vec::new(), &defaults);
     }
     Ok(gathered.finish())
 }

@@ -2,7 +2,8 @@
 //!
 //! In: the bytes of a file in one of these forms, and what a person adds to it. Out: [`Imported`]:
 //! requests ready for the register, and for every row what became of it. A row is taken whole or refused
-//! whole, with the field that is wrong and the remedy; what was repaired in it is said, never silent.
+//! whole, with each field that is wrong and the remedy, as far as one mistake does not hide another; what was repaired
+//! in it is said, never silent.
 //! An error of the file itself ([`ImportError`]) imports nothing.
 //!
 //! | Form | a row is | cut in the middle | a person adds |
@@ -38,6 +39,7 @@ mod export;
 mod items;
 mod json;
 mod merge;
+mod mistakes;
 mod particulars;
 mod recurrence;
 mod refused;
@@ -58,7 +60,6 @@ use std::{
 
 use remit_proto::v1::{self, RowFault};
 
-use self::row::{Defaults, Row};
 pub(crate) use self::whole::ended;
 pub use self::{
     csv::{Column, Mapping, TargetColumn, csv_for, from_csv},
@@ -75,6 +76,10 @@ pub use self::{
     times::{EndDate, TypedDay, typed_day},
     toml::{from_toml, toml_for},
     whole::line_ended,
+};
+use self::{
+    mistakes::Mistakes,
+    row::{Defaults, Row},
 };
 
 /// A row is a request, and the largest request that lists are known to hold has some ten thousand targets.
@@ -105,6 +110,8 @@ pub struct RowReport {
     pub remedy: String,
     /// Of a refused row: what is wrong with it, in a word.
     pub fault: RowFault,
+    /// Of a refused row: what else is wrong with it, each with its field and what to do.
+    pub further: Vec<String>,
     /// What a person should know about an accepted row.
     pub notes: Vec<String>,
     /// Of a line that was to be a row, and was read as text of a quotation: the line that opens it.
@@ -150,14 +157,15 @@ impl fmt::Display for RowReport {
 
 impl RowReport {
     pub(crate) fn accepted(line: u64) -> Self {
-        let (id, field, remedy, fault, notes, text_of) = Default::default();
-        Self { line, id, action: Action::Accepted, field, remedy, fault, notes, text_of }
+        let (id, field, remedy, fault, further, notes, text_of) = Default::default();
+        Self { line, id, action: Action::Accepted, field, remedy, fault, further, notes, text_of }
     }
 
     pub(crate) fn refuse(&mut self, error: RowError) {
-        let RowError { field, problem, remedy, fault } = error;
+        let RowError { field, problem, remedy, fault, further } = error;
         self.action = Action::Refused(problem);
         (self.field, self.remedy, self.fault) = (field, remedy, fault);
+        self.further = further;
     }
 
     fn tell(&self, f: &mut String) -> fmt::Result {
@@ -174,6 +182,9 @@ impl RowReport {
                     write!(f, "{}: ", self.field)?;
                 }
                 write!(f, "{reason}; {}", self.remedy)?;
+                for further in &self.further {
+                    write!(f, "; also {further}")?;
+                }
             }
         }
         for note in &self.notes {
@@ -217,6 +228,8 @@ pub(crate) struct RowError {
     pub problem: String,
     pub remedy: String,
     pub fault: RowFault,
+    /// What else is wrong, as it is told.
+    pub further: Vec<String>,
 }
 
 impl RowError {
@@ -227,7 +240,7 @@ impl RowError {
         remedy: impl Into<String>,
     ) -> Self {
         let (field, problem, remedy) = (field.into(), problem.into(), remedy.into());
-        Self { field, problem, remedy, fault: RowFault::Value }
+        Self { field, problem, remedy, fault: RowFault::Value, further: Vec::new() }
     }
 
     pub(crate) fn of_fault(self, fault: RowFault) -> Self {
@@ -255,12 +268,28 @@ impl Gathered {
         &mut self,
         line: u64,
         id: &str,
-        row: Result<Row, RowError>,
+        table: Result<::toml::Table, RowError>,
+        repairs: Vec<String>,
+        defaults: &Defaults,
+    ) {
+        self.take_in(line, id, table, Mistakes::default(), repairs, defaults);
+    }
+
+    /// `wrong`: what could not be read into the row.
+    fn take_in(
+        &mut self,
+        line: u64,
+        id: &str,
+        table: Result<::toml::Table, RowError>,
+        wrong: Mistakes,
         mut repairs: Vec<String>,
         defaults: &Defaults,
     ) {
-        let built = row.and_then(|row| row.build(defaults)).and_then(|built| {
-            match self.line_of.get(&built.request.id) {
+        let built =
+            table.and_then(|table| Row::built(table, wrong, defaults)).and_then(|built| match self
+                .line_of
+                .get(&built.request.id)
+            {
                 None => Ok(built),
                 Some(first) => Err(RowError::new(
                     "id",
@@ -268,8 +297,7 @@ impl Gathered {
                     "give each request its own id, or put all its targets into one row",
                 )
                 .of_fault(RowFault::Duplicate)),
-            }
-        });
+            });
         let report = match built {
             Ok(built) => {
                 self.line_of.insert(built.request.id.clone(), line);

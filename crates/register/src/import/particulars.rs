@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{
     RowError,
+    mistakes::Mistakes,
     row::{hex_digest, word},
     target,
     times::{Clock, Side, duration_s},
@@ -56,17 +57,17 @@ pub(super) struct ClosedRow {
 }
 
 impl ClosedRow {
-    pub(super) fn build(self, clock: &mut Clock<'_>) -> Result<v1::ClosedPart, RowError> {
+    fn build(self, clock: &mut Clock<'_>, wrong: &mut Mistakes) -> v1::ClosedPart {
         let Self { part, tier, until, ground } = self;
-        let part = word("closed.part", &part, words::parts, words::part)?;
-        let tier = word("closed.tier", &tier, words::tiers, words::tier)?;
-        Ok(v1::ClosedPart {
+        let part = wrong.take(word("closed.part", &part, words::parts, words::part));
+        let tier = wrong.take(word("closed.tier", &tier, words::tiers, words::tier));
+        v1::ClosedPart {
             part: part.into(),
             tier: tier.into(),
-            until_s: at(clock, "closed.until", until, Side::End)?,
+            until_s: wrong.take(at(clock, "closed.until", until, Side::End)),
             ground,
             opening: None,
-        })
+        }
     }
 }
 
@@ -77,9 +78,10 @@ pub(super) fn closed(
     request: &v1::Request,
     commits_text: bool,
     clock: &mut Clock<'_>,
-) -> Result<Vec<v1::ClosedPart>, RowError> {
+    wrong: &mut Mistakes,
+) -> Vec<v1::ClosedPart> {
     use v1::{DisclosureTier as Tier, RequestPart as Part};
-    let mut closed = rows.into_iter().map(|row| row.build(clock)).collect::<Result<Vec<_>, _>>()?;
+    let mut closed: Vec<_> = rows.into_iter().map(|row| row.build(clock, wrong)).collect();
     let deed = request.authorisation.as_ref();
     let gives_reasons = deed.is_some_and(|deed| !deed.statement_of_reasons.is_empty());
     for (part, tier, always) in [
@@ -95,7 +97,7 @@ pub(super) fn closed(
             closed.push(v1::ClosedPart { part, tier, ..v1::ClosedPart::default() });
         }
     }
-    Ok(closed)
+    closed
 }
 
 /// "TMG, section 10", or its parts.
@@ -135,10 +137,10 @@ pub(super) struct PartyRow {
 }
 
 impl PartyRow {
-    pub(super) fn build(self) -> Result<v1::Party, RowError> {
+    pub(super) fn build(self, wrong: &mut Mistakes) -> v1::Party {
         let Self { role, name } = self;
-        let role = word("parties.role", &role, words::parties, words::party)?;
-        Ok(v1::Party { role: role.into(), name })
+        let role = wrong.take(word("parties.role", &role, words::parties, words::party));
+        v1::Party { role: role.into(), name }
     }
 }
 
@@ -156,19 +158,21 @@ pub(super) struct CompetenceRow {
 }
 
 impl CompetenceRow {
-    pub(super) fn build(self) -> Result<v1::CompetenceCheck, RowError> {
+    pub(super) fn build(self, wrong: &mut Mistakes) -> v1::CompetenceCheck {
         let Self { power_claimed, delegated_by, verified_by, result } = self;
-        let result = result.ok_or_else(|| {
-            let remedy = "say what was found, for example result = \"competent\"";
-            RowError::new("competence.result", "missing", remedy)
-        })?;
-        let result = word("competence.result", &result, words::competences, words::competence)?;
-        Ok(v1::CompetenceCheck {
+        let result = wrong.take(match result {
+            Some(text) => word("competence.result", &text, words::competences, words::competence),
+            None => {
+                let remedy = "say what was found, for example result = \"competent\"";
+                Err(RowError::new("competence.result", "missing", remedy))
+            }
+        });
+        v1::CompetenceCheck {
             power_claimed,
             delegated_by,
-            verified_by: person("competence.verified_by", verified_by)?,
+            verified_by: wrong.take(person("competence.verified_by", verified_by)),
             result: result.into(),
-        })
+        }
     }
 }
 
@@ -185,19 +189,20 @@ pub(super) struct ConfidentialityRow {
 }
 
 impl ConfidentialityRow {
-    pub(super) fn build(self, clock: &mut Clock<'_>) -> Result<v1::Confidentiality, RowError> {
+    pub(super) fn build(self, clock: &mut Clock<'_>, wrong: &mut Mistakes) -> v1::Confidentiality {
         let Self { tier, scopes, ground, expires, reviewed } = self;
         let scope = |text: &String| {
             word("confidentiality.scopes", text, words::confidentials, words::confidential)
+                .map(i32::from)
         };
-        let tier = word("confidentiality.tier", &tier, words::tiers, words::tier)?;
-        Ok(v1::Confidentiality {
+        let tier = wrong.take(word("confidentiality.tier", &tier, words::tiers, words::tier));
+        v1::Confidentiality {
             tier: tier.into(),
-            scopes: scopes.iter().map(|s| scope(s).map(i32::from)).collect::<Result<_, _>>()?,
+            scopes: wrong.all(scopes.iter().map(scope)),
             legal_ground: ground,
-            expires_at_s: at(clock, "confidentiality.expires", expires, Side::End)?,
-            reviewed_at_s: at(clock, "confidentiality.reviewed", reviewed, Side::Start)?,
-        })
+            expires_at_s: wrong.take(at(clock, "confidentiality.expires", expires, Side::End)),
+            reviewed_at_s: wrong.take(at(clock, "confidentiality.reviewed", reviewed, Side::Start)),
+        }
     }
 }
 
@@ -211,10 +216,10 @@ pub(super) struct RedressRow {
 }
 
 impl RedressRow {
-    pub(super) fn build(self, clock: &mut Clock<'_>) -> Result<v1::Redress, RowError> {
+    pub(super) fn build(self, clock: &mut Clock<'_>, wrong: &mut Mistakes) -> v1::Redress {
         let Self { for_whom, route, deadline } = self;
-        let deadline_s = at(clock, "redress.deadline", deadline, Side::End)?;
-        Ok(v1::Redress { for_whom, route, deadline_s })
+        let deadline_s = wrong.take(at(clock, "redress.deadline", deadline, Side::End));
+        v1::Redress { for_whom, route, deadline_s }
     }
 }
 
@@ -227,13 +232,13 @@ pub(super) struct EffectRow {
 }
 
 impl EffectRow {
-    pub(super) fn build(self, clock: &mut Clock<'_>) -> Result<v1::EffectReport, RowError> {
+    pub(super) fn build(self, clock: &mut Clock<'_>, wrong: &mut Mistakes) -> v1::EffectReport {
         let Self { authority, due, sent } = self;
-        Ok(v1::EffectReport {
+        v1::EffectReport {
             authority,
-            due_s: at(clock, "report_effect_to.due", due, Side::End)?,
-            sent_at_s: at(clock, "report_effect_to.sent", sent, Side::Start)?,
-        })
+            due_s: wrong.take(at(clock, "report_effect_to.due", due, Side::End)),
+            sent_at_s: wrong.take(at(clock, "report_effect_to.sent", sent, Side::Start)),
+        }
     }
 }
 
@@ -267,7 +272,7 @@ pub(super) struct DecisionRow {
 }
 
 impl DecisionRow {
-    pub(super) fn build(self) -> Result<v1::OperatorDecision, RowError> {
+    pub(super) fn build(self, wrong: &mut Mistakes) -> v1::OperatorDecision {
         let Self {
             kind,
             reason,
@@ -282,14 +287,13 @@ impl DecisionRow {
             audiences,
             except_audiences,
         } = self;
-        let kind = word("decision.kind", &kind, words::decisions, words::decision)?;
-        let reason = reason
-            .map(|text| {
-                word("decision.reason", &text, words::operator_reasons, words::operator_reason)
-            })
-            .transpose()?;
-        if let Some((problem, remedy)) = territories.iter().find_map(|t| territory::problem(t)) {
-            return Err(RowError::new("decision.territories", problem, remedy));
+        let kind = wrong.take(word("decision.kind", &kind, words::decisions, words::decision));
+        let reason = reason.and_then(|text| {
+            let field = "decision.reason";
+            wrong.some(word(field, &text, words::operator_reasons, words::operator_reason))
+        });
+        for (problem, remedy) in territories.iter().filter_map(|t| territory::problem(t)) {
+            wrong.add(RowError::new("decision.territories", problem, remedy));
         }
         let network = |text: &String| {
             let field = "decision.network_types";
@@ -298,22 +302,22 @@ impl DecisionRow {
         let scope = v1::Scope {
             territories,
             nodes,
-            network_types: network_types.iter().map(network).collect::<Result<_, _>>()?,
+            network_types: wrong.all(network_types.iter().map(network)),
             asns,
             audiences,
             except_nodes,
             except_audiences,
         };
         let narrowed = scope != v1::Scope::default();
-        Ok(v1::OperatorDecision {
+        let not_accepted = not_accepted
+            .iter()
+            .map(|text| Ok(target::of_text("decision.not_accepted", text)?.to_wire()));
+        v1::OperatorDecision {
             kind: kind.into(),
             reason: reason.unwrap_or_default().into(),
             text,
             escalation,
-            not_accepted: not_accepted
-                .iter()
-                .map(|text| Ok(target::of_text("decision.not_accepted", text)?.to_wire()))
-                .collect::<Result<_, RowError>>()?,
+            not_accepted: wrong.all(not_accepted),
             accepted_scope: narrowed.then(|| v1::Scope {
                 territories: if scope.territories.is_empty() {
                     vec!["*".to_owned()]
@@ -322,7 +326,7 @@ impl DecisionRow {
                 },
                 ..scope
             }),
-        })
+        }
     }
 }
 
@@ -340,34 +344,43 @@ struct ValidityRow {
 pub(super) fn validity(
     stated: BTreeMap<String, ::toml::Value>,
     clock: &mut Clock<'_>,
-) -> Result<Vec<v1::ValidityItem>, RowError> {
+    wrong: &mut Mistakes,
+) -> Vec<v1::ValidityItem> {
     const REMEDY: &str =
         "write \"present\", or { state = \"present\", by = \"<person id>\", at = <time> }";
     let mut items = Vec::with_capacity(stated.len());
     for (name, value) in stated {
-        let element = word("validity", &name, words::validity_elements, words::validity_element)?;
+        let element = word("validity", &name, words::validity_elements, words::validity_element);
+        let Some(element) = wrong.some(element) else { continue };
         let field = format!("validity.{}", words::validity_element(element));
         let row = match value {
             ::toml::Value::String(state) => {
                 ValidityRow { state: Some(state), ..ValidityRow::default() }
             }
-            other => other
-                .try_into::<ValidityRow>()
-                .map_err(|e| RowError::new(&field, e.message().to_owned(), REMEDY))?,
+            other => {
+                let row = other
+                    .try_into::<ValidityRow>()
+                    .map_err(|e| RowError::new(&field, e.message().to_owned(), REMEDY));
+                let Some(row) = wrong.some(row) else { continue };
+                row
+            }
         };
         let ValidityRow { state, by, at: found } = row;
-        let state = state.ok_or_else(|| {
-            RowError::new(&field, "state is missing", REMEDY).of_fault(v1::RowFault::Missing)
-        })?;
-        let state = word(&field, &state, words::validity_states, words::validity_state)?;
+        let state = wrong.take(match state {
+            Some(text) => word(&field, &text, words::validity_states, words::validity_state),
+            None => {
+                let missing = RowError::new(&field, "state is missing", REMEDY);
+                Err(missing.of_fault(v1::RowFault::Missing))
+            }
+        });
         items.push(v1::ValidityItem {
             element: element.into(),
             state: state.into(),
-            by: person(&format!("{field}.by"), by)?,
-            at_s: at(clock, &format!("{field}.at"), found, Side::Start)?,
+            by: wrong.take(person(&format!("{field}.by"), by)),
+            at_s: wrong.take(at(clock, &format!("{field}.at"), found, Side::Start)),
         });
     }
-    Ok(items)
+    items
 }
 
 /// Whom the file names by an id. Which role somebody has is known where people are enrolled; no file states it. What
@@ -394,22 +407,24 @@ pub(super) struct ImpactRow {
 }
 
 impl ImpactRow {
-    pub(super) fn build(self, clock: &mut Clock<'_>) -> Result<v1::ImpactAssessment, RowError> {
+    pub(super) fn build(self, clock: &mut Clock<'_>, wrong: &mut Mistakes) -> v1::ImpactAssessment {
         let Self { rights, scale, scope, irremediability, collateral, made, unconventional } = self;
-        let severity = |field: &str, text: Option<String>| {
-            text.map_or(Ok(0), |text| {
-                word(field, &text, words::grades, words::grade).map(i32::from)
-            })
+        let mut severity = |field: &str, text: Option<String>| {
+            let read = text.map(|text| word(field, &text, words::grades, words::grade));
+            read.map_or(0, |grade| wrong.take(grade).into())
         };
-        Ok(v1::ImpactAssessment {
+        let scale = severity("impact.scale", scale);
+        let scope = severity("impact.scope", scope);
+        let irremediability = severity("impact.irremediability", irremediability);
+        v1::ImpactAssessment {
             rights_affected: rights,
-            scale: severity("impact.scale", scale)?,
-            scope: severity("impact.scope", scope)?,
-            irremediability: severity("impact.irremediability", irremediability)?,
+            scale,
+            scope,
+            irremediability,
             collateral_estimate: collateral,
-            made_at_s: at(clock, "impact.made", made, Side::Start)?,
+            made_at_s: wrong.take(at(clock, "impact.made", made, Side::Start)),
             unconventional,
-        })
+        }
     }
 }
 
@@ -431,19 +446,19 @@ pub(super) struct RelationParts {
 }
 
 impl RelationRow {
-    pub(super) fn build(self) -> Result<v1::Relation, RowError> {
+    pub(super) fn build(self, wrong: &mut Mistakes) -> Option<v1::Relation> {
         let RelationParts { kind, to, outlives } = match self {
             Self::Parts(parts) => parts,
             Self::Text(text) => {
-                let (kind, to) = text.split_once(':').ok_or_else(|| {
+                let (kind, to) = wrong.some(text.split_once(':').ok_or_else(|| {
                     let problem = format!("{text:?} names no kind");
                     RowError::new("relations", problem, "write \"confirms:<request id>\"")
-                })?;
+                }))?;
                 RelationParts { kind: kind.to_owned(), to: to.to_owned(), outlives: false }
             }
         };
-        let kind = word("relations.kind", &kind, words::relations, words::relation)?;
-        Ok(v1::Relation { kind: kind.into(), to, outlives })
+        let kind = wrong.some(word("relations.kind", &kind, words::relations, words::relation))?;
+        Some(v1::Relation { kind: kind.into(), to, outlives })
     }
 }
 
@@ -469,7 +484,7 @@ pub(super) struct DocumentRow {
 }
 
 impl DocumentRow {
-    pub(super) fn build(self) -> Result<v1::Document, RowError> {
+    pub(super) fn build(self, wrong: &mut Mistakes) -> v1::Document {
         let Self {
             digest,
             media_type,
@@ -488,19 +503,19 @@ impl DocumentRow {
             let field = "documents.signature_status";
             word(field, &text, words::signature_statuses, words::signature_status)
         });
-        Ok(v1::Document {
-            digest: hex_digest("documents.digest", &digest)?,
+        v1::Document {
+            digest: wrong.take(hex_digest("documents.digest", &digest)),
             media_type,
             kind,
             language,
-            translation_of: optional("documents.translation_of", translation_of)?,
-            signature_status: status.transpose()?.unwrap_or_default().into(),
-            signature_digest: optional("documents.signature", signature)?,
-            anchor_digest: optional("documents.anchor", anchor)?,
+            translation_of: wrong.take(optional("documents.translation_of", translation_of)),
+            signature_status: wrong.take(status.transpose()).unwrap_or_default().into(),
+            signature_digest: wrong.take(optional("documents.signature", signature)),
+            anchor_digest: wrong.take(optional("documents.anchor", anchor)),
             custody,
             signature: None,
             signature_note: String::new(),
-        })
+        }
     }
 }
 
@@ -517,18 +532,21 @@ pub(super) struct DerivedRow {
 }
 
 impl DerivedRow {
-    pub(super) fn build(self, clock: &mut Clock<'_>) -> Result<v1::Derived, RowError> {
+    pub(super) fn build(self, clock: &mut Clock<'_>, wrong: &mut Mistakes) -> v1::Derived {
         let Self { from, resolved, ttl, evidence } = self;
         let ttl_s = ttl.map_or(Some(0), |text| u32::try_from(duration_s(&text)?).ok());
-        Ok(v1::Derived {
-            from: Some(target::of_text("targets.derived.from", &from)?.to_wire()),
-            resolved_at_s: clock.instant("targets.derived.resolved", &resolved, Side::Start)?,
-            ttl_s: ttl_s.ok_or_else(|| {
+        let from = wrong.some(target::of_text("targets.derived.from", &from));
+        let resolved = clock.instant("targets.derived.resolved", &resolved, Side::Start);
+        let evidence =
+            evidence.map_or(Ok(Vec::new()), |text| hex_digest("targets.derived.evidence", &text));
+        v1::Derived {
+            from: from.map(|target| target.to_wire()),
+            resolved_at_s: wrong.take(resolved),
+            ttl_s: wrong.take(ttl_s.ok_or_else(|| {
                 RowError::new("targets.derived.ttl", "it is no duration", "write 300s or 1h")
-            })?,
-            evidence: evidence
-                .map_or(Ok(Vec::new()), |text| hex_digest("targets.derived.evidence", &text))?,
-        })
+            })),
+            evidence: wrong.take(evidence),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::{
     RowError,
+    mistakes::Mistakes,
     times::{Clock, Side, zone},
 };
 
@@ -35,10 +36,10 @@ pub(super) struct WindowRow {
 }
 
 impl WindowRow {
-    pub(super) fn build(self, clock: &mut Clock<'_>) -> Result<v1::Window, RowError> {
-        let from_s = clock.instant("windows.from", &self.from, Side::Start)?;
-        let until_s = clock.instant("windows.until", &self.until, Side::End)?;
-        Ok(v1::Window { from_s, until_s })
+    pub(super) fn build(self, clock: &mut Clock<'_>, wrong: &mut Mistakes) -> v1::Window {
+        let from_s = wrong.take(clock.instant("windows.from", &self.from, Side::Start));
+        let until_s = wrong.take(clock.instant("windows.until", &self.until, Side::End));
+        v1::Window { from_s, until_s }
     }
 }
 

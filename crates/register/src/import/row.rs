@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{
     RowError, VERSION_NOT_STATED,
+    mistakes::Mistakes,
     particulars::{
         AuthorityRow, ClosedRow, CompetenceRow, ConfidentialityRow, DecisionRow, DocumentRow,
         EffectRow, ImpactRow, PartyRow, ProvisionRow, RedressRow, RelationRow, at, closed,
@@ -166,7 +167,47 @@ impl Row {
         value.try_into().map_err(|e: ::toml::de::Error| super::shape_error(e.message()))
     }
 
-    pub(super) fn build(self, defaults: &Defaults) -> Result<Built, RowError> {
+    /// `wrong`: what could not be read into the table.
+    pub(super) fn built(
+        table: ::toml::Table,
+        mut wrong: Mistakes,
+        defaults: &Defaults,
+    ) -> Result<Built, RowError> {
+        let row = Self::read_all(table, &mut wrong);
+        // Without these, no time could be told to be right or wrong.
+        if wrong.name_any(&["time_zone", "end_date"]) {
+            return Err(wrong.finish().err().unwrap_or_else(|| missing("time_zone", "set it")));
+        }
+        row.build(wrong, defaults)
+    }
+
+    /// What of the table is of the form that its keys ask for.
+    fn read_all(mut table: ::toml::Table, wrong: &mut Mistakes) -> Self {
+        // What there may be a million of is not copied.
+        let mut taken = |key: &str| match table.get_mut(key) {
+            Some(::toml::Value::Array(values)) => std::mem::take(values),
+            Some(_) | None => Vec::new(),
+        };
+        let (mut targets, mut exceptions) = (taken("targets"), taken("exceptions"));
+        targets.iter_mut().chain(&mut exceptions).for_each(dates_to_text);
+        let row = Self::read(table.clone()).unwrap_or_else(|_| {
+            let mut whole = ::toml::Table::new();
+            for (key, value) in table {
+                let alone = ::toml::Table::from_iter([(key.clone(), value.clone())]);
+                match Self::read(alone) {
+                    Ok(_) => drop(whole.insert(key, value)),
+                    Err(error) if error.field.is_empty() => {
+                        wrong.add(RowError { field: key, ..error });
+                    }
+                    Err(error) => wrong.add(error),
+                }
+            }
+            wrong.take(Self::read(whole))
+        });
+        Self { targets, exceptions, ..row }
+    }
+
+    fn build(self, mut wrong: Mistakes, defaults: &Defaults) -> Result<Built, RowError> {
         let Self {
             id,
             version,
@@ -255,59 +296,66 @@ impl Row {
             assumptions,
             notes: Vec::new(),
         };
-        if let Some(name) = clock.zone {
-            times::zone(name)?;
+        if let Some(Err(error)) = clock.zone.map(times::zone) {
+            wrong.add(error);
+            // What is no time is none in any zone.
+            clock.zone = Some("UTC");
         }
         let mut notes = Vec::new();
         let mut repairs = Vec::new();
 
-        let instrument = instrument
-            .map(|text| word("instrument", &text, words::instruments, words::instrument))
-            .ok_or_else(|| {
-                missing("instrument", "say which, for example \"court_order_final\"")
-            })??;
-        let form = form
-            .map(|text| word("form", &text, words::forms, words::form))
-            .ok_or_else(|| missing("form", "say how it came, for example \"letter\""))??;
+        let instrument = match instrument {
+            Some(text) => word("instrument", &text, words::instruments, words::instrument),
+            None => Err(missing("instrument", "say which, for example \"court_order_final\"")),
+        };
+        let instrument = wrong.take(instrument);
+        let form = wrong.take(match form {
+            Some(text) => word("form", &text, words::forms, words::form),
+            None => Err(missing("form", "say how it came, for example \"letter\"")),
+        });
         let status = match status {
-            Some(text) => word("status", &text, words::statuses, words::status)?,
+            Some(text) => wrong.take(word("status", &text, words::statuses, words::status)),
             None => RequestStatus::Accepted,
         };
         let basis_class = match basis_class {
-            Some(text) => word("basis_class", &text, words::basis_classes, words::basis_class)?,
+            Some(text) => {
+                wrong.take(word("basis_class", &text, words::basis_classes, words::basis_class))
+            }
             None => usual_class(instrument),
         };
         let basis_proof = match basis_proof {
-            Some(text) => word("basis_proof", &text, words::basis_proofs, words::basis_proof)?,
+            Some(text) => {
+                wrong.take(word("basis_proof", &text, words::basis_proofs, words::basis_proof))
+            }
             None => usual_proof(form, !documents.is_empty()),
         };
         let outcome_only =
             outcome_only || (defaults.purpose == Purpose::Compare && techniques.is_empty());
-        let techniques = techniques
-            .iter()
-            .map(|text| word("techniques", text, words::techniques, words::technique))
-            .map(|technique| technique.map(i32::from))
-            .collect::<Result<_, _>>()?;
-        let network_types = network_types
-            .iter()
-            .map(|text| word("network_types", text, words::network_types, words::network_type))
-            .map(|network_type| network_type.map(i32::from))
-            .collect::<Result<_, _>>()?;
+        let technique = |text: &String| {
+            word("techniques", text, words::techniques, words::technique).map(i32::from)
+        };
+        let techniques = wrong.all(techniques.iter().map(technique));
+        let network_type = |text: &String| {
+            word("network_types", text, words::network_types, words::network_type).map(i32::from)
+        };
+        let network_types = wrong.all(network_types.iter().map(network_type));
         if version == Some(0) {
-            return Err(RowError::new("version", "begins at 1", "leave it out: it is counted"));
+            wrong.add(RowError::new("version", "begins at 1", "leave it out: it is counted"));
         }
 
-        let issued_at_s = at(&mut clock, "issued", issued, Side::Start)?;
-        let decided_at_s = at(&mut clock, "decided", decided, Side::Start)?;
-        let served_at_s = at(&mut clock, "served", served, Side::Start)?;
-        let received_at_s = at(&mut clock, "received", received, Side::Start)?;
-        let acknowledged_at_s = at(&mut clock, "acknowledged", acknowledged, Side::Start)?;
-        let effective_from_s = from
-            .map(|text| clock.instant("from", &text, Side::Start))
-            .ok_or_else(|| missing("from", "say from when it is in force"))??;
-        let effective_until_s = at(&mut clock, "until", until, Side::End)?;
-        let review_due_s = at(&mut clock, "review_due", review_due, Side::End)?;
-        let remove_by_s = at(&mut clock, "remove_by", remove_by, Side::End)?;
+        let issued_at_s = wrong.take(at(&mut clock, "issued", issued, Side::Start));
+        let decided_at_s = wrong.take(at(&mut clock, "decided", decided, Side::Start));
+        let served_at_s = wrong.take(at(&mut clock, "served", served, Side::Start));
+        let received_at_s = wrong.take(at(&mut clock, "received", received, Side::Start));
+        let acknowledged_at_s =
+            wrong.take(at(&mut clock, "acknowledged", acknowledged, Side::Start));
+        let effective_from_s = wrong.take(match from {
+            Some(text) => clock.instant("from", &text, Side::Start),
+            None => Err(missing("from", "say from when it is in force")),
+        });
+        let effective_until_s = wrong.take(at(&mut clock, "until", until, Side::End));
+        let review_due_s = wrong.take(at(&mut clock, "review_due", review_due, Side::End));
+        let remove_by_s = wrong.take(at(&mut clock, "remove_by", remove_by, Side::End));
         let duration = |field: &str, text: Option<String>| {
             text.map_or(Ok(0), |text| {
                 duration_s(&text).ok_or_else(|| {
@@ -316,21 +364,22 @@ impl Row {
                 })
             })
         };
-        let max_duration_s = duration("max_duration", max_duration)?;
-        let remove_within_s = duration("remove_within", remove_within)?;
-        let mut windows =
-            windows.into_iter().map(|w| w.build(&mut clock)).collect::<Result<Vec<_>, _>>()?;
-        if let Some(recurrence) = recurrence {
+        let max_duration_s = wrong.take(duration("max_duration", max_duration));
+        let remove_within_s = wrong.take(duration("remove_within", remove_within));
+        let mut windows: Vec<_> =
+            windows.into_iter().map(|w| w.build(&mut clock, &mut wrong)).collect();
+        // Of a span that is not known no window lies anywhere.
+        let span_is_known = !wrong.name_any(&["time_zone", "from", "until"]);
+        if let Some(recurrence) = recurrence.filter(|_| span_is_known) {
             let until_s = (effective_until_s != 0).then_some(effective_until_s);
-            windows.extend(recurrence.windows(&clock, effective_from_s, until_s)?);
+            windows.extend(wrong.take(recurrence.windows(&clock, effective_from_s, until_s)));
             windows.sort_by_key(|window| window.from_s);
         }
-        let confidentiality = confidentiality.map(|row| row.build(&mut clock)).transpose()?;
-        let redress =
-            redress.into_iter().map(|row| row.build(&mut clock)).collect::<Result<_, _>>()?;
-        let report_effect_to = report_effect_to.map(|row| row.build(&mut clock)).transpose()?;
-        let impact = impact.map(|row| row.build(&mut clock)).transpose()?;
-        let validity = validity(stated_validity, &mut clock)?;
+        let confidentiality = confidentiality.map(|row| row.build(&mut clock, &mut wrong));
+        let redress = redress.into_iter().map(|row| row.build(&mut clock, &mut wrong)).collect();
+        let report_effect_to = report_effect_to.map(|row| row.build(&mut clock, &mut wrong));
+        let impact = impact.map(|row| row.build(&mut clock, &mut wrong));
+        let validity = validity(stated_validity, &mut clock, &mut wrong);
         let zero_s = if received_at_s == 0 { effective_from_s } else { received_at_s };
         let deadline = |clock: &mut Clock<'_>, field: &str, text: Option<String>| {
             text.map(|text| match duration_s(&text) {
@@ -342,37 +391,37 @@ impl Row {
             })
             .transpose()
         };
-        let confirm_by_s = deadline(&mut clock, "confirm_by", confirm_by)?;
-        let implement_by_s = deadline(&mut clock, "implement_by", implement_by)?;
-        let addressee_role = addressee_role
-            .map(|text| word("addressee_role", &text, words::addressees, words::addressee))
-            .transpose()?;
-        let signature_status = signature_status
-            .map(|text| {
-                let field = "signature_status";
-                word(field, &text, words::signature_statuses, words::signature_status)
-            })
-            .transpose()?;
+        let confirm_by_s = wrong.take(deadline(&mut clock, "confirm_by", confirm_by));
+        let implement_by_s = wrong.take(deadline(&mut clock, "implement_by", implement_by));
+        let addressee_role = addressee_role.and_then(|text| {
+            wrong.some(word("addressee_role", &text, words::addressees, words::addressee))
+        });
+        let signature_status = signature_status.and_then(|text| {
+            let field = "signature_status";
+            wrong.some(word(field, &text, words::signature_statuses, words::signature_status))
+        });
 
         let mut wire_targets = Vec::new();
         for (values, exception) in [(targets, false), (exceptions, true)] {
             let field = if exception { "exceptions" } else { "targets" };
             for value in values {
-                let read = target::read(field, value, exception, &mut clock)?;
+                let read = target::read(field, value, exception, &mut clock, &mut wrong);
+                let Some(read) = read else { continue };
                 repairs.extend(read.said);
                 notes.extend(read.notes);
                 wire_targets.push(read.wire);
             }
         }
-        if !wire_targets.iter().any(|t| !t.exception) && covers_lists.is_empty() {
+        let names_lists = !covers_lists.is_empty() || wrong.name_any(&["covers_lists"]);
+        if !wire_targets.iter().any(|t| !t.exception) && !names_lists {
             let remedy = "name at least one target to block, or the list in covers_lists";
-            return Err(missing("targets", remedy));
+            wrong.add(missing("targets", remedy));
         }
         if !category.is_empty() && !words::CATEGORIES.contains(&category.as_str()) {
             notes.push(format!("category {category:?} is not one of the DSA's; kept as it is"));
         }
-        if let Some((problem, remedy)) = territories.iter().find_map(|t| territory::problem(t)) {
-            return Err(RowError::new("territories", problem, remedy));
+        for (problem, remedy) in territories.iter().filter_map(|t| territory::problem(t)) {
+            wrong.add(RowError::new("territories", problem, remedy));
         }
         if territories.is_empty() {
             notes.push(
@@ -381,10 +430,10 @@ impl Row {
         }
         let coarsest = match coarsest {
             None => v1::TargetKind::Unspecified,
-            Some(word) => granularity_from_word(&word).ok_or_else(|| {
+            Some(word) => wrong.take(granularity_from_word(&word).ok_or_else(|| {
                 let known = kind_words().chain(["host", "subtree"]);
                 unknown_word("coarsest", &word, known)
-            })?,
+            })),
         };
         let notice_required = notice.is_some();
         let measure = v1::Measure {
@@ -394,7 +443,7 @@ impl Row {
             derived_targets,
             notice_required,
             notice: notice.filter(|text| text != "yes").unwrap_or_default(),
-            throttle_to_bits_per_s: throttle_to_bits_per_s.map_or(Ok(0), |rate| rate.read())?,
+            throttle_to_bits_per_s: wrong.take(throttle_to_bits_per_s.map_or(Ok(0), Rate::read)),
         };
         let scope = v1::Scope {
             territories,
@@ -419,8 +468,8 @@ impl Row {
             category,
             keywords,
             authority: authority.map(Into::into),
-            parties: parties.into_iter().map(PartyRow::build).collect::<Result<_, _>>()?,
-            competence_check: competence.map(CompetenceRow::build).transpose()?,
+            parties: parties.into_iter().map(|row| row.build(&mut wrong)).collect(),
+            competence_check: competence.map(|row| row.build(&mut wrong)),
             confidentiality,
         };
         let notification = v1::Notification {
@@ -450,22 +499,22 @@ impl Row {
             remove_within_s,
             remove_by_s,
             review_due_s,
-            lists: lists.iter().map(|l| list(l)).collect::<Result<_, _>>()?,
+            lists: wrong.all(lists.iter().map(|l| list(l))),
             covers_lists,
         };
-        let relations =
-            relations.into_iter().map(RelationRow::build).collect::<Result<Vec<_>, _>>()?;
+        let relations: Vec<_> =
+            relations.into_iter().filter_map(|row| row.build(&mut wrong)).collect();
         let request = v1::Request {
-            id: id.ok_or_else(|| missing("id", "give the request an id"))?,
+            id: wrong.take(id.ok_or_else(|| missing("id", "give the request an id"))),
             version: version.unwrap_or(VERSION_NOT_STATED),
             prev_hash: Vec::new(),
             authorisation: Some(authorisation),
             notification: Some(notification),
             task: Some(task),
-            documents: documents.into_iter().map(DocumentRow::build).collect::<Result<_, _>>()?,
+            documents: documents.into_iter().map(|row| row.build(&mut wrong)).collect(),
             status: status.into(),
             basis_proof: basis_proof.into(),
-            decision: decision.map(DecisionRow::build).transpose()?,
+            decision: decision.map(|row| row.build(&mut wrong)),
             validity,
             impact,
             relations,
@@ -474,7 +523,9 @@ impl Row {
             time_notes: Vec::new(),
             closed: Vec::new(),
         };
-        let closed = closed(closed_rows, &request, defaults.commits_text, &mut clock)?;
+        let commits_text = defaults.commits_text;
+        let closed = closed(closed_rows, &request, commits_text, &mut clock, &mut wrong);
+        wrong.finish()?;
         let request = v1::Request {
             time_assumption: clock.assumptions.join("; "),
             time_notes: clock.notes,
@@ -485,9 +536,11 @@ impl Row {
         let numbered = v1::Request { version: request.version.max(1), ..request.clone() };
         let Intake { refused, noted } =
             Request::try_from(numbered).map_err(in_words_of_the_file)?.intake();
-        if let Some(Refused { field, problem, remedy }) = refused.into_iter().next() {
-            return Err(RowError::new(field, problem, remedy));
+        let mut wrong = Mistakes::default();
+        for Refused { field, problem, remedy } in refused {
+            wrong.add(RowError::new(field, problem, remedy));
         }
+        wrong.finish()?;
         notes.extend(noted);
         Ok(Built { request, repairs, notes })
     }

@@ -13,7 +13,6 @@ use std::collections::HashMap;
 
 use super::{
     Action, Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded,
-    row::Row,
     settings::Settings,
     zone::{Record, records},
 };
@@ -65,7 +64,7 @@ pub fn from_rpz(bytes: &[u8], settings: &Settings) -> Result<Imported, ImportErr
     let targets: Vec<::toml::Value> = rules.iter().map(target).collect();
     table.insert("targets".to_owned(), targets.into());
     let mut gathered = Gathered::default();
-    gathered.take(1, id, Row::read(table), Vec::new(), &settings.defaults(None));
+    gathered.take(1, id, Ok(table), Vec::new(), &settings.defaults(None));
     let Imported { requests, report: whole, of_one: _ } = gathered.finish();
     let mut imported = Imported { requests, report, of_one: true };
     // What is repaired in it stands with its records already.

@@ -48,6 +48,16 @@ impl Settings {
         Ok(settings)
     }
 
+    /// As [`csv_for`](super::csv_for) reads constants: a list is compared by the numbers that its entries have.
+    #[must_use]
+    pub fn for_purpose(mut self, purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Compare => drop(self.constants.remove("external_ref")),
+            Purpose::Enter => {}
+        }
+        self
+    }
+
     pub(super) fn defaults(&self, form_zone: Option<&str>) -> Defaults {
         Defaults {
             time_zone: self.time_zone.clone().or_else(|| form_zone.map(str::to_owned)),

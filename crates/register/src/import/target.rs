@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{
     RowError,
+    mistakes::Mistakes,
     particulars::DerivedRow,
     times::{Clock, Side},
 };
@@ -86,7 +87,8 @@ pub(super) fn read(
     value: ::toml::Value,
     exception: bool,
     clock: &mut Clock<'_>,
-) -> Result<ReadTarget, RowError> {
+    wrong: &mut Mistakes,
+) -> Option<ReadTarget> {
     const REMEDY: &str = "write \"<kind>:<value>\", for example \"domain_exact:example.org\", \
                           \"ip:192.0.2.7\" or \"url:http://example.org/page\"";
     let row = match value {
@@ -96,33 +98,42 @@ pub(super) fn read(
             let (added, removed, derived, raw, repaired) = Default::default();
             TargetRow { kind, value, exception, added, removed, derived, raw, repaired }
         }
-        other => other
-            .try_into::<TargetRow>()
-            .map_err(|e| RowError::new(field, e.message().to_owned(), REMEDY))?,
+        other => wrong.some(
+            other
+                .try_into::<TargetRow>()
+                .map_err(|e| RowError::new(field, e.message().to_owned(), REMEDY)),
+        )?,
     };
     let TargetRow { kind, value, exception: own, added, removed, derived, raw, repaired } = row;
-    let kind = kind_from_word(kind.trim())
-        .ok_or_else(|| RowError::new(field, format!("{kind:?} is no kind of target"), REMEDY))?;
-    let (target, repairs) = Target::parse(kind, &value).map_err(|e| {
-        RowError::new(field, format!("{value:?}: {e}"), "correct the value or its kind")
-    })?;
+    let read = kind_from_word(kind.trim())
+        .ok_or_else(|| RowError::new(field, format!("{kind:?} is no kind of target"), REMEDY))
+        .and_then(|kind| {
+            Target::parse(kind, &value).map_err(|e| {
+                RowError::new(field, format!("{value:?}: {e}"), "correct the value or its kind")
+            })
+        });
+    let read = wrong.some(read);
+    let mut time = |name: &str, text: Option<String>, side| match text {
+        None => 0,
+        Some(text) => wrong.take(clock.instant(&format!("{field}.{name}"), &text, side)),
+    };
+    let added_at_s = time("added", added, Side::Start);
+    let removed_at_s = time("removed", removed, Side::End);
+    let derived = derived.map(|row| row.build(clock, wrong));
+    let (target, repairs) = read?;
     let read = repairs.iter().map(ToString::to_string);
     let words: Vec<String> = repaired.into_iter().chain(read).collect();
     let raw = if raw.is_empty() { value } else { raw };
     let said = words.iter().map(|w| format!("{field}: {raw:?}: {w}")).collect();
-    let mut time = |name: &str, text: Option<String>, side| match text {
-        None => Ok(0),
-        Some(text) => clock.instant(&format!("{field}.{name}"), &text, side),
-    };
     let wire = v1::RequestTarget {
-        added_at_s: time("added", added, Side::Start)?,
-        removed_at_s: time("removed", removed, Side::End)?,
+        added_at_s,
+        removed_at_s,
         exception: exception || own,
-        derived: derived.map(|row| row.build(clock)).transpose()?,
+        derived,
         ..recorded(&target, raw, &words)
     };
     let notes = notes_of(&target, wire.exception);
-    Ok(ReadTarget { wire, said, notes })
+    Some(ReadTarget { wire, said, notes })
 }
 
 /// What is repaired in a target, or why it is none; for forms that put several rows into one request.
@@ -134,7 +145,10 @@ pub(super) fn repairs_of(field: &str, value: &::toml::Value) -> Result<Vec<Strin
         assumptions: Vec::new(),
         notes: Vec::new(),
     };
-    read(field, value.clone(), false, &mut clock).map(|read| read.said)
+    let mut wrong = Mistakes::default();
+    let read = read(field, value.clone(), false, &mut clock, &mut wrong);
+    wrong.finish()?;
+    Ok(read.map(|read| read.said).unwrap_or_default())
 }
 
 /// "<kind>:<value>"

@@ -68,7 +68,7 @@ pub fn typed_day(
     let side = if end.is_some() { Side::End } else { Side::Start };
     let at_s = match clock.instant(field, text, side) {
         Ok(at_s) => at_s,
-        Err(RowError { field, problem, remedy, fault: _ }) => {
+        Err(RowError { field, problem, remedy, fault: _, further: _ }) => {
             return Some(Err(format!("{field}: {problem}: {remedy}")));
         }
     };

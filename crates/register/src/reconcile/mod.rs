@@ -23,6 +23,8 @@
 //!
 //! What is only in the register may stand in a row of the list that was not read ([`List::refused`]): then the
 //! statement does not say that the list does not name it, and does not count it to the materiality ([`Row::unread`]).
+//! So it is with what is only in the list where requests of the register are not shown ([`Withheld`],
+//! [`Row::withheld`]), and with two entries of two kinds where either side may have one that fits better.
 //!
 //! Closed parts may hide whose a request is, or its reference: [`Veiled`] counts those, for whoever makes the
 //! statement to say.
@@ -40,7 +42,10 @@ use sha2::{Digest, Sha256};
 
 pub use self::{
     explain::{Explanation, InvalidExplanations, Side, checked, explanations},
-    sides::{Names, Recorded, Totals, Veiled, listed, of_entry, of_list, of_request, registered},
+    sides::{
+        Names, Recorded, Totals, Veiled, Withheld, listed, of_entry, of_list, of_request,
+        registered,
+    },
 };
 use crate::target::{Target, kind_word};
 
@@ -125,6 +130,8 @@ pub struct Row {
     pub surplus: Option<Side>,
     /// Rows of the list that were not read, where one of them may name what only the register has here.
     pub unread: u64,
+    /// Requests of the register that are not shown, where one of them may name what only the list has here.
+    pub withheld: u64,
     pub explanations: Vec<Explanation>,
 }
 
@@ -172,7 +179,8 @@ pub struct Figures {
     pub explained_by_authority: u64,
     pub explained_by_operator: u64,
     pub unexplained: u64,
-    /// Rows of which rows that were not read may speak. They are not unexplained, and in no share.
+    /// Rows of which rows that were not read, or requests that are not shown, may speak. They are not unexplained, and in
+    /// no share.
     pub unread: u64,
     pub material: bool,
 }
@@ -217,12 +225,27 @@ impl From<Vec<Item>> for Authority {
     }
 }
 
+/// The operator's side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    pub items: Vec<Item>,
+    pub withheld: Withheld,
+}
+
+impl From<Vec<Item>> for Operator {
+    /// All that it has is shown.
+    fn from(items: Vec<Item>) -> Self {
+        Self { items, withheld: Withheld::default() }
+    }
+}
+
 pub fn reconcile(
     question: Question,
     authority: Authority,
-    operator: Vec<Item>,
+    operator: impl Into<Operator>,
     explanations: Vec<Explanation>,
 ) -> Reconciliation {
+    let Operator { items: operator, withheld } = operator.into();
     let mut limits = limits(&question);
     let mut figures = Figures::default();
     let in_force = |items: &[Item]| items.iter().filter(|item| item.in_force).count() as u64;
@@ -243,7 +266,8 @@ pub fn reconcile(
                 limits.extend(not_stated(&items, says));
             }
             figures.authority = in_force(&items);
-            let paired = pair::pair(&question, List { items, says, refused }, held);
+            let list = List { items, says, refused };
+            let paired = pair::pair(&question, list, held, &withheld);
             figures.authority_left_out = paired.authority_left_out;
             figures.operator_left_out = paired.operator_left_out;
             limits.extend(undated(&question, &paired.rows));
@@ -369,7 +393,7 @@ impl Figures {
         let by = |side| u64::from(row.explained_by(side));
         self.explained_by_authority += by(Side::Authority);
         self.explained_by_operator += by(Side::Operator);
-        self.unread += u64::from(row.unread > 0);
+        self.unread += u64::from(row.is_unknown());
         self.unexplained += u64::from(row.is_open());
     }
 }
@@ -381,10 +405,19 @@ impl Row {
         operator: Option<Item>,
         surplus: Option<Side>,
     ) -> Self {
-        let (counts, explanations, unread) = Default::default();
-        let id = String::new();
-        let mut row =
-            Self { id, class, authority, operator, counts, surplus, unread, explanations };
+        let (id, counts, explanations) = Default::default();
+        let (unread, withheld) = (0, 0);
+        let mut row = Self {
+            id,
+            class,
+            authority,
+            operator,
+            counts,
+            surplus,
+            unread,
+            withheld,
+            explanations,
+        };
         let key = row.named().map(|item| format!("{}\n{}\n", item.says(), item.reference));
         row.id = id_of(&row.class, &key.unwrap_or_default());
         row
@@ -408,6 +441,7 @@ impl Row {
             counts: Some(counts),
             surplus: None,
             unread: 0,
+            withheld: 0,
             explanations: Vec::new(),
         }
     }
@@ -425,9 +459,14 @@ impl Row {
         }
     }
 
-    /// A difference that neither side explains; what rows may speak of that were not read is none yet.
+    /// What was not read, or is not shown, may speak of it.
+    pub fn is_unknown(&self) -> bool {
+        self.unread > 0 || self.withheld > 0
+    }
+
+    /// A difference that neither side explains; of what is not known it is not known whether it is one.
     pub fn is_open(&self) -> bool {
-        self.is_difference() && self.unread == 0 && self.explanations.is_empty()
+        self.is_difference() && !self.is_unknown() && self.explanations.is_empty()
     }
 
     pub fn explained_by(&self, side: Side) -> bool {

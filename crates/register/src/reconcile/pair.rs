@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Class, Field, Item, List, Question, Row, Says, Side};
+use super::{Class, Field, Item, List, Question, Row, Says, Side, Withheld};
 use crate::target::{Target, kind_word};
 
 /// Each entry once, and how many stood again. Of several that count once the same one stands for all, in whatever order
@@ -30,8 +30,14 @@ pub(super) struct Paired {
     pub operator_left_out: u64,
 }
 
-pub(super) fn pair(question: &Question, list: List, operator: Vec<Item>) -> Paired {
+pub(super) fn pair(
+    question: &Question,
+    list: List,
+    operator: Vec<Item>,
+    withheld: &Withheld,
+) -> Paired {
     let List { items: authority, says, refused } = list;
+    let unshown = Unshown::of(withheld);
     let partners = partners(&authority, &operator);
     let mut operator: Vec<Option<Item>> = operator.into_iter().map(Some).collect();
     let paired = authority.into_iter().zip(partners).map(|(item, partner)| {
@@ -47,7 +53,11 @@ pub(super) fn pair(question: &Question, list: List, operator: Vec<Item>) -> Pair
         match operator {
             Some(operator) => match class(question, says, &authority, &operator) {
                 Some(class) => {
-                    found.rows.push(Row::new(class, Some(authority), Some(operator), None));
+                    let is_next_best = is_next_best(&class);
+                    let known = |number| if is_next_best { number } else { 0 };
+                    let (unread, withheld) = (known(refused), known(unshown.may_name(&authority)));
+                    let row = Row::new(class, Some(authority), Some(operator), None);
+                    found.rows.push(Row { unread, withheld, ..row });
                 }
                 None => {
                     found.authority_left_out += 1;
@@ -55,14 +65,19 @@ pub(super) fn pair(question: &Question, list: List, operator: Vec<Item>) -> Pair
                 }
             },
             None if !authority.in_force => found.authority_left_out += 1,
-            None => found.rows.push(match twins.of_authority(&authority) {
-                None => Row::new(Class::OnlyAuthority, Some(authority), None, None),
-                Some(twin) => {
-                    let class = class_of_surplus(&authority, twin);
-                    let twin = Some(twin.clone());
-                    Row::new(class, Some(authority), twin, Some(Side::Authority))
-                }
-            }),
+            None => {
+                let withheld = unshown.may_name(&authority);
+                let row = match twins.of_authority(&authority) {
+                    None => Row::new(Class::OnlyAuthority, Some(authority), None, None),
+                    Some(twin) => {
+                        let class = class_of_surplus(&authority, twin);
+                        let twin = Some(twin.clone());
+                        Row::new(class, Some(authority), twin, Some(Side::Authority))
+                    }
+                };
+                let withheld = if row.class == Class::Matched { 0 } else { withheld };
+                found.rows.push(Row { withheld, ..row });
+            }
         }
     }
     for item in alone {
@@ -84,6 +99,35 @@ pub(super) fn pair(question: &Question, list: List, operator: Vec<Item>) -> Pair
         (row.class.rank(), row.target(), row.reference().to_owned(), row.id.clone())
     });
     found
+}
+
+/// The two go together for want of better ones: one is a name and the other its subtree, or one blocks what the other
+/// keeps open.
+fn is_next_best(class: &Class) -> bool {
+    class.fields().iter().any(|field| matches!(field, Field::Kind | Field::Exception))
+}
+
+/// How many requests that are not shown may name something.
+struct Unshown {
+    /// Whatever it is.
+    all: u64,
+    by_key: HashMap<Key, u64>,
+}
+
+impl Unshown {
+    fn of(withheld: &Withheld) -> Self {
+        let mut by_key = HashMap::new();
+        for named in &withheld.named {
+            let keys: HashSet<Key> = named.iter().map(Key::of).collect();
+            keys.into_iter().for_each(|key| *by_key.entry(key).or_default() += 1);
+        }
+        Self { all: withheld.whole, by_key }
+    }
+
+    fn may_name(&self, item: &Item) -> u64 {
+        let named = self.by_key.get(&Key::of(&item.target)).copied();
+        self.all.saturating_add(named.unwrap_or_default())
+    }
 }
 
 /// The list may have been made already.

@@ -58,15 +58,12 @@ impl Veiled {
     pub fn among<'r>(requests: impl IntoIterator<Item = &'r Request>, names: Names<'_>) -> Self {
         let mut veiled = Self::default();
         for request in requests {
-            let authority = request.authority.as_ref();
-            let is_named = authority.is_some_and(|a| !(a.id.is_empty() && a.name.is_empty()));
             let has_number = !request.particulars.external_ref.is_empty();
             if names.is_of(request) {
                 let is_veiled = !has_number && request.closes(v1::RequestPart::Reference);
                 veiled.reference += u64::from(is_veiled);
             } else {
-                let is_veiled = !is_named && request.closes(v1::RequestPart::Authority);
-                veiled.authority += u64::from(is_veiled);
+                veiled.authority += u64::from(has_closed_authority(request));
             }
         }
         veiled
@@ -91,6 +88,44 @@ impl Veiled {
         }
         said
     }
+}
+
+/// Requests in force that are the authority's, or may be, and of which it is not shown what they name or whose they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Withheld {
+    /// How many may name anything.
+    pub whole: u64,
+    /// What the others name, of each: whose they are is not shown.
+    pub named: Vec<Vec<Target>>,
+}
+
+impl Withheld {
+    /// Takes in a request that is shown in part; whether it is in force at the instant is known.
+    pub fn saw(&mut self, request: &Request, in_force: bool, names: Names<'_>) {
+        let is_ours = names.is_of(request);
+        let may_be_ours = !is_ours && has_closed_authority(request);
+        if !in_force || !(is_ours || may_be_ours) {
+            return;
+        }
+        // An answer of the collector names a closed part whether or not it shows it.
+        if request.targets.is_empty() && request.closes(v1::RequestPart::Targets) {
+            self.whole = self.whole.saturating_add(1);
+        } else if may_be_ours {
+            self.named.push(request.targets.iter().map(|held| held.target.clone()).collect());
+        }
+    }
+
+    /// Takes in so many of which nothing is shown.
+    pub fn saw_none_of(&mut self, requests: u64) {
+        self.whole = self.whole.saturating_add(requests);
+    }
+}
+
+/// It cannot be told whose it is.
+fn has_closed_authority(request: &Request) -> bool {
+    let authority = request.authority.as_ref();
+    let is_named = authority.is_some_and(|a| !(a.id.is_empty() && a.name.is_empty()));
+    !is_named && request.closes(v1::RequestPart::Authority)
 }
 
 /// Entries of a file of requests. Their rows have been read; what was refused is not among them.

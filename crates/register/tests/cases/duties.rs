@@ -396,6 +396,38 @@ fn a_timeline_follows_changes_snapshots_and_generations() {
 }
 
 #[test]
+fn what_a_new_generation_could_not_read_stands_until_it_reads_all() {
+    let origin = |generation: &str| -> evidence::AgentOrigin {
+        format!("example.net/agent/r1/{generation}").parse().unwrap()
+    };
+    let (one, two) = (origin("00000000000000aa"), origin("00000000000000bb"));
+    let target = "ip:192.0.2.7".parse::<Target>().unwrap().to_wire();
+    let listed = |number| v1::SnapshotRule {
+        rule: Some(v1::Rule { number, source: 1, ..v1::Rule::default() }),
+        target: Some(target.clone()),
+        ..v1::SnapshotRule::default()
+    };
+    let whole = |at_s| v1::RuleSnapshot { source: 1, at_s, ..v1::RuleSnapshot::default() };
+    let partly = |at_s| v1::RuleSnapshot { unstable: true, ..whole(at_s) };
+    let register = register_of("req-7 ip:192.0.2.7");
+    let spans = |timeline: &Timeline| -> Vec<(i64, Begun, Option<i64>)> {
+        let rules = timeline.rules(&register.view());
+        rules.spans().map(|stood| (stood.from_s, stood.begun, stood.until_s)).collect()
+    };
+    let mut timeline = Timeline::default();
+    timeline.snapshot(&one, &whole(100), &[listed(1), listed(2)]);
+    timeline.snapshot(&two, &partly(200), &[listed(8)]);
+    timeline.snapshot(&two, &partly(300), &[listed(8), listed(9)]);
+    let stands = (100, Begun::Before, None);
+    let of_two = [(200, Begun::Before, None), (300, Begun::Before, None)];
+    assert_eq!(spans(&timeline), [stands, stands, of_two[0], of_two[1]], "none ever comes");
+    timeline.snapshot(&two, &whole(400), &[listed(9)]);
+    let ended = (100, Begun::Before, Some(400));
+    let of_two = [(200, Begun::Before, Some(400)), (300, Begun::Before, None)];
+    assert_eq!(spans(&timeline), [ended, ended, of_two[0], of_two[1]]);
+}
+
+#[test]
 fn a_control_snapshot_contradicts_what_was_told_and_no_other_snapshot_does() {
     let origin: evidence::AgentOrigin = "example.net/agent/r1/00000000000000aa".parse().unwrap();
     let target = "ip:192.0.2.7".parse::<Target>().unwrap().to_wire();

@@ -233,6 +233,7 @@ fn no_text_of_a_request_hides_what_it_says() {
         ("a\\u200bb", "a character that nobody sees (U+200B)"),
         ("a\\u2060b", "a character that nobody sees (U+2060)"),
         ("a\\ufeffb", "a character that nobody sees (U+FEFF)"),
+        ("a\\U000e0041b", "a character that nobody sees (U+E0041)"),
     ] {
         for (field, lines) in fields(written) {
             // The oldest rule, which holds for whatever is read.
@@ -317,7 +318,12 @@ fn nobody_decides_of_a_request_that_had_not_been_received() {
 
 #[test]
 fn no_word_of_a_statement_hides_what_it_says() {
-    let words = || "as \u{202e}agreed".to_owned();
+    no_word_of_a_statement_holds("\u{202e}", "turns the direction of text (U+202E)");
+    no_word_of_a_statement_holds("\u{e0041}", "nobody sees (U+E0041)");
+}
+
+fn no_word_of_a_statement_holds(hidden: &str, problem: &str) {
+    let words = || format!("as {hidden}agreed");
     for body in [
         Body::Import(v1::Import { reason: words(), ..v1::Import::default() }),
         Body::Transition(v1::Transition { reason: words(), ..v1::Transition::default() }),
@@ -337,9 +343,6 @@ fn no_word_of_a_statement_hides_what_it_says() {
     ] {
         let statement = stated(body, "2026-03-01T12:00:00Z");
         let said = register::register::refused(&statement, None, |_| None).unwrap();
-        assert!(
-            said.ends_with("turns the direction of text (U+202E); write it without it"),
-            "{said}"
-        );
+        assert!(said.ends_with(&format!("{problem}; write it without it")), "{said}");
     }
 }

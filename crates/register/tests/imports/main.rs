@@ -14,7 +14,7 @@ use register::{
     Register,
     import::{
         Action, Held, ITEM_SIZE_MAX, ImportError, Imported, Mapping, RowReport, from_csv,
-        from_toml, to_items,
+        from_toml, refused_rows, to_items,
     },
 };
 use remit_proto::v1::{self, register_item::Item, statement::Body};
@@ -102,7 +102,7 @@ fn a_published_csv_is_read_row_by_row() {
          bits are set behind the prefix length; say the network or the single address; correct \
          the value or its kind",
         "line 9, rsn/27-37/2026: accepted",
-        "line 10, 27-38/2026: refused: status: \"отменено судом\" in column \"Статус\" has no \
+        "line 10, rsn/27-38/2026: refused: status: \"отменено судом\" in column \"Статус\" has no \
          meaning; list it under values of the mapping",
         "line 11, rsn/27-31/2026: refused: id: \"rsn/27-31/2026\" stands already on line 3; give \
          each request its own id, or put all its targets into one row",
@@ -232,8 +232,8 @@ fn each_mistake_names_its_field() {
     refused("targets = [{ kind = \"ip\", value = \"192.0.2.7\", color = 1 }]", "targets", "color");
     refused("documents = [{ digest = \"12\" }]", "documents.digest", "SHA-256");
     refused("lists = [\"hotline\"]", "lists", "no version");
-    refused("outcome_only = \"yes\"", "", "invalid type");
-    refused("asns = [-1]", "", "invalid value");
+    refused("outcome_only = \"yes\"", "outcome_only", "invalid type");
+    refused("asns = [-1]", "asns", "invalid value");
     refused(
         "statement_of_reasons = \"AAAA\"".replace("AAAA", &"a".repeat(20_000)).as_str(),
         "statement_of_reasons",
@@ -635,6 +635,71 @@ fn a_row_that_changes_what_was_ended_is_refused() {
     assert!(rows[0].ends_with("accepted"), "what has not changed is no new demand: {rows:?}");
 }
 
+/// The fields that are told of the one row, in order.
+fn mistakes(imported: &Imported) -> Vec<String> {
+    let [row] = imported.report.as_slice() else { panic!("{:?}", imported.report) };
+    assert!(imported.requests.is_empty() && matches!(row.action, Action::Refused(_)), "{row}");
+    let field = |text: &String| text.split(": ").next().unwrap_or_default().to_owned();
+    std::iter::once(row.field.clone()).chain(row.further.iter().map(field)).collect()
+}
+
+#[test]
+fn all_that_is_wrong_with_a_row_is_told_at_once() {
+    let check = |lines: &str, fields: &[&str]| {
+        assert_eq!(mistakes(&from_toml(&one(lines)).unwrap()), fields, "{lines}");
+    };
+    check(
+        "instrument = \"decree\"\nfrom = \"2026-02-30T00:00:00Z\"\nuntil = \"soon\"\n\
+         targets = [\"192.0.2.7\", \"ip:192.0.2.7.8\", \"ip:192.0.2.7\"]\nterritories = [\"XX\"]",
+        &["instrument", "from", "until", "targets", "targets", "territories"],
+    );
+    check(
+        "redress = [{ for = \"users\", route = \"court\", deadline = \"soon\" }]\n\
+         decision = { kind = \"maybe\", reason = \"why\" }\nimpact = { scale = \"big\", scope = \"all\" }",
+        &["redress.deadline", "impact.scale", "impact.scope", "decision.kind", "decision.reason"],
+    );
+    // Of another form than asked for, and wrong by its value.
+    check(
+        "asns = [-1]\noutcome_only = \"yes\"\nform = \"pigeon\"",
+        &["asns", "outcome_only", "form"],
+    );
+    // What only follows from a mistake is none.
+    check("targets = [\"192.0.2.7\"]", &["targets"]);
+    check("targets = \"ip:192.0.2.7\"\nform = \"pigeon\"", &["targets", "form"]);
+    check("end_date = 7\nuntil = 2026-03-01", &["end_date"]);
+    check(
+        "time_zone = \"Europe/Nowhere\"\nfrom = 2026-01-01\nuntil = \"soon\"",
+        &["time_zone", "until"],
+    );
+    let misspelt = one("colour = 1\nuntil = \"soon\"").replace("from =", "form_ =");
+    assert_eq!(mistakes(&from_toml(&misspelt).unwrap()), ["colour", "form_", "until"]);
+    // In the words of the register too, and in a bounded number.
+    check("addressee = \"a\\u202eb\"\nshared_by = \"a\\u200bb\"", &["addressee", "shared_by"]);
+    let many = vec!["\"192.0.2.7\""; 3].join(", ");
+    check(&format!("targets = [{many}]"), &["targets"]);
+    let many: Vec<String> = (0..30).map(|at| format!("\"ip:192.0.2.x{at}\"")).collect();
+    let imported = from_toml(&one(&format!("targets = [{}]", many.join(", ")))).unwrap();
+    let told = mistakes(&imported);
+    assert_eq!((told.len(), told.last().map(String::as_str)), (21, Some("10 more")));
+}
+
+#[test]
+fn all_that_is_wrong_with_a_line_is_told_at_once() {
+    let mapping = "[columns]\nid = \"No\"\nfrom = \"From\"\nuntil = \"End\"\n\
+                   status = { column = \"State\", values = { \"in force\" = \"accepted\" } }\n\
+                   [[targets]]\ncolumn = \"What\"\nkind_column = \"Kind\"\nkinds = { IP = \"ip\" }\n\
+                   [constants]\ninstrument = \"court_order_final\"\nform = \"letter\"\nstatus = \"refused\"\n\
+                   territories = [\"DE\"]\noutcome_only = true\n";
+    let line = "No,From,End,State,Kind,What\nr 1,2026-02-30,soon,unclear,AS,AS64500\n";
+    let imported = from_csv(line.as_bytes(), &Mapping::parse(mapping).unwrap()).unwrap();
+    assert_eq!(mistakes(&imported), ["status", "targets", "from", "until"]);
+    let row = imported.report[0].to_string();
+    assert!(row.starts_with("line 2, r 1: refused: status: \"unclear\" in column"), "{row}");
+    assert!(row.contains("; also until: \"soon\" is no"), "{row}");
+    let refused = refused_rows(&imported.report, line.as_bytes());
+    assert_eq!((refused.len(), refused[0].field.as_str()), (1, "status"), "one record of one row");
+}
+
 #[test]
 fn a_row_is_told_in_one_line_whatever_the_file_holds() {
     let row = RowReport {
@@ -644,11 +709,12 @@ fn a_row_is_told_in_one_line_whatever_the_file_holds() {
         action: Action::Refused("\u{1b}[2J".into()),
         remedy: "correct it".into(),
         fault: v1::RowFault::Value,
+        further: vec!["until: \u{7}; correct it".into()],
         notes: vec!["a\nb".into()],
         text_of: None,
     };
     assert_eq!(
         row.to_string(),
-        "line 3, court/1: refused: targets.\\r\\nline 4: accepted: \\u{1b}[2J; correct it; note: a\\nb"
+        "line 3, court/1: refused: targets.\\r\\nline 4: accepted: \\u{1b}[2J; correct it; also until: \\u{7}; correct it; note: a\\nb"
     );
 }

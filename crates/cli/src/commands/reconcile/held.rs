@@ -7,9 +7,12 @@ use std::{
 
 use evidence::RequestId;
 use register::{
-    Request,
+    Request, Standing,
     alike::alike,
-    reconcile::{Item, Names, Question, Recorded, Veiled, of_entry, of_request, registered},
+    reconcile::{
+        Item, Names, Operator, Question, Recorded, Veiled, Withheld, of_entry, of_request,
+        registered,
+    },
 };
 use remit_proto::v1;
 use verify::{Outcome, RegisterState};
@@ -25,7 +28,7 @@ use crate::{
 };
 
 pub(super) struct Held {
-    pub(super) items: Vec<Item>,
+    pub(super) operator: Operator,
     pub(super) origin: String,
     pub(super) size: u64,
     /// Empty: nothing is published yet.
@@ -113,17 +116,24 @@ pub(super) fn of_bundle(
     let mut gaps = Vec::new();
     if partial {
         gaps.push(
-            "Parts of the register are withheld, erased or not understood: what they hold counts as not \
-             there."
+            "Parts of the register are withheld, erased or not understood: what they hold is compared with \
+             nothing."
                 .to_owned(),
         );
     }
     let names = Names::new(&args.authority);
     gaps.extend(Veiled::among(view.requests().map(|entry| entry.request()), names).says());
     let authorities = Authorities::among(view.requests().map(|entry| entry.request()), names);
+    let mut withheld = Withheld::default();
+    for entry in view.requests() {
+        let in_force = entry.standing_at(at_s).is_some_and(Standing::is_in_force);
+        withheld.saw(entry.request(), in_force, names);
+    }
+    // Of a statement that is withheld it is not known how many requests it brought: it is at least one.
+    withheld.saw_none_of(view.withheld_count() as u64);
     Ok(Held {
         authorities,
-        items: registered(&view, names, at_s),
+        operator: Operator { items: registered(&view, names, at_s), withheld },
         origin: register.origin().to_owned(),
         size: register.size(),
         root: root.map(|root| hex(&root.0)).unwrap_or_default(),
@@ -156,12 +166,15 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
     let names = Names::new(authority);
     let (mut not_understood, mut of) = (0_u64, BTreeMap::new());
     let (mut veiled, mut authorities) = (Veiled::default(), Authorities::default());
+    let mut withheld = Withheld::default();
+    withheld.saw_none_of(completeness.hidden_requests);
     for v1::RequestRow { request, state, recorded_at_s, applies_from_s, .. } in rows {
         let Ok(request) = Request::try_from(request.unwrap_or_default()) else {
             not_understood += 1;
             continue;
         };
         veiled += Veiled::among([&request], names);
+        withheld.saw(&request, running.contains(request.id.as_str()), names);
         authorities.saw(&request, names);
         if names.is_of(&request) {
             let text = Text { request, recorded_s: recorded_at_s, applies_from_s };
@@ -234,7 +247,7 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
     let (size, root) = roots.first();
     Ok(Held {
         authorities,
-        items,
+        operator: Operator { items, withheld },
         origin: config.register_vkey()?.name().to_string(),
         size,
         root: hex(root),

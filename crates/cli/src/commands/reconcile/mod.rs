@@ -89,7 +89,7 @@ fn make(
     let authority = given.take();
     let holds_nothing = !held.authorities.holds_asked;
     let asked = question.authority.clone();
-    let mut found: Reconciliation = compared(question, authority, held.items.clone(), said);
+    let mut found: Reconciliation = compared(question, authority, held.operator.clone(), said);
     if !given.refused.is_empty() {
         found.limits.push(match given.refused.len() {
             1 => "1 row of the authority's list was refused and is not compared; this statement names it."

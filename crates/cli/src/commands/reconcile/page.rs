@@ -57,13 +57,21 @@ fn lead(statement: &Statement) -> Vec<String> {
             given.refused.len(),
             count(given.rows, "row", "rows")
         );
-        if figures.unread > 0 {
+        let unread = number_of(found, |row| row.unread > 0);
+        if unread > 0 {
             said.push_str(&format!(
                 " {} of the register may be among them: whether the list names them is not known.",
-                count(figures.unread, "entry", "entries")
+                count(unread, "entry", "entries")
             ));
         }
         lead.push(said);
+    }
+    let withheld = number_of(found, |row| row.withheld > 0);
+    if withheld > 0 {
+        lead.push(format!(
+            "Of {} of the authority's list it is not known whether the register has it: requests are withheld.",
+            count(withheld, "entry", "entries")
+        ));
     }
     let mut counted = format!(
         "{compared} compared: {}, {}, {} of them unexplained by either side",
@@ -82,6 +90,10 @@ fn lead(statement: &Statement) -> Vec<String> {
         "A difference is a question to both sides, and no finding of wrongdoing.".to_owned(),
     ]);
     lead
+}
+
+fn number_of(found: &Reconciliation, is: impl Fn(&&Row) -> bool) -> u64 {
+    found.rows.iter().filter(is).count() as u64
 }
 
 /// What matches, and numbers that are equal.
@@ -127,7 +139,10 @@ fn glance(found: &Reconciliation) -> Section {
         Figure("unexplained", figures.unexplained),
     ]);
     if figures.unread > 0 {
-        rows.push(Figure("not known: rows of the list were not read", figures.unread));
+        rows.push(Figure(
+            "not known: rows were not read, or requests are withheld",
+            figures.unread,
+        ));
     }
     Section {
         table: Some(layout.table(&rows)),
@@ -185,7 +200,7 @@ fn of_class(
         return None;
     }
     let open = of.iter().filter(|row| row.is_open()).count();
-    let unread = of.iter().filter(|row| row.unread > 0).count();
+    let unread = of.iter().filter(|row| row.is_unknown()).count();
     let tone = match (word, open) {
         (_, 0) if unread > 0 => Tone::Open,
         ("MATCHED", _) | (_, 0) => Tone::Settled,
@@ -222,6 +237,11 @@ fn meant(statement: &Statement, word: &str, meaning: &str) -> String {
              that were read. {} refused, and may name it.",
             count(rows, "row was", "rows were")
         ),
+        ("ONLY_AUTHORITY", _) if statement.found.rows.iter().any(|row| row.withheld > 0) => {
+            "The authority names it, and the register shows nothing of this authority for it. Requests are withheld, and \
+             it may stand for one of them."
+                .to_owned()
+        }
         _ => meaning.to_owned(),
     }
 }

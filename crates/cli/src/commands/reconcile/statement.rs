@@ -30,7 +30,8 @@ impl Statement {
         let Self { made_at_s, given, held, found } = self;
         let Given { authority: _, file, form, digest, mapping_digest, rows, repaired, refused } =
             given;
-        let Held { items: _, origin, size, root, source, gaps: _, authorities: _, code: _ } = held;
+        let Held { operator: _, origin, size, root, source, gaps: _, authorities: _, code: _ } =
+            held;
         let Reconciliation { question, rows: found_rows, figures, unused, limits } = found;
         let row = |row: &&Row| {
             let layout = layout();
@@ -152,7 +153,7 @@ pub(super) fn layout() -> Layout<Row> {
         "explained_by" => explained_by(row),
         "explanations" => row.explanations.iter().map(explanation_json).collect::<Vec<_>>(),
         "surplus" => row.surplus.map(Side::word),
-        "unread" => row.unread > 0,
+        "unread" => row.is_unknown(),
         "remark" => remarks(row).join(" "),
     ];
     type Of = Cell<Row>;
@@ -164,11 +165,14 @@ pub(super) fn layout() -> Layout<Row> {
             (item, _) => side(item, counted(row, |c| c.authority)),
         })
         .dispensable(2),
-        Of::new("REGISTER (UTC)", |row| side(row.operator.as_ref(), counted(row, |c| c.operator)))
-            .dispensable(3),
+        Of::new("REGISTER (UTC)", |row| match (row.operator.as_ref(), row.withheld) {
+            (None, 1..) if row.counts.is_none() => "not shown whole".to_owned(),
+            (item, _) => side(item, counted(row, |c| c.operator)),
+        })
+        .dispensable(3),
         Of::new("EXPLAINED BY", |row| match (row.is_difference(), explained_by(row).join(", ")) {
             (false, _) => "–".to_owned(),
-            (true, by) if by.is_empty() && row.unread > 0 => "–".to_owned(),
+            (true, by) if by.is_empty() && row.is_unknown() => "–".to_owned(),
             (true, by) if by.is_empty() => "nobody".to_owned(),
             (true, by) => by,
         }),
@@ -194,8 +198,24 @@ fn remarks(row: &Row) -> Vec<String> {
     if row.class == Class::Timing(Vec::new()) {
         said.extend(taken_in(row));
     }
-    if row.unread > 0 {
-        said.push(format!("It is {}", not_read(row.unread)));
+    let is_pair = row.surplus.is_none() && row.authority.is_some() && row.operator.is_some();
+    match row.unread {
+        0 => {}
+        rows if is_pair => said.push(format!("{} refused, and may fit better.", were(rows, "row"))),
+        rows => said.push(format!(
+            "It is not among the rows of the list that were read; {} refused.",
+            were(rows, "row")
+        )),
+    }
+    match row.withheld {
+        0 => {}
+        requests if is_pair => {
+            said.push(format!("{} withheld, and may fit better.", are(requests, "request")));
+        }
+        requests => said.push(format!(
+            "The register shows nothing of this authority for it; {} withheld, for which it may stand.",
+            are(requests, "request")
+        )),
     }
     said.extend(beside(row));
     said
@@ -210,7 +230,7 @@ fn beside(row: &Row) -> Option<String> {
     };
     let under = if theirs.is_empty() { String::new() } else { format!(" under {theirs}") };
     let beside = format!("what the {other} has{under} is compared in another row, too.");
-    let is_alone = !own.is_empty() && row.is_difference() && row.unread == 0;
+    let is_alone = !own.is_empty() && row.is_difference() && !row.is_unknown();
     Some(if is_alone {
         format!("{own} is the {whose}'s alone; {beside}")
     } else {
@@ -218,9 +238,12 @@ fn beside(row: &Row) -> Option<String> {
     })
 }
 
-fn not_read(rows: u64) -> String {
-    let refused = if rows == 1 { "1 row was" } else { &format!("{rows} rows were") };
-    format!("not among the rows of the list that were read; {refused} refused.")
+fn were(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what} was") } else { format!("{number} {what}s were") }
+}
+
+fn are(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what} is") } else { format!("{number} {what}s are") }
 }
 
 fn taken_in(row: &Row) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The statement in its forms, from two sides to text.
 
-use register::reconcile::{Authority, Item, Materiality, Row, Totals, explanations};
+use register::reconcile::{Authority, Item, Materiality, Operator, Row, Totals, explanations};
 
 use super::*;
 use crate::commands::summary::html;
@@ -37,7 +37,7 @@ fn hostile(name: &str) -> Statement {
     let said = explanations(&said).unwrap();
     let given = Given::of(Authority::from(authority), vec![format!("line 1: refused: {name}")]);
     let held = Held {
-        items: operator,
+        operator: operator.into(),
         origin: "example.net/register".to_owned(),
         size: 7,
         root: "ab".repeat(32),
@@ -101,7 +101,7 @@ fn a_statement_carries_the_explanations_of_the_one_before() {
     let question = first.found.question.clone();
     let rows = &first.found.rows;
     let authority: Vec<Item> = rows.iter().filter_map(|row| row.authority.clone()).collect();
-    let operator = rows.iter().filter_map(|row| row.operator.clone()).collect();
+    let operator: Vec<Item> = rows.iter().filter_map(|row| row.operator.clone()).collect();
     let again = compared(question, Authority::from(authority), operator, carried);
     assert_eq!((again.figures.unread, again.figures.unexplained), (0, 2), "now it was read whole");
     let text = |row: &Row| row.explanations.iter().map(|e| e.text.clone()).collect::<Vec<_>>();
@@ -155,7 +155,7 @@ fn a_list_that_is_compared_with_nothing_says_so() {
     let question = hostile("agency").found.question;
     let given = Given::of(Authority::from(vec![item("a.example", "7")]), Vec::new());
     let held = Held {
-        items: Vec::new(),
+        operator: Vec::new().into(),
         origin: "example.net/register".to_owned(),
         size: 7,
         root: "ab".repeat(32),
@@ -216,7 +216,7 @@ fn stated(authority: Authority, operator: Vec<Item>, refused: &[&str], said: &st
     };
     let given = Given::of(authority, refused.iter().map(ToString::to_string).collect());
     let held = Held {
-        items: operator,
+        operator: operator.into(),
         origin: "example.net/register".to_owned(),
         size: 7,
         root: "ab".repeat(32),
@@ -270,6 +270,40 @@ fn rows_that_were_not_read_make_nothing_missing_in_any_form() {
     // Of a list that was read whole it is said.
     let statement = stated(list(), operator, &[], "");
     assert!(shown(&statement).contains("list does not name it"));
+    assert_eq!(statement.json()["figures"]["material"], true);
+}
+
+#[test]
+fn what_is_withheld_is_not_held_against_the_operator_in_any_form() {
+    let stated = |requests: u64| {
+        let question = hostile("agency").found.question;
+        let given = Given::of(Authority::from(vec![item("a", "1"), item("b", "1")]), Vec::new());
+        let mut operator = Operator::from(vec![item("a", "1")]);
+        operator.withheld.saw_none_of(requests);
+        let held = Held { operator, ..hostile("agency").held };
+        make(question, given, held, Vec::new(), 1_790_000_100)
+    };
+    let statement = stated(2);
+    let (text, page) = (shown(&statement), html::html(&page::page(&statement)));
+    for form in [&text, &page] {
+        assert!(!form.contains("the register has nothing"), "{form}");
+        for said in [
+            "Of 1 entry of the authority&#39;s list it is not known whether the register has it",
+            "The register shows nothing of this authority for it; 2 requests are withheld, for which it may stand.",
+        ] {
+            assert!(form.replace('\'', "&#39;").contains(said), "{said}: {form}");
+        }
+    }
+    assert!(text.contains("1 matches, 0 differ, 0 of them unexplained"), "{text}");
+    let json = statement.json();
+    assert_eq!(
+        (&json["figures"]["unread"], &json["figures"]["unexplained"]),
+        (&1.into(), &0.into())
+    );
+    assert_eq!(json["figures"]["material"], false);
+    assert_eq!(json["differences"][0]["unread"], true);
+    let statement = stated(0);
+    assert!(shown(&statement).contains("the register has nothing"));
     assert_eq!(statement.json()["figures"]["material"], true);
 }
 

@@ -61,7 +61,9 @@ pub(in crate::commands) fn read_form(
     };
     let settings = || match mapping {
         None => Ok(Settings::default()),
-        Some((path, text)) => Settings::parse(text).map_err(|error| wrong(path, error)),
+        Some((path, text)) => Settings::parse(text)
+            .map(|settings| settings.for_purpose(purpose))
+            .map_err(|error| wrong(path, error)),
     };
     let mut columns = None;
     if let (RequestsForm::Csv, Some((path, text))) = (form, mapping) {

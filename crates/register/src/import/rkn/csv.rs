@@ -26,7 +26,6 @@ use super::{
 };
 use crate::import::{
     Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded, ended,
-    row::Row,
     settings::Settings,
     target,
     whole::{Lines, OPEN_QUOTE_REMEDY, RowEnd, STRAY_QUOTE_REMEDY, open_quote, place, stray_quote},
@@ -144,7 +143,7 @@ impl Groups {
             row.insert("from".to_owned(), decision.date.clone().into());
             decision.write(&mut row, settings);
             row.insert("targets".to_owned(), targets.into());
-            let row = instrument_stated(&row).and_then(|()| Row::read(row));
+            let row = instrument_stated(&row).map(|()| row);
             let line = rows.first().and_then(|at| self.report.get(*at)).map_or(1, |row| row.line);
             let mut built = Gathered::default();
             built.take(line, &id, row, Vec::new(), &defaults);

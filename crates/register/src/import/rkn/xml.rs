@@ -31,8 +31,7 @@ use remit_proto::v1::RowFault;
 
 use super::{Decision, ZONE, form, instrument_stated, targets};
 use crate::import::{
-    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at, row::Row,
-    settings::Settings,
+    Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, bounded, line_at, settings::Settings,
 };
 
 /// Reads the register. Each `content` is taken or refused by itself.
@@ -49,7 +48,7 @@ pub fn from_rkn_xml(bytes: &[u8], settings: &Settings) -> Result<Imported, Impor
                 let line = file.line();
                 let content = file.content(&start)?;
                 let id = content.id();
-                let row = content.row(settings).and_then(Row::read);
+                let row = content.row(settings);
                 gathered.take(line, &id, row, Vec::new(), &defaults);
             }
             Event::Empty(_) | Event::Start(_) => {

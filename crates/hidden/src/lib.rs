@@ -10,6 +10,7 @@
 //! | U+2028, U+2029 | they end a line where nobody looks for one | Unicode 5.8 |
 //! | U+202A to U+202E, U+2066 to U+2069 | embeddings, overrides and isolates reorder all that stands behind them | UAX #9 section 2, UTS #55 section 3.1, UTR #36 section 2.5 |
 //! | U+200E, U+200F, U+061C | marks of direction: they place the neutral characters beside them | UAX #9 section 2.6 |
+//! | U+E0000 to U+E007F | tags: whole sentences can stand in them, beside a name or in it, and show nowhere | Unicode 23.9, UTR #36 section 2 |
 //! | U+00AD, U+200B, U+2060 to U+2065, U+206A to U+206F, U+FEFF, U+FFF9 to U+FFFB | two texts that look the same are two | UTR #36 section 2, UTS #39 section 3.1 |
 //!
 //! Not here: U+200C and U+200D (zero width non-joiner and joiner). Persian, Hindi and other living scripts are spelt with
@@ -41,14 +42,15 @@ impl Hidden {
             | '\u{2060}'..='\u{2065}'
             | '\u{206a}'..='\u{206f}'
             | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' => Self::Invisible,
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}' => Self::Invisible,
             control if control.is_control() => Self::Control,
             _ => return None,
         })
     }
 
     /// "a line break"
-    pub(crate) fn told(self) -> &'static str {
+    pub fn told(self) -> &'static str {
         match self {
             Self::LineBreak => "a line break",
             Self::Control => "a control character",
@@ -89,7 +91,8 @@ mod tests {
         check("\u{2066}\u{2067}\u{2068}\u{2069}", Some(Hidden::Turns));
         check("\u{200e}\u{200f}\u{61c}", Some(Hidden::Mark));
         check("\u{ad}\u{200b}\u{2060}\u{2064}\u{206a}\u{feff}\u{fff9}", Some(Hidden::Invisible));
-        check("\u{200c}\u{200d}", None);
+        check("\u{e0000}\u{e0001}\u{e0041}\u{e007f}", Some(Hidden::Invisible));
+        check("\u{200c}\u{200d}\u{e0080}", None);
         check("aüЯ नमस्ते نمی\u{200c}خواهم 例\u{a0}\u{2010}\u{fffd}\u{1f3f4}", None);
     }
 }
