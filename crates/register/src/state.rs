@@ -558,6 +558,11 @@ fn by_time(
     Standing::Active
 }
 
+/// It has no windows, or one of them is open.
+pub(crate) fn in_a_window(request: &Request, at_s: i64) -> bool {
+    outside_windows(request, at_s).is_none()
+}
+
 /// Between its windows a request is not in force; after each there is the time to remove.
 fn outside_windows(request: &Request, at_s: i64) -> Option<Standing> {
     let windows = &request.windows;

@@ -655,6 +655,36 @@ fn enter(register: &mut Register, requests: Vec<v1::Request>, effective_at_s: i6
 }
 
 #[test]
+fn what_the_operator_did_not_accept_is_not_in_force_and_windows_count_on_both_sides() {
+    let text = |more: &str| {
+        from_toml(&format!(
+            "[[request]]\nid = \"r/1\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
+             from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\noutcome_only = true\n\
+             authority = {{ id = \"agency\" }}\ntargets = [\"ip:192.0.2.1\", \"ip:192.0.2.2\"]\n{more}\n"
+        ))
+        .unwrap()
+    };
+    let names = |items: Vec<Item>| -> Vec<String> {
+        items
+            .iter()
+            .map(|item| format!("{} {} {}", item.says(), item.in_force, item.state))
+            .collect()
+    };
+    let decided = "decision = { kind = \"partial\", reason = \"service_not_covered\", not_accepted = [\"ip:192.0.2.2\"] }";
+    let register = register(text(decided));
+    let items = registered(&register.view(), Names::new("agency"), at(AT));
+    assert_eq!(names(items), ["ip:192.0.2.1 true active", "ip:192.0.2.2 false not accepted"]);
+    let daily = "time_zone = \"Europe/Berlin\"\nuntil = \"2026-12-01T00:00:00Z\"\n\
+                 windows = [{ from = \"2026-01-10T00:00:00Z\", until = \"2026-01-11T00:00:00Z\" }]";
+    let requests = text(daily).merge(&[]).requests;
+    let none = "false outside its windows";
+    let want = [format!("ip:192.0.2.1 {none}"), format!("ip:192.0.2.2 {none}")];
+    assert_eq!(names(listed(&requests, at(AT))), want);
+    let open = names(listed(&requests, at("2026-01-10")));
+    assert!(open.iter().all(|item| item.ends_with("true listed")), "{open:?}");
+}
+
+#[test]
 fn the_text_of_then_is_compared_and_not_one_that_applies_later() {
     let text = |target: &str| {
         from_toml(&format!(
@@ -911,12 +941,12 @@ fn the_register_says_when_it_took_in_what_a_request_names() {
     ]
     .map(|wire| register::Request::try_from(wire).unwrap());
     let recorded = Recorded::at(300).after(&texts[1], 200).after(&texts[0], 100);
-    let of: Vec<Option<i64>> = of_request(&texts[2], "active", true, at(AT), &recorded)
+    let of: Vec<Option<i64>> = of_request(&texts[2], "active", true, None, at(AT), &recorded)
         .map(|item| item.recorded_s)
         .collect();
     assert_eq!(of, [Some(100), Some(300), Some(300)], "what was taken out came in again");
     let recorded = recorded.after_others();
-    let first = of_request(&texts[2], "active", true, at(AT), &recorded).next();
+    let first = of_request(&texts[2], "active", true, None, at(AT), &recorded).next();
     assert_eq!(first.unwrap().recorded_s, None, "it may have come in earlier");
     let register = register(from_toml(REQUESTS).unwrap());
     let items = registered(&register.view(), Names::new("agency"), at(AT));

@@ -9,7 +9,8 @@ use super::{Counts, Item, Row};
 use crate::{
     list::{ListEntry, ListFile},
     register::View,
-    request::{Details, Request, RequestTarget},
+    request::{Decision, Details, Request, RequestTarget},
+    state,
     target::Target,
 };
 
@@ -138,9 +139,16 @@ pub fn listed(requests: &[v1::Request], at_s: i64) -> Vec<Item> {
     read.flat_map(|request| {
         let accepted =
             matches!(request.status, v1::RequestStatus::Accepted | v1::RequestStatus::Provisional);
-        let state = if accepted { "listed" } else { crate::words::status(request.status) };
+        let within = state::in_a_window(&request, at_s);
+        let state = match accepted {
+            true if within => "listed",
+            true => "outside its windows",
+            false => crate::words::status(request.status),
+        };
+        let in_force = accepted && within;
+        let recorded = Recorded::default();
         let items: Vec<Item> =
-            of_request(&request, state, accepted, at_s, &Recorded::default()).collect();
+            of_request(&request, state, in_force, None, at_s, &recorded).collect();
         items
     })
     .collect()
@@ -163,17 +171,21 @@ pub fn of_list(file: &ListFile) -> Vec<Item> {
     file.entries.iter().map(item).collect()
 }
 
-/// The targets of a request of the register, whose state at the instant is known.
+/// The targets of a request of the register, whose state at the instant is known; what the operator did not accept of it
+/// is not in force.
 pub fn of_request<'a>(
     request: &'a Request,
     state: &'a str,
     in_force: bool,
+    decision: Option<&'a Decision>,
     at_s: i64,
     recorded: &'a Recorded<'a>,
 ) -> impl Iterator<Item = Item> + use<'a> {
     request.targets.iter().map(move |target| {
         let recorded_s = recorded.of(target);
-        Item { recorded_s, ..item(request, target, state, in_force, at_s, "") }
+        let refused = decision.is_some_and(|d| d.not_accepted.contains(&target.target));
+        let state = if refused && in_force { "not accepted" } else { state };
+        Item { recorded_s, ..item(request, target, state, in_force && !refused, at_s, "") }
     })
 }
 
@@ -255,7 +267,8 @@ pub fn registered(view: &View<'_>, names: Names<'_>, at_s: i64) -> Vec<Item> {
         let recorded = before.fold(Recorded::at(text.recorded_at_s), |recorded, text| {
             recorded.after(&text.request, text.recorded_at_s)
         });
-        items.extend(of_request(&text.request, &state, in_force, at_s, &recorded));
+        let decision = entry.decision_at(at_s);
+        items.extend(of_request(&text.request, &state, in_force, decision, at_s, &recorded));
     }
     for (id, listed) in view.listed_at(at_s) {
         let Some(entry) = view.request(id).filter(|entry| names.is_of(entry.request())) else {

@@ -13,6 +13,7 @@ use register::{
         Item, Names, Operator, Question, Recorded, Veiled, Withheld, of_entry, of_request,
         registered,
     },
+    request::Decision,
 };
 use remit_proto::v1;
 use verify::{Outcome, RegisterState};
@@ -168,7 +169,8 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
     let (mut veiled, mut authorities) = (Veiled::default(), Authorities::default());
     let mut withheld = Withheld::default();
     withheld.saw_none_of(completeness.hidden_requests);
-    for v1::RequestRow { request, state, recorded_at_s, applies_from_s, .. } in rows {
+    for row in rows {
+        let v1::RequestRow { request, state, recorded_at_s, applies_from_s, decision, .. } = row;
         let Ok(request) = Request::try_from(request.unwrap_or_default()) else {
             not_understood += 1;
             continue;
@@ -178,7 +180,10 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
         authorities.saw(&request, names);
         if names.is_of(&request) {
             let text = Text { request, recorded_s: recorded_at_s, applies_from_s };
-            of.insert(text.request.id.to_string(), Of { text, state });
+            let id = text.request.id.to_string();
+            let state = state_then(state, running.contains(&id));
+            let decision = decision.and_then(|decision| Decision::try_from(decision).ok());
+            of.insert(id, Of { text, state, decision });
         }
     }
     gaps.extend(veiled.says());
@@ -189,7 +194,7 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
         ));
     }
     let mut items = Vec::new();
-    for (id, Of { text, state }) in &mut of {
+    for (id, Of { text, state, decision }) in &mut of {
         // Only for what came in late it is asked how late.
         let is_late = text.recorded_s >= at_s.saturating_sub(*timing_s);
         let mut earlier = match text.request.version {
@@ -209,7 +214,8 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
             *text = earlier.texts.remove(0);
         }
         let recorded = earlier.before(text.recorded_s);
-        items.extend(of_request(&text.request, state, running.contains(id), at_s, &recorded));
+        let (in_force, decision) = (running.contains(id), decision.as_ref());
+        items.extend(of_request(&text.request, state, in_force, decision, at_s, &recorded));
     }
     let covered: BTreeSet<RequestId> =
         of.values().flat_map(|of| of.text.request.covers_lists.iter().cloned()).collect();
@@ -237,7 +243,7 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
             .map(|row| (row.request_id.clone(), row.since_s, recorded(&row.added_by)))
             .collect();
         for ((id, since_s, recorded_s), entry) in under.into_iter().zip(lists::read(rows)?) {
-            let Some(Of { text, state }) = of.get(&id) else { continue };
+            let Some(Of { text, state, .. }) = of.get(&id) else { continue };
             let in_force = running.contains(&id);
             let item = of_entry(&text.request, &entry, since_s, state, in_force, at_s, &place);
             items.push(Item { recorded_s, ..item });
@@ -261,6 +267,17 @@ pub(super) async fn of_collector(config: &Config, question: &Question) -> Result
 struct Of {
     text: Text,
     state: String,
+    /// The last one.
+    decision: Option<Decision>,
+}
+
+/// A collector tells where a request stands now; of then it tells whether it was in force.
+fn state_then(now: String, in_force: bool) -> String {
+    match (matches!(now.as_str(), "active" | "provisional"), in_force) {
+        (true, false) => format!("not then; {now} now"),
+        (false, true) => format!("in force then; {now} now"),
+        (true, true) | (false, false) => now,
+    }
 }
 
 /// One version of a request.
