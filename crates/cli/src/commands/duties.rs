@@ -46,6 +46,10 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
             "Request {id} is in force, and whether a rule carries it out is not known: all nodes that look \
              are silent, or have told nothing yet."
         ),
+        None if row.detail == "removal" => format!(
+            "Request {id} had rules for {targets} that were to be gone by {due}, and whether they were is not \
+             known: until they were gone, or until now, nothing was heard from {at}."
+        ),
         None if row.detail == "conditions" => format!(
             "Request {id} is in force, and whether {targets} is carried out is not known: rules at {at} have \
              further conditions, of which the evidence does not tell which."

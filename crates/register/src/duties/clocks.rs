@@ -46,10 +46,21 @@ impl<'a> Parts<'a> {
     }
 
     fn tell(self, owed: &Owed<'_>, reach: &Reach, code: DutyCode, found: &mut Vec<Duty>) {
+        self.tell_as(owed, reach, (DutyFinding::Is(code), ""), found);
+    }
+
+    fn tell_as(
+        self,
+        owed: &Owed<'_>,
+        reach: &Reach,
+        (finding, detail): (DutyFinding, &'static str),
+        found: &mut Vec<Duty>,
+    ) {
         let Some(since_s) = self.nodes.values().map(|part| part.from_s).min() else { return };
         let open = self.nodes.values().any(|part| part.until_s.is_none());
         let until_s = self.nodes.values().filter_map(|part| part.until_s).max();
         found.push(Duty {
+            detail,
             until_s: until_s.filter(|_| !open),
             due_s: self.due_s,
             target_count: self.targets.len() as u64,
@@ -59,7 +70,7 @@ impl<'a> Parts<'a> {
             // What was seen does not depend on who looks now.
             silent_nodes: Vec::new(),
             unobserved: Vec::new(),
-            ..state::new(owed, reach, DutyFinding::Is(code), since_s)
+            ..state::new(owed, reach, finding, since_s)
         });
     }
 }
@@ -124,7 +135,8 @@ pub(super) fn check(
     removed: Removed<'_>,
     found: &mut Vec<Duty>,
 ) {
-    let (mut late, mut paused, mut stood) = (Parts::default(), Parts::default(), Parts::default());
+    let (mut late, mut paused) = (Parts::default(), Parts::default());
+    let mut stood = Stood::default();
     for carried in &owed.targets {
         for (node, course) in &carried.at {
             if !reach.observed.iter().any(|observed| observed == node) {
@@ -134,13 +146,15 @@ pub(super) fn check(
                 late_start(owed, reach, silences, carried, node, course, &mut late);
                 interrupted(owed, carried, node, course, &mut paused);
             }
-            late_removal(view, owed, carried, node, &course.at_most, &mut stood);
+            let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
+            late_removal(view, owed, of_node, carried, (node, &course.at_most), &mut stood);
         }
     }
     late.tell(owed, reach, DutyCode::LateStart, found);
     paused.tell(owed, reach, DutyCode::Interrupted, found);
     removed.parts.tell(owed, reach, DutyCode::PrematureRemoval, found);
-    stood.tell(owed, reach, DutyCode::LateRemoval, found);
+    stood.surely.tell(owed, reach, DutyCode::LateRemoval, found);
+    stood.perhaps.tell_as(owed, reach, (DutyFinding::Undetermined, "removal"), found);
 }
 
 /// Timed against a stated bound alone, and only where the node was heard from then on, or from when somebody looked
@@ -196,14 +210,22 @@ fn interrupted<'a>(
     }
 }
 
+/// What was there when the time to remove it was over.
+#[derive(Default)]
+struct Stood<'a> {
+    surely: Parts<'a>,
+    /// From when it was to be removed until it was gone the node said nothing.
+    perhaps: Parts<'a>,
+}
+
 /// Rules of this request, or of nobody else, that were there before the time was over.
 fn late_removal<'a>(
     view: &View<'_>,
     owed: &Owed<'_>,
+    silences: &[&Silence],
     carried: &'a Carried<'_>,
-    node: &'a str,
-    spans: &[Span<'_>],
-    stood: &mut Parts<'a>,
+    (node, spans): (&'a str, &[Span<'_>]),
+    stood: &mut Stood<'a>,
 ) {
     let held = carried.held;
     let Some(due_s) = owed.removal_due_s(carried).filter(|due_s| *due_s < owed.at_s()) else {
@@ -211,7 +233,7 @@ fn late_removal<'a>(
     };
     for span in spans {
         let until_s = span.gone_s.unwrap_or_else(|| owed.at_s());
-        let over = due_s.saturating_add(RELOAD_S) < until_s;
+        let is_over = |end_s: i64| due_s.saturating_add(RELOAD_S) < end_s;
         let rule = &span.first.rule;
         let is_its_own = names(span.first, owed.id())
             || matches!(relation(&rule.target, &held.target), Relation::Equal | Relation::Inside);
@@ -219,15 +241,33 @@ fn late_removal<'a>(
             continue;
         }
         if span.from_s < due_s
-            && over
+            && is_over(until_s)
             && is_its_own
             && !(is_held(view, owed, &rule.target, due_s)
                 && is_held(view, owed, &rule.target, until_s))
         {
-            stood.add(&held.target, node, due_s, span.gone_s);
-            stood.due_s = Some(stood.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
+            let was_seen = is_over(seen_until_s(silences, until_s, span.gone_s.is_some()));
+            let part = if was_seen { &mut stood.surely } else { &mut stood.perhaps };
+            part.add(&held.target, node, due_s, span.gone_s);
+            part.due_s = Some(part.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
         }
     }
+}
+
+/// Until when a rule surely stood that was gone at an instant, or stands: an end that a silence hid may have been at
+/// any time in it, and what a silent node carries nobody knows.
+fn seen_until_s(silences: &[&Silence], until_s: i64, is_gone: bool) -> i64 {
+    let hides = |silence: &Silence, end_s: i64| {
+        silence.from_s < end_s && (silence.open || (is_gone && end_s <= silence.until_s))
+    };
+    let mut seen_s = until_s;
+    // One silence may follow on another.
+    while let Some(from_s) =
+        silences.iter().filter(|silence| hides(silence, seen_s)).map(|silence| silence.from_s).min()
+    {
+        seen_s = from_s;
+    }
+    seen_s
 }
 
 /// Another request in force wants it blocked (DOMAIN.md 3f, "Overlapping orders").
