@@ -6,7 +6,7 @@
 //! when nodes were silent. Out: what is owed of each request and was not done.
 //!
 //! *Owed* is a target of an accepted request at an instant if the request is in force then, the target is
-//! listed then, and `implement_by` has passed; what joins later has as long as the first targets had, and what
+//! listed then, it was received, and `implement_by` has passed; what joins later has as long as the first targets had, and what
 //! joins a list at least the list's own time. *Carried* it is at a node while a rule stands there that is
 //! not disjoint from it, or, where the operator chooses the means or may block addresses for a name, a rule that
 //! names the request and none of its targets, or one on an address that the name resolved to, for as long as the

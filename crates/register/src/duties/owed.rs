@@ -264,16 +264,17 @@ impl<'a> Owed<'a> {
             && self.entry.standing_at(at_s).is_some_and(Standing::is_in_force)
     }
 
-    /// Since when it is owed, at the earliest. What joins a request later has as long as the first targets had from
+    /// Since when it is owed, at the earliest: nobody owes what he has not received. What joins a request later has as long as the first targets had from
     /// when it was received, and what joins a list as long as the list needs to reach a node (DOMAIN.md 3f, "List
     /// feeds"): the delay is not the operator's.
     fn due_s(&self, held: &RequestTarget, list_grace_s: i64) -> i64 {
         let request = self.request();
         let (from_s, _) = held.bounds(request);
         let joined = self.joined.get(&held.target);
-        let since_s = joined.map_or(from_s, |joined| from_s.max(joined.since_s));
         let first = self.entry.versions().next().map_or(request, |first| &first.request);
-        let begun_s = first.effective_from_s.max(first.received_at_s.unwrap_or(i64::MIN));
+        let received_s = first.received_at_s.unwrap_or(i64::MIN);
+        let begun_s = first.effective_from_s.max(received_s);
+        let since_s = joined.map_or(from_s, |joined| from_s.max(joined.since_s)).max(received_s);
         let granted_s = match first.implement_by_s {
             Some(by_s)
                 if begun_s.max(request.effective_from_s) < since_s

@@ -337,6 +337,17 @@ fn what_is_not_carried_says_since_when_it_was_due_and_since_when_that_is_seen() 
 }
 
 #[test]
+fn what_came_in_the_afternoon_is_due_since_then() {
+    let register = register_of("req-7 ip:192.0.2.7 from 2026-01-15 received 2026-01-15T14:00:00Z");
+    let (view, at_s, nodes) = (register.view(), at("2026-01-16"), nodes("r1 DE nftables"));
+    let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &[] };
+    let found = duties(&ground, &rules_at(Vec::new(), "r1 DE nftables"));
+    let [duty] = found.as_slice() else { panic!("{found:?}") };
+    let received_s = at("2026-01-15T14:00:00Z");
+    assert_eq!((duty.due_s, duty.since_s), (Some(received_s), received_s));
+}
+
+#[test]
 fn what_was_late_says_how_late_at_each_node() {
     let register = register_of("req-7 ip:192.0.2.7 until 2026-01-10 grace 24");
     let (view, at_s) = (register.view(), at("2026-01-15"));
