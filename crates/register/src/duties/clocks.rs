@@ -158,7 +158,9 @@ pub(super) fn check(
 }
 
 /// Timed against a stated bound alone, and only where the node was heard from then on, or from when somebody looked
-/// there first: before that it may have been carried. A rule with further conditions may have begun in time.
+/// there first: before that it may have been carried. A rule with further conditions may have begun in time. What was
+/// gone before the bound is no start of what stands after it; and at the bound it may not have been owed yet, as of a
+/// request that was accepted later.
 fn late_start<'a>(
     owed: &Owed<'_>,
     reach: &Reach,
@@ -168,11 +170,16 @@ fn late_start<'a>(
     course: &Course<'_>,
     late: &mut Parts<'a>,
 ) {
-    let first = course.at_most.first().filter(|_| !course.at_least.is_empty());
-    let (Some(_), Some(first)) = (owed.request().implement_by_s, first) else { return };
     let due_s = carried.due_s;
+    let reaches = |until_s: Option<i64>, at_s: i64| until_s.is_none_or(|until_s| at_s <= until_s);
+    let first = course.at_most.iter().find(|span| reaches(span.until_s, due_s));
+    let (Some(_), Some(first)) = (owed.request().implement_by_s, first) else { return };
+    if !course.at_least.iter().any(|span| first.from_s <= span.from_s) {
+        return;
+    }
     let Some(looked_s) = reach.looked_before_s(node, first.from_s) else { return };
     let lacked_s = due_s.max(looked_s);
+    let Some(lacked_s) = owed.owed_since_s(carried, lacked_s, first.from_s) else { return };
     let timed = match first.begun {
         Begun::Seen | Begun::Found => !silences
             .get(node)
@@ -182,7 +189,7 @@ fn late_start<'a>(
         // It may have stood long before.
         Begun::Before | Begun::Untold => false,
     };
-    if timed && lacked_s < first.from_s && owed.is_owed(carried, lacked_s) {
+    if timed {
         late.add(&carried.held.target, node, lacked_s, Some(first.from_s));
         late.due_s = Some(late.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
     }

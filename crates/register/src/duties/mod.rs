@@ -21,7 +21,7 @@
 //! | `PARTLY_ENFORCED(narrower)` | some targets are carried, and everywhere by rules that leave some of them open ([`extent`]) |
 //! | `PARTLY_ENFORCED(nodes)` | of peers, some carry it and some carry nothing of it |
 //! | `INCONSISTENT` | peers carry it, and not the same targets, or not as much of them |
-//! | `LATE_START` | a stated `implement_by` had passed when a node first carried a target |
+//! | `LATE_START` | a stated `implement_by` had passed, and a node carried a target later than it was owed since |
 //! | `INTERRUPTED` | a node carried a target, then did not, then did, and it was owed when that began |
 //! | `PREMATURE_REMOVAL` | a node carried a target that was owed, and does no more |
 //! | `LATE_REMOVAL` | a rule stood, or stands, after the time to remove it had passed; with the tail of each node |

@@ -1,7 +1,7 @@
 //! One request: what of it is owed when, and at which nodes it was carried when.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     collections::{BTreeMap, HashMap, HashSet},
     ptr,
     sync::Arc,
@@ -36,6 +36,8 @@ pub(super) struct Owed<'a> {
     pub(super) targets: Vec<Carried<'a>>,
     /// When something else than its own times makes another answer.
     again_s: Cell<Option<i64>>,
+    /// Filled when somebody asks.
+    turns: OnceCell<Vec<i64>>,
 }
 
 /// By name, the addresses that answers gave, and when each held.
@@ -64,7 +66,8 @@ impl<'a> Owed<'a> {
         let known = entry.transitions();
         let version = entry.version_at(at_s);
         let (joined, targets, again_s) = (HashMap::new(), Vec::new(), Cell::new(None));
-        Self { entry, version, at_s, by_list, known, joined, targets, again_s }
+        let turns = OnceCell::new();
+        Self { entry, version, at_s, by_list, known, joined, targets, again_s, turns }
     }
 
     pub(super) fn id(&self) -> &'a RequestId {
@@ -262,6 +265,35 @@ impl<'a> Owed<'a> {
         carried.due_s <= at_s
             && until_s.is_none_or(|until_s| at_s < until_s)
             && self.entry.standing_at(at_s).is_some_and(Standing::is_in_force)
+    }
+
+    /// The first instant of a span, its end excluded, at which it is owed.
+    pub(super) fn owed_since_s(
+        &self,
+        carried: &Carried<'_>,
+        from_s: i64,
+        until_s: i64,
+    ) -> Option<i64> {
+        let turns = self.turns().iter().copied().filter(|turn_s| from_s < *turn_s);
+        let mut points = std::iter::once(from_s).chain(turns);
+        points
+            .find(|at_s| until_s <= *at_s || self.is_owed(carried, *at_s))
+            .filter(|at_s| *at_s < until_s)
+    }
+
+    /// When it may begin or cease to be in force by any of its texts, in order.
+    fn turns(&self) -> &[i64] {
+        self.turns.get_or_init(|| {
+            let mut turns = Vec::new();
+            for version in self.entry.versions() {
+                let bounds = self.entry.bounds(version, None);
+                let tell = &mut |turn_s| turns.push(turn_s);
+                self.entry.turning_points(version, bounds, &self.known, tell);
+            }
+            turns.sort_unstable();
+            turns.dedup();
+            turns
+        })
     }
 
     /// Since when it is owed, at the earliest: nobody owes what he has not received. What joins a request later has as long as the first targets had from
