@@ -147,7 +147,18 @@ pub(super) fn check(
                 interrupted(owed, carried, node, course, &mut paused);
             }
             let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
-            late_removal(view, owed, of_node, carried, (node, &course.at_most), &mut stood);
+            let Some(due_s) = owed.removal_due_s(carried) else { continue };
+            let what = (&carried.held.target, due_s);
+            late_removal(view, owed, of_node, what, (node, &course.at_most), &mut stood);
+        }
+    }
+    for left_out in &owed.left_out {
+        let what = (left_out.target, left_out.due_s);
+        for (node, course) in &left_out.at {
+            if reach.observed.iter().any(|observed| observed == node) {
+                let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
+                late_removal(view, owed, of_node, what, (node, &course.at_most), &mut stood);
+            }
         }
     }
     late.tell(owed, reach, DutyCode::LateStart, found);
@@ -230,20 +241,19 @@ fn late_removal<'a>(
     view: &View<'_>,
     owed: &Owed<'_>,
     silences: &[&Silence],
-    carried: &'a Carried<'_>,
+    (target, due_s): (&'a Target, i64),
     (node, spans): (&'a str, &[Span<'_>]),
     stood: &mut Stood<'a>,
 ) {
-    let held = carried.held;
-    let Some(due_s) = owed.removal_due_s(carried).filter(|due_s| *due_s < owed.at_s()) else {
+    if owed.at_s() <= due_s {
         return;
-    };
+    }
     for span in spans {
         let until_s = span.gone_s.unwrap_or_else(|| owed.at_s());
         let is_over = |end_s: i64| due_s.saturating_add(RELOAD_S) < end_s;
         let rule = &span.first.rule;
         let is_its_own = names(span.first, owed.id())
-            || matches!(relation(&rule.target, &held.target), Relation::Equal | Relation::Inside);
+            || matches!(relation(&rule.target, target), Relation::Equal | Relation::Inside);
         if owed.is_closed() && span.gone_s.is_some() {
             continue;
         }
@@ -255,7 +265,7 @@ fn late_removal<'a>(
         {
             let was_seen = is_over(seen_until_s(silences, until_s, span.gone_s.is_some()));
             let part = if was_seen { &mut stood.surely } else { &mut stood.perhaps };
-            part.add(&held.target, node, due_s, span.gone_s);
+            part.add(target, node, due_s, span.gone_s);
             part.due_s = Some(part.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
         }
     }
@@ -277,12 +287,11 @@ fn seen_until_s(silences: &[&Silence], until_s: i64, is_gone: bool) -> i64 {
     seen_s
 }
 
-/// Another request in force wants it blocked (DOMAIN.md 3f, "Overlapping orders").
+/// Another request in force wants it blocked (DOMAIN.md 3f, "Overlapping orders"), or this one does, by another target.
 fn is_held(view: &View<'_>, owed: &Owed<'_>, target: &Target, at_s: i64) -> bool {
     view.touching(target).into_iter().any(|touch| {
-        let wants = touch.entry.id() != owed.id()
-            && !touch.target.exception
-            && matches!(touch.relation, Relation::Equal | Relation::Inside);
+        let wants =
+            !touch.target.exception && matches!(touch.relation, Relation::Equal | Relation::Inside);
         if !wants {
             return false;
         }

@@ -34,7 +34,7 @@
 //! the scope, or for other lines; exceptions; the operator's and users' own measures, which nobody is owed; orders against the
 //! publisher; a request whose measure is withheld; a request whose territory is not stated binds no particular
 //! point. The time to remove counts from the end, or from a stay that the end found, or, if that was stated
-//! later, from the statement. What another request in force wants blocked
+//! later, from the statement; of what an amendment left out from its receipt. What another request in force wants blocked
 //! is no late removal. A rule that is put back within [`RELOAD_S`] was reloaded.
 //!
 //! A rule with further conditions, of which the evidence does not tell which, may carry out what it is on, and may
