@@ -1,20 +1,22 @@
 //! What was done, and when: too late, too early, or with a pause.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use remit_proto::v1::DutyCode;
+use remit_proto::v1::{DutyCode, NodeFacts};
 
 use super::{
-    Begun, Duty, DutyFinding, DutyNode, NAMED_MAX, RELOAD_S, Reach,
+    Begun, Duty, DutyFinding, DutyNode, Ground, NAMED_MAX, RELOAD_S, Reach, Where,
     owed::{Carried, Owed},
     rules::names,
     spans::{Course, Span},
-    state,
+    state::new,
 };
 use crate::{
-    register::View,
     silence::Silence,
-    state::Standing,
+    state::{self, Standing},
     target::{Relation, Target, relation},
 };
 
@@ -70,7 +72,7 @@ impl<'a> Parts<'a> {
             // What was seen does not depend on who looks now.
             silent_nodes: Vec::new(),
             unobserved: Vec::new(),
-            ..state::new(owed, reach, finding, since_s)
+            ..new(owed, reach, finding, since_s)
         });
     }
 }
@@ -128,7 +130,7 @@ fn moved(carried: &Carried<'_>, reach: &Reach, from: &str, at_s: i64) -> bool {
 }
 
 pub(super) fn check(
-    view: &View<'_>,
+    ground: &Ground<'_>,
     owed: &Owed<'_>,
     reach: &Reach,
     silences: &Silences<'_>,
@@ -149,7 +151,7 @@ pub(super) fn check(
             let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
             let Some(due_s) = owed.removal_due_s(carried) else { continue };
             let what = (&carried.held.target, due_s);
-            late_removal(view, owed, of_node, what, (node, &course.at_most), &mut stood);
+            late_removal(ground, owed, of_node, what, (node, &course.at_most), &mut stood);
         }
     }
     for left_out in &owed.left_out {
@@ -157,7 +159,7 @@ pub(super) fn check(
         for (node, course) in &left_out.at {
             if reach.observed.iter().any(|observed| observed == node) {
                 let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
-                late_removal(view, owed, of_node, what, (node, &course.at_most), &mut stood);
+                late_removal(ground, owed, of_node, what, (node, &course.at_most), &mut stood);
             }
         }
     }
@@ -238,7 +240,7 @@ struct Stood<'a> {
 
 /// Rules of this request, or of nobody else, that were there before the time was over.
 fn late_removal<'a>(
-    view: &View<'_>,
+    ground: &Ground<'_>,
     owed: &Owed<'_>,
     silences: &[&Silence],
     (target, due_s): (&'a Target, i64),
@@ -248,10 +250,12 @@ fn late_removal<'a>(
     if owed.at_s() <= due_s {
         return;
     }
+    let facts = ground.nodes.iter().find(|facts| facts.node == node);
     for span in spans {
         let until_s = span.gone_s.unwrap_or_else(|| owed.at_s());
         let is_over = |end_s: i64| due_s.saturating_add(RELOAD_S) < end_s;
         let rule = &span.first.rule;
+        let is_held = |at_s: i64| is_held(ground, owed, &rule.target, facts, at_s);
         let is_its_own = names(span.first, owed.id())
             || matches!(relation(&rule.target, target), Relation::Equal | Relation::Inside);
         if owed.is_closed() && span.gone_s.is_some() {
@@ -260,8 +264,7 @@ fn late_removal<'a>(
         if span.from_s < due_s
             && is_over(until_s)
             && is_its_own
-            && !(is_held(view, owed, &rule.target, due_s)
-                && is_held(view, owed, &rule.target, until_s))
+            && !(is_held(due_s) && is_held(until_s))
         {
             let was_seen = is_over(seen_until_s(silences, until_s, span.gone_s.is_some()));
             let part = if was_seen { &mut stood.surely } else { &mut stood.perhaps };
@@ -287,18 +290,51 @@ fn seen_until_s(silences: &[&Silence], until_s: i64, is_gone: bool) -> i64 {
     seen_s
 }
 
-/// Another request in force wants it blocked (DOMAIN.md 3f, "Overlapping orders"), or this one does, by another target.
-fn is_held(view: &View<'_>, owed: &Owed<'_>, target: &Target, at_s: i64) -> bool {
+/// Another request wants it blocked at this node, or lets it stand until its own time to remove is over (DOMAIN.md 3f,
+/// "Overlapping orders"); or this request does, by another target. Where it is not known whether a request holds at
+/// the node, the rule is not held to be late.
+fn is_held(
+    ground: &Ground<'_>,
+    owed: &Owed<'_>,
+    target: &Target,
+    facts: Option<&NodeFacts>,
+    at_s: i64,
+) -> bool {
+    let view = ground.view;
     view.touching(target).into_iter().any(|touch| {
-        let wants =
-            !touch.target.exception && matches!(touch.relation, Relation::Equal | Relation::Inside);
+        let request = &touch.version.request;
+        let wants = !touch.target.exception
+            && !request.to_publisher
+            && matches!(touch.relation, Relation::Equal | Relation::Inside);
         if !wants {
             return false;
         }
         let (known, bounds) = (touch.entry.transitions(), touch.bounds());
         let look_again = &mut |turn_s| owed.look_again(turn_s);
         touch.entry.turning_points(touch.version, bounds, &known, look_again);
+        if view.keeps_open() {
+            // An exception may begin or cease to be one.
+            let kept_open = view.held_in(touch.version, target).filter(|held| held.exception);
+            let times = kept_open.flat_map(|held| [held.added_at_s(), held.removed_at_s()]);
+            times.flatten().for_each(|turn_s| owed.look_again(turn_s));
+        }
+        let is_own = touch.entry.id() == owed.id();
         let standing = touch.entry.standing_of(touch.version, bounds, &known, at_s);
-        standing.is_some_and(Standing::is_in_force)
+        let may_stand = standing.is_some_and(|standing| match standing {
+            Standing::RemovalGrace { .. } => !is_own,
+            standing => standing.is_in_force(),
+        });
+        if !may_stand {
+            return false;
+        }
+        let decision = state::decision(request, &known, at_s);
+        let accepted = decision.and_then(|decision| decision.accepted_scope.clone());
+        let covers = |not_accepted: &Target| {
+            matches!(relation(target, not_accepted), Relation::Equal | Relation::Inside)
+        };
+        let at = Where { asked: Arc::clone(&request.scope), accepted };
+        !decision.is_some_and(|decision| decision.not_accepted.iter().any(covers))
+            && facts.is_none_or(|facts| at.may_hold(facts))
+            && !view.must_stay_open(touch.entry.id(), target, at_s)
     })
 }

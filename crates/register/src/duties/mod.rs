@@ -34,8 +34,8 @@
 //! the scope, or for other lines; exceptions; the operator's and users' own measures, which nobody is owed; orders against the
 //! publisher; a request whose measure is withheld; a request whose territory is not stated binds no particular
 //! point. The time to remove counts from the end, or from a stay that the end found, or, if that was stated
-//! later, from the statement; of what an amendment left out from its receipt. What another request in force wants blocked
-//! is no late removal. A rule that is put back within [`RELOAD_S`] was reloaded.
+//! later, from the statement; of what an amendment left out from its receipt. What another request wants blocked
+//! at the node, or its time to remove lets stand, is no late removal. A rule that is put back within [`RELOAD_S`] was reloaded.
 //!
 //! A rule with further conditions, of which the evidence does not tell which, may carry out what it is on, and may
 //! not: where and when it stands nothing is told as not carried out, late or interrupted for want of a rule. That
@@ -199,7 +199,7 @@ impl<'a> Asked<'a> {
         let mut duties = Vec::new();
         let premature = clocks::removed_early(&owed, &reach);
         state::check(&owed, &reach, &premature, &mut duties);
-        clocks::check(view, &owed, &reach, &self.silences, premature, &mut duties);
+        clocks::check(self.ground, &owed, &reach, &self.silences, premature, &mut duties);
         (duties, owed.next_s())
     }
 }
