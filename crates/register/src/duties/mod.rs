@@ -26,7 +26,8 @@
 //! | `PREMATURE_REMOVAL` | a node carried a target that was owed, and does no more |
 //! | `LATE_REMOVAL` | a rule stood, or stands, after the time to remove it had passed; with the tail of each node |
 //! | `INEFFECTIVE` | a probe reached what is installed: [`outside`](crate::outside) |
-//! | undetermined | nobody looks where it would be, or all who look are silent now or have told nothing yet |
+//! | undetermined | nobody looks where it would be |
+//! | undetermined(silent) | all who look are silent now or have told nothing yet, or all that carried it, or more of it, when they were heard last |
 //! | undetermined(removal) | from when a rule was to be removed until it was gone, or until now, its node was silent |
 //! | undetermined(conditions) | rules with further conditions may carry a target out, or more of it, and others do not |
 //!
@@ -90,8 +91,8 @@ pub const NAMED_MAX: usize = 1_000;
 pub struct Duty {
     pub request: RequestId,
     pub finding: DutyFinding,
-    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED; "silent" where all who look are, "removal" where the node
-    /// was when a rule was to be removed, "conditions" where it depends on what rules do not tell; else empty.
+    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED; "silent" where all are who look or who carried it, "removal" where
+    /// the node was when a rule was to be removed, "conditions" where it depends on what rules do not tell; else empty.
     pub detail: &'static str,
     pub since_s: i64,
     /// When it ended; `None`: it stands.
