@@ -332,12 +332,15 @@ impl<'a> Owed<'a> {
         Some(Extents { at_least, at_most })
     }
 
-    /// What must stay open, and what was agreed not to be carried out.
+    /// What must stay open, by the text or by a list, and what was agreed not to be carried out.
     fn spared(&self) -> Vec<&'a Target> {
-        let exceptions = self.request().targets.iter().filter(|held| held.exception);
+        let exceptions = self.named().filter_map(|(held, _)| {
+            let is_open = held.exception && held.is_live(self.at_s, self.at_s);
+            is_open.then_some(&held.target)
+        });
         let decision = self.entry.decision_at(self.at_s);
         let not_accepted = decision.into_iter().flat_map(|decision| &decision.not_accepted);
-        exceptions.map(|held| &held.target).chain(not_accepted).collect()
+        exceptions.chain(not_accepted).collect()
     }
 
     /// What is found may be another from this instant on.
