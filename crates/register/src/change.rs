@@ -91,6 +91,17 @@ impl Register {
     /// targets: what duties and defects look at again. `None`: it cannot be told of one by one, or the register
     /// is an older one than was looked at.
     pub(crate) fn told_of(&self, before: Told, now: Told) -> Option<BTreeSet<RequestId>> {
+        self.told_of_with(before, now, &mut |_| ())
+    }
+
+    /// The same, and tells each target of what was told of, of any of its texts, for whoever knows what else lies
+    /// there.
+    pub(crate) fn told_of_with(
+        &self,
+        before: Told,
+        now: Told,
+        tell: &mut impl FnMut(&Target),
+    ) -> Option<BTreeSet<RequestId>> {
         let erased = self.erasures.get(before.erasures..now.erasures)?;
         if now.size < before.size {
             return None;
@@ -119,6 +130,7 @@ impl Register {
                     return None;
                 }
                 for held in &version.request.targets {
+                    tell(&held.target);
                     let near = view.touching(&held.target);
                     told.extend(near.into_iter().map(|touch| touch.entry.id().clone()));
                 }

@@ -2,7 +2,9 @@
 //!
 //! A request is ineffective if it was in force when a probe, in a network of the operator in which the
 //! request holds, reached what the request wants blocked, although a rule for it stood at a node of that
-//! network. Of one target in one network the newest measurement speaks.
+//! network. Of one target in one network the newest measurement speaks. What the request keeps open, in its text
+//! or in a list, what was not accepted of it, nodes for which it was not accepted, and orders against the publisher
+//! are none that a probe finds anything of.
 //!
 //! Not said: that an operator did anything wrong. A probe is one line at one instant, by a judgement of its
 //! own; and what was reached may have been reached over another resolver than the operator's.
@@ -92,7 +94,8 @@ fn reached(
         let request = &touch.version.request;
         let wanted = matches!(touch.relation, Relation::Equal | Relation::Inside)
             && !touch.target.exception
-            && !request.is_own_measure();
+            && !request.is_own_measure()
+            && !request.to_publisher;
         let current = touch
             .entry
             .version_at(seen.at_s)
@@ -103,11 +106,22 @@ fn reached(
         if !(wanted && current && in_force && listed) {
             continue;
         }
+        let decision = touch.entry.decision_at(seen.at_s);
+        let covers = |spared: &Target| {
+            matches!(relation(&seen.target, spared), Relation::Equal | Relation::Inside)
+        };
+        let not_accepted = decision.is_some_and(|one| one.not_accepted.iter().any(covers));
+        if not_accepted || view.must_stay_open(&request.id, &seen.target, seen.at_s) {
+            continue;
+        }
+        let accepted = decision.and_then(|decision| decision.accepted_scope.as_ref());
+        let holds_at = |facts: &NodeFacts| {
+            let mut scopes = std::iter::once(&*request.scope).chain(accepted);
+            scopes.all(|scope| place(scope, Some(facts)) == Answer::Yes)
+        };
         let holds: BTreeSet<&str> = nodes
             .iter()
-            .filter(|facts| {
-                facts.asn == seen.asn && place(&request.scope, Some(facts)) == Answer::Yes
-            })
+            .filter(|facts| facts.asn == seen.asn && holds_at(facts))
             .map(|facts| facts.node.as_str())
             .collect();
         let installed = stands.iter().any(|Stands { rule, since_s }| {

@@ -43,8 +43,12 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
     let (targets, at) = (targets(row), nodes(row));
     let text = match code(row)? {
         None if row.detail == "silent" => format!(
-            "Request {id} is in force, and whether a rule carries it out is not known: all nodes that look \
-             are silent, or have told nothing yet."
+            "Request {id} is in force, and whether rules carry it out for {targets} is not known: all nodes \
+             that look, or all that carried it out when they were heard last, are silent, or have told nothing yet."
+        ),
+        None if row.detail == "removal" => format!(
+            "Request {id} had rules for {targets} that were to be gone by {due}, and whether they were is not \
+             known: until they were gone, or until now, nothing was heard from {at}."
         ),
         None if row.detail == "conditions" => format!(
             "Request {id} is in force, and whether {targets} is carried out is not known: rules at {at} have \

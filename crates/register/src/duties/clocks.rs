@@ -1,20 +1,22 @@
 //! What was done, and when: too late, too early, or with a pause.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use remit_proto::v1::DutyCode;
+use remit_proto::v1::{DutyCode, NodeFacts};
 
 use super::{
-    Begun, Duty, DutyFinding, DutyNode, NAMED_MAX, RELOAD_S, Reach,
+    Begun, Duty, DutyFinding, DutyNode, Ground, NAMED_MAX, RELOAD_S, Reach, Where,
     owed::{Carried, Owed},
     rules::names,
     spans::{Course, Span},
-    state,
+    state::new,
 };
 use crate::{
-    register::View,
     silence::Silence,
-    state::Standing,
+    state::{self, Standing},
     target::{Relation, Target, relation},
 };
 
@@ -46,10 +48,21 @@ impl<'a> Parts<'a> {
     }
 
     fn tell(self, owed: &Owed<'_>, reach: &Reach, code: DutyCode, found: &mut Vec<Duty>) {
+        self.tell_as(owed, reach, (DutyFinding::Is(code), ""), found);
+    }
+
+    fn tell_as(
+        self,
+        owed: &Owed<'_>,
+        reach: &Reach,
+        (finding, detail): (DutyFinding, &'static str),
+        found: &mut Vec<Duty>,
+    ) {
         let Some(since_s) = self.nodes.values().map(|part| part.from_s).min() else { return };
         let open = self.nodes.values().any(|part| part.until_s.is_none());
         let until_s = self.nodes.values().filter_map(|part| part.until_s).max();
         found.push(Duty {
+            detail,
             until_s: until_s.filter(|_| !open),
             due_s: self.due_s,
             target_count: self.targets.len() as u64,
@@ -59,7 +72,7 @@ impl<'a> Parts<'a> {
             // What was seen does not depend on who looks now.
             silent_nodes: Vec::new(),
             unobserved: Vec::new(),
-            ..state::new(owed, reach, DutyFinding::Is(code), since_s)
+            ..new(owed, reach, finding, since_s)
         });
     }
 }
@@ -117,14 +130,15 @@ fn moved(carried: &Carried<'_>, reach: &Reach, from: &str, at_s: i64) -> bool {
 }
 
 pub(super) fn check(
-    view: &View<'_>,
+    ground: &Ground<'_>,
     owed: &Owed<'_>,
     reach: &Reach,
     silences: &Silences<'_>,
     removed: Removed<'_>,
     found: &mut Vec<Duty>,
 ) {
-    let (mut late, mut paused, mut stood) = (Parts::default(), Parts::default(), Parts::default());
+    let (mut late, mut paused) = (Parts::default(), Parts::default());
+    let mut stood = Stood::default();
     for carried in &owed.targets {
         for (node, course) in &carried.at {
             if !reach.observed.iter().any(|observed| observed == node) {
@@ -134,17 +148,32 @@ pub(super) fn check(
                 late_start(owed, reach, silences, carried, node, course, &mut late);
                 interrupted(owed, carried, node, course, &mut paused);
             }
-            late_removal(view, owed, carried, node, &course.at_most, &mut stood);
+            let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
+            let Some(due_s) = owed.removal_due_s(carried) else { continue };
+            let what = (&carried.held.target, due_s);
+            late_removal(ground, owed, of_node, what, (node, &course.at_most), &mut stood);
+        }
+    }
+    for left_out in &owed.left_out {
+        let what = (left_out.target, left_out.due_s);
+        for (node, course) in &left_out.at {
+            if reach.observed.iter().any(|observed| observed == node) {
+                let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
+                late_removal(ground, owed, of_node, what, (node, &course.at_most), &mut stood);
+            }
         }
     }
     late.tell(owed, reach, DutyCode::LateStart, found);
     paused.tell(owed, reach, DutyCode::Interrupted, found);
     removed.parts.tell(owed, reach, DutyCode::PrematureRemoval, found);
-    stood.tell(owed, reach, DutyCode::LateRemoval, found);
+    stood.surely.tell(owed, reach, DutyCode::LateRemoval, found);
+    stood.perhaps.tell_as(owed, reach, (DutyFinding::Undetermined, "removal"), found);
 }
 
 /// Timed against a stated bound alone, and only where the node was heard from then on, or from when somebody looked
-/// there first: before that it may have been carried. A rule with further conditions may have begun in time.
+/// there first: before that it may have been carried. A rule with further conditions may have begun in time. What was
+/// gone before the bound is no start of what stands after it; and at the bound it may not have been owed yet, as of a
+/// request that was accepted later.
 fn late_start<'a>(
     owed: &Owed<'_>,
     reach: &Reach,
@@ -154,11 +183,16 @@ fn late_start<'a>(
     course: &Course<'_>,
     late: &mut Parts<'a>,
 ) {
-    let first = course.at_most.first().filter(|_| !course.at_least.is_empty());
-    let (Some(_), Some(first)) = (owed.request().implement_by_s, first) else { return };
     let due_s = carried.due_s;
+    let reaches = |until_s: Option<i64>, at_s: i64| until_s.is_none_or(|until_s| at_s <= until_s);
+    let first = course.at_most.iter().find(|span| reaches(span.until_s, due_s));
+    let (Some(_), Some(first)) = (owed.request().implement_by_s, first) else { return };
+    if !course.at_least.iter().any(|span| first.from_s <= span.from_s) {
+        return;
+    }
     let Some(looked_s) = reach.looked_before_s(node, first.from_s) else { return };
     let lacked_s = due_s.max(looked_s);
+    let Some(lacked_s) = owed.owed_since_s(carried, lacked_s, first.from_s) else { return };
     let timed = match first.begun {
         Begun::Seen | Begun::Found => !silences
             .get(node)
@@ -168,7 +202,7 @@ fn late_start<'a>(
         // It may have stood long before.
         Begun::Before | Begun::Untold => false,
     };
-    if timed && lacked_s < first.from_s && owed.is_owed(carried, lacked_s) {
+    if timed {
         late.add(&carried.held.target, node, lacked_s, Some(first.from_s));
         late.due_s = Some(late.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
     }
@@ -196,45 +230,81 @@ fn interrupted<'a>(
     }
 }
 
+/// What was there when the time to remove it was over.
+#[derive(Default)]
+struct Stood<'a> {
+    surely: Parts<'a>,
+    /// From when it was to be removed until it was gone the node said nothing.
+    perhaps: Parts<'a>,
+}
+
 /// Rules of this request, or of nobody else, that were there before the time was over.
 fn late_removal<'a>(
-    view: &View<'_>,
+    ground: &Ground<'_>,
     owed: &Owed<'_>,
-    carried: &'a Carried<'_>,
-    node: &'a str,
-    spans: &[Span<'_>],
-    stood: &mut Parts<'a>,
+    silences: &[&Silence],
+    (target, due_s): (&'a Target, i64),
+    (node, spans): (&'a str, &[Span<'_>]),
+    stood: &mut Stood<'a>,
 ) {
-    let held = carried.held;
-    let Some(due_s) = owed.removal_due_s(carried).filter(|due_s| *due_s < owed.at_s()) else {
+    if owed.at_s() <= due_s {
         return;
-    };
+    }
+    let facts = ground.nodes.iter().find(|facts| facts.node == node);
     for span in spans {
         let until_s = span.gone_s.unwrap_or_else(|| owed.at_s());
-        let over = due_s.saturating_add(RELOAD_S) < until_s;
+        let is_over = |end_s: i64| due_s.saturating_add(RELOAD_S) < end_s;
         let rule = &span.first.rule;
+        let is_held = |at_s: i64| is_held(ground, owed, &rule.target, facts, at_s);
         let is_its_own = names(span.first, owed.id())
-            || matches!(relation(&rule.target, &held.target), Relation::Equal | Relation::Inside);
+            || matches!(relation(&rule.target, target), Relation::Equal | Relation::Inside);
         if owed.is_closed() && span.gone_s.is_some() {
             continue;
         }
         if span.from_s < due_s
-            && over
+            && is_over(until_s)
             && is_its_own
-            && !(is_held(view, owed, &rule.target, due_s)
-                && is_held(view, owed, &rule.target, until_s))
+            && !(is_held(due_s) && is_held(until_s))
         {
-            stood.add(&held.target, node, due_s, span.gone_s);
-            stood.due_s = Some(stood.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
+            let was_seen = is_over(seen_until_s(silences, until_s, span.gone_s.is_some()));
+            let part = if was_seen { &mut stood.surely } else { &mut stood.perhaps };
+            part.add(target, node, due_s, span.gone_s);
+            part.due_s = Some(part.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
         }
     }
 }
 
-/// Another request in force wants it blocked (DOMAIN.md 3f, "Overlapping orders").
-fn is_held(view: &View<'_>, owed: &Owed<'_>, target: &Target, at_s: i64) -> bool {
+/// Until when a rule surely stood that was gone at an instant, or stands: an end that a silence hid may have been at
+/// any time in it, and what a silent node carries nobody knows.
+fn seen_until_s(silences: &[&Silence], until_s: i64, is_gone: bool) -> i64 {
+    let hides = |silence: &Silence, end_s: i64| {
+        silence.from_s < end_s && (silence.open || (is_gone && end_s <= silence.until_s))
+    };
+    let mut seen_s = until_s;
+    // One silence may follow on another.
+    while let Some(from_s) =
+        silences.iter().filter(|silence| hides(silence, seen_s)).map(|silence| silence.from_s).min()
+    {
+        seen_s = from_s;
+    }
+    seen_s
+}
+
+/// Another request wants it blocked at this node, or lets it stand until its own time to remove is over (DOMAIN.md 3f,
+/// "Overlapping orders"); or this request does, by another target. Where it is not known whether a request holds at
+/// the node, the rule is not held to be late.
+fn is_held(
+    ground: &Ground<'_>,
+    owed: &Owed<'_>,
+    target: &Target,
+    facts: Option<&NodeFacts>,
+    at_s: i64,
+) -> bool {
+    let view = ground.view;
     view.touching(target).into_iter().any(|touch| {
-        let wants = touch.entry.id() != owed.id()
-            && !touch.target.exception
+        let request = &touch.version.request;
+        let wants = !touch.target.exception
+            && !request.to_publisher
             && matches!(touch.relation, Relation::Equal | Relation::Inside);
         if !wants {
             return false;
@@ -242,7 +312,29 @@ fn is_held(view: &View<'_>, owed: &Owed<'_>, target: &Target, at_s: i64) -> bool
         let (known, bounds) = (touch.entry.transitions(), touch.bounds());
         let look_again = &mut |turn_s| owed.look_again(turn_s);
         touch.entry.turning_points(touch.version, bounds, &known, look_again);
+        if view.keeps_open() {
+            // An exception may begin or cease to be one.
+            let kept_open = view.held_in(touch.version, target).filter(|held| held.exception);
+            let times = kept_open.flat_map(|held| [held.added_at_s(), held.removed_at_s()]);
+            times.flatten().for_each(|turn_s| owed.look_again(turn_s));
+        }
+        let is_own = touch.entry.id() == owed.id();
         let standing = touch.entry.standing_of(touch.version, bounds, &known, at_s);
-        standing.is_some_and(Standing::is_in_force)
+        let may_stand = standing.is_some_and(|standing| match standing {
+            Standing::RemovalGrace { .. } => !is_own,
+            standing => standing.is_in_force(),
+        });
+        if !may_stand {
+            return false;
+        }
+        let decision = state::decision(request, &known, at_s);
+        let accepted = decision.and_then(|decision| decision.accepted_scope.clone());
+        let covers = |not_accepted: &Target| {
+            matches!(relation(target, not_accepted), Relation::Equal | Relation::Inside)
+        };
+        let at = Where { asked: Arc::clone(&request.scope), accepted };
+        !decision.is_some_and(|decision| decision.not_accepted.iter().any(covers))
+            && facts.is_none_or(|facts| at.may_hold(facts))
+            && !view.must_stay_open(touch.entry.id(), target, at_s)
     })
 }

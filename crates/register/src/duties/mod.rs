@@ -6,7 +6,7 @@
 //! when nodes were silent. Out: what is owed of each request and was not done.
 //!
 //! *Owed* is a target of an accepted request at an instant if the request is in force then, the target is
-//! listed then, and `implement_by` has passed; what joins later has as long as the first targets had, and what
+//! listed then, it was received, and `implement_by` has passed; what joins later has as long as the first targets had, and what
 //! joins a list at least the list's own time. *Carried* it is at a node while a rule stands there that is
 //! not disjoint from it, or, where the operator chooses the means or may block addresses for a name, a rule that
 //! names the request and none of its targets, or one on an address that the name resolved to, for as long as the
@@ -21,20 +21,22 @@
 //! | `PARTLY_ENFORCED(narrower)` | some targets are carried, and everywhere by rules that leave some of them open ([`extent`]) |
 //! | `PARTLY_ENFORCED(nodes)` | of peers, some carry it and some carry nothing of it |
 //! | `INCONSISTENT` | peers carry it, and not the same targets, or not as much of them |
-//! | `LATE_START` | a stated `implement_by` had passed when a node first carried a target |
+//! | `LATE_START` | a stated `implement_by` had passed, and a node carried a target later than it was owed since |
 //! | `INTERRUPTED` | a node carried a target, then did not, then did, and it was owed when that began |
 //! | `PREMATURE_REMOVAL` | a node carried a target that was owed, and does no more |
 //! | `LATE_REMOVAL` | a rule stood, or stands, after the time to remove it had passed; with the tail of each node |
 //! | `INEFFECTIVE` | a probe reached what is installed: [`outside`](crate::outside) |
-//! | undetermined | nobody looks where it would be, or all who look are silent now or have told nothing yet |
+//! | undetermined | nobody looks where it would be |
+//! | undetermined(silent) | all who look are silent now or have told nothing yet, or all that carried it, or more of it, when they were heard last |
+//! | undetermined(removal) | from when a rule was to be removed until it was gone, or until now, its node was silent |
 //! | undetermined(conditions) | rules with further conditions may carry a target out, or more of it, and others do not |
 //!
 //! Exempt: requests that are refused, challenged, suspended or never accepted; agreed narrowing; nodes outside
 //! the scope, or for other lines; exceptions; the operator's and users' own measures, which nobody is owed; orders against the
 //! publisher; a request whose measure is withheld; a request whose territory is not stated binds no particular
 //! point. The time to remove counts from the end, or from a stay that the end found, or, if that was stated
-//! later, from the statement. What another request in force wants blocked
-//! is no late removal. A rule that is put back within [`RELOAD_S`] was reloaded.
+//! later, from the statement; of what an amendment left out from its receipt. What another request wants blocked
+//! at the node, or its time to remove lets stand, is no late removal. A rule that is put back within [`RELOAD_S`] was reloaded.
 //!
 //! A rule with further conditions, of which the evidence does not tell which, may carry out what it is on, and may
 //! not: where and when it stands nothing is told as not carried out, late or interrupted for want of a rule. That
@@ -89,8 +91,8 @@ pub const NAMED_MAX: usize = 1_000;
 pub struct Duty {
     pub request: RequestId,
     pub finding: DutyFinding,
-    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED; "silent" where all who look are, "conditions" where it
-    /// depends on what rules do not tell; else empty.
+    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED; "silent" where all are who look or who carried it, "removal" where
+    /// the node was when a rule was to be removed, "conditions" where it depends on what rules do not tell; else empty.
     pub detail: &'static str,
     pub since_s: i64,
     /// When it ended; `None`: it stands.
@@ -198,7 +200,7 @@ impl<'a> Asked<'a> {
         let mut duties = Vec::new();
         let premature = clocks::removed_early(&owed, &reach);
         state::check(&owed, &reach, &premature, &mut duties);
-        clocks::check(view, &owed, &reach, &self.silences, premature, &mut duties);
+        clocks::check(self.ground, &owed, &reach, &self.silences, premature, &mut duties);
         (duties, owed.next_s())
     }
 }

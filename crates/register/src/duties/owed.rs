@@ -1,7 +1,7 @@
 //! One request: what of it is owed when, and at which nodes it was carried when.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     collections::{BTreeMap, HashMap, HashSet},
     ptr,
     sync::Arc,
@@ -34,8 +34,12 @@ pub(super) struct Owed<'a> {
     joined: HashMap<&'a Target, Joined>,
     /// Each with the nodes at which it was carried; filled by [`find`](Self::find).
     pub(super) targets: Vec<Carried<'a>>,
+    /// What former texts named and this one does not, if its time to be removed has passed.
+    pub(super) left_out: Vec<LeftOut<'a>>,
     /// When something else than its own times makes another answer.
     again_s: Cell<Option<i64>>,
+    /// Filled when somebody asks.
+    turns: OnceCell<Vec<i64>>,
 }
 
 /// By name, the addresses that answers gave, and when each held.
@@ -59,12 +63,20 @@ pub(super) struct Carried<'a> {
     pub(super) extent: BTreeMap<&'a str, Extents>,
 }
 
+/// What an amendment left out, since when it was to be gone, and the rules on it.
+pub(super) struct LeftOut<'a> {
+    pub(super) target: &'a Target,
+    pub(super) due_s: i64,
+    pub(super) at: BTreeMap<&'a str, Course<'a>>,
+}
+
 impl<'a> Owed<'a> {
     pub(super) fn new(entry: &'a Entry<'a>, at_s: i64, by_list: &'a [Listed<'a>]) -> Self {
         let known = entry.transitions();
         let version = entry.version_at(at_s);
         let (joined, targets, again_s) = (HashMap::new(), Vec::new(), Cell::new(None));
-        Self { entry, version, at_s, by_list, known, joined, targets, again_s }
+        let (left_out, turns) = (Vec::new(), OnceCell::new());
+        Self { entry, version, at_s, by_list, known, joined, targets, left_out, again_s, turns }
     }
 
     pub(super) fn id(&self) -> &'a RequestId {
@@ -133,6 +145,7 @@ impl<'a> Owed<'a> {
         let request = self.request();
         let other_means = request.measure.permits_derived();
         let answers = if other_means { self.answers() } else { Answers::new() };
+        let left_out = self.amended_away();
         let mut by_name: Vec<&Stood> =
             if other_means { rules.naming(self.id()).collect() } else { Vec::new() };
         if !by_name.is_empty() {
@@ -140,7 +153,8 @@ impl<'a> Owed<'a> {
             let own = self.named().filter(|(held, _)| !held.exception);
             let own = own.map(|(held, _)| &held.target);
             let resolved = answers.values().flat_map(BTreeMap::keys).copied();
-            let own = own.chain(resolved).flat_map(|target| rules.touching(target));
+            let former = left_out.iter().map(|(target, _)| *target);
+            let own = own.chain(resolved).chain(former).flat_map(|target| rules.touching(target));
             let own: HashSet<*const Stood> = own.map(ptr::from_ref).collect();
             by_name.retain(|stood| !own.contains(&ptr::from_ref(*stood)));
         }
@@ -153,39 +167,117 @@ impl<'a> Owed<'a> {
         });
         let found = targets
             .map(|(held, list_grace_s)| {
-                let mut at: BTreeMap<&str, Vec<Piece<'_>>> = BTreeMap::new();
                 let resolved = answers.get(&held.target).into_iter().flatten();
                 let by_address = resolved.flat_map(|(address, times)| {
                     let rules = rules.touching(address);
                     rules.flat_map(|stood| Piece::by_answers(stood, times))
                 });
                 let whole = rules.touching(&held.target).chain(by_name.iter().copied());
-                for piece in whole.map(Piece::whole).chain(by_address) {
-                    let node = piece.stood.rule.node.as_str();
-                    if !reach.may_include(node) {
-                        continue;
-                    }
-                    if self.at_s < piece.from_s {
-                        self.look_again(piece.from_s);
-                        continue;
-                    }
-                    for end_s in [piece.until_s, piece.gone_s].into_iter().flatten() {
-                        self.look_again(end_s.saturating_add(RELOAD_S).saturating_add(1));
-                    }
-                    at.entry(node).or_default().push(piece);
-                }
+                let at = self.by_node(whole.map(Piece::whole).chain(by_address), reach);
                 let extent = at
                     .iter()
                     .filter_map(|(node, pieces)| {
                         Some((*node, self.extents_now(&held.target, pieces, &spared)?))
                     })
                     .collect();
-                let at = at.into_iter().map(|(node, pieces)| (node, Course::of(pieces, self.at_s)));
                 let due_s = self.due_s(held, list_grace_s);
-                Carried { held, due_s, list_grace_s, at: at.collect(), extent }
+                Carried { held, due_s, list_grace_s, at: self.courses(at), extent }
             })
             .collect();
-        self.targets = found;
+        let left_out = left_out.into_iter().filter_map(|(target, due_s)| {
+            // A removal is told from a reload only after so long.
+            self.look_again(due_s.saturating_add(RELOAD_S).saturating_add(1));
+            let at = self.by_node(rules.touching(target).map(Piece::whole), reach);
+            (due_s < self.at_s).then(|| LeftOut { target, due_s, at: self.courses(at) })
+        });
+        let left_out = left_out.collect();
+        (self.targets, self.left_out) = (found, left_out);
+    }
+
+    /// Where a request may hold, as far as they have begun.
+    fn by_node<'r>(
+        &self,
+        pieces: impl Iterator<Item = Piece<'r>>,
+        reach: &Reach,
+    ) -> BTreeMap<&'r str, Vec<Piece<'r>>> {
+        let mut at: BTreeMap<&str, Vec<Piece<'_>>> = BTreeMap::new();
+        for piece in pieces {
+            let node = piece.stood.rule.node.as_str();
+            if !reach.may_include(node) {
+                continue;
+            }
+            if self.at_s < piece.from_s {
+                self.look_again(piece.from_s);
+                continue;
+            }
+            for end_s in [piece.until_s, piece.gone_s].into_iter().flatten() {
+                self.look_again(end_s.saturating_add(RELOAD_S).saturating_add(1));
+            }
+            at.entry(node).or_default().push(piece);
+        }
+        at
+    }
+
+    fn courses<'r>(&self, at: BTreeMap<&'r str, Vec<Piece<'r>>>) -> BTreeMap<&'r str, Course<'r>> {
+        at.into_iter().map(|(node, pieces)| (node, Course::of(pieces, self.at_s))).collect()
+    }
+
+    /// What a former text named last and this one does not, and when its time to be removed was over (DOMAIN.md 3f,
+    /// "Amendment narrows"). Addresses that a name resolved to come and go with the answers.
+    fn amended_away(&self) -> Vec<(&'a Target, i64)> {
+        let versions: Vec<&Version> = self.versions().collect();
+        if versions.len() < 2 {
+            return Vec::new();
+        }
+        let blocked = self.named().filter(|(held, _)| !held.exception);
+        let mut named: HashSet<&Target> = blocked.map(|(held, _)| &held.target).collect();
+        let mut away = Vec::new();
+        for pair in versions.windows(2).rev() {
+            let [before, after] = pair else { continue };
+            let request = &before.request;
+            let blocked =
+                request.targets.iter().filter(|held| !held.exception && held.derived().is_none());
+            let gone = blocked.filter(|held| named.insert(&held.target));
+            if request.is_own_measure() || request.to_publisher {
+                gone.for_each(drop);
+                continue;
+            }
+            away.extend(gone.filter_map(|held| {
+                Some((&held.target, self.amended_away_due_s(before, after, held)?))
+            }));
+        }
+        away
+    }
+
+    /// By the time to remove of the text that named it: from the receipt of the one that does not, or from when that
+    /// was entered; or from an end that had come before.
+    fn amended_away_due_s(
+        &self,
+        before: &Version,
+        after: &Version,
+        held: &RequestTarget,
+    ) -> Option<i64> {
+        let request = &before.request;
+        let amended_s = after.applies_from_s;
+        let decision = state::decision(request, &self.known, amended_s);
+        if decision.is_some_and(|decision| decision.not_accepted.contains(&held.target)) {
+            return None;
+        }
+        let bounds = self.entry.bounds(before, Some(held));
+        let entered_at_s = self.entry.entered_at_s();
+        let standing = state::standing_at(request, bounds, entered_at_s, &self.known, amended_s);
+        let ended_s = match standing {
+            Standing::Active | Standing::Provisional { .. } => {
+                let is_received = after.request.received_at_s == Some(amended_s);
+                let entered_s = after.known_by().map_or(after.recorded_at_s, |(_, at_s)| at_s);
+                let known_s = if is_received { amended_s } else { amended_s.max(entered_s) };
+                return Some(request.removal_until_s(known_s));
+            }
+            Standing::RemovalGrace { ended_at_s, .. } => ended_at_s,
+            other => ended_s(other)?,
+        };
+        let stay_since_s = state::stay_since_s(request, &self.known, amended_s);
+        Some(request.removal_until_s(self.known_since_s(ended_s, stay_since_s)))
     }
 
     /// The times for which kept answers gave the addresses of names, in order and apart: by all texts up to this
@@ -240,12 +332,15 @@ impl<'a> Owed<'a> {
         Some(Extents { at_least, at_most })
     }
 
-    /// What must stay open, and what was agreed not to be carried out.
+    /// What must stay open, by the text or by a list, and what was agreed not to be carried out.
     fn spared(&self) -> Vec<&'a Target> {
-        let exceptions = self.request().targets.iter().filter(|held| held.exception);
+        let exceptions = self.named().filter_map(|(held, _)| {
+            let is_open = held.exception && held.is_live(self.at_s, self.at_s);
+            is_open.then_some(&held.target)
+        });
         let decision = self.entry.decision_at(self.at_s);
         let not_accepted = decision.into_iter().flat_map(|decision| &decision.not_accepted);
-        exceptions.map(|held| &held.target).chain(not_accepted).collect()
+        exceptions.chain(not_accepted).collect()
     }
 
     /// What is found may be another from this instant on.
@@ -264,16 +359,46 @@ impl<'a> Owed<'a> {
             && self.entry.standing_at(at_s).is_some_and(Standing::is_in_force)
     }
 
-    /// Since when it is owed, at the earliest. What joins a request later has as long as the first targets had from
+    /// The first instant of a span, its end excluded, at which it is owed.
+    pub(super) fn owed_since_s(
+        &self,
+        carried: &Carried<'_>,
+        from_s: i64,
+        until_s: i64,
+    ) -> Option<i64> {
+        let turns = self.turns().iter().copied().filter(|turn_s| from_s < *turn_s);
+        let mut points = std::iter::once(from_s).chain(turns);
+        points
+            .find(|at_s| until_s <= *at_s || self.is_owed(carried, *at_s))
+            .filter(|at_s| *at_s < until_s)
+    }
+
+    /// When it may begin or cease to be in force by any of its texts, in order.
+    fn turns(&self) -> &[i64] {
+        self.turns.get_or_init(|| {
+            let mut turns = Vec::new();
+            for version in self.entry.versions() {
+                let bounds = self.entry.bounds(version, None);
+                let tell = &mut |turn_s| turns.push(turn_s);
+                self.entry.turning_points(version, bounds, &self.known, tell);
+            }
+            turns.sort_unstable();
+            turns.dedup();
+            turns
+        })
+    }
+
+    /// Since when it is owed, at the earliest: nobody owes what he has not received. What joins a request later has as long as the first targets had from
     /// when it was received, and what joins a list as long as the list needs to reach a node (DOMAIN.md 3f, "List
     /// feeds"): the delay is not the operator's.
     fn due_s(&self, held: &RequestTarget, list_grace_s: i64) -> i64 {
         let request = self.request();
         let (from_s, _) = held.bounds(request);
         let joined = self.joined.get(&held.target);
-        let since_s = joined.map_or(from_s, |joined| from_s.max(joined.since_s));
         let first = self.entry.versions().next().map_or(request, |first| &first.request);
-        let begun_s = first.effective_from_s.max(first.received_at_s.unwrap_or(i64::MIN));
+        let received_s = first.received_at_s.unwrap_or(i64::MIN);
+        let begun_s = first.effective_from_s.max(received_s);
+        let since_s = joined.map_or(from_s, |joined| from_s.max(joined.since_s)).max(received_s);
         let granted_s = match first.implement_by_s {
             Some(by_s)
                 if begun_s.max(request.effective_from_s) < since_s
@@ -294,31 +419,21 @@ impl<'a> Owed<'a> {
         let held = carried.held;
         let bounds = self.entry.bounds(version, Some(held));
         let standing = self.entry.standing_of(version, bounds, &self.known, self.at_s)?;
-        let ended_s = match standing {
-            Standing::Expired { at_s }
-            | Standing::Revoked { at_s, how: _ }
-            | Standing::Lapsed { at_s }
-            | Standing::Moot { at_s, case_closed: _ } => at_s,
-            Standing::Suspended { since_s } => since_s,
-            // It never was in force, as is known now; that people could know from then on.
-            Standing::Annulled { at_s } => at_s,
-            Standing::Active
-            | Standing::Provisional { .. }
-            | Standing::RemovalGrace { .. }
-            | Standing::TooEarly { .. }
-            | Standing::Unapproved
-            | Standing::NotAccepted(_)
-            | Standing::Dropped { .. } => return None,
-        };
+        let ended_s = ended_s(standing)?;
         let stay_since_s = state::stay_since_s(&version.request, &self.known, self.at_s);
-        let ended_s = stay_since_s.map_or(ended_s, |since_s| since_s.min(ended_s));
-        let stated = self.known.iter().filter(|step| step.effective_at_s == ended_s);
-        let known_s = stated.map(|step| step.recorded_at_s).fold(ended_s, i64::max);
+        let known_s = self.known_since_s(ended_s, stay_since_s);
         // It follows on what the list itself took out, and on no other end (as `Touch::bounds` has it).
         let by_list =
             matches!(standing, Standing::Expired { at_s } if held.removed_at_s() == Some(at_s));
         let list_grace_s = if by_list { carried.list_grace_s } else { 0 };
         Some(self.removal_until_s(known_s, list_grace_s))
+    }
+
+    /// An end, or the stay that it found, and if either was stated later, the statement.
+    fn known_since_s(&self, ended_s: i64, stay_since_s: Option<i64>) -> i64 {
+        let ended_s = stay_since_s.map_or(ended_s, |since_s| since_s.min(ended_s));
+        let stated = self.known.iter().filter(|step| step.effective_at_s == ended_s);
+        stated.map(|step| step.recorded_at_s).fold(ended_s, i64::max)
     }
 
     fn removal_until_s(&self, end_s: i64, list_grace_s: i64) -> i64 {
@@ -365,6 +480,26 @@ impl Carried<'_> {
     pub(super) fn may_carry(&self, at_s: i64) -> impl Iterator<Item = &str> {
         let holds = move |course: &Course<'_>| course.at_most.iter().any(|s| s.holds(at_s));
         self.at.iter().filter(move |(_, course)| holds(course)).map(|(node, _)| *node)
+    }
+}
+
+/// When it ended; `None`: it has not, or its time to be removed runs.
+fn ended_s(standing: Standing) -> Option<i64> {
+    match standing {
+        Standing::Expired { at_s }
+        | Standing::Revoked { at_s, how: _ }
+        | Standing::Lapsed { at_s }
+        | Standing::Moot { at_s, case_closed: _ } => Some(at_s),
+        Standing::Suspended { since_s } => Some(since_s),
+        // It never was in force, as is known now; that people could know from then on.
+        Standing::Annulled { at_s } => Some(at_s),
+        Standing::Active
+        | Standing::Provisional { .. }
+        | Standing::RemovalGrace { .. }
+        | Standing::TooEarly { .. }
+        | Standing::Unapproved
+        | Standing::NotAccepted(_)
+        | Standing::Dropped { .. } => None,
     }
 }
 

@@ -21,6 +21,11 @@ pub(super) struct Where {
 }
 
 impl Where {
+    /// Surely or perhaps.
+    pub(super) fn may_hold(&self, facts: &NodeFacts) -> bool {
+        !matches!(self.is_at(facts), Answer::No(_))
+    }
+
     fn is_at(&self, facts: &NodeFacts) -> Answer {
         let scopes = std::iter::once(&*self.asked).chain(&self.accepted);
         scopes.map(|scope| within(scope, facts)).fold(Answer::Yes, Answer::and)

@@ -21,22 +21,48 @@ pub(super) fn check(owed: &Owed<'_>, reach: &Reach, removed: &Removed<'_>, found
     let at_s = owed.at_s();
     let due: Vec<&Carried<'_>> =
         owed.targets.iter().filter(|carried| owed.is_owed(carried, at_s)).collect();
+    let is_seen = |node: &str| !reach.silent.contains(node);
     let (carried, missing): (Vec<&Carried<'_>>, Vec<&Carried<'_>>) =
-        due.iter().copied().partition(|one| one.carrying(at_s).next().is_some());
-    let missing = missing.iter().filter(|one| !removed.names(one.target())).copied();
+        due.iter().copied().partition(|one| one.carrying(at_s).any(is_seen));
+    // Nodes carried it that have said nothing since.
+    let (mut silent, missing): (Vec<&Carried<'_>>, Vec<&Carried<'_>>) =
+        missing.into_iter().partition(|one| one.carrying(at_s).next().is_some());
+    let missing = missing.into_iter().filter(|one| !removed.names(one.target()));
     let (perhaps, never): (Vec<&Carried<'_>>, Vec<&Carried<'_>>) =
         missing.partition(|one| one.may_carry(at_s).next().is_some());
     let mut unsure = Unsure::default();
     perhaps.into_iter().for_each(|one| unsure.add_target(one));
-    if !never.is_empty() {
-        found.push(not_carried(owed, reach, &never, never.len() == due.len()));
-    }
     let open = carried.iter().copied().filter(|one| {
-        let at_least = one.extent.values().filter_map(|extents| extents.at_least).max();
-        at_least == Some(Extent::Part)
+        let seen = one.extent.iter().filter(|(node, _)| is_seen(node));
+        seen.filter_map(|(_, extents)| extents.at_least).max() == Some(Extent::Part)
     });
-    let (in_part, perhaps): (Vec<&Carried<'_>>, Vec<&Carried<'_>>) =
-        open.partition(|one| one.extent.values().all(|extents| extents.at_most == Extent::Part));
+    let (whole_where_silent, open): (Vec<&Carried<'_>>, Vec<&Carried<'_>>) =
+        open.partition(|one| {
+            let mut unseen = one.extent.iter().filter(|(node, _)| !is_seen(node));
+            unseen.any(|(_, extents)| extents.at_least == Some(Extent::Whole))
+        });
+    silent.extend(whole_where_silent);
+    let is_all = never.len() == due.len();
+    match reach.seen().next() {
+        Some(_) => {
+            if !never.is_empty() {
+                found.push(not_carried(owed, reach, &never, is_all));
+            }
+            if !silent.is_empty() {
+                found.push(of_silent(owed, reach, &silent));
+            }
+        }
+        // One cause, told once.
+        None => {
+            silent.extend(never);
+            if !silent.is_empty() {
+                found.push(not_carried(owed, reach, &silent, is_all));
+            }
+        }
+    }
+    let (in_part, perhaps): (Vec<&Carried<'_>>, Vec<&Carried<'_>>) = open
+        .into_iter()
+        .partition(|one| one.extent.values().all(|extents| extents.at_most == Extent::Part));
     perhaps.into_iter().for_each(|one| unsure.add_target(one));
     if !in_part.is_empty() {
         found.push(Duty {
@@ -106,6 +132,10 @@ fn not_carried(owed: &Owed<'_>, reach: &Reach, missing: &[&Carried<'_>], is_all:
     Duty { detail, ..about(owed, reach, finding, missing) }
 }
 
+fn of_silent(owed: &Owed<'_>, reach: &Reach, targets: &[&Carried<'_>]) -> Duty {
+    Duty { detail: "silent", ..about(owed, reach, DutyFinding::Undetermined, targets) }
+}
+
 /// Since when it is seen that a target is not carried as it is owed: nobody is held to lack anything before
 /// somebody looked, or while it was carried.
 fn seen_since_s(owed: &Owed<'_>, reach: &Reach, one: &Carried<'_>) -> i64 {
@@ -138,11 +168,14 @@ fn among_peers<'a>(
     unsure: &mut Unsure<'a>,
     found: &mut Vec<Duty>,
 ) {
-    // A node that is not there carries nothing of it.
+    // A node that is not there carries nothing of it; of one that is silent nobody knows what it carries.
     let by_target: Vec<(&Carried<'_>, &BTreeMap<&str, Extents>)> =
         carried.iter().map(|one| (*one, &one.extent)).collect();
-    let has: BTreeSet<&str> =
-        by_target.iter().flat_map(|(_, extent)| extent.keys().copied()).collect();
+    let has: BTreeSet<&str> = by_target
+        .iter()
+        .flat_map(|(_, extent)| extent.keys().copied())
+        .filter(|node| !reach.silent.contains(*node))
+        .collect();
     let (mut nothing, mut differs) = (Vec::new(), Vec::new());
     for node in reach.seen() {
         let peers: BTreeSet<&str> = has

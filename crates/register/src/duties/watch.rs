@@ -2,7 +2,7 @@
 //! reach.
 //!
 //! Reached are the requests that statements and erasures since the last look are about, or whose proceeding ended, and those that touch
-//! their targets; those that a rule touches or names which began, ended or changed its claims; and those whose own
+//! their targets, or that a rule names which does; those that a rule touches or names which began, ended or changed its claims; and those whose own
 //! times have passed a bound. What cannot be told so takes everything: another version of a list,
 //! other facts of nodes, a node that fell silent or is back, or is looked at for the first time, an older register, an earlier time. A
 //! test compares each step with looking at all.
@@ -144,7 +144,18 @@ impl Watch {
             let near = view.touching(target);
             reached.extend(near.into_iter().map(|touch| touch.entry.id().clone()));
         }
-        reached.extend(register.told_of(before.told, register.told(view.size()))?);
+        // A rule for one request may be excused by another that lies on it, and touches no target of the first.
+        let mut named = BTreeSet::new();
+        let by_rules = &mut |target: &Target| {
+            let claims = self.rules.touching(target).flat_map(|stood| &stood.rule.claims);
+            named.extend(claims.filter_map(|claim| {
+                let Claim::Request(request) = claim else { return None };
+                Some(request.clone())
+            }));
+        };
+        let told = register.told(view.size());
+        reached.extend(register.told_of_with(before.told, told, by_rules)?);
+        reached.extend(named);
         Some(reached)
     }
 }

@@ -288,6 +288,42 @@ fn a_watch_finds_what_looking_at_everything_finds() {
     }
 }
 
+/// The register tells of `change` when the rules stand already.
+#[track_caller]
+fn check_told(register: &str, rules_text: &str, change: &str, want: &str) {
+    let (mut register, nodes) = (register_of(register), nodes("r1 DE nftables"));
+    let mut watch = Watch::default();
+    watch.tell_look("r1", 1, at("2025-01-01"));
+    for (id, stood) in rules(rules_text) {
+        watch.tell(id, stood);
+    }
+    watch.look(&register, register.size(), at("2026-01-20"), &nodes, &[]);
+    assert_eq!(watch.found().count(), 0, "before {change}");
+    let (statement, mut items) = statement_of(change);
+    replaces(&register, &mut items);
+    register.apply(&statement, items).unwrap();
+    let at_s = at("2026-01-21");
+    watch.look(&register, register.size(), at_s, &nodes, &[]);
+    let found: Vec<Duty> = watch.found().cloned().collect();
+    let view = register.view();
+    let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &[] };
+    assert_eq!(shown(&found), want, "{change}");
+    assert_eq!(found, duties(&ground, &rules_at(rules(rules_text), "r1 DE nftables")));
+}
+
+#[test]
+fn a_change_of_one_request_reaches_those_that_rules_on_its_targets_are_for() {
+    let register = "req-7 domain_exact:example.org by any until 2026-01-10; other ip:192.0.2.7";
+    let rule = "r1 ip:192.0.2.7 for req-7";
+    let late = "req-7 LATE_REMOVAL example.org at r1";
+    let both = format!("other LATE_REMOVAL 192.0.2.7 at r1; {late}");
+    check_told(register, rule, "other revokes effective 2026-01-20 recorded 2026-01-20", &both);
+    // It asks the publisher now, and excuses nothing.
+    let amended =
+        "other version 2 ip:192.0.2.7 publisher yes effective 2026-01-20 recorded 2026-01-20";
+    check_told(register, rule, amended, late);
+}
+
 #[test]
 fn a_watch_looks_at_what_a_rule_can_reach() {
     let many: Vec<String> =
@@ -334,6 +370,17 @@ fn what_is_not_carried_says_since_when_it_was_due_and_since_when_that_is_seen() 
     check(two, "", Some((NotEnforced, due, "2026-01-12")));
     check(two, "r1 ip:192.0.2.7 before 2026-01-12", Some((PartlyEnforced, due, "2026-01-13")));
     check("r1 DE looked never nftables", "", None);
+}
+
+#[test]
+fn what_came_in_the_afternoon_is_due_since_then() {
+    let register = register_of("req-7 ip:192.0.2.7 from 2026-01-15 received 2026-01-15T14:00:00Z");
+    let (view, at_s, nodes) = (register.view(), at("2026-01-16"), nodes("r1 DE nftables"));
+    let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &[] };
+    let found = duties(&ground, &rules_at(Vec::new(), "r1 DE nftables"));
+    let [duty] = found.as_slice() else { panic!("{found:?}") };
+    let received_s = at("2026-01-15T14:00:00Z");
+    assert_eq!((duty.due_s, duty.since_s), (Some(received_s), received_s));
 }
 
 #[test]

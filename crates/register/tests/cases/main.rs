@@ -10,6 +10,7 @@ mod duties;
 mod language;
 mod lifecycle;
 mod lists;
+mod outside;
 mod places;
 mod register_rules;
 mod steps;
