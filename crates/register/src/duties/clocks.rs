@@ -238,7 +238,7 @@ struct Stood<'a> {
     perhaps: Parts<'a>,
 }
 
-/// Rules of this request, or of nobody else, that were there before the time was over.
+/// Rules of this request, or of nobody else, that were there before the time was over, or before anybody looked.
 fn late_removal<'a>(
     ground: &Ground<'_>,
     owed: &Owed<'_>,
@@ -261,11 +261,13 @@ fn late_removal<'a>(
         if owed.is_closed() && span.gone_s.is_some() {
             continue;
         }
-        if span.from_s < due_s
-            && is_over(until_s)
-            && is_its_own
-            && !(is_held(due_s) && is_held(until_s))
-        {
+        // What stood when somebody looked first stands too long whenever it began; what came later is another block.
+        let too_long_s = match span.begun {
+            _ if span.from_s < due_s => due_s,
+            Begun::Before => span.from_s,
+            Begun::Seen | Begun::Found | Begun::Untold => continue,
+        };
+        if is_over(until_s) && is_its_own && !(is_held(too_long_s) && is_held(until_s)) {
             let was_seen = is_over(seen_until_s(silences, until_s, span.gone_s.is_some()));
             let part = if was_seen { &mut stood.surely } else { &mut stood.perhaps };
             part.add(target, node, due_s, span.gone_s);
@@ -327,7 +329,7 @@ fn is_held(
         if !may_stand {
             return false;
         }
-        let decision = state::decision(request, &known, at_s);
+        let decision = state::decision(touch.version, &known, at_s);
         let accepted = decision.and_then(|decision| decision.accepted_scope.clone());
         let covers = |not_accepted: &Target| {
             matches!(relation(target, not_accepted), Relation::Equal | Relation::Inside)

@@ -259,7 +259,7 @@ impl<'a> Owed<'a> {
     ) -> Option<i64> {
         let request = &before.request;
         let amended_s = after.applies_from_s;
-        let decision = state::decision(request, &self.known, amended_s);
+        let decision = state::decision(before, &self.known, amended_s);
         if decision.is_some_and(|decision| decision.not_accepted.contains(&held.target)) {
             return None;
         }
