@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use evidence::{NodeId, RequestId};
-use register::{DutyFinding, Known, Relation, Target, relation};
+use register::{DutyFinding, Known, Relation, Target, relation, words};
 use remit_proto::v1;
 
 use super::{
     Scene,
-    error::{QueryError, invalid},
+    error::{QueryError, invalid, word_of},
     veil::Veil,
 };
 use crate::store::EventQuery;
@@ -69,7 +69,9 @@ impl Filter {
             return Err(invalid(field, "seconds since 1970, or 0 for no bound"));
         }
         if until_s != 0 && until_s <= since_s {
-            return Err(invalid("filter.until_s", "not after filter.since_s"));
+            let (since, until) = (words::time(since_s), words::time(until_s));
+            let problem = format!("{until} is not after {}, {since}", word_of("filter.since_s"));
+            return Err(invalid("filter.until_s", problem));
         }
         for (field, count) in [
             ("filter.nodes", nodes.len()),
@@ -387,6 +389,12 @@ mod tests {
         let d = v1::Filter::default;
         assert_eq!(field_of(v1::Filter { since_s: -1, ..d() }), "filter.since_s");
         assert_eq!(field_of(v1::Filter { since_s: 9, until_s: 9, ..d() }), "filter.until_s");
+        let backwards = v1::Filter { since_s: 1_767_225_600, until_s: 1_767_225_599, ..d() };
+        let said = Filter::parse(Some(backwards)).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "--until: 2025-12-31T23:59:59Z is not after --since, 2026-01-01T00:00:00Z"
+        );
         assert_eq!(field_of(v1::Filter { nodes: vec!["A".into()], ..d() }), "filter.nodes");
         assert_eq!(field_of(v1::Filter { target: "a b".into(), ..d() }), "filter.target");
         assert_eq!(field_of(v1::Filter { techniques: vec![0], ..d() }), "filter.techniques");
