@@ -86,7 +86,8 @@ impl Memo {
             let own = rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
             let claims = view.claims_of(&node, number, own.collect()).claims;
             let (technique, narrowed) = (rule.technique(), rule.narrowed);
-            let rule = Installed { node, target, technique, narrowed, claims };
+            let by_person = is_deed(&rule);
+            let rule = Installed { node, target, technique, narrowed, claims, by_person };
             self.watch.tell(id, Stood { rule, from_s, begun, until_s });
         }
         let known_s = scene.past.map_or(i64::MAX, |past| past.as_known_at_s);

@@ -91,7 +91,8 @@ pub(super) fn findings(
             let claims = whole.claims_of(&node, stored.id.number, own).claims;
             let v1::Rule { narrowed, .. } = stored.facts.rule;
             let technique = stored.facts.rule.technique();
-            let rule = Installed { node, target, technique, narrowed, claims };
+            let by_person = register::is_deed(&stored.facts.rule);
+            let rule = Installed { node, target, technique, narrowed, claims, by_person };
             Some(Stands { rule, since_s: stored.installed_at_s })
         })
         .collect();

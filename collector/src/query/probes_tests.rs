@@ -14,6 +14,7 @@ pub(super) fn network_with_probes(id: &str, enter: impl FnOnce(&mut Stream)) -> 
     stream.asn = 64_500;
     stream.enrol("r1");
     stream.declare("r1", "DE", &["rpz unbound_rpz observed"]);
+    stream.snapshot("r1", &[]);
     stream.asn = 0;
     stream.enrol("probe-1");
     enter(&mut stream);

@@ -1,7 +1,7 @@
 //! One plain English sentence per verdict, made at the edge from its codes and clause.
 
 use evidence::Claim;
-use remit_proto::v1::{self, AddedFinding, Dimension, UndeterminedReason, VerdictCode};
+use remit_proto::v1::{self, AddedFinding, Dimension, Ternary, UndeterminedReason, VerdictCode};
 
 use crate::{verdict::screen_word, words};
 
@@ -103,7 +103,12 @@ fn sentence(verdict: &v1::Verdict, code: VerdictCode, clause: &v1::Clause) -> St
         }
         VerdictCode::Suspended => format!("Request {id} was {says}; the block was at {shows}."),
         VerdictCode::AnnulledRetroactively => format!(
-            "Request {id} covered the block when it was made (at {shows}), and was later {says}."
+            "Request {id} {} (at {shows}), and was later {says}.",
+            if verdict.registered_before_act() == Ternary::No {
+                "would have covered the block, though it was registered after it"
+            } else {
+                "covered the block when it was made"
+            }
         ),
         VerdictCode::OutOfScopeTarget => match says.strip_prefix("not ") {
             Some(open) => {

@@ -268,7 +268,9 @@ fn late_removal<'a>(
             Begun::Seen | Begun::Found | Begun::Untold => continue,
         };
         if is_over(until_s) && is_its_own && !(is_held(too_long_s) && is_held(until_s)) {
-            let was_seen = is_over(seen_until_s(silences, until_s, span.gone_s.is_some()));
+            let is_told = rule.by_person && span.gone_s.is_some();
+            let was_seen =
+                is_told || is_over(seen_until_s(silences, until_s, span.gone_s.is_some()));
             let part = if was_seen { &mut stood.surely } else { &mut stood.perhaps };
             part.add(target, node, due_s, span.gone_s);
             part.due_s = Some(part.due_s.map_or(due_s, |earlier| earlier.min(due_s)));

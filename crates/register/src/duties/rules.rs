@@ -20,6 +20,8 @@ pub struct Installed {
     /// its target, or nothing.
     pub narrowed: bool,
     pub claims: Vec<Claim>,
+    /// A deed that a person recorded: its end is what was said, and no silence of the node hides it.
+    pub by_person: bool,
 }
 
 /// A rule, and one span of time in which it stood in one form.

@@ -149,7 +149,8 @@ impl Timeline {
             let claims = view.claims_of(&span.node, span.number, own.collect()).claims;
             let (node, technique) = (span.node.clone(), span.form.technique());
             let narrowed = span.form.narrowed;
-            let rule = Installed { node, target, technique, narrowed, claims };
+            let by_person = is_deed(&span.form);
+            let rule = Installed { node, target, technique, narrowed, claims, by_person };
             let Span { from_s, begun, until_s, .. } = *span;
             Some((SpanId([id, 0, 0]), Stood { rule, from_s, begun, until_s }))
         });

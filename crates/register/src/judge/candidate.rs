@@ -167,7 +167,7 @@ fn of_entry<'a>(
         let unlicensed = held.derived().is_some() && !measure.permits_derived();
         let breadth = if held.exception || unlicensed {
             let target = Answer::No(VerdictCode::OutOfScopeTarget);
-            Breadth { target, method: Answer::Yes, licensed: false }
+            Breadth { target, method: Answer::Yes, licensed: false, united: false }
         } else {
             let union = unions.contains(&part_of(touch));
             dimensions::breadth(measure, target, &held.target, *relation, union)
@@ -303,7 +303,7 @@ fn elsewhere<'a>(event: &Event<'_>, entry: Entry<'a>, claims: &Claims<'_>) -> Ca
         Some(_) => Answer::Unknown(UndeterminedReason::Secret),
         None => Answer::No(code),
     };
-    let breadth = Breadth { target, method: Answer::Yes, licensed: false };
+    let breadth = Breadth { target, method: Answer::Yes, licensed: false, united: false };
     let weighing = Weighing::new(event, entry, claims, [(version, bounds)]);
     weighing.candidate(version, None, breadth, bounds)
 }

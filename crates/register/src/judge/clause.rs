@@ -121,6 +121,9 @@ fn target_says(candidate: &Candidate<'_>, event: &Event<'_>) -> String {
             Some(derived) => {
                 return format!("{}, for {}", held.target.named(), derived.from.named());
             }
+            None if candidate.breadth.united => {
+                format!("{} and others that make it whole", held.target.named())
+            }
             None => held.target.named(),
         },
         None => {

@@ -198,6 +198,8 @@ pub(crate) struct Breadth {
     pub method: Answer,
     /// The request permits the coarser block: what else it hits is charged to the request.
     pub licensed: bool,
+    /// By the target and others of the request together.
+    pub united: bool,
 }
 
 /// `named` is the request's target, to which `event` stands in this relation.
@@ -208,6 +210,7 @@ pub(crate) fn breadth(
     relation: Relation,
     exact_union: bool,
 ) -> Breadth {
+    let united = relation == Relation::Contains && exact_union;
     let (target, method, licensed) = match relation {
         Relation::Equal | Relation::Inside => (Answer::Yes, Answer::Yes, false),
         Relation::Contains if exact_union => (Answer::Yes, Answer::Yes, false),
@@ -224,7 +227,7 @@ pub(crate) fn breadth(
             (Answer::No(VerdictCode::OutOfScopeTarget), Answer::Yes, false)
         }
     };
-    Breadth { target, method, licensed }
+    Breadth { target, method, licensed, united }
 }
 
 /// What the measure says of a block that contains what is named.

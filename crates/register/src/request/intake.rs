@@ -5,6 +5,9 @@
 //! ever: one more there, and a log that was written before could not be read any more. So rules that are only about
 //! what comes in stand here.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use remit_proto::v1;
 
 use super::{
@@ -67,6 +70,10 @@ impl Request {
 pub(super) enum TextForm {
     /// A name, a number, a word: on one line.
     Line,
+    /// As [`Self::Line`], and not how somebody is reached.
+    Open,
+    /// A class of lines, and not one line (DOMAIN.md section 1 "audience_scope", section 5).
+    Lines,
     /// Who asks: an office, and not how somebody in it is reached.
     Office,
     /// What somebody wrote in sentences.
@@ -79,19 +86,26 @@ impl TextForm {
     fn refused(self, text: &str) -> Option<String> {
         let strange = text.chars().find_map(|letter| {
             let fits = match self {
-                Self::Line | Self::Office => letter == '\t',
+                Self::Line | Self::Open | Self::Lines | Self::Office => letter == '\t',
                 Self::Prose => matches!(letter, '\n' | '\t'),
                 // U+FEFF is what a byte order mark becomes.
                 Self::Raw => letter.is_whitespace() || letter == '\u{feff}',
             };
             strange(letter).filter(|_| !fits)
         });
-        strange.or_else(|| reached(text).filter(|_| self == Self::Office))
+        strange.or_else(|| match self {
+            Self::Line | Self::Prose | Self::Raw => None,
+            Self::Open | Self::Office => reached(text),
+            Self::Lines => reached(text).or_else(|| line(text)),
+        })
     }
 
     fn remedy(self) -> &'static str {
         match self {
-            Self::Line => "write it on one line, without it",
+            Self::Line | Self::Open => "write it on one line, without it",
+            Self::Lines => {
+                "name a class of lines; one line by a token of its own, which no number or address can be read from"
+            }
             Self::Office => {
                 "write the office on one line, without it; a person's belongs into authority.officer, which is closed"
             }
@@ -110,6 +124,21 @@ fn reached(text: &str) -> Option<String> {
     let what = contact(text)?;
     Some(format!("holds {what}, and is not the place for what leads to a person"))
 }
+
+/// It names one line by its address or its number: there is no class of lines with seven digits and nothing else.
+fn line(text: &str) -> Option<String> {
+    let what = if text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok() {
+        "an address"
+    } else if text.len() >= NUMBER_MIN && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        "a subscriber's number"
+    } else {
+        return None;
+    };
+    Some(format!("is {what}, and not a class of lines"))
+}
+
+/// Digits of the shortest numbers of subscribers.
+const NUMBER_MIN: usize = 7;
 
 /// What is the matter with a letter, whatever the text.
 fn strange(letter: char) -> Option<String> {

@@ -5,7 +5,7 @@
 
 use remit_proto::v1;
 
-use super::intake::TextForm::{self, Line, Office, Prose, Raw};
+use super::intake::TextForm::{self, Line, Lines, Office, Open, Prose, Raw};
 
 /// A text, by the name of its field in a requests file.
 #[derive(Debug)]
@@ -43,6 +43,11 @@ impl<'r> Found<'r> {
 
     fn office(&mut self, field: &'static str, text: &'r mut String) {
         self.add(field, text, Office, Words);
+    }
+
+    /// In the clear for good, or read by everybody: a number, a word, and nothing that leads to a person.
+    fn open(&mut self, field: &'static str, text: &'r mut String) {
+        self.add(field, text, Open, Words);
     }
 
     fn prose(&mut self, field: &'static str, text: &'r mut String) {
@@ -152,13 +157,13 @@ fn of_deed<'r>(deed: &'r mut v1::Authorisation, found: &mut Found<'r>) {
         competence_check,
         confidentiality,
     } = deed;
-    found.words("external_ref", external_ref);
+    found.open("external_ref", external_ref);
     found.words("court", court);
-    found.words("docket", docket);
+    found.open("docket", docket);
     found.words("ecli", ecli);
     found.words("category", category);
     found.prose("statement_of_reasons", statement_of_reasons);
-    keywords.iter_mut().for_each(|text| found.words("keywords", text));
+    keywords.iter_mut().for_each(|text| found.open("keywords", text));
     for v1::LegalProvision { jurisdiction, instrument, article, url } in legal_provisions {
         found.code("legal_provisions.jurisdiction", jurisdiction);
         found.words("legal_provisions.instrument", instrument);
@@ -212,7 +217,7 @@ fn of_notification<'r>(notification: &'r mut v1::Notification, found: &mut Found
         redress,
         report_effect_to,
     } = notification;
-    found.words("addressee", addressee);
+    found.open("addressee", addressee);
     found.office("shared_by", shared_by);
     found.code("language", language);
     for v1::Redress { for_whom, route, deadline_s: _ } in redress {
@@ -242,7 +247,7 @@ fn of_task<'r>(task: &'r mut v1::Task, found: &mut Found<'r>) {
         lists: _,
         covers_lists: _,
     } = task;
-    found.words("until_event", until_event);
+    found.open("until_event", until_event);
     if let Some(measure) = measure {
         let v1::Measure {
             techniques: _,
@@ -307,13 +312,11 @@ pub fn scope_texts(scope: &mut v1::Scope) -> Vec<Text<'_>> {
         except_audiences,
     } = scope;
     let mut found = Found::default();
-    for (field, texts) in [
-        ("nodes", nodes),
-        ("except_nodes", except_nodes),
-        ("audiences", audiences),
-        ("except_audiences", except_audiences),
-    ] {
-        texts.iter_mut().for_each(|text| found.words(field, text));
+    for (field, texts) in [("nodes", nodes), ("except_nodes", except_nodes)] {
+        texts.iter_mut().for_each(|text| found.open(field, text));
+    }
+    for (field, texts) in [("audiences", audiences), ("except_audiences", except_audiences)] {
+        texts.iter_mut().for_each(|text| found.add(field, text, Lines, Words));
     }
     found.0
 }

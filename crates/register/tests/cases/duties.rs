@@ -121,7 +121,7 @@ fn looks(text: &str) -> Vec<(String, i64)> {
     lines(text).into_iter().filter_map(look).collect()
 }
 
-/// "<node> <kind>:<value> [for <claim>] [narrowed yes] [since T|found T|before T] [until T]; …"; since 2026-01-01 where
+/// "<node> <kind>:<value> [for <claim>] [narrowed yes] [deed yes] [since T|found T|before T] [until T]; …"; since 2026-01-01 where
 /// nothing is said.
 fn rules(text: &str) -> Vec<(SpanId, Stood)> {
     let stood = |words: Vec<&str>| {
@@ -132,6 +132,7 @@ fn rules(text: &str) -> Vec<(SpanId, Stood)> {
                 technique: v1::Technique::IpAclDrop,
                 narrowed: false,
                 claims: Vec::new(),
+                by_person: false,
             },
             from_s: at("2026-01-01"),
             begun: Begun::Seen,
@@ -140,6 +141,10 @@ fn rules(text: &str) -> Vec<(SpanId, Stood)> {
         for pair in words[2..].chunks(2) {
             let [word, value] = pair else { panic!("{words:?}") };
             let begun = match *word {
+                "deed" => {
+                    stood.rule.by_person = *value == "yes";
+                    continue;
+                }
                 "for" => {
                     stood.rule.claims.push(value.parse().unwrap());
                     continue;

@@ -20,6 +20,7 @@ fn check(register: &str, rules: &str, target: &str, want: &str) {
                 technique: Technique::IpAclDrop,
                 narrowed: false,
                 claims: Vec::new(),
+                by_person: false,
             };
             Stands { rule, since_s: at("2026-01-02") }
         })

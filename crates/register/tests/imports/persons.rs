@@ -136,3 +136,22 @@ fn an_authority_is_no_address_of_a_person() {
     let officer = "authority = { name = \"Police\", officer = { name = \"N. N.\", contact = \"+49 170 1234567\" } }";
     assert_eq!(from_toml(&one(officer)).unwrap().requests.len(), 1);
 }
+
+#[test]
+fn what_leads_to_a_person_stands_in_no_open_field() {
+    for (lines, field, problem) in [
+        ("audiences = [\"491701234567\"]", "audiences", "is a subscriber's number"),
+        ("audiences = [\"10.1.2.3\"]", "audiences", "is an address"),
+        ("except_audiences = [\"2001:db8::/56\"]", "except_audiences", "is an address"),
+        ("audiences = [\"max@example.org\"]", "audiences", "holds an e-mail address"),
+        ("nodes = [\"+49 170 1234567\"]", "nodes", "holds a telephone number"),
+        ("docket = \"max@example.org\"", "docket", "holds an e-mail address"),
+        ("external_ref = \"call +49 170 1234567\"", "external_ref", "holds a telephone number"),
+        ("keywords = [\"max@example.org\"]", "keywords", "holds an e-mail address"),
+        ("addressee = \"Hans <hans@isp.example>\"", "addressee", "holds an e-mail address"),
+    ] {
+        refused(lines, field, problem);
+    }
+    let fine = "audiences = [\"residential\", \"line-7f3a\", \"2026\"]\ndocket = \"12 O 345/26\"";
+    assert!(report(&from_toml(&one(fine)).unwrap())[0].contains("accepted"));
+}
