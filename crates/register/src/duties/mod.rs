@@ -181,7 +181,7 @@ impl<'a> Asked<'a> {
     ) -> (Vec<Duty>, Option<i64>) {
         let Ground { view, at_s, nodes, .. } = *self.ground;
         let Some(entry) = view.request(id) else { return (Vec::new(), None) };
-        let mut owed = Owed::new(&entry, at_s, by_list.get(id).map_or(&[], Vec::as_slice));
+        let mut owed = Owed::new(view, &entry, at_s, by_list.get(id).map_or(&[], Vec::as_slice));
         if owed.is_exempt() {
             return (Vec::new(), owed.next_s());
         }

@@ -18,12 +18,14 @@ use super::{
 use crate::{
     entry::{Entry, Version},
     list::Listed,
+    register::View,
     request::{Request, RequestTarget},
     state::{self, Standing, Transition},
     target::{Relation, Target, relation},
 };
 
 pub(super) struct Owed<'a> {
+    view: &'a View<'a>,
     entry: &'a Entry<'a>,
     version: Option<&'a Version>,
     at_s: i64,
@@ -71,12 +73,29 @@ pub(super) struct LeftOut<'a> {
 }
 
 impl<'a> Owed<'a> {
-    pub(super) fn new(entry: &'a Entry<'a>, at_s: i64, by_list: &'a [Listed<'a>]) -> Self {
+    pub(super) fn new(
+        view: &'a View<'a>,
+        entry: &'a Entry<'a>,
+        at_s: i64,
+        by_list: &'a [Listed<'a>],
+    ) -> Self {
         let known = entry.transitions();
         let version = entry.version_at(at_s);
         let (joined, targets, again_s) = (HashMap::new(), Vec::new(), Cell::new(None));
         let (left_out, turns) = (Vec::new(), OnceCell::new());
-        Self { entry, version, at_s, by_list, known, joined, targets, left_out, again_s, turns }
+        Self {
+            view,
+            entry,
+            version,
+            at_s,
+            by_list,
+            known,
+            joined,
+            targets,
+            left_out,
+            again_s,
+            turns,
+        }
     }
 
     pub(super) fn id(&self) -> &'a RequestId {
@@ -351,12 +370,13 @@ impl<'a> Owed<'a> {
         }
     }
 
-    /// In force at an instant, with this target, and due.
+    /// In force at an instant, with this target, and due; and it is not to stay open.
     pub(super) fn is_owed(&self, carried: &Carried<'_>, at_s: i64) -> bool {
         let (_, until_s) = carried.held.bounds(self.request());
         carried.due_s <= at_s
             && until_s.is_none_or(|until_s| at_s < until_s)
             && self.entry.standing_at(at_s).is_some_and(Standing::is_in_force)
+            && !self.view.must_stay_open(self.id(), carried.target(), at_s)
     }
 
     /// The first instant of a span, its end excluded, at which it is owed.
