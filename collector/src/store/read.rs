@@ -343,7 +343,9 @@ impl Reading for SqliteReading {
     }
 
     fn groups(&self, query: &EventQuery) -> Result<Vec<Group>, StoreError> {
-        let mut sums: HashMap<(RuleId, i32, Added), (u64, i64, i64, i64)> = HashMap::new();
+        /// Rule, code, and what is added.
+        type Of = (RuleId, i32, Added);
+        let mut sums: HashMap<Of, (u64, i64, i64, i64)> = HashMap::new();
         for part in self.parts_of(query) {
             let lent = self.part(&part)?;
             let whole = (query.since_s == 0 || query.since_s <= part.extent.first_s)

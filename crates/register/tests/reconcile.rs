@@ -634,6 +634,16 @@ outcome_only = true
 targets = ["ip:192.0.2.2"]
 "#;
 
+/// One request of the agency, in Germany, since the beginning of 2026.
+fn of_agency(targets: &str, more: &str) -> Imported {
+    from_toml(&format!(
+        "[[request]]\nid = \"r/1\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
+         from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\noutcome_only = true\n\
+         authority = {{ id = \"agency\" }}\ntargets = {targets}\n{more}\n"
+    ))
+    .unwrap()
+}
+
 fn register(imported: Imported) -> Register {
     let mut register = Register::new("example.net/register");
     enter(&mut register, imported.merge(&[]).requests, at("2026-01-01"));
@@ -656,14 +666,7 @@ fn enter(register: &mut Register, requests: Vec<v1::Request>, effective_at_s: i6
 
 #[test]
 fn what_the_operator_did_not_accept_is_not_in_force_and_windows_count_on_both_sides() {
-    let text = |more: &str| {
-        from_toml(&format!(
-            "[[request]]\nid = \"r/1\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
-             from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\noutcome_only = true\n\
-             authority = {{ id = \"agency\" }}\ntargets = [\"ip:192.0.2.1\", \"ip:192.0.2.2\"]\n{more}\n"
-        ))
-        .unwrap()
-    };
+    let text = |more: &str| of_agency("[\"ip:192.0.2.1\", \"ip:192.0.2.2\"]", more);
     let names = |items: Vec<Item>| -> Vec<String> {
         items
             .iter()
@@ -686,14 +689,7 @@ fn what_the_operator_did_not_accept_is_not_in_force_and_windows_count_on_both_si
 
 #[test]
 fn the_text_of_then_is_compared_and_not_one_that_applies_later() {
-    let text = |target: &str| {
-        from_toml(&format!(
-            "[[request]]\nid = \"r/1\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
-             from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\noutcome_only = true\n\
-             authority = {{ id = \"agency\" }}\ntargets = [\"{target}\"]\n"
-        ))
-        .unwrap()
-    };
+    let text = |target: &str| of_agency(&format!("[\"{target}\"]"), "");
     let mut register = register(text("ip:192.0.2.1"));
     let held: Vec<Held> =
         register.view().requests().map(|entry| Held::of(&entry, at(AT))).collect();
@@ -926,14 +922,7 @@ fn a_list_that_does_not_say_how_is_read_to_be_compared_and_not_to_be_entered() {
 
 #[test]
 fn the_register_says_when_it_took_in_what_a_request_names() {
-    let text = |targets: &str| {
-        let text = format!(
-            "[[request]]\nid = \"r/1\"\ninstrument = \"court_order_final\"\nform = \"letter\"\n\
-             from = \"2026-01-01T00:00:00Z\"\nterritories = [\"DE\"]\noutcome_only = true\n\
-             authority = {{ id = \"agency\" }}\ntargets = {targets}\n"
-        );
-        from_toml(&text).unwrap().merge(&[]).requests.remove(0)
-    };
+    let text = |targets: &str| of_agency(targets, "").merge(&[]).requests.remove(0);
     let texts = [
         text("[\"ip:192.0.2.1\", \"ip:192.0.2.2\"]"),
         text("[\"ip:192.0.2.1\"]"),
