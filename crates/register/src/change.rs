@@ -38,6 +38,9 @@ use crate::{
     target::{Relation, Target, relation},
 };
 
+/// Where more requests are to be looked at again, it is as well to look at all.
+const TOLD_MAX: usize = 10_000;
+
 /// A change that names more is taken to reach everything: to look for so many costs as much.
 const SELECTORS_MAX: usize = 100_000;
 
@@ -136,6 +139,9 @@ impl Register {
                 }
             }
             told.insert(entry.id().clone());
+            if told.len() > TOLD_MAX {
+                return None;
+            }
         }
         Some(told)
     }

@@ -8,8 +8,9 @@ use remit_proto::v1::{EntryCode, RequestPart};
 use super::{Case, Defect, Found};
 use crate::{
     entry::Entry,
+    judge::CONSIDERED_MAX,
     register::{Touch, View},
-    request::{Request, Scope, Territories, hides},
+    request::{Request, RequestTarget, Scope, Territories, hides},
     target::{Relation, Target},
     territory,
 };
@@ -104,12 +105,14 @@ fn duplicates(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found:
         return;
     }
     let own = case.request.targets.iter().filter(|held| !held.exception);
-    // Under one number they may share any of them; else all, the first too.
+    // Under one number they may share any of them; else all, the first too. Of a target that very many name, not all of
+    // these are looked at: else all would be held against all.
     let asked = if has_number(case.request) { SHARED_ASKED_MAX } else { 1 };
     let mut seen: BTreeSet<&RequestId> = BTreeSet::new();
-    let touches = own
-        .take(asked)
-        .flat_map(|own| view.touching(&own.target).into_iter().map(move |touch| (own, touch)));
+    let touches = own.take(asked).flat_map(|own| {
+        let (touches, _) = view.touching_some(&own.target, &[], CONSIDERED_MAX);
+        touches.into_iter().map(move |touch| (own, touch))
+    });
     for (own, touch) in touches {
         let other = touch.entry;
         let same_target = touch.relation == Relation::Equal
@@ -175,14 +178,20 @@ fn same_number(one: &Request, other: &Request) -> bool {
 }
 
 fn same_targets(one: &Request, other: &Request) -> bool {
-    let of = |request: &Request| -> BTreeSet<(Target, bool)> {
-        request.targets.iter().map(|held| (held.target.clone(), held.exception)).collect()
+    let alike = |one: &RequestTarget, other: &RequestTarget| {
+        one.target == other.target && one.exception == other.exception
     };
+    let holds = |held: &RequestTarget| other.targets.iter().any(|there| alike(held, there));
+    fn of(request: &Request) -> BTreeSet<(&Target, bool)> {
+        request.targets.iter().map(|held| (&held.target, held.exception)).collect()
+    }
     let seen = |request| shows(request, &[RequestPart::Scope, RequestPart::Measure]);
     seen(one)
         && seen(other)
         && one.targets.len() == other.targets.len()
         && one.scope == other.scope
         && one.measure == other.measure
+        // Most that share one share no second one.
+        && one.targets.iter().take(2).all(holds)
         && of(one) == of(other)
 }
