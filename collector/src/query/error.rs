@@ -7,7 +7,7 @@ use crate::{status::refuse, store::StoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The question is wrong; the same one will be wrong again.
-    #[error("{}: {problem}", word_of(field))]
+    #[error("{field}: {problem}")]
     Invalid { field: &'static str, problem: String },
     #[error(
         "page_token: not a token of this list with these filters; ask for the first page again"
@@ -36,28 +36,6 @@ pub enum QueryError {
     /// Our own state; the text stays here.
     #[error("the index could not be read")]
     Store(#[from] StoreError),
-}
-
-/// What people type for a field of a filter; others are called as the message calls them. Programs get the message's
-/// name of either beside the text.
-pub(super) fn word_of(field: &str) -> &str {
-    match field {
-        "filter.since_s" => "--since",
-        "filter.until_s" => "--until",
-        "filter.nodes" => "--node",
-        "filter.target" => "--target",
-        "filter.techniques" => "--technique",
-        "filter.requests" => "--request",
-        "filter.authorities" => "--authority",
-        "filter.verdicts"
-        | "filter.undetermined"
-        | "filter.added"
-        | "filter.duties"
-        | "filter.integrity"
-        | "filter.entries" => "--verdict",
-        "filter.as_known_at_s" | "as_known_at_s" => "--as-known-at",
-        other => other,
-    }
 }
 
 pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> QueryError {

@@ -8,7 +8,7 @@ use remit_proto::v1;
 
 use super::{
     Scene,
-    error::{QueryError, invalid, word_of},
+    error::{QueryError, invalid},
     veil::Veil,
 };
 use crate::store::EventQuery;
@@ -70,7 +70,7 @@ impl Filter {
         }
         if until_s != 0 && until_s <= since_s {
             let (since, until) = (words::time(since_s), words::time(until_s));
-            let problem = format!("{until} is not after {}, {since}", word_of("filter.since_s"));
+            let problem = format!("{until} is not after filter.since_s, {since}");
             return Err(invalid("filter.until_s", problem));
         }
         for (field, count) in [
@@ -393,7 +393,7 @@ mod tests {
         let said = Filter::parse(Some(backwards)).unwrap_err().to_string();
         assert_eq!(
             said,
-            "--until: 2025-12-31T23:59:59Z is not after --since, 2026-01-01T00:00:00Z"
+            "filter.until_s: 2025-12-31T23:59:59Z is not after filter.since_s, 2026-01-01T00:00:00Z"
         );
         assert_eq!(field_of(v1::Filter { nodes: vec!["A".into()], ..d() }), "filter.nodes");
         assert_eq!(field_of(v1::Filter { target: "a b".into(), ..d() }), "filter.target");

@@ -151,7 +151,7 @@ fn a_time_before_the_first_entry_is_refused_and_so_is_one_to_come() {
     assert!(ask(stream.now_s + 1).message().contains("a time to come"));
     let filter = Some(known_at(-1));
     let request = v1::ListEventsRequest { filter, ..Default::default() };
-    assert!(world.query.list_events(request).unwrap_err().message().contains("--as-known-at: "));
+    assert!(world.query.list_events(request).unwrap_err().message().contains("as_known_at_s"));
     let empty = World::of(&Stream::new());
     let request = v1::GetTargetRequest { target: "192.0.2.7".into(), as_known_at_s: NOON };
     assert!(empty.query.get_target(request).unwrap_err().message().contains("no entry"));

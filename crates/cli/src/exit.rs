@@ -200,6 +200,28 @@ impl fmt::Display for Refused {
     }
 }
 
+/// What people type for the fields of a question, by the names that a collector has for them.
+const FLAGS: [(&str, &str); 14] = [
+    ("filter.since_s", "--since"),
+    ("filter.until_s", "--until"),
+    ("filter.nodes", "--node"),
+    ("filter.target", "--target"),
+    ("filter.techniques", "--technique"),
+    ("filter.requests", "--request"),
+    ("filter.authorities", "--authority"),
+    ("filter.verdicts", "--verdict"),
+    ("filter.undetermined", "--verdict"),
+    ("filter.added", "--verdict"),
+    ("filter.duties", "--verdict"),
+    ("filter.integrity", "--verdict"),
+    ("filter.entries", "--verdict"),
+    ("filter.as_known_at_s", "--as-known-at"),
+];
+
+fn as_typed(message: &str) -> String {
+    FLAGS.iter().fold(message.to_owned(), |text, (field, flag)| text.replace(field, flag))
+}
+
 impl From<tonic::Status> for CliError {
     fn from(status: tonic::Status) -> Self {
         use tonic::Code as Grpc;
@@ -225,6 +247,7 @@ impl From<tonic::Status> for CliError {
         if let Some(field) = field.filter(|field| !message.contains(field.as_str())) {
             message = format!("{message} (field {field})");
         }
+        let message = as_typed(&message);
         let not_authorised =
             matches!(status.code(), Grpc::Unauthenticated | Grpc::PermissionDenied)
                 || matches!(
@@ -302,8 +325,7 @@ mod tests {
         let error = CliError::from(status);
         assert_eq!(
             error.to_string(),
-            "the collector refuses: not after since (field filter.until_s) [FIELD_INVALID]; give a \
-             later time"
+            "the collector refuses: not after since (field --until) [FIELD_INVALID]; give a later time"
         );
         assert_eq!(error.code().number(), 2);
     }

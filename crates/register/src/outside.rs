@@ -107,10 +107,7 @@ fn reached(
             continue;
         }
         let decision = touch.entry.decision_at(seen.at_s);
-        let covers = |spared: &Target| {
-            matches!(relation(&seen.target, spared), Relation::Equal | Relation::Inside)
-        };
-        let not_accepted = decision.is_some_and(|one| one.not_accepted.iter().any(covers));
+        let not_accepted = decision.is_some_and(|decision| decision.leaves_out(&seen.target));
         if not_accepted || view.must_stay_open(&request.id, &seen.target, seen.at_s) {
             continue;
         }

@@ -347,6 +347,11 @@ pub const CATEGORIES: [&str; 16] = [
     "violence",
 ];
 
+/// By a state in the word of lists: it ended by a step, after which no version follows.
+pub fn is_ended(state: &str) -> bool {
+    matches!(state, "withdrawn" | "revoked" | "superseded" | "annulled_ab_initio" | "moot")
+}
+
 /// The instants of clauses: UTC, to the second.
 pub fn time(at_s: i64) -> String {
     jiff::Timestamp::from_second(at_s).map_or_else(|_| format!("{at_s} s"), |t| t.to_string())

@@ -202,7 +202,7 @@ impl<'a> Case<'a> {
             .filter(|held| !held.exception && held.derived().is_none())
             .filter(move |held| held.removed_at_s().is_none_or(|removed| at_s < removed))
             .filter(move |held| {
-                !not_taken_on.is_some_and(|decision| decision.not_accepted.contains(&held.target))
+                !not_taken_on.is_some_and(|decision| decision.leaves_out(&held.target))
             })
     }
 

@@ -333,11 +333,8 @@ fn is_held(
         }
         let decision = state::decision(touch.version, &known, at_s);
         let accepted = decision.and_then(|decision| decision.accepted_scope.clone());
-        let covers = |not_accepted: &Target| {
-            matches!(relation(target, not_accepted), Relation::Equal | Relation::Inside)
-        };
         let at = Where { asked: Arc::clone(&request.scope), accepted };
-        !decision.is_some_and(|decision| decision.not_accepted.iter().any(covers))
+        !decision.is_some_and(|decision| decision.leaves_out(target))
             && facts.is_none_or(|facts| at.may_hold(facts))
             && !view.must_stay_open(touch.entry.id(), target, at_s)
     })

@@ -182,7 +182,7 @@ impl<'a> Owed<'a> {
             // What it resolves to is blocked instead of a name, not beside it.
             !held.exception
                 && held.derived().is_none()
-                && !decision.is_some_and(|d| d.not_accepted.contains(&held.target))
+                && !decision.is_some_and(|decision| decision.leaves_out(&held.target))
         });
         let found = targets
             .map(|(held, list_grace_s)| {
@@ -279,7 +279,7 @@ impl<'a> Owed<'a> {
         let request = &before.request;
         let amended_s = after.applies_from_s;
         let decision = state::decision(before, &self.known, amended_s);
-        if decision.is_some_and(|decision| decision.not_accepted.contains(&held.target)) {
+        if decision.is_some_and(|decision| decision.leaves_out(&held.target)) {
             return None;
         }
         let bounds = self.entry.bounds(before, Some(held));

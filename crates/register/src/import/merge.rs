@@ -45,9 +45,6 @@ impl Held {
     }
 }
 
-/// States after which no version follows.
-const OVER: [&str; 5] = ["withdrawn", "revoked", "superseded", "annulled_ab_initio", "moot"];
-
 /// An import that fits the register that it was merged with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merged {
@@ -190,7 +187,7 @@ fn numbered(
         v1::Request { version: held.version, prev_hash: held.prev_hash.clone(), ..request.clone() };
     let fields = differences(&same_number, held);
     request.time_notes = time_notes(request.time_notes, &held.time_notes, &fields);
-    let over = OVER.contains(&state.as_str()) || state.starts_with("closed");
+    let over = words::is_ended(state) || state.starts_with("closed");
     if over && !fields.is_empty() {
         return Err(RowError::new(
             "id",

@@ -331,15 +331,12 @@ fn accepted(
     let Some(decision) = state::decision(version, known, event.span.last_s) else {
         return Answer::Yes;
     };
-    // Whatever wider target of the request holds it too.
-    let left_out = |refused: &Target| {
-        let blocks = |blocked: &Target| {
-            matches!(relation(blocked, refused), Relation::Equal | Relation::Inside)
-        };
-        target.is_some_and(|target| target.target == *refused)
-            || matches!(&event.target, Known::Known(blocked) if blocks(blocked))
+    let held = target.map(|target| &target.target);
+    let blocked = match &event.target {
+        Known::Known(blocked) => Some(blocked),
+        Known::Erased | Known::NotUnderstood => None,
     };
-    if decision.not_accepted.iter().any(left_out) {
+    if [held, blocked].into_iter().flatten().any(|target| decision.leaves_out(target)) {
         return Answer::No(VerdictCode::BasisNotAccepted);
     }
     let Some(scope) = &decision.accepted_scope else { return Answer::Yes };

@@ -245,8 +245,8 @@ pub fn judge(
     };
     let mut candidates = Candidates::new();
     let cut_at = candidate::find(event, target, view, &case.claims, &mut candidates);
-    let mut judged: SmallVec<[Judged<'_, '_>; 1]> = SmallVec::new();
-    judged.extend(candidates.iter().map(|candidate| (candidate.outcome(), candidate)));
+    let judged: SmallVec<[Judged<'_, '_>; 1]> =
+        candidates.iter().map(|candidate| (candidate.outcome(), candidate)).collect();
     let mut verdict = case.decide(&judged, cut_at);
     verdict.considered = cut_at;
     verdict
@@ -264,7 +264,8 @@ struct Case<'c, 'a> {
 }
 
 impl<'a> Case<'_, 'a> {
-    /// The first of these that speaks.
+    /// The first of these that speaks. Most blocks are covered, and a verdict is large: it is not handed through the
+    /// others.
     fn decide(&self, candidates: &[Judged<'_, 'a>], cut_at: Option<u32>) -> Verdict {
         if let Some(verdict) = self.covered(candidates) {
             return verdict;

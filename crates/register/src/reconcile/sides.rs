@@ -183,7 +183,7 @@ pub fn of_request<'a>(
 ) -> impl Iterator<Item = Item> + use<'a> {
     request.targets.iter().map(move |target| {
         let recorded_s = recorded.of(target);
-        let refused = decision.is_some_and(|d| d.not_accepted.contains(&target.target));
+        let refused = decision.is_some_and(|decision| decision.leaves_out(&target.target));
         let state = if refused && in_force { "not accepted" } else { state };
         Item { recorded_s, ..item(request, target, state, in_force && !refused, at_s, "") }
     })

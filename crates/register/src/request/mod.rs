@@ -19,7 +19,7 @@ use std::{hint::black_box, num::NonZeroU64, sync::Arc};
 use evidence::RequestId;
 use remit_proto::v1::{self, BasisClass, BasisProof, Instrument, RequestForm, RequestStatus};
 
-use crate::target::{Target, kind_from_word, kind_word};
+use crate::target::{Relation, Target, kind_from_word, kind_word, relation};
 
 pub use check::InvalidRequest;
 pub use intake::{Intake, Refused, strange_text};
@@ -283,6 +283,15 @@ pub struct Decision {
     pub not_accepted: Vec<Target>,
     /// Accepted only within.
     pub accepted_scope: Option<Scope>,
+}
+
+impl Decision {
+    /// A target lies in what was not accepted, whatever wider target of the request holds it too.
+    pub fn leaves_out(&self, target: &Target) -> bool {
+        self.not_accepted
+            .iter()
+            .any(|refused| matches!(relation(target, refused), Relation::Equal | Relation::Inside))
+    }
 }
 
 impl Request {

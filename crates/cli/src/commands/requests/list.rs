@@ -128,12 +128,10 @@ fn until(row: &v1::RequestRow) -> String {
     }
 }
 
-/// It ended before its own end.
+/// It ended before its own end, or never began.
 fn is_over(state: &str) -> bool {
     let state = state.strip_prefix("closed (").map_or(state, |state| state.trim_end_matches(')'));
-    let over =
-        ["withdrawn", "superseded", "revoked", "annulled_ab_initio", "moot", "lapsed", "refused"];
-    over.contains(&state)
+    register::words::is_ended(state) || matches!(state, "lapsed" | "refused")
 }
 
 fn request(row: &v1::RequestRow) -> v1::Request {
