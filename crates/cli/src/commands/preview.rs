@@ -25,13 +25,15 @@ pub(super) async fn tell(
     effective_at_s: i64,
     dry_run: bool,
 ) -> Result<(), CliError> {
-    let statement = unsigned(config, body.clone(), time::now_s(), effective_at_s)?;
+    let now_s = time::now_s();
+    let statement = unsigned(config, body.clone(), now_s, effective_at_s)?;
     let statement = evidence::canonical::encode(&statement);
     let answer = preview(client, statement, items).await?;
     if let (Body::Proceeding(ended), Some(named)) = (&body, &answer.proceeding) {
         eprintln!("{}", escape(&depending(&ended.id, named)));
     }
-    eprintln!("{}", sentence(&change_of_all(&answer.rows), dry_run));
+    let later_s = Some(effective_at_s).filter(|at_s| now_s < *at_s);
+    eprintln!("{}", sentence(&change_of_all(&answer.rows), dry_run, later_s));
     if answer.waits {
         eprintln!(
             "this waits for a second person: nothing changes until somebody else has approved it"
@@ -77,13 +79,20 @@ fn parts(
     })
 }
 
-pub(in crate::commands) fn sentence(change: &Change, dry_run: bool) -> String {
+/// `later_s`: when what is stated takes effect, if that is still to come.
+pub(in crate::commands) fn sentence(
+    change: &Change,
+    dry_run: bool,
+    later_s: Option<i64>,
+) -> String {
     let Change { rules, before, after, .. } = change;
     if *rules == 0 {
         return "no verdict on a rule that stands now changes".to_owned();
     }
+    let later = later_s
+        .map_or_else(String::new, |at_s| format!(" at {}, if they stand then", time::utc(at_s)));
     format!(
-        "{} of rules that stand now {}: {} become {}",
+        "{} of rules that stand now {}{later}: {} become {}",
         words::count(*rules, "verdict", "verdicts"),
         if dry_run { "would change" } else { "change" },
         before.join(", "),

@@ -5,7 +5,6 @@
 use jiff::{
     Timestamp, ToSpan,
     civil::{Date, Time, Weekday},
-    tz::TimeZone,
 };
 use remit_proto::v1;
 use serde::Deserialize;
@@ -50,7 +49,7 @@ impl RecurrenceRow {
     /// The windows of the span, cut to it.
     pub(super) fn windows(
         &self,
-        clock: &Clock<'_>,
+        clock: &mut Clock<'_>,
         from_s: i64,
         until_s: Option<i64>,
     ) -> Result<Vec<v1::Window>, RowError> {
@@ -80,12 +79,11 @@ impl RecurrenceRow {
         while day <= last {
             if days.is_empty() || days.contains(&day.weekday()) {
                 let end = if closes > opens { day } else { day.saturating_add(1.day()) };
-                let opened_s = instant(&zone, day, opens, Side::Start);
-                let closed_s = instant(&zone, end, closes, Side::End);
-                let (Some(opened_s), Some(closed_s)) = (opened_s, closed_s) else {
-                    return Err(wrong("its span is out of range", "write dates before 9999"));
+                let mut at = |day: Date, hour, side| {
+                    clock.at_local("recurrence", &zone, day.to_datetime(hour), side)
                 };
-                let (opened_s, closed_s) = (opened_s.max(from_s), closed_s.min(until_s));
+                let opened_s = at(day, opens, Side::Start)?.max(from_s);
+                let closed_s = at(end, closes, Side::End)?.min(until_s);
                 if opened_s < closed_s {
                     windows.push(v1::Window { from_s: opened_s, until_s: closed_s });
                 }
@@ -100,16 +98,6 @@ impl RecurrenceRow {
         }
         Ok(windows)
     }
-}
-
-/// The earlier instant of a doubled hour opens, the later one closes (DOMAIN.md 3f "Time zones").
-fn instant(zone: &TimeZone, day: Date, hour: Time, side: Side) -> Option<i64> {
-    let instants = zone.to_ambiguous_timestamp(day.to_datetime(hour));
-    let at = match side {
-        Side::Start => instants.earlier(),
-        Side::End => instants.later(),
-    };
-    at.ok().map(Timestamp::as_second)
 }
 
 fn weekday(word: &str) -> Result<Weekday, RowError> {

@@ -372,7 +372,7 @@ impl Row {
         let span_is_known = !wrong.name_any(&["time_zone", "from", "until"]);
         if let Some(recurrence) = recurrence.filter(|_| span_is_known) {
             let until_s = (effective_until_s != 0).then_some(effective_until_s);
-            windows.extend(wrong.take(recurrence.windows(&clock, effective_from_s, until_s)));
+            windows.extend(wrong.take(recurrence.windows(&mut clock, effective_from_s, until_s)));
             windows.sort_by_key(|window| window.from_s);
         }
         let confidentiality = confidentiality.map(|row| row.build(&mut clock, &mut wrong));

@@ -104,19 +104,27 @@ impl Clock<'_> {
                 "set time_zone, for example \"Europe/Berlin\", or write the offset",
             )
         })?;
-        let instants = zone(name)?.to_ambiguous_timestamp(local);
+        self.assume(format!("times read in {name}"));
+        self.at_local(field, &zone(name)?, local, side)
+    }
+
+    /// The earlier instant of a doubled or skipped hour opens, the later one closes (DOMAIN.md 3f "Time zones").
+    pub(super) fn at_local(
+        &mut self,
+        field: &str,
+        zone: &TimeZone,
+        local: DateTime,
+        side: Side,
+    ) -> Result<i64, RowError> {
+        let instants = zone.to_ambiguous_timestamp(local);
         let ambiguous = instants.is_ambiguous();
-        let at = match side {
-            Side::Start => instants.earlier(),
-            Side::End => instants.later(),
+        let (at, taken) = match side {
+            Side::Start => (instants.earlier(), "earlier"),
+            Side::End => (instants.later(), "later"),
         };
         let at = at.map_err(|_| out_of_range(field))?;
-        self.assume(format!("times read in {name}"));
         if ambiguous {
-            let taken = match side {
-                Side::Start => "earlier",
-                Side::End => "later",
-            };
+            let name = zone.iana_name().unwrap_or("its zone");
             self.assume(format!(
                 "{field}: {local} is doubled or skipped by a clock change in {name}, {taken} \
                  instant taken"

@@ -40,6 +40,8 @@ pub(super) struct Candidate<'a> {
     /// Only through another version of its list than the one to go by.
     pub outdated: bool,
     pub breadth: Breadth,
+    /// Must stay open, lies in what is blocked, and was not seen to be hit: another rule may let it through.
+    pub open: Option<&'a RequestTarget>,
     pub place: Answer,
     pub audience: Answer,
     pub technique: Answer,
@@ -151,6 +153,11 @@ fn of_entry<'a>(
         .filter(|t| hits_exception(t, event))
         .map(|t| t.version.request.version)
         .collect();
+    let open = touches.iter().find(|t| {
+        t.target.exception
+            && t.target.is_live(event.span.first_s, event.span.last_s)
+            && !excepted.contains(&t.version.request.version)
+    });
     let others = candidates.len();
     for touch in touches {
         let Touch { entry: _, version, target: held, relation, listed } = touch;
@@ -174,6 +181,9 @@ fn of_entry<'a>(
         };
         candidates.push(weighing.candidate(version, Some(held), breadth, touch.bounds()));
         let Some(made) = candidates.last_mut() else { continue };
+        made.open = open
+            .filter(|open| open.version.request.version == version.request.version)
+            .map(|open| open.target);
         if made.standings.iter().all(Option::is_none) {
             candidates.pop();
         } else if let Some(listed) = listed {
@@ -411,6 +421,7 @@ impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
             named: claims.names(entry, request),
             outdated: false,
             breadth,
+            open: None,
             place: secret(RequestPart::Scope, dimensions::place(&request.scope, event.place)),
             audience: secret(RequestPart::Scope, dimensions::audience_of(&request.scope, event)),
             technique: secret(

@@ -61,6 +61,7 @@ pub(super) fn of(
             (reference_says(candidate, event), claims.shown())
         }
     };
+    request_says.push_str(&open_says(candidate, dimension));
     if let Some(closed) = part_of(dimension).and_then(|part| request.withholds(part)) {
         request_says = closed.says();
     }
@@ -162,6 +163,19 @@ fn licence_says(candidate: &Candidate<'_>) -> String {
         }
         (true, None) => format!("; the operator chooses the means, no wider than {limit}"),
         (false, None) => String::new(),
+    }
+}
+
+/// What of a wider block must stay open. Whoever may not see the targets reads nothing of it in other clauses.
+fn open_says(candidate: &Candidate<'_>, dimension: Dimension) -> String {
+    let is_seen =
+        dimension == Dimension::Target || !candidate.request().closes(RequestPart::Targets);
+    match candidate.open.filter(|_| is_seen && candidate.breadth.target == Answer::Yes) {
+        Some(open) => {
+            let name = open.target.named();
+            format!("; but not {name}, and whether the block hits that was not seen")
+        }
+        None => String::new(),
     }
 }
 

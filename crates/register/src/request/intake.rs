@@ -14,7 +14,7 @@ use super::{
     Particulars, Removal, Request,
     texts::{TARGET_RAW, TARGET_REPAIRED, Text, texts},
 };
-use crate::{contact::contact, hidden};
+use crate::{contact::contact, hidden, target::Target};
 
 /// What there is to say of a request that is to be entered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,6 +49,12 @@ impl Request {
             see(TARGET_RAW, &rest.raw, TextForm::Raw);
             see(TARGET_REPAIRED, &rest.repair, TextForm::Raw);
         }
+        let said = self.targets.iter().filter_map(|target| words_of(&target.target));
+        found.refused.extend(said.filter_map(reached).take(1).map(|problem| Refused {
+            field: "targets",
+            problem,
+            remedy: "block an account by a token of its own (line_account), which no address can be read from",
+        }));
         self.check_order(&mut found);
         found
     }
@@ -111,6 +117,30 @@ impl TextForm {
             }
             Self::Prose | Self::Raw => "write it without it",
         }
+    }
+}
+
+/// Of a target that is words, and no place in the network.
+fn words_of(target: &Target) -> Option<&str> {
+    match target {
+        Target::Keyword(words)
+        | Target::Category(words)
+        | Target::ProtocolApp(words)
+        | Target::CellArea(words) => Some(words),
+        Target::Url(_)
+        | Target::UrlPrefix(_)
+        | Target::DomainExact(_)
+        | Target::DomainSubtree { .. }
+        | Target::Ip(_)
+        | Target::Cidr(_)
+        | Target::IpPort { .. }
+        | Target::Sni(_)
+        | Target::HttpHost(_)
+        | Target::Port(_)
+        | Target::AsnRoute(_)
+        | Target::LineAccount(_)
+        | Target::CustomerToken(_)
+        | Target::WholeService => None,
     }
 }
 

@@ -41,6 +41,25 @@ fn only_the_technique_that_was_asked_for() {
 }
 
 #[test]
+fn what_must_stay_open_and_was_not_seen_to_be_hit_is_said() {
+    let register = "req-7 cidr:192.0.2.0/24 except ip:192.0.2.7";
+    let open = "but not ip 192.0.2.7, and whether the block hits that was not seen";
+    check_clause(
+        "block 192.0.2.0/24 for req-7",
+        register,
+        &format!("target: cidr 192.0.2.0/24; {open} / cidr 192.0.2.0/24"),
+    );
+    check_clause("block 192.0.2.0/24", register, &format!("reference: req-7; {open} / no claim"));
+    check_clause("block 192.0.2.9 for req-7", register, "target: cidr 192.0.2.0/24 / ip 192.0.2.9");
+    // In another clause it is not told to those who may not see the targets.
+    check_clause(
+        "block 192.0.2.0/24",
+        "req-7 cidr:192.0.2.0/24 except ip:192.0.2.7 opening targets=restricted",
+        "reference: req-7 / no claim",
+    );
+}
+
+#[test]
 fn how_well_the_basis_is_proved_and_when_it_was_registered() {
     let register = "other ip:198.51.100.1; req-7 ip:192.0.2.7 proof authority_signed";
     let qualities = |event: &str, want: &str| check_qualities(event, register, want);

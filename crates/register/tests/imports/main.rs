@@ -521,6 +521,18 @@ fn a_recurrence_is_resolved_to_instants() {
             (49 * hour + hour / 2, hour / 4)
         ]
     );
+    // Which one was taken is kept with the request.
+    let text = one(&format!(
+        "from = \"2026-10-24T00:00:00Z\"\nuntil = \"2026-10-26T12:00:00Z\"\ntime_zone = \"Europe/Berlin\"\n\
+         recurrence = {night}"
+    ));
+    let assumed = from_toml(&text).unwrap().requests.remove(0).time_assumption;
+    for taken in [
+        "T02:30:00 is doubled or skipped by a clock change in Europe/Berlin, earlier",
+        "T02:45:00 is doubled",
+    ] {
+        assert!(assumed.contains(&format!("recurrence: 2026-10-25{taken}")), "{assumed}");
+    }
     // Over midnight, cut to the span.
     let late = "{ days = [\"sat\"], from = \"23:00\", until = \"01:00\" }";
     assert_eq!(

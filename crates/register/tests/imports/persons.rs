@@ -148,6 +148,7 @@ fn what_leads_to_a_person_stands_in_no_open_field() {
         ("docket = \"max@example.org\"", "docket", "holds an e-mail address"),
         ("external_ref = \"call +49 170 1234567\"", "external_ref", "holds a telephone number"),
         ("keywords = [\"max@example.org\"]", "keywords", "holds an e-mail address"),
+        ("targets = [\"keyword:max@example.org\"]", "targets", "holds an e-mail address"),
         ("addressee = \"Hans <hans@isp.example>\"", "addressee", "holds an e-mail address"),
     ] {
         refused(lines, field, problem);

@@ -45,7 +45,7 @@ async fn state(config: &Config, body: Body, dry_run: bool) -> Result<(), CliErro
     let change = change_of_all(&answer.rows);
     let told = match &body {
         // It is about references, and not about rules without a basis.
-        Body::LateRegister(_) => sentence(&change, dry_run),
+        Body::LateRegister(_) => sentence(&change, dry_run, None),
         _ => change.sentence(dry_run),
     };
     eprintln!("{told}");

@@ -205,6 +205,9 @@ impl Amend {
             (Some("never"), _) => task.effective_until_s = 0,
             (Some(text), end) => task.effective_until_s = days.end(text, end)?,
         }
+        if until.is_some() {
+            told.notes.extend(cut_windows(task)?);
+        }
         for text in remove_target {
             let target = target(text, "--remove-target")?.target.target;
             let before = task.targets.len();
@@ -316,7 +319,27 @@ impl Amend {
     }
 }
 
-/// What there is to say of the targets that were typed.
+/// A request holds only in its windows, and none reaches beyond its end. What to say of those that stay.
+fn cut_windows(task: &mut v1::Task) -> Result<Option<String>, CliError> {
+    if task.windows.is_empty() {
+        return Ok(None);
+    }
+    let end_s = if task.effective_until_s == 0 { i64::MAX } else { task.effective_until_s };
+    task.windows.retain(|window| window.from_s < end_s);
+    let Some(last) = task.windows.last_mut() else {
+        let problem =
+            "--until: none of its windows begins before that; give a later time, or withdraw it";
+        return Err(CliError::Usage(problem.to_owned()));
+    };
+    last.until_s = last.until_s.min(end_s);
+    let last = time::utc(last.until_s);
+    Ok(Some(format!(
+        "--until: the request holds only in its windows, and no window is added; the last one ends {last}. Others \
+         come with --file"
+    )))
+}
+
+/// What there is to say of what was typed.
 #[derive(Debug, Default)]
 struct Told {
     repairs: Vec<String>,
@@ -640,5 +663,27 @@ mod tests {
         assert!(refused.contains("is no target of the request"), "{refused}");
         let refused = amended(|a| a.techniques = vec!["nxdomain".into()]).unwrap_err();
         assert!(refused.contains("is no technique"), "{refused}");
+    }
+
+    #[test]
+    fn windows_end_with_their_request_and_none_is_left_out_silently() {
+        let until = |text: &str| {
+            let args = Amend { until: Some(text.to_owned()), ..Amend::default() };
+            let windows =
+                [(100, 200), (300, 400)].map(|(from_s, until_s)| v1::Window { from_s, until_s });
+            let mut request = request();
+            request.task.as_mut().unwrap().windows = windows.into();
+            let told = args.change(&mut request, 1_000).map_err(|error| error.to_string())?;
+            let windows = request.task.unwrap_or_default().windows;
+            let bounds = windows.iter().map(|window| (window.from_s, window.until_s));
+            Ok::<_, String>((bounds.collect::<Vec<_>>(), told.notes.join("; ")))
+        };
+        let (cut, note) = until("1970-01-01T00:05:50Z").unwrap();
+        assert_eq!(cut, [(100, 200), (300, 350)]);
+        assert!(note.contains("the last one ends 1970-01-01T00:05:50Z"), "{note}");
+        assert_eq!(until("1970-01-01T00:04:00Z").unwrap().0, [(100, 200)]);
+        assert_eq!(until("never").unwrap().0, [(100, 200), (300, 400)]);
+        let refused = until("1970-01-01T00:01:00Z").unwrap_err();
+        assert!(refused.contains("none of its windows"), "a request without windows always holds");
     }
 }
