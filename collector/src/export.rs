@@ -27,6 +27,7 @@ use evidence::{
     statement::{SignedStatement, decode_signed, item_set},
 };
 use prost::Message;
+use register::cases::Note;
 use remit_proto::v1::{
     self, ExportRequest, ExportResponse, GetCheckpointRequest, GetCheckpointResponse,
     evidence_service_server::EvidenceService, leaf::Body, register_item::Item,
@@ -42,6 +43,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::{
     access::{Access, Caller, Operation, clearance, sees},
+    cases::note_of,
     committed::Chunks,
     ingest::ask,
     log::{
@@ -224,16 +226,18 @@ pub fn make(
             targets_of,
             changes_of,
             words_of,
+            says,
         } = found;
         let named = targets_of.iter().any(|id| veil.hides_targets(id));
         let listed = changes_of.is_some_and(|list| veil.hides_targets_of_list(&list));
         manifest.imports_withheld += u64::from(import_withheld || named);
         manifest.list_versions_withheld += u64::from(listed);
         manifest.closed_parts_withheld += parts_withheld;
-        // They go with the remarks of their request, and nothing is said beside a request without targets.
+        // They go with the remarks of their request, and nothing is said beside a request without targets, nor
+        // anything that names one, wherever it was said.
         let unsaid = words_of.is_some_and(|id| {
             veil.hides_part(&id, v1::RequestPart::Remarks) || veil.hides_targets(&id)
-        });
+        }) || says.iter().any(|text| veil.is_named_in(text));
         manifest.closed_parts_withheld += u64::from(unsaid);
         let withheld = request.withhold_openings || named || listed || unsaid;
         chunks.into_iter().for_each(|id| want(id, withheld));
@@ -439,8 +443,10 @@ struct OfStatement {
     targets_of: BTreeSet<String>,
     /// The list of which they are entries.
     changes_of: Option<String>,
-    /// The request of a step whose words are its items.
+    /// The request of a step, or of the finding of a decision, whose words are its items.
     words_of: Option<String>,
+    /// These words.
+    says: Vec<String>,
 }
 
 /// The items of a statement and the closed parts in them, as far as the clearance reaches.
@@ -474,6 +480,14 @@ fn chunks_of_statement(
         Some(v1::statement::Body::Transition(stated)) => {
             found.words_of = stated.said.is_some().then(|| stated.request_id.clone());
         }
+        Some(v1::statement::Body::Decision(decided)) => {
+            let about = decided.subject.as_ref().filter(|_| decided.note.is_some());
+            let about = about.map(|subject| subject.request_id.clone());
+            found.words_of = about.filter(|id| !id.is_empty());
+            if let Note::Text(text) = note_of(chunks, &statement) {
+                found.says.push(text);
+            }
+        }
         _ => {}
     }
     found.chunks.extend(item_set(statement.body.as_ref()).into_iter().flat_map(ids));
@@ -502,8 +516,10 @@ fn chunks_of_statement(
             Some(Item::Targets(block)) => {
                 found.targets_of.insert(block.request_id);
             }
-            Some(Item::Opened(_) | Item::Attribution(_) | Item::ListChanges(_) | Item::Said(_))
-            | None => {}
+            Some(Item::Said(v1::StatedTexts { reason, text, escalation })) => {
+                found.says.extend([reason, text, escalation]);
+            }
+            Some(Item::Opened(_) | Item::Attribution(_) | Item::ListChanges(_)) | None => {}
         }
         Ok(())
     });

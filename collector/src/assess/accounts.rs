@@ -1,7 +1,8 @@
 //! What an account lost between two seals.
 //!
-//! Accounts are cumulative within a generation. Kept is only their growth, with the span in which it
-//! happened, so that a question about last week is not answered with the losses of last year.
+//! Accounts are cumulative within a generation. Kept is only how they change, with the span in which it
+//! happened, so that a question about last week is not answered with the losses of last year. What was lost stays
+//! lost; what was not explained may be later, and is taken back then.
 
 use std::collections::HashMap;
 
@@ -24,8 +25,9 @@ pub(super) fn losses(
         .filter_map(|(source, (lost, unexplained))| {
             let (lost_before, unexplained_before) = old.get(&source).copied().unwrap_or_default();
             let lost = lost.saturating_sub(lost_before);
-            let unexplained = unexplained.saturating_sub(unexplained_before);
-            (lost > 0 || unexplained > 0).then(|| NewLoss {
+            let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            let unexplained = signed(unexplained).saturating_sub(signed(unexplained_before));
+            (lost > 0 || unexplained != 0).then(|| NewLoss {
                 origin: origin.clone(),
                 index,
                 source,
@@ -53,4 +55,32 @@ fn totals(seal: &v1::Seal) -> HashMap<i32, (u64, u64)> {
             .saturating_add(account.unexplained_surplus);
     }
     totals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The queue dropped twenty, and the agent knew of it only after its next seal.
+    #[test]
+    fn what_is_explained_later_is_taken_back() {
+        let seal = |missing: u64, lost: u64| v1::Seal {
+            sources: vec![v1::SourceAccount {
+                unexplained_missing: missing,
+                lost: vec![v1::Loss { count: lost, ..v1::Loss::default() }],
+                ..v1::SourceAccount::default()
+            }],
+            ..v1::Seal::default()
+        };
+        let origin: AgentOrigin = "example.net/agent/r1/0000000000000001".parse().unwrap();
+        let seals = [seal(20, 0), seal(0, 20), seal(0, 20)];
+        let mut before = None;
+        let mut told = Vec::new();
+        for seal in &seals {
+            let losses = losses(&origin, 1, before, seal);
+            told.extend(losses.into_iter().map(|loss| (loss.lost, loss.unexplained)));
+            before = Some(seal);
+        }
+        assert_eq!(told, [(0, 20), (20, -20)]);
+    }
 }

@@ -117,6 +117,8 @@ pub(crate) struct Stream {
     pub(crate) now_s: i64,
     /// What the next seals state.
     pub(crate) seal_interval_s: u32,
+    /// By so much the clocks of those that seal are ahead.
+    pub(crate) ahead_s: i64,
     pub(crate) stopping: bool,
     pub(crate) canaries: Vec<v1::CanaryAccount>,
     /// Of the nodes that are declared next.
@@ -137,6 +139,7 @@ impl Stream {
             chunks: Arc::default(),
             now_s: NOON,
             seal_interval_s: 30,
+            ahead_s: 0,
             stopping: false,
             canaries: Vec::new(),
             asn: 0,
@@ -735,7 +738,7 @@ impl Stream {
     /// Seals and sends what a node has recorded.
     pub(crate) fn send(&mut self, node: &str) {
         let seal = v1::Seal {
-            at_s: self.now_s,
+            at_s: self.now_s + self.ahead_s,
             clock: v1::ClockState::Synced.into(),
             sources: self.trees[node].accounts.clone(),
             collector_checkpoint: self.checkpoint.clone(),

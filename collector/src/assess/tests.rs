@@ -391,6 +391,39 @@ fn a_restart_at_any_point_comes_to_the_same() {
     }
 }
 
+/// A job of an entry that changes no register stands behind a long one, and both are under way when it stops.
+#[test]
+fn a_confirmation_that_a_stop_interrupts_is_judged_again() {
+    let mut stream = router();
+    let (covered, _) = blocks();
+    let area = block(4, "cell_area:mitte for req-7");
+    stream.enrol_person("p1");
+    stream.enrol_person("p2");
+    stream.deed("r1", &area, v1::ServiceAct::Recorded, NOON, 0);
+    (0..super::AT_ONCE).for_each(|_| stream.hit("r1", &covered, 1));
+    stream.publish();
+    let before = stream.committed.len();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.publish();
+    stream.deed("r1", &area, v1::ServiceAct::Confirmed, NOON, 0);
+    stream.publish();
+    let whole = World::of(&stream).assessor.dump().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let chunks = std::sync::Arc::clone(&stream.chunks) as _;
+        Assessor::open(folder.path(), operator(), chunks).unwrap().0
+    };
+    let mut first = open();
+    first.apply(stream.committed[..before].to_vec()).unwrap();
+    first.apply(stream.committed[before..].to_vec()).unwrap();
+    assert!(first.has_work());
+    drop(first);
+    let mut second = open();
+    second.apply(stream.committed.clone()).unwrap();
+    second.finish_work().unwrap();
+    assert_eq!(second.dump().unwrap(), whole);
+}
+
 #[test]
 fn a_rebuilt_index_is_the_same_and_takes_its_place() {
     let stream = eventful();

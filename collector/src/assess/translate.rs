@@ -167,9 +167,9 @@ fn entry_ops(assessment: &Assessment, entry: &Entry, log_index: u64, at_s: i64, 
             let size = assessment.register_size_at(log_size);
             ops.push(Op::RegisterSize(size));
         }
-        Entry::Fork(v1::Fork { kind: _, accepted_note, conflicting_note: _ }) => {
+        Entry::Fork(v1::Fork { kind, accepted_note, conflicting_note: _ }) => {
             if let Some((origin, _)) = head(accepted_note) {
-                ops.push(Op::Fork { node: origin.node.to_string() });
+                ops.push(Op::Fork { origin, kind: *kind, at_s });
             }
         }
         Entry::Reassessment(v1::Reassessment { log_size, .. }) => {
@@ -332,6 +332,19 @@ fn leaf_ops(
             let source = v1::SourceKind::try_from(source).unwrap_or_default();
             ops.push(Op::Snapshot { origin, source, at_s, rules, unstable, control, covered_by });
         }
+        // It is no event, and changes what is known of those before: on a replay too its job may have to go on.
+        Item::Deed { facts, leaf }
+            if matches!(leaf.act(), ServiceAct::Confirmed | ServiceAct::Unspecified) =>
+        {
+            let (node, number) = (origin.node, facts.rule.number);
+            let to_register = assessment.register_size_at(log_size);
+            ops.push(Op::Reassess(Job {
+                log_size,
+                from_register: to_register,
+                to_register,
+                selectors: vec![Selector::always(Selected::Rule { node, number })],
+            }));
+        }
         _ if !wanted => {}
         Item::Activity { facts, leaf } => {
             let mut event = judged(assessment, EventKind::Activity, *facts, log_size, late);
@@ -377,7 +390,7 @@ fn leaf_ops(
     }
 }
 
-/// A deed that a person recorded stands like a rule from the leaf that records it to the one that ends it.
+/// A deed that a person recorded or ended stands like a rule from the leaf that records it to the one that ends it.
 fn deed_ops(
     assessment: &Assessment,
     (facts, leaf): (Facts, v1::ServiceAction),
@@ -386,20 +399,6 @@ fn deed_ops(
     ops: &mut Vec<Op>,
 ) {
     let origin = facts.origin.clone();
-    match leaf.act() {
-        ServiceAct::Recorded | ServiceAct::Ended => {}
-        // It is no event, and changes what is known of those before.
-        ServiceAct::Confirmed | ServiceAct::Unspecified => {
-            let (node, number) = (origin.node.clone(), facts.rule.number);
-            let to_register = assessment.register_size_at(log_size);
-            return ops.push(Op::Reassess(Job {
-                log_size,
-                from_register: to_register,
-                to_register,
-                selectors: vec![Selector::always(Selected::Rule { node, number })],
-            }));
-        }
-    }
     ops.push(match leaf.until_s {
         0 => Op::RuleShown(Box::new(ShownRule {
             facts: facts.clone(),
@@ -407,7 +406,7 @@ fn deed_ops(
             installed_at_s: Some(leaf.from_s),
             shown_at_s: leaf.from_s,
         })),
-        at_s => Op::RuleRemoved {
+        at_s => Op::DeedEnded {
             rule: RuleId::new(&origin, facts.rule.number),
             at_s,
             covered_by: facts.covered_by,

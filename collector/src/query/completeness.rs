@@ -1,8 +1,13 @@
 //! What an answer rests on, and what it may have missed (DESIGN.md idea 7).
 
+use std::collections::BTreeSet;
+
 use evidence::NodeId;
-use register::silence::{self, Silence};
-use remit_proto::v1::{self, Observation, SourceKind};
+use register::{
+    points,
+    silence::{self, Silence},
+};
+use remit_proto::v1::{self, Observation};
 
 use super::{Scene, canaries, error::QueryError, filter::Filter};
 use crate::store::GenerationRow;
@@ -84,13 +89,12 @@ fn span(scene: &Scene, filter: &Filter) -> (i64, i64) {
 }
 
 /// Those that lie in the question, in the order of time, and how many there are.
-pub(super) fn silences(scene: &Scene, filter: &Filter) -> Result<(Vec<Silence>, u64), QueryError> {
+fn silences(scene: &Scene, filter: &Filter) -> Result<(Vec<Silence>, u64), QueryError> {
     let (since_s, until_s) = span(scene, filter);
     let (mut found, mut count) = scene.reading.silences(since_s, until_s, &filter.nodes)?;
     let open = scene
         .heard
         .iter()
-        .filter(|_| scene.past.is_none())
         .filter(|(node, _)| filter.takes_node(node.as_str()))
         .filter_map(|(node, heard)| heard.open(node, scene.now_s))
         .filter(|open| open.until_s >= since_s && (until_s == 0 || open.from_s < until_s));
@@ -114,38 +118,23 @@ fn spans_question(
         && (silence.open || until_s <= silence.until_s)
 }
 
-/// How a point is looked at in fact. Declared as observed is not enough: an agent must have said that
-/// it reads this technology, else nobody looks.
+/// How a point is looked at in fact.
 fn observed(scene: &Scene, node: &str, point: &v1::EnforcementPoint) -> Option<Observation> {
-    let declared = point.observation();
-    (is_looked_at(declared) && reports(scene, node, point)).then_some(declared)
+    points::observed(point, &sources(scene, node))
 }
 
 /// Whether an agent for the point's technology has reported.
 pub(super) fn reports(scene: &Scene, node: &str, point: &v1::EnforcementPoint) -> bool {
-    let wanted = source_of(&point.technology);
-    scene.generations.iter().filter(|generation| generation.node == node).any(|generation| {
-        let started = generation.start.iter().flat_map(|start| start.sources.iter().copied());
-        let sealed = generation.seal.iter().flat_map(|seal| &seal.sources).map(|a| a.source);
-        match wanted {
-            Some(wanted) => started.chain(sealed).any(|source| source == i32::from(wanted)),
-            // A technology of another name is told of by some source that the agent reads.
-            None => is_looked_at(point.observation()) && generation.covered_size > 0,
-        }
-    })
+    points::reports(point, &sources(scene, node))
 }
 
-fn is_looked_at(declared: Observation) -> bool {
-    match declared {
-        Observation::Observed | Observation::Relayed => true,
-        Observation::Unobserved | Observation::Unspecified => false,
-    }
-}
-
-/// "unbound_rpz", "unbound-rpz" → the source of that name.
-fn source_of(technology: &str) -> Option<SourceKind> {
-    let name = technology.to_ascii_uppercase().replace('-', "_");
-    SourceKind::from_str_name(&format!("SOURCE_KIND_{name}"))
+/// What the agent of a node says it reads, by its active generation.
+fn sources(scene: &Scene, node: &str) -> BTreeSet<i32> {
+    let mut newest = newest_by_node(scene).filter(|generation| generation.node == node);
+    let Some(generation) = newest.next() else { return BTreeSet::new() };
+    let started = generation.start.iter().flat_map(|start| start.sources.iter().copied());
+    let sealed = generation.seal.iter().flat_map(|seal| &seal.sources).map(|a| a.source);
+    started.chain(sealed).collect()
 }
 
 /// The active generation of each node, in the order of nodes.

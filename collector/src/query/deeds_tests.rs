@@ -72,6 +72,23 @@ fn a_shutdown_that_outlasts_its_request_is_found_while_it_stands_and_when_it_end
     assert_eq!(world.findings(), ["r1 4 EXPIRED req-7 0 gone", late]);
 }
 
+/// The spool was put back, and the deed was told of in the part that is lost with the former generation.
+#[test]
+fn a_shutdown_whose_end_a_new_generation_tells_does_not_stand() {
+    let (mut stream, shutdown) = network_with_persons();
+    stream.deed("r1", &shutdown, v1::ServiceAct::Recorded, NOON + 1, 0);
+    stream.deed("r1", &shutdown, v1::ServiceAct::Confirmed, NOON + 1, 0);
+    stream.publish();
+    stream.wait(2000);
+    stream.generation("r1", 2);
+    stream.deed("r1", &shutdown, v1::ServiceAct::Ended, NOON + 1, NOON + 900);
+    stream.publish();
+    let world = World::of(&stream);
+    assert!(world.rules().is_empty(), "{:?}", world.rules());
+    let findings = world.findings();
+    assert!(!findings.iter().any(|row| row.contains("LATE_REMOVAL")), "{findings:?}");
+}
+
 #[test]
 fn a_shutdown_touches_whatever_it_may_hold() {
     let mut stream = network();

@@ -9,8 +9,11 @@ use evidence::{Claim, NodeId};
 use register::{
     Duty, DutyFinding, Installed, Known, Target,
     duties::{DutyNode, Stood, Watch, lines_in_scope},
-    is_deed, severity,
+    is_deed,
+    request::Scope,
+    severity,
     silence::Silence,
+    widest,
 };
 use remit_proto::v1::{self, DutyCode};
 
@@ -102,8 +105,9 @@ impl Memo {
         let silences = &mut self.silences.silences;
         let ended = silences.len();
         if scene.past.is_some() {
-            // Of what was heard last no past is kept; nor is this memo.
+            // This memo is not kept either.
             silences.retain(|silence| silence.until_s <= at_s);
+            silences.extend(scene.silent_then.iter().cloned());
         } else {
             // By the time of the evidence: a collector that nobody has told anything knows of nobody's silence.
             silences.extend(scene.heard.iter().filter_map(|(node, heard)| heard.open(node, at_s)));
@@ -134,7 +138,7 @@ pub(super) fn findings(
             let request = entry.request();
             let authority = register.authority(&entry);
             if takes(scene, filter, duty, authority, at_s) {
-                let lines_served = lines_in_scope(&request.scope, &scene.inventory);
+                let lines_served = lines_of(scene, duty, &request.scope);
                 let (key, row) = row(duty, authority, lines_served, at_s);
                 tell(key, row);
             }
@@ -143,6 +147,16 @@ pub(super) fn findings(
     let rows = probes::findings(scene, filter)?;
     rows.into_iter().for_each(|(key, row)| tell(key, row));
     Ok(())
+}
+
+/// Served by the nodes that it is about; where these are not all told, by all in scope.
+fn lines_of(scene: &Scene, duty: &Duty, scope: &Scope) -> u64 {
+    if duty.nodes.is_empty() || duty.node_count != duty.nodes.len() as u64 {
+        return lines_in_scope(scope, &scene.inventory);
+    }
+    let is_one = |facts: &&v1::NodeFacts| duty.nodes.iter().any(|part| part.node == facts.node);
+    let lines = scene.inventory.iter().filter(is_one).map(|facts| facts.lines_served);
+    lines.fold(0, u64::saturating_add)
 }
 
 fn takes(scene: &Scene, filter: &Filter, duty: &Duty, authority: &str, at_s: i64) -> bool {
@@ -201,7 +215,7 @@ fn row(duty: &Duty, authority: &str, lines_served: u64, at_s: i64) -> (String, v
     // Where nothing is blocked, nothing is taken away.
     let severity = (*finding == DutyFinding::Is(DutyCode::LateRemoval)).then(|| {
         let duration_s = u64::try_from(last_s.saturating_sub(since_s)).unwrap_or(0);
-        severity(targets.first(), lines_served, duration_s)
+        severity(widest(targets), lines_served, duration_s)
     });
     let node = |part: &DutyNode| v1::DutyNodeRow {
         node: part.node.clone(),

@@ -325,3 +325,37 @@ fn nothing_is_told_of_a_time_before_a_node_listed_its_rules() {
     assert_eq!(row.first_seen_s, NOON + 600, "seen lacking");
     assert!(row.due_s < row.first_seen_s, "due since {}", row.due_s);
 }
+
+/// Its clock is not so far ahead that it would be suspect.
+#[test]
+fn one_clock_that_is_ahead_makes_no_other_node_silent() {
+    let mut stream = network();
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.enrol("r2");
+    stream.publish();
+    heard(&mut stream, 30);
+    stream.ahead_s = 120;
+    stream.send("r2");
+    stream.publish();
+    assert_eq!(codes(&World::of(&stream)), ["req-7 NOT_ENFORCED"]);
+}
+
+#[test]
+fn what_stood_too_long_is_as_grave_as_the_widest_of_it() {
+    let mut stream = network();
+    stream.request_with("req-7", "ip:192.0.2.7", |request| {
+        let task = request.task.as_mut().unwrap();
+        let wide =
+            v1::Target { kind: v1::TargetKind::Cidr.into(), value: "198.51.100.0/24".into() };
+        task.targets.push(v1::RequestTarget { target: Some(wide), ..Default::default() });
+        task.effective_until_s = NOON + 100;
+    });
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    stream.install("r1", &block(2, "cidr:198.51.100.0/24 for req-7"));
+    stream.publish();
+    heard(&mut stream, 200);
+    let world = World::of(&stream);
+    assert_eq!(codes(&world), ["req-7 LATE_REMOVAL r1"]);
+    let severity = duties(&world)[0].severity.unwrap();
+    assert_eq!(severity.scale(), SeverityGrade::High);
+}

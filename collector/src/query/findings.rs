@@ -254,7 +254,18 @@ fn of_group(scene: &Scene, group: &Group, cause: &str) -> v1::FindingRow {
 fn of_rule(scene: &Scene, judged: &JudgedRule, cause: &str) -> v1::FindingRow {
     let JudgedRule { rule, verdict, authority, at_s } = judged;
     let verdict = at_this_size(scene, verdict);
-    let since_s = if rule.installed_at_s != 0 { rule.installed_at_s } else { rule.first_shown_s };
+    let stands_s = if rule.installed_at_s != 0 { rule.installed_at_s } else { rule.first_shown_s };
+    // It may have stood for long before it was anything to find.
+    let first_seen_s = scene.grounds().held_since_s(
+        &rule.facts,
+        rules::since_s(rule),
+        (stands_s.min(*at_s), *at_s),
+        scene.position.log_size,
+        |verdict| {
+            let added: Vec<i32> = verdict.added.iter().map(|finding| (*finding).into()).collect();
+            causes(verdict.code, Added::of(&added)).iter().any(|held| held == cause)
+        },
+    );
     v1::FindingRow {
         code: cause.to_owned(),
         node: rule.id.node.clone(),
@@ -265,7 +276,7 @@ fn of_rule(scene: &Scene, judged: &JudgedRule, cause: &str) -> v1::FindingRow {
         claims: rule.facts.rule.claims.clone(),
         authority: authority.clone(),
         verdict: Some(verdict),
-        first_seen_s: since_s.min(*at_s),
+        first_seen_s,
         last_seen_s: *at_s,
         installed_now: true,
         generation: rule.id.generation.clone(),
@@ -286,13 +297,9 @@ fn add(known: &mut v1::FindingRow, more: v1::FindingRow) {
 /// A rule that stands speaks for itself; its hits add when and how often.
 fn join(known: &mut v1::FindingRow, standing: v1::FindingRow) {
     let hits = known.hits;
-    let first_seen_s = known.first_seen_s;
+    let first_seen_s = known.first_seen_s.min(standing.first_seen_s);
     let last_seen_s = known.last_seen_s.max(standing.last_seen_s);
-    *known = standing;
-    known.hits = hits;
-    // When hits under this verdict were seen first is known; since when it merely stood, is not.
-    known.first_seen_s = first_seen_s;
-    known.last_seen_s = last_seen_s;
+    *known = v1::FindingRow { hits, first_seen_s, last_seen_s, ..standing };
 }
 
 fn rule_prefix(rule: &RuleId) -> String {

@@ -11,13 +11,10 @@ use register::{
 use remit_proto::v1;
 
 use super::{
-    Scene, canaries,
-    completeness::{newest_by_node, silences},
-    error::QueryError,
-    filter::Filter,
+    Scene, canaries, completeness::newest_by_node, error::QueryError, filter::Filter,
     findings::short,
 };
-use crate::store::Contradicted;
+use crate::store::{Contradicted, StoredFork};
 
 pub(super) fn findings(
     scene: &Scene,
@@ -26,13 +23,19 @@ pub(super) fn findings(
     let mut rows = unstated_basis_maps(scene, filter);
     rows.extend(missing_canaries(scene, filter));
     let reported: BTreeSet<NodeId> = scene.heard.keys().cloned().collect();
-    // Of all nodes, and whenever: what is asked for is taken from the spans that come of them.
-    let (silences, _) = silences(scene, &Filter::default())?;
+    // Of all nodes, and whenever: what is asked for is taken from the spans that come of them. All, and not those that
+    // would be listed: among a thousand long ones a node that fell silent just now would be lost.
+    let mut silences = Vec::new();
+    for row in &scene.generations {
+        silences.extend(scene.reading.silences_from(&row.node, &row.generation, 0)?);
+    }
+    silences.extend(scene.heard.iter().filter_map(|(node, heard)| heard.open(node, scene.now_s)));
+    silences.sort();
     let spans = silent_areas(&scene.inventory, &reported, &silences);
     rows.extend(areas(filter, &spans));
     rows.extend(silent_agents(&silences, &spans).into_iter().filter_map(|s| silent(filter, s)));
     rows.extend(clocks(scene, filter));
-    rows.extend(forks(scene, filter));
+    rows.extend(forks(scene, filter)?);
     rows.extend(contradictions(scene, filter)?);
     Ok(rows)
 }
@@ -111,21 +114,25 @@ fn clocks(scene: &Scene, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
     rows.collect()
 }
 
-fn forks(scene: &Scene, filter: &Filter) -> Vec<(String, v1::FindingRow)> {
+/// One for each generation and kind, as they came: a new key does not go on with what was done with the one before.
+fn forks(scene: &Scene, filter: &Filter) -> Result<Vec<(String, v1::FindingRow)>, QueryError> {
     const CODE: v1::IntegrityCode = v1::IntegrityCode::Forked;
-    let rows = newest_by_node(scene).filter(|generation| generation.forks > 0);
-    let rows = rows.filter_map(|generation| {
-        let at_s = generation.last_received_s;
-        filter.takes_integrity(&generation.node, CODE, at_s).then(|| {
-            keyed(v1::FindingRow {
-                forks: generation.forks,
-                first_seen_s: at_s,
-                last_seen_s: at_s,
-                ..about(&generation.node, CODE)
-            })
-        })
+    let forks = scene.reading.forks()?.into_iter();
+    let asked = forks.filter(|fork| filter.takes_integrity(&fork.node, CODE, fork.last_s));
+    let rows = asked.map(|fork| {
+        let StoredFork { node, generation, kind, count, first_s, last_s } = fork;
+        let superseded = kind == i32::from(v1::ForkKind::SupersededGeneration);
+        let row = v1::FindingRow {
+            detail: if superseded { "superseded".to_owned() } else { String::new() },
+            generation,
+            forks: count,
+            first_seen_s: first_s,
+            last_seen_s: last_s,
+            ..about(&node, CODE)
+        };
+        (format!("{}/ {} {} {}", row.node, row.code, row.generation, row.detail), row)
     });
-    rows.collect()
+    Ok(rows.collect())
 }
 
 fn about(node: &str, code: v1::IntegrityCode) -> v1::FindingRow {

@@ -43,11 +43,13 @@ impl QueryHandle {
         let v1::GetListRequest { list_id } = request;
         let scene = self.scene()?;
         let list = find(&scene, &list_id)?;
-        let accepted = list.versions().iter().map(|v| version_row(&list, v, scene.now_s));
+        let accepted = list.versions().iter().map(|v| version_row(&scene, &list, v));
         let root = scene.grounds().register_root_at(scene.position.log_size);
         Ok(v1::GetListResponse {
             list: Some(list_row(&scene, &list)),
-            versions: accepted.chain(list.held().map(|held| held_row(&list, held))).collect(),
+            versions: accepted
+                .chain(list.held().map(|held| held_row(&scene, &list, held)))
+                .collect(),
             register_root: root.map(|root| root.0.to_vec()).unwrap_or_default(),
             completeness: Some(completeness(&scene, &Filter::default())?),
         })
@@ -138,7 +140,7 @@ pub(super) fn covered_by(scene: &Scene, request: &register::Request) -> Vec<v1::
     let lists = request.covers_lists.iter().filter_map(|id| scene.register().list_of(id));
     let shown = lists.filter_map(|list| {
         let version = list.in_force_at(scene.now_s).or(list.newest())?;
-        Some(version_row(&list, version, scene.now_s))
+        Some(version_row(scene, &list, version))
     });
     shown.collect()
 }
@@ -167,8 +169,8 @@ fn list_row(scene: &Scene, list: &ListView<'_>) -> v1::ListRow {
         list_id: list.id().to_string(),
         feed: list.feed().map(|feed| feed_row(list, feed)),
         proposed_feed: list.proposed_feed().filter(shown).map(|feed| feed_row(list, feed)),
-        in_force: list.in_force_at(now_s).map(|version| version_row(list, version, now_s)),
-        held: list.held().next_back().map(|held| held_row(list, held)),
+        in_force: list.in_force_at(now_s).map(|version| version_row(scene, list, version)),
+        held: list.held().next_back().map(|held| held_row(scene, list, held)),
         versions: list.versions().len() as u64,
         partial: list.is_partial(),
     }
@@ -211,7 +213,8 @@ pub(super) fn approval(approved: &Approved) -> v1::PersonApproval {
     }
 }
 
-fn version_row(list: &ListView<'_>, version: &Accepted, now_s: i64) -> v1::ListVersionRow {
+fn version_row(scene: &Scene, list: &ListView<'_>, version: &Accepted) -> v1::ListVersionRow {
+    let now_s = scene.now_s;
     let Accepted { version: word, proposed, acceptance, from_s, counts, file_digest } = version;
     let until_s = list.until_s(version);
     let state = match until_s {
@@ -219,47 +222,74 @@ fn version_row(list: &ListView<'_>, version: &Accepted, now_s: i64) -> v1::ListV
         Some(until_s) if until_s <= now_s => ListVersionState::Former,
         Some(_) | None => ListVersionState::InForce,
     };
-    v1::ListVersionRow {
-        list_id: list.id().to_string(),
-        version: word.to_string(),
-        state: state.into(),
-        from_s: *from_s,
-        until_s: until_s.unwrap_or(0),
-        entries: counts.entries,
-        added: counts.added,
-        removed: counts.removed,
-        rows_refused: counts.rows_refused,
-        file_digest: file_digest.clone(),
-        statement: proposed.statement,
-        digest: proposed.digest.to_vec(),
-        author: Some(proposed.by.clone()),
-        recorded_at_s: proposed.recorded_at_s,
-        previous: list.before(word).map(|before| before.version.to_string()).unwrap_or_default(),
-        acceptance: Some(match acceptance {
-            Acceptance::Standing { feed } => By::StandingFeed(*feed),
-            Acceptance::Person(approved) => By::Person(approval(approved)),
-        }),
-    }
+    countless(
+        scene,
+        v1::ListVersionRow {
+            list_id: list.id().to_string(),
+            version: word.to_string(),
+            state: state.into(),
+            from_s: *from_s,
+            until_s: until_s.unwrap_or(0),
+            entries: counts.entries,
+            added: counts.added,
+            removed: counts.removed,
+            rows_refused: counts.rows_refused,
+            file_digest: file_digest.clone(),
+            statement: proposed.statement,
+            digest: proposed.digest.to_vec(),
+            author: Some(proposed.by.clone()),
+            recorded_at_s: proposed.recorded_at_s,
+            previous: list
+                .before(word)
+                .map(|before| before.version.to_string())
+                .unwrap_or_default(),
+            acceptance: Some(match acceptance {
+                Acceptance::Standing { feed } => By::StandingFeed(*feed),
+                Acceptance::Person(approved) => By::Person(approval(approved)),
+            }),
+            counts_withheld: false,
+        },
+    )
 }
 
-fn held_row(list: &ListView<'_>, held: &Held) -> v1::ListVersionRow {
+fn held_row(scene: &Scene, list: &ListView<'_>, held: &Held) -> v1::ListVersionRow {
     let Held { version, previous, proposed, counts, file_digest, changes: _, .. } = held;
+    countless(
+        scene,
+        v1::ListVersionRow {
+            list_id: list.id().to_string(),
+            version: version.to_string(),
+            state: ListVersionState::Held.into(),
+            from_s: proposed.effective_at_s,
+            until_s: 0,
+            entries: counts.entries,
+            added: counts.added,
+            removed: counts.removed,
+            rows_refused: counts.rows_refused,
+            file_digest: file_digest.clone(),
+            statement: proposed.statement,
+            digest: proposed.digest.to_vec(),
+            author: Some(proposed.by.clone()),
+            recorded_at_s: proposed.recorded_at_s,
+            previous: previous.as_ref().map(ToString::to_string).unwrap_or_default(),
+            acceptance: None,
+            counts_withheld: false,
+        },
+    )
+}
+
+/// Of a list whose targets are not shown, how many are not shown either.
+fn countless(scene: &Scene, row: v1::ListVersionRow) -> v1::ListVersionRow {
+    if !scene.veil.hides_targets_of_list(&row.list_id) {
+        return row;
+    }
     v1::ListVersionRow {
-        list_id: list.id().to_string(),
-        version: version.to_string(),
-        state: ListVersionState::Held.into(),
-        from_s: proposed.effective_at_s,
-        until_s: 0,
-        entries: counts.entries,
-        added: counts.added,
-        removed: counts.removed,
-        rows_refused: counts.rows_refused,
-        file_digest: file_digest.clone(),
-        statement: proposed.statement,
-        digest: proposed.digest.to_vec(),
-        author: Some(proposed.by.clone()),
-        recorded_at_s: proposed.recorded_at_s,
-        previous: previous.as_ref().map(ToString::to_string).unwrap_or_default(),
-        acceptance: None,
+        counts_withheld: true,
+        entries: 0,
+        added: 0,
+        removed: 0,
+        rows_refused: 0,
+        file_digest: Vec::new(),
+        ..row
     }
 }

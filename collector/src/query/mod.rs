@@ -73,7 +73,12 @@ use std::{
 };
 
 use evidence::NodeId;
-use register::{Cases, View, assessment::Grounds, silence::Heard, words::time};
+use register::{
+    Cases, View,
+    assessment::Grounds,
+    silence::{Heard, Silence},
+    words::time,
+};
 use remit_proto::v1;
 
 pub use clock::Clock;
@@ -148,6 +153,7 @@ impl QueryHandle {
             inventory,
             now_s,
             past,
+            silent_then: Vec::new(),
             veil,
             defects,
             duties,
@@ -184,6 +190,13 @@ impl QueryHandle {
         };
         scene.now_s = as_known_at_s;
         scene.past = Some(Past { as_known_at_s, log_size: known.log_size });
+        scene.generations.retain(|row| row.enrolled_by.is_some_and(|by| by < known.log_size));
+        // What has ended since, and what goes on until today.
+        let ended = scene.reading.silences_at(as_known_at_s)?.into_iter();
+        let ended = ended.map(|silence| Silence { until_s: as_known_at_s, open: true, ..silence });
+        let heard = scene.heard.iter();
+        let open = heard.filter_map(|(node, heard)| heard.open(node, as_known_at_s));
+        scene.silent_then = ended.chain(open).collect();
         Ok(scene)
     }
 
@@ -211,9 +224,11 @@ struct Scene {
     now_s: i64,
     defects: Arc<Mutex<register::defects::Watch>>,
     duties: Arc<Mutex<duties::Memo>>,
-    /// The answer is of what was known once. Then position, inventory and "now" are of that time;
-    /// generations and what was heard last, of which no past is kept, are not to be looked at.
+    /// The answer is of what was known once. Then position, inventory and "now" are of that time. Generations are
+    /// those that were enrolled by then, with what came of them since; and what was heard last is of today.
     past: Option<Past>,
+    /// Of an answer about the past: silences that went on at that time, as they are known now, cut there.
+    silent_then: Vec<Silence>,
     veil: Veil,
 }
 
@@ -274,23 +289,31 @@ impl Scene {
         self.past.map(|past| past.log_size)
     }
 
-    /// Time of the newest seal of each node: its "now". Of what was known once: the time that was asked for.
+    /// Time of the newest seal of each node, by its newest generation that has one: its "now". Of what was known
+    /// once: the time that was asked for, or where the node was silent then, when it had last been heard.
     fn seal_times(&self) -> BTreeMap<&str, i64> {
         let mut times = BTreeMap::new();
-        if let Some(Past { as_known_at_s, log_size: _ }) = self.past {
-            let all = self.generations.iter();
-            return all.map(|generation| (generation.node.as_str(), as_known_at_s)).collect();
-        }
         for generation in &self.generations {
-            let Some(seal) = &generation.seal else { continue };
-            let newest = times.entry(generation.node.as_str()).or_insert(seal.at_s);
-            *newest = (*newest).max(seal.at_s);
+            let at_s = match (self.past, &generation.seal) {
+                (Some(past), _) => past.as_known_at_s,
+                (None, Some(seal)) => seal.at_s,
+                (None, None) => continue,
+            };
+            // They come oldest first. A clock that was a year ahead under a former key says nothing any more.
+            times.insert(generation.node.as_str(), at_s);
+        }
+        for Silence { from_s, node, .. } in &self.silent_then {
+            if let Some(at_s) = times.get_mut(node.as_str()) {
+                *at_s = (*at_s).min(*from_s);
+            }
         }
         times
     }
 
-    /// "Now" of the evidence as a whole.
+    /// "Now" of the evidence as a whole: no later than anything of it came here. One node whose clock is ahead must
+    /// not make all others silent.
     fn evidence_now_s(&self) -> i64 {
-        self.seal_times().into_values().max().unwrap_or(self.position.at_s)
+        let here_s = self.past.map_or(self.position.at_s, |past| past.as_known_at_s);
+        self.seal_times().into_values().max().map_or(here_s, |newest_s| newest_s.min(here_s))
     }
 }

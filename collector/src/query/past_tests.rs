@@ -246,3 +246,50 @@ fn what_was_missed_after_the_time_is_not_told_of_it() {
     assert_eq!(told(0), (1, 1), "now");
     assert_eq!(told(NOON + 60), (0, 0));
 }
+
+/// Since a request ended nobody had heard the node: whether the rule still stood was not known, whoever came back since.
+#[test]
+fn a_rule_of_a_node_that_was_silent_then_is_judged_when_it_was_last_heard() {
+    let mut stream = Stream::new();
+    stream.enrol("r1");
+    stream.declare("r1", "DE", &["acl nftables observed"]);
+    stream.snapshot("r1", &[]);
+    stream.request_with("req-7", "ip:192.0.2.7", |request| {
+        request.task.as_mut().unwrap().effective_until_s = NOON + 1000;
+    });
+    stream.wait(10);
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    stream.publish();
+    let at_s = NOON + 2000;
+    let check = |world: &World, what: &str| {
+        let (rules, answer) = target(world, "192.0.2.7", at_s);
+        assert_eq!(rules, ["1 stands AUTHORISED"], "{what}");
+        let answer = answer.completeness.unwrap();
+        assert_eq!(answer.silences.len(), 1, "{what}: {:?}", answer.silences);
+        let findings = world.findings_of(known_at(at_s));
+        assert_eq!(findings, ["req-7 UNDETERMINED"], "{what}");
+    };
+    check(&World::at(&stream, NOON + 9_000, 1), "silent until today");
+    stream.wait(5_000);
+    stream.send("r1");
+    stream.publish();
+    check(&World::of(&stream), "heard again");
+    assert_eq!(target(&World::of(&stream), "192.0.2.7", 0).0, ["1 stands EXPIRED"]);
+}
+
+#[test]
+fn a_node_that_was_enrolled_later_observed_nothing_then() {
+    let mut stream = Stream::new();
+    stream.declare("r1", "DE", &["acl nftables observed"]);
+    stream.publish_only();
+    stream.wait(100);
+    stream.enrol("r1");
+    stream.publish();
+    let world = World::of(&stream);
+    let observed = |at_s| {
+        let rests_on = events(&world, known_at(at_s)).1;
+        (rests_on.points_observed, rests_on.points_declared)
+    };
+    assert_eq!(observed(NOON + 50), (0, 1));
+    assert_eq!(observed(0), (1, 1));
+}

@@ -558,3 +558,62 @@ fn every_event_has_a_line_for_the_export() {
                   \"then\":{\"code\":\"NO_BASIS\",\"request\":\"\"}}";
     assert_eq!(lines.lines().next(), Some(wanted));
 }
+
+#[test]
+fn a_finding_is_as_old_as_what_is_wrong_and_not_as_its_rule() {
+    let seen = |stream: &Stream| {
+        let kinds = vec![v1::FindingKind::Rule.into()];
+        let request = v1::ListFindingsRequest { kinds, ..v1::ListFindingsRequest::default() };
+        let found = World::of(stream).query.list_findings(request).unwrap().findings;
+        let [row] = &found[..] else { panic!("{found:?}") };
+        (row.code.clone(), row.first_seen_s - NOON, row.last_seen_s - NOON)
+    };
+    let mut stream = network();
+    stream.request_with("req-7", "ip:192.0.2.7", |request| {
+        request.task.as_mut().unwrap().effective_until_s = NOON + 5_000;
+    });
+    stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+    stream.publish();
+    stream.wait(6_000);
+    stream.send("r1");
+    stream.publish();
+    assert_eq!(seen(&stream), ("EXPIRED".to_owned(), 5_000, 6_000), "it stood covered before");
+
+    // Nobody saw it installed, and it is hit much later.
+    let mut stream = network();
+    let bare = block(2, "ip:192.0.2.9");
+    stream.wait(10);
+    stream.snapshot("r1", &[&bare]);
+    stream.publish();
+    stream.wait(6_000);
+    stream.hit("r1", &bare, 1);
+    stream.publish();
+    assert_eq!(seen(&stream), ("NO_BASIS".to_owned(), 10, 6_010), "as long as it stands");
+}
+
+/// One rule was left open for two reasons, and the newer one is another than is asked for.
+#[test]
+fn findings_are_found_by_each_reason_that_left_them_open() {
+    use v1::UndeterminedReason::{Boundary, Gap};
+    let mut stream = network();
+    let rule = block(1, "ip:192.0.2.7 for req-7");
+    stream.request("req-7", "ip:192.0.2.7");
+    stream.transition("req-7", v1::TransitionKind::Suspend, NOON + 30);
+    stream.transition("req-7", v1::TransitionKind::Resume, NOON + 930);
+    stream.wait(60);
+    stream.hits_between("r1", &rule, NOON, NOON + 60);
+    stream.gap("r1", 5, NOON + 20, NOON + 40);
+    stream.publish();
+    stream.wait(900);
+    stream.hits_between("r1", &rule, NOON + 900, NOON + 960);
+    stream.publish();
+    let world = World::of(&stream);
+    let found = |reason: v1::UndeterminedReason| {
+        let filter = v1::Filter { undetermined: vec![reason.into()], ..v1::Filter::default() };
+        let kinds = vec![v1::FindingKind::Rule.into()];
+        let request = v1::ListFindingsRequest { filter: Some(filter), kinds, ..Default::default() };
+        let found = world.query.list_findings(request).unwrap().findings;
+        found.iter().map(|row| row.last_seen_s - NOON).collect::<Vec<_>>()
+    };
+    assert_eq!((found(Gap), found(Boundary)), (vec![60], vec![960]));
+}

@@ -92,7 +92,7 @@ pub(super) fn contradicted_from(row: &Row<'_>) -> Result<Vec<Contradicted>, Stor
         at_s: row.get(9)?,
         form: v1::Rule { number, ..decode(&rule, "rule_fact.rule")? },
         target,
-        stands: ended_at_s.is_none(),
+        stands: row.get(11)?,
     };
     let ended_at_s = ended_at_s.unwrap_or(told.at_s);
     let ended = Contradicted { found: Contradiction::Phantom, at_s: ended_at_s, ..told.clone() };

@@ -20,7 +20,7 @@ use super::{
 const CATALOG: [(&str, &str); 15] = [
     ("projection", "SELECT * FROM projection"),
     ("generation", "SELECT * FROM generation ORDER BY node, generation"),
-    ("fork", "SELECT * FROM fork ORDER BY node"),
+    ("fork", "SELECT * FROM fork ORDER BY node, generation, kind"),
     (
         "rule",
         "SELECT node, generation, number, operator, source, rule_fact.rule, target.kind, target.key,

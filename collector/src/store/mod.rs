@@ -63,7 +63,8 @@ pub use archive::{Archive, Exported, Hold};
 pub use rows::{
     Added, Contradicted, DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow,
     Group, Job, KnownAt, Look, LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position,
-    RuleId, RuleQuery, ShownRule, StoredEvent, StoredGap, StoredProbe, StoredRule, StoredStood,
+    RuleId, RuleQuery, ShownRule, StoredEvent, StoredFork, StoredGap, StoredProbe, StoredRule,
+    StoredStood,
 };
 pub use schema::SCHEMA;
 pub(crate) use sqlite::FOLDER;
@@ -130,14 +131,23 @@ pub enum Op {
     Gap(Box<NewGap>),
     /// A seal said when the next one is due; it may have ended a silence.
     Heard(Box<NewHeard>),
+    /// A head that the history of a generation does not hold was kept as evidence.
     Fork {
-        node: String,
+        origin: AgentOrigin,
+        kind: i32,
+        at_s: i64,
     },
     /// Somebody saw a target from outside.
     Probe(Box<NewProbe>),
     Event(Box<NewEvent>),
     /// The rule is installed, by a change or by a snapshot.
     RuleShown(Box<ShownRule>),
+    /// A person told its end, in whatever generation the deed was told of.
+    DeedEnded {
+        rule: RuleId,
+        at_s: i64,
+        covered_by: u64,
+    },
     RuleRemoved {
         rule: RuleId,
         at_s: i64,
@@ -237,6 +247,8 @@ pub trait Reading {
     fn unfinished_at(&self, log_size: u64) -> Result<(u64, Option<u64>), StoreError>;
     /// By node, oldest generation first.
     fn generations(&self) -> Result<Vec<GenerationRow>, StoreError>;
+    /// By node, generation and kind.
+    fn forks(&self) -> Result<Vec<StoredFork>, StoreError>;
     /// By node, generation, number.
     fn rules(&self, query: &RuleQuery) -> Result<Vec<StoredRule>, StoreError>;
     /// When rules stood, by what entries `since ..` of the log told of them; a span of which a later entry
@@ -293,6 +305,8 @@ pub trait Reading {
         generation: &str,
         leaf: u64,
     ) -> Result<Vec<Silence>, StoreError>;
+    /// Those that had begun at a time and had not ended, in no order; none is left out.
+    fn silences_at(&self, at_s: i64) -> Result<Vec<Silence>, StoreError>;
     /// What was seen from outside of what touches a target, or of any, newest first; `known_at`: below a
     /// size of the log.
     fn probes(

@@ -23,8 +23,8 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::{
     Added, Contradicted, DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt,
-    Look, LossSum, Position, Reading, RuleId, RuleQuery, Spell, StoreError, StoredEvent, StoredGap,
-    StoredProbe, StoredRule, StoredStood,
+    Look, LossSum, Position, Reading, RuleId, RuleQuery, Spell, StoreError, StoredEvent,
+    StoredFork, StoredGap, StoredProbe, StoredRule, StoredStood,
     columns::{contradicted_from, decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
     counts,
@@ -161,8 +161,9 @@ impl Reading for SqliteReading {
         let mut statement = connection.prepare_cached(
             "SELECT generation.node, generation, enrolled_by, enrolled_at_s, received_size,
                  covered_size, last_received_s, window_s, individual_actions, seal,
-                 coalesce(fork.count, 0), start, loss_bound_s
-             FROM generation LEFT JOIN fork ON fork.node = generation.node
+                 (SELECT coalesce(sum(count), 0) FROM fork WHERE fork.node = generation.node),
+                 start, loss_bound_s
+             FROM generation
              ORDER BY generation.node, coalesce(enrolled_by, -1), generation",
         )?;
         let mut rows = statement.query([])?;
@@ -187,6 +188,24 @@ impl Reading for SqliteReading {
             });
         }
         Ok(found)
+    }
+
+    fn forks(&self) -> Result<Vec<StoredFork>, StoreError> {
+        let mut statement = self.connection()?.prepare_cached(
+            "SELECT node, generation, kind, count, first_s, last_s FROM fork
+             ORDER BY node, generation, kind",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(StoredFork {
+                node: row.get(0)?,
+                generation: row.get(1)?,
+                kind: row.get(2)?,
+                count: unsigned(row.get(3)?),
+                first_s: row.get(4)?,
+                last_s: row.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn rules(&self, query: &RuleQuery) -> Result<Vec<StoredRule>, StoreError> {
@@ -276,7 +295,7 @@ impl Reading for SqliteReading {
         let connection = self.connection()?;
         let mut statement = connection.prepare_cached(
             "SELECT node, generation, number, rule_fact.rule, target.kind, target.key, target.value,
-                 begun, phantom, at_s, ended_at_s
+                 begun, phantom, at_s, ended_at_s, installed_now
              FROM standing JOIN rule ON rule.id = standing.rule JOIN origin ON origin.id = rule.origin
              JOIN rule_fact ON rule_fact.id = standing.fact
              LEFT JOIN target ON target.id = standing.target
@@ -343,17 +362,18 @@ impl Reading for SqliteReading {
     }
 
     fn groups(&self, query: &EventQuery) -> Result<Vec<Group>, StoreError> {
-        /// Rule, code, and what is added.
-        type Of = (RuleId, i32, Added);
+        /// Rule, code, reason of an open one, and what is added.
+        type Of = (RuleId, i32, i32, Added);
         let mut sums: HashMap<Of, (u64, i64, i64, i64)> = HashMap::new();
         for part in self.parts_of(query) {
             let lent = self.part(&part)?;
             let whole = (query.since_s == 0 || query.since_s <= part.extent.first_s)
                 && (query.until_s == 0 || query.until_s > part.extent.last_s);
             for group in lent.inside()?.groups(query, whole)? {
-                let PartGroup { rule, code, added, hits, first_s, last_s, newest } = group;
+                let PartGroup { rule, code, reason, added, hits, first_s, last_s, newest } = group;
                 let newest = event_number(part.number, newest);
-                let sum = sums.entry((rule, code, added)).or_insert((0, first_s, last_s, newest));
+                let of = (rule, code, reason, added);
+                let sum = sums.entry(of).or_insert((0, first_s, last_s, newest));
                 sum.0 = sum.0.saturating_add(hits);
                 sum.1 = sum.1.min(first_s);
                 sum.2 = sum.2.max(last_s);
@@ -363,7 +383,7 @@ impl Reading for SqliteReading {
         let mut sums: Vec<_> = sums.into_iter().collect();
         sums.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut found = Vec::with_capacity(sums.len());
-        for ((rule, code, added), (hits, first_s, last_s, newest)) in sums {
+        for ((rule, code, _, added), (hits, first_s, last_s, newest)) in sums {
             let Some(newest) = self.event(newest, query.known_at)? else { continue };
             found.push(Group { rule, code, added, hits, first_s, last_s, newest });
         }
@@ -526,6 +546,13 @@ impl Reading for SqliteReading {
         silences(statement.query(params![node, generation, number(leaf)])?)
     }
 
+    fn silences_at(&self, at_s: i64) -> Result<Vec<Silence>, StoreError> {
+        let mut statement = self
+            .connection()?
+            .prepare_cached("SELECT * FROM silence WHERE from_s <= ?1 AND until_s > ?1")?;
+        silences(statement.query([at_s])?)
+    }
+
     fn probes(
         &self,
         target: Option<&Target>,
@@ -589,8 +616,12 @@ impl Reading for SqliteReading {
     fn losses(&self, since_s: i64, until_s: i64) -> Result<Vec<LossSum>, StoreError> {
         let mut filter = Where::default();
         overlap(&mut filter, since_s, until_s);
-        let sql =
-            format!("SELECT node, lost, unexplained FROM loss {} ORDER BY node", filter.sql());
+        // What was explained in this span may have been missing before it: it makes up for nothing else.
+        let sql = format!(
+            "SELECT node, sum(lost), max(sum(unexplained), 0) FROM loss {}
+             GROUP BY node, generation, source ORDER BY node",
+            filter.sql()
+        );
         let connection = self.connection()?;
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(&filter.values))?;

@@ -128,7 +128,8 @@ pub struct NewLoss {
     pub from_s: i64,
     pub until_s: i64,
     pub lost: u64,
-    pub unexplained: u64,
+    /// By so many more, or fewer.
+    pub unexplained: i64,
 }
 
 /// Where the index stands.
@@ -163,7 +164,20 @@ pub struct GenerationRow {
     /// The newest that are covered.
     pub start: Option<v1::Start>,
     pub seal: Option<v1::Seal>,
+    /// Of all generations of the node.
     pub forks: u64,
+}
+
+/// Heads of one generation that its history does not hold, as they came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFork {
+    pub node: String,
+    pub generation: String,
+    /// [`v1::ForkKind`].
+    pub kind: i32,
+    pub count: u64,
+    pub first_s: i64,
+    pub last_s: i64,
 }
 
 /// Where the log stood at a time.

@@ -6,7 +6,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`, `origin`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table, or of what it holds, changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 14;
+pub const SCHEMA: i64 = 15;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -35,8 +35,13 @@ CREATE TABLE generation (
     PRIMARY KEY (node, generation)
 ) WITHOUT ROWID;
 CREATE TABLE fork (
-    node TEXT PRIMARY KEY,
-    count INTEGER NOT NULL
+    node TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    first_s INTEGER NOT NULL,
+    last_s INTEGER NOT NULL,
+    PRIMARY KEY (node, generation, kind)
 ) WITHOUT ROWID;
 -- As in a partition, with an index from the beginning.
 CREATE TABLE target (

@@ -12,7 +12,7 @@ use super::{
     hits::Hits,
     jobs,
     sqlite::parts,
-    write_rules::{Snapshot, apply_snapshot, begun_of_change, remove_rule, show_rule},
+    write_rules::{Snapshot, apply_snapshot, begun_of_change, end_deed, remove_rule, show_rule},
 };
 
 pub(super) fn watermark(connection: &Connection) -> Result<Option<u64>, StoreError> {
@@ -138,13 +138,15 @@ fn apply_one(
         Op::Loss(loss) => insert_loss(connection, loss)?,
         Op::Gap(gap) => insert_gap(connection, gap)?,
         Op::Heard(new) => insert_heard(connection, new)?,
-        Op::Fork { node } => {
+        Op::Fork { origin, kind, at_s } => {
+            let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
             connection
                 .prepare_cached(
-                    "INSERT INTO fork VALUES (?1, 1)
-                     ON CONFLICT (node) DO UPDATE SET count = count + 1",
+                    "INSERT INTO fork VALUES (?1, ?2, ?3, 1, ?4, ?4)
+                     ON CONFLICT (node, generation, kind) DO UPDATE
+                     SET count = count + 1, first_s = min(first_s, ?4), last_s = max(last_s, ?4)",
                 )?
-                .execute([node])?;
+                .execute(params![node, generation, kind, at_s])?;
         }
         Op::Probe(new) => insert_probe(connection, dictionary, new)?,
         Op::Event(event) => match event.kind {
@@ -155,6 +157,10 @@ fn apply_one(
             hits.forget(connection, dictionary)?;
             let begun = begun_of_change(connection, rule)?;
             show_rule(connection, dictionary, hits, rule, begun)?;
+        }
+        Op::DeedEnded { rule, at_s, covered_by } => {
+            hits.forget(connection, dictionary)?;
+            end_deed(connection, rule, *at_s, *covered_by)?;
         }
         Op::RuleRemoved { rule, at_s, covered_by } => {
             hits.forget(connection, dictionary)?;
@@ -245,7 +251,7 @@ fn insert_loss(connection: &Connection, loss: &NewLoss) -> Result<(), StoreError
             from_s,
             until_s,
             number(*lost),
-            number(*unexplained)
+            unexplained
         ])?;
     Ok(())
 }

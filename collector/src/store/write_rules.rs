@@ -313,6 +313,22 @@ pub(super) fn remove_rule(
     )
 }
 
+/// A deed has one number in all generations: its end may be the first that a new one tells of it.
+pub(super) fn end_deed(
+    connection: &Connection,
+    rule: &RuleId,
+    at_s: i64,
+    covered_by: u64,
+) -> Result<(), StoreError> {
+    let RuleId { node, generation, number: rule } = rule;
+    end(
+        connection,
+        "origin IN (SELECT id FROM origin
+                 WHERE node = ?4 AND (generation = ?5 OR rule.installed_now = 1)) AND number = ?6",
+        params![number(covered_by), at_s, at_s, node, generation, rule.cast_signed()],
+    )
+}
+
 /// All rules of one source at an instant.
 pub(super) struct Snapshot<'s> {
     pub(super) origin: &'s AgentOrigin,

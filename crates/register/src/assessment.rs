@@ -485,6 +485,30 @@ impl Grounds {
         self.standing_under(&view, facts, since_s, at_s, log_size)
     }
 
+    /// Since when the verdict on a rule that stands has been what `holds` says, as it is at `to_s`: the last bound
+    /// before which it was not, or `from_s`.
+    pub fn held_since_s(
+        &self,
+        facts: &Facts,
+        since_s: Option<i64>,
+        (from_s, to_s): (i64, i64),
+        log_size: u64,
+        holds: impl Fn(&Verdict) -> bool,
+    ) -> i64 {
+        let view = self.register.at(self.register_size_at(log_size.max(facts.covered_by)));
+        let Known::Known(target) = Known::<Target>::from_wire(facts.target.as_ref()) else {
+            return from_s;
+        };
+        let own = facts.rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
+        let claims = view.claims_of(&facts.origin.node, facts.rule.number, own.collect()).claims;
+        let mut turns = view.turns(&target, &claims, from_s, to_s).into_iter();
+        let turned = turns.find(|turn_s| {
+            let before_s = turn_s.saturating_sub(1);
+            !holds(&self.standing_under(&view, facts, since_s, before_s, log_size))
+        });
+        turned.unwrap_or(from_s)
+    }
+
     /// The same under another register: what a statement would change.
     pub fn standing_under(
         &self,

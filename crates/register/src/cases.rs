@@ -44,6 +44,9 @@ pub fn finding_id(subject: &v1::FindingSubject) -> FindingId {
 pub fn subject_of(row: &v1::FindingRow) -> v1::FindingSubject {
     let request_id = if row.rule == 0 { row.request_id.clone() } else { String::new() };
     let canary = row.canary.as_ref().map(|c| format!("{} {}", c.source().as_str_name(), c.path));
+    // Each silence is a cause of its own.
+    let silent = row.code == "SILENT_AGENT";
+    let silence = silent.then(|| row.first_seen_s.to_string());
     let area = row.area.as_ref().map(|area| format!("{} {}", area.area, row.first_seen_s));
     v1::FindingSubject {
         code: row.code.clone(),
@@ -51,7 +54,7 @@ pub fn subject_of(row: &v1::FindingRow) -> v1::FindingSubject {
         generation: row.generation.clone(),
         rule: row.rule,
         request_id,
-        detail: canary.or(area).unwrap_or_else(|| row.detail.clone()),
+        detail: canary.or(silence).or(area).unwrap_or_else(|| row.detail.clone()),
     }
 }
 

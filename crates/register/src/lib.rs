@@ -25,6 +25,7 @@
 //! | [`change`] | what a change of the register can reach |
 //! | [`assessment`] | leaves in log order → verdicts as known then and now |
 //! | [`verdict`], [`explain`](mod@explain) | the answer, its screen word, its sentence |
+//! | [`points`] | whether anybody looks at a declared enforcement point |
 //! | [`silence`] | when a node said nothing: one rule for answers and reports |
 //! | [`unseen`] | times of which a node says that it did not look |
 //! | [`duties`](mod@duties) | the other direction: what requests demand and was not done |
@@ -63,6 +64,7 @@ pub mod judge;
 pub mod list;
 pub mod ooni;
 pub mod outside;
+pub mod points;
 mod proceedings;
 pub mod reconcile;
 pub mod register;
@@ -97,7 +99,7 @@ pub use register::{
     InvalidStatement, ItemReader, Items, Ledger, Register, Touch, View, version_digest,
 };
 pub use request::{InvalidRequest, ListVersion, Request, checklist};
-pub use severity::severity;
+pub use severity::{severity, widest};
 pub use state::Standing;
 pub use target::{Known, Relation, Repair, Target, TargetError, relation};
 pub use unseen::{Unseen, Why};

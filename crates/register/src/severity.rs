@@ -28,6 +28,11 @@ pub fn severity(target: Option<&Target>, lines_served: u64, duration_s: u64) -> 
     }
 }
 
+/// The target of these that takes away most.
+pub fn widest(targets: &[Target]) -> Option<&Target> {
+    targets.iter().max_by_key(reach)
+}
+
 /// To find the target that takes away most.
 pub(crate) fn reach(target: &&Target) -> i32 {
     scale(target).into()

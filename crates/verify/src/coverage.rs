@@ -170,33 +170,43 @@ pub(crate) fn measure(
     coverage
 }
 
-/// Node and technology, for every source that an agent said at its last start that it reads.
-fn sources(agents: &Agents<'_>) -> BTreeSet<(String, String)> {
-    let mut sources = BTreeSet::new();
-    for agent in agents.by_origin.values() {
-        let start = agent.leaves.iter().rev().find_map(|leaf| match leaf.body() {
+/// By node, what its agent says it reads: by the newest start and seal of its newest generation.
+fn sources<'a>(agents: &'a Agents<'_>) -> BTreeMap<&'a str, BTreeSet<i32>> {
+    let of = |agent: &crate::agents::Agent<'_>| {
+        let bodies = || agent.leaves.iter().rev().map(|leaf| leaf.body());
+        let start = bodies().find_map(|body| match body {
             Some(Body::Start(start)) => Some(start),
             _ => None,
         });
-        for source in start.into_iter().flat_map(v1::Start::sources) {
-            let word = source.as_str_name().trim_start_matches("SOURCE_KIND_").to_lowercase();
-            sources.insert((agent.origin.node.to_string(), word));
-        }
-    }
-    sources
+        let seal = bodies().find_map(|body| match body {
+            Some(Body::Seal(seal)) => Some(seal),
+            _ => None,
+        });
+        let started = start.into_iter().flat_map(|start| start.sources.iter().copied());
+        let sealed = seal.into_iter().flat_map(|seal| &seal.sources).map(|account| account.source);
+        started.chain(sealed).collect()
+    };
+    // Generations of a node stand in their order: the newest one speaks.
+    agents.by_origin.values().map(|agent| (agent.origin.node.as_str(), of(agent))).collect()
 }
 
-fn points(coverage: &mut Coverage, facts: &[v1::NodeFacts], sources: &BTreeSet<(String, String)>) {
+fn points(
+    coverage: &mut Coverage,
+    facts: &[v1::NodeFacts],
+    sources: &BTreeMap<&str, BTreeSet<i32>>,
+) {
+    let nobody = BTreeSet::new();
     for node in facts {
+        let sources = sources.get(node.node.as_str()).unwrap_or(&nobody);
         for point in &node.points {
             coverage.points_declared += 1;
             let name = format!("{}/{}", node.node, point.id);
-            let read = sources.contains(&(node.node.clone(), point.technology.clone()));
-            match (point.observation(), read) {
-                (v1::Observation::Observed, true) => coverage.points_observed += 1,
-                // Another box tells the agent, under its own technology's name.
-                (v1::Observation::Relayed, _) => coverage.points_relayed += 1,
-                (v1::Observation::Observed, false) => coverage.points_without_reports.push(name),
+            match (point.observation(), register::points::observed(point, sources)) {
+                (_, Some(v1::Observation::Observed)) => coverage.points_observed += 1,
+                (_, Some(v1::Observation::Relayed)) => coverage.points_relayed += 1,
+                (v1::Observation::Observed | v1::Observation::Relayed, _) => {
+                    coverage.points_without_reports.push(name);
+                }
                 (v1::Observation::Unobserved | v1::Observation::Unspecified, _) => {
                     coverage.points_unobserved.push(name);
                 }
@@ -316,7 +326,7 @@ impl fmt::Display for Coverage {
         row(
             "points",
             format!(
-                "observes {} of {} declared points ({} relayed); unobserved: {}; declared as observed, and no agent reports: {}",
+                "observes {} of {} declared points ({} relayed); unobserved: {}; declared as observed or relayed, and no agent reports: {}",
                 self.points_observed,
                 self.points_declared,
                 self.points_relayed,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evidence::{AgentOrigin, Leaf, bundle::VERDICTS};
+use evidence::{AgentOrigin, Leaf, NodeId, bundle::VERDICTS};
 use register::{
     DutyFinding, Known as Opened, Parameters, Seen, Target, View,
     adoption::What,
@@ -199,11 +199,11 @@ fn compute(
         }
     }
     silences.extend(watch.open(coverage.last_entry_at_s));
-    let newest_seal_s = last_seal_s.values().copied().max().unwrap_or_default();
+    let now_s = evidence_now_s(&last_seal_s, coverage.last_entry_at_s);
     let timeline = stood(bundle, &assessed);
     let seen = probes(&assessed);
     let rules = (&timeline, seen.as_slice());
-    not_done(coverage, &assessment, rules, (&watch, &silences), newest_seal_s, past.log_size);
+    not_done(coverage, &assessment, rules, (&watch, &silences), now_s, past.log_size);
     let closed = stood_before(bundle, &mut assessment, &assessed);
     basis_maps(coverage, past.agents, &assessment.register().view());
     late_registers(coverage, &assessment.register().view());
@@ -242,6 +242,18 @@ fn compute(
     let given = Given { entries: past.entries, assessment: &assessment, events: &events, seals };
     reassessments::check(&given, why_not, coverage, findings);
     (computed, silences)
+}
+
+/// The newest seal of all nodes, of each by its newest generation; and no later than the newest entry of the log: one
+/// node whose clock is ahead must not make all others silent.
+fn evidence_now_s(last_seal_s: &BTreeMap<AgentOrigin, i64>, last_entry_s: i64) -> i64 {
+    // Generations of a node stand in their order.
+    let newest: BTreeMap<&NodeId, i64> = last_seal_s
+        .iter()
+        .filter(|(_, at_s)| **at_s != 0)
+        .map(|(origin, at_s)| (&origin.node, *at_s))
+        .collect();
+    newest.into_values().max().unwrap_or_default().min(last_entry_s)
 }
 
 /// When rules stood. What a withheld snapshot listed is not known, and is said where snapshots are checked.

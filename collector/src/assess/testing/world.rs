@@ -97,13 +97,9 @@ impl World {
         let mut counted: BTreeMap<_, (u64, i64, i64, i64)> = BTreeMap::new();
         for query in [bounded, later] {
             for group in index.groups(&query).unwrap() {
-                let newest = group.newest.key.number;
-                let sum = counted.entry((group.rule, group.code, group.added)).or_insert((
-                    0,
-                    group.first_s,
-                    group.last_s,
-                    newest,
-                ));
+                let (newest, reason) = (group.newest.key.number, group.newest.now.undetermined);
+                let of = (group.rule, group.code, reason, group.added);
+                let sum = counted.entry(of).or_insert((0, group.first_s, group.last_s, newest));
                 *sum = (
                     sum.0 + group.hits,
                     sum.1.min(group.first_s),
@@ -118,7 +114,7 @@ impl World {
             .into_iter()
             .map(|g| {
                 let sum = (g.hits, g.first_s, g.last_s, g.newest.key.number);
-                ((g.rule, g.code, g.added), sum)
+                ((g.rule, g.code, g.newest.now.undetermined, g.added), sum)
             })
             .collect();
         assert_eq!(summed, counted);

@@ -149,6 +149,11 @@ impl Veil {
         self.targetless_lists.contains(id)
     }
 
+    /// A text names a request that stands beside no target, or a list of it.
+    pub(crate) fn is_named_in(&self, text: &str) -> bool {
+        self.targetless_names.are_in(text)
+    }
+
     /// How many requests stand beside no target.
     pub(crate) fn targetless_count(&self) -> u64 {
         self.targetless.len() as u64
@@ -389,7 +394,8 @@ impl Veil {
         }
         let scope = self.hides_part(&id, RequestPart::Scope);
         if targets {
-            if row.kind() == FindingKind::Duty {
+            let gone = EntryCode::StaleTarget.as_str_name().ends_with(&row.code);
+            if row.kind() == FindingKind::Duty || gone {
                 self.days(row);
             }
             row.target = None;

@@ -50,6 +50,8 @@ pub(in crate::store) struct In<'c> {
 pub(in crate::store) struct PartGroup {
     pub(in crate::store) rule: RuleId,
     pub(in crate::store) code: i32,
+    /// Why it is UNDETERMINED: what is asked for by a reason must not be hidden by a newer one.
+    pub(in crate::store) reason: i32,
     pub(in crate::store) added: Added,
     pub(in crate::store) hits: u64,
     pub(in crate::store) first_s: i64,
@@ -187,28 +189,28 @@ impl In<'_> {
              JOIN generation ON generation.id = rule.generation WHERE rule.id = ?1",
         )?;
         let mut groups = Vec::with_capacity(sums.len());
-        for ((rule, code, added), Sum { hits, first_s, last_s, newest }) in sums {
+        for ((rule, code, reason, added), Sum { hits, first_s, last_s, newest }) in sums {
             let rule = named.query_row([rule], |row| {
                 let number: i64 = row.get(2)?;
                 let (node, generation) = (row.get(0)?, row.get(1)?);
                 Ok(RuleId { node, generation, number: number.cast_unsigned() })
             })?;
-            groups.push(PartGroup { rule, code, added, hits, first_s, last_s, newest });
+            groups.push(PartGroup { rule, code, reason, added, hits, first_s, last_s, newest });
         }
         Ok(groups)
     }
 
     fn sums(self, wanted: &Wanted, sums: &mut Sums) -> Result<(), StoreError> {
-        let sql = "SELECT rule, answer, code, added, hits, last_s - span_s, last_s, newest
+        let sql = "SELECT rule, answer, code, reason, added, hits, last_s - span_s, last_s, newest
                    FROM (SELECT * FROM rule_sum UNION ALL SELECT * FROM sum_run) AS told
                    CROSS JOIN answer ON answer.id = told.answer WHERE events > 0";
         each(self.connection, sql, |row| {
             let (rule, answer): (RowId, RowId) = (row.get(0)?, row.get(1)?);
             if wanted.takes_sum(rule, answer) {
-                let key = (rule, row.get(2)?, Added(row.get(3)?));
-                let hits = row.get::<_, i64>(4)?.cast_unsigned();
+                let key = (rule, row.get(2)?, row.get(3)?, Added(row.get(4)?));
+                let hits = row.get::<_, i64>(5)?.cast_unsigned();
                 let more =
-                    Sum { hits, first_s: row.get(5)?, last_s: row.get(6)?, newest: row.get(7)? };
+                    Sum { hits, first_s: row.get(6)?, last_s: row.get(7)?, newest: row.get(8)? };
                 sums.entry(key).and_modify(|sum| sum.add(more)).or_insert(more);
             }
             Ok(())
@@ -216,21 +218,22 @@ impl In<'_> {
     }
 
     fn counted(self, wanted: &Wanted, sums: &mut Sums) -> Result<(), StoreError> {
-        let mut answers: HashMap<RowId, (i32, Added)> = HashMap::new();
-        let sql = "SELECT verdict.id, code, added FROM verdict JOIN answer ON answer.id = answer
+        let mut answers: HashMap<RowId, (i32, i32, Added)> = HashMap::new();
+        let sql =
+            "SELECT verdict.id, code, reason, added FROM verdict JOIN answer ON answer.id = answer
                    WHERE notable = 1";
         each(self.connection, sql, |row| {
-            answers.insert(row.get(0)?, (row.get(1)?, Added(row.get(2)?)));
+            answers.insert(row.get(0)?, (row.get(1)?, row.get(2)?, Added(row.get(3)?)));
             Ok(())
         })?;
         let mut taken = Vec::new();
         let mut seen = HashSet::new();
         let mut take = |glance: &Glance| {
-            if let Some((code, added)) = answers.get(&glance.verdict)
+            if let Some((code, reason, added)) = answers.get(&glance.verdict)
                 && wanted.takes(glance)
                 && (wanted.way != Way::ByTarget || seen.insert(glance.id))
             {
-                taken.push((glance.id, (glance.rule, *code, *added)));
+                taken.push((glance.id, (glance.rule, *code, *reason, *added)));
             }
             Took::Nothing
         };
@@ -658,8 +661,8 @@ struct Sum {
     newest: RowId,
 }
 
-/// Rule, code, and what is added.
-type SumOf = (RowId, i32, Added);
+/// Rule, code, reason of an open one, and what is added.
+type SumOf = (RowId, i32, i32, Added);
 type Sums = HashMap<SumOf, Sum>;
 
 /// In what else the request that speaks fails is one of these.

@@ -304,6 +304,13 @@ fn sentence_of(row: &v1::FindingRow) -> Option<String> {
             "Node {node} says that its clock is not set: its times are taken with a wide error. Let it \
              follow a time server."
         )),
+        "FORKED" if row.detail == "superseded" => Some(format!(
+            "Node {node} went on under generation {} after a newer one had been enrolled; {} kept as evidence, and \
+             what came with them was not taken. If an old disk is still in use, stop it; else the old key is in \
+             another hand.",
+            row.generation,
+            words::count(row.forks, "head is", "heads are")
+        )),
         "FORKED" => Some(format!(
             "Node {node} signed {} that exclude each other, kept as evidence: its key is in two hands, or \
              its disk was put back. Revoke the key, and enrol it anew.",

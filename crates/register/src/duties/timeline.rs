@@ -72,16 +72,21 @@ impl Timeline {
             ServiceAct::Recorded | ServiceAct::Ended => {}
             ServiceAct::Confirmed | ServiceAct::Unspecified => return,
         }
-        if leaf.until_s != 0 {
-            return self.end((origin.clone(), rule.number), leaf.until_s);
-        }
-        let elsewhere: Vec<_> = self
+        // Its end may be the first that a new generation tells of it.
+        let ended = leaf.until_s != 0;
+        let ends_s = if ended { leaf.until_s } else { leaf.from_s };
+        let told: Vec<_> = self
             .open
             .keys()
-            .filter(|(of, number)| *number == rule.number && of.node == origin.node && of != origin)
+            .filter(|(of, number)| {
+                *number == rule.number && of.node == origin.node && (ended || of != origin)
+            })
             .cloned()
             .collect();
-        elsewhere.into_iter().for_each(|key| self.end(key, leaf.from_s));
+        told.into_iter().for_each(|key| self.end(key, ends_s));
+        if ended {
+            return;
+        }
         self.show(origin, rule, target, leaf.from_s, Begun::Seen);
     }
 

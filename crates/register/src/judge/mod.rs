@@ -77,6 +77,7 @@ mod claims;
 mod clause;
 mod dimensions;
 mod licence;
+mod turns;
 
 pub use clause::part_of;
 pub(crate) use dimensions::{Answer, audience_of_some, place};

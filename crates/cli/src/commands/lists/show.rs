@@ -150,6 +150,10 @@ fn waits(row: &v1::ListRow) -> String {
     feed.into_iter().chain(version).collect::<Vec<_>>().join(", ")
 }
 
+fn count(row: &v1::ListVersionRow, of: impl Fn(&v1::ListVersionRow) -> u64) -> String {
+    if row.counts_withheld { "withheld".to_owned() } else { of(row).to_string() }
+}
+
 fn lists_layout() -> Layout<v1::ListRow> {
     let fields = fields![row: v1::ListRow;
         "list" => row.list_id,
@@ -157,6 +161,7 @@ fn lists_layout() -> Layout<v1::ListRow> {
         "version" => in_force(row).version,
         "in_force_since" => time::utc(in_force(row).from_s),
         "entries" => in_force(row).entries,
+        "counts_withheld" => in_force(row).counts_withheld,
         "accepted_by" => row.in_force.as_ref().map(acceptance).unwrap_or_default(),
         "versions" => row.versions,
         "waits_for_approval" => waits(row),
@@ -168,7 +173,7 @@ fn lists_layout() -> Layout<v1::ListRow> {
         Of::new("REQUEST", |row| or_dash(&request(row))),
         Of::new("VERSION", |row| or_dash(&in_force(row).version)),
         Of::new("IN FORCE SINCE", |row| time::utc_cell(in_force(row).from_s)),
-        Of::new("ENTRIES", |row| in_force(row).entries.to_string()),
+        Of::new("ENTRIES", |row| count(&in_force(row), |row| row.entries)),
         Of::new("ACCEPTED BY", |row| {
             or_dash(&row.in_force.as_ref().map(acceptance).unwrap_or_default())
         })
@@ -190,6 +195,7 @@ pub(crate) fn versions_layout() -> Layout<v1::ListVersionRow> {
         "added" => row.added,
         "removed" => row.removed,
         "rows_refused" => row.rows_refused,
+        "counts_withheld" => row.counts_withheld,
         "accepted_by" => acceptance(row),
         "author" => row.author.clone().unwrap_or_default().person,
         "recorded_at" => time::utc(row.recorded_at_s),
@@ -204,9 +210,9 @@ pub(crate) fn versions_layout() -> Layout<v1::ListVersionRow> {
         Of::new("STATE", state),
         Of::new("FROM", |row| time::utc_cell(row.from_s)),
         Of::new("UNTIL", |row| time::utc_cell(row.until_s)).dispensable(2),
-        Of::new("ENTRIES", |row| row.entries.to_string()),
-        Of::new("ADDED", |row| row.added.to_string()),
-        Of::new("REMOVED", |row| row.removed.to_string()),
+        Of::new("ENTRIES", |row| count(row, |row| row.entries)),
+        Of::new("ADDED", |row| count(row, |row| row.added)),
+        Of::new("REMOVED", |row| count(row, |row| row.removed)),
         Of::new("ACCEPTED BY", acceptance).dispensable(1),
     ];
     Layout { noun: "versions", fields, cells, below: |_| Vec::new() }
