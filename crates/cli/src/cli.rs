@@ -447,8 +447,9 @@ const INVENTORY: &str = r#"The file, with what each key may be:
   node = "edge-1"                  # as the agent is enrolled
   role = "router"                  # resolver router proxy dpi cpe mobile_core mail
   country = "DE"
-  region = "DE-BE"                 # may be left out, as may groups, asn and audiences
+  region = "DE-BE"                 # may be left out, as may groups, asn, audiences, cells
   network_type = "fixed"           # fixed mobile wholesale enterprise roaming
+  cells = ["mitte"]                # radio cells, or areas of them, that it serves
   lines_served = 1000
   [[node.point]]
   id = "filter"

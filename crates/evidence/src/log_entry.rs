@@ -162,6 +162,9 @@ pub(crate) fn check_signatures(signatures: &[v1::PersonSignature]) -> Result<(),
     Ok(())
 }
 
+/// Names of cells of one node: those of a large site, or areas.
+const CELLS_MAX: usize = 512;
+
 /// Decodes one row of the inventory by both checks.
 pub fn decode_facts(bytes: &[u8]) -> Result<v1::NodeFacts, Malformed> {
     let facts: v1::NodeFacts = canonical::decode(bytes, ENTRY_SIZE_MAX)?;
@@ -180,6 +183,7 @@ pub fn decode_facts(bytes: &[u8]) -> Result<v1::NodeFacts, Malformed> {
         points,
         recorded_at_s,
         author,
+        cells,
     } = &facts;
     require(*format == FORMAT, "format", "1")?;
     require(operator.parse::<Operator>().is_ok(), "operator", "a DNS name")?;
@@ -189,6 +193,8 @@ pub fn decode_facts(bytes: &[u8]) -> Result<v1::NodeFacts, Malformed> {
         require(list.len() <= 64, field, "at most 64")?;
         list.iter().try_for_each(|t| short_text(t, 64, field))?;
     }
+    require(cells.len() <= CELLS_MAX, "cells", "at most 512")?;
+    cells.iter().try_for_each(|cell| short_text(cell, 64, "cells"))?;
     require(
         country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase()),
         "country",

@@ -410,7 +410,7 @@ Keys that say more, all of them optional:
   court docket ecli decided issued served received acknowledged addressee addressee_role shared_by
   legal_provisions statement_of_reasons category keywords parties competence confidentiality language
   signature_status outcome_only coarsest derived_targets notice throttle_to_bits_per_s exceptions nodes
-  except_nodes network_types asns audiences except_audiences until until_event windows recurrence max_duration
+  except_nodes cells network_types asns audiences except_audiences until until_event windows recurrence max_duration
   confirm_by implement_by remove_within remove_by review_due redress report_effect_to status
   basis_proof decision validity impact relations documents lists closed time_assumption
   recurrence = { days = ["sat"], from = "15:00", until = "17:30" }   # needs until, and time_zone

@@ -41,6 +41,8 @@ struct Node {
     network_type: String,
     #[serde(default)]
     audiences: Vec<String>,
+    #[serde(default)]
+    cells: Vec<String>,
     /// Compared with k: there is no default.
     lines_served: u64,
     #[serde(default)]
@@ -132,6 +134,7 @@ fn facts(
         asn,
         network_type,
         audiences,
+        cells,
         lines_served,
         point,
     } = node;
@@ -172,6 +175,7 @@ fn facts(
         points,
         recorded_at_s: now_s,
         author: Some(author.clone()),
+        cells,
     })
 }
 

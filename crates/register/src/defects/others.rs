@@ -73,7 +73,7 @@ fn since_s(view: &View<'_>, case: &Case<'_>, other: &RequestId) -> i64 {
 
 /// Whether there may be a place in which both hold.
 fn may_meet(one: &Scope, other: &Scope) -> bool {
-    let Scope { territories, nodes, network_types, asns, audiences, .. } = one;
+    let Scope { territories, nodes, network_types, asns, audiences, cells, .. } = one;
     let places = match (territories, &other.territories) {
         (Territories::Listed(some), Territories::Listed(others)) => {
             let meet = |a: &str, b: &str| territory::holds(a, b) || territory::holds(b, a);
@@ -88,6 +88,7 @@ fn may_meet(one: &Scope, other: &Scope) -> bool {
         && nodes
         && share(network_types, &other.network_types)
         && share(asns, &other.asns)
+        && share(cells, &other.cells)
         && share(audiences, &other.audiences)
 }
 

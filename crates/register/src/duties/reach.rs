@@ -9,7 +9,7 @@ use remit_proto::v1::{NodeFacts, Observation};
 
 use super::{Rules, UnobservedPoint};
 use crate::{
-    judge::{Answer, audience_of_some, place},
+    judge::{Answer, audience_of_some, place, place_of_some},
     request::Scope,
 };
 
@@ -35,7 +35,7 @@ impl Where {
 /// A node that serves lines which are not meant cannot be held to block for all of them; what is blocked there
 /// may be for those that are.
 fn within(scope: &Scope, facts: &NodeFacts) -> Answer {
-    place(scope, Some(facts)).and(audience_of_some(scope, Some(facts)))
+    place_of_some(scope, Some(facts)).and(audience_of_some(scope, Some(facts)))
 }
 
 pub(super) struct Reach {

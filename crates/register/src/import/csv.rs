@@ -547,11 +547,12 @@ const PROSE: [&str; 5] =
     ["statement_of_reasons", "notice", "decision.text", "decision.escalation", "impact.collateral"];
 
 /// Keys of a requests file that hold several texts.
-const LISTS: [&str; 13] = [
+const LISTS: [&str; 14] = [
     "legal_provisions",
     "keywords",
     "relations",
     "except_nodes",
+    "cells",
     "except_audiences",
     "techniques",
     "territories",

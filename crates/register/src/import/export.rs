@@ -396,11 +396,13 @@ fn of_scope(scope: &v1::Scope) -> Keys {
         audiences,
         except_nodes,
         except_audiences,
+        cells,
     } = scope;
     let mut keys = Keys::new();
     keys.texts("territories", territories);
     keys.texts("nodes", nodes);
     keys.texts("except_nodes", except_nodes);
+    keys.texts("cells", cells);
     let networks = scope.network_types().map(words::network_type);
     keys.list("network_types", networks.map(Into::into).collect());
     keys.list("asns", asns.iter().map(|asn| i64::from(*asn).into()).collect());

@@ -269,6 +269,8 @@ pub(super) struct DecisionRow {
     audiences: Vec<String>,
     #[serde(default)]
     except_audiences: Vec<String>,
+    #[serde(default)]
+    cells: Vec<String>,
 }
 
 impl DecisionRow {
@@ -286,6 +288,7 @@ impl DecisionRow {
             asns,
             audiences,
             except_audiences,
+            cells,
         } = self;
         let kind = wrong.take(word("decision.kind", &kind, words::decisions, words::decision));
         let reason = reason.and_then(|text| {
@@ -307,6 +310,7 @@ impl DecisionRow {
             audiences,
             except_nodes,
             except_audiences,
+            cells,
         };
         let narrowed = scope != v1::Scope::default();
         let not_accepted = not_accepted

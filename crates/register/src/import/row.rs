@@ -65,6 +65,8 @@ pub(super) struct Row {
     territories: Vec<String>,
     nodes: Vec<String>,
     except_nodes: Vec<String>,
+    /// Radio cells, or areas of them, by the operator's own names.
+    cells: Vec<String>,
     network_types: Vec<String>,
     asns: Vec<u32>,
     audiences: Vec<String>,
@@ -243,6 +245,7 @@ impl Row {
             territories,
             nodes,
             except_nodes,
+            cells,
             network_types,
             asns,
             audiences,
@@ -453,6 +456,7 @@ impl Row {
             audiences,
             except_nodes,
             except_audiences,
+            cells,
         };
         let authorisation = v1::Authorisation {
             external_ref,

@@ -350,7 +350,7 @@ fn accepted(
         return Answer::No(VerdictCode::BasisNotAccepted);
     }
     let Some(scope) = &decision.accepted_scope else { return Answer::Yes };
-    let within = dimensions::place(scope, event.place).and(dimensions::audience_of(scope, event));
+    let within = dimensions::place_of(scope, event).and(dimensions::audience_of(scope, event));
     match within {
         Answer::No(_) => Answer::No(VerdictCode::BasisNotAccepted),
         Answer::Yes | Answer::Unknown(_) => within,
@@ -422,7 +422,7 @@ impl<'h, 'c, 'a> Weighing<'h, 'c, 'a> {
             outdated: false,
             breadth,
             open: None,
-            place: secret(RequestPart::Scope, dimensions::place(&request.scope, event.place)),
+            place: secret(RequestPart::Scope, dimensions::place_of(&request.scope, event)),
             audience: secret(RequestPart::Scope, dimensions::audience_of(&request.scope, event)),
             technique: secret(
                 RequestPart::Measure,

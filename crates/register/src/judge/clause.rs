@@ -13,7 +13,7 @@ use crate::{
     register::View,
     request::{Request, Scope, Territories},
     state::Standing,
-    target::{Known, kind_word},
+    target::{Known, Target, kind_word},
     verdict::Clause,
     words,
 };
@@ -36,7 +36,7 @@ pub(super) fn of(
             (time_says(candidate, request), time_shows(event) + &unseen)
         }
         Dimension::Status => (status_says(candidate, request), time_shows(event)),
-        Dimension::Place => (place_says(&request.scope), place_shows(event.place)),
+        Dimension::Place => (place_says(&request.scope), place_shows(event)),
         Dimension::Audience => (audience_says(&request.scope), audience_shows(event.place)),
         Dimension::Method => {
             let mut shows = words::technique(event.technique).to_owned();
@@ -312,6 +312,9 @@ fn place_says(scope: &Scope) -> String {
     if !scope.except_nodes.is_empty() {
         parts.push(format!("not nodes {}", scope.except_nodes.join(", ")));
     }
+    if !scope.cells.is_empty() {
+        parts.push(format!("cells {}", some_of(&scope.cells)));
+    }
     if !scope.network_types.is_empty() {
         let types: Vec<_> = scope.network_types.iter().map(|t| words::network_type(*t)).collect();
         parts.push(format!("networks {}", types.join(", ")));
@@ -323,8 +326,8 @@ fn place_says(scope: &Scope) -> String {
     parts.join("; ")
 }
 
-fn place_shows(facts: Option<&NodeFacts>) -> String {
-    let Some(facts) = facts else { return "node facts not declared".to_owned() };
+fn place_shows(event: &Event<'_>) -> String {
+    let Some(facts) = event.place else { return "node facts not declared".to_owned() };
     let stated = |value: &str| if value.is_empty() { "?".to_owned() } else { value.to_owned() };
     let territory = if facts.region.is_empty() { &facts.country } else { &facts.region };
     let network = NetworkType::try_from(facts.network_type).unwrap_or_default();
@@ -335,7 +338,22 @@ fn place_shows(facts: Option<&NodeFacts>) -> String {
     if facts.asn != 0 {
         text = format!("{text}, AS{}", facts.asn);
     }
+    match &event.target {
+        Known::Known(Target::CellArea(cell)) => text = format!("{text}, of cell {cell}"),
+        _ if facts.cells.is_empty() => {}
+        _ => text = format!("{text}, cells {}", some_of(&facts.cells)),
+    }
     text
+}
+
+/// The first of them, and how many more: a site has hundreds.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 fn audience_says(scope: &Scope) -> String {

@@ -9,7 +9,7 @@ use remit_proto::v1::{
 use super::{Event, licence};
 use crate::{
     request::{Measure, Scope, Territories},
-    target::{Relation, Target},
+    target::{Known, Relation, Target},
     territory::{EU, is_country, is_in_eu},
 };
 
@@ -39,8 +39,46 @@ impl Answer {
     }
 }
 
-/// Territory, nodes, network type and AS. What the operator has not declared is unknown.
+/// Territory, nodes, cells, network type and AS. What the operator has not declared is unknown.
 pub(crate) fn place(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
+    placed(scope, facts, cells(scope, facts))
+}
+
+/// The same of what may be in some of a node's cells only.
+pub(crate) fn place_of_some(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
+    placed(scope, facts, cells_of_some(scope, facts))
+}
+
+/// The same of an event: one that is about a cell says itself where it is.
+pub(super) fn place_of(scope: &Scope, event: &Event<'_>) -> Answer {
+    let cells = match &event.target {
+        Known::Known(Target::CellArea(cell)) if !scope.cells.is_empty() => {
+            Some(scope.cells.contains(cell))
+        }
+        Known::Known(_) | Known::Erased | Known::NotUnderstood if event.narrowed => {
+            cells_of_some(scope, event.place)
+        }
+        Known::Known(_) | Known::Erased | Known::NotUnderstood => cells(scope, event.place),
+    };
+    placed(scope, event.place, cells)
+}
+
+/// A node serves cells; all of them must be meant.
+fn cells(scope: &Scope, facts: Option<&NodeFacts>) -> Option<bool> {
+    if scope.cells.is_empty() {
+        return Some(true);
+    }
+    let served = facts.map(|facts| &facts.cells).filter(|cells| !cells.is_empty())?;
+    Some(served.iter().all(|cell| scope.cells.contains(cell)))
+}
+
+/// Unknown, where some of them are.
+fn cells_of_some(scope: &Scope, facts: Option<&NodeFacts>) -> Option<bool> {
+    let some = |facts: &NodeFacts| facts.cells.iter().any(|cell| scope.cells.contains(cell));
+    cells(scope, facts).filter(|all| *all || !facts.is_some_and(some))
+}
+
+fn placed(scope: &Scope, facts: Option<&NodeFacts>, in_cells: Option<bool>) -> Answer {
     let Scope {
         territories,
         nodes,
@@ -49,6 +87,7 @@ pub(crate) fn place(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
         asns,
         audiences: _,
         except_audiences: _,
+        cells: _,
     } = scope;
     let everywhere = matches!(territories, Territories::Everywhere);
     let Some(facts) = facts else {
@@ -57,7 +96,7 @@ pub(crate) fn place(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
             && except_nodes.is_empty()
             && network_types.is_empty()
             && asns.is_empty();
-        return Answer::place(unbounded.then_some(true));
+        return Answer::place(unbounded.then_some(true)).and(Answer::place(in_cells));
     };
     let in_territory = match territories {
         Territories::Everywhere => Some(true),
@@ -84,7 +123,7 @@ pub(crate) fn place(scope: &Scope, facts: Option<&NodeFacts>) -> Answer {
         0 => None,
         asn => Some(asns.contains(&asn)),
     };
-    [Some(at_node), in_network, in_asn]
+    [Some(at_node), in_network, in_asn, in_cells]
         .into_iter()
         .map(Answer::place)
         .fold(Answer::place(in_territory), Answer::and)

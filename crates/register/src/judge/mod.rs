@@ -38,6 +38,8 @@
 //!   verdict on such a rule says who attributed it, and when.
 //! - A node that serves lines which a request does not mean is the wrong audience; but of a rule with further
 //!   conditions nobody can say which lines it is for, and that is UNDETERMINED(scope).
+//! - Of cells, as of classes of line, a node must serve none but those that are meant; of a rule with further conditions
+//!   nobody can say in which it acts, if it serves some of them. A block of a cell says itself where it is.
 //! - The European Union is its members. Of a territory that is no country nobody knows where it is: UNDETERMINED(scope).
 //! - How long a reference may come late is a statement of the register, so that everybody judges by the same time. It is
 //!   counted up to the node's newest seal: as known then it is never over; of a rule that stands it counts since the
@@ -80,7 +82,7 @@ mod licence;
 mod turns;
 
 pub use clause::part_of;
-pub(crate) use dimensions::{Answer, audience_of_some, place};
+pub(crate) use dimensions::{Answer, audience_of_some, place, place_of_some};
 
 use std::num::NonZeroU64;
 

@@ -225,6 +225,7 @@ pub struct Scope {
     pub asns: Vec<u32>,
     pub audiences: Vec<String>,
     pub except_audiences: Vec<String>,
+    pub cells: Vec<String>,
 }
 
 /// Empty is not everywhere (DOMAIN.md 3f "Global vs node scope").

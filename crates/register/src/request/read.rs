@@ -269,6 +269,7 @@ impl TryFrom<v1::Scope> for Scope {
             audiences,
             except_nodes,
             except_audiences,
+            cells,
         } = wire;
         if let Some(bad) = territories.iter().find(|t| *t != "*" && !is_territory(t)) {
             return Err(invalid(
@@ -295,6 +296,7 @@ impl TryFrom<v1::Scope> for Scope {
             asns,
             audiences,
             except_audiences,
+            cells,
         })
     }
 }

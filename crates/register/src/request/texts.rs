@@ -310,9 +310,10 @@ pub fn scope_texts(scope: &mut v1::Scope) -> Vec<Text<'_>> {
         audiences,
         except_nodes,
         except_audiences,
+        cells,
     } = scope;
     let mut found = Found::default();
-    for (field, texts) in [("nodes", nodes), ("except_nodes", except_nodes)] {
+    for (field, texts) in [("nodes", nodes), ("except_nodes", except_nodes), ("cells", cells)] {
         texts.iter_mut().for_each(|text| found.open(field, text));
     }
     for (field, texts) in [("audiences", audiences), ("except_audiences", except_audiences)] {

@@ -223,6 +223,7 @@ impl From<Scope> for v1::Scope {
             asns,
             audiences,
             except_audiences,
+            cells,
         } = scope;
         Self {
             territories: match territories {
@@ -236,6 +237,7 @@ impl From<Scope> for v1::Scope {
             audiences,
             except_nodes,
             except_audiences,
+            cells,
         }
     }
 }

@@ -7,7 +7,7 @@
 //! [confirm-by T] [received T] [implement-by T] [proof <basis proof>] [list id@v] [branch <branch>]
 //! [version 2] [covers <list>,…] [effective T] [recorded T] [remove-by T] [within <from>..<until>]
 //! [lasting 48h] [derived <name> resolved T ttl 300 [unproved yes]] [notice yes] [permits derived]
-//! [depends <proceeding>] [outlives <proceeding>] [publisher yes] [decided accept] [except-nodes a] [except-audience a]
+//! [depends <proceeding>] [outlives <proceeding>] [publisher yes] [decided accept] [except-nodes a] [cells a] [except-audience a]
 //! [relation kind=id] [closing <part>=<tier>: committed and not seen here] [opening <part>=<tier>:
 //! committed and seen] [awaits approval] [with <person>: both signed]`, and what papers_language.rs says of papers · `<id> <transition>s [by <id>] [effective T] [recorded T] [back-covers yes]
 //! [partly-not <kind>:<value>] [only-in DE]` · `proceeding <id> ends [effective T] [recorded T]` ·
@@ -21,7 +21,7 @@
 //! [by <person>] [attested] [effective T] [recorded T]`; `with`: both have signed it.
 //!
 //! Event: `block <target>|erased|gibberish [at T [to T]] [give-or-take 5] [on node [(DE-BE)]]
-//! [network mobile] [asn 64500] [serving a,b] [by <technique>] [for <claim>,…] [trigger …]
+//! [network mobile] [asn 64500] [serving a,b] [serving-cells a,b] [by <technique>] [for <claim>,…] [trigger …]
 //! [actor …] [answering 15,…] [answering-http 451] [leaving <bit/s>] [seeing a.org,b.org] [others n] [imported] [narrowed] [then] [size n] [before n]
 //! [logged n] [now T] [acted T] [rule n] [old] [standing] [unseen <from>..<until>] [deed|confirmed-deed]`;
 //! `standing`: a rule at an instant; `unseen`: the agent was down; `old`: the rule stood before the
@@ -512,6 +512,7 @@ fn request(id: &str, mut words: VecDeque<&str>) -> (v1::Statement, Option<Vec<v1
                 ));
             }
             "except-nodes" => scope.except_nodes = list(),
+            "cells" => scope.cells = list(),
             "except-audience" => scope.except_audiences = list(),
             "version" => request.version = value.parse().unwrap(),
             "covers" => task.covers_lists = list(),
@@ -710,6 +711,7 @@ impl EventText {
             "asn" => self.place.as_mut().unwrap().asn = value.parse().unwrap(),
             "group" => self.place.as_mut().unwrap().groups = list(),
             "serving" => self.place.as_mut().unwrap().audiences = list(),
+            "serving-cells" => self.place.as_mut().unwrap().cells = list(),
             "by" => self.technique = words::technique_from(value).unwrap_or_default(),
             "for" => self.claims = list().iter().map(|c| c.parse().unwrap()).collect(),
             "trigger" => self.trigger = trigger(value),

@@ -252,7 +252,7 @@ fn a_request_is_written_out_as_the_file_that_enters_it() {
     let provisional = "form = \"telephone\"\nstatus = \"provisional\"\n\
         received = \"2026-01-01T10:00:00Z\"\nconfirm_by = \"48h\"\nbasis_proof = \"oral\"";
     let narrowed = "decision = { kind = \"accept_narrowed\", reason = \"service_not_covered\", \
-        except_nodes = [\"hospital\"], network_types = [\"fixed\"], asns = [64500], audiences = [\"a\"] }";
+        cells = [\"mitte\"], except_nodes = [\"hospital\"], network_types = [\"fixed\"], asns = [64500], audiences = [\"a\"] }";
     for text in [everything, many, &one(&closed), &one(provisional), &one(narrowed)] {
         let held = held(&enter(from_toml(text).unwrap()), at("2026-01-02T00:00:00Z"));
         assert!(!held.is_empty(), "{text}");

@@ -162,6 +162,7 @@ fn fields(text: &str) -> Vec<(&'static str, String)> {
         list("keywords"),
         list("nodes"),
         list("except_nodes"),
+        list("cells"),
         list("audiences"),
         list("except_audiences"),
     ];

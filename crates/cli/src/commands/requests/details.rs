@@ -268,6 +268,7 @@ fn task(pairs: &mut Pairs, request: &v1::Request, targets_beyond: u64) {
     pairs.push(("territories", scope.territories.join(", ")));
     pairs.push(("nodes", scope.nodes.join(", ")));
     pairs.push(("except_nodes", scope.except_nodes.join(", ")));
+    pairs.push(("cells", scope.cells.join(", ")));
     pairs.push(("networks", networks));
     pairs.push(("asns", asns));
     pairs.push(("audiences", scope.audiences.join(", ")));

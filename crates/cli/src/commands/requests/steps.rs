@@ -89,9 +89,11 @@ fn narrowed(scope: &v1::Scope) -> String {
         audiences,
         except_nodes,
         except_audiences,
+        cells,
     } = scope;
     let parts = [
         ("only at nodes", nodes.join(", ")),
+        ("only in cells", cells.join(", ")),
         ("only in networks", networks(scope)),
         ("only in", asns(scope)),
         ("only for audiences", audiences.join(", ")),
@@ -218,11 +220,12 @@ mod tests {
             audiences: vec!["residential".to_owned()],
             except_nodes: vec!["hospital".to_owned()],
             except_audiences: vec!["emergency".to_owned()],
+            cells: vec!["mitte".to_owned()],
         };
         assert_eq!(
             told(whole),
-            "accept_narrowed; only in DE-BE, DE-BB; only at nodes group:fixed; only in networks fixed, \
-             mobile; only in AS64500, AS64501; only for audiences residential; not at nodes hospital; \
+            "accept_narrowed; only in DE-BE, DE-BB; only at nodes group:fixed; only in cells mitte; only in \
+             networks fixed, mobile; only in AS64500, AS64501; only for audiences residential; not at nodes hospital; \
              not for audiences emergency"
         );
         let nodes = v1::Scope { nodes: vec!["dns-1".to_owned()], ..everywhere() };
