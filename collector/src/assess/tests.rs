@@ -156,6 +156,26 @@ fn whom_a_block_hit_once_stays_a_finding_after_a_hit_that_tells_no_name() {
 }
 
 #[test]
+fn a_hit_on_what_must_stay_open_is_seen_whatever_the_rule_is() {
+    let mut stream = router();
+    let wide = block(7, "domain_subtree:blog.example for req-7");
+    stream.request_with("req-7", "domain_subtree:blog.example", |request| {
+        let open: register::Target = "domain_exact:www.blog.example".parse().unwrap();
+        request.task.as_mut().unwrap().targets.push(v1::RequestTarget {
+            target: Some(open.to_wire()),
+            exception: true,
+            ..v1::RequestTarget::default()
+        });
+    });
+    stream.hit_by_name("r1", &wide, "a.blog.example");
+    stream.hit_by_name("r1", &wide, "www.blog.example");
+    stream.publish();
+    let covered = "1 AUTHORISED AUTHORISED req-7";
+    let open = "1 OUT_OF_SCOPE_TARGET OUT_OF_SCOPE_TARGET req-7";
+    assert_eq!(World::of(&stream).events(), [covered, open]);
+}
+
+#[test]
 fn leaves_that_no_head_covers_are_counted_and_not_judged() {
     let mut stream = router();
     let (covered, _) = blocks();

@@ -556,7 +556,7 @@ impl Grounds {
         let stood = self.stood_before(origin, rule.number, *index);
         let baseline_until_s = view.baseline_until_s(&origin.node).filter(|_| stood);
         let target: Known<Target> = Known::from_wire(target.as_ref());
-        let names = other_names(&target, hit_target.as_ref());
+        let observed = observed(&target, hit_target.as_ref());
         let event = Event {
             target,
             narrowed: rule.narrowed,
@@ -571,7 +571,7 @@ impl Grounds {
             span: *span,
             imported: *imported,
             place,
-            observed_names: &names,
+            observed: observed.as_slice(),
             ambiguous: other_candidates.len(),
             unseen: &[],
             stands,
@@ -693,15 +693,16 @@ fn read_head(log_index: u64, note: &[u8]) -> Result<Checkpoint, InvalidEntry> {
         .ok_or(InvalidEntry::Note { log_index })
 }
 
-/// Names that hit a rule which names none: by an address, somebody else's service was hit too.
-fn other_names(target: &Known<Target>, hit: Option<&v1::Target>) -> Vec<String> {
-    let Known::Known(Target::Ip(_) | Target::Cidr(_) | Target::IpPort { .. }) = target else {
-        return Vec::new();
-    };
-    match Known::from_wire(hit) {
-        Known::Known(name @ (Target::DomainExact(_) | Target::Sni(_) | Target::HttpHost(_))) => {
-            vec![name.to_string()]
-        }
-        Known::Known(_) | Known::Erased | Known::NotUnderstood => Vec::new(),
+/// What hit a rule that holds more than one thing: a name, or an address within its prefix. Somebody else's service may
+/// have been hit, or one that must stay open.
+fn observed(target: &Known<Target>, hit: Option<&v1::Target>) -> Option<Target> {
+    let Known::Known(target) = target else { return None };
+    match (Known::from_wire(hit), target) {
+        (
+            Known::Known(Target::DomainExact(name) | Target::Sni(name) | Target::HttpHost(name)),
+            _,
+        ) => Some(Target::DomainExact(name)),
+        (Known::Known(hit @ Target::Ip(_)), Target::Cidr(_)) => Some(hit),
+        (Known::Known(_) | Known::Erased | Known::NotUnderstood, _) => None,
     }
 }

@@ -73,7 +73,7 @@ fn ended(count: usize, targets: impl Fn(usize) -> String) -> Register {
 
 fn verdict(view: &View<'_>, target: &str, claims: &[&str], seen: &[&str]) -> Verdict {
     let claims: Vec<Claim> = claims.iter().map(|c| c.parse().unwrap()).collect();
-    let seen: Vec<String> = seen.iter().map(|name| (*name).to_owned()).collect();
+    let seen: Vec<Target> = seen.iter().map(|name| Target::guess(name).unwrap().0).collect();
     let event = Event {
         target: Known::Known(target.parse().unwrap()),
         narrowed: false,
@@ -88,7 +88,7 @@ fn verdict(view: &View<'_>, target: &str, claims: &[&str], seen: &[&str]) -> Ver
         span: Span { first_s: AT_S, last_s: AT_S, clock_error_s: 0 },
         imported: false,
         place: None,
-        observed_names: &seen,
+        observed: &seen,
         ambiguous: 0,
         unseen: &[],
         stands: false,

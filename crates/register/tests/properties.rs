@@ -255,7 +255,7 @@ proptest! {
             country: ["", "DE", "FR"][usize::from(place) % 3].into(),
             ..v1::NodeFacts::default()
         };
-        let names = ["other.example".to_owned(), "not a name".to_owned()];
+        let seen = ["domain_exact:other.example", "ip:192.0.2.9"].map(|text| text.parse().unwrap());
         let event = Event {
             target: wanted,
             narrowed: false,
@@ -270,7 +270,7 @@ proptest! {
             span: Span { first_s: span.0, last_s: span.0 + span.1, clock_error_s: span.2 },
             imported,
             place: (place > 0).then_some(&facts),
-            observed_names: &names,
+            observed: &seen,
             ambiguous: 0,
             unseen: &[],
             stands: false,
@@ -314,7 +314,7 @@ proptest! {
                 span: Span { first_s, last_s, clock_error_s: 0 },
                 imported: false,
                 place: Some(&facts),
-                observed_names: &[],
+                observed: &[],
                 ambiguous: 0,
                 unseen: &[],
                 stands: false,

@@ -101,7 +101,7 @@ impl Question {
             span: Span { first_s: at_s, last_s: at_s + 900, clock_error_s: 1 },
             imported: false,
             place: Some(facts),
-            observed_names: &[],
+            observed: &[],
             ambiguous: 0,
             unseen: &[],
             stands: false,

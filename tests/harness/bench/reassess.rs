@@ -158,7 +158,7 @@ fn judged(
         span: facts.span,
         imported: false,
         place: None,
-        observed_names: &[],
+        observed: &[],
         ambiguous: 0,
         unseen: &[],
         stands: false,

@@ -94,29 +94,25 @@ fn is_collateral(
         | Trigger::ServerName
         | Trigger::Other => false,
     };
-    candidate.breadth.licensed || reaches_others || saw_other_names(event, candidate, view)
+    candidate.breadth.licensed || reaches_others || saw_others(event, candidate, view)
 }
 
-/// A host name hit the rule that no target of the request holds.
-fn saw_other_names(event: &Event<'_>, candidate: &Candidate<'_>, view: &View<'_>) -> bool {
-    event
-        .observed_names
-        .iter()
-        .filter_map(|name| Name::canonical(name).ok())
-        .any(|name| is_beside(name, candidate.entry, candidate.version, Some(event.span), view))
+/// What hit the rule is held by no target of the request.
+fn saw_others(event: &Event<'_>, candidate: &Candidate<'_>, view: &View<'_>) -> bool {
+    let Candidate { entry, version, .. } = candidate;
+    event.observed.iter().any(|hit| is_beside(hit, *entry, version, Some(event.span), view))
 }
 
 /// The request does not name it, in this version; nor do its lists in the span.
 fn is_beside(
-    name: Name,
+    hit: &Target,
     entry: Entry<'_>,
     version: &Version,
     span: Option<Span>,
     view: &View<'_>,
 ) -> bool {
-    let name = Target::DomainExact(name);
-    let mut held = view.held_in(version, &name);
-    !held.any(|held| !held.exception) && !may_be_listed(&name, entry, version, span, view)
+    let mut held = view.held_in(version, hit);
+    !held.any(|held| !held.exception) && !may_be_listed(hit, entry, version, span, view)
 }
 
 impl View<'_> {
@@ -127,7 +123,8 @@ impl View<'_> {
         let names: BTreeSet<&Name> = hit.iter().filter_map(name_of).collect();
         names
             .into_iter()
-            .filter(|name| is_beside((*name).clone(), entry, entry.newest(), None, self))
+            .map(|name| Target::DomainExact(name.clone()))
+            .filter(|name| is_beside(name, entry, entry.newest(), None, self))
             .count()
     }
 }
@@ -135,7 +132,7 @@ impl View<'_> {
 /// By a list that the request covers. Where not all of them could be looked at, it is not held against
 /// anybody that none was found.
 fn may_be_listed(
-    name: &Target,
+    hit: &Target,
     entry: Entry<'_>,
     version: &Version,
     span: Option<Span>,
@@ -144,7 +141,7 @@ fn may_be_listed(
     if version.request.covers_lists.is_empty() {
         return false;
     }
-    let (touches, is_cut) = view.touching_some(name, &[], CONSIDERED_MAX);
+    let (touches, is_cut) = view.touching_some(hit, &[], CONSIDERED_MAX);
     let held = touches
         .iter()
         .filter(|t| t.listed.is_some() && t.entry.id() == entry.id())

@@ -22,7 +22,7 @@ use crate::{
     register::{Touch, View},
     request::{Request, RequestTarget},
     state::{self, Bounds, Standing, Transition},
-    target::{Known, Name, Relation, Target, relation},
+    target::{Known, Relation, Target, relation},
     unseen::Unseen,
 };
 
@@ -236,8 +236,8 @@ fn may_be_excepted<'a>(
         held.exception && held.is_live(event.span.first_s, event.span.last_s)
     };
     view.held_in(version, target).any(is_hit)
-        || observed(event).any(|name| {
-            let mut held = view.held_in(version, &name);
+        || event.observed.iter().any(|hit| {
+            let mut held = view.held_in(version, hit);
             held.any(|held| is_hit(held) && relation(target, &held.target) != Relation::Disjoint)
         })
         || !request.covers_lists.is_empty()
@@ -245,13 +245,8 @@ fn may_be_excepted<'a>(
 
 /// A name that hit the rule lies in the target.
 fn saw(event: &Event<'_>, target: &Target) -> bool {
-    observed(event)
-        .any(|name| matches!(relation(&name, target), Relation::Equal | Relation::Inside))
-}
-
-fn observed(event: &Event<'_>) -> impl Iterator<Item = Target> {
-    let names = event.observed_names.iter().filter_map(|name| Name::canonical(name).ok());
-    names.map(Target::DomainExact)
+    let mut observed = event.observed.iter();
+    observed.any(|hit| matches!(relation(hit, target), Relation::Equal | Relation::Inside))
 }
 
 /// Parts that may make a whole: of one text, and with the same span; parts with spans of their own

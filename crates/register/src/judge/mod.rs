@@ -146,8 +146,8 @@ pub struct Event<'a> {
     pub imported: bool,
     /// The node's facts at the time; `None`: not declared.
     pub place: Option<&'a v1::NodeFacts>,
-    /// Host names other than the target that hit the same rule.
-    pub observed_names: &'a [String],
+    /// What was seen to be hit, where it may be other than the target: names, addresses within a prefix.
+    pub observed: &'a [Target],
     /// How many other rules could have caused it.
     pub ambiguous: usize,
     /// Times in its span of which the node says that nobody looked ([`unseen`](crate::unseen)).

@@ -137,7 +137,7 @@ pub(crate) fn verdict_in(event: &str, register: &Register) -> Verdict {
         span: parts.span,
         imported: parts.imported,
         place: parts.place.as_ref(),
-        observed_names: &parts.seen,
+        observed: &parts.seen,
         ambiguous: parts.others,
         unseen: &parts.unseen,
         stands: parts.stands,
@@ -604,7 +604,7 @@ struct EventText {
     imported: bool,
     narrowed: bool,
     place: Option<v1::NodeFacts>,
-    seen: Vec<String>,
+    seen: Vec<Target>,
     others: usize,
     rule: u64,
     old: bool,
@@ -728,7 +728,9 @@ impl EventText {
                 self.response = Some(v1::Response { response });
             }
             "leaving" => self.rate_bits_per_s = value.parse().ok(),
-            "seeing" => self.seen = list(),
+            "seeing" => {
+                self.seen = list().iter().map(|hit| Target::guess(hit).unwrap().0).collect();
+            }
             "unseen" => {
                 let (from_s, until_s) = value.split_once("..").unwrap();
                 let (from_s, until_s) = (at(from_s), at(until_s));

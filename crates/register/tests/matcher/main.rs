@@ -134,7 +134,7 @@ fn verdict(world: &World, register: &Register, block: &Block) -> (Answer, Vec<v1
         },
         imported: false,
         place: facts.as_ref(),
-        observed_names: &[],
+        observed: &[],
         ambiguous: 0,
         unseen: &[],
         stands: false,
