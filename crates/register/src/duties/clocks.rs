@@ -157,10 +157,8 @@ pub(super) fn check(
     for left_out in &owed.left_out {
         let what = (left_out.target, left_out.due_s);
         for (node, course) in &left_out.at {
-            if reach.observed.iter().any(|observed| observed == node) {
-                let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
-                late_removal(ground, owed, of_node, what, (node, &course.at_most), &mut stood);
-            }
+            let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
+            late_removal(ground, owed, of_node, what, (node, &course.at_most), &mut stood);
         }
     }
     late.tell(owed, reach, DutyCode::LateStart, found);

@@ -35,7 +35,7 @@
 //! the scope, or for other lines; exceptions; the operator's and users' own measures, which nobody is owed; orders against the
 //! publisher; a request whose measure is withheld; a request whose territory is not stated binds no particular
 //! point. The time to remove counts from the end, or from a stay that the end found, or, if that was stated
-//! later, from the statement; of what an amendment left out from its receipt. What another request wants blocked
+//! later, from the statement; of what an amendment took away ([`amended`]), a target, a list or a node, from its receipt. What another request wants blocked
 //! at the node, or its time to remove lets stand, is no late removal. A rule that is put back within [`RELOAD_S`] was reloaded.
 //!
 //! A rule with further conditions, of which the evidence does not tell which, may carry out what it is on, and may
@@ -53,6 +53,7 @@
 //! target is not carried is told as that, and not a second time as `NOT_ENFORCED`. Each request says until
 //! when its duties hold, so that [`Watch`] looks again at those alone that a change or a clock can reach.
 
+mod amended;
 mod clocks;
 mod extent;
 mod owed;
@@ -73,6 +74,7 @@ use remit_proto::v1::{DutyCode, NodeFacts};
 
 use crate::{register::View, silence::Silence, target::Target};
 
+use amended::Text;
 use owed::Owed;
 use reach::{Reach, Where};
 
@@ -179,28 +181,38 @@ impl<'a> Asked<'a> {
         rules: &Rules,
         by_list: &crate::defects::ByList<'_>,
     ) -> (Vec<Duty>, Option<i64>) {
-        let Ground { view, at_s, nodes, .. } = *self.ground;
+        let Ground { view, at_s, .. } = *self.ground;
         let Some(entry) = view.request(id) else { return (Vec::new(), None) };
         let mut owed = Owed::new(view, &entry, at_s, by_list.get(id).map_or(&[], Vec::as_slice));
         if owed.is_exempt() {
             return (Vec::new(), owed.next_s());
         }
-        let silences = &self.silences;
-        let at = owed.at();
-        let reach = self.reaches.entry(at.clone()).or_insert_with(|| {
-            Rc::new(Reach::of(&at, nodes, rules, &|node| {
-                silences.get(node).is_some_and(|of| of.iter().any(|silence| silence.open))
-            }))
+        let reach = self.reach(owed.at(), rules);
+        let texts = owed.texts().into_iter().map(|(version, at)| {
+            let asked = Where { accepted: None, ..at.clone() };
+            Text { version, held: self.reach(at, rules), asked: self.reach(asked, rules) }
         });
-        let reach = Rc::clone(reach);
-        if reach.is_empty() {
+        let texts: Vec<Text<'_>> = texts.collect();
+        // Where it is asked for nowhere now, a former text may have been carried out.
+        if reach.is_empty() && texts.iter().all(|text| text.held.observed.is_empty()) {
             return (Vec::new(), owed.next_s());
         }
-        owed.find(rules, &reach);
+        owed.find(rules, &reach, &texts);
         let mut duties = Vec::new();
         let premature = clocks::removed_early(&owed, &reach);
-        state::check(&owed, &reach, &premature, &mut duties);
+        if !reach.is_empty() {
+            state::check(&owed, &reach, &premature, &mut duties);
+        }
         clocks::check(self.ground, &owed, &reach, &self.silences, premature, &mut duties);
         (duties, owed.next_s())
+    }
+
+    fn reach(&mut self, at: Where, rules: &Rules) -> Rc<Reach> {
+        let Ground { nodes, .. } = *self.ground;
+        let silences = &self.silences;
+        let is_silent =
+            |node: &str| silences.get(node).is_some_and(|of| of.iter().any(|silence| silence.open));
+        let reach = self.reaches.entry(at.clone());
+        Rc::clone(reach.or_insert_with(|| Rc::new(Reach::of(&at, nodes, rules, &is_silent))))
     }
 }
