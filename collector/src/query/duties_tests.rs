@@ -280,8 +280,8 @@ fn every_silence_is_reckoned_with_and_the_longest_are_listed() {
 }
 
 #[test]
-fn a_silence_that_ended_since_the_last_answer_excuses_too() {
-    for (beat_s, wanted) in [(50, &["req-7 LATE_START r1"][..]), (1_000, &[])] {
+fn a_silence_that_ended_since_the_last_answer_counts_too() {
+    for (beat_s, wanted) in [(50, ["req-7 LATE_START r1"]), (1_000, ["req-7 UNDETERMINED r1"])] {
         let mut stream = network();
         stream.request_with("req-7", "ip:192.0.2.7", |request| {
             request.task.as_mut().unwrap().implement_by_s = NOON + 100;
@@ -302,6 +302,26 @@ fn a_silence_that_ended_since_the_last_answer_excuses_too() {
         assert_eq!(codes(&world), wanted, "a seal every {beat_s} s");
         assert_eq!(codes(&World::of(&stream)), wanted);
     }
+}
+
+#[test]
+fn what_an_agent_that_began_anew_lists_first_is_late_or_may_be() {
+    let after = |stop_s: i64| {
+        let mut stream = network();
+        stream.request_with("req-7", "ip:192.0.2.7", |request| {
+            request.task.as_mut().unwrap().implement_by_s = NOON + 100;
+        });
+        while stream.now_s < NOON + stop_s {
+            heard(&mut stream, 50);
+        }
+        stream.wait(1_000);
+        stream.generation("r1", 2);
+        stream.snapshot("r1", &[&block(3, "ip:192.0.2.7 for req-7")]);
+        heard(&mut stream, 50);
+        codes(&World::of(&stream))
+    };
+    assert_eq!(after(50), ["req-7 UNDETERMINED r1"], "it may have begun in time");
+    assert_eq!(after(200), ["req-7 LATE_START r1"], "it was seen lacking");
 }
 
 #[test]

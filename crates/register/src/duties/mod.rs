@@ -28,6 +28,7 @@
 //! | `INEFFECTIVE` | a probe reached what is installed: [`outside`](crate::outside) |
 //! | undetermined | nobody looks where it would be |
 //! | undetermined(silent) | all who look are silent now or have told nothing yet, or all that carried it, or more of it, when they were heard last |
+//! | undetermined(start) | a target may have been carried in time, or too late: its node was silent when it was owed, until a rule was there |
 //! | undetermined(removal) | from when a rule was to be removed until it was gone, or until now, its node was silent |
 //! | undetermined(conditions) | rules with further conditions may carry a target out, or more of it, and others do not |
 //!
@@ -43,7 +44,8 @@
 //! it still stands when it was to be removed is told, for it was to be removed too.
 //!
 //! A node that is silent is not held to have or to lack anything: it is left out and said to be. A start or an
-//! end that fell into a silence is not timed against a bound. Before somebody looked first at a node
+//! end that fell into a silence is timed by what was seen before and after it: if the bound lies in between, nobody knows. So is
+//! what an agent that began anew lists first, of a source that was looked at before. Before somebody looked first at a node
 //! ([`Rules::look`]) it is not held to have or to lack anything either: that a target is not carried is told from
 //! when it was due or from that look, whichever was later, and a start is late only where a look at the node found
 //! the target not carried before. At what persons tell of somebody looks from their first word on. A node of which
@@ -93,8 +95,9 @@ pub const NAMED_MAX: usize = 1_000;
 pub struct Duty {
     pub request: RequestId,
     pub finding: DutyFinding,
-    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED; "silent" where all are who look or who carried it, "removal" where
-    /// the node was when a rule was to be removed, "conditions" where it depends on what rules do not tell; else empty.
+    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED; "silent" where all are who look or who carried it, "start" where
+    /// the node was when a rule may have begun, "removal" where it was when one was to be removed, "conditions" where it
+    /// depends on what rules do not tell; else empty.
     pub detail: &'static str,
     pub since_s: i64,
     /// When it ended; `None`: it stands.
