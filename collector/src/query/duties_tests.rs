@@ -5,7 +5,7 @@ use register::{
     assessment::{Assessment, Item, open_snapshot},
     duties::{Begun, Timeline},
 };
-use remit_proto::v1::{self, DutyCode, FindingKind, SeverityGrade};
+use remit_proto::v1::{self, DutyCode, FindingKind, SeverityGrade, leaf::Body};
 
 use super::tests::network;
 use crate::{
@@ -151,6 +151,11 @@ fn by_the_leaves(stream: &Stream) -> Vec<Span> {
         for assessed in assessment.take_assessed() {
             let origin = &assessed.origin;
             match assessed.item {
+                Item::Other(body) => {
+                    if let Body::Start(start) = *body {
+                        timeline.start(origin, start.at_s);
+                    }
+                }
                 Item::RuleChange { facts, leaf, .. } => {
                     let stands = leaf.kind() != v1::RuleChangeKind::Removed;
                     timeline.change(origin, &facts.rule, facts.target.as_ref(), leaf.at_s, stands);
@@ -246,6 +251,39 @@ fn what_an_agent_could_not_read_after_a_restart_is_not_taken_away() {
     assert_eq!(after(Some(&[&known, &again])), (vec![], None), "it stood all the time");
     let removed = vec!["req-7 PREMATURE_REMOVAL r1".to_owned()];
     assert_eq!(after(Some(&[&known])), (removed, Some(230)));
+}
+
+#[test]
+fn whether_a_rule_went_that_an_agent_has_not_read_anew_is_not_known() {
+    let after = |read: &dyn Fn(&mut Stream)| {
+        let mut stream = network();
+        stream.request_with("req-7", "ip:192.0.2.7", |request| {
+            request.task.as_mut().unwrap().effective_until_s = NOON + 200;
+        });
+        stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+        heard(&mut stream, 50);
+        heard(&mut stream, 50);
+        stream.generation("r1", 2);
+        read(&mut stream);
+        (0..6).for_each(|_| heard(&mut stream, 50));
+        assert_eq!(by_the_index(&stream), by_the_leaves(&stream));
+        let world = World::of(&stream);
+        let rules = v1::ListRulesRequest::default();
+        (codes(&world), world.query.list_rules(rules).unwrap().rules.len())
+    };
+    let again = block(3, "ip:192.0.2.7 for req-7");
+    let perhaps = vec!["req-7 UNDETERMINED r1".to_owned()];
+    let late = vec!["req-7 LATE_REMOVAL r1".to_owned()];
+    assert_eq!(after(&|_| ()), (perhaps.clone(), 1), "it has not looked yet");
+    assert_eq!(after(&|stream| stream.unstable("r1", &[])), (perhaps, 1), "it has not read all");
+    let part = after(&|stream| stream.unstable("r1", &[&again]));
+    assert_eq!(part, (late.clone(), 1), "it is there, once");
+    let twice = |stream: &mut Stream| {
+        stream.unstable("r1", &[&again]);
+        stream.unstable("r1", &[&again]);
+    };
+    assert_eq!(after(&twice), (late.clone(), 1));
+    assert_eq!(after(&|stream| stream.snapshot("r1", &[&again])), (late, 1));
 }
 
 #[test]

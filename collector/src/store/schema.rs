@@ -6,7 +6,7 @@
 //! encoded. Dictionaries (`target`, `rule_fact`, `origin`) hold once what many rules repeat.
 
 /// Number of this schema. A change of any table, or of what it holds, changes it; there are no migrations, only rebuilds.
-pub const SCHEMA: i64 = 14;
+pub const SCHEMA: i64 = 15;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE projection (
@@ -140,6 +140,15 @@ CREATE TABLE snapshot (
     source INTEGER NOT NULL,
     at_s INTEGER NOT NULL,
     PRIMARY KEY (node, generation, source)
+) WITHOUT ROWID;
+-- From when to when an agent that began anew had not listed all rules of a source of which its node had told.
+CREATE TABLE unread (
+    node TEXT NOT NULL,
+    source INTEGER NOT NULL,
+    from_s INTEGER NOT NULL,
+    -- NULL: it has not yet.
+    until_s INTEGER,
+    PRIMARY KEY (node, source, from_s)
 ) WITHOUT ROWID;
 -- Sources whose last snapshot's rules are not held.
 CREATE TABLE snapshot_missed (

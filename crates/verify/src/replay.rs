@@ -267,10 +267,12 @@ fn stood(bundle: &mut Bundle<'_>, assessed: &[Assessed]) -> Timeline {
                     _ => timeline.missed(origin, leaf),
                 }
             }
-            Item::Activity { .. }
-            | Item::Probe { .. }
-            | Item::Other(_)
-            | Item::NotUnderstood { .. } => {}
+            Item::Other(body) => {
+                if let Body::Start(start) = body.as_ref() {
+                    timeline.start(origin, start.at_s);
+                }
+            }
+            Item::Activity { .. } | Item::Probe { .. } | Item::NotUnderstood { .. } => {}
         }
     }
     timeline

@@ -48,11 +48,12 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
         ),
         None if row.detail == "start" => format!(
             "Request {id} was to be carried out by {due}, and whether {targets} began in time is not known: \
-             nothing was heard from {at} until a rule was there."
+             nothing was heard from {at}, or not all rules were read there since a restart, until a rule was there."
         ),
         None if row.detail == "removal" => format!(
             "Request {id} had rules for {targets} that were to be gone by {due}, and whether they were is not \
-             known: until they were gone, or until now, nothing was heard from {at}."
+             known: until they were gone, or until now, nothing was heard from {at}, or not all rules were read \
+             there since a restart."
         ),
         None if row.detail == "conditions" => format!(
             "Request {id} is in force, and whether {targets} is carried out is not known: rules at {at} have \

@@ -220,7 +220,7 @@ enum Lacking {
     Seen {
         since_s: i64,
     },
-    /// The node was silent then: it may have begun at once.
+    /// The node was silent then, or its agent had not read all rules: it may have begun at once.
     Perhaps {
         since_s: i64,
     },
@@ -238,7 +238,8 @@ fn lacking(
     let silences = if first.first.rule.by_person { &[] } else { silences };
     let silent_until_s = |at_s: i64| {
         let hides = silences.iter().filter(|one| one.from_s <= at_s && at_s < one.until_s);
-        hides.map(|one| one.until_s).max()
+        let unread_until_s = first.missed_s.filter(|from_s| *from_s <= at_s).map(|_| first.from_s);
+        hides.map(|one| one.until_s).chain(unread_until_s).max()
     };
     let mut since_s = owed_s;
     while let Some(until_s) = silent_until_s(since_s) {
@@ -278,7 +279,7 @@ fn interrupted<'a>(
 #[derive(Default)]
 struct Told<'a> {
     surely: Parts<'a>,
-    /// The node said nothing when it may have begun, or from when it was to be removed until it was gone.
+    /// Nobody saw when it began, or, from when it was to be removed until it was gone, whether it stood.
     perhaps: Parts<'a>,
 }
 
@@ -326,8 +327,7 @@ fn late_removal<'a>(
         };
         if is_over(until_s) && is_its_own && !(is_held(too_long_s) && is_held(until_s)) {
             let is_told = rule.by_person && span.gone_s.is_some();
-            let was_seen =
-                is_told || is_over(seen_until_s(silences, until_s, span.gone_s.is_some()));
+            let was_seen = is_told || is_over(seen_until_s(silences, span, until_s));
             let part = if was_seen { &mut stood.surely } else { &mut stood.perhaps };
             part.add(target, node, due_s, span.gone_s);
             part.is_due(due_s);
@@ -335,13 +335,15 @@ fn late_removal<'a>(
     }
 }
 
-/// Until when a rule surely stood that was gone at an instant, or stands: an end that a silence hid may have been at
-/// any time in it, and what a silent node carries nobody knows.
-fn seen_until_s(silences: &[&Silence], until_s: i64, is_gone: bool) -> i64 {
+/// Until when a rule surely stood that was gone at an instant, or stands: an end that a silence hid, or an agent that
+/// began anew and had not listed all rules, may have been at any time in it, and what a silent node carries nobody
+/// knows.
+fn seen_until_s(silences: &[&Silence], span: &Span<'_>, until_s: i64) -> i64 {
     let hides = |silence: &Silence, end_s: i64| {
-        silence.from_s < end_s && (silence.open || (is_gone && end_s <= silence.until_s))
+        let is_end = span.seen_s.is_some() && end_s <= silence.until_s;
+        silence.from_s < end_s && (silence.open || is_end)
     };
-    let mut seen_s = until_s;
+    let mut seen_s = span.seen_s.map_or(until_s, |seen_s| seen_s.min(until_s));
     // One silence may follow on another.
     while let Some(from_s) =
         silences.iter().filter(|silence| hides(silence, seen_s)).map(|silence| silence.from_s).min()

@@ -28,8 +28,8 @@
 //! | `INEFFECTIVE` | a probe reached what is installed: [`outside`](crate::outside) |
 //! | undetermined | nobody looks where it would be |
 //! | undetermined(silent) | all who look are silent now or have told nothing yet, or all that carried it, or more of it, when they were heard last |
-//! | undetermined(start) | a target may have been carried in time, or too late: its node was silent when it was owed, until a rule was there |
-//! | undetermined(removal) | from when a rule was to be removed until it was gone, or until now, its node was silent |
+//! | undetermined(start) | a target may have been carried in time, or too late: when it was owed its node was silent, or its agent had begun anew and not listed all rules, until a rule was there |
+//! | undetermined(removal) | from when a rule was to be removed until it was gone, or until now, its node was silent, or its agent had begun anew and not listed all rules |
 //! | undetermined(conditions) | rules with further conditions may carry a target out, or more of it, and others do not |
 //!
 //! Exempt: requests that are refused, challenged, suspended or never accepted; agreed narrowing; nodes outside

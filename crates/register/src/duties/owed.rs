@@ -249,7 +249,8 @@ impl<'a> Owed<'a> {
         let carried = targets.map(|(held, list_grace_s)| {
             let whole = rules.touching(&held.target).chain(by_name.iter().copied());
             let by_address = by_address(rules, answers, &held.target);
-            let at = self.by_node(whole.map(Piece::whole).chain(by_address), is_there);
+            let at =
+                self.by_node(whole.map(|one| Piece::whole(one, rules)).chain(by_address), is_there);
             let extent = at
                 .iter()
                 .filter_map(|(node, pieces)| {
@@ -281,7 +282,7 @@ impl<'a> Owed<'a> {
             }
             let other_means = before.request.measure.permits_derived();
             let by_name = by_name.iter().copied().filter(|one| other_means && !is_asked(one));
-            let whole = rules.touching(target).chain(by_name).map(Piece::whole);
+            let whole = rules.touching(target).chain(by_name).map(|one| Piece::whole(one, rules));
             let pieces = whole.chain(by_address(rules, answers, target));
             let at = self.by_node(pieces, |one| nodes.contains(one.rule.node.as_str()));
             left_out.push(LeftOut { target, due_s: *due_s, at: self.courses(at) });
@@ -542,7 +543,7 @@ pub(super) fn ended_s(standing: Standing) -> Option<i64> {
 fn by_address<'a>(rules: &'a Rules, answers: &Answers<'a>, name: &Target) -> Vec<Piece<'a>> {
     let resolved = answers.get(name).into_iter().flatten();
     let pieces = resolved.flat_map(|(address, times)| {
-        rules.touching(address).flat_map(|stood| Piece::by_answers(stood, times))
+        rules.touching(address).flat_map(|stood| Piece::by_answers(stood, times, rules))
     });
     pieces.collect()
 }

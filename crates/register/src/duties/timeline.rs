@@ -1,9 +1,9 @@
 //! From leaves in log order to the spans in which rules stood: for whoever has the leaves and no index. The
 //! collector's index keeps the same spans by the same steps (`store/write_rules.rs`), and a test compares.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use evidence::{AgentOrigin, Claim, NodeId};
+use evidence::{AgentOrigin, Claim, NodeId, canonical};
 use remit_proto::v1::{self, ServiceAct};
 
 use super::{Begun, Installed, Rules, SpanId, Stood};
@@ -22,7 +22,9 @@ pub struct Timeline {
     open: BTreeMap<(AgentOrigin, u64), usize>,
     /// Sources of which a generation has listed all rules, and when first. An unstable snapshot lists what could be read.
     seen: BTreeMap<(AgentOrigin, i32), i64>,
-    /// Of these, those whose last snapshot was not to be had: what stands since is not known as it was told.
+    /// By node and source, from when to when an agent that began anew had not listed all rules; of the last, perhaps `None`.
+    unread: BTreeMap<(NodeId, i32), Vec<(i64, Option<i64>)>>,
+    /// Generations and sources whose last snapshot was not to be had: what stands since is not known as it was told.
     missed: BTreeSet<(AgentOrigin, i32)>,
 }
 
@@ -60,6 +62,22 @@ impl Timeline {
         }
     }
 
+    /// An agent begins, and has not looked yet: of what the node had shown until then it is not known that it stands.
+    pub fn start(&mut self, origin: &AgentOrigin, at_s: i64) {
+        let node = &origin.node;
+        let listed = self.seen.keys().filter(|(of, _)| of.node == *node).map(|(_, source)| *source);
+        let open = self.open.iter().filter(|((of, _), _)| of.node == *node);
+        let open = open.filter_map(|(_, at)| self.spans.get(*at)).map(|span| &span.form);
+        let shown = open.filter(|form| !is_deed(form)).map(|form| form.source);
+        let sources: BTreeSet<i32> = listed.chain(shown).collect();
+        for source in sources {
+            let unread = self.unread.entry((node.clone(), source)).or_default();
+            if unread.last().is_none_or(|(_, until_s)| until_s.is_some()) {
+                unread.push((at_s, None));
+            }
+        }
+    }
+
     /// A person's word of a deed; its number is the same in all generations of the node.
     pub fn deed(
         &mut self,
@@ -91,8 +109,9 @@ impl Timeline {
         self.missed.insert((origin.clone(), leaf.source));
     }
 
-    /// All rules of one source: what it does not list is gone, and so is what the generations before had shown, unless
-    /// the ruleset did not hold still.
+    /// All rules of one source: what it does not list is gone, and so is what the generations before had shown. Of a
+    /// ruleset that did not hold still nothing is gone, but what a generation lists is no more what those before had
+    /// shown.
     pub fn snapshot(
         &mut self,
         origin: &AgentOrigin,
@@ -101,8 +120,11 @@ impl Timeline {
     ) {
         let key = (origin.clone(), leaf.source);
         let first = !self.seen.contains_key(&key);
-        if !leaf.unstable {
+        if leaf.unstable {
+            self.take_over(origin, leaf, rules);
+        } else {
             self.seen.entry(key).or_insert(leaf.at_s);
+            self.read_whole(origin, leaf);
         }
         let missed = self.missed.remove(&(origin.clone(), leaf.source));
         let control = leaf.control && !first && !missed;
@@ -150,13 +172,19 @@ impl Timeline {
             let (node, technique) = (span.node.clone(), span.form.technique());
             let narrowed = span.form.narrowed;
             let by_person = is_deed(&span.form);
-            let rule = Installed { node, target, technique, narrowed, claims, by_person };
+            let source = span.form.source;
+            let rule = Installed { node, source, target, technique, narrowed, claims, by_person };
             let Span { from_s, begun, until_s, .. } = *span;
             Some((SpanId([id, 0, 0]), Stood { rule, from_s, begun, until_s }))
         });
         let mut rules = Rules::new(spans);
         for ((origin, source), at_s) in &self.seen {
             rules.look(origin.node.as_str(), *source, *at_s);
+        }
+        for ((node, source), unread) in &self.unread {
+            for (from_s, until_s) in unread {
+                rules.unread(node.as_str(), *source, *from_s, *until_s);
+            }
         }
         // A person lists nothing; from the first word on somebody looks.
         for span in self.spans.iter().filter(|span| is_deed(&span.form)) {
@@ -208,6 +236,47 @@ impl Timeline {
         });
     }
 
+    fn read_whole(&mut self, origin: &AgentOrigin, leaf: &v1::RuleSnapshot) {
+        let unread = self.unread.get_mut(&(origin.node.clone(), leaf.source));
+        if let Some((from_s, until_s)) = unread.and_then(|unread| unread.last_mut()) {
+            until_s.get_or_insert(leaf.at_s.max(*from_s));
+        }
+    }
+
+    /// A rule that a generation lists in part is the one that those before had shown in the same form: of several the
+    /// first, so that none stands twice and none is lost.
+    fn take_over(
+        &mut self,
+        origin: &AgentOrigin,
+        leaf: &v1::RuleSnapshot,
+        rules: &[v1::SnapshotRule],
+    ) {
+        if self.seen.contains_key(&(origin.clone(), leaf.source)) {
+            return;
+        }
+        let mut former: BTreeMap<Vec<u8>, VecDeque<(AgentOrigin, u64)>> = BTreeMap::new();
+        for (key, at) in self.open.iter().filter(|((of, _), _)| of.node == origin.node) {
+            let of_source = self.spans.get(*at).filter(|span| span.form.source == leaf.source);
+            let of_former = of_source.filter(|_| key.0 != *origin);
+            if let Some(kind) = of_former.and_then(|span| kind_of(&span.form, span.target.as_ref()))
+            {
+                former.entry(kind).or_default().push_back(key.clone());
+            }
+        }
+        for v1::SnapshotRule { rule, target, native: _ } in rules {
+            let Some(rule) = rule else { continue };
+            let Some(kind) = kind_of(rule, target.as_ref()) else { continue };
+            let own =
+                self.open.get(&(origin.clone(), rule.number)).and_then(|at| self.spans.get(*at));
+            let is_known =
+                own.and_then(|own| kind_of(&own.form, own.target.as_ref())).as_ref() == Some(&kind);
+            let key = former.get_mut(&kind).filter(|_| !is_known).and_then(VecDeque::pop_front);
+            if let Some(key) = key {
+                self.end(key, leaf.at_s);
+            }
+        }
+    }
+
     fn end(&mut self, key: (AgentOrigin, u64), at_s: i64) {
         let span = self.open.remove(&key).and_then(|at| self.spans.get_mut(at));
         if let Some(span) = span {
@@ -215,4 +284,11 @@ impl Timeline {
             span.until_s = Some(at_s.max(span.from_s));
         }
     }
+}
+
+/// What makes rules of two generations the same; `None`: its target is not known.
+fn kind_of(form: &v1::Rule, target: Option<&v1::Target>) -> Option<Vec<u8>> {
+    let mut kind = canonical::encode(target?);
+    kind.extend(canonical::encode(&v1::Rule { number: 0, ..form.clone() }));
+    Some(kind)
 }
