@@ -319,6 +319,12 @@ fn not_done(
         };
         coverage.duties.entry(code).or_default().push(duty.request.to_string());
     }
+    let reached = register::ineffective(&view, &timeline.stands(&view), &nodes, seen);
+    if !reached.is_empty() {
+        let code = short(v1::DutyCode::Ineffective.as_str_name(), "DUTY_CODE_");
+        let requests = reached.iter().map(|one| one.request.to_string());
+        coverage.duties.entry(code).or_default().extend(requests);
+    }
     for (id, found) in register::defects(&view, at_s, &register::gone(seen)) {
         for defect in found.defects {
             let code = short(defect.code.as_str_name(), "ENTRY_CODE_");

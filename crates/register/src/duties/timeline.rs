@@ -10,6 +10,7 @@ use super::{Begun, Installed, Rules, SpanId, Stood};
 use crate::{
     deed::is_deed,
     integrity::Contradiction,
+    outside::Stands,
     register::View,
     target::{Known, Target},
 };
@@ -37,6 +38,8 @@ struct Span {
     target: Option<v1::Target>,
     from_s: i64,
     begun: Begun,
+    /// When it was installed, as far as that was seen; 0: it stood when a generation listed all rules first.
+    installed_s: i64,
     until_s: Option<i64>,
     /// It ended by a control snapshot that lacks it.
     phantom: bool,
@@ -56,7 +59,7 @@ impl Timeline {
             // Before all rules were listed once, nobody knows of any since when it stands.
             let listed = self.seen.contains_key(&(origin.clone(), rule.source));
             let begun = if listed { Begun::Seen } else { Begun::Before };
-            self.show(origin, rule, target, at_s, begun);
+            self.show(origin, rule, target, (at_s, at_s), begun);
         } else {
             self.end((origin.clone(), rule.number), at_s);
         }
@@ -100,7 +103,7 @@ impl Timeline {
             .cloned()
             .collect();
         elsewhere.into_iter().for_each(|key| self.end(key, leaf.from_s));
-        self.show(origin, rule, target, leaf.from_s, Begun::Seen);
+        self.show(origin, rule, target, (leaf.from_s, leaf.from_s), Begun::Seen);
     }
 
     /// A snapshot whose rules are withheld, erased or not held. It may have stood for any changes, so that the
@@ -156,7 +159,8 @@ impl Timeline {
         };
         for v1::SnapshotRule { rule, target, native: _ } in rules {
             if let Some(rule) = rule {
-                self.show(origin, rule, target.as_ref(), leaf.at_s, begun);
+                let installed_s = if first { 0 } else { leaf.at_s };
+                self.show(origin, rule, target.as_ref(), (leaf.at_s, installed_s), begun);
             }
         }
     }
@@ -164,17 +168,8 @@ impl Timeline {
     /// What duties are computed from; claims are those that the register knows of.
     pub fn rules(&self, view: &View<'_>) -> Rules {
         let spans = (0_u64..).zip(&self.spans).filter_map(|(id, span)| {
-            let Known::Known(target) = Known::<Target>::from_wire(span.target.as_ref()) else {
-                return None;
-            };
-            let own = span.form.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
-            let claims = view.claims_of(&span.node, span.number, own.collect()).claims;
-            let (node, technique) = (span.node.clone(), span.form.technique());
-            let narrowed = span.form.narrowed;
-            let by_person = is_deed(&span.form);
-            let source = span.form.source;
-            let rule = Installed { node, source, target, technique, narrowed, claims, by_person };
             let Span { from_s, begun, until_s, .. } = *span;
+            let rule = span.rule(view)?;
             Some((SpanId([id, 0, 0]), Stood { rule, from_s, begun, until_s }))
         });
         let mut rules = Rules::new(spans);
@@ -193,6 +188,14 @@ impl Timeline {
         rules
     }
 
+    /// What probes are held against: rules that stand.
+    pub fn stands(&self, view: &View<'_>) -> Vec<Stands> {
+        let open = self.spans.iter().filter(|span| span.until_s.is_none());
+        let stands = open
+            .filter_map(|span| Some(Stands { rule: span.rule(view)?, since_s: span.installed_s }));
+        stands.collect()
+    }
+
     /// Where a control snapshot and the changes before it do not agree.
     pub fn contradictions(&self) -> impl Iterator<Item = (&NodeId, u64, Contradiction)> {
         self.spans.iter().flat_map(|span| {
@@ -207,7 +210,7 @@ impl Timeline {
         origin: &AgentOrigin,
         rule: &v1::Rule,
         target: Option<&v1::Target>,
-        at_s: i64,
+        (at_s, installed_s): (i64, i64),
         mut begun: Begun,
     ) {
         let form = v1::Rule { number: 0, ..rule.clone() };
@@ -231,6 +234,7 @@ impl Timeline {
             target: target.cloned(),
             from_s: at_s,
             begun,
+            installed_s,
             until_s: None,
             phantom: false,
         });
@@ -283,6 +287,26 @@ impl Timeline {
             // A clock that was set back ends nothing before it began.
             span.until_s = Some(at_s.max(span.from_s));
         }
+    }
+}
+
+impl Span {
+    /// `None`: its target is not known.
+    fn rule(&self, view: &View<'_>) -> Option<Installed> {
+        let Known::Known(target) = Known::<Target>::from_wire(self.target.as_ref()) else {
+            return None;
+        };
+        let own = self.form.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
+        let claims = view.claims_of(&self.node, self.number, own.collect()).claims;
+        Some(Installed {
+            node: self.node.clone(),
+            source: self.form.source,
+            target,
+            technique: self.form.technique(),
+            narrowed: self.form.narrowed,
+            claims,
+            by_person: is_deed(&self.form),
+        })
     }
 }
 
