@@ -54,14 +54,17 @@ pub enum Begun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpanId(pub [u64; 3]);
 
+/// When agents began anew, and when each had listed all rules of a source; `None`: not yet.
+pub(super) type Unread = BTreeMap<i64, Option<i64>>;
+
 /// All spans that were told of, and since when somebody looked.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     all: Vec<Stood>,
     /// By node and source, when all rules were listed first.
     looks: BTreeMap<String, BTreeMap<i32, i64>>,
-    /// By node and source, from when to when an agent that began anew had not listed all rules; `None`: it has not yet.
-    unread: BTreeMap<String, BTreeMap<i32, BTreeMap<i64, Option<i64>>>>,
+    /// By node and source.
+    unread: BTreeMap<String, BTreeMap<i32, Unread>>,
     known: HashMap<SpanId, usize>,
     index: TargetIndex,
     by_claim: HashMap<RequestId, Vec<usize>>,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use evidence::{AgentOrigin, Claim, NodeId, canonical};
 use remit_proto::v1::{self, ServiceAct};
 
-use super::{Begun, Installed, Rules, SpanId, Stood};
+use super::{Begun, Installed, Rules, SpanId, Stood, rules::Unread};
 use crate::{
     deed::is_deed,
     integrity::Contradiction,
@@ -23,8 +23,7 @@ pub struct Timeline {
     open: BTreeMap<(AgentOrigin, u64), usize>,
     /// Sources of which a generation has listed all rules, and when first. An unstable snapshot lists what could be read.
     seen: BTreeMap<(AgentOrigin, i32), i64>,
-    /// By node and source, from when to when an agent that began anew had not listed all rules; of the last, perhaps `None`.
-    unread: BTreeMap<(NodeId, i32), Vec<(i64, Option<i64>)>>,
+    unread: BTreeMap<(NodeId, i32), Unread>,
     /// Generations and sources whose last snapshot was not to be had: what stands since is not known as it was told.
     missed: BTreeSet<(AgentOrigin, i32)>,
 }
@@ -75,8 +74,8 @@ impl Timeline {
         let sources: BTreeSet<i32> = listed.chain(shown).collect();
         for source in sources {
             let unread = self.unread.entry((node.clone(), source)).or_default();
-            if unread.last().is_none_or(|(_, until_s)| until_s.is_some()) {
-                unread.push((at_s, None));
+            if unread.values().all(Option::is_some) {
+                unread.entry(at_s).or_default();
             }
         }
     }
@@ -242,7 +241,7 @@ impl Timeline {
 
     fn read_whole(&mut self, origin: &AgentOrigin, leaf: &v1::RuleSnapshot) {
         let unread = self.unread.get_mut(&(origin.node.clone(), leaf.source));
-        if let Some((from_s, until_s)) = unread.and_then(|unread| unread.last_mut()) {
+        for (from_s, until_s) in unread.into_iter().flatten() {
             until_s.get_or_insert(leaf.at_s.max(*from_s));
         }
     }
