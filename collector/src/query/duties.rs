@@ -24,7 +24,7 @@ use super::{
     findings::Tell,
     probes,
 };
-use crate::store::{Look, StoredStood};
+use crate::store::{Look, StoredStood, Unread};
 
 /// What was found at the last question, and what of the index it has been told.
 #[derive(Default)]
@@ -89,14 +89,20 @@ impl Memo {
             let own = rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
             let claims = view.claims_of(&node, number, own.collect()).claims;
             let (technique, narrowed) = (rule.technique(), rule.narrowed);
-            let by_person = is_deed(&rule);
-            let rule = Installed { node, target, technique, narrowed, claims, by_person };
+            let (by_person, source) = (is_deed(&rule), rule.source);
+            let rule = Installed { node, source, target, technique, narrowed, claims, by_person };
             self.watch.tell(id, Stood { rule, from_s, begun, until_s });
         }
         let known_s = scene.past.map_or(i64::MAX, |past| past.as_known_at_s);
         for Look { node, source, at_s } in scene.reading.looks()? {
             if at_s <= known_s {
                 self.watch.tell_look(&node, source, at_s);
+            }
+        }
+        for Unread { node, source, from_s, until_s } in scene.reading.unread()? {
+            if from_s <= known_s {
+                let until_s = until_s.filter(|until_s| *until_s <= known_s);
+                self.watch.tell_unread(&node, source, from_s, until_s);
             }
         }
         self.silences.read(scene)?;

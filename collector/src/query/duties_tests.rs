@@ -5,7 +5,7 @@ use register::{
     assessment::{Assessment, Item, open_snapshot},
     duties::{Begun, Timeline},
 };
-use remit_proto::v1::{self, DutyCode, FindingKind, SeverityGrade};
+use remit_proto::v1::{self, DutyCode, FindingKind, SeverityGrade, leaf::Body};
 
 use super::tests::network;
 use crate::{
@@ -151,6 +151,11 @@ fn by_the_leaves(stream: &Stream) -> Vec<Span> {
         for assessed in assessment.take_assessed() {
             let origin = &assessed.origin;
             match assessed.item {
+                Item::Other(body) => {
+                    if let Body::Start(start) = *body {
+                        timeline.start(origin, start.at_s);
+                    }
+                }
                 Item::RuleChange { facts, leaf, .. } => {
                     let stands = leaf.kind() != v1::RuleChangeKind::Removed;
                     timeline.change(origin, &facts.rule, facts.target.as_ref(), leaf.at_s, stands);
@@ -249,6 +254,39 @@ fn what_an_agent_could_not_read_after_a_restart_is_not_taken_away() {
 }
 
 #[test]
+fn whether_a_rule_went_that_an_agent_has_not_read_anew_is_not_known() {
+    let after = |read: &dyn Fn(&mut Stream)| {
+        let mut stream = network();
+        stream.request_with("req-7", "ip:192.0.2.7", |request| {
+            request.task.as_mut().unwrap().effective_until_s = NOON + 200;
+        });
+        stream.install("r1", &block(1, "ip:192.0.2.7 for req-7"));
+        heard(&mut stream, 50);
+        heard(&mut stream, 50);
+        stream.generation("r1", 2);
+        read(&mut stream);
+        (0..6).for_each(|_| heard(&mut stream, 50));
+        assert_eq!(by_the_index(&stream), by_the_leaves(&stream));
+        let world = World::of(&stream);
+        let rules = v1::ListRulesRequest::default();
+        (codes(&world), world.query.list_rules(rules).unwrap().rules.len())
+    };
+    let again = block(3, "ip:192.0.2.7 for req-7");
+    let perhaps = vec!["req-7 UNDETERMINED r1".to_owned()];
+    let late = vec!["req-7 LATE_REMOVAL r1".to_owned()];
+    assert_eq!(after(&|_| ()), (perhaps.clone(), 1), "it has not looked yet");
+    assert_eq!(after(&|stream| stream.unstable("r1", &[])), (perhaps, 1), "it has not read all");
+    let part = after(&|stream| stream.unstable("r1", &[&again]));
+    assert_eq!(part, (late.clone(), 1), "it is there, once");
+    let twice = |stream: &mut Stream| {
+        stream.unstable("r1", &[&again]);
+        stream.unstable("r1", &[&again]);
+    };
+    assert_eq!(after(&twice), (late.clone(), 1));
+    assert_eq!(after(&|stream| stream.snapshot("r1", &[&again])), (late, 1));
+}
+
+#[test]
 fn a_node_whose_rules_could_not_be_read_yet_is_not_held_to_lack_any() {
     let mut stream = Stream::new();
     stream.enrol("r1");
@@ -280,8 +318,8 @@ fn every_silence_is_reckoned_with_and_the_longest_are_listed() {
 }
 
 #[test]
-fn a_silence_that_ended_since_the_last_answer_excuses_too() {
-    for (beat_s, wanted) in [(50, &["req-7 LATE_START r1"][..]), (1_000, &[])] {
+fn a_silence_that_ended_since_the_last_answer_counts_too() {
+    for (beat_s, wanted) in [(50, ["req-7 LATE_START r1"]), (1_000, ["req-7 UNDETERMINED r1"])] {
         let mut stream = network();
         stream.request_with("req-7", "ip:192.0.2.7", |request| {
             request.task.as_mut().unwrap().implement_by_s = NOON + 100;
@@ -302,6 +340,26 @@ fn a_silence_that_ended_since_the_last_answer_excuses_too() {
         assert_eq!(codes(&world), wanted, "a seal every {beat_s} s");
         assert_eq!(codes(&World::of(&stream)), wanted);
     }
+}
+
+#[test]
+fn what_an_agent_that_began_anew_lists_first_is_late_or_may_be() {
+    let after = |stop_s: i64| {
+        let mut stream = network();
+        stream.request_with("req-7", "ip:192.0.2.7", |request| {
+            request.task.as_mut().unwrap().implement_by_s = NOON + 100;
+        });
+        while stream.now_s < NOON + stop_s {
+            heard(&mut stream, 50);
+        }
+        stream.wait(1_000);
+        stream.generation("r1", 2);
+        stream.snapshot("r1", &[&block(3, "ip:192.0.2.7 for req-7")]);
+        heard(&mut stream, 50);
+        codes(&World::of(&stream))
+    };
+    assert_eq!(after(50), ["req-7 UNDETERMINED r1"], "it may have begun in time");
+    assert_eq!(after(200), ["req-7 LATE_START r1"], "it was seen lacking");
 }
 
 #[test]

@@ -126,6 +126,7 @@ impl QueryHandle {
             changed: others.first.into_values().collect(),
             changed_count: others.count,
             waits: waits || must_wait,
+            effective_at_s,
             proceeding: match &statement.body {
                 Some(Body::Proceeding(ended)) => Some(named(&scene, &ended.id)),
                 _ => None,

@@ -89,10 +89,10 @@ pub(super) fn findings(
             let own = own.filter_map(|claim| Claim::try_from(claim).ok()).collect();
             let node = stored.id.node.parse::<NodeId>().ok()?;
             let claims = whole.claims_of(&node, stored.id.number, own).claims;
-            let v1::Rule { narrowed, .. } = stored.facts.rule;
+            let v1::Rule { narrowed, source, .. } = stored.facts.rule;
             let technique = stored.facts.rule.technique();
             let by_person = register::is_deed(&stored.facts.rule);
-            let rule = Installed { node, target, technique, narrowed, claims, by_person };
+            let rule = Installed { node, source, target, technique, narrowed, claims, by_person };
             Some(Stands { rule, since_s: stored.installed_at_s })
         })
         .collect();

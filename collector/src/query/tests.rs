@@ -604,7 +604,11 @@ fn findings_are_found_by_each_reason_that_left_them_open() {
     stream.hits_between("r1", &rule, NOON, NOON + 60);
     stream.gap("r1", 5, NOON + 20, NOON + 40);
     stream.publish();
-    stream.wait(900);
+    // It is heard all the time.
+    for _ in 0..15 {
+        stream.wait(60);
+        stream.send("r1");
+    }
     stream.hits_between("r1", &rule, NOON + 900, NOON + 960);
     stream.publish();
     let world = World::of(&stream);

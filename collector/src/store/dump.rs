@@ -17,7 +17,7 @@ use super::{
 };
 
 /// What each line is, and the question that gives them, in order. All are constants.
-const CATALOG: [(&str, &str); 15] = [
+const CATALOG: [(&str, &str); 16] = [
     ("projection", "SELECT * FROM projection"),
     ("generation", "SELECT * FROM generation ORDER BY node, generation"),
     ("fork", "SELECT * FROM fork ORDER BY node, generation, kind"),
@@ -41,6 +41,7 @@ const CATALOG: [(&str, &str); 15] = [
     ),
     ("log_time", "SELECT * FROM log_time ORDER BY at_s"),
     ("snapshot", "SELECT * FROM snapshot ORDER BY node, generation, source"),
+ ("unread", "SELECT * FROM unread ORDER BY node, source, from_s"),
     ("snapshot_missed", "SELECT * FROM snapshot_missed ORDER BY node, generation, source"),
     (
         "part",

@@ -64,7 +64,7 @@ pub use rows::{
     Added, Contradicted, DaySum, EventId, EventKey, EventKind, EventQuery, Finished, GenerationRow,
     Group, Job, KnownAt, Look, LossSum, NewEvent, NewGap, NewHeard, NewLoss, NewProbe, Position,
     RuleId, RuleQuery, ShownRule, StoredEvent, StoredFork, StoredGap, StoredProbe, StoredRule,
-    StoredStood,
+    StoredStood, Unread,
 };
 pub use schema::SCHEMA;
 pub(crate) use sqlite::FOLDER;
@@ -256,6 +256,8 @@ pub trait Reading {
     fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError>;
     /// When each source of each node listed all its rules first.
     fn looks(&self) -> Result<Vec<Look>, StoreError>;
+    /// When agents that began anew had not listed all rules of a source that the node had told of.
+    fn unread(&self) -> Result<Vec<Unread>, StoreError>;
     /// Rules of which a control snapshot contradicts what the node had told, in their order and that of time.
     fn contradicted(&self) -> Result<Vec<Contradicted>, StoreError>;
     /// When one rule stood, as far as the log tells. Oldest first.

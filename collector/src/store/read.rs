@@ -24,7 +24,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::{
     Added, Contradicted, DaySum, EventId, EventKey, EventQuery, GenerationRow, Group, KnownAt,
     Look, LossSum, Position, Reading, RuleId, RuleQuery, Spell, StoreError, StoredEvent,
-    StoredFork, StoredGap, StoredProbe, StoredRule, StoredStood,
+    StoredFork, StoredGap, StoredProbe, StoredRule, StoredStood, Unread,
     columns::{contradicted_from, decode, rule_from, stood_from, unsigned},
     conditions::{Where, overlap},
     counts,
@@ -267,6 +267,17 @@ impl Reading for SqliteReading {
             Ok(Look { node: row.get(0)?, source: row.get(1)?, at_s: row.get(2)? })
         })?;
         Ok(looks.collect::<Result<_, _>>()?)
+    }
+
+    fn unread(&self) -> Result<Vec<Unread>, StoreError> {
+        let mut statement = self.connection()?.prepare_cached(
+            "SELECT node, source, from_s, until_s FROM unread ORDER BY node, source, from_s",
+        )?;
+        let unread = statement.query_map([], |row| {
+            let (node, source) = (row.get(0)?, row.get(1)?);
+            Ok(Unread { node, source, from_s: row.get(2)?, until_s: row.get(3)? })
+        })?;
+        Ok(unread.collect::<Result<_, _>>()?)
     }
 
     fn stood(&self, since: u64, known_at: Option<u64>) -> Result<Vec<StoredStood>, StoreError> {

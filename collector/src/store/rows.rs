@@ -258,6 +258,15 @@ pub struct Look {
     pub at_s: i64,
 }
 
+/// An agent of a node began anew, and had not listed all rules of a source until another instant; `None`: still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    pub node: String,
+    pub source: i32,
+    pub from_s: i64,
+    pub until_s: Option<i64>,
+}
+
 /// A filter in the words of the index.
 #[derive(Debug, Clone, Default)]
 pub struct EventQuery {

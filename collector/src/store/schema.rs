@@ -146,6 +146,15 @@ CREATE TABLE snapshot (
     at_s INTEGER NOT NULL,
     PRIMARY KEY (node, generation, source)
 ) WITHOUT ROWID;
+-- From when to when an agent that began anew had not listed all rules of a source of which its node had told.
+CREATE TABLE unread (
+    node TEXT NOT NULL,
+    source INTEGER NOT NULL,
+    from_s INTEGER NOT NULL,
+    -- NULL: it has not yet.
+    until_s INTEGER,
+    PRIMARY KEY (node, source, from_s)
+) WITHOUT ROWID;
 -- Sources whose last snapshot's rules are not held.
 CREATE TABLE snapshot_missed (
     node TEXT NOT NULL,

@@ -12,7 +12,9 @@ use super::{
     hits::Hits,
     jobs,
     sqlite::parts,
-    write_rules::{Snapshot, apply_snapshot, begun_of_change, end_deed, remove_rule, show_rule},
+    write_rules::{
+        Snapshot, apply_snapshot, begin_unread, begun_of_change, end_deed, remove_rule, show_rule,
+    },
 };
 
 pub(super) fn watermark(connection: &Connection) -> Result<Option<u64>, StoreError> {
@@ -120,6 +122,7 @@ fn apply_one(
                     origin.generation.to_string(),
                     start.encode_to_vec()
                 ])?;
+            begin_unread(connection, origin, start.at_s)?;
         }
         Op::Seal { origin, seal } => {
             touch(connection, origin)?;

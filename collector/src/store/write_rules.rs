@@ -2,6 +2,7 @@
 
 use evidence::AgentOrigin;
 use register::{duties::Begun, is_deed};
+use remit_proto::v1::SourceKind;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -340,13 +341,64 @@ pub(super) struct Snapshot<'s> {
     pub(super) covered_by: u64,
 }
 
+/// An agent begins, and has not looked yet: of what the node had shown until then it is not known that it stands.
+/// A person lists nothing.
+pub(super) fn begin_unread(
+    connection: &Connection,
+    origin: &AgentOrigin,
+    at_s: i64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO unread
+             SELECT ?1, told.source, ?2, NULL
+             FROM (SELECT source FROM snapshot WHERE node = ?1
+                   UNION SELECT source FROM rule
+                   WHERE origin IN (SELECT id FROM origin WHERE node = ?1) AND installed_now = 1) told
+             WHERE told.source <> ?3 AND NOT EXISTS (
+                 SELECT 1 FROM unread
+                 WHERE node = ?1 AND source = told.source AND until_s IS NULL)",
+        )?
+        .execute(params![origin.node.as_str(), at_s, i32::from(SourceKind::Person)])?;
+    Ok(())
+}
+
+/// A rule that a generation lists in part is the one that those before had shown in the same form: of several the
+/// first, so that none stands twice and none is lost.
+fn take_over(
+    connection: &Connection,
+    dictionary: &mut Dictionary<'_>,
+    snapshot: &Snapshot<'_>,
+) -> Result<(), StoreError> {
+    let Snapshot { origin, source, at_s, rules, covered_by, .. } = snapshot;
+    let (node, generation) = (origin.node.as_str(), origin.generation.to_string());
+    for shown in *rules {
+        let fact = dictionary.form(&shown.facts.rule)?;
+        let Some(target) = dictionary.target(shown.facts.target.as_ref())? else { continue };
+        let own = dictionary.origin(&shown.facts.origin)?;
+        let known = Before::read(connection, own, shown.facts.rule.number)?;
+        if known.is_some_and(|known| known.is_same(fact, Some(target))) {
+            continue;
+        }
+        end(
+            connection,
+            "id = (SELECT rule.id FROM rule JOIN origin ON origin.id = rule.origin
+                 WHERE target = ?8 AND node = ?4 AND generation <> ?6 AND source = ?5 AND fact = ?7
+                     AND installed_now = 1
+                 ORDER BY generation, number LIMIT 1)",
+            params![number(*covered_by), None::<i64>, at_s, node, source, generation, fact, target],
+        )?;
+    }
+    Ok(())
+}
+
 /// With the parameters of [`end`], and from 4 on node, source, generation and the numbers that are listed.
 const NOT_LISTED: &str = "origin = (SELECT id FROM origin WHERE node = ?4 AND generation = ?6)
      AND source = ?5 AND installed_now = 1 AND number NOT IN (SELECT value FROM json_each(?7))";
 
 /// A snapshot is the truth about one source: what it lists stands, the rest does not. The first of a generation also
 /// ends what the generations before had shown of the source, under other numbers. One of a ruleset that did not
-/// hold still ends nothing, and is not the first: what it lacks may be what could not be read.
+/// hold still is not the first, and what it lacks may be what could not be read: it ends only what it lists itself.
 pub(super) fn apply_snapshot(
     connection: &Connection,
     dictionary: &mut Dictionary<'_>,
@@ -360,6 +412,14 @@ pub(super) fn apply_snapshot(
         connection
             .prepare_cached("INSERT OR IGNORE INTO snapshot VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![node, generation, source, at_s])?;
+        connection
+            .prepare_cached(
+                "UPDATE unread SET until_s = max(from_s, ?3)
+                 WHERE node = ?1 AND source = ?2 AND until_s IS NULL",
+            )?
+            .execute(params![node, source, at_s])?;
+    } else if first {
+        take_over(connection, dictionary, snapshot)?;
     }
     let missed = connection
         .prepare_cached(

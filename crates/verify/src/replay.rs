@@ -279,10 +279,12 @@ fn stood(bundle: &mut Bundle<'_>, assessed: &[Assessed]) -> Timeline {
                     _ => timeline.missed(origin, leaf),
                 }
             }
-            Item::Activity { .. }
-            | Item::Probe { .. }
-            | Item::Other(_)
-            | Item::NotUnderstood { .. } => {}
+            Item::Other(body) => {
+                if let Body::Start(start) = body.as_ref() {
+                    timeline.start(origin, start.at_s);
+                }
+            }
+            Item::Activity { .. } | Item::Probe { .. } | Item::NotUnderstood { .. } => {}
         }
     }
     timeline
@@ -328,6 +330,12 @@ fn not_done(
             DutyFinding::Undetermined => "UNDETERMINED".to_owned(),
         };
         coverage.duties.entry(code).or_default().push(duty.request.to_string());
+    }
+    let reached = register::ineffective(&view, &timeline.stands(&view), &nodes, seen);
+    if !reached.is_empty() {
+        let code = short(v1::DutyCode::Ineffective.as_str_name(), "DUTY_CODE_");
+        let requests = reached.iter().map(|one| one.request.to_string());
+        coverage.duties.entry(code).or_default().extend(requests);
     }
     for (id, found) in register::defects(&view, at_s, &register::gone(seen)) {
         for defect in found.defects {

@@ -46,9 +46,14 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
             "Request {id} is in force, and whether rules carry it out for {targets} is not known: all nodes \
              that look, or all that carried it out when they were heard last, are silent, or have told nothing yet."
         ),
+        None if row.detail == "start" => format!(
+            "Request {id} was to be carried out by {due}, and whether {targets} began in time is not known: \
+             nothing was heard from {at}, or not all rules were read there since a restart, until a rule was there."
+        ),
         None if row.detail == "removal" => format!(
             "Request {id} had rules for {targets} that were to be gone by {due}, and whether they were is not \
-             known: until they were gone, or until now, nothing was heard from {at}."
+             known: until they were gone, or until now, nothing was heard from {at}, or not all rules were read \
+             there since a restart."
         ),
         None if row.detail == "conditions" => format!(
             "Request {id} is in force, and whether {targets} is carried out is not known: rules at {at} have \
@@ -209,6 +214,15 @@ mod tests {
             said.contains("not known: rules at edge-1 (") && said.contains("a.example"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn what_may_have_begun_in_time_names_the_bound_and_who_was_silent() {
+        let (code, detail) = ("UNDETERMINED".into(), "start".into());
+        let said = sentence(&v1::FindingRow { code, detail, ..row(DutyCode::LateStart) }).unwrap();
+        let want = "was to be carried out by 1970-01-01T00:01:00Z, and whether 2 targets (the first: a.example) \
+                    began in time is not known: nothing was heard from edge-1 (";
+        assert!(said.contains(want), "{said}");
     }
 
     #[test]

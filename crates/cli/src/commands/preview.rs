@@ -32,11 +32,12 @@ pub(super) async fn tell(
     if let (Body::Proceeding(ended), Some(named)) = (&body, &answer.proceeding) {
         eprintln!("{}", escape(&depending(&ended.id, named)));
     }
-    let later_s = Some(effective_at_s).filter(|at_s| now_s < *at_s);
-    eprintln!("{}", sentence(&change_of_all(&answer.rows), dry_run, later_s));
+    let later_s = Some(answer.effective_at_s).filter(|at_s| now_s < *at_s);
+    let would = if answer.waits { Would::OnceApproved } else { Would::of(dry_run) };
+    eprintln!("{}", sentence(&change_of_all(&answer.rows), would, later_s));
     if answer.waits {
         eprintln!(
-            "this waits for a second person: nothing changes until somebody else has approved it"
+            "this waits for a second person: until somebody else has approved it, it covers and ends nothing"
         );
     }
     if dry_run {
@@ -79,12 +80,25 @@ fn parts(
     })
 }
 
+/// Whether what is told happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands) enum Would {
+    /// It does.
+    Now,
+    /// It is a dry run.
+    IfEntered,
+    /// When a second person has approved it.
+    OnceApproved,
+}
+
+impl Would {
+    pub(in crate::commands) fn of(dry_run: bool) -> Self {
+        if dry_run { Self::IfEntered } else { Self::Now }
+    }
+}
+
 /// `later_s`: when what is stated takes effect, if that is still to come.
-pub(in crate::commands) fn sentence(
-    change: &Change,
-    dry_run: bool,
-    later_s: Option<i64>,
-) -> String {
+pub(in crate::commands) fn sentence(change: &Change, would: Would, later_s: Option<i64>) -> String {
     let Change { rules, before, after, .. } = change;
     if *rules == 0 {
         return "no verdict on a rule that stands now changes".to_owned();
@@ -94,7 +108,11 @@ pub(in crate::commands) fn sentence(
     format!(
         "{} of rules that stand now {}{later}: {} become {}",
         words::count(*rules, "verdict", "verdicts"),
-        if dry_run { "would change" } else { "change" },
+        match would {
+            Would::Now => "change",
+            Would::IfEntered => "would change",
+            Would::OnceApproved => "would change once it is approved",
+        },
         before.join(", "),
         after.join(", ")
     )

@@ -47,6 +47,11 @@ impl<'a> Parts<'a> {
         part.targets = part.targets.saturating_add(1);
     }
 
+    /// A bound that had passed; the earliest is told.
+    fn is_due(&mut self, due_s: i64) {
+        self.due_s = Some(self.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
+    }
+
     fn tell(self, owed: &Owed<'_>, reach: &Reach, code: DutyCode, found: &mut Vec<Duty>) {
         self.tell_as(owed, reach, (DutyFinding::Is(code), ""), found);
     }
@@ -137,18 +142,18 @@ pub(super) fn check(
     removed: Removed<'_>,
     found: &mut Vec<Duty>,
 ) {
-    let (mut late, mut paused) = (Parts::default(), Parts::default());
-    let mut stood = Stood::default();
+    let (mut late, mut stood) = (Told::default(), Told::default());
+    let mut paused = Parts::default();
     for carried in &owed.targets {
         for (node, course) in &carried.at {
             if !reach.observed.iter().any(|observed| observed == node) {
                 continue;
             }
+            let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
             if !owed.is_closed() {
-                late_start(owed, reach, silences, carried, node, course, &mut late);
+                late_start(owed, reach, of_node, carried, (node, course), &mut late);
                 interrupted(owed, carried, node, course, &mut paused);
             }
-            let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
             let Some(due_s) = owed.removal_due_s(carried) else { continue };
             let what = (&carried.held.target, due_s);
             late_removal(ground, owed, of_node, what, (node, &course.at_most), &mut stood);
@@ -157,55 +162,95 @@ pub(super) fn check(
     for left_out in &owed.left_out {
         let what = (left_out.target, left_out.due_s);
         for (node, course) in &left_out.at {
-            if reach.observed.iter().any(|observed| observed == node) {
-                let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
-                late_removal(ground, owed, of_node, what, (node, &course.at_most), &mut stood);
-            }
+            let of_node = silences.get(node).map_or(&[][..], Vec::as_slice);
+            late_removal(ground, owed, of_node, what, (node, &course.at_most), &mut stood);
         }
     }
-    late.tell(owed, reach, DutyCode::LateStart, found);
+    late.tell(owed, reach, (DutyCode::LateStart, "start"), found);
     paused.tell(owed, reach, DutyCode::Interrupted, found);
     removed.parts.tell(owed, reach, DutyCode::PrematureRemoval, found);
-    stood.surely.tell(owed, reach, DutyCode::LateRemoval, found);
-    stood.perhaps.tell_as(owed, reach, (DutyFinding::Undetermined, "removal"), found);
+    stood.tell(owed, reach, (DutyCode::LateRemoval, "removal"), found);
 }
 
-/// Timed against a stated bound alone, and only where the node was heard from then on, or from when somebody looked
-/// there first: before that it may have been carried. A rule with further conditions may have begun in time. What was
-/// gone before the bound is no start of what stands after it; and at the bound it may not have been owed yet, as of a
-/// request that was accepted later.
+/// Timed against a stated bound alone, and only from when somebody looked at the node first: before that it may have
+/// been carried. A rule with further conditions may have begun in time. What was gone before the bound is no start of
+/// what stands after it; and at the bound it may not have been owed yet, as of a request that was accepted later.
 fn late_start<'a>(
     owed: &Owed<'_>,
     reach: &Reach,
-    silences: &Silences<'_>,
+    silences: &[&Silence],
     carried: &'a Carried<'_>,
-    node: &'a str,
-    course: &Course<'_>,
-    late: &mut Parts<'a>,
+    (node, course): (&'a str, &Course<'_>),
+    late: &mut Told<'a>,
 ) {
     let due_s = carried.due_s;
     let reaches = |until_s: Option<i64>, at_s: i64| until_s.is_none_or(|until_s| at_s <= until_s);
     let first = course.at_most.iter().find(|span| reaches(span.until_s, due_s));
     let (Some(_), Some(first)) = (owed.request().implement_by_s, first) else { return };
-    if !course.at_least.iter().any(|span| first.from_s <= span.from_s) {
+    if !course.at_least.iter().any(|span| first.from_s <= span.from_s)
+        || !is_timed(reach, node, first)
+    {
         return;
     }
     let Some(looked_s) = reach.looked_before_s(node, first.from_s) else { return };
-    let lacked_s = due_s.max(looked_s);
-    let Some(lacked_s) = owed.owed_since_s(carried, lacked_s, first.from_s) else { return };
-    let timed = match first.begun {
-        Begun::Seen | Begun::Found => !silences
-            .get(node)
-            .into_iter()
-            .flatten()
-            .any(|silence| silence.from_s < first.from_s && lacked_s < silence.until_s),
-        // It may have stood long before.
-        Begun::Before | Begun::Untold => false,
+    let Some(lacked) = lacking(owed, silences, carried, first, due_s.max(looked_s)) else { return };
+    let (part, lacked_s) = match lacked {
+        Lacking::Seen { since_s } => (&mut late.surely, since_s),
+        Lacking::Perhaps { since_s } => (&mut late.perhaps, since_s),
     };
-    if timed {
-        late.add(&carried.held.target, node, lacked_s, Some(first.from_s));
-        late.due_s = Some(late.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
+    part.add(&carried.held.target, node, lacked_s, Some(first.from_s));
+    part.is_due(due_s);
+}
+
+/// Whether a look before would have shown it.
+fn is_timed(reach: &Reach, node: &str, first: &Span<'_>) -> bool {
+    match first.begun {
+        Begun::Seen | Begun::Found => true,
+        // An agent that began anew lists it, and the one before had not. What a source shows that is looked at for the
+        // first time, and an address before the first answer that is kept, may have been there long before.
+        Begun::Before => {
+            first.from_s == first.first.from_s && reach.looked_first_before(node, first.from_s)
+        }
+        Begun::Untold => false,
     }
+}
+
+/// That it was owed before it began, and was not carried.
+enum Lacking {
+    Seen {
+        since_s: i64,
+    },
+    /// The node was silent then, or its agent had not read all rules: it may have begun at once.
+    Perhaps {
+        since_s: i64,
+    },
+}
+
+fn lacking(
+    owed: &Owed<'_>,
+    silences: &[&Silence],
+    carried: &Carried<'_>,
+    first: &Span<'_>,
+    from_s: i64,
+) -> Option<Lacking> {
+    let owed_s = owed.owed_since_s(carried, from_s, first.from_s)?;
+    // When a person began a deed is what was said.
+    let silences = if first.first.rule.by_person { &[] } else { silences };
+    let silent_until_s = |at_s: i64| {
+        let hides = silences.iter().filter(|one| one.from_s <= at_s && at_s < one.until_s);
+        let unread_until_s = first.missed_s.filter(|from_s| *from_s <= at_s).map(|_| first.from_s);
+        hides.map(|one| one.until_s).chain(unread_until_s).max()
+    };
+    let mut since_s = owed_s;
+    while let Some(until_s) = silent_until_s(since_s) {
+        // Of what a later list shows nobody knows that it did not come in the silence.
+        let is_later =
+            first.begun == Begun::Seen && until_s.saturating_add(RELOAD_S) < first.from_s;
+        let seen_s = owed.owed_since_s(carried, until_s, first.from_s).filter(|_| is_later);
+        let Some(seen_s) = seen_s else { return Some(Lacking::Perhaps { since_s: owed_s }) };
+        since_s = seen_s;
+    }
+    Some(Lacking::Seen { since_s })
 }
 
 fn interrupted<'a>(
@@ -230,12 +275,25 @@ fn interrupted<'a>(
     }
 }
 
-/// What was there when the time to remove it was over.
+/// What was not in time.
 #[derive(Default)]
-struct Stood<'a> {
+struct Told<'a> {
     surely: Parts<'a>,
-    /// From when it was to be removed until it was gone the node said nothing.
+    /// Nobody saw when it began, or, from when it was to be removed until it was gone, whether it stood.
     perhaps: Parts<'a>,
+}
+
+impl Told<'_> {
+    fn tell(
+        self,
+        owed: &Owed<'_>,
+        reach: &Reach,
+        (code, detail): (DutyCode, &'static str),
+        found: &mut Vec<Duty>,
+    ) {
+        self.surely.tell(owed, reach, code, found);
+        self.perhaps.tell_as(owed, reach, (DutyFinding::Undetermined, detail), found);
+    }
 }
 
 /// Rules of this request, or of nobody else, that were there before the time was over, or before anybody looked.
@@ -245,7 +303,7 @@ fn late_removal<'a>(
     silences: &[&Silence],
     (target, due_s): (&'a Target, i64),
     (node, spans): (&'a str, &[Span<'_>]),
-    stood: &mut Stood<'a>,
+    stood: &mut Told<'a>,
 ) {
     if owed.at_s() <= due_s {
         return;
@@ -269,22 +327,23 @@ fn late_removal<'a>(
         };
         if is_over(until_s) && is_its_own && !(is_held(too_long_s) && is_held(until_s)) {
             let is_told = rule.by_person && span.gone_s.is_some();
-            let was_seen =
-                is_told || is_over(seen_until_s(silences, until_s, span.gone_s.is_some()));
+            let was_seen = is_told || is_over(seen_until_s(silences, span, until_s));
             let part = if was_seen { &mut stood.surely } else { &mut stood.perhaps };
             part.add(target, node, due_s, span.gone_s);
-            part.due_s = Some(part.due_s.map_or(due_s, |earlier| earlier.min(due_s)));
+            part.is_due(due_s);
         }
     }
 }
 
-/// Until when a rule surely stood that was gone at an instant, or stands: an end that a silence hid may have been at
-/// any time in it, and what a silent node carries nobody knows.
-fn seen_until_s(silences: &[&Silence], until_s: i64, is_gone: bool) -> i64 {
+/// Until when a rule surely stood that was gone at an instant, or stands: an end that a silence hid, or an agent that
+/// began anew and had not listed all rules, may have been at any time in it, and what a silent node carries nobody
+/// knows.
+fn seen_until_s(silences: &[&Silence], span: &Span<'_>, until_s: i64) -> i64 {
     let hides = |silence: &Silence, end_s: i64| {
-        silence.from_s < end_s && (silence.open || (is_gone && end_s <= silence.until_s))
+        let is_end = span.seen_s.is_some() && end_s <= silence.until_s;
+        silence.from_s < end_s && (silence.open || is_end)
     };
-    let mut seen_s = until_s;
+    let mut seen_s = span.seen_s.map_or(until_s, |seen_s| seen_s.min(until_s));
     // One silence may follow on another.
     while let Some(from_s) =
         silences.iter().filter(|silence| hides(silence, seen_s)).map(|silence| silence.from_s).min()

@@ -28,14 +28,15 @@
 //! | `INEFFECTIVE` | a probe reached what is installed: [`outside`](crate::outside) |
 //! | undetermined | nobody looks where it would be |
 //! | undetermined(silent) | all who look are silent now or have told nothing yet, or all that carried it, or more of it, when they were heard last |
-//! | undetermined(removal) | from when a rule was to be removed until it was gone, or until now, its node was silent |
+//! | undetermined(start) | a target may have been carried in time, or too late: when it was owed its node was silent, or its agent had begun anew and not listed all rules, until a rule was there |
+//! | undetermined(removal) | from when a rule was to be removed until it was gone, or until now, its node was silent, or its agent had begun anew and not listed all rules |
 //! | undetermined(conditions) | rules with further conditions may carry a target out, or more of it, and others do not |
 //!
 //! Exempt: requests that are refused, challenged, suspended or never accepted; agreed narrowing; nodes outside
 //! the scope, or for other lines; exceptions; the operator's and users' own measures, which nobody is owed; orders against the
 //! publisher; a request whose measure is withheld; a request whose territory is not stated binds no particular
 //! point. The time to remove counts from the end, or from a stay that the end found, or, if that was stated
-//! later, from the statement; of what an amendment left out from its receipt. What another request wants blocked
+//! later, from the statement; of what an amendment took away ([`amended`]), a target, a list or a node, from its receipt. What another request wants blocked
 //! at the node, or its time to remove lets stand, is no late removal. A rule that is put back within [`RELOAD_S`] was reloaded.
 //!
 //! A rule with further conditions, of which the evidence does not tell which, may carry out what it is on, and may
@@ -43,7 +44,8 @@
 //! it still stands when it was to be removed is told, for it was to be removed too.
 //!
 //! A node that is silent is not held to have or to lack anything: it is left out and said to be. A start or an
-//! end that fell into a silence is not timed against a bound. Before somebody looked first at a node
+//! end that fell into a silence is timed by what was seen before and after it: if the bound lies in between, nobody knows. So is
+//! what an agent that began anew lists first, of a source that was looked at before. Before somebody looked first at a node
 //! ([`Rules::look`]) it is not held to have or to lack anything either: that a target is not carried is told from
 //! when it was due or from that look, whichever was later, and a start is late only where a look at the node found
 //! the target not carried before. At what persons tell of somebody looks from their first word on. A node of which
@@ -53,6 +55,7 @@
 //! target is not carried is told as that, and not a second time as `NOT_ENFORCED`. Each request says until
 //! when its duties hold, so that [`Watch`] looks again at those alone that a change or a clock can reach.
 
+mod amended;
 mod clocks;
 mod extent;
 mod owed;
@@ -73,6 +76,7 @@ use remit_proto::v1::{DutyCode, NodeFacts};
 
 use crate::{register::View, silence::Silence, target::Target};
 
+use amended::Text;
 use owed::Owed;
 use reach::{Reach, Where};
 
@@ -91,8 +95,9 @@ pub const NAMED_MAX: usize = 1_000;
 pub struct Duty {
     pub request: RequestId,
     pub finding: DutyFinding,
-    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED; "silent" where all are who look or who carried it, "removal" where
-    /// the node was when a rule was to be removed, "conditions" where it depends on what rules do not tell; else empty.
+    /// "targets", "narrower" or "nodes" of PARTLY_ENFORCED; "silent" where all are who look or who carried it, "start" where
+    /// the node was when a rule may have begun, "removal" where it was when one was to be removed, "conditions" where it
+    /// depends on what rules do not tell; else empty.
     pub detail: &'static str,
     pub since_s: i64,
     /// When it ended; `None`: it stands.
@@ -179,28 +184,38 @@ impl<'a> Asked<'a> {
         rules: &Rules,
         by_list: &crate::defects::ByList<'_>,
     ) -> (Vec<Duty>, Option<i64>) {
-        let Ground { view, at_s, nodes, .. } = *self.ground;
+        let Ground { view, at_s, .. } = *self.ground;
         let Some(entry) = view.request(id) else { return (Vec::new(), None) };
         let mut owed = Owed::new(view, &entry, at_s, by_list.get(id).map_or(&[], Vec::as_slice));
         if owed.is_exempt() {
             return (Vec::new(), owed.next_s());
         }
-        let silences = &self.silences;
-        let at = owed.at();
-        let reach = self.reaches.entry(at.clone()).or_insert_with(|| {
-            Rc::new(Reach::of(&at, nodes, rules, &|node| {
-                silences.get(node).is_some_and(|of| of.iter().any(|silence| silence.open))
-            }))
+        let reach = self.reach(owed.at(), rules);
+        let texts = owed.texts().into_iter().map(|(version, at)| {
+            let asked = Where { accepted: None, ..at.clone() };
+            Text { version, held: self.reach(at, rules), asked: self.reach(asked, rules) }
         });
-        let reach = Rc::clone(reach);
-        if reach.is_empty() {
+        let texts: Vec<Text<'_>> = texts.collect();
+        // Where it is asked for nowhere now, a former text may have been carried out.
+        if reach.is_empty() && texts.iter().all(|text| text.held.observed.is_empty()) {
             return (Vec::new(), owed.next_s());
         }
-        owed.find(rules, &reach);
+        owed.find(rules, &reach, &texts);
         let mut duties = Vec::new();
         let premature = clocks::removed_early(&owed, &reach);
-        state::check(&owed, &reach, &premature, &mut duties);
+        if !reach.is_empty() {
+            state::check(&owed, &reach, &premature, &mut duties);
+        }
         clocks::check(self.ground, &owed, &reach, &self.silences, premature, &mut duties);
         (duties, owed.next_s())
+    }
+
+    fn reach(&mut self, at: Where, rules: &Rules) -> Rc<Reach> {
+        let Ground { nodes, .. } = *self.ground;
+        let silences = &self.silences;
+        let is_silent =
+            |node: &str| silences.get(node).is_some_and(|of| of.iter().any(|silence| silence.open));
+        let reach = self.reaches.entry(at.clone());
+        Rc::clone(reach.or_insert_with(|| Rc::new(Reach::of(&at, nodes, rules, &is_silent))))
     }
 }

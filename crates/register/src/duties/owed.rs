@@ -12,6 +12,7 @@ use remit_proto::v1::RequestPart;
 
 use super::{
     RELOAD_S, Reach, Rules, Stood, Where,
+    amended::{Away, Text, away},
     extent::{Extent, Extents, extent},
     spans::{Course, Piece, is_over},
 };
@@ -36,7 +37,7 @@ pub(super) struct Owed<'a> {
     joined: HashMap<&'a Target, Joined>,
     /// Each with the nodes at which it was carried; filled by [`find`](Self::find).
     pub(super) targets: Vec<Carried<'a>>,
-    /// What former texts named and this one does not, if its time to be removed has passed.
+    /// What amendments took away, if its time to be removed has passed.
     pub(super) left_out: Vec<LeftOut<'a>>,
     /// When something else than its own times makes another answer.
     again_s: Cell<Option<i64>>,
@@ -65,7 +66,7 @@ pub(super) struct Carried<'a> {
     pub(super) extent: BTreeMap<&'a str, Extents>,
 }
 
-/// What an amendment left out, since when it was to be gone, and the rules on it.
+/// What an amendment took away, since when it was to be gone, and the rules on it where it was.
 pub(super) struct LeftOut<'a> {
     pub(super) target: &'a Target,
     pub(super) due_s: i64,
@@ -151,80 +152,153 @@ impl<'a> Owed<'a> {
         Where { asked: Arc::clone(&self.request().scope), accepted }
     }
 
+    /// Texts that applied, up to the one that is judged, oldest first, and where each was agreed to hold when it was
+    /// amended; none where there is but one.
+    pub(super) fn texts(&self) -> Vec<(&'a Version, Where)> {
+        let amended_s = |version: &Version| self.entry.amended_at_s(version).unwrap_or(i64::MAX);
+        let applied = self.versions().filter(|one| one.applies_from_s < amended_s(one));
+        let texts: Vec<_> = applied
+            .map(|version| {
+                let decision =
+                    state::decision(version, &self.known, amended_s(version).min(self.at_s));
+                let accepted = decision.and_then(|decision| decision.accepted_scope.clone());
+                (version, Where { asked: Arc::clone(&version.request.scope), accepted })
+            })
+            .collect();
+        if texts.len() < 2 { Vec::new() } else { texts }
+    }
+
+    pub(super) fn view(&self) -> &'a View<'a> {
+        self.view
+    }
+
+    pub(super) fn known(&self) -> &[&'a Transition] {
+        &self.known
+    }
+
+    /// Where a target of a former text stood by it when it was amended.
+    pub(super) fn standing_before(
+        &self,
+        before: &Version,
+        held: &RequestTarget,
+        amended_s: i64,
+    ) -> Standing {
+        let bounds = self.entry.bounds(before, Some(held));
+        let entered_at_s = self.entry.entered_at_s();
+        state::standing_at(&before.request, bounds, entered_at_s, &self.known, amended_s)
+    }
+
     /// What is to be blocked, and the grace of the list that names it.
-    fn named(&self) -> impl Iterator<Item = (&'a RequestTarget, i64)> {
+    pub(super) fn named(&self) -> impl Iterator<Item = (&'a RequestTarget, i64)> {
         let own = self.request().targets.iter().map(|held| (held, 0));
         own.chain(self.by_list.iter().map(|listed| (listed.target(), listed.list().grace_s())))
     }
 
     /// Looks up the rules that carried each target at nodes where it may be owed.
-    pub(super) fn find(&mut self, rules: &'a Rules, reach: &Reach) {
+    pub(super) fn find(&mut self, rules: &'a Rules, reach: &Reach, texts: &[Text<'a>]) {
         self.joined = joined_since(&self.versions().collect::<Vec<_>>());
-        let decision = self.entry.decision_at(self.at_s);
-        let request = self.request();
-        let other_means = request.measure.permits_derived();
-        let answers = if other_means { self.answers() } else { Answers::new() };
-        let left_out = self.amended_away();
-        let mut by_name: Vec<&Stood> =
-            if other_means { rules.naming(self.id()).collect() } else { Vec::new() };
+        let all = self.answers();
+        let away = away(self, texts);
+        let former = away.iter().map(|away| away.target);
+        let by_name = self.by_name(rules, &all, former);
+        self.left_out = self.find_left_out(rules, reach, (&all, &by_name), &away);
+        let other_means = self.request().measure.permits_derived();
+        let (answers, by_name) =
+            if other_means { (all, by_name) } else { (Answers::new(), Vec::new()) };
+        self.targets = self.find_carried(rules, reach, (&answers, &by_name));
+    }
+
+    /// Rules by other means than a target itself, where a text permits them: which of them it is for, the rule does
+    /// not say.
+    fn by_name(
+        &self,
+        rules: &'a Rules,
+        answers: &Answers<'a>,
+        former: impl Iterator<Item = &'a Target>,
+    ) -> Vec<&'a Stood> {
+        if !self.versions().any(|version| version.request.measure.permits_derived()) {
+            return Vec::new();
+        }
+        let mut by_name: Vec<&Stood> = rules.naming(self.id()).collect();
         if !by_name.is_empty() {
-            // By other means than a target itself: which of them it is for, the rule does not say.
             let own = self.named().filter(|(held, _)| !held.exception);
             let own = own.map(|(held, _)| &held.target);
             let resolved = answers.values().flat_map(BTreeMap::keys).copied();
-            let former = left_out.iter().map(|(target, _)| *target);
             let own = own.chain(resolved).chain(former).flat_map(|target| rules.touching(target));
             let own: HashSet<*const Stood> = own.map(ptr::from_ref).collect();
             by_name.retain(|stood| !own.contains(&ptr::from_ref(*stood)));
         }
+        by_name
+    }
+
+    fn find_carried(
+        &self,
+        rules: &'a Rules,
+        reach: &Reach,
+        (answers, by_name): (&Answers<'a>, &[&'a Stood]),
+    ) -> Vec<Carried<'a>> {
+        let decision = self.entry.decision_at(self.at_s);
         let spared = self.spared();
+        let is_there = |stood: &Stood| reach.may_include(stood.rule.node.as_str());
         let targets = self.named().filter(|(held, _)| {
             // What it resolves to is blocked instead of a name, not beside it.
             !held.exception
                 && held.derived().is_none()
                 && !decision.is_some_and(|decision| decision.leaves_out(&held.target))
         });
-        let found = targets
-            .map(|(held, list_grace_s)| {
-                let resolved = answers.get(&held.target).into_iter().flatten();
-                let by_address = resolved.flat_map(|(address, times)| {
-                    let rules = rules.touching(address);
-                    rules.flat_map(|stood| Piece::by_answers(stood, times))
-                });
-                let whole = rules.touching(&held.target).chain(by_name.iter().copied());
-                let at = self.by_node(whole.map(Piece::whole).chain(by_address), reach);
-                let extent = at
-                    .iter()
-                    .filter_map(|(node, pieces)| {
-                        Some((*node, self.extents_now(&held.target, pieces, &spared)?))
-                    })
-                    .collect();
-                let due_s = self.due_s(held, list_grace_s);
-                Carried { held, due_s, list_grace_s, at: self.courses(at), extent }
-            })
-            .collect();
-        let left_out = left_out.into_iter().filter_map(|(target, due_s)| {
-            // A removal is told from a reload only after so long.
-            self.look_again(due_s.saturating_add(RELOAD_S).saturating_add(1));
-            let at = self.by_node(rules.touching(target).map(Piece::whole), reach);
-            (due_s < self.at_s).then(|| LeftOut { target, due_s, at: self.courses(at) })
+        let carried = targets.map(|(held, list_grace_s)| {
+            let whole = rules.touching(&held.target).chain(by_name.iter().copied());
+            let by_address = by_address(rules, answers, &held.target);
+            let at =
+                self.by_node(whole.map(|one| Piece::whole(one, rules)).chain(by_address), is_there);
+            let extent = at
+                .iter()
+                .filter_map(|(node, pieces)| {
+                    Some((*node, self.extents_now(&held.target, pieces, &spared)?))
+                })
+                .collect();
+            let due_s = self.due_s(held, list_grace_s);
+            Carried { held, due_s, list_grace_s, at: self.courses(at), extent }
         });
-        let left_out = left_out.collect();
-        (self.targets, self.left_out) = (found, left_out);
+        carried.collect()
     }
 
-    /// Where a request may hold, as far as they have begun.
+    /// Rules on what amendments took away, where they did. At a node that is still asked for something a rule by other
+    /// means may be for what is left.
+    fn find_left_out(
+        &self,
+        rules: &'a Rules,
+        reach: &Reach,
+        (answers, by_name): (&Answers<'a>, &[&'a Stood]),
+        away: &[Away<'a, '_>],
+    ) -> Vec<LeftOut<'a>> {
+        let is_asked = |stood: &Stood| reach.may_include(stood.rule.node.as_str());
+        let mut left_out = Vec::new();
+        for Away { target, due_s, nodes, before } in away {
+            // A removal is told from a reload only after so long.
+            self.look_again(due_s.saturating_add(RELOAD_S).saturating_add(1));
+            if self.at_s <= *due_s {
+                continue;
+            }
+            let other_means = before.request.measure.permits_derived();
+            let by_name = by_name.iter().copied().filter(|one| other_means && !is_asked(one));
+            let whole = rules.touching(target).chain(by_name).map(|one| Piece::whole(one, rules));
+            let pieces = whole.chain(by_address(rules, answers, target));
+            let at = self.by_node(pieces, |one| nodes.contains(one.rule.node.as_str()));
+            left_out.push(LeftOut { target, due_s: *due_s, at: self.courses(at) });
+        }
+        left_out
+    }
+
+    /// Those that stand where they count, as far as they have begun.
     fn by_node<'r>(
         &self,
         pieces: impl Iterator<Item = Piece<'r>>,
-        reach: &Reach,
+        is_there: impl Fn(&Stood) -> bool,
     ) -> BTreeMap<&'r str, Vec<Piece<'r>>> {
         let mut at: BTreeMap<&str, Vec<Piece<'_>>> = BTreeMap::new();
-        for piece in pieces {
+        for piece in pieces.filter(|piece| is_there(piece.stood)) {
             let node = piece.stood.rule.node.as_str();
-            if !reach.may_include(node) {
-                continue;
-            }
             if self.at_s < piece.from_s {
                 self.look_again(piece.from_s);
                 continue;
@@ -239,64 +313,6 @@ impl<'a> Owed<'a> {
 
     fn courses<'r>(&self, at: BTreeMap<&'r str, Vec<Piece<'r>>>) -> BTreeMap<&'r str, Course<'r>> {
         at.into_iter().map(|(node, pieces)| (node, Course::of(pieces, self.at_s))).collect()
-    }
-
-    /// What a former text named last and this one does not, and when its time to be removed was over (DOMAIN.md 3f,
-    /// "Amendment narrows"). Addresses that a name resolved to come and go with the answers.
-    fn amended_away(&self) -> Vec<(&'a Target, i64)> {
-        let versions: Vec<&Version> = self.versions().collect();
-        if versions.len() < 2 {
-            return Vec::new();
-        }
-        let blocked = self.named().filter(|(held, _)| !held.exception);
-        let mut named: HashSet<&Target> = blocked.map(|(held, _)| &held.target).collect();
-        let mut away = Vec::new();
-        for pair in versions.windows(2).rev() {
-            let [before, after] = pair else { continue };
-            let request = &before.request;
-            let blocked =
-                request.targets.iter().filter(|held| !held.exception && held.derived().is_none());
-            let gone = blocked.filter(|held| named.insert(&held.target));
-            if request.is_own_measure() || request.to_publisher {
-                gone.for_each(drop);
-                continue;
-            }
-            away.extend(gone.filter_map(|held| {
-                Some((&held.target, self.amended_away_due_s(before, after, held)?))
-            }));
-        }
-        away
-    }
-
-    /// By the time to remove of the text that named it: from the receipt of the one that does not, or from when that
-    /// was entered; or from an end that had come before.
-    fn amended_away_due_s(
-        &self,
-        before: &Version,
-        after: &Version,
-        held: &RequestTarget,
-    ) -> Option<i64> {
-        let request = &before.request;
-        let amended_s = after.applies_from_s;
-        let decision = state::decision(before, &self.known, amended_s);
-        if decision.is_some_and(|decision| decision.leaves_out(&held.target)) {
-            return None;
-        }
-        let bounds = self.entry.bounds(before, Some(held));
-        let entered_at_s = self.entry.entered_at_s();
-        let standing = state::standing_at(request, bounds, entered_at_s, &self.known, amended_s);
-        let ended_s = match standing {
-            Standing::Active | Standing::Provisional { .. } => {
-                let is_received = after.request.received_at_s == Some(amended_s);
-                let entered_s = after.known_by().map_or(after.recorded_at_s, |(_, at_s)| at_s);
-                let known_s = if is_received { amended_s } else { amended_s.max(entered_s) };
-                return Some(request.removal_until_s(known_s));
-            }
-            Standing::RemovalGrace { ended_at_s, .. } => ended_at_s,
-            other => ended_s(other)?,
-        };
-        let stay_since_s = state::stay_since_s(request, &self.known, amended_s);
-        Some(request.removal_until_s(self.known_since_s(ended_s, stay_since_s)))
     }
 
     /// The times for which kept answers gave the addresses of names, in order and apart: by all texts up to this
@@ -450,7 +466,7 @@ impl<'a> Owed<'a> {
     }
 
     /// An end, or the stay that it found, and if either was stated later, the statement.
-    fn known_since_s(&self, ended_s: i64, stay_since_s: Option<i64>) -> i64 {
+    pub(super) fn known_since_s(&self, ended_s: i64, stay_since_s: Option<i64>) -> i64 {
         let ended_s = stay_since_s.map_or(ended_s, |since_s| since_s.min(ended_s));
         let stated = self.known.iter().filter(|step| step.effective_at_s == ended_s);
         stated.map(|step| step.recorded_at_s).fold(ended_s, i64::max)
@@ -504,7 +520,7 @@ impl Carried<'_> {
 }
 
 /// When it ended; `None`: it has not, or its time to be removed runs.
-fn ended_s(standing: Standing) -> Option<i64> {
+pub(super) fn ended_s(standing: Standing) -> Option<i64> {
     match standing {
         Standing::Expired { at_s }
         | Standing::Revoked { at_s, how: _ }
@@ -521,6 +537,15 @@ fn ended_s(standing: Standing) -> Option<i64> {
         | Standing::NotAccepted(_)
         | Standing::Dropped { .. } => None,
     }
+}
+
+/// Rules on the addresses that answers of a name gave, for as long as each held.
+fn by_address<'a>(rules: &'a Rules, answers: &Answers<'a>, name: &Target) -> Vec<Piece<'a>> {
+    let resolved = answers.get(name).into_iter().flatten();
+    let pieces = resolved.flat_map(|(address, times)| {
+        rules.touching(address).flat_map(|stood| Piece::by_answers(stood, times, rules))
+    });
+    pieces.collect()
 }
 
 /// What the last of these versions names, and those before it since some version without a break; not what the

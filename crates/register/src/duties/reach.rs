@@ -137,6 +137,11 @@ impl Reach {
         self.looks.get(node)?.iter().copied().take_while(|look_s| *look_s < at_s).last()
     }
 
+    /// All sources of a node had been looked at before an instant: what is listed then, and was not, came since.
+    pub(super) fn looked_first_before(&self, node: &str, at_s: i64) -> bool {
+        self.looks.get(node).is_some_and(|looks| looks.iter().all(|look_s| *look_s < at_s))
+    }
+
     /// Of the same role, with a technology in common.
     pub(super) fn are_peers(&self, one: &str, other: &str) -> bool {
         match (self.kinds.get(one), self.kinds.get(other)) {

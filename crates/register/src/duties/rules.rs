@@ -14,6 +14,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
     pub node: NodeId,
+    /// What lists it at the node (`SourceKind`).
+    pub source: i32,
     pub target: Target,
     pub technique: Technique,
     /// It has further conditions (`Rule.narrowed`), of which the evidence does not tell which: it may hit less than
@@ -52,12 +54,17 @@ pub enum Begun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpanId(pub [u64; 3]);
 
+/// When agents began anew, and when each had listed all rules of a source; `None`: not yet.
+pub(super) type Unread = BTreeMap<i64, Option<i64>>;
+
 /// All spans that were told of, and since when somebody looked.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     all: Vec<Stood>,
     /// By node and source, when all rules were listed first.
     looks: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// By node and source.
+    unread: BTreeMap<String, BTreeMap<i32, Unread>>,
     known: HashMap<SpanId, usize>,
     index: TargetIndex,
     by_claim: HashMap<RequestId, Vec<usize>>,
@@ -111,6 +118,45 @@ impl Rules {
     /// When each source of a node listed its rules first.
     pub(super) fn looks(&self, node: &str) -> impl Iterator<Item = i64> {
         self.looks.get(node).into_iter().flat_map(BTreeMap::values).copied()
+    }
+
+    /// An agent of a node began anew, and had not listed all rules of a source until another instant, or has not yet.
+    /// True if that is new.
+    pub fn unread(&mut self, node: &str, source: i32, from_s: i64, until_s: Option<i64>) -> bool {
+        let of_node = match self.unread.get_mut(node) {
+            Some(of_node) => of_node,
+            None => self.unread.entry(node.to_owned()).or_default(),
+        };
+        of_node.entry(source).or_default().insert(from_s, until_s) != Some(until_s)
+    }
+
+    /// Since when a rule that stands, or the end of one that went, was not seen, because an agent that began anew had
+    /// not listed all rules of its source; `None`: it was.
+    pub(super) fn unseen_since_s(&self, stood: &Stood) -> Option<i64> {
+        let Stood { rule, from_s, until_s, begun: _ } = stood;
+        // A person lists nothing.
+        if rule.by_person {
+            return None;
+        }
+        let unread = self.unread.get(rule.node.as_str())?.get(&rule.source)?;
+        let (began_s, read_s) = unread.range(..until_s.unwrap_or(i64::MAX)).next_back()?;
+        let is_hidden = match (*until_s, *read_s) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(end_s), Some(read_s)) => end_s <= read_s,
+        };
+        // What the agent has shown that began anew is seen.
+        (is_hidden && from_s < began_s).then_some(*began_s)
+    }
+
+    /// Since when the beginning of a rule may have been missed, because an agent that began anew had not listed all
+    /// rules of its source; `None`: it was seen, or the agent had.
+    pub(super) fn missed_since_s(&self, stood: &Stood) -> Option<i64> {
+        let Stood { rule, from_s, begun, until_s: _ } = stood;
+        let unread = self.unread.get(rule.node.as_str())?.get(&rule.source)?;
+        let (began_s, read_s) = unread.range(..=from_s).next_back()?;
+        let is_missed = *begun != Begun::Seen && read_s.is_none_or(|read_s| *from_s <= read_s);
+        is_missed.then_some(*began_s)
     }
 
     pub(super) fn get(&self, id: &SpanId) -> Option<&Stood> {

@@ -1,15 +1,16 @@
 //! From leaves in log order to the spans in which rules stood: for whoever has the leaves and no index. The
 //! collector's index keeps the same spans by the same steps (`store/write_rules.rs`), and a test compares.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use evidence::{AgentOrigin, Claim, NodeId};
+use evidence::{AgentOrigin, Claim, NodeId, canonical};
 use remit_proto::v1::{self, ServiceAct};
 
-use super::{Begun, Installed, Rules, SpanId, Stood};
+use super::{Begun, Installed, Rules, SpanId, Stood, rules::Unread};
 use crate::{
     deed::is_deed,
     integrity::Contradiction,
+    outside::Stands,
     register::View,
     target::{Known, Target},
 };
@@ -22,7 +23,8 @@ pub struct Timeline {
     open: BTreeMap<(AgentOrigin, u64), usize>,
     /// Sources of which a generation has listed all rules, and when first. An unstable snapshot lists what could be read.
     seen: BTreeMap<(AgentOrigin, i32), i64>,
-    /// Of these, those whose last snapshot was not to be had: what stands since is not known as it was told.
+    unread: BTreeMap<(NodeId, i32), Unread>,
+    /// Generations and sources whose last snapshot was not to be had: what stands since is not known as it was told.
     missed: BTreeSet<(AgentOrigin, i32)>,
 }
 
@@ -35,6 +37,8 @@ struct Span {
     target: Option<v1::Target>,
     from_s: i64,
     begun: Begun,
+    /// When it was installed, as far as that was seen; 0: it stood when a generation listed all rules first.
+    installed_s: i64,
     until_s: Option<i64>,
     /// It ended by a control snapshot that lacks it.
     phantom: bool,
@@ -54,9 +58,25 @@ impl Timeline {
             // Before all rules were listed once, nobody knows of any since when it stands.
             let listed = self.seen.contains_key(&(origin.clone(), rule.source));
             let begun = if listed { Begun::Seen } else { Begun::Before };
-            self.show(origin, rule, target, at_s, begun);
+            self.show(origin, rule, target, (at_s, at_s), begun);
         } else {
             self.end((origin.clone(), rule.number), at_s);
+        }
+    }
+
+    /// An agent begins, and has not looked yet: of what the node had shown until then it is not known that it stands.
+    pub fn start(&mut self, origin: &AgentOrigin, at_s: i64) {
+        let node = &origin.node;
+        let listed = self.seen.keys().filter(|(of, _)| of.node == *node).map(|(_, source)| *source);
+        let open = self.open.iter().filter(|((of, _), _)| of.node == *node);
+        let open = open.filter_map(|(_, at)| self.spans.get(*at)).map(|span| &span.form);
+        let shown = open.filter(|form| !is_deed(form)).map(|form| form.source);
+        let sources: BTreeSet<i32> = listed.chain(shown).collect();
+        for source in sources {
+            let unread = self.unread.entry((node.clone(), source)).or_default();
+            if unread.values().all(Option::is_some) {
+                unread.entry(at_s).or_default();
+            }
         }
     }
 
@@ -87,7 +107,7 @@ impl Timeline {
         if ended {
             return;
         }
-        self.show(origin, rule, target, leaf.from_s, Begun::Seen);
+        self.show(origin, rule, target, (leaf.from_s, leaf.from_s), Begun::Seen);
     }
 
     /// A snapshot whose rules are withheld, erased or not held. It may have stood for any changes, so that the
@@ -96,8 +116,9 @@ impl Timeline {
         self.missed.insert((origin.clone(), leaf.source));
     }
 
-    /// All rules of one source: what it does not list is gone, and so is what the generations before had shown, unless
-    /// the ruleset did not hold still.
+    /// All rules of one source: what it does not list is gone, and so is what the generations before had shown. Of a
+    /// ruleset that did not hold still nothing is gone, but what a generation lists is no more what those before had
+    /// shown.
     pub fn snapshot(
         &mut self,
         origin: &AgentOrigin,
@@ -106,8 +127,11 @@ impl Timeline {
     ) {
         let key = (origin.clone(), leaf.source);
         let first = !self.seen.contains_key(&key);
-        if !leaf.unstable {
+        if leaf.unstable {
+            self.take_over(origin, leaf, rules);
+        } else {
             self.seen.entry(key).or_insert(leaf.at_s);
+            self.read_whole(origin, leaf);
         }
         let missed = self.missed.remove(&(origin.clone(), leaf.source));
         let control = leaf.control && !first && !missed;
@@ -139,7 +163,8 @@ impl Timeline {
         };
         for v1::SnapshotRule { rule, target, native: _ } in rules {
             if let Some(rule) = rule {
-                self.show(origin, rule, target.as_ref(), leaf.at_s, begun);
+                let installed_s = if first { 0 } else { leaf.at_s };
+                self.show(origin, rule, target.as_ref(), (leaf.at_s, installed_s), begun);
             }
         }
     }
@@ -147,27 +172,32 @@ impl Timeline {
     /// What duties are computed from; claims are those that the register knows of.
     pub fn rules(&self, view: &View<'_>) -> Rules {
         let spans = (0_u64..).zip(&self.spans).filter_map(|(id, span)| {
-            let Known::Known(target) = Known::<Target>::from_wire(span.target.as_ref()) else {
-                return None;
-            };
-            let own = span.form.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
-            let claims = view.claims_of(&span.node, span.number, own.collect()).claims;
-            let (node, technique) = (span.node.clone(), span.form.technique());
-            let narrowed = span.form.narrowed;
-            let by_person = is_deed(&span.form);
-            let rule = Installed { node, target, technique, narrowed, claims, by_person };
             let Span { from_s, begun, until_s, .. } = *span;
+            let rule = span.rule(view)?;
             Some((SpanId([id, 0, 0]), Stood { rule, from_s, begun, until_s }))
         });
         let mut rules = Rules::new(spans);
         for ((origin, source), at_s) in &self.seen {
             rules.look(origin.node.as_str(), *source, *at_s);
         }
+        for ((node, source), unread) in &self.unread {
+            for (from_s, until_s) in unread {
+                rules.unread(node.as_str(), *source, *from_s, *until_s);
+            }
+        }
         // A person lists nothing; from the first word on somebody looks.
         for span in self.spans.iter().filter(|span| is_deed(&span.form)) {
             rules.look(span.node.as_str(), span.form.source, span.from_s);
         }
         rules
+    }
+
+    /// What probes are held against: rules that stand.
+    pub fn stands(&self, view: &View<'_>) -> Vec<Stands> {
+        let open = self.spans.iter().filter(|span| span.until_s.is_none());
+        let stands = open
+            .filter_map(|span| Some(Stands { rule: span.rule(view)?, since_s: span.installed_s }));
+        stands.collect()
     }
 
     /// Where a control snapshot and the changes before it do not agree.
@@ -184,7 +214,7 @@ impl Timeline {
         origin: &AgentOrigin,
         rule: &v1::Rule,
         target: Option<&v1::Target>,
-        at_s: i64,
+        (at_s, installed_s): (i64, i64),
         mut begun: Begun,
     ) {
         let form = v1::Rule { number: 0, ..rule.clone() };
@@ -208,9 +238,51 @@ impl Timeline {
             target: target.cloned(),
             from_s: at_s,
             begun,
+            installed_s,
             until_s: None,
             phantom: false,
         });
+    }
+
+    fn read_whole(&mut self, origin: &AgentOrigin, leaf: &v1::RuleSnapshot) {
+        let unread = self.unread.get_mut(&(origin.node.clone(), leaf.source));
+        for (from_s, until_s) in unread.into_iter().flatten() {
+            until_s.get_or_insert(leaf.at_s.max(*from_s));
+        }
+    }
+
+    /// A rule that a generation lists in part is the one that those before had shown in the same form: of several the
+    /// first, so that none stands twice and none is lost.
+    fn take_over(
+        &mut self,
+        origin: &AgentOrigin,
+        leaf: &v1::RuleSnapshot,
+        rules: &[v1::SnapshotRule],
+    ) {
+        if self.seen.contains_key(&(origin.clone(), leaf.source)) {
+            return;
+        }
+        let mut former: BTreeMap<Vec<u8>, VecDeque<(AgentOrigin, u64)>> = BTreeMap::new();
+        for (key, at) in self.open.iter().filter(|((of, _), _)| of.node == origin.node) {
+            let of_source = self.spans.get(*at).filter(|span| span.form.source == leaf.source);
+            let of_former = of_source.filter(|_| key.0 != *origin);
+            if let Some(kind) = of_former.and_then(|span| kind_of(&span.form, span.target.as_ref()))
+            {
+                former.entry(kind).or_default().push_back(key.clone());
+            }
+        }
+        for v1::SnapshotRule { rule, target, native: _ } in rules {
+            let Some(rule) = rule else { continue };
+            let Some(kind) = kind_of(rule, target.as_ref()) else { continue };
+            let own =
+                self.open.get(&(origin.clone(), rule.number)).and_then(|at| self.spans.get(*at));
+            let is_known =
+                own.and_then(|own| kind_of(&own.form, own.target.as_ref())).as_ref() == Some(&kind);
+            let key = former.get_mut(&kind).filter(|_| !is_known).and_then(VecDeque::pop_front);
+            if let Some(key) = key {
+                self.end(key, leaf.at_s);
+            }
+        }
     }
 
     fn end(&mut self, key: (AgentOrigin, u64), at_s: i64) {
@@ -220,4 +292,31 @@ impl Timeline {
             span.until_s = Some(at_s.max(span.from_s));
         }
     }
+}
+
+impl Span {
+    /// `None`: its target is not known.
+    fn rule(&self, view: &View<'_>) -> Option<Installed> {
+        let Known::Known(target) = Known::<Target>::from_wire(self.target.as_ref()) else {
+            return None;
+        };
+        let own = self.form.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
+        let claims = view.claims_of(&self.node, self.number, own.collect()).claims;
+        Some(Installed {
+            node: self.node.clone(),
+            source: self.form.source,
+            target,
+            technique: self.form.technique(),
+            narrowed: self.form.narrowed,
+            claims,
+            by_person: is_deed(&self.form),
+        })
+    }
+}
+
+/// What makes rules of two generations the same; `None`: its target is not known.
+fn kind_of(form: &v1::Rule, target: Option<&v1::Target>) -> Option<Vec<u8>> {
+    let mut kind = canonical::encode(target?);
+    kind.extend(canonical::encode(&v1::Rule { number: 0, ..form.clone() }));
+    Some(kind)
 }

@@ -4,7 +4,7 @@
 //! Reached are the requests that statements and erasures since the last look are about, or whose proceeding ended, and those that touch
 //! their targets, or that a rule names which does; those that a rule touches or names which began, ended or changed its claims; and those whose own
 //! times have passed a bound. What cannot be told so takes everything: another version of a list,
-//! other facts of nodes, a node that fell silent or is back, or is looked at for the first time, an older register, an earlier time. A
+//! other facts of nodes, a node that fell silent or is back, whose agent began anew or has listed all rules, an older register, an earlier time. A
 //! test compares each step with looking at all.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ pub struct Watch {
     /// What rules have told of since.
     told_targets: Vec<Target>,
     told_requests: BTreeSet<RequestId>,
-    /// Nodes or sources have told of themselves first.
+    /// Nodes or sources have told of themselves first, or anew.
     new_looks: bool,
     looked: Option<Looked>,
     found: BTreeMap<RequestId, Vec<Duty>>,
@@ -60,6 +60,11 @@ impl Watch {
     /// When a source of a node listed all its rules first ([`Rules::look`]).
     pub fn tell_look(&mut self, node: &str, source: i32, at_s: i64) {
         self.new_looks |= self.rules.look(node, source, at_s);
+    }
+
+    /// When an agent of a node that began anew had not listed all rules of a source ([`Rules::unread`]).
+    pub fn tell_unread(&mut self, node: &str, source: i32, from_s: i64, until_s: Option<i64>) {
+        self.new_looks |= self.rules.unread(node, source, from_s, until_s);
     }
 
     /// Forgets all rules, to be told anew.

@@ -109,7 +109,7 @@ use crate::{
 };
 
 /// Changes whenever any verdict may change for the same arguments.
-pub const MATCHER_VERSION: &str = "12";
+pub const MATCHER_VERSION: &str = "13";
 /// The same, as entries of the log state it.
 pub const MATCHER_NUMBER: u32 = match u32::from_str_radix(MATCHER_VERSION, 10) {
     Ok(number) => number,

@@ -97,7 +97,7 @@ impl<'a> ListView<'a> {
     }
 
     /// What a version or one before it holds. What was taken out and is there again counts as it is now.
-    fn entries_until(&self, version: &RequestId) -> Vec<Listed<'a>> {
+    pub(crate) fn entries_until(&self, version: &RequestId) -> Vec<Listed<'a>> {
         let Some(at) = self.position(version) else { return Vec::new() };
         let view = *self;
         let begun = self.list.members.iter().filter(|member| member.added <= at);

@@ -4,7 +4,7 @@ use evidence::RequestId;
 use remit_proto::v1::{self, TransitionKind, statement::Body};
 
 use super::Items;
-use crate::{entry::Entry, request::strange_text};
+use crate::{entry::Entry, request::strange_text, words};
 
 /// Why a statement is not to be entered, with field and remedy; `None`: the register decides. `held`: what it has of a
 /// request by now.
@@ -14,8 +14,8 @@ pub fn refused<'h>(
     held: impl Fn(&RequestId) -> Option<Entry<'h>>,
 ) -> Option<String> {
     let body = statement.body.as_ref()?;
-    let words = words(body, items);
-    let strange = words.iter().find_map(|(field, text)| {
+    let said = said_in(body, items);
+    let strange = said.iter().find_map(|(field, text)| {
         Some(format!("{field}: {}; write it without it", strange_text(text)?))
     });
     let of_request = || {
@@ -50,7 +50,12 @@ pub fn refused<'h>(
                 | TransitionKind::Supersede
                 | TransitionKind::Moot
                 | TransitionKind::Close => texts().next()?.stepped_too_early(at_s),
-                // It may be dated back as far as somebody likes.
+                // It may be dated back as far as somebody likes. That a request never was is so as soon as it is known.
+                TransitionKind::Annul if statement.recorded_at_s < at_s => Some(format!(
+                    "effective_at: an annulment says that the request never was, and counts as soon as it is stated, \
+                     and not from {} on; state it then, or `suspend`, `revoke` or `withdraw` from then on",
+                    words::time(at_s)
+                )),
                 TransitionKind::Annul | TransitionKind::Unspecified => None,
             }
         }
@@ -59,7 +64,7 @@ pub fn refused<'h>(
 }
 
 /// What people say in it in their own words, beside requests.
-fn words<'s>(body: &'s Body, items: Option<&'s Items>) -> Vec<(&'static str, &'s str)> {
+fn said_in<'s>(body: &'s Body, items: Option<&'s Items>) -> Vec<(&'static str, &'s str)> {
     match body {
         Body::Import(import) => vec![("import.reason", &import.reason)],
         Body::Transition(step) => {

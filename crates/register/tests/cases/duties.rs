@@ -60,7 +60,7 @@ fn lines(text: &str) -> Vec<Vec<&str>> {
     lines.filter(|words| !words.is_empty()).collect()
 }
 
-/// "<node> <country> [as <role number>] [serving <class>,…] [looked T] <technology>[=unobserved|relayed]…; …";
+/// "<node> <country> [as <role number>] [serving <class>,…] [looked T] [unread T..[T]] <technology>[=unobserved|relayed]…; …";
 /// looked at since 2025-01-01 where nothing is said.
 fn nodes(text: &str) -> Vec<NodeFacts> {
     let node = |words: Vec<&str>| {
@@ -76,7 +76,7 @@ fn nodes(text: &str) -> Vec<NodeFacts> {
                 facts.audiences = classes.map(str::to_owned).collect();
                 continue;
             }
-            if *word == "looked" {
+            if *word == "looked" || *word == "unread" {
                 rest.next().unwrap();
                 continue;
             }
@@ -108,7 +108,20 @@ fn rules_at(spans: Vec<(SpanId, Stood)>, text: &str) -> Rules {
     looks(text).into_iter().for_each(|(node, at_s)| {
         rules.look(&node, 1, at_s);
     });
+    for (node, from_s, until_s) in unread(text) {
+        rules.unread(&node, 1, from_s, until_s);
+    }
     rules
+}
+
+/// From when to when an agent that began anew had not listed all rules.
+fn unread(text: &str) -> Vec<(String, i64, Option<i64>)> {
+    let unread = |words: Vec<&str>| {
+        let span = words.windows(2).find(|pair| pair[0] == "unread").map(|pair| pair[1])?;
+        let (from, until) = span.split_once("..").unwrap();
+        Some((words[0].to_owned(), at(from), (!until.is_empty()).then(|| at(until))))
+    };
+    lines(text).into_iter().filter_map(unread).collect()
 }
 
 /// Since when each node is looked at; "looked never" is a node that told nothing.
@@ -128,6 +141,7 @@ fn rules(text: &str) -> Vec<(SpanId, Stood)> {
         let mut stood = Stood {
             rule: Installed {
                 node: words[0].parse().unwrap(),
+                source: 1,
                 target: words[1].parse::<Target>().unwrap(),
                 technique: v1::Technique::IpAclDrop,
                 narrowed: false,
@@ -260,6 +274,9 @@ fn a_watch_finds_what_looking_at_everything_finds() {
             let mut watch = Watch::default();
             let mut told: Vec<(SpanId, Stood)> = Vec::new();
             looks(&case.nodes).iter().for_each(|(node, at_s)| watch.tell_look(node, 1, *at_s));
+            for (node, from_s, until_s) in unread(&case.nodes) {
+                watch.tell_unread(&node, 1, from_s, until_s);
+            }
             let check = |register: &Register, watch: &mut Watch, told: &[(SpanId, Stood)], time| {
                 let at_s = at(time);
                 let silences = silences(&case.silent, at_s);
@@ -461,22 +478,72 @@ fn what_a_new_generation_could_not_read_stands_until_it_reads_all() {
     };
     let whole = |at_s| v1::RuleSnapshot { source: 1, at_s, ..v1::RuleSnapshot::default() };
     let partly = |at_s| v1::RuleSnapshot { unstable: true, ..whole(at_s) };
+    let other = |number| {
+        let technique = v1::Technique::IpAclReject.into();
+        let rule = v1::Rule { number, source: 1, technique, ..v1::Rule::default() };
+        v1::SnapshotRule { rule: Some(rule), ..listed(number) }
+    };
     let register = register_of("req-7 ip:192.0.2.7");
     let spans = |timeline: &Timeline| -> Vec<(i64, Begun, Option<i64>)> {
         let rules = timeline.rules(&register.view());
         rules.spans().map(|stood| (stood.from_s, stood.begun, stood.until_s)).collect()
     };
     let mut timeline = Timeline::default();
-    timeline.snapshot(&one, &whole(100), &[listed(1), listed(2)]);
+    timeline.snapshot(&one, &whole(100), &[listed(1), listed(2), listed(3), other(4)]);
     timeline.snapshot(&two, &partly(200), &[listed(8)]);
     timeline.snapshot(&two, &partly(300), &[listed(8), listed(9)]);
+    // What it lists is one of the former each time, and none stands twice.
+    let taken = |at_s| (100, Begun::Before, Some(at_s));
     let stands = (100, Begun::Before, None);
     let of_two = [(200, Begun::Before, None), (300, Begun::Before, None)];
-    assert_eq!(spans(&timeline), [stands, stands, of_two[0], of_two[1]], "none ever comes");
+    let want = [taken(200), taken(300), stands, stands, of_two[0], of_two[1]];
+    assert_eq!(spans(&timeline), want, "none ever comes");
     timeline.snapshot(&two, &whole(400), &[listed(9)]);
-    let ended = (100, Begun::Before, Some(400));
     let of_two = [(200, Begun::Before, Some(400)), (300, Begun::Before, None)];
-    assert_eq!(spans(&timeline), [ended, ended, of_two[0], of_two[1]]);
+    let want = [taken(200), taken(300), taken(400), taken(400), of_two[0], of_two[1]];
+    assert_eq!(spans(&timeline), want);
+}
+
+#[test]
+fn whether_a_rule_still_stands_that_an_agent_has_not_read_anew_is_not_known() {
+    let origin = |generation: &str| -> evidence::AgentOrigin {
+        format!("example.net/agent/r1/{generation}").parse().unwrap()
+    };
+    let (one, two) = (origin("00000000000000aa"), origin("00000000000000bb"));
+    let target = "ip:192.0.2.7".parse::<Target>().unwrap().to_wire();
+    let listed = |number| v1::SnapshotRule {
+        rule: Some(v1::Rule { number, source: 1, ..v1::Rule::default() }),
+        target: Some(target.clone()),
+        ..v1::SnapshotRule::default()
+    };
+    let whole =
+        |time| v1::RuleSnapshot { source: 1, at_s: at(time), ..v1::RuleSnapshot::default() };
+    let partly = |time| v1::RuleSnapshot { unstable: true, ..whole(time) };
+    let register = register_of("req-7 ip:192.0.2.7 until 2026-01-10");
+    let (view, nodes) = (register.view(), nodes("r1 DE nftables"));
+    let told = |timeline: &Timeline| {
+        let at_s = at("2026-01-20");
+        let ground = Ground { view: &view, at_s, nodes: &nodes, silences: &[] };
+        shown(&duties(&ground, &timeline.rules(&view)))
+    };
+    let (late, perhaps) =
+        ("req-7 LATE_REMOVAL 192.0.2.7 at r1", "req-7 UNDETERMINED(removal) 192.0.2.7 at r1");
+    let mut timeline = Timeline::default();
+    timeline.start(&one, at("2026-01-01"));
+    timeline.snapshot(&one, &whole("2026-01-01"), &[listed(1)]);
+    assert_eq!(told(&timeline), late);
+    timeline.start(&two, at("2026-01-08"));
+    assert_eq!(told(&timeline), perhaps, "it has not looked yet");
+    timeline.snapshot(&two, &partly("2026-01-08"), &[]);
+    timeline.start(&two, at("2026-01-09"));
+    assert_eq!(told(&timeline), perhaps, "it has not read all");
+    let mut gone = timeline.clone();
+    gone.snapshot(&two, &whole("2026-01-15"), &[]);
+    assert_eq!(told(&gone), perhaps, "it may have gone in time");
+    timeline.snapshot(&two, &partly("2026-01-12"), &[listed(7)]);
+    assert_eq!(told(&timeline), late, "it is there");
+    timeline.snapshot(&two, &whole("2026-01-15"), &[listed(7)]);
+    assert_eq!(told(&timeline), late);
 }
 
 #[test]

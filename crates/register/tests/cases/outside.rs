@@ -16,6 +16,7 @@ fn check(register: &str, rules: &str, target: &str, want: &str) {
             let (node, target) = rule.split_once(' ').unwrap();
             let rule = Installed {
                 node: node.parse().unwrap(),
+                source: 1,
                 target: target.parse::<Target>().unwrap(),
                 technique: Technique::IpAclDrop,
                 narrowed: false,

@@ -7,7 +7,7 @@ use tlog::{
 };
 use verify::{Options, Outcome, Step, WitnessPolicy};
 
-use crate::operator::{Operator, check, says, trust};
+use crate::operator::{Operator, T, check, says, trust};
 
 #[test]
 fn what_is_true_and_whole_is_proven() {
@@ -58,6 +58,22 @@ fn findings_about_conduct_change_nothing() {
     assert_eq!(coverage.duties.len(), 1, "{:?}", coverage.duties);
     assert!(report.to_string().contains("1 LATE_REMOVAL: r-1"), "{report}");
     assert_eq!(report.result, Outcome::Proven);
+}
+
+#[test]
+fn what_a_probe_reached_although_a_rule_stood_is_told() {
+    let ineffective = |ip: &str, at_s: i64| {
+        let mut operator = Operator::honest();
+        operator.is_probed(ip, at_s);
+        let report = check(&operator.bundle(), &[]);
+        assert_eq!(report.result, Outcome::Proven, "{report}");
+        let coverage = report.coverage.as_ref().unwrap();
+        assert_eq!(coverage.probes, 1);
+        coverage.duties.get("INEFFECTIVE").cloned().unwrap_or_default()
+    };
+    assert_eq!(ineffective("192.0.2.1", T + 500), ["r-1"]);
+    assert!(ineffective("192.0.2.1", T + 1_100).is_empty(), "the request had ended");
+    assert!(ineffective("192.0.2.9", T + 500).is_empty(), "nobody wants it blocked");
 }
 
 #[test]

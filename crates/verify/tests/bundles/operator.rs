@@ -8,7 +8,7 @@ use evidence::{
     chunk::{SetBuilder, chunk_id},
     closed,
     commitment::{self, Salt},
-    leaf::{self, ACTIVITY_RULE_TARGET, RULE_CHANGE_TARGET},
+    leaf::{self, ACTIVITY_RULE_TARGET, PROBE_TARGET, RULE_CHANGE_TARGET},
     statement::{attested_text, signed_text},
 };
 use prost::Message;
@@ -30,6 +30,7 @@ const CASES: &str = "example.net/cases";
 const REGISTER: &str = "example.net/register";
 pub(crate) const AGENT: &str = "example.net/agent/edge-1/00000000000000aa";
 const PERSON: &str = "p-1";
+const ASN: u32 = 64_500;
 
 /// What is told differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +193,7 @@ impl Operator {
             country: "DE".to_owned(),
             region: "DE-BE".to_owned(),
             network_type: v1::NetworkType::Fixed.into(),
+            asn: ASN,
             lines_served: 1000,
             points: vec![
                 point("nft", v1::Observation::Observed),
@@ -349,6 +351,21 @@ impl Operator {
         let Body::Start(mut start) = self.start() else { return };
         start.basis_map_digest = vec![digest; 32];
         self.records(vec![Body::Start(start)]);
+        self.publishes();
+    }
+
+    /// A probe in the operator's network reached an address.
+    pub(crate) fn is_probed(&mut self, ip: &str, at_s: i64) {
+        let target = self.opens(self.leaves.len() as u64, PROBE_TARGET, ip);
+        let probe = v1::Probe {
+            at_s,
+            result: v1::ProbeResult::Reached.into(),
+            measurement_digest: vec![9; 32],
+            asn: ASN,
+            target,
+            ..v1::Probe::default()
+        };
+        self.records(vec![Body::Probe(probe)]);
         self.publishes();
     }
 

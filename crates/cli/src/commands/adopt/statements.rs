@@ -10,7 +10,7 @@ use crate::{
     cli::{AdoptBaseline, AdoptBasisMap, AdoptLateRegister},
     client::{self, RegisterClient},
     commands::{
-        preview::{preview, sentence},
+        preview::{Would, preview, sentence},
         requests::{item_set, wait_until_shown},
     },
     config::Config,
@@ -45,7 +45,7 @@ async fn state(config: &Config, body: Body, dry_run: bool) -> Result<(), CliErro
     let change = change_of_all(&answer.rows);
     let told = match &body {
         // It is about references, and not about rules without a basis.
-        Body::LateRegister(_) => sentence(&change, dry_run, None),
+        Body::LateRegister(_) => sentence(&change, Would::of(dry_run), None),
         _ => change.sentence(dry_run),
     };
     eprintln!("{told}");

@@ -33,8 +33,8 @@ pub(crate) struct GiveApproval {
     /// Do not sign: let the collector attest that you were logged in and approved
     #[arg(long)]
     pub(crate) by_login: bool,
-    /// From when it counts [default: now]; no version of a list is in force before its own time, and a
-    /// request counts from its own times whenever it was approved
+    /// From when a version of a list or a feed counts [default: now]; none is in force before its own time. Requests and
+    /// steps count from their own times
     #[arg(long, value_name = "TIME", conflicts_with = "by_login")]
     pub(crate) effective_at: Option<String>,
     /// Show what it would change of today's verdicts, and of which rules; approve nothing
@@ -44,6 +44,11 @@ pub(crate) struct GiveApproval {
 
 pub(crate) async fn approve(config: &Config, args: &RequestsApprove) -> Result<(), CliError> {
     let RequestsApprove { id, statement, approval } = args;
+    if approval.effective_at.is_some() {
+        let problem = "--effective-at: a request, a step and the end of a proceeding count from their own times, whenever \
+                       they are approved; leave it out";
+        return Err(CliError::Usage(problem.to_owned()));
+    }
     let mut client = client::register(config).await?;
     let question = v1::GetRequestRequest { id: id.clone() };
     let answer = client.get_request(question).await?.into_inner();

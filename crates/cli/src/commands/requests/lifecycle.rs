@@ -4,7 +4,7 @@ use evidence::RequestId;
 use register::{Target, territory, words as field};
 use remit_proto::v1::{self, statement::Body};
 
-use super::{Entered, NEEDS_APPROVAL, enter, item_set};
+use super::{Entered, NEEDS_APPROVAL, enter, item_set, send};
 use crate::{
     cli::{Decide, Proceeding, Step},
     client::{self, RegisterClient},
@@ -76,7 +76,7 @@ async fn state(
         {
             eprintln!("{NEEDS_APPROVAL}");
             let body = Body::Transition(v1::Transition { awaits_approval: true, ..transition });
-            enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
+            send(config, client, body, &items, chunks, effective_at_s).await?;
             Ok(Entered::Waits)
         }
         Ok(()) if transition.awaits_approval => Ok(Entered::Waits),
@@ -200,7 +200,7 @@ pub(crate) async fn proceeding(config: &Config, args: &Proceeding) -> Result<(),
         {
             eprintln!("{NEEDS_APPROVAL}");
             let body = Body::Proceeding(v1::Proceeding { awaits_approval: true, ..ended });
-            enter(config, &mut client, body, none(), Vec::new(), effective_at_s, *dry_run).await?;
+            send(config, &mut client, body, &[], Vec::new(), effective_at_s).await?;
             true
         }
         other => other.map(|()| ended.awaits_approval)?,

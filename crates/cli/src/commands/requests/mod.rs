@@ -262,10 +262,8 @@ async fn enter_requests_with(
         {
             eprintln!("{NEEDS_APPROVAL}");
             let body = Body::Import(v1::Import { awaits_approval: true, ..import });
-            enter(config, client, body, items, chunks, effective_at_s, dry_run).await?;
-            eprintln!(
-                "it waits for a second person, and counts for nothing until then: remit requests approve ID"
-            );
+            send(config, client, body, &items, chunks, effective_at_s).await?;
+            eprintln!("{}", waits(&items));
             Ok(Entered::Waits)
         }
         Ok(()) if import.awaits_approval => Ok(Entered::Waits),
@@ -329,10 +327,10 @@ async fn enter(
     effective_at_s: i64,
     dry_run: bool,
 ) -> Result<(), CliError> {
-    let see = shown_by(&body, &items);
     // A dry run is of any size. What is entered anyway is not sent twice where it is long.
     if dry_run || items.iter().map(prost::Message::encoded_len).sum::<usize>() <= TOLD_SIZE_MAX {
-        match preview::tell(config, client, body.clone(), items, effective_at_s, dry_run).await {
+        let told = items.clone();
+        match preview::tell(config, client, body.clone(), told, effective_at_s, dry_run).await {
             // It only tells what will change: nobody waits with an order for that.
             Err(CliError::Refused(busy)) if !dry_run && busy.is("BUSY") => {
                 eprintln!("what it changes is not told: {}", escape(&busy.to_string()));
@@ -344,6 +342,19 @@ async fn enter(
         eprintln!("nothing was entered (--dry-run)");
         return Ok(());
     }
+    send(config, client, body, &items, chunks, effective_at_s).await
+}
+
+/// Signs it, and has it entered.
+async fn send(
+    config: &Config,
+    client: &mut RegisterClient,
+    body: Body,
+    items: &[v1::RegisterItem],
+    chunks: Vec<Vec<u8>>,
+    effective_at_s: i64,
+) -> Result<(), CliError> {
+    let see = shown_by(&body, items);
     let now_s = time::now_s();
     let signed_statement = statement::sign(config, body, now_s, effective_at_s)?;
     for chunk in chunks {
@@ -358,6 +369,25 @@ async fn enter(
     eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
     wait_until_shown(client, response.register_size).await;
     Ok(())
+}
+
+/// What an import enters waits as a whole.
+fn waits(items: &[v1::RegisterItem]) -> String {
+    let ids: Vec<&str> = items
+        .iter()
+        .filter_map(|item| match &item.item {
+            Some(v1::register_item::Item::Request(request)) => Some(request.id.as_str()),
+            _ => None,
+        })
+        .collect();
+    let id = ids.first().copied().unwrap_or("ID");
+    let all = match ids.len() {
+        0 | 1 => "it waits".to_owned(),
+        count => format!("all {count} requests of it wait"),
+    };
+    format!(
+        "{all} for a second person, and count for nothing until then: remit requests approve {id}"
+    )
 }
 
 /// The command that shows whether a statement was entered.

@@ -113,17 +113,23 @@ pub(super) fn deeds(findings: &[v1::FindingRow], places: &Places) -> Vec<Deed> {
 /// What a request in force demands, and no observed rule does.
 pub(super) fn duties(findings: &[v1::FindingRow]) -> Vec<v1::FindingRow> {
     let duties = findings.iter().filter(|row| row.kind() == v1::FindingKind::Duty);
-    duties.filter(|row| NOWHERE.contains(&row.code.as_str())).cloned().collect()
+    duties.filter(|row| is_nowhere(row)).cloned().collect()
 }
 
 /// Requests that are carried out, or were, and not as they demand.
 pub(super) fn not_done(findings: &[v1::FindingRow]) -> Vec<v1::FindingRow> {
     let duties = findings.iter().filter(|row| row.kind() == v1::FindingKind::Duty);
-    let told = |code: &str| code == INEFFECTIVE || NOWHERE.contains(&code);
-    duties.filter(|row| !told(&row.code)).cloned().collect()
+    duties.filter(|row| row.code != INEFFECTIVE && !is_nowhere(row)).cloned().collect()
 }
 
-const NOWHERE: [&str; 2] = ["NOT_ENFORCED", "UNDETERMINED"];
+/// Not carried out, or perhaps not. Whether it was in time is another question.
+fn is_nowhere(row: &v1::FindingRow) -> bool {
+    match row.code.as_str() {
+        "NOT_ENFORCED" => true,
+        "UNDETERMINED" => !matches!(row.detail.as_str(), "start" | "removal"),
+        _ => false,
+    }
+}
 
 /// What a request in force wants blocked, and a probe reached.
 pub(super) fn reached(findings: &[v1::FindingRow]) -> Vec<v1::FindingRow> {
