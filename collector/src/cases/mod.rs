@@ -14,7 +14,7 @@ use evidence::{
     PersonId,
     statement::{SignedStatement, decode_signed, open_note},
 };
-use register::cases::Note;
+use register::cases::{InvalidDecision, Note};
 use remit_proto::v1::{self, Role, statement::Body};
 use tlog::Hash;
 
@@ -89,7 +89,13 @@ impl Writer {
             return Err(Refusal::because("MALFORMED_STATEMENT", detail));
         };
         let admitted = self.state.cases.check(&statement);
-        admitted.map_err(|error| Refusal::because("REFUSED_BY_CASES", error.to_string()))?;
+        admitted.map_err(|error| {
+            let reason = match error {
+                InvalidDecision::Role { .. } => "NOT_AUTHORISED",
+                _ => "REFUSED_BY_CASES",
+            };
+            Refusal::because(reason, error.to_string())
+        })?;
         match (&decision.note, note_chunk) {
             (None, []) => Ok(()),
             (None, _) => {

@@ -10,7 +10,12 @@ use std::collections::BTreeSet;
 use register::{Defect, Gone, Known, Target, cases::finding_id, defects::of};
 use remit_proto::v1::{self, AddedFinding, EntryCode, FindingKind, IntegrityCode, VerdictCode};
 
-use super::{Scene, cases, error::QueryError, findings::short};
+use super::{
+    Scene, cases,
+    error::QueryError,
+    findings::short,
+    rules::{self, JudgedRule},
+};
 use crate::store::{EventQuery, RuleQuery, StoredRule};
 
 /// Of the node's newest events that touch the rule's target; what it did before them is not looked at.
@@ -103,9 +108,21 @@ fn when_it_stood(scene: &Scene, row: &mut v1::FindingRow) -> Result<bool, QueryE
     let rules = scene.reading.rules(&of_node)?;
     let is_it =
         |rule: &&StoredRule| rule.id.number == row.rule && rule.id.generation == row.generation;
+    let stored = rules.iter().find(is_it);
+    if let Some(rule) = stored.filter(|rule| rule.installed_now) {
+        // The rule stands, and not for this.
+        let seals = scene.seal_times();
+        let at_s = seals.get(row.node.as_str()).copied().unwrap_or(rule.shown_at_s);
+        let JudgedRule { rule, verdict, .. } = rules::judge(scene, rule.clone(), at_s);
+        row.installed_now = true;
+        row.verdict_now = Some(verdict);
+        row.target = rule.facts.target;
+        row.technique = rule.facts.rule.technique;
+        row.claims = rule.facts.rule.claims;
+    }
     // By its target, else what others of the node did would push it out. One that is withheld is not in the
     // index of targets.
-    let target = match rules.iter().find(is_it).map(|rule| rule.facts.target.as_ref()) {
+    let target = match stored.map(|rule| rule.facts.target.as_ref()) {
         Some(target) => match Known::<Target>::from_wire(target) {
             Known::Known(target) => Some(target),
             Known::Erased | Known::NotUnderstood => None,

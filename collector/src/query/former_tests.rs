@@ -34,6 +34,8 @@ fn a_rule_that_is_covered_since_still_shows_what_it_was_found_for() {
     assert_eq!((&past.id, past.code.as_str(), past.rule, past.hits), (id, "NO_BASIS", 1, 3));
     assert_eq!(past.verdict.unwrap().code(), VerdictCode::NoBasis);
     assert_eq!(past.target.unwrap().value, "192.0.2.7");
+    assert!(past.installed_now, "it stands, and not for this");
+    assert_eq!(past.verdict_now.unwrap().code(), VerdictCode::AuthorisedMisreferenced);
 }
 
 #[test]

@@ -346,7 +346,7 @@ fn row(
             .filter(|from_s| *from_s != i64::MIN)
             .unwrap_or_default(),
         ends_at_s: ends_at_s.unwrap_or_default(),
-        ends_as: ends_at_s.map(|end_s| entry.state_at(end_s)).unwrap_or_default(),
+        ends_as: ends_at_s.map(|end_s| entry.ends_as(end_s)).unwrap_or_default(),
     };
     scene.veil.request(&mut row);
     let shown = row.request.as_ref().and_then(|request| request.task.as_ref());

@@ -95,7 +95,7 @@ pub enum Invalid {
     WeakDigest(&'static str),
     #[error("the RSA key has {bits} bits; 2048 is the least that counts")]
     WeakKey { bits: usize },
-    #[error("the certificate of {subject} was not valid then: from {from_s} until {until_s}")]
+    #[error("the certificate of {subject} was not valid then: from {} until {}", time(*from_s), time(*until_s))]
     NotValidThen { subject: String, from_s: u64, until_s: u64 },
     #[error("the certificate of {subject} does not permit it")]
     NotPermitted { subject: String },
@@ -103,6 +103,12 @@ pub enum Invalid {
     NotWhole,
     #[error("the structure is not what it must be: {0}")]
     Structure(&'static str),
+}
+
+/// RFC 3339, UTC.
+fn time(at_s: u64) -> String {
+    let at = der::DateTime::from_unix_duration(std::time::Duration::from_secs(at_s));
+    at.map_or_else(|_| format!("{at_s} s"), |at| at.to_string())
 }
 
 impl fmt::Display for Status {

@@ -303,6 +303,14 @@ impl<'a> Entry<'a> {
         standing.to_owned()
     }
 
+    /// As what it stands from an end on: what ended it, and not that the time to remove runs.
+    pub fn ends_as(&self, end_s: i64) -> String {
+        match self.standing_at(end_s) {
+            Some(Standing::RemovalGrace { until_s, .. }) => self.state_at(until_s),
+            _ => self.state_at(end_s),
+        }
+    }
+
     /// It stands still, and has not ended: it may go on.
     pub(crate) fn is_stayed_at(&self, at_s: i64) -> bool {
         let Some(version) = self.version_at(at_s) else { return false };

@@ -38,21 +38,30 @@ fn look_again(touch: &Touch<'_>, at_s: i64, next_s: &mut Option<i64>) {
 fn conflicts(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: &mut Vec<Defect>) {
     let mut with: BTreeMap<&RequestId, (Target, u64)> = BTreeMap::new();
     for held in case.targets() {
-        let mut by: BTreeSet<&RequestId> = BTreeSet::new();
+        // Each with what it keeps open of it.
+        let mut by: BTreeMap<&RequestId, Target> = BTreeMap::new();
         for touch in view.touching(&held.target) {
             let other = touch.entry.id();
             if !touch.target.exception || other == case.id() {
                 continue;
             }
             look_again(&touch, case.at_s, next_s);
+            let open = &touch.target.target;
             if touch.is_in_force_at(case.at_s)
                 && may_meet(&case.request.scope, &touch.version.request.scope)
+                && !view.must_stay_open(case.id(), open, case.at_s)
             {
-                by.insert(other);
+                let blocked = match touch.relation {
+                    Relation::Contains => open,
+                    Relation::Equal | Relation::Inside | Relation::Partial | Relation::Disjoint => {
+                        &held.target
+                    }
+                };
+                by.entry(other).or_insert_with(|| blocked.clone());
             }
         }
-        for other in by {
-            let (_, count) = with.entry(other).or_insert_with(|| (held.target.clone(), 0));
+        for (other, blocked) in by {
+            let (_, count) = with.entry(other).or_insert((blocked, 0));
             *count = count.saturating_add(1);
         }
     }

@@ -47,6 +47,7 @@ mod rkn;
 mod row;
 mod rpz;
 mod settings;
+mod shape;
 mod target;
 mod times;
 mod toml;
@@ -358,6 +359,9 @@ fn line_at(text: &str, position: usize) -> u64 {
 /// What serde says of an unknown key, with the key as the field.
 fn shape_error(message: &str) -> RowError {
     let first_line = message.lines().next().unwrap_or_default();
+    if let Some(error) = shape::other_form(first_line) {
+        return error;
+    }
     let field = first_line
         .strip_prefix("unknown field `")
         .and_then(|rest| rest.split('`').next())

@@ -10,7 +10,7 @@ use super::{
     RowError,
     mistakes::Mistakes,
     row::{hex_digest, word},
-    target,
+    shape, target,
     times::{Clock, Side, duration_s},
 };
 use crate::{territory, words};
@@ -364,7 +364,7 @@ pub(super) fn validity(
             other => {
                 let row = other
                     .try_into::<ValidityRow>()
-                    .map_err(|e| RowError::new(&field, e.message().to_owned(), REMEDY));
+                    .map_err(|e| RowError::new(&field, shape::told(e.message()), REMEDY));
                 let Some(row) = wrong.some(row) else { continue };
                 row
             }

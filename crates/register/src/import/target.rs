@@ -7,6 +7,7 @@ use super::{
     RowError,
     mistakes::Mistakes,
     particulars::DerivedRow,
+    shape,
     times::{Clock, Side},
 };
 use crate::target::{Target, TargetError, kind_from_word, name_of};
@@ -101,7 +102,7 @@ pub(super) fn read(
         other => wrong.some(
             other
                 .try_into::<TargetRow>()
-                .map_err(|e| RowError::new(field, e.message().to_owned(), REMEDY)),
+                .map_err(|e| RowError::new(field, shape::told(e.message()), REMEDY)),
         )?,
     };
     let TargetRow { kind, value, exception: own, added, removed, derived, raw, repaired } = row;

@@ -233,7 +233,7 @@ fn each_mistake_names_its_field() {
     refused("targets = [{ kind = \"ip\", value = \"192.0.2.7\", color = 1 }]", "targets", "color");
     refused("documents = [{ digest = \"12\" }]", "documents.digest", "SHA-256");
     refused("lists = [\"hotline\"]", "lists", "no version");
-    refused("outcome_only = \"yes\"", "outcome_only", "invalid type");
+    refused("outcome_only = \"yes\"", "outcome_only", "true or false, without quotes");
     refused("asns = [-1]", "asns", "invalid value");
     refused(
         "statement_of_reasons = \"AAAA\"".replace("AAAA", &"a".repeat(20_000)).as_str(),

@@ -45,7 +45,7 @@ fn who_looked_goes_by_an_id_and_never_by_a_name() {
 
 #[test]
 fn what_was_found_of_an_element_is_a_word_or_a_table() {
-    refused("validity = { redress = 1 }", "validity.redress", "invalid type");
+    refused("validity = { redress = 1 }", "validity.redress", "it is a whole number");
     refused("validity = { redress = \"maybe\" }", "validity.redress", "not one of its words");
     refused("validity = { redress = { by = \"p-7\" } }", "validity.redress", "state is missing");
     let unknown = "validity = { redress = { state = \"absent\", who = \"p-7\" } }";

@@ -40,6 +40,12 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
     }
     let mut client = client::register(config).await?;
     let v1::GetListResponse { list: row, versions, .. } = get(&mut client, &list).await?;
+    if versions.iter().any(|known| known.version == version.as_str()) {
+        let problem = format!(
+            "{list}@{version} is in the register already; a changed list is a version of its own: give it another name"
+        );
+        return Err(CliError::Usage(problem));
+    }
     let newest = versions.iter().rev().find(|version| version.acceptance.is_some());
     let before = match newest {
         Some(newest) => read(entries(&mut client, &list, &newest.version).await?.0)?,

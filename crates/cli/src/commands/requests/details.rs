@@ -29,8 +29,18 @@ pub(super) fn pairs_json(pairs: &Pairs) -> Value {
     Value::Object(object)
 }
 
+/// Of each version, in their order. One that waited for a second person when a newer one counted waits for nobody.
+pub(super) fn of_versions(versions: &[v1::RequestRow]) -> Vec<Pairs> {
+    let counts = |row: &v1::RequestRow| {
+        row.second_person.as_ref().is_none_or(|second| second.approval.is_some())
+    };
+    let newest = versions.iter().rposition(counts);
+    let pairs = |(at, row)| details(row, newest.is_some_and(|newest| at < newest));
+    versions.iter().enumerate().map(pairs).collect()
+}
+
 /// Every field that says something, in the order in which a lawyer asks for it.
-pub(super) fn details(row: &v1::RequestRow) -> Pairs {
+fn details(row: &v1::RequestRow, is_overtaken: bool) -> Pairs {
     let v1::RequestRow {
         request,
         state,
@@ -69,10 +79,12 @@ pub(super) fn details(row: &v1::RequestRow) -> Pairs {
         pairs.push(("will_end", format!("{}: {ends_as}", instant(*ends_at_s, &request))));
     }
     if let Some(second) = second_person {
-        let text = second.approval.as_ref().map_or_else(
-            || "waits for a second person, and counts for nothing until then".to_owned(),
-            approved,
-        );
+        let waits = if is_overtaken {
+            "nobody approved it, and a newer version took its place"
+        } else {
+            "waits for a second person, and counts for nothing until then"
+        };
+        let text = second.approval.as_ref().map_or_else(|| waits.to_owned(), approved);
         pairs.push(("second_person", text));
     }
     authorisation(&mut pairs, &request);
@@ -449,7 +461,7 @@ mod tests {
 
     fn shown(request: v1::Request, validity: Vec<v1::ValidityItem>) -> Value {
         let row = v1::RequestRow { request: Some(request), validity, ..v1::RequestRow::default() };
-        pairs_json(&details(&row))
+        pairs_json(&details(&row, false))
     }
 
     #[test]

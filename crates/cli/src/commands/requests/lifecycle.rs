@@ -1,5 +1,7 @@
 //! What became of a request, and of the proceeding that it depends on.
 
+use std::collections::BTreeMap;
+
 use evidence::RequestId;
 use register::{Target, territory, words as field};
 use remit_proto::v1::{self, statement::Body};
@@ -42,6 +44,7 @@ pub(crate) async fn change(
         said: None,
     };
     let mut client = client::register(config).await?;
+    let before = steps_waiting(&mut client, &id).await?;
     let entered = state(config, &mut client, transition, effective_at_s, *dry_run).await?;
     let word = match entered {
         Entered::Waits if *dry_run => "would, once somebody else had approved it, be: ",
@@ -55,7 +58,48 @@ pub(crate) async fn change(
         Entered::Counts => "",
     };
     eprintln!("{id}: {word}{} from {}", field::transition(kind), time::utc(effective_at_s));
+    if *dry_run {
+        for step in before.steps.values() {
+            eprintln!("{step} waits for a second person, and may not follow any more after this");
+        }
+    } else {
+        let after = steps_waiting(&mut client, &id).await?;
+        for (statement, step) in &before.steps {
+            if !after.steps.contains_key(statement) {
+                eprintln!(
+                    "{step} waits no more: it does not follow where the request stands now; state it anew"
+                );
+            }
+        }
+    }
+    if before.entry_waits {
+        eprintln!("{id} itself waits for a second person, and counts for nothing until then");
+    }
     still_held(&mut client, &id).await
+}
+
+/// What waits of a request for a second person.
+struct Waiting {
+    /// By the statements that stated them.
+    steps: BTreeMap<u64, String>,
+    /// No version of it counts yet.
+    entry_waits: bool,
+}
+
+async fn steps_waiting(client: &mut RegisterClient, id: &RequestId) -> Result<Waiting, CliError> {
+    let question = v1::GetRequestRequest { id: id.to_string() };
+    let answer = client.get_request(question).await?.into_inner();
+    let waits = |row: &v1::RequestRow| {
+        row.second_person.as_ref().is_some_and(|second| second.approval.is_none())
+    };
+    let entry_waits =
+        answer.version_count == answer.versions.len() as u64 && answer.versions.iter().all(waits);
+    let steps = answer.waiting_transitions.iter().map(|step| {
+        let (statement, kind) = (step.statement_index, field::transition(step.kind()));
+        let from = time::utc(step.effective_at_s);
+        (statement, format!("statement {statement} ({kind} from {from})"))
+    });
+    Ok(Waiting { steps: steps.collect(), entry_waits })
 }
 
 /// Enters it; so that it waits, where the collector wants that.

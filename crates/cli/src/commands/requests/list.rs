@@ -119,13 +119,24 @@ fn waits(row: &v1::RequestRow) -> Vec<&'static str> {
 /// Its own end; or what ends it before that, with the state then.
 fn until(row: &v1::RequestRow) -> String {
     let at = |at_s: i64| time::zoned_cell(at_s, &request(row).time_zone);
-    match (row.ends_at_s, task(row).effective_until_s) {
+    match (row.ends_at_s, own_end_s(&task(row))) {
         (0, _) if is_over(&row.state) => "over".to_owned(),
-        (0, 0) => "open-ended".to_owned(),
-        (0, until_s) => at(until_s),
-        (ends_at_s, until_s) if ends_at_s == until_s => at(until_s),
+        (0, None) if !task(row).until_event.is_empty() => "an event".to_owned(),
+        (0, None) => "open-ended".to_owned(),
+        (0, Some(until_s)) => at(until_s),
+        // Between its windows it is not in force, and goes on.
+        (_, Some(until_s)) if row.ends_as == "expired" => at(until_s),
         (ends_at_s, _) => format!("{} ({})", at(ends_at_s), row.ends_as),
     }
+}
+
+/// The earliest of its end, the end of its longest time, and that of its last window.
+fn own_end_s(task: &v1::Task) -> Option<i64> {
+    let until_s = Some(task.effective_until_s).filter(|until_s| *until_s != 0);
+    let lasts_s = i64::try_from(task.max_duration_s).ok().filter(|lasts_s| *lasts_s != 0);
+    let lasts_until_s = lasts_s.map(|lasts_s| task.effective_from_s.saturating_add(lasts_s));
+    let last_window_s = task.windows.iter().map(|window| window.until_s).max();
+    [until_s, lasts_until_s, last_window_s].into_iter().flatten().min()
 }
 
 /// It ended before its own end, or never began.
@@ -166,6 +177,10 @@ pub(super) fn local(at_s: i64, request: &v1::Request) -> String {
 
 fn some_targets(row: &v1::RequestRow) -> String {
     let all = targets(&request(row));
+    let closed = request(row).closed;
+    if all.is_empty() && closed.iter().any(|part| part.part() == v1::RequestPart::Targets) {
+        return "withheld".to_owned();
+    }
     let mut shown = all.iter().take(TARGETS_SHOWN).cloned().collect::<Vec<_>>().join(" ");
     let more = all.len().saturating_sub(TARGETS_SHOWN) as u64 + beyond(row);
     if more > 0 {

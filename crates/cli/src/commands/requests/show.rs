@@ -4,7 +4,7 @@ use remit_proto::v1;
 use serde_json::{Value, json};
 
 use super::{
-    details::{details, pairs_json},
+    details::{of_versions, pairs_json},
     list::layout,
     steps::step,
     targets::complete,
@@ -42,8 +42,7 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
     }
     match out {
         Format::Json => {
-            let details: Vec<Value> =
-                versions.iter().map(|row| pairs_json(&details(row))).collect();
+            let details: Vec<Value> = of_versions(&versions).iter().map(pairs_json).collect();
             let answer = json!({
                 "versions": layout().listing(&versions, None).objects(),
                 "details": details,
@@ -70,8 +69,8 @@ pub(crate) async fn show(config: &Config, id: &str, out: Format) -> Result<(), C
                     words::count(before, "version", "versions")
                 ));
             }
-            for row in &versions {
-                for (name, value) in details(row) {
+            for pairs in of_versions(&versions) {
+                for (name, value) in pairs {
                     text.push_str(&line(name, &value));
                 }
                 text.push('\n');
