@@ -137,6 +137,9 @@ pub(crate) struct Codes {
     pub(crate) entries: Vec<i32>,
 }
 
+/// What is not known of a duty, as docs/findings.md lists it; of a verdict it is a reason.
+const DUTY_DETAILS: [&str; 4] = ["silent)", "start)", "removal)", "conditions)"];
+
 impl Codes {
     /// Everything that tables show beside a row: EXPIRED, UNDETERMINED(boundary), NOT_ENFORCED, a
     /// screen word, which means all its codes, or both as a cell has them, "out of time (EXPIRED)".
@@ -166,10 +169,20 @@ impl Codes {
         let integrity =
             all::<IntegrityCode>().filter(|code| plain(&integrity_name(*code)) == wanted);
         self.integrity.extend(integrity.map(i32::from));
-        let plain_code = wanted.split_once('(').map_or(wanted.as_str(), |(code, _)| code);
-        let entries = all::<EntryCode>().filter(|code| plain(&entry_name(*code)) == plain_code);
+        let entries = all::<EntryCode>().filter(|code| plain(&entry_name(*code)) == wanted);
         self.entries.extend(entries.map(i32::from));
         if *self != before {
+            return Ok(());
+        }
+        // As tables print it: what it is about is said of each, and not asked for.
+        let with_detail = text.split_once('(').filter(|(code, detail)| {
+            plain(code) != "undetermined" || DUTY_DETAILS.contains(&plain(detail).as_str())
+        });
+        if let Some((code, _)) = with_detail {
+            self.take(code)?;
+            eprintln!(
+                "note: --verdict {text}: taken are all with {code}, whatever stands in brackets"
+            );
             return Ok(());
         }
         Err(CliError::Usage(format!(

@@ -1,8 +1,8 @@
 //! Tables for people: aligned columns, a sentence below a row where there is one. No colour.
 //!
 //! A table is made to fit a width. Columns that do not fit are told below their row, in the order in
-//! which they were said to be dispensable; only what still does not fit is cut, with a mark (…).
-//! Machine formats have everything whole.
+//! which they were said to be dispensable; what still does not fit is cut, with a mark (…), and stands whole below its
+//! row.
 
 use register::hidden::is_hidden;
 
@@ -67,7 +67,10 @@ impl Table {
             line(&mut text, columns.iter().map(|c| (c.width, cell(c.at))));
             let elsewhere: Vec<String> = (0..)
                 .zip(&self.headings)
-                .filter(|(at, _)| columns.iter().all(|column| column.at != *at))
+                .filter(|(at, _)| {
+                    let held = columns.iter().find(|column| column.at == *at);
+                    held.is_none_or(|column| column.width < cell(*at).chars().count())
+                })
                 .filter(|(at, _)| cell(*at) != "-")
                 .map(|(at, heading)| format!("{} {}", heading.text, cell(at)))
                 .collect();
@@ -250,7 +253,9 @@ mod tests {
         for line in table.render(20).lines() {
             assert!(line.chars().count() <= 20, "{line}");
         }
-        assert!(table.render(20).contains("a-name-that-…"), "{}", table.render(20));
+        let text = table.render(20);
+        assert!(text.contains("a-name-that-…"), "{text}");
+        assert!(text.contains("B a-name-that-is"), "whole below its row: {text}");
     }
 
     #[test]
@@ -262,7 +267,9 @@ mod tests {
             let text = table.render(width);
             assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
             let words: String = text.lines().skip(2).flat_map(str::split_whitespace).collect();
-            assert_eq!(words, sentence.split_whitespace().collect::<String>(), "nothing is lost");
+            let sentence: String = sentence.split_whitespace().collect();
+            let whole = format!("TARGET{}{sentence}", "x".repeat(500));
+            assert_eq!(words, whole, "nothing is lost");
         }
     }
 
