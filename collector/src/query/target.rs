@@ -31,7 +31,11 @@ impl QueryHandle {
 
     fn target(&self, request: v1::GetTargetRequest) -> Result<v1::GetTargetResponse, QueryError> {
         let v1::GetTargetRequest { target, as_known_at_s } = request;
-        let (target, _) = Target::guess(&target).map_err(|e| invalid("target", e.to_string()))?;
+        // As tables print it, "domain_subtree:example.org", or as somebody types it.
+        let target = match target.parse::<Target>() {
+            Ok(target) => target,
+            Err(_) => Target::guess(&target).map_err(|e| invalid("target", e.to_string()))?.0,
+        };
         let scene = self.scene_at("as_known_at_s", as_known_at_s)?;
         let known_at = scene.known_at();
         let query = RuleQuery { known_at, target: Some(target.clone()), ..RuleQuery::default() };

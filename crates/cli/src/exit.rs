@@ -201,7 +201,7 @@ impl fmt::Display for Refused {
 }
 
 /// What people type for the fields of a question, by the names that a collector has for them.
-const FLAGS: [(&str, &str); 14] = [
+const FLAGS: [(&str, &str); 15] = [
     ("filter.since_s", "--since"),
     ("filter.until_s", "--until"),
     ("filter.nodes", "--node"),
@@ -216,6 +216,7 @@ const FLAGS: [(&str, &str); 14] = [
     ("filter.integrity", "--verdict"),
     ("filter.entries", "--verdict"),
     ("filter.as_known_at_s", "--as-known-at"),
+    ("as_known_at_s", "--as-known-at"),
 ];
 
 fn as_typed(message: &str) -> String {

@@ -66,7 +66,13 @@ pub(crate) async fn target(
             let now = rules.iter().filter(|r| r.installed_now).count();
             let mut text = format!("understood as {}\n", understood.join(", "));
             if touching.is_empty() {
-                text.push_str("requests that cover or touch it: none\n");
+                let veiled = completeness.as_ref().map_or(0, |answer| answer.veiled_requests);
+                text.push_str("requests that cover or touch it: none");
+                if veiled > 0 {
+                    let of = words::count(veiled, "request", "requests");
+                    text.push_str(&format!(" that is shown to you; not all is, of {of}"));
+                }
+                text.push('\n');
             }
             text.push_str(&format!(
                 "installed {} by {}; newest events: {}\n",

@@ -153,7 +153,7 @@ impl Request {
         let mut open_from_s = self.effective_from_s;
         for Window { from_s, until_s } in &self.windows {
             if *from_s < open_from_s || until_s <= from_s {
-                let problem = "they ascend, lie apart and within the span, and none is empty";
+                let problem = "they must ascend, lie apart and within the span (from, until), and none may be empty";
                 return Err(invalid("windows", problem));
             }
             open_from_s = *until_s;

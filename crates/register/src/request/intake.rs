@@ -14,7 +14,7 @@ use super::{
     Particulars, Removal, Request,
     texts::{TARGET_RAW, TARGET_REPAIRED, Text, texts},
 };
-use crate::{contact::contact, hidden, target::Target};
+use crate::{contact::contact, hidden, target::Target, territory};
 
 /// What there is to say of a request that is to be entered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,6 +55,7 @@ impl Request {
             problem,
             remedy: "block an account by a token of its own (line_account), which no address can be read from",
         }));
+        found.noted.extend(self.unknown_codes());
         self.check_order(&mut found);
         found
     }
@@ -118,6 +119,37 @@ impl TextForm {
             Self::Prose | Self::Raw => "write it without it",
         }
     }
+}
+
+impl Request {
+    /// What is taken as it is, and whoever counts by country or language will not find.
+    fn unknown_codes(&self) -> Vec<String> {
+        let mut noted = Vec::new();
+        let country = self.authority.as_ref().map_or("", |authority| authority.country.as_str());
+        if !country.is_empty() && country != territory::EU && !territory::is_country(country) {
+            noted.push(format!(
+                "authority.country: {country:?} is no country of ISO 3166-1; write two capital letters, such as DE"
+            ));
+        }
+        let language = self.particulars.language.as_str();
+        if !language.is_empty() && !is_language(language) {
+            noted.push(format!(
+                "language: {language:?} is no language tag (RFC 5646); write de, en or ru-RU"
+            ));
+        }
+        noted
+    }
+}
+
+/// Two or three letters, and what tells more of it: RFC 5646 section 2.1. Longer ones are reserved.
+fn is_language(tag: &str) -> bool {
+    let mut parts = tag.split('-');
+    let first = parts.next().unwrap_or_default();
+    (2..=3).contains(&first.len())
+        && first.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && parts.all(|part| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+        })
 }
 
 /// Of a target that is words, and no place in the network.

@@ -12,6 +12,11 @@ pub(crate) async fn approve(config: &Config, args: &ListsApprove) -> Result<(), 
     let (number, digest, what) = match &version {
         Some(version) => {
             let held = versions.iter().rev().find(|row| row.version == version.as_str());
+            if held.is_none() {
+                let problem =
+                    format!("the register holds no {list}@{version}; see remit lists show {list}");
+                return Err(CliError::Usage(problem));
+            }
             let held = held.filter(|row| row.acceptance.is_none()).ok_or_else(|| {
                 CliError::Usage(format!("{list}@{version} does not wait for an approval"))
             })?;

@@ -116,9 +116,9 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
         );
     } else {
         eprintln!(
-            "not in force: {} are more than the feed's standing approval lets in ({} changes, {} of the \
-             version before), or it is the first version; a second person must look at it: remit lists diff \
-             {list}@{version}, then remit lists approve {list}@{version}",
+            "not in force: it has {}, and the feed's standing approval lets in {} changes, {} of the version before, \
+             and no first version; a second person must look at it: remit lists diff {list}@{version}, then \
+             remit lists approve {list}@{version}",
             words::count(changed, "change", "changes"),
             feed.change_entries_max,
             share(feed.change_permille_max),

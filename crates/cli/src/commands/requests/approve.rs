@@ -7,7 +7,7 @@ use clap::Args;
 use register::words as field;
 use remit_proto::v1::{self, ApprovalMeans, statement::Body};
 
-use super::wait_until_shown;
+use super::{rows, wait_until_shown};
 use crate::{
     client::{self, RegisterClient},
     commands::preview,
@@ -74,8 +74,44 @@ pub(crate) async fn approve(config: &Config, args: &RequestsApprove) -> Result<(
         }
     };
     let (statement, digest) = (one.statement, one.digest.clone());
+    if one.is_version {
+        let others = entered_with(&mut client, id, statement).await?;
+        if !others.is_empty() {
+            let (shown, rest) = others.split_at(others.len().min(IDS_SHOWN));
+            let more =
+                if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            eprintln!("with it, what the same import entered: {}{more}", shown.join(", "));
+        }
+    }
     let see = format!("remit requests show {id}");
     approval.give(config, &mut client, statement, digest, &one.what, &see).await
+}
+
+/// Ids that are named.
+const IDS_SHOWN: usize = 20;
+
+/// Other requests of which this statement entered the version that waits: who approves one approves all.
+async fn entered_with(
+    client: &mut RegisterClient,
+    id: &str,
+    statement: u64,
+) -> Result<Vec<String>, CliError> {
+    let (rows, _) = rows(client, v1::ListRequestsRequest::default(), None).await?;
+    let mut others = Vec::new();
+    for row in rows {
+        let other = row.request.as_ref().map(|request| request.id.clone()).unwrap_or_default();
+        let is_one = if row.newer_waits {
+            let question = v1::GetRequestRequest { id: other.clone() };
+            let newest = client.get_request(question).await?.into_inner().versions.pop();
+            newest.is_some_and(|newest| newest.statement_index == statement)
+        } else {
+            row.statement_index == statement
+        };
+        if is_one && other != id {
+            others.push(other);
+        }
+    }
+    Ok(others)
 }
 
 /// A statement that waits for a second person.
@@ -84,6 +120,8 @@ struct Waiting {
     statement: u64,
     digest: Vec<u8>,
     what: String,
+    /// It entered a version, and not a step.
+    is_version: bool,
 }
 
 /// In the order of the register.
@@ -95,7 +133,8 @@ fn waiting(id: &str, answer: &v1::GetRequestResponse) -> Vec<Waiting> {
     let version = answer.versions.last().and_then(|row| {
         let version = row.request.as_ref().map_or(0, |request| request.version);
         let what = format!("version {version} of {id}, entered by {}", row.author);
-        Some(Waiting { statement: row.statement_index, digest: waits(&row.second_person)?, what })
+        let (statement, digest) = (row.statement_index, waits(&row.second_person)?);
+        Some(Waiting { statement, digest, what, is_version: true })
     });
     let steps = answer.waiting_transitions.iter().filter_map(|row| {
         let what = format!(
@@ -104,7 +143,8 @@ fn waiting(id: &str, answer: &v1::GetRequestResponse) -> Vec<Waiting> {
             time::utc(row.effective_at_s),
             row.author
         );
-        Some(Waiting { statement: row.statement_index, digest: waits(&row.second_person)?, what })
+        let (statement, digest) = (row.statement_index, waits(&row.second_person)?);
+        Some(Waiting { statement, digest, what, is_version: false })
     });
     let mut all: Vec<Waiting> = version.into_iter().chain(steps).collect();
     all.sort_by_key(|waits| waits.statement);
