@@ -1,17 +1,17 @@
 //! `remit lists import`: a file of a feed as the next version of its list.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use evidence::statement::refused_rows_max;
 use register::import::{Action, list_from_rpz, refused_rows};
-use register::list::{Delta, ListFile, from_lines, to_changes};
+use register::list::{Delta, ListEntry, ListFile, from_lines, to_changes};
 use remit_proto::v1::{self, statement::Body};
 use sha2::{Digest, Sha256};
 
 use super::{Named, entries, get, read};
 use crate::{
     cli::{ListForm, ListsImport},
-    client,
+    client::{self, RegisterClient},
     commands::{
         preview,
         requests::{item_set, wait_until_shown},
@@ -52,6 +52,7 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
         None => Vec::new(),
     };
     let delta = Delta::between(&before, &file.entries);
+    check_requests(&mut client, &args.file, &bytes, &delta.added).await?;
     let changed = (delta.added.len() + delta.removed.len()) as u64;
     eprintln!(
         "{list}@{version}: {}, {} added, {} removed against {}",
@@ -126,6 +127,39 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
     }
     Ok(code(&file, !accepted))
 }
+
+/// The collector refuses a version as a whole for a request that it does not hold, and knows of no lines.
+async fn check_requests(
+    client: &mut RegisterClient,
+    file: &Path,
+    bytes: &[u8],
+    added: &[ListEntry],
+) -> Result<(), CliError> {
+    let named: BTreeSet<&str> =
+        added.iter().filter_map(|entry| Some(entry.request.as_ref()?.as_str())).collect();
+    for id in named {
+        let question = v1::GetRequestRequest { id: id.to_owned() };
+        match client.get_request(question).await {
+            Err(status) if status.code() == tonic::Code::NotFound => {}
+            Err(status) => return Err(status.into()),
+            Ok(_) => continue,
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let lines =
+            (1..).zip(text.lines()).filter(|(_, line)| line.split_whitespace().nth(1) == Some(id));
+        let lines: Vec<String> =
+            lines.take(LINES_SHOWN).map(|(at, _): (u64, _)| at.to_string()).collect();
+        return Err(CliError::Usage(format!(
+            "{}: line {}: the register holds no request {id}; enter it first, or leave its lines out",
+            file.display(),
+            lines.join(", ")
+        )));
+    }
+    Ok(())
+}
+
+/// Lines that are named.
+const LINES_SHOWN: usize = 10;
 
 /// Rows that were refused are missing from the register; so is a version that waits for a person.
 fn code(file: &ListFile, held: bool) -> Code {
