@@ -305,10 +305,11 @@ impl<'a> Entry<'a> {
 
     /// As what it stands from an end on: what ended it, and not that the time to remove runs.
     pub fn ends_as(&self, end_s: i64) -> String {
-        match self.standing_at(end_s) {
-            Some(Standing::RemovalGrace { until_s, .. }) => self.state_at(until_s),
-            _ => self.state_at(end_s),
-        }
+        let standing = match self.standing_at(end_s) {
+            Some(Standing::RemovalGrace { until_s, .. }) => self.standing_at(until_s),
+            standing => standing,
+        };
+        standing.map_or("", Standing::word).to_owned()
     }
 
     /// It stands still, and has not ended: it may go on.
