@@ -12,6 +12,9 @@ use prost::{
 };
 use remit_proto::v1::{self, claim::Claim, leaf::Body, response::Response};
 
+/// The key of `Leaf.genesis`.
+const GENESIS: u8 = 0x0a;
+
 /// Decode, encode again, compare.
 fn canonical(bytes: &[u8]) -> bool {
     v1::Leaf::decode(bytes).is_ok_and(|leaf| leaf.encode_to_vec() == bytes)
@@ -23,7 +26,10 @@ fn compare(bytes: &[u8]) -> Result<(), TestCaseError> {
     if canonical(bytes) {
         prop_assert!(!refused, "{:?} of canonical {bytes:02x?}", found);
     } else {
-        prop_assert!(found.is_err(), "taken: {bytes:02x?}");
+        // A damaged key may make it a `Genesis`, of a format that is newer: kept, and not understood.
+        let is_newer =
+            bytes.first() == Some(&GENESIS) && matches!(found, Ok(Leaf::NotUnderstood { .. }));
+        prop_assert!(found.is_err() || is_newer, "taken: {bytes:02x?}");
     }
     if let Ok(Leaf::Known(body)) = found {
         prop_assert_eq!(v1::Leaf { body: Some(body) }.encode_to_vec(), bytes);
