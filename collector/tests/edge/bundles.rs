@@ -75,6 +75,12 @@ fn chunk_name(chunk: &[u8]) -> String {
 async fn enter(channel: Channel, request: v1::Request, mut chunks: Vec<Vec<u8>>) -> String {
     let item = v1::RegisterItem { item: Some(register_item::Item::Request(request)) };
     let items = put(&mut chunks, vec![item.encode_to_vec()]);
+    let body = Body::Import(v1::Import { items: Some(items), ..v1::Import::default() });
+    append(channel, body, chunks).await
+}
+
+/// States it; where a bundle has the last of these chunks.
+async fn append(channel: Channel, body: Body, chunks: Vec<Vec<u8>>) -> String {
     let name = chunk_name(chunks.last().unwrap());
     let mut register = RegisterServiceClient::new(channel);
     for chunk in chunks {
@@ -88,11 +94,34 @@ async fn enter(channel: Channel, request: v1::Request, mut chunks: Vec<Vec<u8>>)
         effective_at_s: now_s,
         author: Some(v1::PersonRef { person: "p-1".into(), role: Role::Operator.into() }),
         approver: None,
-        body: Some(Body::Import(v1::Import { items: Some(items), ..v1::Import::default() })),
+        body: Some(body),
     };
     let signed_statement = signed_statement(&statement);
     register.append_statement(v1::AppendStatementRequest { signed_statement }).await.unwrap();
     name
+}
+
+/// A request with a target of its own.
+fn other(id: &str, target: &str) -> v1::Request {
+    let mut other = v1::Request { id: id.into(), ..request() };
+    let target = v1::Target { kind: v1::TargetKind::Ip.into(), value: target.into() };
+    other.task.as_mut().unwrap().targets[0].target = Some(target);
+    other
+}
+
+/// Stays a request, with words.
+async fn stay(channel: Channel, id: &str, reason: &str) -> String {
+    let said = v1::StatedTexts { reason: reason.into(), ..v1::StatedTexts::default() };
+    let item = v1::RegisterItem { item: Some(register_item::Item::Said(said)) };
+    let mut chunks = Vec::new();
+    let said = Some(put(&mut chunks, vec![item.encode_to_vec()]));
+    let step = v1::Transition {
+        request_id: id.into(),
+        kind: v1::TransitionKind::Suspend.into(),
+        said,
+        ..v1::Transition::default()
+    };
+    append(channel, Body::Transition(step), chunks).await
 }
 
 /// A rule for the target that claims "req-4", and a snapshot of it; where a bundle has what the snapshot shows.
@@ -202,26 +231,36 @@ async fn a_bundle_puts_no_target_beside_a_request_whose_targets_are_hidden() {
         ..v1::ClosedPart::default()
     };
     let chunks = closed::close(&mut next, part, || Ok::<_, Infallible>(Salt([4; 16])));
-    let closing = enter(operator, next, chunks.unwrap().unwrap()).await;
+    let closing = enter(operator.clone(), next, chunks.unwrap().unwrap()).await;
+    // What is said of others must not name it either.
+    enter(operator.clone(), other("req-5", "192.0.2.5"), Vec::new()).await;
+    enter(operator.clone(), other("req-6", "192.0.2.6"), Vec::new()).await;
+    let named = stay(operator.clone(), "req-5", "Replaced by REQ-4.").await;
+    let plain = stay(operator.clone(), "req-6", "The court says so.").await;
+    // Where this one is, those are too.
+    let closing = [closing, enter(operator, other("req-7", "192.0.2.8"), Vec::new()).await];
+    let closing: Vec<&str> = closing.iter().map(String::as_str).collect();
     for clearance in [DisclosureTier::Unspecified, DisclosureTier::Restricted] {
         // That there is such a request is shown.
-        let files = bundle(&mut to_assessor, clearance, &[&closing]).await;
+        let files = bundle(&mut to_assessor, clearance, &closing).await;
         assert_eq!(told(&files), (false, vec![]), "{clearance:?}");
+        assert!(files.contains_key(&plain) && !files.contains_key(&named), "{clearance:?}");
         assert!(!files.contains_key("verdicts.jsonl"));
         let manifest = manifest(&files);
         assert_eq!(manifest["openings_withheld"], true);
         assert_eq!(manifest["requests_with_hidden_targets"], 1);
         assert_eq!(
             (&manifest["imports_withheld"], &manifest["closed_parts_withheld"]),
-            (&1.into(), &1.into())
+            (&1.into(), &2.into())
         );
     }
     // Who sees them has them.
     let files = bundle(&mut to_operator, DisclosureTier::Secret, &all).await;
     let (has_openings, names) = told(&files);
     assert!(has_openings && all.iter().all(|name| names.contains(name)), "{names:?}");
+    assert!(files.contains_key(&named));
     // Nor does the operator give them away by chance.
-    let files = bundle(&mut to_operator, DisclosureTier::Unspecified, &[&closing]).await;
+    let files = bundle(&mut to_operator, DisclosureTier::Unspecified, &closing).await;
     assert_eq!(told(&files), (false, vec![]));
     collector.stop().await.unwrap();
 }
