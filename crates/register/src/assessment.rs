@@ -52,7 +52,7 @@ use crate::{
     adoption::Claimed,
     change::{Selected, Selector},
     deed::{Confirmed, is_deed},
-    judge::{AsKnown, Event, KnownSizes, Parameters, Span, judge},
+    judge::{AsKnown, Event, KnownSizes, Parameters, Span, TURNS_MAX, judge},
     register::{InvalidStatement, Items, Register, View},
     target::{Known, Target},
     unseen::{Shown, Unseen},
@@ -486,7 +486,7 @@ impl Grounds {
     }
 
     /// Since when the verdict on a rule that stands has been what `holds` says, as it is at `to_s`: the last bound
-    /// before which it was not, or `from_s`.
+    /// before which it was not, or `from_s`. Of very many bounds the latest are looked at, and it is the first of these.
     pub fn held_since_s(
         &self,
         facts: &Facts,
@@ -501,12 +501,13 @@ impl Grounds {
         };
         let own = facts.rule.claims.iter().filter_map(|claim| Claim::try_from(claim).ok());
         let claims = view.claims_of(&facts.origin.node, facts.rule.number, own.collect()).claims;
-        let mut turns = view.turns(&target, &claims, from_s, to_s).into_iter();
-        let turned = turns.find(|turn_s| {
+        let turns = view.turns(&target, &claims, from_s, to_s);
+        let turned = turns.iter().find(|turn_s| {
             let before_s = turn_s.saturating_sub(1);
             !holds(&self.standing_under(&view, facts, since_s, before_s, log_size))
         });
-        turned.unwrap_or(from_s)
+        let oldest = turns.last().filter(|_| turns.len() == TURNS_MAX);
+        turned.or(oldest).copied().unwrap_or(from_s)
     }
 
     /// The same under another register: what a statement would change.

@@ -83,6 +83,7 @@ mod turns;
 
 pub use clause::part_of;
 pub(crate) use dimensions::{Answer, audience_of_some, place, place_of_some};
+pub(crate) use turns::TURNS_MAX;
 
 use std::num::NonZeroU64;
 

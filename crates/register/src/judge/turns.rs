@@ -6,7 +6,7 @@ use super::CONSIDERED_MAX;
 use crate::{register::View, target::Target};
 
 /// Of more, the latest are told: a rule that stands for long under many orders has seen many of their bounds.
-const TURNS_MAX: usize = 64;
+pub(crate) const TURNS_MAX: usize = 64;
 
 impl View<'_> {
     /// The instants after `from_s` and up to `to_s` at which a bound of a request lies that touches the target or is
