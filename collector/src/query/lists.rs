@@ -222,60 +222,53 @@ fn version_row(scene: &Scene, list: &ListView<'_>, version: &Accepted) -> v1::Li
         Some(until_s) if until_s <= now_s => ListVersionState::Former,
         Some(_) | None => ListVersionState::InForce,
     };
-    countless(
-        scene,
-        v1::ListVersionRow {
-            list_id: list.id().to_string(),
-            version: word.to_string(),
-            state: state.into(),
-            from_s: *from_s,
-            until_s: until_s.unwrap_or(0),
-            entries: counts.entries,
-            added: counts.added,
-            removed: counts.removed,
-            rows_refused: counts.rows_refused,
-            file_digest: file_digest.clone(),
-            statement: proposed.statement,
-            digest: proposed.digest.to_vec(),
-            author: Some(proposed.by.clone()),
-            recorded_at_s: proposed.recorded_at_s,
-            previous: list
-                .before(word)
-                .map(|before| before.version.to_string())
-                .unwrap_or_default(),
-            acceptance: Some(match acceptance {
-                Acceptance::Standing { feed } => By::StandingFeed(*feed),
-                Acceptance::Person(approved) => By::Person(approval(approved)),
-            }),
-            counts_withheld: false,
-        },
-    )
+    let row = v1::ListVersionRow {
+        list_id: list.id().to_string(),
+        version: word.to_string(),
+        state: state.into(),
+        from_s: *from_s,
+        until_s: until_s.unwrap_or(0),
+        entries: counts.entries,
+        added: counts.added,
+        removed: counts.removed,
+        rows_refused: counts.rows_refused,
+        file_digest: file_digest.clone(),
+        statement: proposed.statement,
+        digest: proposed.digest.to_vec(),
+        author: Some(proposed.by.clone()),
+        recorded_at_s: proposed.recorded_at_s,
+        previous: list.before(word).map(|before| before.version.to_string()).unwrap_or_default(),
+        acceptance: Some(match acceptance {
+            Acceptance::Standing { feed } => By::StandingFeed(*feed),
+            Acceptance::Person(approved) => By::Person(approval(approved)),
+        }),
+        counts_withheld: false,
+    };
+    countless(scene, row)
 }
 
 fn held_row(scene: &Scene, list: &ListView<'_>, held: &Held) -> v1::ListVersionRow {
     let Held { version, previous, proposed, counts, file_digest, changes: _, .. } = held;
-    countless(
-        scene,
-        v1::ListVersionRow {
-            list_id: list.id().to_string(),
-            version: version.to_string(),
-            state: ListVersionState::Held.into(),
-            from_s: proposed.effective_at_s,
-            until_s: 0,
-            entries: counts.entries,
-            added: counts.added,
-            removed: counts.removed,
-            rows_refused: counts.rows_refused,
-            file_digest: file_digest.clone(),
-            statement: proposed.statement,
-            digest: proposed.digest.to_vec(),
-            author: Some(proposed.by.clone()),
-            recorded_at_s: proposed.recorded_at_s,
-            previous: previous.as_ref().map(ToString::to_string).unwrap_or_default(),
-            acceptance: None,
-            counts_withheld: false,
-        },
-    )
+    let row = v1::ListVersionRow {
+        list_id: list.id().to_string(),
+        version: version.to_string(),
+        state: ListVersionState::Held.into(),
+        from_s: proposed.effective_at_s,
+        until_s: 0,
+        entries: counts.entries,
+        added: counts.added,
+        removed: counts.removed,
+        rows_refused: counts.rows_refused,
+        file_digest: file_digest.clone(),
+        statement: proposed.statement,
+        digest: proposed.digest.to_vec(),
+        author: Some(proposed.by.clone()),
+        recorded_at_s: proposed.recorded_at_s,
+        previous: previous.as_ref().map(ToString::to_string).unwrap_or_default(),
+        acceptance: None,
+        counts_withheld: false,
+    };
+    countless(scene, row)
 }
 
 /// Of a list whose targets are not shown, how many are not shown either.

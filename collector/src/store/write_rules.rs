@@ -306,12 +306,9 @@ pub(super) fn remove_rule(
     at_s: i64,
     covered_by: u64,
 ) -> Result<(), StoreError> {
-    let RuleId { node, generation, number: rule } = rule;
-    end(
-        connection,
-        "origin = (SELECT id FROM origin WHERE node = ?4 AND generation = ?5) AND number = ?6",
-        params![number(covered_by), at_s, at_s, node, generation, rule.cast_signed()],
-    )
+    let which =
+        "origin = (SELECT id FROM origin WHERE node = ?4 AND generation = ?5) AND number = ?6";
+    end_rule(connection, which, rule, at_s, covered_by)
 }
 
 /// A deed has one number in all generations: its end may be the first that a new one tells of it.
@@ -321,13 +318,22 @@ pub(super) fn end_deed(
     at_s: i64,
     covered_by: u64,
 ) -> Result<(), StoreError> {
+    let which = "origin IN (SELECT id FROM origin
+             WHERE node = ?4 AND (generation = ?5 OR rule.installed_now = 1)) AND number = ?6";
+    end_rule(connection, which, rule, at_s, covered_by)
+}
+
+/// `which` of this name: 4 is its node, 5 its generation, 6 its number.
+fn end_rule(
+    connection: &Connection,
+    which: &str,
+    rule: &RuleId,
+    at_s: i64,
+    covered_by: u64,
+) -> Result<(), StoreError> {
     let RuleId { node, generation, number: rule } = rule;
-    end(
-        connection,
-        "origin IN (SELECT id FROM origin
-                 WHERE node = ?4 AND (generation = ?5 OR rule.installed_now = 1)) AND number = ?6",
-        params![number(covered_by), at_s, at_s, node, generation, rule.cast_signed()],
-    )
+    let (covered_by, rule) = (number(covered_by), rule.cast_signed());
+    end(connection, which, params![covered_by, at_s, at_s, node, generation, rule])
 }
 
 /// All rules of one source at an instant.

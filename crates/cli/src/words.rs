@@ -138,7 +138,7 @@ pub(crate) struct Codes {
 }
 
 /// What is not known of a duty, as docs/findings.md lists it; of a verdict it is a reason.
-const DUTY_DETAILS: [&str; 4] = ["silent)", "start)", "removal)", "conditions)"];
+const DUTY_DETAILS: [&str; 4] = ["silent", "start", "removal", "conditions"];
 
 impl Codes {
     /// Everything that tables show beside a row: EXPIRED, UNDETERMINED(boundary), NOT_ENFORCED, a
@@ -175,7 +175,7 @@ impl Codes {
             return Ok(());
         }
         // As tables print it: what it is about is said of each, and not asked for.
-        let with_detail = text.split_once('(').filter(|(code, detail)| {
+        let with_detail = text.trim_end_matches(')').split_once('(').filter(|(code, detail)| {
             plain(code) != "undetermined" || DUTY_DETAILS.contains(&plain(detail).as_str())
         });
         if let Some((code, _)) = with_detail {

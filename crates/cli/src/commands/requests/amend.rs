@@ -11,7 +11,7 @@ use remit_proto::v1;
 
 use super::{
     as_secret_as, check_next, complete, days::Days, digest, enter_requests, held, read_form,
-    tell_rows,
+    tell_rows, waits,
 };
 use crate::{
     cli::{Amend, Sent},
@@ -124,9 +124,6 @@ pub(super) async fn newest(client: &mut RegisterClient, id: &str) -> Result<Held
     let question = v1::GetRequestRequest { id: id.to_owned() };
     let versions = client.get_request(question).await?.into_inner().versions;
     let missing = || CliError::Malformed("the answer holds no version".to_owned());
-    let waits = |row: &&v1::RequestRow| {
-        row.second_person.as_ref().is_some_and(|second| second.approval.is_none())
-    };
     let counts = versions.iter().rfind(|row| !waits(row)).cloned();
     let mut newest = versions.into_iter().next_back().ok_or_else(missing)?;
     if let Some(counts) = counts {

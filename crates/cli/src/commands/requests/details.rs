@@ -9,6 +9,7 @@ use super::{
     list::{local, targets},
     steps::{asns, decided, networks},
     targets::beyond,
+    waits,
 };
 use crate::{
     time,
@@ -31,10 +32,7 @@ pub(super) fn pairs_json(pairs: &Pairs) -> Value {
 
 /// Of each version, in their order. One that waited for a second person when a newer one counted waits for nobody.
 pub(super) fn of_versions(versions: &[v1::RequestRow]) -> Vec<Pairs> {
-    let counts = |row: &v1::RequestRow| {
-        row.second_person.as_ref().is_none_or(|second| second.approval.is_some())
-    };
-    let newest = versions.iter().rposition(counts);
+    let newest = versions.iter().rposition(|row| !waits(row));
     let pairs = |(at, row)| details(row, newest.is_some_and(|newest| at < newest));
     versions.iter().enumerate().map(pairs).collect()
 }

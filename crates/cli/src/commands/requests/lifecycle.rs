@@ -6,7 +6,7 @@ use evidence::RequestId;
 use register::{Target, territory, words as field};
 use remit_proto::v1::{self, statement::Body};
 
-use super::{Entered, NEEDS_APPROVAL, enter, item_set, send};
+use super::{Entered, NEEDS_APPROVAL, enter, item_set, send, waits};
 use crate::{
     cli::{Decide, Proceeding, Step},
     client::{self, RegisterClient},
@@ -89,9 +89,6 @@ struct Waiting {
 async fn steps_waiting(client: &mut RegisterClient, id: &RequestId) -> Result<Waiting, CliError> {
     let question = v1::GetRequestRequest { id: id.to_string() };
     let answer = client.get_request(question).await?.into_inner();
-    let waits = |row: &v1::RequestRow| {
-        row.second_person.as_ref().is_some_and(|second| second.approval.is_none())
-    };
     let entry_waits =
         answer.version_count == answer.versions.len() as u64 && answer.versions.iter().all(waits);
     let steps = answer.waiting_transitions.iter().map(|step| {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `file` | a file in one of its forms → requests |
 //! | here | requests of a file → one import |
+//! | `enter` | whatever is entered: previewed, signed, sent, waited for |
 //! | `quick` | one provisional request, at two in the morning |
 //! | `amend` | the next version of one request |
 //! | `export` | requests as a file, for `amend` and for an import |
@@ -19,6 +20,7 @@ mod approve;
 mod days;
 mod details;
 mod document;
+mod enter;
 mod erase;
 mod export;
 mod file;
@@ -30,13 +32,10 @@ mod show;
 mod steps;
 mod targets;
 
-use std::{collections::HashSet, path::Path, time::Duration};
+use std::{collections::HashSet, path::Path};
 
-use evidence::{
-    canonical, chunk::SetBuilder, closed, commitment::Salt, statement::refused_rows_max,
-};
-use register::import::{Action, Held, Imported, Merged, RowReport, refused_rows, to_items};
-use remit_proto::v1::{self, statement::Body};
+use register::import::{Action, Held, Imported, Merged, RowReport, refused_rows};
+use remit_proto::v1;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::{
@@ -52,20 +51,23 @@ pub(crate) use self::{
     show::show,
 };
 pub(super) use self::{
+    enter::{item_set, wait_until_shown},
     file::{form_by_name, read_form},
     list::rows,
     targets::complete,
 };
 
-use self::file::File;
-use super::preview;
+use self::{
+    enter::{Entered, NEEDS_APPROVAL, enter, enter_requests, enter_requests_with, salt, send},
+    file::File,
+};
 use crate::{
     cli::{Import, Secrecy},
     client::{self, RegisterClient},
     config::Config,
     exit::{CliError, Code},
     output::escape,
-    statement, time, words,
+    time, words,
 };
 
 pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliError> {
@@ -201,214 +203,6 @@ fn check_next(next: &v1::Request, before: &Held) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Whether what was entered counts at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entered {
-    Counts,
-    /// For a second person's approval.
-    Waits,
-}
-
-impl Entered {
-    /// "is", "would be", or what it will be.
-    fn verb(self, dry_run: bool) -> &'static str {
-        match self {
-            _ if dry_run => "would be",
-            Self::Counts => "is",
-            Self::Waits => "will, once it is approved, be",
-        }
-    }
-}
-
-/// Says what the requests would change of today's verdicts, and enters them unless it is a dry run.
-async fn enter_requests(
-    config: &Config,
-    client: &mut RegisterClient,
-    import: v1::Import,
-    requests: Vec<v1::Request>,
-    effective_at_s: i64,
-    dry_run: bool,
-) -> Result<Entered, CliError> {
-    let beside = Vec::new();
-    enter_requests_with(config, client, import, requests, beside, effective_at_s, dry_run).await
-}
-
-/// With chunks that documents of the requests name.
-async fn enter_requests_with(
-    config: &Config,
-    client: &mut RegisterClient,
-    import: v1::Import,
-    requests: Vec<v1::Request>,
-    beside: Vec<Vec<u8>>,
-    effective_at_s: i64,
-    dry_run: bool,
-) -> Result<Entered, CliError> {
-    let Sealed { requests, mut chunks, opened } = seal(requests)?;
-    chunks.extend(beside);
-    let own = to_items(requests);
-    let (set, of_items) = item_set(&own)?;
-    chunks.extend(of_items);
-    // The collector judges with what it can open, and reads it before the request.
-    let items = opened.into_iter().chain(own).collect::<Vec<_>>();
-    let mut import = v1::Import { items: None, ..import };
-    import.refused.truncate(refused_rows_max(set.chunks.len()));
-    import.items = Some(set);
-    let body = Body::Import(import.clone());
-    let entered =
-        enter(config, client, body, items.clone(), chunks.clone(), effective_at_s, dry_run).await;
-    match entered {
-        Err(CliError::Refused(refused))
-            if refused.is("NEEDS_APPROVAL") && !import.awaits_approval =>
-        {
-            eprintln!("{NEEDS_APPROVAL}");
-            let body = Body::Import(v1::Import { awaits_approval: true, ..import });
-            send(config, client, body, &items, chunks, effective_at_s).await?;
-            eprintln!("{}", waits(&items));
-            Ok(Entered::Waits)
-        }
-        Ok(()) if import.awaits_approval => Ok(Entered::Waits),
-        Ok(()) => Ok(Entered::Counts),
-        Err(error) => Err(error),
-    }
-}
-
-/// Requests with their closed parts committed, and what opens them.
-struct Sealed {
-    requests: Vec<v1::Request>,
-    chunks: Vec<Vec<u8>>,
-    opened: Vec<v1::RegisterItem>,
-}
-
-/// Each part anew, with salts of its own: also of a version whose predecessor had it closed. What was
-/// erased there stays as it stands: committed, and gone.
-fn seal(requests: Vec<v1::Request>) -> Result<Sealed, CliError> {
-    let mut sealed = Sealed { requests: Vec::new(), chunks: Vec::new(), opened: Vec::new() };
-    for mut request in requests {
-        for part in std::mem::take(&mut request.closed) {
-            let fields = closed::take(&mut request.clone(), part.part());
-            if fields.is_none() && part.opening.is_some() {
-                request.closed.push(part);
-                continue;
-            }
-            let chunks = closed::close(&mut request, part.clone(), salt)?.ok_or_else(|| {
-                CliError::Usage(format!(
-                    "{}: closed: it holds nothing of {} that you can see",
-                    request.id,
-                    register::words::part(part.part())
-                ))
-            })?;
-            sealed.chunks.extend(chunks);
-            let opened = fields.into_iter().flat_map(closed::pieces).map(|fields| {
-                let (request_id, part) = (request.id.clone(), part.part);
-                let opened = v1::OpenedPart { request_id, part, fields: Some(fields) };
-                let item = Some(v1::register_item::Item::Opened(opened));
-                v1::RegisterItem { item }
-            });
-            sealed.opened.extend(opened);
-        }
-        sealed.requests.push(request);
-    }
-    Ok(sealed)
-}
-
-fn salt() -> Result<Salt, CliError> {
-    let mut salt = [0_u8; 16];
-    getrandom::fill(&mut salt).map_err(|_| CliError::Random)?;
-    Ok(Salt(salt))
-}
-
-/// The one way in: preview, sign, chunks, statement, and answers that show it.
-async fn enter(
-    config: &Config,
-    client: &mut RegisterClient,
-    body: Body,
-    items: Vec<v1::RegisterItem>,
-    chunks: Vec<Vec<u8>>,
-    effective_at_s: i64,
-    dry_run: bool,
-) -> Result<(), CliError> {
-    // A dry run is of any size. What is entered anyway is not sent twice where it is long.
-    if dry_run || items.iter().map(prost::Message::encoded_len).sum::<usize>() <= TOLD_SIZE_MAX {
-        let told = items.clone();
-        match preview::tell(config, client, body.clone(), told, effective_at_s, dry_run).await {
-            // It only tells what will change: nobody waits with an order for that.
-            Err(CliError::Refused(busy)) if !dry_run && busy.is("BUSY") => {
-                eprintln!("what it changes is not told: {}", escape(&busy.to_string()));
-            }
-            told => told?,
-        }
-    }
-    if dry_run {
-        eprintln!("nothing was entered (--dry-run)");
-        return Ok(());
-    }
-    send(config, client, body, &items, chunks, effective_at_s).await
-}
-
-/// Signs it, and has it entered.
-async fn send(
-    config: &Config,
-    client: &mut RegisterClient,
-    body: Body,
-    items: &[v1::RegisterItem],
-    chunks: Vec<Vec<u8>>,
-    effective_at_s: i64,
-) -> Result<(), CliError> {
-    let see = shown_by(&body, items);
-    let now_s = time::now_s();
-    let signed_statement = statement::sign(config, body, now_s, effective_at_s)?;
-    for chunk in chunks {
-        client.put_chunk(v1::PutChunkRequest { chunk }).await?;
-    }
-    let request = v1::AppendStatementRequest { signed_statement };
-    let response = client
-        .append_statement(request)
-        .await
-        .map_err(|status| CliError::of_entry(status, &see))?
-        .into_inner();
-    eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
-    wait_until_shown(client, response.register_size).await;
-    Ok(())
-}
-
-/// What an import enters waits as a whole.
-fn waits(items: &[v1::RegisterItem]) -> String {
-    let ids: Vec<&str> = items
-        .iter()
-        .filter_map(|item| match &item.item {
-            Some(v1::register_item::Item::Request(request)) => Some(request.id.as_str()),
-            _ => None,
-        })
-        .collect();
-    let id = ids.first().copied().unwrap_or("ID");
-    let all = match ids.len() {
-        0 | 1 => "it waits".to_owned(),
-        count => format!("all {count} requests of it wait"),
-    };
-    format!(
-        "{all} for a second person, and count for nothing until then: remit requests approve {id}"
-    )
-}
-
-/// The command that shows whether a statement was entered.
-fn shown_by(body: &Body, items: &[v1::RegisterItem]) -> String {
-    let mut ids = items.iter().filter_map(|item| match &item.item {
-        Some(v1::register_item::Item::Request(request)) => Some(request.id.as_str()),
-        _ => None,
-    });
-    match (body, ids.next(), ids.next()) {
-        (Body::Transition(step), _, _) => format!("remit requests show {}", step.request_id),
-        (Body::Import(_), Some(id), None) => format!("remit requests show {id}"),
-        (Body::Import(import), _, _) if !import.file_digest.is_empty() => {
-            "remit requests files".to_owned()
-        }
-        (_, _, _) => "remit requests list".to_owned(),
-    }
-}
-
-/// Some thousand requests.
-const TOLD_SIZE_MAX: usize = 1024 * 1024;
-
 /// The end of an import that enters nothing.
 fn finished(file: &Path, merged: &Merged) -> Result<Code, CliError> {
     let summary = summary(merged);
@@ -422,10 +216,6 @@ fn finished(file: &Path, merged: &Merged) -> Result<Code, CliError> {
     eprintln!("{summary}");
     Ok(code_of(merged))
 }
-
-/// Where it was not said, and the collector asks for it: what was to be entered is entered all the same.
-const NEEDS_APPROVAL: &str =
-    "your operator has a second person approve this: it is entered so that it waits for one";
 
 /// What was refused is missing from the register.
 fn code_of(merged: &Merged) -> Code {
@@ -529,51 +319,14 @@ fn summary(merged: &Merged) -> String {
 /// So many ids are named; the list is for a glance.
 const ABSENT_SHOWN: usize = 20;
 
-/// The items of an import as a salted set, and its chunks.
-pub(super) fn item_set(
-    items: &[v1::RegisterItem],
-) -> Result<(v1::ItemSet, Vec<Vec<u8>>), CliError> {
-    let mut builder = SetBuilder::new();
-    let mut chunks = Vec::new();
-    for item in items {
-        chunks.extend(builder.push(salt()?, canonical::encode(item)));
-    }
-    let (set, last) = builder.finish();
-    chunks.extend(last);
-    Ok((set, chunks))
+/// A version that waits for a second person.
+fn waits(row: &v1::RequestRow) -> bool {
+    row.second_person.as_ref().is_some_and(|second| second.approval.is_none())
 }
 
 fn digest(bytes: &[u8]) -> Vec<u8> {
     Sha256::digest(bytes).to_vec()
 }
-
-/// Answers follow the register at the next publish. Whoever has entered something sees it in the next
-/// answer, and a list that is imported twice in a row is compared with itself. It is entered whatever becomes of that.
-pub(super) async fn wait_until_shown(client: &mut RegisterClient, size: u64) {
-    for _ in 0..SHOWN_ATTEMPTS {
-        let request =
-            v1::ListRequestsRequest { page_size: 1, ..v1::ListRequestsRequest::default() };
-        let answer = match client.list_requests(request).await {
-            Ok(answer) => answer.into_inner(),
-            Err(status) => {
-                let error = escape(&CliError::from(status).to_string());
-                eprintln!(
-                    "it is in the register; whether answers show it yet is not known: {error}"
-                );
-                return;
-            }
-        };
-        if answer.completeness.is_some_and(|answer| answer.register_size >= size) {
-            return;
-        }
-        tokio::time::sleep(SHOWN_EVERY).await;
-    }
-    eprintln!("it is in the register; answers do not show it yet");
-}
-
-/// Ten publishes at the default interval.
-const SHOWN_ATTEMPTS: u32 = 50;
-const SHOWN_EVERY: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
@@ -649,26 +402,6 @@ mod tests {
         let far = refused(&|next| next.task.as_mut().unwrap().review_due_s = i64::MAX);
         assert!(far.contains("review_due: outside the years"), "{far}");
     }
-
-    #[test]
-    fn each_statement_is_looked_for_where_it_is_shown() {
-        let request = |id: &str| {
-            let request = v1::Request { id: id.to_owned(), ..v1::Request::default() };
-            v1::RegisterItem { item: Some(v1::register_item::Item::Request(request)) }
-        };
-        let (one, two) = ([request("a/1")], [request("a/1"), request("a/2")]);
-        let import = v1::Import { file_digest: vec![7; 32], ..v1::Import::default() };
-        let step = v1::Transition { request_id: "b/2".to_owned(), ..v1::Transition::default() };
-        for (body, items, see) in [
-            (Body::Import(v1::Import::default()), one.as_slice(), "remit requests show a/1"),
-            (Body::Import(import), two.as_slice(), "remit requests files"),
-            (Body::Transition(step), &[], "remit requests show b/2"),
-            (Body::Proceeding(v1::Proceeding::default()), &[], "remit requests list"),
-        ] {
-            assert_eq!(shown_by(&body, items), see);
-        }
-    }
-
     #[test]
     fn what_a_file_does_not_have_is_said_to_stay_in_force() {
         assert_eq!(absent(&[]), None);
