@@ -18,7 +18,7 @@
 //! - **Missing.** What reading k showed and what is still not covered when reading k+1 arrives had a
 //!   whole interval to come. It is explained in this order: by a surplus found lately (the hit came
 //!   before the count), by losses that the source reported lately and that no counter has claimed
-//!   yet, as `AGENT_DOWN` within the first three readings after a start, and else it is `missing`.
+//!   yet, as `AGENT_DOWN` as far as a start accounts for it (below), and else it is `missing`.
 //! - **Surplus.** What was explained before reading k *arrived* must have happened before reading
 //!   k+1 was *taken*. If that shows less, more was recorded than offered: it takes back what was
 //!   found `missing` lately (the hit came late), and else is `surplus`.
@@ -35,9 +35,12 @@
 //!
 //! # Starts, resets, new counters
 //!
-//! The first reading after a start is taken before the source opens its queue. What it shows above
-//! the durable account happened while nobody looked: `AGENT_DOWN`, a gap for each counter, from the
-//! last thing that was durable to the reading that shows it. A counter
+//! The first reading after a start is taken before the source opens its queue, the second when it is
+//! open. What the first shows above the durable account happened while nobody looked: `AGENT_DOWN`, a
+//! gap for each counter, from the last thing that was durable to that reading. Of what a counter grew
+//! by between the two, part came before the queue was there, and nobody can say which: so much of what
+//! is missing is `AGENT_DOWN` too, however late traffic that goes on lets it be proven, until it is
+//! settled. A counter
 //! that shows less than before, or any counter at its first reading after a reboot, was reset: what came between is
 //! unknown (a gap without a count), its reading counts from zero, and what was recorded before the
 //! reset but not yet read is added to `offered` instead of being called surplus, until three readings
@@ -412,6 +415,11 @@ impl Ledger {
     /// Whether its accounts of this generation have begun.
     pub fn has_baseline(&self, kind: SourceKind) -> bool {
         self.sources.get(&kind.into()).is_some_and(|source| !source.without_baseline)
+    }
+
+    /// Whether its newest reading is one of the two between which it opens its queue.
+    pub fn is_opening(&self, kind: SourceKind) -> bool {
+        self.sources.get(&kind.into()).is_some_and(|source| source.readings <= 2)
     }
 
     /// Makes sure that the source has an account, also while it has nothing to say.

@@ -95,6 +95,8 @@ fn play(seed: u64) -> Result<()> {
         });
         let killed =
             kill_again_and_again(&mut random, &network, &programs, &mut collector, &mut node);
+        // Traffic that goes on hides what came before the last start had its queue open.
+        thread::sleep(Duration::from_secs(5));
         stop.store(true, Ordering::Relaxed);
         traffic.join().map_err(|_| anyhow::anyhow!("the traffic thread panicked"))??;
         killed

@@ -34,6 +34,9 @@ pub(super) struct Account {
     lost: Losses,
     missing: Recent,
     surplus: Recent,
+    /// What it counted up to the second reading of this start, by which the source has its queue open,
+    /// and what is not accounted for by the first: so much may have come to nobody.
+    opening: Recent,
     /// What was explained when the reading before arrived.
     explained_before: i64,
     /// Readings that show nothing new, for which a surplus is put down to a reset.
@@ -131,6 +134,7 @@ impl Account {
             Read::Once => successor.seen.saturating_sub(successor.before),
         };
         account.offered = account.offered.saturating_add(signed(shown));
+        account.opening.add(successor.opening.recent());
         account.reset_grace = RESET_GRACE_READINGS;
         let Self { read, seen, before, rebooted, .. } = *successor;
         *successor = Self { read, seen, before, rebooted, ..account };
@@ -223,12 +227,17 @@ impl Account {
                 self.offered = self.offered.saturating_add(signed(grown));
                 has_grown = grown > 0;
             }
+            let at_first = phase.readings_before == 0 && !self.counted;
+            if at_first || phase.readings_before == 1 {
+                self.opening.add(grown);
+            }
             if follows && reset {
                 proven.push((LossCause::CounterReset, None));
                 self.reset_grace = RESET_GRACE_READINGS;
             }
         }
         if !self.counted {
+            self.opening.age();
             return proven;
         }
         if phase.baseline {
@@ -243,11 +252,10 @@ impl Account {
         }
 
         let first = phase.readings_before == 0;
-        let starting = phase.readings_before < STARTING_READINGS;
         let due = if first { self.offered } else { had_time.min(self.offered) };
         let deficit = due.saturating_sub(self.explained());
         if deficit > 0 {
-            let down = self.explain_deficit(deficit.unsigned_abs(), starting, unclaimed);
+            let down = self.explain_deficit(deficit.unsigned_abs(), first, unclaimed);
             if down > 0 {
                 proven.push((LossCause::AgentDown, Some(down)));
             }
@@ -258,6 +266,7 @@ impl Account {
         if self.is_covered() {
             self.missing.age();
             self.surplus.age();
+            self.opening.age();
         }
         proven
     }
@@ -279,23 +288,16 @@ impl Account {
     }
 
     /// Returns how much of it is put down to the agent's absence.
-    fn explain_deficit(
-        &mut self,
-        deficit: u64,
-        starting: bool,
-        unclaimed: &mut RecentLosses,
-    ) -> u64 {
+    fn explain_deficit(&mut self, deficit: u64, first: bool, unclaimed: &mut RecentLosses) -> u64 {
         let mut left = deficit - self.surplus.take(deficit);
         for (cause, count) in unclaimed.take(left) {
             self.lost.add(cause, count);
             left -= count;
         }
-        if starting {
-            self.lost.add(LossCause::AgentDown, left);
-            return left;
-        }
-        self.missing.add(left);
-        0
+        let down = if first { left } else { self.opening.take(left) };
+        self.lost.add(LossCause::AgentDown, down);
+        self.missing.add(left - down);
+        down
     }
 
     /// What the source reported late explains what is missing already.
@@ -366,7 +368,5 @@ fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A difference that shows within so many readings after a start began while the agent was down.
-const STARTING_READINGS: u32 = 3;
 /// By then what was in flight at the reset has come, and been held against a reading.
 const RESET_GRACE_READINGS: u8 = 3;

@@ -200,7 +200,7 @@ impl World {
         account.lost.iter().filter(|l| l.cause == i32::from(cause)).map(|l| l.count).sum()
     }
 
-    /// After three readings a difference is no longer put down to the start.
+    /// Nothing is put down to the start any more.
     fn started(mut self) -> Self {
         self.started_again();
         self
@@ -291,6 +291,79 @@ fn what_happened_while_the_agent_was_down_is_told_to_the_unit() {
         }]
     );
     assert_eq!(world.account().offered, 43);
+}
+
+#[test]
+fn what_came_before_the_queue_was_open_is_no_riddle_however_long_traffic_hides_it() {
+    let mut world = World::new();
+    world.settle();
+    world.restart();
+    world.read();
+    world.packets(30);
+    world.vanish(10);
+    world.read(); // the queue is open, and 20 are in it
+    for _ in 0..9 {
+        world.packets(500);
+        world.deliver(u64::MAX);
+        world.read();
+    }
+    assert_eq!((world.lost(LossCause::AgentDown), world.account().unexplained_missing), (0, 0));
+    world.settle();
+    assert_eq!((world.lost(LossCause::AgentDown), world.account().unexplained_missing), (10, 0));
+
+    // The rest of what came then is no licence for what is lost later.
+    world.packets(15);
+    world.vanish(15);
+    world.settle();
+    assert_eq!((world.lost(LossCause::AgentDown), world.account().unexplained_missing), (10, 15));
+}
+
+#[test]
+fn a_start_explains_no_more_than_was_counted_in_it() {
+    let mut world = World::new();
+    world.settle();
+    world.restart();
+    world.read();
+    world.packets(5);
+    world.vanish(5);
+    world.read();
+    world.packets(8);
+    world.vanish(8);
+    world.settle();
+    assert_eq!((world.lost(LossCause::AgentDown), world.account().unexplained_missing), (5, 8));
+}
+
+#[test]
+fn what_a_counter_shows_before_the_rules_are_known_came_while_the_agent_was_down() {
+    // The agent was killed before it knew which rules refer to the counter.
+    let mut world = World::unread();
+    world.ledger = Ledger::default();
+    world.read();
+    let (counters, sources) = world.ledger.state();
+    world.ledger = Ledger::restore(counters, sources, false);
+    world.packets(40);
+    world.vanish(40);
+    world.read();
+    world.refer();
+    world.packets(9);
+    world.vanish(9);
+    world.read();
+    world.settle();
+    assert_eq!((world.lost(LossCause::AgentDown), world.account().unexplained_missing), (49, 0));
+
+    // So it is of one that was made meanwhile, in the place of another.
+    world.counters[0].present = false;
+    world.add("inet/t/d", 0);
+    let (counters, sources) = world.ledger.state();
+    world.ledger = Ledger::restore(counters, sources, false);
+    world.packets_at(1, 7);
+    world.vanish_at(1, 7);
+    world.read();
+    let (old, new) = (world.counters[0].slot, world.counters[1].slot);
+    world.ledger.succeed(old, new);
+    world.refer();
+    world.settle();
+    assert_eq!((world.lost(LossCause::AgentDown), world.account().unexplained_missing), (56, 0));
 }
 
 #[test]

@@ -192,6 +192,8 @@ pub struct Recorder {
     down_since_s: i64,
     /// Newest reading of each source.
     read_at_s: BTreeMap<i32, i64>,
+    /// The reading by which each source had its queue open.
+    opened_at_s: BTreeMap<i32, i64>,
     cursors: BTreeMap<PathBuf, (Cursor, bool)>,
     self_protection: BTreeMap<i32, Vec<v1::SelfProtection>>,
     canaries: canaries::Accounts,
@@ -284,13 +286,17 @@ impl Recorder {
                 self.self_protection.insert(reading.source.into(), reading.self_protection);
                 let at_s = in_range(reading.at_s);
                 let before_s = self.read_at_s.insert(reading.source.into(), at_s);
+                let opened_s = self.opened_at_s.entry(reading.source.into()).or_insert(at_s);
+                if self.ledger.is_opening(reading.source) {
+                    *opened_s = at_s;
+                }
                 for finding in findings {
-                    let from_s = match finding.cause {
+                    let (from_s, until_s) = match finding.cause {
                         // However many readings it took to prove it.
-                        LossCause::AgentDown => self.down_since_s,
-                        _ => before_s.unwrap_or(self.down_since_s),
+                        LossCause::AgentDown => (self.down_since_s, *opened_s),
+                        _ => (before_s.unwrap_or(self.down_since_s), at_s),
                     };
-                    self.findings.push((finding, (from_s.min(at_s), at_s)));
+                    self.findings.push((finding, (from_s.min(until_s), until_s)));
                 }
                 if self.rules.contains_key(&reading.source.into()) {
                     self.write_findings();

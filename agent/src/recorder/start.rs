@@ -137,6 +137,7 @@ impl Recorder {
             findings: findings.iter().map(Finding::restore).collect(),
             down_since_s: if last_at_s > 0 { last_at_s.min(now_s) } else { now_s },
             read_at_s: BTreeMap::new(),
+            opened_at_s: BTreeMap::new(),
             cursors: restore_cursors(cursors),
             self_protection: BTreeMap::new(),
             canaries: canaries::Accounts::restore(canaries),

@@ -12,7 +12,8 @@
 //! 1. A reading of all counters, before a group is bound: what they show above the last one
 //!    happened while the agent was down.
 //! 2. The groups are bound. From here on the kernel queues messages.
-//! 3. The ruleset is read and reported; then the queues are read.
+//! 3. The ruleset is read and reported, and with it the counters again: what they grew by since the
+//!    first reading may have come before a queue was there. Then the queues are read.
 //!
 //! # Promised
 //!
@@ -313,7 +314,8 @@ impl<'a> Source<'a> {
             threads.push(thread);
         }
         let state = self.read_until_stable()?;
-        self.adopt(state)
+        self.adopt(state)?;
+        Ok(self.send_counters()?)
     }
 
     fn follow(&mut self) -> Result<(), Ended> {
