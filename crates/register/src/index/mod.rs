@@ -84,8 +84,8 @@ const TRAILS_MAX: usize = 16;
 /// By what searches for some targets go, as far as that can be said without looking.
 #[derive(Debug)]
 pub(crate) struct Trails {
-    all: Vec<Trail>,
-    /// Those of them at which the targets themselves stand.
+    above: Vec<Trail>,
+    /// Those at which the targets themselves stand.
     ends: Vec<Trail>,
 }
 
@@ -100,7 +100,7 @@ impl Trails {
     /// With room for so many targets, most of which have ways of a few steps.
     pub(crate) fn of(targets: usize) -> Self {
         let steps = targets.saturating_mul(4);
-        Self { all: Vec::with_capacity(steps), ends: Vec::with_capacity(targets) }
+        Self { above: Vec::with_capacity(steps), ends: Vec::with_capacity(targets) }
     }
 }
 
@@ -143,30 +143,35 @@ impl TargetIndex {
         search.into_found().0.into_vec()
     }
 
-    /// What a search for the target goes by comes to what others go by.
+    /// What a search for the target goes by comes to what others go by; but not what all names of a top-level domain
+    /// share, which is in every cache.
     pub(crate) fn add_trails(&self, target: &Target, trails: &mut Trails) {
-        let Trails { all, ends } = trails;
-        let most = all.len().saturating_add(TRAILS_MAX);
+        let Trails { above, ends } = trails;
+        let most = above.len().saturating_add(TRAILS_MAX);
+        let names = Trail::from(place::NAMES);
+        let mut last = None;
         let end = place::way_to(target, |at: Trail, label| {
+            above.extend(last);
             let next = at.then(label);
-            all.push(next);
-            (all.len() < most).then_some(next)
+            last = (at != names).then_some(next);
+            (above.len() < most).then_some(next)
         });
-        if let Some(end) = end {
-            ends.push(end.at);
+        match end {
+            Some(end) => ends.push(end.at),
+            None => above.extend(last),
         }
         let Self { v4, v6, .. } = self;
         match place::network(target) {
             Some(place::Network::V4 { bits, length }) => {
                 let wider = v4.in_use.iter().take_while(|wider| **wider < length);
-                all.extend(wider.map(|wider| {
+                above.extend(wider.map(|wider| {
                     let mask = u32::MAX.checked_shl(32 - u32::from(*wider)).unwrap_or(0);
                     Trail::from(place::v4(*wider)).then(&(bits & mask).to_be_bytes())
                 }));
             }
             Some(place::Network::V6 { bits, length }) => {
                 let wider = v6.in_use.iter().take_while(|wider| **wider < length);
-                all.extend(wider.map(|wider| {
+                above.extend(wider.map(|wider| {
                     let mask = u128::MAX.checked_shl(128 - u32::from(*wider)).unwrap_or(0);
                     Trail::from(place::v6(*wider)).then(&(bits & mask).to_be_bytes())
                 }));
@@ -178,9 +183,10 @@ impl TargetIndex {
     /// Asks for what searches by these trails need, so that it is waited for together. Out: targets that they are
     /// likely to find.
     pub(crate) fn load(&self, trails: &Trails) -> Vec<TargetNumber> {
-        let Trails { all, ends } = trails;
-        self.tree.load(all);
-        self.tree.posted_at(ends)
+        let Trails { above, ends } = trails;
+        self.tree.load(above);
+        let ends = self.tree.load(ends);
+        self.tree.posted_alone(&ends)
     }
 
     /// Looks among the targets with numbers `within`, as far as they were there, for `max` of them.

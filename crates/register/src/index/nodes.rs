@@ -17,6 +17,9 @@ pub(super) const NONE: NodeId = u32::MAX;
 /// Words of a node without its label.
 const HEAD: usize = 5;
 
+/// Most labels take no more.
+const USUAL_LABEL: usize = 4;
+
 #[derive(Debug, Clone)]
 pub(super) struct Nodes(Vec<u32>);
 
@@ -62,6 +65,12 @@ impl Nodes {
     pub(super) fn get(&self, node: NodeId) -> Option<Node> {
         let [parent, last_child, next_sibling, posted, _] = *self.head(node)?;
         Some(Node { parent, last_child, next_sibling, posted: Posted(posted) })
+    }
+
+    /// Something of it, and of where the label of most ends.
+    pub(super) fn load(&self, node: NodeId) -> u32 {
+        let word = |at: usize| self.0.get(index(node).saturating_add(at)).copied().unwrap_or(0);
+        word(0) ^ word(HEAD + USUAL_LABEL)
     }
 
     /// `None`: there is no room for more.

@@ -80,27 +80,23 @@ impl Tree {
         above.unwrap_or(At::root(node).trail)
     }
 
-    /// Asks for what stands at the ends of these trails: the lines of the table, and then the nodes.
-    pub(super) fn load(&self, trails: &[Trail]) {
+    /// The nodes that are likely to stand at the ends of these trails. The lines of the table are asked for at once,
+    /// and then the nodes, so that they are waited for together.
+    pub(super) fn load(&self, trails: &[Trail]) -> Vec<NodeId> {
         self.table.load(trails.iter().map(|trail| trail.0));
-        let mut read = 0;
-        for trail in trails {
-            for node in self.table.likely(trail.0) {
-                read ^= self.nodes.get(node).map_or(0, |node| node.parent);
-            }
-        }
-        black_box(read);
+        let mut nodes = Vec::with_capacity(trails.len());
+        nodes.extend(trails.iter().flat_map(|trail| self.table.likely(trail.0)));
+        black_box(nodes.iter().fold(0, |read, node| read ^ self.nodes.load(*node)));
+        nodes
     }
 
-    /// What is likely to be posted there, where that is one target.
-    pub(super) fn posted_at(&self, trails: &[Trail]) -> Vec<TargetNumber> {
-        let mut posted = Vec::with_capacity(trails.len());
-        for trail in trails {
-            for node in self.table.likely(trail.0) {
-                for class in [Class::Wide, Class::Here] {
-                    if let Numbers::One(Some(number)) = self.posted(node, class) {
-                        posted.push(number);
-                    }
+    /// What is posted there, where that is one target of its class.
+    pub(super) fn posted_alone(&self, nodes: &[NodeId]) -> Vec<TargetNumber> {
+        let mut posted = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            for class in [Class::Wide, Class::Here] {
+                if let Numbers::One(Some(number)) = self.posted(*node, class) {
+                    posted.push(number);
                 }
             }
         }

@@ -41,14 +41,12 @@ impl Ids {
         }
     }
 
-    /// Asks for what a look-up of these begins with, so that it is waited for together.
-    pub(super) fn load<'i>(&self, ids: impl Iterator<Item = &'i RequestId>) {
-        self.table.load(ids.map(hash_of));
-    }
-
-    /// What a look-up is likely to find.
-    pub(super) fn likely(&self, id: &RequestId) -> impl Iterator<Item = usize> {
-        self.table.likely(hash_of(id)).map(place)
+    /// What look-ups of these are likely to find. All that they begin with is asked for at once, so that it is waited
+    /// for together.
+    pub(super) fn likely<'i>(&self, ids: impl Iterator<Item = &'i RequestId>) -> Vec<usize> {
+        let hashes: Vec<u64> = ids.map(hash_of).collect();
+        self.table.load(hashes.iter().copied());
+        hashes.into_iter().flat_map(|hash| self.table.likely(hash)).map(place).collect()
     }
 
     /// In the order of ids.

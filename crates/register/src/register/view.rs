@@ -126,35 +126,29 @@ impl<'a> View<'a> {
                 Claim::List { .. } | Claim::Class(_) => None,
             }));
         }
-        by_id.load(ids.iter().copied());
+        let claimed = by_id.likely(ids.into_iter());
         let numbers = index.load(&trails);
-        let mut claimed: Vec<&History> = Vec::with_capacity(ids.len());
-        for id in ids {
-            claimed.extend(by_id.likely(id).filter_map(|at| histories.get(at)));
-        }
-        claimed.iter().for_each(|history| history.load());
-        let texts = claimed.iter().filter_map(|history| history.versions.first());
-        texts.for_each(|version| version.request.load());
-        black_box(
-            numbers
-                .iter()
-                .filter_map(|n| stands.get(place(*n)))
-                .fold(0, |read, stand| read ^ stand.0),
-        );
+        let stands = numbers.iter().filter_map(|number| stands.get(place(*number)));
+        black_box(stands.fold(0, |read, stand| read ^ stand.0));
+        let claimed: Vec<&History> =
+            claimed.into_iter().filter_map(|at| histories.get(at)).collect();
         let found =
             numbers.into_iter().filter_map(|number| match self.register.posting(number)? {
                 Posting::Own { history } => Some((number, histories.get(history)?)),
                 Posting::Listed { .. } => None,
             });
         let found: Vec<(TargetNumber, &History)> = found.collect();
+        claimed.iter().for_each(|history| history.load());
         found.iter().for_each(|(_, history)| history.load());
         let texts: Vec<(TargetNumber, &Version)> = found
             .into_iter()
             .filter_map(|(number, history)| Some((number, history.version_of(number)?)))
             .collect();
+        let claimed = claimed.iter().filter_map(|history| history.versions.first());
+        claimed.for_each(|version| version.request.load());
         texts.iter().for_each(|(_, version)| version.request.load());
         let held = texts.into_iter().filter_map(|(number, version)| version.target(number));
-        black_box(held.fold(false, |read, held| read ^ held.exception));
+        held.for_each(RequestTarget::load);
     }
 
     /// Every target of every version that equals, holds, lies in or overlaps this one, exceptions
@@ -266,9 +260,7 @@ impl<'a> View<'a> {
         target: &Target,
     ) -> Option<Touch<'a>> {
         let history = self.register.histories.get(history)?;
-        history.load();
         let version = history.version_of(number)?;
-        version.request.load();
         let held = version.target(number)?;
         let relation = relation(target, &held.target);
         let proceedings = &self.register.proceedings;

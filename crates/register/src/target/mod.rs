@@ -194,6 +194,30 @@ impl Target {
         Ok(target)
     }
 
+    /// Something of where its text lies, so that it is read.
+    pub(crate) fn load(&self) -> Option<u8> {
+        let text = match self {
+            Self::DomainExact(name)
+            | Self::DomainSubtree { name, .. }
+            | Self::Sni(name)
+            | Self::HttpHost(name) => name.as_str(),
+            Self::Url(url) | Self::UrlPrefix(url) => url.path(),
+            Self::ProtocolApp(text)
+            | Self::Keyword(text)
+            | Self::Category(text)
+            | Self::LineAccount(text)
+            | Self::CellArea(text)
+            | Self::CustomerToken(text) => text,
+            Self::Ip(_)
+            | Self::Cidr(_)
+            | Self::IpPort { .. }
+            | Self::Port(_)
+            | Self::AsnRoute(_)
+            | Self::WholeService => return None,
+        };
+        text.as_bytes().first().copied()
+    }
+
     pub fn to_wire(&self) -> v1::Target {
         v1::Target { kind: self.kind().into(), value: self.to_string() }
     }
