@@ -10,18 +10,20 @@
 //! ```
 //!
 //! A line is taken whole or refused whole, in a file whose last line ends; one without that line end may be cut off, and
-//! is refused as a whole. An entry that stands twice counts once, and that is said.
+//! is refused as a whole. An entry that stands twice counts once, and that is said. One that is to be blocked and must stay
+//! open, both under one request, is refused with all lines that say either.
 //!
 //! Bounds are those of files of requests: a line of more than [`ROW_SIZE_MAX`] bytes is refused by itself, a file of
 //! more than [`ROWS_MAX`](crate::import::ROWS_MAX) lines as a whole.
-
-use std::collections::HashMap;
 
 use remit_proto::v1::RowFault;
 
 use super::ListEntry;
 use crate::{
-    import::{Action, ImportError, ROW_SIZE_MAX, RowError, RowReport, bounded, ended, typed_kind},
+    import::{
+        Action, ImportError, Lines, ROW_SIZE_MAX, RowError, RowReport, bounded, ended,
+        stands_already, typed_kind,
+    },
     target::Target,
 };
 
@@ -49,7 +51,7 @@ pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
     // A version is all of its lines: what is cut off of it would count as removed.
     ended(bytes)?;
     let mut file = ListFile { entries: Vec::new(), report: Vec::new() };
-    let mut first: HashMap<ListEntry, u64> = HashMap::new();
+    let mut lines = Lines::new();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1_u64..) {
         let read = match std::str::from_utf8(line) {
@@ -62,12 +64,11 @@ pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
         match read {
             Ok((entry, mut repairs)) => {
                 row.id = entry.target.to_string();
-                let key = ListEntry { raw: String::new(), ..entry.clone() };
-                if let Some(earlier) = first.get(&key) {
-                    repairs.push(format!("stands already on line {earlier} and counts once"));
-                } else {
-                    first.insert(key, number);
-                    file.entries.push(entry);
+                // Of two requests, each may say another thing.
+                let about = (entry.target.clone(), entry.request.clone());
+                match lines.take(file.report.len(), about, entry.exception) {
+                    Some(earlier) => repairs.push(stands_already(&file.report, earlier)),
+                    None => file.entries.push(entry),
                 }
                 if !repairs.is_empty() {
                     row.action = Action::Repaired(repairs);
@@ -77,6 +78,7 @@ pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
         }
         file.report.push(row);
     }
+    file.entries = lines.settle(file.entries, &mut file.report);
     Ok(file)
 }
 

@@ -5,13 +5,13 @@
 //! ever: one more there, and a log that was written before could not be read any more. So rules that are only about
 //! what comes in stand here.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
 use ipnet::IpNet;
 use remit_proto::v1;
 
 use super::{
-    Particulars, Removal, Request,
+    Particulars, Removal, Request, RequestTarget,
     texts::{TARGET_RAW, TARGET_REPAIRED, Text, texts},
 };
 use crate::{contact::contact, hidden, target::Target, territory};
@@ -55,6 +55,7 @@ impl Request {
             problem,
             remedy: "block an account by a token of its own (line_account), which no address can be read from",
         }));
+        found.refused.extend(self.both_ways());
         found.noted.extend(self.unknown_codes());
         self.check_order(&mut found);
         found
@@ -122,6 +123,30 @@ impl TextForm {
 }
 
 impl Request {
+    /// A target that is to be blocked and must stay open at one time: nobody can do both, and which is meant is for the
+    /// order to say. What lies within a wider block may stay open.
+    fn both_ways(&self) -> Option<Refused> {
+        let mut open: HashMap<&Target, Vec<&RequestTarget>> = HashMap::new();
+        for held in self.targets.iter().filter(|held| held.exception) {
+            open.entry(&held.target).or_default().push(held);
+        }
+        if open.is_empty() {
+            return None;
+        }
+        // An address that was resolved from a name was not asked for.
+        let mut blocked =
+            self.targets.iter().filter(|held| !held.exception && held.derived().is_none());
+        let both = blocked.find(|held| {
+            let mut open = open.get(&held.target).into_iter().flatten();
+            open.any(|open| meet(held, open))
+        })?;
+        Some(Refused {
+            field: "exceptions",
+            problem: format!("{} must stay open and is to be blocked", both.target),
+            remedy: "take it out of the exceptions or out of the targets",
+        })
+    }
+
     /// What is taken as it is, and whoever counts by country or language will not find.
     fn unknown_codes(&self) -> Vec<String> {
         let mut noted = Vec::new();
@@ -139,6 +164,17 @@ impl Request {
         }
         noted
     }
+}
+
+/// There is a time at which both stand in the request.
+fn meet(one: &RequestTarget, other: &RequestTarget) -> bool {
+    let ends_first =
+        |one: &RequestTarget, other: &RequestTarget| match (one.removed_at_s(), other.added_at_s())
+        {
+            (Some(removed_s), Some(added_s)) => removed_s <= added_s,
+            (None, _) | (_, None) => false,
+        };
+    !ends_first(one, other) && !ends_first(other, one)
 }
 
 /// Two or three letters, and what tells more of it: RFC 5646 section 2.1. Longer ones are reserved.

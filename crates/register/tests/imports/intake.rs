@@ -359,3 +359,28 @@ fn no_word_of_a_statement_holds(hidden: &str, problem: &str) {
         assert!(said.ends_with(&format!("{problem}; write it without it")), "{said}");
     }
 }
+
+#[test]
+fn what_must_stay_open_is_not_to_be_blocked_too() {
+    let both = |targets: &str, exceptions: &str| {
+        format!(
+            "targets = [{targets}]\nexceptions = [{exceptions}]\ntechniques = [\"dns_nxdomain\"]"
+        )
+    };
+    let words = "www.example.org must stay open and is to be blocked";
+    let (name, other) = ("\"domain_exact:www.example.org\"", "\"domain_exact:example.org\"");
+    refused(&both(&format!("{other}, {name}"), name), "exceptions", words);
+    // As its source wrote it.
+    refused(&both(name, "\"domain_exact:WWW.example.org.\""), "exceptions", words);
+    // What lies within a wider block, or beside it, may stay open.
+    plain(&both("\"domain_subtree:example.org\"", name));
+    plain(&both(other, name));
+    // One after the other.
+    let timed =
+        |span: &str| format!("{{ kind = \"domain_exact\", value = \"www.example.org\", {span} }}");
+    let (until, from) = ("removed = \"2026-02-01T00:00:00Z\"", "added = \"2026-02-01T00:00:00Z\"");
+    plain(&both(&timed(until), &timed(from)));
+    refused(&both(&timed(until), name), "exceptions", words);
+    let earlier = "added = \"2026-01-31T00:00:00Z\"";
+    refused(&both(&timed(until), &timed(earlier)), "exceptions", words);
+}
