@@ -11,10 +11,10 @@ use crate::{
     entry::Entry,
     judge::CONSIDERED_MAX,
     register::{Touch, View},
-    request::{Request, RequestTarget, Scope, Territories, hides},
+    request::{Request, RequestTarget, hides},
     state::Standing,
     target::{Relation, Target},
-    territory, words,
+    words,
 };
 
 pub(super) fn check(view: &View<'_>, case: &Case<'_>, found: &mut Found) {
@@ -140,7 +140,7 @@ fn conflicts(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: 
             look_again(&touch, case.at_s, next_s);
             let open = &touch.target.target;
             if touch.is_in_force_at(case.at_s)
-                && may_meet(&case.request.scope, &touch.version.request.scope)
+                && case.request.scope.may_meet(&touch.version.request.scope)
                 && !view.must_stay_open(case.id(), open, case.at_s)
             {
                 let blocked = match touch.relation {
@@ -170,32 +170,6 @@ fn conflicts(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: 
 fn since_s(view: &View<'_>, case: &Case<'_>, other: &RequestId) -> i64 {
     let other_s = view.request(other).map_or(i64::MIN, |entry| entry.entered_at_s());
     case.entry.entered_at_s().max(other_s)
-}
-
-/// Whether there may be a place in which both hold.
-fn may_meet(one: &Scope, other: &Scope) -> bool {
-    let Scope { territories, nodes, network_types, asns, audiences, cells, .. } = one;
-    let places = match (territories, &other.territories) {
-        (Territories::Listed(some), Territories::Listed(others)) => {
-            let meet = |a: &str, b: &str| territory::holds(a, b) || territory::holds(b, a);
-            some.iter().any(|a| others.iter().any(|b| meet(a, b)))
-        }
-        (_, _) => true,
-    };
-    // A group may hold any node.
-    let by_name = |nodes: &[String]| !nodes.iter().any(|node| node.starts_with("group:"));
-    let nodes = !by_name(nodes) || !by_name(&other.nodes) || share(nodes, &other.nodes);
-    places
-        && nodes
-        && share(network_types, &other.network_types)
-        && share(asns, &other.asns)
-        && share(cells, &other.cells)
-        && share(audiences, &other.audiences)
-}
-
-/// Empty means all.
-fn share<T: PartialEq>(some: &[T], others: &[T]) -> bool {
-    some.is_empty() || others.is_empty() || some.iter().any(|one| others.contains(one))
 }
 
 /// So many targets of a request with a number are asked for in others of that number.

@@ -4,7 +4,11 @@ use evidence::RequestId;
 use remit_proto::v1::{self, TransitionKind, statement::Body};
 
 use super::Items;
-use crate::{entry::Entry, request::strange_text, words};
+use crate::{
+    entry::Entry,
+    request::{Decision, InvalidRequest, strange_text},
+    words,
+};
 
 /// Why a statement is not to be entered, with field and remedy; `None`: the register decides. `held`: what it has of a
 /// request by now.
@@ -40,7 +44,9 @@ pub fn refused<'h>(
                 | TransitionKind::Accept
                 | TransitionKind::Refuse => {
                     let received = texts().filter(|text| text.received_at_s.is_some());
-                    received.min_by_key(|text| text.received_at_s)?.decided_too_early(at_s)
+                    let received = received.min_by_key(|text| text.received_at_s);
+                    let too_early = received.and_then(|text| text.decided_too_early(at_s));
+                    too_early.or_else(|| accepts_nothing(&entry, step))
                 }
                 TransitionKind::Confirm
                 | TransitionKind::Suspend
@@ -61,6 +67,17 @@ pub fn refused<'h>(
         }
         _ => None,
     })
+}
+
+/// Whatever is left out, something is left: else it is not accepted.
+fn accepts_nothing(entry: &Entry<'_>, step: &v1::Transition) -> Option<String> {
+    // One that cannot be read the register refuses.
+    let decision = Decision::try_from(step.decision.clone()?).ok()?;
+    let InvalidRequest { field, problem } = entry.request().accepts_nothing(&decision)?;
+    Some(format!(
+        "transition.{field}: {problem}; state what is accepted of request {}, or `refuse` it",
+        entry.id()
+    ))
 }
 
 /// What people say in it in their own words, beside requests.

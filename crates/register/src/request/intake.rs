@@ -8,10 +8,11 @@
 use std::{collections::HashMap, net::IpAddr};
 
 use ipnet::IpNet;
-use remit_proto::v1;
+use remit_proto::v1::{self, DecisionKind};
 
 use super::{
-    Particulars, Removal, Request, RequestTarget,
+    Decision, InvalidRequest, Particulars, Removal, Request, RequestTarget, Scope, Territories,
+    check::invalid,
     texts::{TARGET_RAW, TARGET_REPAIRED, Text, texts},
 };
 use crate::{contact::contact, hidden, target::Target, territory};
@@ -56,6 +57,12 @@ impl Request {
             remedy: "block an account by a token of its own (line_account), which no address can be read from",
         }));
         found.refused.extend(self.both_ways());
+        let decided = self.decision.as_ref().and_then(|decision| self.accepts_nothing(decision));
+        found.refused.extend(decided.map(|why| {
+            let InvalidRequest { field, problem } = why.in_words_of_a_file();
+            let remedy = "write what is accepted of it, or refuse it: status = \"refused\", and decision.kind = \"refuse\"";
+            Refused { field, problem, remedy }
+        }));
         found.noted.extend(self.unknown_codes());
         self.check_order(&mut found);
         found
@@ -147,6 +154,42 @@ impl Request {
         })
     }
 
+    /// Why a decision that is to accept the request leaves nothing of it that would be carried out anywhere.
+    pub(crate) fn accepts_nothing(&self, decision: &Decision) -> Option<InvalidRequest> {
+        let Decision { kind, not_accepted, accepted_scope, .. } = decision;
+        match kind {
+            DecisionKind::Accept | DecisionKind::AcceptNarrowed | DecisionKind::Partial => {}
+            DecisionKind::Unspecified
+            | DecisionKind::Clarify
+            | DecisionKind::Challenge
+            | DecisionKind::Refuse => return None,
+        }
+        let sees = |part| self.withholds(part).is_none();
+        // An address goes with the name that it was resolved from, and lists bring what is not here.
+        let mut blocked = self
+            .targets
+            .iter()
+            .filter(|held| !held.exception && held.derived().is_none())
+            .peekable();
+        let all_left_out = !not_accepted.is_empty()
+            && sees(v1::RequestPart::Targets)
+            && self.covers_lists.is_empty()
+            && blocked.peek().is_some()
+            && blocked.all(|held| decision.leaves_out(&held.target));
+        if all_left_out {
+            return Some(invalid("decision.not_accepted", "holds all targets of the request"));
+        }
+        let accepted = accepted_scope.as_ref().filter(|_| sees(v1::RequestPart::Scope))?;
+        let nowhere = !self.scope.may_meet(accepted)
+            || accepted.keeps_out(accepted)
+            || accepted.keeps_out(&self.scope)
+            || self.scope.keeps_out(accepted);
+        nowhere.then(|| {
+            let problem = "lies outside the scope of the request: nothing of it would be carried out anywhere";
+            invalid("decision.accepted_scope", problem)
+        })
+    }
+
     /// What is taken as it is, and whoever counts by country or language will not find.
     fn unknown_codes(&self) -> Vec<String> {
         let mut noted = Vec::new();
@@ -164,6 +207,45 @@ impl Request {
         }
         noted
     }
+}
+
+impl Scope {
+    /// Whether there may be a place in which both hold, and a line.
+    pub(crate) fn may_meet(&self, other: &Self) -> bool {
+        let Self { territories, nodes, network_types, asns, audiences, cells, .. } = self;
+        let places = match (territories, &other.territories) {
+            (Territories::Listed(some), Territories::Listed(others)) => {
+                let meet = |a: &str, b: &str| territory::holds(a, b) || territory::holds(b, a);
+                some.iter().any(|a| others.iter().any(|b| meet(a, b)))
+            }
+            (_, _) => true,
+        };
+        let nodes = has_group(nodes) || has_group(&other.nodes) || share(nodes, &other.nodes);
+        places
+            && nodes
+            && share(network_types, &other.network_types)
+            && share(asns, &other.asns)
+            && share(cells, &other.cells)
+            && share(audiences, &other.audiences)
+    }
+
+    /// All nodes or all classes of line that the other one names are excepted here.
+    fn keeps_out(&self, other: &Self) -> bool {
+        let all = |named: &[String], excepted: &[String]| {
+            !named.is_empty() && named.iter().all(|one| excepted.contains(one))
+        };
+        all(&other.nodes, &self.except_nodes) || all(&other.audiences, &self.except_audiences)
+    }
+}
+
+/// A group may hold any node.
+fn has_group(nodes: &[String]) -> bool {
+    nodes.iter().any(|node| node.starts_with("group:"))
+}
+
+/// Empty means all.
+fn share<T: PartialEq>(some: &[T], others: &[T]) -> bool {
+    some.is_empty() || others.is_empty() || some.iter().any(|one| others.contains(one))
 }
 
 /// There is a time at which both stand in the request.

@@ -330,6 +330,79 @@ fn nobody_decides_of_a_request_that_had_not_been_received() {
 }
 
 #[test]
+fn what_is_accepted_of_a_request_is_something() {
+    let lines = "status = \"received\"\nterritories = [\"DE\", \"FR\"]\nnodes = [\"a\", \"b\"]\n\
+                 targets = [\"domain_exact:a.example\", \"domain_subtree:b.example\"]\n\
+                 exceptions = [\"domain_exact:x.b.example\"]\ntechniques = [\"dns_nxdomain\"]";
+    let register = enter(from_toml(&one(lines)).unwrap());
+    let view = register.view();
+    let said = |decision: v1::OperatorDecision| {
+        let step = v1::Transition {
+            request_id: "req-7".into(),
+            kind: v1::TransitionKind::Accept.into(),
+            decision: Some(decision),
+            ..v1::Transition::default()
+        };
+        let statement = stated(Body::Transition(step), "2026-03-02T13:00:00Z");
+        register::register::refused(&statement, None, |id| view.request(id))
+    };
+    let reason = v1::OperatorReason::ServiceNotCovered.into();
+    let not = |targets: &[&str]| {
+        let target = |text: &&str| text.parse::<register::Target>().unwrap().to_wire();
+        let kind = v1::DecisionKind::Partial.into();
+        let not_accepted = targets.iter().map(target).collect();
+        said(v1::OperatorDecision { kind, reason, not_accepted, ..Default::default() })
+    };
+    assert_eq!(not(&["domain_subtree:b.example"]), None);
+    assert_eq!(
+        not(&["domain_subtree:b.example", "domain_exact:a.example"]).unwrap(),
+        "transition.decision.not_accepted: holds all targets of the request; state what is accepted of request \
+         req-7, or `refuse` it"
+    );
+    let only = |scope: v1::Scope| {
+        let kind = v1::DecisionKind::AcceptNarrowed.into();
+        let accepted_scope = Some(scope);
+        said(v1::OperatorDecision { kind, reason, accepted_scope, ..Default::default() })
+    };
+    let within = |territory: &str, nodes: &[&str], except_nodes: &[&str]| {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let territories = vec![territory.to_owned()];
+        let (nodes, except_nodes) = (words(nodes), words(except_nodes));
+        only(v1::Scope { territories, nodes, except_nodes, ..v1::Scope::default() })
+    };
+    for (territory, nodes, except_nodes) in [
+        ("DE-BE", [].as_slice(), [].as_slice()),
+        ("EU", &[], &[]),
+        ("*", &["b"], &[]),
+        ("FR", &["group:edge"], &["a"]),
+    ] {
+        assert_eq!(within(territory, nodes, except_nodes), None, "{territory} {nodes:?}");
+    }
+    for (territory, nodes, except_nodes) in [
+        ("NL", [].as_slice(), [].as_slice()),
+        ("*", &["c"], &[]),
+        ("*", &[], &["a", "b"]),
+        ("DE", &["a"], &["a"]),
+    ] {
+        let why = within(territory, nodes, except_nodes).unwrap_or_default();
+        let words = "transition.decision.accepted_scope: lies outside the scope of the request";
+        assert!(why.starts_with(words), "{territory} {nodes:?}: {why}");
+    }
+    // A file says both at once.
+    let partial = |targets: &str| {
+        format!(
+            "decision = {{ kind = \"partial\", reason = \"service_not_covered\", not_accepted = [{targets}] }}\n\
+             targets = [\"ip:192.0.2.7\", \"ip:192.0.2.8\"]"
+        )
+    };
+    plain(&partial("\"ip:192.0.2.7\""));
+    let all = partial("\"ip:192.0.2.7\", \"ip:192.0.2.8\"");
+    refused(&all, "decision.not_accepted", "holds all targets of the request");
+    let narrowed = "decision = { kind = \"accept_narrowed\", reason = \"service_not_covered\", territories = [\"NL\"] }";
+    refused(narrowed, "decision.territories", "outside the scope of the request");
+}
+
+#[test]
 fn no_word_of_a_statement_hides_what_it_says() {
     no_word_of_a_statement_holds("\u{202e}", "turns the direction of text (U+202E)");
     no_word_of_a_statement_holds("\u{e0041}", "nobody sees (U+E0041)");
