@@ -26,7 +26,10 @@ pub fn refused<'h>(
         items.into_iter().flat_map(Items::requests).find_map(|request| {
             let before = held(&request.id);
             let before = before.as_ref().and_then(|entry| entry.all_versions().next_back());
-            let why = request.refused_after(before.map(|version| &*version.request))?;
+            let before = before.map(|version| &*version.request);
+            let is_new = before.is_none_or(|before| before.received_at_s != request.received_at_s);
+            let ahead = || request.received_ahead_of(statement.recorded_at_s).filter(|_| is_new);
+            let why = request.refused_after(before).or_else(ahead)?;
             Some(format!("request {}: {why}", request.id))
         })
     };

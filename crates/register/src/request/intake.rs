@@ -190,6 +190,26 @@ impl Request {
         })
     }
 
+    /// Why it cannot have been received by this time.
+    pub fn received_ahead_of(&self, now_s: i64) -> Option<Refused> {
+        let received_s = self.received_at_s?;
+        if received_s <= now_s.saturating_add(RECEIVED_AHEAD_MAX_S) {
+            return None;
+        }
+        let Told { zone, .. } = Told::of("received", received_s, self);
+        let zones_s = match zone {
+            Zone::Assumed => ZONES_S,
+            Zone::Unknown if !self.particulars.time_assumption.is_empty() => ZONES_S,
+            Zone::Written | Zone::Unknown => 0,
+        };
+        let ahead = received_s > now_s.saturating_add(RECEIVED_AHEAD_MAX_S + zones_s);
+        ahead.then(|| Refused {
+            field: "received",
+            problem: format!("{} is still to come", crate::words::time(received_s)),
+            remedy: "write when it came; when it is to hold is from",
+        })
+    }
+
     /// What is taken as it is, and whoever counts by country or language will not find.
     fn unknown_codes(&self) -> Vec<String> {
         let mut noted = Vec::new();
@@ -208,6 +228,9 @@ impl Request {
         noted
     }
 }
+
+/// Clocks of those who write and those who sign.
+pub const RECEIVED_AHEAD_MAX_S: i64 = 300;
 
 impl Scope {
     /// Whether there may be a place in which both hold, and a line.

@@ -22,7 +22,7 @@ use remit_proto::v1::{self, BasisClass, BasisProof, Instrument, RequestForm, Req
 use crate::target::{Relation, Target, kind_from_word, kind_word, relation};
 
 pub use check::InvalidRequest;
-pub use intake::{Intake, Refused, strange_text};
+pub use intake::{Intake, RECEIVED_AHEAD_MAX_S, Refused, strange_text};
 pub use texts::{Place, Text, scope_texts, texts};
 pub use validity::checklist;
 

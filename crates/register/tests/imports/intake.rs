@@ -403,6 +403,67 @@ fn what_is_accepted_of_a_request_is_something() {
 }
 
 #[test]
+fn nothing_is_received_before_it_came() {
+    let now = "2026-03-02T12:00:00Z";
+    let came = |lines: &str| from_toml(&one(lines)).unwrap().received_by(at(now));
+    let taken = |lines: &str| came(lines).accepted_count() == 1;
+    let at_once = |time: &str| format!("received = \"{time}\"");
+    assert!(taken("") && taken(&at_once("2026-03-02T12:05:00Z")), "clocks differ by so much");
+    let late = came(&at_once("2026-03-02T12:05:01Z"));
+    assert_eq!(
+        report(&late),
+        [
+            "line 1, req-7: refused: received: 2026-03-02T12:05:01Z is still to come; write when it came; when it \
+          is to hold is from"
+        ]
+    );
+    assert!(late.requests.is_empty());
+    assert_eq!(late.merge(&[]).refused_count(), 1, "it is on record with the file");
+    // A day of the authority, and of a zone that was assumed.
+    assert!(taken(&format!("{ZONE}\nreceived = 2026-03-02")));
+    assert!(taken(&format!("{ZONE}\nreceived = \"2026-03-03T10:00:00\"")));
+    assert!(!taken(&format!("{ZONE}\nreceived = 2026-03-04")));
+    assert!(!taken(&format!("{ZONE}\nreceived = \"2026-03-03T10:00:00+01:00\"")));
+}
+
+/// And a log that holds one is read.
+#[test]
+fn a_statement_of_what_is_still_to_come_is_refused_and_was_not() {
+    let read = |lines: &str| from_toml(&one(lines)).unwrap();
+    let statement = |imported: Imported, recorded_at: &str| {
+        let mut requests = imported.requests;
+        requests.iter_mut().for_each(|request| request.version = request.version.max(1));
+        let items = to_items(requests);
+        let set = v1::ItemSet { count: items.len() as u64, ..v1::ItemSet::default() };
+        let body = Body::Import(v1::Import { items: Some(set), ..v1::Import::default() });
+        let recorded_at_s = at(recorded_at);
+        let stated = v1::Statement { recorded_at_s, ..stated(body, recorded_at) };
+        (stated, register::Items::read(items).unwrap())
+    };
+    let lines = "received = \"2026-03-02T12:00:00Z\"";
+    let (early, items) = statement(read(lines), "2026-03-02T11:00:00Z");
+    let why = register::register::refused(&early, Some(&items), |_| None).unwrap();
+    assert!(
+        why.starts_with("request req-7: received: 2026-03-02T12:00:00Z is still to come"),
+        "{why}"
+    );
+    let (later, items) = statement(read(lines), "2026-03-02T12:00:00Z");
+    assert_eq!(register::register::refused(&later, Some(&items), |_| None), None);
+    // It was entered before this was looked at: a log is read, and the next version may say so again.
+    let mut register = Register::new("example.net/register");
+    let (_, items) = statement(read(lines), "2026-03-02T11:00:00Z");
+    register.take_in(&early, Some(&items)).unwrap();
+    let view = register.view();
+    let (_, items) = statement(read(&format!("{lines}\ncategory = \"x\"")), "2026-03-02T11:00:00Z");
+    let again = register::register::refused(&early, Some(&items), |id| view.request(id));
+    assert_eq!(again, None);
+    let moved = "received = \"2026-03-03T12:00:00Z\"";
+    let (_, items) = statement(read(moved), "2026-03-02T11:00:00Z");
+    let again = register::register::refused(&early, Some(&items), |id| view.request(id));
+    assert!(again.is_some(), "another time of what is still to come");
+}
+
+#[test]
 fn no_word_of_a_statement_hides_what_it_says() {
     no_word_of_a_statement_holds("\u{202e}", "turns the direction of text (U+202E)");
     no_word_of_a_statement_holds("\u{e0041}", "nobody sees (U+E0041)");
