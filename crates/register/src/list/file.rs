@@ -24,6 +24,7 @@ use crate::{
         Action, ImportError, Lines, ROW_SIZE_MAX, RowError, RowReport, bounded, ended,
         stands_already, typed_kind,
     },
+    request::{IN_URL, NO_PERSON, address_in_url, leads_to_person},
     target::Target,
 };
 
@@ -64,6 +65,8 @@ pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
         match read {
             Ok((entry, mut repairs)) => {
                 row.id = entry.target.to_string();
+                row.notes
+                    .extend(address_in_url(&entry.target).map(|_| format!("it holds {IN_URL}")));
                 // Of two requests, each may say another thing.
                 let about = (entry.target.clone(), entry.request.clone());
                 match lines.take(file.report.len(), about, entry.exception) {
@@ -117,6 +120,11 @@ fn read(line: &str) -> Option<Result<(ListEntry, Vec<String>), RowError>> {
         let raw = if value == target.to_string() { "" } else { text };
         Ok((target, repairs, raw))
     });
+    if let Ok((target, ..)) = &target
+        && let Some(problem) = leads_to_person(target)
+    {
+        return Some(Err(wrong(problem, NO_PERSON, RowFault::Value)));
+    }
     let remedy = "write a name, *.name, an address, a prefix or a URL, or <kind>:<value>";
     Some(match target {
         Err(error) => Err(wrong(error.to_string(), remedy, RowFault::Value)),

@@ -6,7 +6,8 @@ use remit_proto::v1::{self, TransitionKind, statement::Body};
 use super::Items;
 use crate::{
     entry::Entry,
-    request::{Decision, InvalidRequest, strange_text},
+    request::{Decision, InvalidRequest, NO_PERSON, leads_to_person, strange_text},
+    target::Target,
     words,
 };
 
@@ -33,7 +34,11 @@ pub fn refused<'h>(
             Some(format!("request {}: {why}", request.id))
         })
     };
-    strange.or_else(of_request).or_else(|| match body {
+    let of_list = || match body {
+        Body::ListVersion(version) => person_in(version, items?),
+        _ => None,
+    };
+    strange.or_else(of_request).or_else(of_list).or_else(|| match body {
         Body::Transition(step) => {
             let entry = held(&step.request_id.parse().ok()?)?;
             let texts = || entry.all_versions().map(|version| &version.request);
@@ -70,6 +75,18 @@ pub fn refused<'h>(
         }
         _ => None,
     })
+}
+
+/// Of entries that a version adds, a target that tells how somebody is reached.
+fn person_in(version: &v1::ListVersion, items: &Items) -> Option<String> {
+    let announced = version.changes.as_ref().map_or(0, |set| set.count);
+    // What cannot be read the register refuses.
+    let changes = items.changes(announced).ok()?;
+    let mut targets = changes.iter().flat_map(|changes| &changes.added).filter_map(|entry| {
+        let target = entry.target.as_ref()?;
+        leads_to_person(&Target::from_wire(target).ok()?)
+    });
+    targets.next().map(|problem| format!("list_entry.target: {problem}; {NO_PERSON}"))
 }
 
 /// Whatever is left out, something is left: else it is not accepted.

@@ -15,7 +15,12 @@ use super::{
     check::invalid,
     texts::{TARGET_RAW, TARGET_REPAIRED, Text, texts},
 };
-use crate::{contact::contact, hidden, target::Target, territory};
+use crate::{
+    contact::{contact, is_address_in_path},
+    hidden,
+    target::{Target, WebHost},
+    territory,
+};
 
 /// What there is to say of a request that is to be entered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,12 +55,13 @@ impl Request {
             see(TARGET_RAW, &rest.raw, TextForm::Raw);
             see(TARGET_REPAIRED, &rest.repair, TextForm::Raw);
         }
-        let said = self.targets.iter().filter_map(|target| words_of(&target.target));
-        found.refused.extend(said.filter_map(reached).take(1).map(|problem| Refused {
+        let mut persons = self.targets.iter().filter_map(|held| leads_to_person(&held.target));
+        found.refused.extend(persons.next().map(|problem| Refused {
             field: "targets",
             problem,
-            remedy: "block an account by a token of its own (line_account), which no address can be read from",
+            remedy: NO_PERSON,
         }));
+        found.noted.extend(self.addresses_in_urls());
         found.refused.extend(self.both_ways());
         let decided = self.decision.as_ref().and_then(|decision| self.accepts_nothing(decision));
         found.refused.extend(decided.map(|why| {
@@ -210,6 +216,18 @@ impl Request {
         })
     }
 
+    /// What a court wants blocked may hold one, and is blocked as it is; that it stands in the register for good, and who
+    /// reads it there, is for the operator to know. It is not told here: it would go on into a log.
+    fn addresses_in_urls(&self) -> Option<String> {
+        let mut hosts = self.targets.iter().filter_map(|held| address_in_url(&held.target));
+        let first = hosts.next()?;
+        let urls = match hosts.count() {
+            0 => format!("a URL at {first} holds"),
+            more => format!("{} URLs, the first at {first}, hold", more.saturating_add(1)),
+        };
+        Some(format!("targets: {urls} {IN_URL}"))
+    }
+
     /// What is taken as it is, and whoever counts by country or language will not find.
     fn unknown_codes(&self) -> Vec<String> {
         let mut noted = Vec::new();
@@ -292,6 +310,25 @@ fn is_language(tag: &str) -> bool {
             (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
         })
 }
+
+/// Why a target that is words is refused: it tells how somebody is reached.
+pub(crate) fn leads_to_person(target: &Target) -> Option<String> {
+    words_of(target).and_then(reached)
+}
+
+/// What to do instead.
+pub(crate) const NO_PERSON: &str =
+    "block an account by a token of its own (line_account), which no address can be read from";
+
+/// The host of a URL that holds an e-mail address. Before the host none is read: which host is meant would not be clear.
+pub(crate) fn address_in_url(target: &Target) -> Option<&WebHost> {
+    let (Target::Url(url) | Target::UrlPrefix(url)) = target else { return None };
+    let behind = [Some(url.path()), url.query()];
+    behind.into_iter().flatten().any(is_address_in_path).then(|| url.host())
+}
+
+pub(crate) const IN_URL: &str = "an e-mail address: if it is a person's, ask for a target without it, or close the \
+                                 targets to those who need not read it";
 
 /// Of a target that is words, and no place in the network.
 fn words_of(target: &Target) -> Option<&str> {
