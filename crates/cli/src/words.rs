@@ -77,7 +77,15 @@ pub(crate) fn rule(number: u64) -> String {
     format!("{number:016x}")
 }
 
-/// "domain_exact example.org"; a withheld target is said to be.
+/// "domain_exact:example.org": a name, and all below it, have one value. A withheld target is said to be.
+pub(crate) fn typed_target(target: Option<&v1::Target>) -> String {
+    match target {
+        Some(_) => format!("{}:{}", target_kind(target), self::target(target)),
+        None => self::target(None),
+    }
+}
+
+/// "example.org", where the kind stands beside it; a withheld target is said to be.
 pub(crate) fn target(target: Option<&v1::Target>) -> String {
     match target {
         Some(target) => target.value.clone(),

@@ -119,7 +119,7 @@ pub(super) fn target_cell<R: Judged>() -> Cell<R> {
     Cell::new("TARGET", |row: &R| match (row.target(), row.rule()) {
         // It is of no rule, and so of no target: nothing is withheld.
         (None, None) => "-".to_owned(),
-        (target, _) => words::target(target),
+        (target, _) => words::typed_target(target),
     })
 }
 
