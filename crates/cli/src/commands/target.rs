@@ -188,7 +188,7 @@ fn probe_layout() -> Layout<ProbeRow> {
             technique(row).or_else(|| page(row)).unwrap_or_else(|| "-".to_owned())
         }),
         Of::new("NETWORK", network),
-        Of::new("TARGET", |row| words::typed_target(row.target.as_ref())),
+        Of::new("TARGET", |row| words::target(row.target.as_ref())),
         Of::new("NODE", |row| row.id.split('/').next().unwrap_or_default().to_owned())
             .dispensable(1),
     ];
