@@ -58,6 +58,37 @@ fn one_code_can_be_asked_for_and_no_event_has_it() {
 }
 
 #[test]
+fn a_code_can_be_asked_for_with_what_stands_beside_it() {
+    let world = World::of(&carried_out());
+    let asked = |entries: &[EntryCode], in_full: &[&str]| {
+        let entries = entries.iter().map(|code| (*code).into()).collect();
+        let in_full = in_full.iter().map(|text| (*text).to_owned()).collect();
+        let filter = Some(v1::Filter { entries, in_full, ..v1::Filter::default() });
+        world.query.list_findings(v1::ListFindingsRequest { filter, ..Default::default() })
+    };
+    let told = |entries: &[EntryCode], in_full: &[&str]| {
+        let rows = asked(entries, in_full).unwrap().findings;
+        rows.into_iter().map(|row| format!("{}({})", row.code, row.detail)).collect::<BTreeSet<_>>()
+    };
+    let missing = [EntryCode::MissingElement];
+    let all = told(&missing, &[]);
+    assert!(all.len() > 1 && all.contains("MISSING_ELEMENT(redress)"), "{all:?}");
+    let redress = BTreeSet::from(["MISSING_ELEMENT(redress)".to_owned()]);
+    assert_eq!(told(&missing, &["MISSING_ELEMENT(redress)"]), redress);
+    assert_eq!(told(&missing, &["MISSING_ELEMENT(Redress)"]), redress);
+    assert_eq!(told(&missing, &["MISSING_ELEMENT(no_such)"]), BTreeSet::new());
+    // Of other codes nothing is said by it.
+    let both = [EntryCode::MissingElement, EntryCode::OpenEnded];
+    let with_another = told(&both, &["MISSING_ELEMENT(redress)"]);
+    assert_eq!(with_another.len(), 2, "{with_another:?}");
+    assert!(with_another.contains("OPEN_ENDED()"));
+    for wrong in ["MISSING_ELEMENT", "(redress)", "MISSING_ELEMENT(redress"] {
+        let refused = asked(&missing, &[wrong]).unwrap_err();
+        assert!(refused.message().contains("filter.in_full"), "{wrong}: {refused:?}");
+    }
+}
+
+#[test]
 fn only_where_something_is_blocked_by_it_a_defect_has_grades() {
     let mut stream = network();
     stream.request("req-7", "ip:192.0.2.7");

@@ -1,6 +1,6 @@
 //! The one typed filter: from the wire with every field checked, and into the words of the index.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::{NodeId, RequestId};
 use register::{DutyFinding, Known, Relation, Target, relation, words};
@@ -39,6 +39,8 @@ pub(super) struct Filter {
     duties: Vec<i32>,
     integrity: Vec<i32>,
     entries: Vec<i32>,
+    /// By code, the details that are asked for, where not all are.
+    details: BTreeMap<String, Vec<String>>,
     /// 0: now.
     pub(super) as_known_at_s: i64,
 }
@@ -60,6 +62,7 @@ impl Filter {
             integrity,
             entries,
             as_known_at_s,
+            in_full,
         } = wire.unwrap_or_default();
         if as_known_at_s < 0 {
             return Err(invalid("filter.as_known_at_s", "seconds since 1970, or 0 for now"));
@@ -84,6 +87,7 @@ impl Filter {
             ("filter.duties", duties.len()),
             ("filter.integrity", integrity.len()),
             ("filter.entries", entries.len()),
+            ("filter.in_full", in_full.len()),
         ] {
             if count > LIST_MAX {
                 return Err(invalid(field, format!("at most {LIST_MAX} values")));
@@ -116,6 +120,17 @@ impl Filter {
         for code in &entries {
             known::<v1::EntryCode>(*code, "filter.entries")?;
         }
+        let mut details: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for text in &in_full {
+            let parts = text.strip_suffix(')').and_then(|text| text.split_once('('));
+            let (code, detail) = parts.filter(|(code, _)| !code.is_empty()).ok_or_else(|| {
+                invalid(
+                    "filter.in_full",
+                    "a code, and its detail in brackets: MISSING_ELEMENT(redress)",
+                )
+            })?;
+            details.entry(code.to_owned()).or_default().push(detail.to_owned());
+        }
         let target = match target.as_str() {
             "" => None,
             text => Some(
@@ -137,6 +152,7 @@ impl Filter {
             duties,
             integrity,
             entries,
+            details,
             as_known_at_s,
         })
     }
@@ -241,6 +257,14 @@ impl Filter {
 
     pub(super) fn takes_entry_code(&self, code: v1::EntryCode) -> bool {
         self.takes_any_code() || self.entries.contains(&code.into())
+    }
+
+    /// A finding whose code is taken, as the reader sees it.
+    pub(super) fn takes_detail(&self, row: &v1::FindingRow) -> bool {
+        let Some(details) = self.details.get(&row.code) else { return true };
+        let reason = row.verdict.as_ref().map(|verdict| verdict.undetermined);
+        details.iter().any(|detail| detail.eq_ignore_ascii_case(&row.detail))
+            || reason.is_some_and(|reason| self.undetermined.contains(&reason))
     }
 
     /// A finding about a request, whatever its code.

@@ -62,6 +62,7 @@ impl QueryHandle {
             let is_asked = |finding: &v1::FindingRow| {
                 (states.is_empty() || states.contains(&finding.state))
                     && cases::is_as_grave(finding, severity_min)
+                    && filter.takes_detail(finding)
             };
             match shown(&scene, finding) {
                 Ok(Some(finding)) if is_asked(&finding) => page.keep(&mut found, key, finding),

@@ -77,7 +77,15 @@ pub(crate) fn rule(number: u64) -> String {
     format!("{number:016x}")
 }
 
-/// "domain_exact example.org"; a withheld target is said to be.
+/// "domain_exact:example.org": a name, and all below it, have one value. A withheld target is said to be.
+pub(crate) fn typed_target(target: Option<&v1::Target>) -> String {
+    match target {
+        Some(_) => format!("{}:{}", target_kind(target), self::target(target)),
+        None => self::target(None),
+    }
+}
+
+/// "example.org", where the kind stands beside it; a withheld target is said to be.
 pub(crate) fn target(target: Option<&v1::Target>) -> String {
     match target {
         Some(target) => target.value.clone(),
@@ -135,6 +143,10 @@ pub(crate) struct Codes {
     pub(crate) duties: Vec<i32>,
     pub(crate) integrity: Vec<i32>,
     pub(crate) entries: Vec<i32>,
+    /// "MISSING_ELEMENT(redress)": of a code that is taken, not all.
+    in_full: Vec<String>,
+    /// Codes that are taken whatever stands in brackets.
+    whole: Vec<String>,
 }
 
 /// What is not known of a duty, as docs/findings.md lists it; of a verdict it is a reason.
@@ -143,12 +155,62 @@ const DUTY_DETAILS: [&str; 4] = ["silent", "start", "removal", "conditions"];
 impl Codes {
     /// Everything that tables show beside a row: EXPIRED, UNDETERMINED(boundary), NOT_ENFORCED, a
     /// screen word, which means all its codes, or both as a cell has them, "out of time (EXPIRED)".
-    /// In any case, and with `-` or a space for `_`; what a code stands beside in brackets,
-    /// MISSING_ELEMENT(redress), is left out of it.
+    /// In any case, and with `-` or a space for `_`. What a finding's code stands beside in brackets,
+    /// MISSING_ELEMENT(redress), is asked for too.
     pub(crate) fn take(&mut self, text: &str) -> Result<(), CliError> {
-        let wanted = plain(
-            text.split_once(" (").map_or(text, |(_, code)| code.strip_suffix(')').unwrap_or(code)),
-        );
+        let shown =
+            text.split_once(" (").map_or(text, |(_, code)| code.strip_suffix(')').unwrap_or(code));
+        if self.take_code(shown) {
+            self.whole.push(plain(shown));
+            return Ok(());
+        }
+        let parts = |text: &'_ str| {
+            let (code, detail) = text.strip_suffix(')')?.split_once('(')?;
+            Some((code.to_owned(), detail.to_owned()))
+        };
+        // "FORKED (superseded)" too.
+        let with_detail = parts(shown).or_else(|| parts(text));
+        let with_detail = with_detail.filter(|(code, detail)| {
+            plain(code) != "undetermined" || DUTY_DETAILS.contains(&plain(detail).as_str())
+        });
+        if let Some((code, detail)) = with_detail {
+            let before = self.clone();
+            if self.take_code(&code) {
+                let Self { duties, integrity, entries, .. } = &before;
+                let has_details = plain(&code) == "undetermined"
+                    || *duties != self.duties
+                    || *integrity != self.integrity
+                    || *entries != self.entries;
+                if has_details {
+                    self.in_full.push(format!(
+                        "{}({})",
+                        plain(&code).to_uppercase(),
+                        detail.trim()
+                    ));
+                } else {
+                    self.whole.push(plain(&code));
+                    eprintln!(
+                        "note: --verdict {text}: taken are all with {code}, whatever stands in brackets"
+                    );
+                }
+                return Ok(());
+            }
+        }
+        Err(unknown(text))
+    }
+
+    /// Codes with their details, but for those that are wanted with any.
+    pub(crate) fn in_full(&self) -> Vec<String> {
+        let is_whole = |text: &&String| {
+            let code = text.split('(').next().unwrap_or_default();
+            self.whole.contains(&plain(code))
+        };
+        self.in_full.iter().filter(|text| !is_whole(text)).cloned().collect()
+    }
+
+    /// Whether it is one.
+    fn take_code(&mut self, text: &str) -> bool {
+        let wanted = plain(text);
         let before = self.clone();
         self.verdicts.extend(
             all::<VerdictCode>()
@@ -171,33 +233,23 @@ impl Codes {
         self.integrity.extend(integrity.map(i32::from));
         let entries = all::<EntryCode>().filter(|code| plain(&entry_name(*code)) == wanted);
         self.entries.extend(entries.map(i32::from));
-        if *self != before {
-            return Ok(());
-        }
-        // As tables print it: what it is about is said of each, and not asked for.
-        let with_detail = text.trim_end_matches(')').split_once('(').filter(|(code, detail)| {
-            plain(code) != "undetermined" || DUTY_DETAILS.contains(&plain(detail).as_str())
-        });
-        if let Some((code, _)) = with_detail {
-            self.take(code)?;
-            eprintln!(
-                "note: --verdict {text}: taken are all with {code}, whatever stands in brackets"
-            );
-            return Ok(());
-        }
-        Err(CliError::Usage(format!(
-            "--verdict: {text:?} is unknown; want a word ({}), a verdict ({}, or {}), what is added \
+        *self != before
+    }
+}
+
+fn unknown(text: &str) -> CliError {
+    CliError::Usage(format!(
+        "--verdict: {text:?} is unknown; want a word ({}), a verdict ({}, or {}), what is added \
              to one ({}), or a finding about what a request demands ({}), about its entry in the register \
              ({}) or about a node ({})",
-            screen_words().join(", "),
-            list(all::<VerdictCode>().map(verdict_name)),
-            list(all::<UndeterminedReason>().map(undetermined_name)),
-            list(all::<AddedFinding>().map(added_name)),
-            list(all::<DutyCode>().map(duty_name)),
-            list(all::<EntryCode>().map(entry_name)),
-            list(all::<IntegrityCode>().map(integrity_name)),
-        )))
-    }
+        screen_words().join(", "),
+        list(all::<VerdictCode>().map(verdict_name)),
+        list(all::<UndeterminedReason>().map(undetermined_name)),
+        list(all::<AddedFinding>().map(added_name)),
+        list(all::<DutyCode>().map(duty_name)),
+        list(all::<EntryCode>().map(entry_name)),
+        list(all::<IntegrityCode>().map(integrity_name)),
+    ))
 }
 
 fn plain(text: &str) -> String {
@@ -256,6 +308,7 @@ mod tests {
     fn codes(text: &str) -> Codes {
         let mut codes = Codes::default();
         codes.take(text).unwrap();
+        codes.whole.clear();
         codes
     }
 
@@ -295,10 +348,31 @@ mod tests {
         }
         let entry = Codes { entries: vec![EntryCode::MissingElement.into()], ..Codes::default() };
         let cell = "element missing (MISSING_ELEMENT)";
-        for text in ["MISSING_ELEMENT", "MISSING_ELEMENT(redress)", "missing-element", cell] {
+        for text in ["MISSING_ELEMENT", "missing-element", cell] {
             assert_eq!(codes(text), entry, "{text}");
         }
         assert_eq!(codes("COLLATERAL").added, [i32::from(AddedFinding::Collateral)]);
+    }
+
+    #[test]
+    fn what_stands_in_brackets_is_asked_for_too_unless_all_are_wanted() {
+        let asked = |texts: &[&str]| {
+            let mut codes = Codes::default();
+            texts.iter().for_each(|text| codes.take(text).unwrap());
+            codes.in_full()
+        };
+        let redress = "MISSING_ELEMENT(redress)";
+        let cell = "element missing (MISSING_ELEMENT(redress))";
+        for text in [redress, "missing-element(redress)", cell] {
+            assert_eq!(asked(&[text]), [redress], "{text}");
+            assert_eq!(codes(text).entries, [i32::from(EntryCode::MissingElement)]);
+        }
+        assert_eq!(asked(&[redress, "CONFLICT(court/2)"]), [redress, "CONFLICT(court/2)"]);
+        assert_eq!(asked(&["FORKED (superseded)"]), ["FORKED(superseded)"]);
+        assert_eq!(asked(&["UNDETERMINED(silent)"]), ["UNDETERMINED(silent)"]);
+        assert_eq!(asked(&[redress, "MISSING_ELEMENT"]), [""; 0]);
+        // A reason of a verdict has a field of its own, and other verdicts have no detail.
+        assert_eq!(asked(&["UNDETERMINED(boundary)", "EXPIRED(x)"]), [""; 0]);
     }
 
     #[test]

@@ -183,6 +183,37 @@ fn machine_formats_hold_data_alone() {
 }
 
 #[test]
+fn a_signature_is_told_in_a_sentence_and_to_programs_as_a_row() {
+    let desk = Desk::new("signature");
+    let held = Path::new(env!("CARGO_MANIFEST_DIR")).join("../authority/testdata");
+    for name in ["order.txt", "court.p7s", "root.pem"] {
+        desk.put(name, &fs::read(held.join(name)).unwrap());
+    }
+    let check = |more: &[&str]| {
+        let asked = ["requests", "document", "check", "order.txt", "--signature", "court.p7s"];
+        desk.remit(&[&asked, &["--at", "2026-12-15T00:00:00Z"][..], more].concat())
+    };
+    let anchored = ["--anchor", "root.pem"];
+    let sentence = check(&anchored);
+    assert!(stdout(&sentence).starts_with("valid, signed by "), "{}", stdout(&sentence));
+    let json = check(&[&anchored[..], &["--output", "json"]].concat());
+    assert_eq!(code(&json), 0);
+    let row = &serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap()["signatures"][0];
+    assert_eq!((&row["file"], &row["status"]), (&"order.txt".into(), &"valid".into()), "{row}");
+    assert_eq!(row["at"], "2026-12-15T00:00:00Z");
+    let digest = Sha256::digest(fs::read(held.join("order.txt")).unwrap());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(row["sha256"], digest.as_str());
+    assert!(stdout(&sentence).contains(row["signer"].as_str().unwrap()), "{row}");
+    let unchecked = check(&["--output", "jsonl"]);
+    assert_eq!(code(&unchecked), 3, "no anchor leads to it");
+    let row: serde_json::Value = serde_json::from_slice(&unchecked.stdout).unwrap();
+    assert_eq!((&row["status"], &row["signer"]), (&"not_checked".into(), &serde_json::Value::Null));
+    let csv = stdout(&check(&["--output", "csv"]));
+    assert!(csv.starts_with("file,sha256,at,status,signer,anchor,told\n"), "{csv}");
+}
+
+#[test]
 fn a_dry_run_reports_rows_with_their_lines_and_enters_nothing() {
     let desk = Desk::new("dry-run");
     desk.put(
@@ -205,13 +236,25 @@ from = 2026-02-01
 territories = ["*"]
 techniques = ["dns_nxdomain"]
 targets = ["domain_exact:example.org"]
+
+[[request]]
+id = "early/1"
+instrument = "court_order_final"
+form = "letter"
+from = 2026-02-01T00:00:00Z
+received = 2999-02-01T00:00:00Z
+territories = ["*"]
+techniques = ["dns_nxdomain"]
+targets = ["domain_exact:example.org"]
 "#,
     );
     let output = desk.remit(&["requests", "import", "requests.toml", "--dry-run"]);
     let text = stderr(&output);
     assert_eq!(code(&output), 3, "a part is missing: {text}");
     assert!(text.contains("requests.toml: line 11, bad/1: refused"), "{text}");
-    let last = "2 rows: 1 accepted (1 new, 0 changed, 0 unchanged and not entered again), 0 repaired, 1 \
+    let early = "line 20, early/1: refused: received: 2999-02-01T00:00:00Z is still to come";
+    assert!(text.contains(early), "{text}");
+    let last = "3 rows: 1 accepted (1 new, 0 changed, 0 unchanged and not entered again), 0 repaired, 2 \
                 refused";
     assert_eq!(text.lines().last(), Some(last), "{text}");
 }

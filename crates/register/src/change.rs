@@ -90,8 +90,8 @@ impl Register {
         Told { size: size.min(self.size()), erasures: self.erasures.len() }
     }
 
-    /// Requests of which statements since a look, and erasures, told something, and those that touch their
-    /// targets: what duties and defects look at again. `None`: it cannot be told of one by one, or the register
+    /// Requests of which statements since a look, and erasures, told something, those that touch their
+    /// targets, and those that name them in relations: what duties and defects look at again. `None`: it cannot be told of one by one, or the register
     /// is an older one than was looked at.
     pub(crate) fn told_of(&self, before: Told, now: Told) -> Option<BTreeSet<RequestId>> {
         self.told_of_with(before, now, &mut |_| ())
@@ -119,6 +119,11 @@ impl Register {
         }
         let ended = self.proceedings.ended_by(new.clone());
         let view = self.at(now.size);
+        // What cannot be read may be whatever is missing elsewhere.
+        let unreadable = |view: &View<'_>| view.withheld_count() + view.not_understood_count();
+        if unreadable(&self.at(before.size)) != unreadable(&view) {
+            return None;
+        }
         let is_told = |entry: &Entry<'_>| {
             changed_since(entry, before.size).is_some()
                 || ended_since(entry, &ended).is_some()
@@ -139,6 +144,7 @@ impl Register {
                 }
             }
             told.insert(entry.id().clone());
+            told.extend(view.naming(entry.id()).map(|naming| naming.id().clone()));
             if told.len() > TOLD_MAX {
                 return None;
             }

@@ -12,6 +12,11 @@ pub fn contact(text: &str) -> Option<&'static str> {
     is_number_in(text).then_some("a telephone number")
 }
 
+/// An e-mail address in what stands behind the host of a URL, one escaped too: "?mail=a%40b.example".
+pub(crate) fn is_address_in_path(path: &str) -> bool {
+    path.replace("%40", "@").split(|c: char| "/?&=:;,#+|".contains(c)).any(is_address)
+}
+
 /// "local@domain.tld" (RFC 5321 section 4.1.2); "list:hotline@6" is none.
 fn is_address(word: &str) -> bool {
     let word = word.trim_end_matches(['.', ':', '!', '?']);
@@ -38,6 +43,17 @@ const DIGITS_MIN: usize = 7;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_in_a_path_is_seen_and_a_handle_is_none() {
+        for path in ["/u/max@mail.example/posts", "/?mail=max%40mail.example&x=1", "/a@b.example"] {
+            assert!(is_address_in_path(path), "{path}");
+        }
+        for path in ["/@page", "/@page/a.html", "/npm/x@1.2.3", "/a@b/c.d", "/?q=a+b.example", "/"]
+        {
+            assert!(!is_address_in_path(path), "{path}");
+        }
+    }
 
     #[test]
     fn how_somebody_is_reached_is_seen_and_nothing_else_is() {

@@ -226,6 +226,30 @@ fn lines_of_a_list_are_taken_or_refused_each() {
     assert!(twice.contains("stands already on line 3 and counts once"), "{twice}");
 }
 
+/// Which of them is meant, only whoever made the list can say.
+#[test]
+fn what_is_to_be_blocked_and_must_stay_open_is_taken_neither_way() {
+    let taken = |lines: &str| {
+        let ListFile { entries, report } = from_lines(lines.as_bytes()).unwrap();
+        let rows = report.iter().map(ToString::to_string).collect::<Vec<_>>();
+        (entries.iter().map(|e| e.target.to_string()).collect::<Vec<_>>(), rows)
+    };
+    let (entries, rows) =
+        taken("a.example\nb.example\nEXAMPLE.org\n!example.org\nexample.org # again\n");
+    assert_eq!(entries, ["a.example", "b.example"]);
+    let refused = |line, other| {
+        format!(
+            "line {line}, example.org: refused: must stay open and is to be blocked, by this line and by \
+             line {other}; take one of them out; neither is entered"
+        )
+    };
+    assert_eq!(rows[2..], [refused(3, 4), refused(4, 3), refused(5, 4)], "{rows:#?}");
+    assert_eq!(rows[1], "line 2, b.example: accepted");
+    // Of two requests, and what lies within a wider one.
+    let (entries, _) = taken("a.example court/1\n!a.example court/2\n*.b.example\n!x.b.example\n");
+    assert_eq!(entries.len(), 4, "{entries:?}");
+}
+
 #[test]
 fn what_a_line_says_is_kept_where_it_is_not_what_was_read() {
     for (line, raw) in [

@@ -346,6 +346,19 @@ const ZONE_ROWS: [&str; 19] = [
 ];
 
 #[test]
+fn a_name_that_a_zone_lets_through_and_blocks_is_taken_neither_way() {
+    let zone =
+        b"$ORIGIN rpz.\na.example CNAME .\nb.example CNAME rpz-passthru.\nb.example CNAME *.\n";
+    let ListFile { entries, report } = list_from_rpz(zone).unwrap();
+    let taken: Vec<String> = entries.iter().map(|entry| entry.target.to_string()).collect();
+    assert_eq!(taken, ["a.example"]);
+    let rows: Vec<String> = report.iter().map(ToString::to_string).collect();
+    let words = "b.example: refused: must stay open and is to be blocked, by this line and by line";
+    assert!(rows[1].contains(&format!("{words} 4")), "{rows:#?}");
+    assert!(rows[2].contains(&format!("{words} 3")), "{rows:#?}");
+}
+
+#[test]
 fn a_zone_as_the_targets_of_a_request() {
     let settings = "end_date = \"removal_day\"\ntime_zone = \"UTC\"\n[constants]\nid = \"hotline/1\"\n\
                     instrument = \"private_list\"\nform = \"portal_list\"\nfrom = \"2026-01-01\"\n\

@@ -385,6 +385,10 @@ impl Veil {
             Some(EntryCode::Conflict | EntryCode::Duplicate) => {
                 targets || self.hides_targets(&row.detail)
             }
+            // Of an earlier register, or of an earlier text: a relation to what was entered since, and is hidden.
+            Some(EntryCode::MissingElement) => {
+                row.detail.split_once(':').is_some_and(|(_, to)| self.hides(to))
+            }
             Some(EntryCode::TargetOverbroadOnFace) => targets,
             Some(EntryCode::Unnumbered) => self.hides_part(&id, RequestPart::Reference),
             Some(_) | None => false,

@@ -320,18 +320,17 @@ pub(crate) struct ExportRequests {
     /// Which requests, each in its newest version
     #[arg(required = true, value_name = "ID")]
     pub(crate) ids: Vec<String>,
-    /// Form of the file
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: RequestsText,
+    /// Form of the file [default: toml, or what --output says]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<RequestsText>,
     /// Where to write it; must not exist. Without it, on stdout
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RequestsText {
     /// For people
-    #[default]
     Toml,
     /// The same keys, for programs
     Json,

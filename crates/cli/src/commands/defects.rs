@@ -41,6 +41,13 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
     let since = time::utc(row.first_seen_s);
     let (is, remedy) = match code(row)? {
         EntryCode::Unspecified => return None,
+        EntryCode::MissingElement if row.detail.contains(':') => {
+            let (relation, to) = row.detail.split_once(':').unwrap_or_default();
+            (
+                format!("says {relation} of request {to}, which the register does not hold"),
+                "Correct the id in its relations, or enter the other request.".to_owned(),
+            )
+        }
         EntryCode::MissingElement => (
             format!("holds nothing of an element that an order must have: {}", element(&row.detail)),
             "Ask the issuer for it, and amend the entry; or state on the checklist why it is not \
@@ -82,6 +89,16 @@ pub(super) fn sentence(row: &v1::FindingRow) -> Option<String> {
         EntryCode::ParentCaseClosed => (
             format!("depends on a proceeding that ended at {since}"),
             "Stop blocking under it, and close the file; or amend it, if its text holds on.".to_owned(),
+        ),
+        // Of no target: what its relations say.
+        EntryCode::Conflict if row.target.is_none() => (
+            format!(
+                "says in its relations that request {} holds no more, or not now, and both are in force",
+                row.detail
+            ),
+            "A relation changes nothing: state it of the other one (supersede, suspend, revoke, annul), or \
+             correct the relation."
+                .to_owned(),
         ),
         EntryCode::Conflict => (
             format!("blocks {} that request {} keeps open", some(row, "target", "targets"), row.detail),
@@ -189,6 +206,17 @@ mod tests {
         let many = v1::FindingRow { target_count: 3, ..row(EntryCode::Conflict, "open/2") };
         let said = "blocks 3 targets (the first: co.uk) that request open/2 keeps open";
         assert!(sentence(&many).unwrap().contains(said));
+    }
+
+    #[test]
+    fn what_a_relation_says_and_is_not_so_is_told() {
+        let nowhere = row(EntryCode::MissingElement, "confirms:court/9");
+        assert_eq!(cell(&nowhere).unwrap(), "element missing (MISSING_ELEMENT(confirms:court/9))");
+        let said = "says confirms of request court/9, which the register does not hold";
+        assert!(sentence(&nowhere).unwrap().contains(said));
+        let goes_on = v1::FindingRow { target: None, ..row(EntryCode::Conflict, "court/2") };
+        let said = "says in its relations that request court/2 holds no more";
+        assert!(sentence(&goes_on).unwrap().contains(said));
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn deed_sentence(deed: &v1::ServiceAction) -> String {
 
 /// Where several rules could have caused it, the one that is named is one of them.
 fn target_or_others(row: &v1::EventRow) -> String {
-    let target = words::target(row.target.as_ref());
+    let target = words::typed_target(row.target.as_ref());
     match row.other_candidates.len() {
         0 => target,
         // The most that a leaf names.

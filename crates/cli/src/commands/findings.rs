@@ -5,8 +5,8 @@ use remit_proto::v1;
 use super::{
     cases, defects, duties, list,
     row::{
-        Judged, attribution_fields, filter, node_cell, or_dash, rule_cells, sentences, target_cell,
-        target_fields, verdict_cell, verdict_fields,
+        Judged, attribution_fields, filter_of_findings, node_cell, or_dash, rule_cells, sentences,
+        target_cell, target_fields, verdict_cell, verdict_fields,
     },
 };
 use crate::{
@@ -23,7 +23,7 @@ pub(crate) async fn findings(
     args: &ListFindings,
     out: Format,
 ) -> Result<(), CliError> {
-    let filter = filter(&args.filtered)?;
+    let filter = filter_of_findings(&args.filtered)?;
     let states = cases::states(&args.state)?;
     let kinds = cases::kinds(&args.kind)?;
     let severity_min = cases::severity_min(args.severity.as_deref())?.into();

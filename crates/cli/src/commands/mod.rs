@@ -90,12 +90,14 @@ pub(crate) async fn run(cli: Cli) -> Result<Code, CliError> {
         Command::Requests(Requests::Import(args)) => return requests::import(&config, &args).await,
         Command::Requests(Requests::List(args)) => requests::list(&config, &args, output).await?,
         Command::Requests(Requests::Show { id }) => requests::show(&config, &id, output).await?,
-        Command::Requests(Requests::Export(args)) => requests::export(&config, &args).await?,
+        Command::Requests(Requests::Export(args)) => {
+            requests::export(&config, &args, output).await?
+        }
         Command::Requests(Requests::Files(args)) => requests::files(&config, &args, output).await?,
         Command::Requests(Requests::Quick(args)) => requests::quick(&config, &args).await?,
         Command::Requests(Requests::Amend(args)) => requests::amend(&config, &args).await?,
         Command::Requests(Requests::Document(args)) => {
-            return requests::document(&config, &args).await;
+            return requests::document(&config, &args, output).await;
         }
         Command::Requests(Requests::Approve(args)) => requests::approve(&config, &args).await?,
         Command::Requests(Requests::Erase(args)) => requests::erase(&config, &args).await?,

@@ -10,7 +10,17 @@ use crate::{
 use register::{ScreenWord, screen_word};
 use remit_proto::v1::{self, BasisProof, Ternary};
 
+/// Of rules and events, of which none has a detail.
 pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
+    let filter = filter_of_findings(args)?;
+    for text in &filter.in_full {
+        let code = text.split('(').next().unwrap_or_default();
+        eprintln!("note: --verdict {text}: taken are all with {code}, whatever stands in brackets");
+    }
+    Ok(v1::Filter { in_full: Vec::new(), ..filter })
+}
+
+pub(super) fn filter_of_findings(args: &Filtered) -> Result<v1::Filter, CliError> {
     let now_s = time::now_s();
     let at = |text: &Option<String>, flag| {
         text.as_deref().map_or(Ok(0), |text| time::parse(text, flag, now_s))
@@ -30,7 +40,8 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
     for text in &args.verdict {
         codes.take(text)?;
     }
-    let Codes { verdicts, undetermined, added, duties, integrity, entries } = codes;
+    let in_full = codes.in_full();
+    let Codes { verdicts, undetermined, added, duties, integrity, entries, .. } = codes;
     Ok(v1::Filter {
         since_s: at(&args.since, "--since")?,
         until_s: at(&args.until, "--until")?,
@@ -46,6 +57,7 @@ pub(super) fn filter(args: &Filtered) -> Result<v1::Filter, CliError> {
         integrity,
         entries,
         as_known_at_s: at(&args.as_known_at, "--as-known-at")?,
+        in_full,
     })
 }
 
@@ -119,7 +131,7 @@ pub(super) fn target_cell<R: Judged>() -> Cell<R> {
     Cell::new("TARGET", |row: &R| match (row.target(), row.rule()) {
         // It is of no rule, and so of no target: nothing is withheld.
         (None, None) => "-".to_owned(),
-        (target, _) => words::target(target),
+        (target, _) => words::typed_target(target),
     })
 }
 

@@ -147,4 +147,27 @@ mod tests {
         let (sure, shared) = hits(true);
         assert_eq!((sure, shared), (Value::Null, Value::Null));
     }
+
+    #[test]
+    fn a_name_and_all_below_it_are_told_apart() {
+        let row = |kind: v1::TargetKind| v1::RuleRow {
+            rule: Some(v1::Rule::default()),
+            target: Some(v1::Target { kind: kind.into(), value: "example.org".to_owned() }),
+            ..v1::RuleRow::default()
+        };
+        let rows = [row(v1::TargetKind::DomainExact), row(v1::TargetKind::DomainSubtree)];
+        let withheld = v1::RuleRow { target: None, ..rows[0].clone() };
+        let cell = |row: &v1::RuleRow| {
+            let table = layout(false).listing(std::slice::from_ref(row), None).text(200);
+            ["domain_exact:example.org", "domain_subtree:example.org", "(withheld)"]
+                .into_iter()
+                .filter(|cell| table.split_whitespace().any(|word| word == *cell))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(cell(&rows[0]), ["domain_exact:example.org"]);
+        assert_eq!(cell(&rows[1]), ["domain_subtree:example.org"]);
+        assert_eq!(cell(&withheld), ["(withheld)"]);
+        let objects = serde_json::json!(layout(false).listing(&rows, None).objects());
+        assert_eq!(objects[1]["target"], "example.org", "programs read the kind beside it");
+    }
 }

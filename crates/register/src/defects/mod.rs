@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `MISSING_ELEMENT(x)` | the checklist of DSA Art. 9(2) says of element x that it is absent | own measures, private lists, requests refused or over |
 //! | `ISSUER_NOT_COMPETENT` | a competence check came to "not competent" | own measures, requests refused or over |
+//! | `MISSING_ELEMENT(relation:id)` | its relations name a request that the register does not hold | requests refused or over; where something of the register cannot be read |
 //! | `UNNUMBERED` | neither the authority's number nor a docket nor an ECLI is held | own measures, requests refused or over, provisional ones before `confirm_by`, a reference that is closed and not seen here |
 //! | `CONFIRMATION_OVERDUE` | provisional, and not confirmed by `confirm_by` | |
 //! | `REVIEW_OVERDUE` | the date of review has passed | requests refused or over |
@@ -15,6 +16,7 @@
 //! | `STALE_TARGET` | probes found a target gone, parked or seized: see [`Gone`] | requests refused or over; a target that nobody probed is not known to be stale |
 //! | `PARENT_CASE_CLOSED` | a proceeding that it depends on has ended | texts that say that they hold on |
 //! | `CONFLICT(other)` | a target of it that is to be blocked is not disjoint from an exception of another, both in force, in places that may be the same | the request's own exceptions |
+//! | `CONFLICT(other)`, of no target | its relations say that it supersedes, suspends, revokes or annuls another, both in force | |
 //! | `DUPLICATE(other)` | an earlier entry of the same authority, also in force or to be, names one of its targets, under the same number or with the same targets | requests that name each other in their relations, or close what is compared, whoever sees it |
 //! | `BLANKET_REQUEST` | in force, open-ended, wide ([`faces::is_wide`]) and proved by no more than the operator's word or an oral order | own measures |
 //! | `EFFECT_NOT_REPORTED` | the report of what was done was due and is not sent | |
@@ -56,7 +58,7 @@ pub use watch::Watch;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
     pub code: EntryCode,
-    /// The element, the other request, by what a target is overbroad, or what became of it; else empty.
+    /// The element, the relation that leads nowhere, the other request, by what a target is overbroad, or what became of it; else empty.
     pub detail: String,
     pub since_s: i64,
     /// The first target that it is about.

@@ -1,18 +1,20 @@
-//! What one request is to another: it blocks what that one keeps open, or asks the same again.
+//! What one request is to another: it blocks what that one keeps open, says that it ends and does not, names one that
+//! is not there, or asks the same again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::RequestId;
-use remit_proto::v1::{EntryCode, RequestPart};
+use remit_proto::v1::{self, EntryCode, RelationKind, RequestPart};
 
 use super::{Case, Defect, Found};
 use crate::{
     entry::Entry,
     judge::CONSIDERED_MAX,
     register::{Touch, View},
-    request::{Request, RequestTarget, Scope, Territories, hides},
+    request::{Request, RequestTarget, hides},
+    state::Standing,
     target::{Relation, Target},
-    territory,
+    words,
 };
 
 pub(super) fn check(view: &View<'_>, case: &Case<'_>, found: &mut Found) {
@@ -20,6 +22,7 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>, found: &mut Found) {
     if found.in_force && view.keeps_open() {
         conflicts(view, case, &mut next_s, &mut found.defects);
     }
+    relations(view, case, found.in_force, &mut next_s, &mut found.defects);
     duplicates(view, case, &mut next_s, &mut found.defects);
     found.holds_until_s = next_s;
 }
@@ -35,6 +38,95 @@ fn look_again(touch: &Touch<'_>, at_s: i64, next_s: &mut Option<i64>) {
     });
 }
 
+/// As [`look_again`], of all that another one says.
+fn look_again_at(other: &Entry<'_>, at_s: i64, next_s: &mut Option<i64>) {
+    let known = other.transitions();
+    for version in other.versions() {
+        let bounds = other.bounds(version, None);
+        other.turning_points(version, bounds, &known, &mut |turn_s| {
+            if at_s < turn_s {
+                *next_s = Some(next_s.map_or(turn_s, |next_s| next_s.min(turn_s)));
+            }
+        });
+    }
+}
+
+/// A relation is words of a text, and does nothing: what it says happens by a step that is stated of the other one.
+fn relations(
+    view: &View<'_>,
+    case: &Case<'_>,
+    in_force: bool,
+    next_s: &mut Option<i64>,
+    found: &mut Vec<Defect>,
+) {
+    // What cannot be read may hold the request that is named.
+    let all_is_read = view.withheld_count() == 0 && view.not_understood_count() == 0;
+    let mut seen = BTreeSet::new();
+    for relation in &case.request.relations {
+        let kind = relation.kind();
+        if !names_request(kind) || !seen.insert((kind, &relation.to)) {
+            continue;
+        }
+        let v1::Relation { kind: _, to, outlives: _ } = relation;
+        let Some(other) = to.parse().ok().and_then(|to| view.request(&to)) else {
+            found.extend(all_is_read.then(|| Defect {
+                detail: format!("{}:{to}", words::relation(kind)),
+                ..Defect::of(EntryCode::MissingElement, case.entry.entered_at_s())
+            }));
+            continue;
+        };
+        if !in_force || !ends_or_stays(kind) {
+            continue;
+        }
+        look_again_at(&other, case.at_s, next_s);
+        // One conflict of two requests is one, whatever they disagree about.
+        let is_known = |defect: &Defect| defect.code == EntryCode::Conflict && defect.detail == *to;
+        let goes_on = other.standing_at(case.at_s).is_some_and(Standing::is_in_force);
+        if goes_on && !found.iter().any(is_known) {
+            found.push(Defect {
+                detail: to.clone(),
+                ..Defect::of(EntryCode::Conflict, since_s(view, case, other.id()))
+            });
+        }
+    }
+}
+
+/// And no list, and no proceeding.
+fn names_request(kind: RelationKind) -> bool {
+    match kind {
+        RelationKind::Confirms
+        | RelationKind::Amends
+        | RelationKind::Extends
+        | RelationKind::Supersedes
+        | RelationKind::Suspends
+        | RelationKind::Revokes
+        | RelationKind::Annuls
+        | RelationKind::Appeals
+        | RelationKind::SameMeasureAs => true,
+        RelationKind::Unspecified
+        | RelationKind::ImplementsListOf
+        | RelationKind::DependsOnProceeding => false,
+    }
+}
+
+/// If it is so, the other one is not in force. That one is not confirmed is a defect of that one.
+fn ends_or_stays(kind: RelationKind) -> bool {
+    match kind {
+        RelationKind::Supersedes
+        | RelationKind::Suspends
+        | RelationKind::Revokes
+        | RelationKind::Annuls => true,
+        RelationKind::Unspecified
+        | RelationKind::Confirms
+        | RelationKind::Amends
+        | RelationKind::Extends
+        | RelationKind::Appeals
+        | RelationKind::ImplementsListOf
+        | RelationKind::SameMeasureAs
+        | RelationKind::DependsOnProceeding => false,
+    }
+}
+
 fn conflicts(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: &mut Vec<Defect>) {
     let mut with: BTreeMap<&RequestId, (Target, u64)> = BTreeMap::new();
     for held in case.targets() {
@@ -48,7 +140,7 @@ fn conflicts(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: 
             look_again(&touch, case.at_s, next_s);
             let open = &touch.target.target;
             if touch.is_in_force_at(case.at_s)
-                && may_meet(&case.request.scope, &touch.version.request.scope)
+                && case.request.scope.may_meet(&touch.version.request.scope)
                 && !view.must_stay_open(case.id(), open, case.at_s)
             {
                 let blocked = match touch.relation {
@@ -78,32 +170,6 @@ fn conflicts(view: &View<'_>, case: &Case<'_>, next_s: &mut Option<i64>, found: 
 fn since_s(view: &View<'_>, case: &Case<'_>, other: &RequestId) -> i64 {
     let other_s = view.request(other).map_or(i64::MIN, |entry| entry.entered_at_s());
     case.entry.entered_at_s().max(other_s)
-}
-
-/// Whether there may be a place in which both hold.
-fn may_meet(one: &Scope, other: &Scope) -> bool {
-    let Scope { territories, nodes, network_types, asns, audiences, cells, .. } = one;
-    let places = match (territories, &other.territories) {
-        (Territories::Listed(some), Territories::Listed(others)) => {
-            let meet = |a: &str, b: &str| territory::holds(a, b) || territory::holds(b, a);
-            some.iter().any(|a| others.iter().any(|b| meet(a, b)))
-        }
-        (_, _) => true,
-    };
-    // A group may hold any node.
-    let by_name = |nodes: &[String]| !nodes.iter().any(|node| node.starts_with("group:"));
-    let nodes = !by_name(nodes) || !by_name(&other.nodes) || share(nodes, &other.nodes);
-    places
-        && nodes
-        && share(network_types, &other.network_types)
-        && share(asns, &other.asns)
-        && share(cells, &other.cells)
-        && share(audiences, &other.audiences)
-}
-
-/// Empty means all.
-fn share<T: PartialEq>(some: &[T], others: &[T]) -> bool {
-    some.is_empty() || others.is_empty() || some.iter().any(|one| others.contains(one))
 }
 
 /// So many targets of a request with a number are asked for in others of that number.

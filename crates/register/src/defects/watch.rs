@@ -1,7 +1,7 @@
 //! Defects kept up to date: looked at again is what a change of the register or a clock can reach.
 //!
 //! Reached are the requests that statements and erasures since the last look are about, those that touch their
-//! targets, and those whose own times have passed a bound ([`Found::holds_until_s`]). What cannot be told so takes
+//! targets or name them in relations, and those whose own times have passed a bound ([`Found::holds_until_s`]). What cannot be told so takes
 //! everything: another version of a list, the end of a proceeding, another result of probes, an older register,
 //! an earlier time. A property test compares each step with looking at all.
 

@@ -11,7 +11,11 @@ use evidence::closed;
 use remit_proto::v1::{self, DisclosureTier as Tier, RequestPart};
 
 use super::{Action, Imported, RowError, RowReport, VERSION_NOT_STATED};
-use crate::{entry::Entry, request::Request, words};
+use crate::{
+    entry::Entry,
+    request::{Refused, Request},
+    words,
+};
 
 /// What the register holds of a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +78,37 @@ impl Merged {
 }
 
 impl Imported {
+    /// Refuses the rows of what would have been received later than now: what is still to come nobody has received.
+    pub fn received_by(self, now_s: i64) -> Self {
+        let Self { requests, mut report, of_one } = self;
+        let mut ahead: BTreeMap<String, RowError> = BTreeMap::new();
+        let mut taken = Vec::with_capacity(requests.len());
+        for request in requests {
+            match received_ahead(&request, now_s) {
+                None => taken.push(request),
+                Some(Refused { field, problem, remedy }) => {
+                    ahead.insert(request.id, RowError::new(field, problem, remedy));
+                }
+            }
+        }
+        let one = ahead.first_key_value().map(|(id, _)| id.clone()).filter(|_| of_one);
+        let mut told = HashSet::new();
+        for row in &mut report {
+            let id = one.as_ref().unwrap_or(&row.id);
+            let is_taken = !matches!(row.action, Action::Refused(_));
+            if let Some((id, error)) = ahead.get_key_value(id).filter(|_| is_taken) {
+                told.insert(id.clone());
+                row.refuse(error.clone());
+            }
+        }
+        for (id, error) in ahead.into_iter().filter(|(id, _)| !told.contains(id)) {
+            let mut row = RowReport { id, ..RowReport::accepted(1) };
+            row.refuse(error);
+            report.push(row);
+        }
+        Self { requests: taken, report, of_one }
+    }
+
     /// `held`: every request in the register.
     pub fn merge(self, held: &[Held]) -> Merged {
         let Self { requests, mut report, of_one } = self;
@@ -135,6 +170,16 @@ impl Imported {
         merged.report = report;
         merged
     }
+}
+
+fn received_ahead(request: &v1::Request, now_s: i64) -> Option<Refused> {
+    // Hardly any is, and all of its targets are read for it.
+    let received_s = request.notification.as_ref()?.received_at_s;
+    if received_s <= now_s {
+        return None;
+    }
+    let numbered = v1::Request { version: request.version.max(1), ..request.clone() };
+    Request::try_from(numbered).ok()?.received_ahead_of(now_s)
 }
 
 /// The rows of a request, or one of its own where it has none and there is something to say of it: as of a zone in which

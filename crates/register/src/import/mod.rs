@@ -38,6 +38,7 @@ mod csv;
 mod export;
 mod items;
 mod json;
+mod lines;
 mod merge;
 mod mistakes;
 mod particulars;
@@ -61,7 +62,6 @@ use std::{
 
 use remit_proto::v1::{self, RowFault};
 
-pub(crate) use self::whole::ended;
 pub use self::{
     csv::{Column, Mapping, TargetColumn, csv_for, from_csv},
     export::{Seen, to_json, to_toml},
@@ -77,6 +77,10 @@ pub use self::{
     times::{EndDate, TypedDay, typed_day},
     toml::{from_toml, toml_for},
     whole::line_ended,
+};
+pub(crate) use self::{
+    lines::{Lines, stands_already},
+    whole::ended,
 };
 use self::{
     mistakes::Mistakes,

@@ -9,10 +9,9 @@
 //! A record is taken whole or refused whole. `$INCLUDE` and `$GENERATE`, and a zone that ends inside a
 //! quotation, a parenthesis or a line, import nothing: what is missing cannot be known.
 
-use std::collections::HashMap;
-
 use super::{
     Action, Gathered, ImportError, Imported, ROW_SIZE_MAX, RowError, RowReport, bounded,
+    lines::{Lines, stands_already},
     settings::Settings,
     zone::{Record, records},
 };
@@ -116,7 +115,7 @@ fn read(bytes: &[u8]) -> Result<(Vec<Rule>, Vec<RowReport>), ImportError> {
     let zone = records(bytes)?;
     let mut rules: Vec<Rule> = Vec::new();
     let mut report = Vec::new();
-    let mut first: HashMap<(Target, bool), u64> = HashMap::new();
+    let mut lines: Lines<Target> = Lines::new();
     for record in &zone {
         let Some(read) = rule(record) else { continue };
         let mut row = RowReport::accepted(record.line);
@@ -124,12 +123,10 @@ fn read(bytes: &[u8]) -> Result<(Vec<Rule>, Vec<RowReport>), ImportError> {
             Ok(rule) => {
                 row.id = rule.target.to_string();
                 let mut repairs: Vec<String> = rule.repairs.iter().map(Repair::to_string).collect();
-                let key = (rule.target.clone(), rule.technique.is_none());
-                if let Some(earlier) = first.get(&key) {
-                    repairs.push(format!("stands already on line {earlier} and counts once"));
-                } else {
-                    first.insert(key, record.line);
-                    rules.push(rule);
+                let stays_open = rule.technique.is_none();
+                match lines.take(report.len(), rule.target.clone(), stays_open) {
+                    Some(earlier) => repairs.push(stands_already(&report, earlier)),
+                    None => rules.push(rule),
                 }
                 if !repairs.is_empty() {
                     row.action = Action::Repaired(repairs);
@@ -139,6 +136,7 @@ fn read(bytes: &[u8]) -> Result<(Vec<Rule>, Vec<RowReport>), ImportError> {
         }
         report.push(row);
     }
+    let rules = lines.settle(rules, &mut report);
     Ok((rules, report))
 }
 

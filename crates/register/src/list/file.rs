@@ -10,18 +10,21 @@
 //! ```
 //!
 //! A line is taken whole or refused whole, in a file whose last line ends; one without that line end may be cut off, and
-//! is refused as a whole. An entry that stands twice counts once, and that is said.
+//! is refused as a whole. An entry that stands twice counts once, and that is said. One that is to be blocked and must stay
+//! open, both under one request, is refused with all lines that say either.
 //!
 //! Bounds are those of files of requests: a line of more than [`ROW_SIZE_MAX`] bytes is refused by itself, a file of
 //! more than [`ROWS_MAX`](crate::import::ROWS_MAX) lines as a whole.
-
-use std::collections::HashMap;
 
 use remit_proto::v1::RowFault;
 
 use super::ListEntry;
 use crate::{
-    import::{Action, ImportError, ROW_SIZE_MAX, RowError, RowReport, bounded, ended, typed_kind},
+    import::{
+        Action, ImportError, Lines, ROW_SIZE_MAX, RowError, RowReport, bounded, ended,
+        stands_already, typed_kind,
+    },
+    request::{IN_URL, NO_PERSON, address_in_url, leads_to_person},
     target::Target,
 };
 
@@ -49,7 +52,7 @@ pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
     // A version is all of its lines: what is cut off of it would count as removed.
     ended(bytes)?;
     let mut file = ListFile { entries: Vec::new(), report: Vec::new() };
-    let mut first: HashMap<ListEntry, u64> = HashMap::new();
+    let mut lines = Lines::new();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1_u64..) {
         let read = match std::str::from_utf8(line) {
@@ -62,12 +65,13 @@ pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
         match read {
             Ok((entry, mut repairs)) => {
                 row.id = entry.target.to_string();
-                let key = ListEntry { raw: String::new(), ..entry.clone() };
-                if let Some(earlier) = first.get(&key) {
-                    repairs.push(format!("stands already on line {earlier} and counts once"));
-                } else {
-                    first.insert(key, number);
-                    file.entries.push(entry);
+                row.notes
+                    .extend(address_in_url(&entry.target).map(|_| format!("it holds {IN_URL}")));
+                // Of two requests, each may say another thing.
+                let about = (entry.target.clone(), entry.request.clone());
+                match lines.take(file.report.len(), about, entry.exception) {
+                    Some(earlier) => repairs.push(stands_already(&file.report, earlier)),
+                    None => file.entries.push(entry),
                 }
                 if !repairs.is_empty() {
                     row.action = Action::Repaired(repairs);
@@ -77,6 +81,7 @@ pub fn from_lines(bytes: &[u8]) -> Result<ListFile, ImportError> {
         }
         file.report.push(row);
     }
+    file.entries = lines.settle(file.entries, &mut file.report);
     Ok(file)
 }
 
@@ -115,6 +120,11 @@ fn read(line: &str) -> Option<Result<(ListEntry, Vec<String>), RowError>> {
         let raw = if value == target.to_string() { "" } else { text };
         Ok((target, repairs, raw))
     });
+    if let Ok((target, ..)) = &target
+        && let Some(problem) = leads_to_person(target)
+    {
+        return Some(Err(wrong(problem, NO_PERSON, RowFault::Value)));
+    }
     let remedy = "write a name, *.name, an address, a prefix or a URL, or <kind>:<value>";
     Some(match target {
         Err(error) => Err(wrong(error.to_string(), remedy, RowFault::Value)),

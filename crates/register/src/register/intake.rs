@@ -4,7 +4,12 @@ use evidence::RequestId;
 use remit_proto::v1::{self, TransitionKind, statement::Body};
 
 use super::Items;
-use crate::{entry::Entry, request::strange_text, words};
+use crate::{
+    entry::Entry,
+    request::{Decision, InvalidRequest, NO_PERSON, leads_to_person, strange_text},
+    target::Target,
+    words,
+};
 
 /// Why a statement is not to be entered, with field and remedy; `None`: the register decides. `held`: what it has of a
 /// request by now.
@@ -22,11 +27,18 @@ pub fn refused<'h>(
         items.into_iter().flat_map(Items::requests).find_map(|request| {
             let before = held(&request.id);
             let before = before.as_ref().and_then(|entry| entry.all_versions().next_back());
-            let why = request.refused_after(before.map(|version| &*version.request))?;
+            let before = before.map(|version| &*version.request);
+            let is_new = before.is_none_or(|before| before.received_at_s != request.received_at_s);
+            let ahead = || request.received_ahead_of(statement.recorded_at_s).filter(|_| is_new);
+            let why = request.refused_after(before).or_else(ahead)?;
             Some(format!("request {}: {why}", request.id))
         })
     };
-    strange.or_else(of_request).or_else(|| match body {
+    let of_list = || match body {
+        Body::ListVersion(version) => person_in(version, items?),
+        _ => None,
+    };
+    strange.or_else(of_request).or_else(of_list).or_else(|| match body {
         Body::Transition(step) => {
             let entry = held(&step.request_id.parse().ok()?)?;
             let texts = || entry.all_versions().map(|version| &version.request);
@@ -40,7 +52,9 @@ pub fn refused<'h>(
                 | TransitionKind::Accept
                 | TransitionKind::Refuse => {
                     let received = texts().filter(|text| text.received_at_s.is_some());
-                    received.min_by_key(|text| text.received_at_s)?.decided_too_early(at_s)
+                    let received = received.min_by_key(|text| text.received_at_s);
+                    let too_early = received.and_then(|text| text.decided_too_early(at_s));
+                    too_early.or_else(|| accepts_nothing(&entry, step))
                 }
                 TransitionKind::Confirm
                 | TransitionKind::Suspend
@@ -61,6 +75,29 @@ pub fn refused<'h>(
         }
         _ => None,
     })
+}
+
+/// Of entries that a version adds, a target that tells how somebody is reached.
+fn person_in(version: &v1::ListVersion, items: &Items) -> Option<String> {
+    let announced = version.changes.as_ref().map_or(0, |set| set.count);
+    // What cannot be read the register refuses.
+    let changes = items.changes(announced).ok()?;
+    let mut targets = changes.iter().flat_map(|changes| &changes.added).filter_map(|entry| {
+        let target = entry.target.as_ref()?;
+        leads_to_person(&Target::from_wire(target).ok()?)
+    });
+    targets.next().map(|problem| format!("list_entry.target: {problem}; {NO_PERSON}"))
+}
+
+/// Whatever is left out, something is left: else it is not accepted.
+fn accepts_nothing(entry: &Entry<'_>, step: &v1::Transition) -> Option<String> {
+    // One that cannot be read the register refuses.
+    let decision = Decision::try_from(step.decision.clone()?).ok()?;
+    let InvalidRequest { field, problem } = entry.request().accepts_nothing(&decision)?;
+    Some(format!(
+        "transition.{field}: {problem}; state what is accepted of request {}, or `refuse` it",
+        entry.id()
+    ))
 }
 
 /// What people say in it in their own words, beside requests.

@@ -12,13 +12,16 @@ use crate::{
     state::Transition,
 };
 
-/// Positions of the requests that name another one, or a list, in any of their versions or steps.
+/// Positions of the requests that name another one, or a list, in any of their versions or steps: whatever they say of
+/// it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Naming(HashMap<String, BTreeSet<usize>>);
 
 impl Naming {
     pub(super) fn entered(&mut self, position: usize, request: &Request) {
-        for relation in request.relations.iter().filter(|relation| goes_with(relation.kind())) {
+        let is_proceeding =
+            |relation: &&v1::Relation| relation.kind() == RelationKind::DependsOnProceeding;
+        for relation in request.relations.iter().filter(|relation| !is_proceeding(relation)) {
             self.0.entry(relation.to.clone()).or_default().insert(position);
         }
     }
@@ -64,6 +67,12 @@ impl<'a> View<'a> {
         let naming = self.register.naming.of(entry.id());
         let naming = naming.filter_map(|position| self.entry(position));
         own.chain(naming.filter(move |other| names(other, entry.id())))
+    }
+
+    /// Those that name a request in relations or steps: what is said of them may rest on whether it is there, and where
+    /// it stands.
+    pub(crate) fn naming(&self, id: &RequestId) -> impl Iterator<Item = Entry<'a>> {
+        self.register.naming.of(id).filter_map(|position| self.entry(position))
     }
 
     /// The request that a relation names; of a list, the one under which it stands.

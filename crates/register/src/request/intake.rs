@@ -5,16 +5,22 @@
 //! ever: one more there, and a log that was written before could not be read any more. So rules that are only about
 //! what comes in stand here.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
 use ipnet::IpNet;
-use remit_proto::v1;
+use remit_proto::v1::{self, DecisionKind};
 
 use super::{
-    Particulars, Removal, Request,
+    Decision, InvalidRequest, Particulars, Removal, Request, RequestTarget, Scope, Territories,
+    check::invalid,
     texts::{TARGET_RAW, TARGET_REPAIRED, Text, texts},
 };
-use crate::{contact::contact, hidden, target::Target, territory};
+use crate::{
+    contact::{contact, is_address_in_path},
+    hidden,
+    target::{Target, WebHost},
+    territory,
+};
 
 /// What there is to say of a request that is to be entered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,11 +55,19 @@ impl Request {
             see(TARGET_RAW, &rest.raw, TextForm::Raw);
             see(TARGET_REPAIRED, &rest.repair, TextForm::Raw);
         }
-        let said = self.targets.iter().filter_map(|target| words_of(&target.target));
-        found.refused.extend(said.filter_map(reached).take(1).map(|problem| Refused {
+        let mut persons = self.targets.iter().filter_map(|held| leads_to_person(&held.target));
+        found.refused.extend(persons.next().map(|problem| Refused {
             field: "targets",
             problem,
-            remedy: "block an account by a token of its own (line_account), which no address can be read from",
+            remedy: NO_PERSON,
+        }));
+        found.noted.extend(self.addresses_in_urls());
+        found.refused.extend(self.both_ways());
+        let decided = self.decision.as_ref().and_then(|decision| self.accepts_nothing(decision));
+        found.refused.extend(decided.map(|why| {
+            let InvalidRequest { field, problem } = why.in_words_of_a_file();
+            let remedy = "write what is accepted of it, or refuse it: status = \"refused\", and decision.kind = \"refuse\"";
+            Refused { field, problem, remedy }
         }));
         found.noted.extend(self.unknown_codes());
         self.check_order(&mut found);
@@ -122,6 +136,98 @@ impl TextForm {
 }
 
 impl Request {
+    /// A target that is to be blocked and must stay open at one time: nobody can do both, and which is meant is for the
+    /// order to say. What lies within a wider block may stay open.
+    fn both_ways(&self) -> Option<Refused> {
+        let mut open: HashMap<&Target, Vec<&RequestTarget>> = HashMap::new();
+        for held in self.targets.iter().filter(|held| held.exception) {
+            open.entry(&held.target).or_default().push(held);
+        }
+        if open.is_empty() {
+            return None;
+        }
+        // An address that was resolved from a name was not asked for.
+        let mut blocked =
+            self.targets.iter().filter(|held| !held.exception && held.derived().is_none());
+        let both = blocked.find(|held| {
+            let mut open = open.get(&held.target).into_iter().flatten();
+            open.any(|open| meet(held, open))
+        })?;
+        Some(Refused {
+            field: "exceptions",
+            problem: format!("{} must stay open and is to be blocked", both.target),
+            remedy: "take it out of the exceptions or out of the targets",
+        })
+    }
+
+    /// Why a decision that is to accept the request leaves nothing of it that would be carried out anywhere.
+    pub(crate) fn accepts_nothing(&self, decision: &Decision) -> Option<InvalidRequest> {
+        let Decision { kind, not_accepted, accepted_scope, .. } = decision;
+        match kind {
+            DecisionKind::Accept | DecisionKind::AcceptNarrowed | DecisionKind::Partial => {}
+            DecisionKind::Unspecified
+            | DecisionKind::Clarify
+            | DecisionKind::Challenge
+            | DecisionKind::Refuse => return None,
+        }
+        let sees = |part| self.withholds(part).is_none();
+        // An address goes with the name that it was resolved from, and lists bring what is not here.
+        let mut blocked = self
+            .targets
+            .iter()
+            .filter(|held| !held.exception && held.derived().is_none())
+            .peekable();
+        let all_left_out = !not_accepted.is_empty()
+            && sees(v1::RequestPart::Targets)
+            && self.covers_lists.is_empty()
+            && blocked.peek().is_some()
+            && blocked.all(|held| decision.leaves_out(&held.target));
+        if all_left_out {
+            return Some(invalid("decision.not_accepted", "holds all targets of the request"));
+        }
+        let accepted = accepted_scope.as_ref().filter(|_| sees(v1::RequestPart::Scope))?;
+        let nowhere = !self.scope.may_meet(accepted)
+            || accepted.keeps_out(accepted)
+            || accepted.keeps_out(&self.scope)
+            || self.scope.keeps_out(accepted);
+        nowhere.then(|| {
+            let problem = "lies outside the scope of the request: nothing of it would be carried out anywhere";
+            invalid("decision.accepted_scope", problem)
+        })
+    }
+
+    /// Why it cannot have been received by this time.
+    pub fn received_ahead_of(&self, now_s: i64) -> Option<Refused> {
+        let received_s = self.received_at_s?;
+        if received_s <= now_s.saturating_add(RECEIVED_AHEAD_MAX_S) {
+            return None;
+        }
+        let Told { zone, .. } = Told::of("received", received_s, self);
+        let zones_s = match zone {
+            Zone::Assumed => ZONES_S,
+            Zone::Unknown if !self.particulars.time_assumption.is_empty() => ZONES_S,
+            Zone::Written | Zone::Unknown => 0,
+        };
+        let ahead = received_s > now_s.saturating_add(RECEIVED_AHEAD_MAX_S + zones_s);
+        ahead.then(|| Refused {
+            field: "received",
+            problem: format!("{} is still to come", crate::words::time(received_s)),
+            remedy: "write when it came; when it is to hold is from",
+        })
+    }
+
+    /// What a court wants blocked may hold one, and is blocked as it is; that it stands in the register for good, and who
+    /// reads it there, is for the operator to know. It is not told here: it would go on into a log.
+    fn addresses_in_urls(&self) -> Option<String> {
+        let mut hosts = self.targets.iter().filter_map(|held| address_in_url(&held.target));
+        let first = hosts.next()?;
+        let urls = match hosts.count() {
+            0 => format!("a URL at {first} holds"),
+            more => format!("{} URLs, the first at {first}, hold", more.saturating_add(1)),
+        };
+        Some(format!("targets: {urls} {IN_URL}"))
+    }
+
     /// What is taken as it is, and whoever counts by country or language will not find.
     fn unknown_codes(&self) -> Vec<String> {
         let mut noted = Vec::new();
@@ -141,6 +247,59 @@ impl Request {
     }
 }
 
+/// Clocks of those who write and those who sign.
+pub const RECEIVED_AHEAD_MAX_S: i64 = 300;
+
+impl Scope {
+    /// Whether there may be a place in which both hold, and a line.
+    pub(crate) fn may_meet(&self, other: &Self) -> bool {
+        let Self { territories, nodes, network_types, asns, audiences, cells, .. } = self;
+        let places = match (territories, &other.territories) {
+            (Territories::Listed(some), Territories::Listed(others)) => {
+                let meet = |a: &str, b: &str| territory::holds(a, b) || territory::holds(b, a);
+                some.iter().any(|a| others.iter().any(|b| meet(a, b)))
+            }
+            (_, _) => true,
+        };
+        let nodes = has_group(nodes) || has_group(&other.nodes) || share(nodes, &other.nodes);
+        places
+            && nodes
+            && share(network_types, &other.network_types)
+            && share(asns, &other.asns)
+            && share(cells, &other.cells)
+            && share(audiences, &other.audiences)
+    }
+
+    /// All nodes or all classes of line that the other one names are excepted here.
+    fn keeps_out(&self, other: &Self) -> bool {
+        let all = |named: &[String], excepted: &[String]| {
+            !named.is_empty() && named.iter().all(|one| excepted.contains(one))
+        };
+        all(&other.nodes, &self.except_nodes) || all(&other.audiences, &self.except_audiences)
+    }
+}
+
+/// A group may hold any node.
+fn has_group(nodes: &[String]) -> bool {
+    nodes.iter().any(|node| node.starts_with("group:"))
+}
+
+/// Empty means all.
+fn share<T: PartialEq>(some: &[T], others: &[T]) -> bool {
+    some.is_empty() || others.is_empty() || some.iter().any(|one| others.contains(one))
+}
+
+/// There is a time at which both stand in the request.
+fn meet(one: &RequestTarget, other: &RequestTarget) -> bool {
+    let ends_first =
+        |one: &RequestTarget, other: &RequestTarget| match (one.removed_at_s(), other.added_at_s())
+        {
+            (Some(removed_s), Some(added_s)) => removed_s <= added_s,
+            (None, _) | (_, None) => false,
+        };
+    !ends_first(one, other) && !ends_first(other, one)
+}
+
 /// Two or three letters, and what tells more of it: RFC 5646 section 2.1. Longer ones are reserved.
 fn is_language(tag: &str) -> bool {
     let mut parts = tag.split('-');
@@ -151,6 +310,25 @@ fn is_language(tag: &str) -> bool {
             (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
         })
 }
+
+/// Why a target that is words is refused: it tells how somebody is reached.
+pub(crate) fn leads_to_person(target: &Target) -> Option<String> {
+    words_of(target).and_then(reached)
+}
+
+/// What to do instead.
+pub(crate) const NO_PERSON: &str =
+    "block an account by a token of its own (line_account), which no address can be read from";
+
+/// The host of a URL that holds an e-mail address. Before the host none is read: which host is meant would not be clear.
+pub(crate) fn address_in_url(target: &Target) -> Option<&WebHost> {
+    let (Target::Url(url) | Target::UrlPrefix(url)) = target else { return None };
+    let behind = [Some(url.path()), url.query()];
+    behind.into_iter().flatten().any(is_address_in_path).then(|| url.host())
+}
+
+pub(crate) const IN_URL: &str = "an e-mail address: if it is a person's, ask for a target without it, or close the \
+                                 targets to those who need not read it";
 
 /// Of a target that is words, and no place in the network.
 fn words_of(target: &Target) -> Option<&str> {

@@ -22,7 +22,8 @@ use remit_proto::v1::{self, BasisClass, BasisProof, Instrument, RequestForm, Req
 use crate::target::{Relation, Target, kind_from_word, kind_word, relation};
 
 pub use check::InvalidRequest;
-pub use intake::{Intake, Refused, strange_text};
+pub(crate) use intake::{IN_URL, NO_PERSON, address_in_url, leads_to_person};
+pub use intake::{Intake, RECEIVED_AHEAD_MAX_S, Refused, strange_text};
 pub use texts::{Place, Text, scope_texts, texts};
 pub use validity::checklist;
 

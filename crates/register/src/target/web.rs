@@ -106,11 +106,7 @@ impl WebAddress {
 impl fmt::Display for WebAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.secure { "https://" } else { "http://" })?;
-        match &self.host {
-            WebHost::Name(name) => name.fmt(f)?,
-            WebHost::Ip(IpAddr::V4(ip)) => ip.fmt(f)?,
-            WebHost::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
-        }
+        self.host.fmt(f)?;
         if self.port != if self.secure { 443 } else { 80 } {
             write!(f, ":{}", self.port)?;
         }
@@ -118,6 +114,16 @@ impl fmt::Display for WebAddress {
         match &self.query {
             Some(query) => write!(f, "?{query}"),
             None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for WebHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Ip(IpAddr::V4(ip)) => ip.fmt(f),
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
         }
     }
 }

@@ -147,6 +147,23 @@ fn a_defect_says_since_when() {
     assert_eq!(since[&EntryCode::OpenEnded], at("2026-01-03"));
 }
 
+/// What is withheld may be the request that a relation names.
+#[test]
+fn nothing_is_missing_where_something_is_not_read() {
+    let mut register = register_of("req-7 ip:192.0.2.7 relation confirms=court/9");
+    let (mut watch, at_s, none) = (Watch::default(), at("2026-01-15"), gone(&[]));
+    let id = "req-7".parse().unwrap();
+    let mut leads_nowhere = |register: &Register| {
+        watch.look(register, register.size(), at_s, &none);
+        assert_eq!(watch.found(), &defects(&register.view(), at_s, &none));
+        shown(watch.found().get(&id), &[EntryCode::MissingElement]).contains("confirms:court/9")
+    };
+    assert!(leads_nowhere(&register));
+    let (statement, _) = statement_of("court/9 ip:192.0.2.8");
+    register.apply(&statement, None).unwrap();
+    assert!(!leads_nowhere(&register));
+}
+
 const TIMES: [&str; 6] =
     ["2025-12-31", "2026-01-15", "2026-01-15T12:00:00Z", "2026-02-10", "2026-04-01", "2027-01-01"];
 

@@ -330,6 +330,140 @@ fn nobody_decides_of_a_request_that_had_not_been_received() {
 }
 
 #[test]
+fn what_is_accepted_of_a_request_is_something() {
+    let lines = "status = \"received\"\nterritories = [\"DE\", \"FR\"]\nnodes = [\"a\", \"b\"]\n\
+                 targets = [\"domain_exact:a.example\", \"domain_subtree:b.example\"]\n\
+                 exceptions = [\"domain_exact:x.b.example\"]\ntechniques = [\"dns_nxdomain\"]";
+    let register = enter(from_toml(&one(lines)).unwrap());
+    let view = register.view();
+    let said = |decision: v1::OperatorDecision| {
+        let step = v1::Transition {
+            request_id: "req-7".into(),
+            kind: v1::TransitionKind::Accept.into(),
+            decision: Some(decision),
+            ..v1::Transition::default()
+        };
+        let statement = stated(Body::Transition(step), "2026-03-02T13:00:00Z");
+        register::register::refused(&statement, None, |id| view.request(id))
+    };
+    let reason = v1::OperatorReason::ServiceNotCovered.into();
+    let not = |targets: &[&str]| {
+        let target = |text: &&str| text.parse::<register::Target>().unwrap().to_wire();
+        let kind = v1::DecisionKind::Partial.into();
+        let not_accepted = targets.iter().map(target).collect();
+        said(v1::OperatorDecision { kind, reason, not_accepted, ..Default::default() })
+    };
+    assert_eq!(not(&["domain_subtree:b.example"]), None);
+    assert_eq!(
+        not(&["domain_subtree:b.example", "domain_exact:a.example"]).unwrap(),
+        "transition.decision.not_accepted: holds all targets of the request; state what is accepted of request \
+         req-7, or `refuse` it"
+    );
+    let only = |scope: v1::Scope| {
+        let kind = v1::DecisionKind::AcceptNarrowed.into();
+        let accepted_scope = Some(scope);
+        said(v1::OperatorDecision { kind, reason, accepted_scope, ..Default::default() })
+    };
+    let within = |territory: &str, nodes: &[&str], except_nodes: &[&str]| {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let territories = vec![territory.to_owned()];
+        let (nodes, except_nodes) = (words(nodes), words(except_nodes));
+        only(v1::Scope { territories, nodes, except_nodes, ..v1::Scope::default() })
+    };
+    for (territory, nodes, except_nodes) in [
+        ("DE-BE", [].as_slice(), [].as_slice()),
+        ("EU", &[], &[]),
+        ("*", &["b"], &[]),
+        ("FR", &["group:edge"], &["a"]),
+    ] {
+        assert_eq!(within(territory, nodes, except_nodes), None, "{territory} {nodes:?}");
+    }
+    for (territory, nodes, except_nodes) in [
+        ("NL", [].as_slice(), [].as_slice()),
+        ("*", &["c"], &[]),
+        ("*", &[], &["a", "b"]),
+        ("DE", &["a"], &["a"]),
+    ] {
+        let why = within(territory, nodes, except_nodes).unwrap_or_default();
+        let words = "transition.decision.accepted_scope: lies outside the scope of the request";
+        assert!(why.starts_with(words), "{territory} {nodes:?}: {why}");
+    }
+    // A file says both at once.
+    let partial = |targets: &str| {
+        format!(
+            "decision = {{ kind = \"partial\", reason = \"service_not_covered\", not_accepted = [{targets}] }}\n\
+             targets = [\"ip:192.0.2.7\", \"ip:192.0.2.8\"]"
+        )
+    };
+    plain(&partial("\"ip:192.0.2.7\""));
+    let all = partial("\"ip:192.0.2.7\", \"ip:192.0.2.8\"");
+    refused(&all, "decision.not_accepted", "holds all targets of the request");
+    let narrowed = "decision = { kind = \"accept_narrowed\", reason = \"service_not_covered\", territories = [\"NL\"] }";
+    refused(narrowed, "decision.territories", "outside the scope of the request");
+}
+
+#[test]
+fn nothing_is_received_before_it_came() {
+    let now = "2026-03-02T12:00:00Z";
+    let came = |lines: &str| from_toml(&one(lines)).unwrap().received_by(at(now));
+    let taken = |lines: &str| came(lines).accepted_count() == 1;
+    let at_once = |time: &str| format!("received = \"{time}\"");
+    assert!(taken("") && taken(&at_once("2026-03-02T12:05:00Z")), "clocks differ by so much");
+    let late = came(&at_once("2026-03-02T12:05:01Z"));
+    assert_eq!(
+        report(&late),
+        [
+            "line 1, req-7: refused: received: 2026-03-02T12:05:01Z is still to come; write when it came; when it \
+          is to hold is from"
+        ]
+    );
+    assert!(late.requests.is_empty());
+    assert_eq!(late.merge(&[]).refused_count(), 1, "it is on record with the file");
+    // A day of the authority, and of a zone that was assumed.
+    assert!(taken(&format!("{ZONE}\nreceived = 2026-03-02")));
+    assert!(taken(&format!("{ZONE}\nreceived = \"2026-03-03T10:00:00\"")));
+    assert!(!taken(&format!("{ZONE}\nreceived = 2026-03-04")));
+    assert!(!taken(&format!("{ZONE}\nreceived = \"2026-03-03T10:00:00+01:00\"")));
+}
+
+/// And a log that holds one is read.
+#[test]
+fn a_statement_of_what_is_still_to_come_is_refused_and_was_not() {
+    let read = |lines: &str| from_toml(&one(lines)).unwrap();
+    let statement = |imported: Imported, recorded_at: &str| {
+        let mut requests = imported.requests;
+        requests.iter_mut().for_each(|request| request.version = request.version.max(1));
+        let items = to_items(requests);
+        let set = v1::ItemSet { count: items.len() as u64, ..v1::ItemSet::default() };
+        let body = Body::Import(v1::Import { items: Some(set), ..v1::Import::default() });
+        let recorded_at_s = at(recorded_at);
+        let stated = v1::Statement { recorded_at_s, ..stated(body, recorded_at) };
+        (stated, register::Items::read(items).unwrap())
+    };
+    let lines = "received = \"2026-03-02T12:00:00Z\"";
+    let (early, items) = statement(read(lines), "2026-03-02T11:00:00Z");
+    let why = register::register::refused(&early, Some(&items), |_| None).unwrap();
+    assert!(
+        why.starts_with("request req-7: received: 2026-03-02T12:00:00Z is still to come"),
+        "{why}"
+    );
+    let (later, items) = statement(read(lines), "2026-03-02T12:00:00Z");
+    assert_eq!(register::register::refused(&later, Some(&items), |_| None), None);
+    // It was entered before this was looked at: a log is read, and the next version may say so again.
+    let mut register = Register::new("example.net/register");
+    let (_, items) = statement(read(lines), "2026-03-02T11:00:00Z");
+    register.take_in(&early, Some(&items)).unwrap();
+    let view = register.view();
+    let (_, items) = statement(read(&format!("{lines}\ncategory = \"x\"")), "2026-03-02T11:00:00Z");
+    let again = register::register::refused(&early, Some(&items), |id| view.request(id));
+    assert_eq!(again, None);
+    let moved = "received = \"2026-03-03T12:00:00Z\"";
+    let (_, items) = statement(read(moved), "2026-03-02T11:00:00Z");
+    let again = register::register::refused(&early, Some(&items), |id| view.request(id));
+    assert!(again.is_some(), "another time of what is still to come");
+}
+
+#[test]
 fn no_word_of_a_statement_hides_what_it_says() {
     no_word_of_a_statement_holds("\u{202e}", "turns the direction of text (U+202E)");
     no_word_of_a_statement_holds("\u{e0041}", "nobody sees (U+E0041)");
@@ -358,4 +492,29 @@ fn no_word_of_a_statement_holds(hidden: &str, problem: &str) {
         let said = register::register::refused(&statement, None, |_| None).unwrap();
         assert!(said.ends_with(&format!("{problem}; write it without it")), "{said}");
     }
+}
+
+#[test]
+fn what_must_stay_open_is_not_to_be_blocked_too() {
+    let both = |targets: &str, exceptions: &str| {
+        format!(
+            "targets = [{targets}]\nexceptions = [{exceptions}]\ntechniques = [\"dns_nxdomain\"]"
+        )
+    };
+    let words = "www.example.org must stay open and is to be blocked";
+    let (name, other) = ("\"domain_exact:www.example.org\"", "\"domain_exact:example.org\"");
+    refused(&both(&format!("{other}, {name}"), name), "exceptions", words);
+    // As its source wrote it.
+    refused(&both(name, "\"domain_exact:WWW.example.org.\""), "exceptions", words);
+    // What lies within a wider block, or beside it, may stay open.
+    plain(&both("\"domain_subtree:example.org\"", name));
+    plain(&both(other, name));
+    // One after the other.
+    let timed =
+        |span: &str| format!("{{ kind = \"domain_exact\", value = \"www.example.org\", {span} }}");
+    let (until, from) = ("removed = \"2026-02-01T00:00:00Z\"", "added = \"2026-02-01T00:00:00Z\"");
+    plain(&both(&timed(until), &timed(from)));
+    refused(&both(&timed(until), name), "exceptions", words);
+    let earlier = "added = \"2026-01-31T00:00:00Z\"";
+    refused(&both(&timed(until), &timed(earlier)), "exceptions", words);
 }

@@ -156,3 +156,58 @@ fn what_leads_to_a_person_stands_in_no_open_field() {
     let fine = "audiences = [\"residential\", \"line-7f3a\", \"2026\"]\ndocket = \"12 O 345/26\"";
     assert!(report(&from_toml(&one(fine)).unwrap())[0].contains("accepted"));
 }
+
+/// Before the host of a URL one is refused; behind it a court's URL may hold one.
+#[test]
+fn an_address_in_a_url_is_noted_and_one_before_its_host_is_refused() {
+    let url = |url: &str| format!("targets = [\"url:{url}\"]\ntechniques = [\"http_451\"]");
+    for typed in ["https://max@example.org/", "https://max:secret@example.org/"] {
+        refused(&url(typed), "targets", "it holds a user name");
+    }
+    refused(&url("mailto:max@example.org"), "targets", "neither http:// nor https://");
+    let rows = |typed: &str| {
+        let imported = from_toml(&one(&url(typed))).unwrap();
+        assert_eq!(imported.requests.len(), 1, "{typed}");
+        report(&imported).remove(0)
+    };
+    for typed in
+        ["https://example.org/u/max@mail.example", "https://example.org/?mail=max%40mail.example"]
+    {
+        let row = rows(typed);
+        let note =
+            "note: targets: a URL at example.org holds an e-mail address: if it is a person's";
+        assert!(row.contains(note), "{row}");
+        assert!(!row.contains("mail.example"), "it would go on into a log: {row}");
+    }
+    let row = rows("https://example.org/@page");
+    assert!(!row.contains("e-mail"), "{row}");
+}
+
+/// Lists are read by other words and hold the same.
+#[test]
+fn a_list_holds_no_target_that_leads_to_a_person() {
+    let file = register::list::from_lines(
+        b"a.example\nkeyword:max@example.org\nhttps://example.org/u/max@mail.example\n",
+    )
+    .unwrap();
+    let rows: Vec<String> = file.report.iter().map(ToString::to_string).collect();
+    assert!(rows[1].starts_with("line 2: refused: holds an e-mail address"), "{rows:#?}");
+    assert!(rows[1].contains("line_account") && !rows[1].contains("max"), "{rows:#?}");
+    assert!(rows[2].contains("note: it holds an e-mail address: if it is a person's"), "{rows:#?}");
+    assert_eq!(file.entries.len(), 2);
+    // Nor is a version taken that another program made.
+    let target = |text: &str| text.parse::<register::Target>().unwrap().to_wire();
+    let said = |text: &str| {
+        let entry = v1::ListEntry { target: Some(target(text)), ..v1::ListEntry::default() };
+        let added = v1::ListChanges { added: vec![entry], ..v1::ListChanges::default() };
+        let items = vec![v1::RegisterItem { item: Some(Item::ListChanges(added)) }];
+        let changes = Some(v1::ItemSet { count: 1, ..v1::ItemSet::default() });
+        let body = Body::ListVersion(v1::ListVersion { changes, ..v1::ListVersion::default() });
+        let statement = v1::Statement { body: Some(body), ..v1::Statement::default() };
+        let items = register::Items::read(items).unwrap();
+        register::register::refused(&statement, Some(&items), |_| None)
+    };
+    let why = said("keyword:+49 170 1234567").unwrap();
+    assert!(why.starts_with("list_entry.target: holds a telephone number"), "{why}");
+    assert_eq!(said("keyword:casino"), None);
+}

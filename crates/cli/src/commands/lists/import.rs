@@ -176,8 +176,8 @@ pub(super) fn share(permille: u32) -> String {
 fn tell(path: &Path, file: &ListFile) {
     for row in &file.report {
         match row.action {
-            Action::Accepted => {}
-            Action::Repaired(_) | Action::Refused(_) => {
+            Action::Accepted if row.notes.is_empty() => {}
+            Action::Accepted | Action::Repaired(_) | Action::Refused(_) => {
                 eprintln!("{}: {}", path.display(), escape(&row.to_string()));
             }
         }

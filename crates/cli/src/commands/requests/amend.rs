@@ -77,7 +77,7 @@ fn in_file(file: &Path, sent: &Sent, newest: Held) -> Result<Next, CliError> {
     let id = newest.request.id.clone();
     let wrong = |problem: String| CliError::Usage(format!("{}: {problem}", file.display()));
     let ids: Vec<String> = imported.requests.iter().map(|request| request.id.clone()).collect();
-    let mut merged = imported.merge(&[newest]);
+    let mut merged = imported.received_by(time::now_s()).merge(&[newest]);
     tell_rows(&file.display().to_string(), &merged.report);
     if merged.refused_count() > 0 {
         return Err(wrong("nothing was entered: correct what was refused".to_owned()));

@@ -17,11 +17,13 @@ use super::{
     check_next, enter_requests_with, salt,
 };
 use crate::{
-    cli::Secrecy,
+    cli::{Format, Secrecy},
     client,
     config::Config,
     exit::{CliError, Code, chain},
-    home, time,
+    home,
+    output::{self, Layout, fields},
+    time, words,
 };
 
 #[derive(Debug, Subcommand)]
@@ -91,10 +93,14 @@ pub(crate) struct DocumentCheck {
     pub(crate) at: Option<String>,
 }
 
-pub(crate) async fn document(config: &Config, command: &Document) -> Result<Code, CliError> {
+pub(crate) async fn document(
+    config: &Config,
+    command: &Document,
+    out: Format,
+) -> Result<Code, CliError> {
     match command {
         Document::Add(args) => add(config, args).await.map(|()| Code::Ok),
-        Document::Check(args) => check(args),
+        Document::Check(args) => check(args, out),
     }
 }
 
@@ -277,20 +283,14 @@ fn put(document: &mut v1::Document, kept: Kept, status: &Status) -> Result<Vec<V
     chunks.extend(last);
     document.signature = Some(set);
     document.signature_note = status.to_string().chars().take(300).collect();
-    document.signature_status = match status {
-        Status::Valid { anchor, .. } => {
-            document.anchor_digest = anchor.to_vec();
-            v1::SignatureStatus::Valid
-        }
-        Status::Invalid(_) => v1::SignatureStatus::Invalid,
-        Status::Unchecked => v1::SignatureStatus::NotChecked,
-        Status::Unsupported(_) => v1::SignatureStatus::Unsupported,
+    document.signature_status = known(status).into();
+    if let Status::Valid { anchor, .. } = status {
+        document.anchor_digest = anchor.to_vec();
     }
-    .into();
     Ok(chunks)
 }
 
-fn check(args: &DocumentCheck) -> Result<Code, CliError> {
+fn check(args: &DocumentCheck, out: Format) -> Result<Code, CliError> {
     let DocumentCheck { signed, at } = args;
     let now_s = time::now_s();
     let at_s = at.as_deref().map_or(Ok(now_s), |text| time::parse(text, "--at", now_s))?;
@@ -300,13 +300,70 @@ fn check(args: &DocumentCheck) -> Result<Code, CliError> {
         return Err(CliError::Usage(problem));
     };
     let status = authority::check(&kept, &anchors(&signed.anchors)?, at_s);
-    crate::output::write(format!("{}\n", crate::output::escape(&status.to_string())).as_bytes())?;
-    Ok(match status {
+    let checked = {
+        let (file, digest) = (signed.file.display().to_string(), authority::digest(&bytes));
+        Checked { file, digest, at_s, status }
+    };
+    checked.print(out)?;
+    Ok(match checked.status {
         Status::Valid { .. } => Code::Ok,
         Status::Invalid(_) => Code::Contradicted,
         Status::Unchecked => Code::Incomplete,
         Status::Unsupported(_) => Code::CouldNotCheck,
     })
+}
+
+/// A signature that was looked at.
+struct Checked {
+    file: String,
+    digest: [u8; 32],
+    at_s: i64,
+    status: Status,
+}
+
+impl Checked {
+    /// A sentence for people, and for programs a row.
+    fn print(&self, out: Format) -> Result<(), CliError> {
+        match out {
+            Format::Table => {
+                let sentence = output::escape(&self.status.to_string());
+                output::write(format!("{sentence}\n").as_bytes())
+            }
+            Format::Json | Format::Jsonl | Format::Csv => {
+                layout().listing(std::slice::from_ref(self), None).print(out)
+            }
+        }
+    }
+
+    fn signer(&self) -> Option<(&str, &[u8])> {
+        match &self.status {
+            Status::Valid { signer, anchor } => Some((signer, anchor)),
+            Status::Invalid(_) | Status::Unchecked | Status::Unsupported(_) => None,
+        }
+    }
+}
+
+fn layout() -> Layout<Checked> {
+    let fields = fields![row: Checked;
+        "file" => row.file,
+        "sha256" => words::base16(&row.digest),
+        "at" => time::utc(row.at_s),
+        "status" => field::signature_status(known(&row.status)),
+        "signer" => row.signer().map(|(signer, _)| signer.to_owned()),
+        "anchor" => row.signer().map(|(_, anchor)| words::base16(anchor)),
+        "told" => row.status.to_string(),
+    ];
+    Layout { noun: "signatures", fields, cells: Vec::new(), below: |_| Vec::new() }
+}
+
+/// As a request has it of its document.
+fn known(status: &Status) -> v1::SignatureStatus {
+    match status {
+        Status::Valid { .. } => v1::SignatureStatus::Valid,
+        Status::Invalid(_) => v1::SignatureStatus::Invalid,
+        Status::Unchecked => v1::SignatureStatus::NotChecked,
+        Status::Unsupported(_) => v1::SignatureStatus::Unsupported,
+    }
 }
 
 impl Signed {

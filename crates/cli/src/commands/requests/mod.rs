@@ -72,6 +72,7 @@ use crate::{
 
 pub(crate) async fn import(config: &Config, args: &Import) -> Result<Code, CliError> {
     let File { bytes, imported, mapping_digest } = file::read(args)?;
+    let imported = imported.received_by(time::now_s());
     if args.dry_run && config.collector().is_err() {
         eprintln!("no collector is known: the file is not compared with a register");
         let merged = imported.merge(&[]);
@@ -195,6 +196,11 @@ fn check_next(next: &v1::Request, before: &Held) -> Result<(), CliError> {
     let before = register::Request::try_from(before.request.clone()).ok();
     if let Some(refused) = next.refused_after(before.as_ref()) {
         return Err(wrong(&refused));
+    }
+    let received = |request: &register::Request| request.received_at_s;
+    let is_new = before.as_ref().is_none_or(|before| received(before) != received(&next));
+    if let Some(ahead) = next.received_ahead_of(time::now_s()).filter(|_| is_new) {
+        return Err(wrong(&ahead));
     }
     let known = before.map(|before| before.intake().noted).unwrap_or_default();
     for note in next.intake().noted.iter().filter(|note| !known.contains(note)) {

@@ -12,6 +12,7 @@ use std::io::{self, BufRead, IsTerminal};
 use register::{
     Target,
     import::{Action, Imported, from_toml, typed_kind},
+    request::RECEIVED_AHEAD_MAX_S,
     target::kind_word,
     words as field,
 };
@@ -163,7 +164,7 @@ fn read(text: &str) -> Result<Imported, CliError> {
 /// A call that is still to come nobody has received.
 fn received_at(text: &str, now_s: i64) -> Result<i64, CliError> {
     let at_s = time::parse(text, "--received", now_s)?;
-    if at_s > now_s.saturating_add(CLOCK_S) {
+    if at_s > now_s.saturating_add(RECEIVED_AHEAD_MAX_S) {
         let at = time::utc(at_s);
         let problem = format!("--received: {at} is still to come; write when the call came");
         return Err(CliError::Usage(problem));
@@ -179,9 +180,6 @@ async fn is_known(client: &mut RegisterClient, id: &str) -> Result<bool, CliErro
         Err(error) => Err(error),
     }
 }
-
-/// Two clocks differ by so much.
-const CLOCK_S: i64 = 300;
 
 /// A target as it was typed: the reader of files keeps what it repairs in it.
 #[derive(Debug, Clone)]

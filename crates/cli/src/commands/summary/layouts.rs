@@ -185,7 +185,7 @@ pub(super) fn duties() -> Layout<v1::FindingRow> {
     let cells = vec![
         Of::new("REQUEST", |row| row.request_id.clone()),
         Of::new("AUTHORITY", |row| or_dash(&row.authority)),
-        Of::new("FIRST TARGET", |row| words::target(row.target.as_ref())),
+        Of::new("FIRST TARGET", |row| words::typed_target(row.target.as_ref())),
         Of::new("OWED SINCE (UTC)", |row| utc_cell(row.due_s)).dispensable(2),
         Of::new("SEEN LACKING SINCE (UTC)", |row| match lacking_since_s(row) {
             0 => "-".to_owned(),
@@ -220,7 +220,7 @@ pub(super) fn not_done() -> Layout<v1::FindingRow> {
         Of::new("FINDING", |row| row.code.clone()),
         Of::new("REQUEST", |row| row.request_id.clone()),
         Of::new("AUTHORITY", |row| or_dash(&row.authority)).dispensable(3),
-        Of::new("FIRST TARGET", |row| words::target(row.target.as_ref())).dispensable(2),
+        Of::new("FIRST TARGET", |row| words::typed_target(row.target.as_ref())).dispensable(2),
         Of::new("NODES", |row| row.node_count.to_string()),
         Of::new("SINCE (UTC)", |row| utc_cell(row.first_seen_s)).dispensable(1),
     ];
@@ -283,7 +283,7 @@ pub(super) fn reached() -> Layout<v1::FindingRow> {
     let cells = vec![
         Of::new("REQUEST", |row| row.request_id.clone()),
         Of::new("AUTHORITY", |row| or_dash(&row.authority)),
-        Of::new("REACHED", |row| words::target(row.target.as_ref())),
+        Of::new("REACHED", |row| words::typed_target(row.target.as_ref())),
         Of::new("AT (UTC)", |row| utc_cell(row.last_seen_s)).dispensable(1),
     ];
     let below = |row: &v1::FindingRow| row.reason().into_iter().collect();
