@@ -91,8 +91,8 @@ impl Register {
     }
 
     /// Requests of which statements since a look, and erasures, told something, those that touch their
-    /// targets, and those that name them in relations: what duties and defects look at again. `None`: it cannot be told of one by one, or the register
-    /// is an older one than was looked at.
+    /// targets, and those that name them in relations: what duties and defects look at again. `None`: it
+    /// cannot be told of one by one, or the register is an older one than was looked at.
     pub(crate) fn told_of(&self, before: Told, now: Told) -> Option<BTreeSet<RequestId>> {
         self.told_of_with(before, now, &mut |_| ())
     }

@@ -58,7 +58,8 @@ pub use watch::Watch;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
     pub code: EntryCode,
-    /// The element, the relation that leads nowhere, the other request, by what a target is overbroad, or what became of it; else empty.
+    /// The element, the relation that leads nowhere, the other request, by what a target is overbroad, or
+    /// what became of it; else empty.
     pub detail: String,
     pub since_s: i64,
     /// The first target that it is about.
