@@ -260,7 +260,10 @@ impl<'a> View<'a> {
         target: &Target,
     ) -> Option<Touch<'a>> {
         let history = self.register.histories.get(history)?;
+        // Of a wide target many are looked at, of which none was asked for before.
+        history.load();
         let version = history.version_of(number)?;
+        version.request.load();
         let held = version.target(number)?;
         let relation = relation(target, &held.target);
         let proceedings = &self.register.proceedings;
