@@ -40,11 +40,10 @@
 //! gap for each counter, from the last thing that was durable to that reading. Of what a counter grew
 //! by between the two, part came before the queue was there, and nobody can say which: so much of what
 //! is missing is `AGENT_DOWN` too, however late traffic that goes on lets it be proven, until it is
-//! settled. A counter
-//! that shows less than before, or any counter at its first reading after a reboot, was reset: what came between is
-//! unknown (a gap without a count), its reading counts from zero, and what was recorded before the
-//! reset but not yet read is added to `offered` instead of being called surplus, until three readings
-//! have shown nothing new.
+//! settled. A counter that shows less than before, or any counter at its first reading after a reboot,
+//! was reset: what came between is unknown (a gap without a count), its reading counts from zero, and
+//! what was recorded before the reset but not yet read is added to `offered` instead of being called
+//! surplus, until three readings have shown nothing new.
 //! The first reading of a generation only sets the baselines: what was recorded before it, and what a
 //! file source read on after damage to the spool, lies before it and counts as offered. A counter that
 //! appears later was made while we watched and counts from zero.

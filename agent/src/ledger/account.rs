@@ -156,7 +156,13 @@ impl Account {
                     let shown = signed(self.seen.saturating_sub(self.before));
                     self.offered = self.offered.saturating_add(shown);
                 }
-                Read::Often => self.reset_grace = RESET_GRACE_READINGS,
+                Read::Often => {
+                    self.reset_grace = RESET_GRACE_READINGS;
+                    if !self.counted {
+                        // What it showed before was offered to no rule, and explains nothing.
+                        self.opening = Recent::default();
+                    }
+                }
             }
             self.counted = true;
         }

@@ -367,6 +367,24 @@ fn what_a_counter_shows_before_the_rules_are_known_came_while_the_agent_was_down
 }
 
 #[test]
+fn what_a_counter_of_other_rules_showed_at_the_start_explains_nothing() {
+    let mut world = World::unread();
+    world.ledger = Ledger::default();
+    world.read();
+    let (counters, sources) = world.ledger.state();
+    world.ledger = Ledger::restore(counters, sources, false);
+    world.packets(40);
+    world.vanish(40);
+    world.read();
+    world.read();
+    world.refer();
+    world.packets(9);
+    world.vanish(9);
+    world.settle();
+    assert_eq!((world.lost(LossCause::AgentDown), world.account().unexplained_missing), (0, 9));
+}
+
+#[test]
 fn a_counter_that_shows_less_was_reset() {
     let mut world = World::new().started();
     world.packets(10);

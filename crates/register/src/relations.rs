@@ -7,7 +7,7 @@ use evidence::RequestId;
 use remit_proto::v1::{self, RelationKind};
 
 /// Relations in which one request comes after the other.
-fn is_directed(kind: RelationKind) -> bool {
+pub(crate) fn is_directed(kind: RelationKind) -> bool {
     match kind {
         RelationKind::Confirms
         | RelationKind::Amends

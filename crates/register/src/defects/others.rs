@@ -11,6 +11,7 @@ use crate::{
     entry::Entry,
     judge::CONSIDERED_MAX,
     register::{Touch, View},
+    relations::is_directed,
     request::{Request, RequestTarget, hides},
     state::Standing,
     target::{Relation, Target},
@@ -93,20 +94,7 @@ fn relations(
 
 /// And no list, and no proceeding.
 fn names_request(kind: RelationKind) -> bool {
-    match kind {
-        RelationKind::Confirms
-        | RelationKind::Amends
-        | RelationKind::Extends
-        | RelationKind::Supersedes
-        | RelationKind::Suspends
-        | RelationKind::Revokes
-        | RelationKind::Annuls
-        | RelationKind::Appeals
-        | RelationKind::SameMeasureAs => true,
-        RelationKind::Unspecified
-        | RelationKind::ImplementsListOf
-        | RelationKind::DependsOnProceeding => false,
-    }
+    is_directed(kind) || kind == RelationKind::SameMeasureAs
 }
 
 /// If it is so, the other one is not in force. That one is not confirmed is a defect of that one.

@@ -11,7 +11,7 @@ use crate::{
     client::{self, RegisterClient},
     commands::{
         preview::{Would, preview, sentence},
-        requests::{item_set, wait_until_shown},
+        requests::{hand_in, item_set},
     },
     config::Config,
     exit::CliError,
@@ -119,18 +119,7 @@ pub(in crate::commands) async fn enter(
     let now_s = time::now_s();
     let see = shown_by(&body);
     let signed_statement = statement::sign(config, body, now_s, now_s)?;
-    for chunk in chunks {
-        client.put_chunk(v1::PutChunkRequest { chunk }).await?;
-    }
-    let request = v1::AppendStatementRequest { signed_statement };
-    let response = client
-        .append_statement(request)
-        .await
-        .map_err(|status| CliError::of_entry(status, &see))?
-        .into_inner();
-    eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
-    wait_until_shown(client, response.register_size).await;
-    Ok(())
+    hand_in(client, signed_statement, chunks, &see).await
 }
 
 /// The command that shows whether such a statement was entered.

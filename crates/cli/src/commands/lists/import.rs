@@ -14,7 +14,7 @@ use crate::{
     client::{self, RegisterClient},
     commands::{
         preview,
-        requests::{item_set, wait_until_shown},
+        requests::{hand_in, item_set},
     },
     config::Config,
     exit::{CliError, Code, chain},
@@ -91,17 +91,7 @@ pub(crate) async fn import(config: &Config, args: &ListsImport) -> Result<Code, 
         return Ok(code(&file, false));
     }
     let signed_statement = statement::sign(config, body, now_s, effective_at_s)?;
-    for chunk in chunks {
-        client.put_chunk(v1::PutChunkRequest { chunk }).await?;
-    }
-    let request = v1::AppendStatementRequest { signed_statement };
-    let response = client
-        .append_statement(request)
-        .await
-        .map_err(|status| CliError::of_entry(status, &format!("remit lists show {list}")))?
-        .into_inner();
-    eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
-    wait_until_shown(&mut client, response.register_size).await;
+    hand_in(&mut client, signed_statement, chunks, &format!("remit lists show {list}")).await?;
     let entered = get(&mut client, &list).await?.versions;
     let entered = entered.iter().rev().find(|row| row.version == version.as_str());
     let feed = row.and_then(|row| row.feed).and_then(|row| row.feed).unwrap_or_default();

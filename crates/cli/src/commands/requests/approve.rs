@@ -7,7 +7,7 @@ use clap::Args;
 use register::words as field;
 use remit_proto::v1::{self, ApprovalMeans, statement::Body};
 
-use super::{rows, wait_until_shown};
+use super::{enter::wait_until_shown, rows};
 use crate::{
     client::{self, RegisterClient},
     commands::preview,

@@ -169,6 +169,17 @@ pub(super) async fn send(
     let see = shown_by(&body, items);
     let now_s = time::now_s();
     let signed_statement = statement::sign(config, body, now_s, effective_at_s)?;
+    hand_in(client, signed_statement, chunks, &see).await
+}
+
+/// Hands in a statement with the chunks that it names, first, and waits until answers show it. `see`: where somebody looks
+/// who does not know whether it came.
+pub(crate) async fn hand_in(
+    client: &mut RegisterClient,
+    signed_statement: Vec<u8>,
+    chunks: Vec<Vec<u8>>,
+    see: &str,
+) -> Result<(), CliError> {
     for chunk in chunks {
         client.put_chunk(v1::PutChunkRequest { chunk }).await?;
     }
@@ -176,7 +187,7 @@ pub(super) async fn send(
     let response = client
         .append_statement(request)
         .await
-        .map_err(|status| CliError::of_entry(status, &see))?
+        .map_err(|status| CliError::of_entry(status, see))?
         .into_inner();
     eprintln!("entered as statement {}; register size {}", response.index, response.register_size);
     wait_until_shown(client, response.register_size).await;
@@ -241,7 +252,7 @@ pub(crate) fn item_set(
 
 /// Answers follow the register at the next publish. Whoever has entered something sees it in the next
 /// answer, and a list that is imported twice in a row is compared with itself. It is entered whatever becomes of that.
-pub(crate) async fn wait_until_shown(client: &mut RegisterClient, size: u64) {
+pub(super) async fn wait_until_shown(client: &mut RegisterClient, size: u64) {
     for _ in 0..SHOWN_ATTEMPTS {
         let request =
             v1::ListRequestsRequest { page_size: 1, ..v1::ListRequestsRequest::default() };

@@ -51,7 +51,7 @@ pub(crate) use self::{
     show::show,
 };
 pub(super) use self::{
-    enter::{item_set, wait_until_shown},
+    enter::{hand_in, item_set},
     file::{form_by_name, read_form},
     list::rows,
     targets::complete,
